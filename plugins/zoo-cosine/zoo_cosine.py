@@ -1,0 +1,85 @@
+"""The teaching plugin: fit y = cos(x) on [-pi, pi]. A whole task of the zoo in one module; torch is imported on use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo_core import Context, DatasetSpec, ModelSpec, Signature, TaskSpec, UnknownSplitError, hookimpl
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+
+@hookimpl
+def zoo_tasks() -> list[TaskSpec]:
+    return [
+        TaskSpec(
+            name="cosine",
+            title="Cosine",
+            summary="Fit y = cos(x) on one period, from -pi to pi.",
+            kind="regression",  # the kind brings the training and the metrics, so no task code is needed
+            datasets=("cosine",),
+            metric="mse",
+            higher_is_better=False,
+            chance=0.5,  # the mse of answering 0, the curve's mean
+            target=1e-4,
+            unit="points",
+            recipe={"optimizer": "adam", "lr": 0.01, "schedule": "cosine", "batch_size": 64, "epochs": 200.0},
+            quick={"epochs": 60.0},
+        )
+    ]
+
+
+@hookimpl
+def zoo_datasets() -> list[DatasetSpec]:
+    return [
+        DatasetSpec(
+            name="cosine",
+            title="Points on the cosine",
+            origin="exact",
+            offline=True,
+            licence="CC0-1.0",
+            signature=Signature(input_shape=(1,), outputs=1),
+            entry="zoo_cosine:CosineCurve",
+        )
+    ]
+
+
+@hookimpl
+def zoo_models() -> list[ModelSpec]:
+    mlp = ModelSpec(name="mlp", title="Three layers, tanh", entry="zoo_cosine:mlp", options={"hidden": 64})
+    return [mlp, ModelSpec(name="linear", title="A straight line", entry="zoo_cosine:linear")]
+
+
+class CosineCurve:
+    """Points on y = cos(x): x float32 (n, 1), radians in [-pi, pi], drawn anew for each split; y float32 (n, 1)."""
+
+    sizes = {"train": 2000, "val": 500, "test": 1000}
+    signature = Signature(input_shape=(1,), outputs=1)
+
+    def __init__(self, ctx: Context) -> None:
+        pass
+
+    def load(self, split: str) -> dict[str, np.ndarray]:
+        import numpy as np
+
+        if split not in self.sizes:
+            raise UnknownSplitError(split)
+        generator = np.random.default_rng(list(self.sizes).index(split))
+        x = generator.uniform(-np.pi, np.pi, (self.sizes[split], 1)).astype("float32")
+        return {"x": x, "y": np.cos(x)}
+
+
+def mlp(signature: Signature, hidden: int) -> nn.Module:
+    from torch import nn
+
+    widths = [signature.features, hidden, hidden]
+    layers = [layer for a, b in zip(widths, widths[1:]) for layer in (nn.Linear(a, b), nn.Tanh())]
+    return nn.Sequential(*layers, nn.Linear(hidden, signature.outputs))  # (batch, 1) -> (batch, 1)
+
+
+def linear(signature: Signature) -> nn.Module:
+    from torch import nn
+
+    return nn.Linear(signature.features, signature.outputs)

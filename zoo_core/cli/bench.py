@@ -1,0 +1,187 @@
+"""`zoo bench`: train and measure models on tasks; a record for every trial, whatever becomes of it."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zoo_core.cli import parsing
+from zoo_core.cli.console import messages, print_failed_plugins, print_json
+from zoo_core.errors import DataError, UnknownNameError, UsageError
+from zoo_core.registry import Pair, Registry
+
+if TYPE_CHECKING:
+    from zoo_core.runner.plan import Request
+    from zoo_core.runner.run import Outcome
+    from zoo_core.store import Store
+
+FAILURE, INTERRUPTED = 1, 130
+
+RESULTS = typer.Option("--results", envvar="ZOO_RESULTS", help="The folder that records go to.")
+DATA_ROOT = typer.Option(
+    "--data-root",
+    envvar="ZOO_DATA_ROOT",
+    help="The data set's folder or archive; with several data sets a folder that holds one for each by name.",
+)
+
+
+def bench_command(
+    task: Annotated[str, typer.Argument(help="The task to run.", autocompletion=parsing.complete_task)] = "",
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help="Only this model; may be repeated.", autocompletion=parsing.complete_model),
+    ] = None,
+    all_pairs: Annotated[bool, typer.Option("--all", help="Run every registered pair.")] = False,
+    cross: Annotated[bool, typer.Option("--cross", help="With --all: every pair whose kind and input fit.")] = False,
+    dataset: Annotated[
+        str, typer.Option("--dataset", "-d", help="Instead of the default.", autocompletion=parsing.complete_dataset)
+    ] = "",
+    device: Annotated[
+        list[str] | None, typer.Option("--device", help="cpu, cuda, cuda:1 ..., auto; may be repeated. Default: auto.")
+    ] = None,
+    seeds: Annotated[str, typer.Option("--seeds", help="How many (3), or which (0,3,7).")] = "1",
+    epochs: Annotated[float | None, typer.Option("--epochs", min=0, help="Passes over train.")] = None,
+    max_steps: Annotated[int | None, typer.Option("--max-steps", min=1, help="Optimizer steps.")] = None,
+    budget: Annotated[str, typer.Option("--budget", help="Training time, such as 60s, instead of a length.")] = "",
+    preset: Annotated[str, typer.Option("--preset", help="quick: each task's short recipe.")] = "",
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A recipe's key=value; may be repeated.")] = None,
+    data_root: Annotated[Path | None, DATA_ROOT] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Offline data; trials may not use the network.")] = False,
+    dtype: Annotated[str, typer.Option("--dtype", help="float32, or bf16 for autocast.")] = "float32",
+    compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+    threads: Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0: by the model's size.")] = 0,
+    timeout: Annotated[str, typer.Option("--timeout", help="End a trial after this long, such as 10m.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and run nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run also what is recorded already.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
+    results: Annotated[Path, RESULTS] = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON.")] = False,
+) -> None:
+    """Train and measure a task's models (or --all); what is recorded already is not run again."""
+    from zoo_core.runner.plan import Request
+    from zoo_core.store import Store
+
+    if preset not in ("", "quick"):
+        raise UsageError(f"--preset {preset!r} is not known: say quick")
+    registry = Registry.load()
+    request = Request(
+        pairs=choose_pairs(registry, task, model or [], all_pairs=all_pairs, cross=cross),
+        seeds=parsing.parse_seeds(seeds),
+        devices=device or ["auto"],
+        dataset=dataset,
+        offline=offline,
+        data_root=data_root,
+        quick=preset == "quick",
+        overrides=_length(epochs, max_steps, budget) | parsing.parse_settings(settings or []),
+        budget_s=parsing.parse_duration("--budget", budget) if budget else None,
+        timeout_s=parsing.parse_duration("--timeout", timeout) if timeout else None,
+        dtype=parsing.parse_dtype(dtype),
+        compiled=compiled,
+        threads=threads,
+        force=force,
+        retry_failed=retry_failed,
+        strict=not all_pairs,
+        command=shlex.join(["zoo", *sys.argv[1:]]),
+    )
+    _require_known_keys(request)
+    _run(request, registry, Store(results), dry_run=dry_run, as_json=as_json)
+
+
+def choose_pairs(
+    registry: Registry, task: str, models: Sequence[str], *, all_pairs: bool, cross: bool
+) -> list[Pair]:
+    """The pairs a command line means. Raises UsageError where it means none, or contradicts itself."""
+    if all_pairs == bool(task):
+        raise UsageError("name a task, or say --all: `zoo list` shows the tasks")
+    if cross and not all_pairs:
+        raise UsageError("--cross goes with --all")
+    if all_pairs:
+        if models:
+            raise UsageError("--model goes with a named task, not with --all")
+        pairs = registry.pairs(cross=cross)
+    else:
+        spec = registry.task(task)
+        pairs = [Pair(spec, registry.model(name, spec)) for name in models]
+        pairs = pairs or [Pair(spec, model) for model in registry.models_for(spec)]
+    if not pairs:
+        raise UsageError("there is nothing to run: no installed plugin adds a fitting model (`zoo list pairs`)")
+    return pairs
+
+
+def _length(epochs: float | None, max_steps: int | None, budget: str) -> dict[str, Any]:
+    """The overrides that set a trial's length; at most one of them may be given."""
+    if sum([epochs is not None, max_steps is not None, bool(budget)]) > 1:
+        raise UsageError("--epochs, --max-steps and --budget exclude each other: give one")
+    if epochs is not None:
+        return {"epochs": epochs, "steps": 0}
+    return {"steps": max_steps} if max_steps is not None else {}
+
+
+def _require_known_keys(request: Request) -> None:
+    """Under --all a key need not be known to every pair, but to one. Raises UnknownNameError."""
+    from zoo_core.runner.plan import pair_parameters
+
+    known = [pair_parameters(pair.task, pair.model) for pair in request.pairs]
+    for key in request.overrides:
+        if not any(key in params for params in known):
+            names = {name for params in known for name in params}
+            raise UnknownNameError("recipe key", key, names, hint="`zoo show MODEL` lists them")
+
+
+def _run(request: Request, registry: Registry, store: Store, *, dry_run: bool, as_json: bool) -> None:
+    from zoo_core.cli.display import make_display, print_plan, print_summary
+    from zoo_core.runner.local import LocalExecutor
+    from zoo_core.runner.plan import make_plan
+    from zoo_core.runner.run import Run, find_devices
+
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        make_plan(request, registry, store)  # a mistake in the request is told before torch is started
+        executor = LocalExecutor()
+        request = replace(request, devices=find_devices(request.devices, executor))
+        plan = make_plan(request, registry, store)
+        if dry_run:
+            print_plan(plan, store, as_json=as_json)
+            return
+        with make_display(messages()) as display:
+            run = Run(plan, store, executor, registry.plugins, display)
+            run.open_data()
+            outcome = run.run()
+    except DataError as error:
+        raise UsageError(f"{error}{_offline_way(request, registry)}") from error
+    if as_json:
+        _print_records(outcome)
+    else:
+        print_summary(outcome, store.folder)
+    print_failed_plugins(registry.failed)
+    if outcome.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if outcome.failed:
+        raise typer.Exit(FAILURE)
+
+
+def _as_interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _offline_way(request: Request, registry: Registry) -> str:
+    """What to say to somebody without data: the task's offline data set, where there is one and it was not asked for."""
+    for dataset in registry.datasets_of(request.pairs[0].task):
+        if dataset.offline and not request.offline:
+            return f"; without a network or the files, --offline runs on {dataset.title} ({dataset.name})"
+    return ""
+
+
+def _print_records(outcome: Outcome) -> None:
+    import msgspec
+
+    print_json([msgspec.to_builtins(record) for record in outcome.records])
+
+

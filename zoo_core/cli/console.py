@@ -1,0 +1,85 @@
+"""Printing: tables that fit the terminal, plain aligned lines where there is none, JSON where it was asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from zoo_core.plugins import FailedPlugin
+
+UNLIMITED = 100_000  # columns: what is not a terminal cuts nothing
+
+
+def output() -> Console:
+    """Standard output."""
+    return _console(sys.stdout)
+
+
+def messages() -> Console:
+    """Standard error, for progress and complaints."""
+    return _console(sys.stderr)
+
+
+def _console(file: Any) -> Console:
+    terminal = bool(file.isatty())
+    return Console(file=file, width=None if terminal else UNLIMITED, highlight=False, soft_wrap=not terminal)
+
+
+def complain(message: str) -> None:
+    """An error for a person, on standard error."""
+    messages().print(Text.assemble(("error: ", "bold red"), message))
+
+
+def print_json(value: Any) -> None:
+    """A value as JSON on standard output, untouched by the terminal's width."""
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """Rows under their columns; numbers and words as they are, never read as markup."""
+    console = output()
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    console.print(table)
+
+
+def print_failed_plugins(failed: Sequence[FailedPlugin]) -> None:
+    """Name the plugins that could not be used, on standard error."""
+    for plugin in failed:
+        messages().print(
+            Text.assemble(("plugin did not load: ", "yellow"), f"{plugin.name} {plugin.version}: {plugin.reason}")
+        )
+    if failed:
+        messages().print("`zoo doctor` shows where each of them failed")
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A measured number, short; a dash where it is not known."""
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+def score_text(value: float | None) -> str:
+    """A score: four decimals, more digits where it is small."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if value == 0 or abs(value) >= 0.001 else f"{value:.2e}"
+
+
+def seconds_text(value: float | None) -> str:
+    """Seconds as a person says them."""
+    if value is None:
+        return "-"
+    if value < 100:
+        return f"{value:.3g} s"
+    minutes, seconds = divmod(round(value), 60)
+    return f"{minutes} min {seconds:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,93 @@
+"""`zoo data`: which data sets there are, where their files lie, fetch them before they are needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zoo_core.cli import parsing
+from zoo_core.cli.bench import DATA_ROOT
+from zoo_core.cli.console import output, print_json, print_table
+from zoo_core.registry import Registry
+from zoo_core.specs import DatasetSpec
+
+app = typer.Typer(help="List, fetch and find data sets.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_data(
+    data_root: Annotated[Path | None, DATA_ROOT] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the data sets and whether they can be used now."""
+    registry = Registry.load()
+    several = len(registry.datasets) > 1
+    rows = [_row(dataset, data_root, several=several) for dataset in registry.datasets]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(list(rows[0]) if rows else ["dataset"], [list(row.values()) for row in rows])
+
+
+def _row(dataset: DatasetSpec, data_root: Path | None, *, several: bool) -> dict[str, Any]:
+    from zoo_core.data.files import own_root, state
+
+    root = own_root(dataset, data_root, several=several)
+    return {
+        "dataset": dataset.name,
+        "origin": dataset.origin,
+        "offline": "yes" if dataset.offline else "no",
+        "size": f"{dataset.size_mib:g} MiB" if dataset.size_mib else "-",
+        "state": state(dataset, root),
+        "plugin": dataset.plugin,
+    }
+
+
+@app.command("fetch")
+def fetch_data(
+    name: Annotated[str, typer.Argument(help="The data set.", autocompletion=parsing.complete_dataset)],
+    data_root: Annotated[Path | None, DATA_ROOT] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not use the network.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Download (or read) a data set, check it, and decode it, so that trials find it ready."""
+    from zoo_core.data.files import fingerprint, own_root
+    from zoo_core.runner.events import OpenJob
+    from zoo_core.runner.local import LocalExecutor
+
+    dataset = Registry.load().dataset(name)
+    root = own_root(dataset, data_root)
+    identity = fingerprint(dataset, root)
+    job = OpenJob(
+        dataset=dataset.qualified, fingerprint=identity, data_root=str(root) if root else None, offline=offline
+    )
+    answer: Any = LocalExecutor().ask(job)
+    if as_json:
+        print_json({"dataset": dataset.qualified, "fingerprint": identity, **answer})
+        return
+    sizes = ", ".join(f"{count} {split}" for split, count in answer["sizes"].items())
+    output().print(f"{dataset.qualified}: {sizes}; fingerprint {identity}")
+
+
+@app.command("where")
+def where_data(
+    name: Annotated[str, typer.Argument(help="A data set.", autocompletion=parsing.complete_dataset)] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print the folders in which data are kept; for a data set also what its own folder must hold."""
+    from zoo_core.data.cache import cache_dir
+    from zoo_core.data.files import download_folder
+
+    places = {"cache": str(cache_dir())}
+    if name:
+        dataset = Registry.load().dataset(name)
+        places["downloads"] = str(download_folder(dataset))
+        places["files"] = ", ".join(item.name for item in dataset.downloads) or "none are downloaded"
+        places["layout"] = dataset.layout or "needs no folder"
+        places["homepage"] = dataset.homepage or "-"
+    if as_json:
+        print_json(places)
+    else:
+        print_table(["what", "where"], places.items())

@@ -1,0 +1,140 @@
+"""`zoo list`: what the installed plugins add. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from fnmatch import fnmatchcase
+from typing import Annotated, Any
+
+import typer
+
+from zoo_core.cli.console import print_failed_plugins, print_json, print_table
+from zoo_core.registry import Registry
+
+Rows = list[dict[str, Any]]
+
+
+class What(str, Enum):
+    tasks = "tasks"
+    models = "models"
+    datasets = "datasets"
+    plugins = "plugins"
+    pairs = "pairs"
+
+
+def list_command(
+    what: Annotated[What, typer.Argument(help="What to list.")] = What.tasks,
+    pattern: Annotated[str, typer.Argument(help="Only names that match, such as 'mlp*' or 'timm/resnet*'.")] = "*",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List tasks, models, datasets, plugins, or the pairs that `zoo bench --all` runs."""
+    registry = Registry.load()
+    rows = _LISTINGS[what](registry, pattern)
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
+    else:
+        typer.echo(f"no {what.value}" + (f" match {pattern!r}" if pattern != "*" else ": install a plugin"))
+    print_failed_plugins(registry.failed)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return "-" if value is None or value == "" else str(value)
+
+
+def _tasks(registry: Registry, pattern: str) -> Rows:
+    return [
+        {
+            "task": task.name,
+            "title": task.title,
+            "kind": task.kind,
+            "metric": task.metric,
+            "datasets": list(task.datasets),
+            "models": [model.name for model in registry.models_for(task)],
+            "plugin": task.plugin,
+        }
+        for task in registry.tasks
+        if _matches(task, pattern)
+    ]
+
+
+def _models(registry: Registry, pattern: str) -> Rows:
+    rows = [
+        {"model": model.name, "title": model.title, "tasks": _tasks_of(registry, model), "plugin": model.plugin}
+        for model in registry.models
+        if _matches(model, pattern)
+    ]
+    if "/" in pattern:
+        return rows + [{"model": name, "title": "", "tasks": [], "plugin": ""} for name in registry.family_names(pattern)]
+    families = [family for family in registry.families if fnmatchcase(family.prefix, pattern)]
+    return rows + [
+        {"model": f"{family.prefix}*", "title": family.title, "tasks": [], "plugin": family.plugin}
+        for family in families
+    ]
+
+
+def _tasks_of(registry: Registry, model: Any) -> list[str]:
+    return [pair.task.name for pair in registry.pairs() if pair.model == model]
+
+
+def _datasets(registry: Registry, pattern: str) -> Rows:
+    return [
+        {
+            "dataset": dataset.name,
+            "title": dataset.title,
+            "origin": dataset.origin,
+            "offline": "yes" if dataset.offline else "no",
+            "licence": dataset.licence,
+            "plugin": dataset.plugin,
+        }
+        for dataset in registry.datasets
+        if _matches(dataset, pattern)
+    ]
+
+
+def _plugins(registry: Registry, pattern: str) -> Rows:
+    sound = [
+        {
+            "plugin": plugin.name,
+            "version": plugin.version,
+            "tasks": len(plugin.tasks),
+            "datasets": len(plugin.datasets),
+            "models": len(plugin.models) + len(plugin.families),
+            "commands": len(plugin.commands),
+            "state": "ok",
+        }
+        for plugin in registry.plugins
+        if fnmatchcase(plugin.name, pattern)
+    ]
+    failed = [
+        {"plugin": plugin.name, "version": plugin.version, "tasks": 0, "datasets": 0, "models": 0, "commands": 0}
+        | {"state": plugin.reason}
+        for plugin in registry.failed
+        if fnmatchcase(plugin.name, pattern)
+    ]
+    return sound + failed
+
+
+def _pairs(registry: Registry, pattern: str) -> Rows:
+    return [
+        {"task": pair.task.qualified, "model": pair.model.qualified, "kind": pair.task.kind}
+        for pair in registry.pairs()
+        if _matches(pair.task, pattern) or _matches(pair.model, pattern)
+    ]
+
+
+def _matches(spec: Any, pattern: str) -> bool:
+    return fnmatchcase(spec.name, pattern) or fnmatchcase(spec.qualified, pattern)
+
+
+_LISTINGS: dict[What, Callable[[Registry, str], Rows]] = {
+    What.tasks: _tasks,
+    What.models: _models,
+    What.datasets: _datasets,
+    What.plugins: _plugins,
+    What.pairs: _pairs,
+}

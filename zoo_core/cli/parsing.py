@@ -1,0 +1,78 @@
+"""Reads what people type: durations, seeds, `key=value`; and completes names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from zoo_core.errors import UsageError
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)")
+DTYPES = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16"}
+
+
+def parse_duration(option: str, text: str) -> float:
+    """Seconds from `60s`, `10m`, `1.5h` or a plain number. Raises UsageError."""
+    found = _DURATION.fullmatch(text.strip().lower())
+    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if seconds <= 0:
+        raise UsageError(f"{option} {text!r} is not a duration: write 60s, 10m or 1.5h")
+    return seconds
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`3` is three seeds, 0 to 2; `0,3,7` are those, `7,` is only 7. Raises UsageError."""
+    try:
+        if "," in text:
+            seeds = [int(part) for part in text.split(",") if part.strip()]
+        else:
+            seeds = list(range(int(text)))
+    except ValueError:
+        seeds = []
+    if not seeds or min(seeds) < 0 or max(seeds) >= 2**63:
+        raise UsageError(f"--seeds {text!r}: give how many (3) or which (0,3,7)")
+    return list(dict.fromkeys(seeds))
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, str]:
+    """`key=value` texts as a dict. Raises UsageError."""
+    values: dict[str, str] = {}
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        if not separator or not key.strip():
+            raise UsageError(f"--set {setting!r}: write key=value, such as --set lr=0.1")
+        values[key.strip()] = value.strip()
+    return values
+
+
+def parse_dtype(text: str) -> str:
+    """A dtype of autocast, as torch names it. Raises UsageError."""
+    if text.lower() not in DTYPES:
+        raise UsageError(f"--dtype {text!r} is not one of {', '.join(DTYPES)}")
+    return DTYPES[text.lower()]
+
+
+def complete_task(incomplete: str) -> list[str]:
+    from zoo_core.registry import Registry
+
+    return [task.name for task in Registry.load().tasks if task.name.startswith(incomplete)]
+
+
+def complete_model(incomplete: str) -> list[str]:
+    from zoo_core.registry import Registry
+
+    registry = Registry.load()
+    names = [*(model.name for model in registry.models), *(family.prefix for family in registry.families)]
+    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
+
+
+def complete_dataset(incomplete: str) -> list[str]:
+    from zoo_core.registry import Registry
+
+    return [dataset.name for dataset in Registry.load().datasets if dataset.name.startswith(incomplete)]
+
+
+def complete_any(incomplete: str) -> list[str]:
+    names = [*complete_task(incomplete), *complete_model(incomplete), *complete_dataset(incomplete)]
+    return list(dict.fromkeys(names))

@@ -1,0 +1,146 @@
+"""`zoo results`: the records on this machine, listed, filtered, shown."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zoo_core.cli import parsing
+from zoo_core.cli.bench import RESULTS
+from zoo_core.cli.console import messages, output, print_json, print_table, score_text, seconds_text
+from zoo_core.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from zoo_core.records import Record
+
+app = typer.Typer(help="List, filter and show the records.", invoke_without_command=True, no_args_is_help=False)
+
+FIELDS = (
+    ("id", lambda record: record.id),
+    ("task", lambda record: record.task.name),
+    ("dataset", lambda record: record.dataset.name),
+    ("model", lambda record: record.model.name),
+    ("device", lambda record: record.device.kind),
+    ("seed", lambda record: record.seed),
+    ("status", lambda record: record.status),
+    ("recipe_class", lambda record: record.recipe_class),
+    ("metric", lambda record: record.task.metric),
+    ("score", lambda record: record.score),
+    ("train_s", lambda record: record.measured.train_s),
+    ("throughput", lambda record: record.measured.throughput),
+    ("started_at", lambda record: record.started_at),
+)
+
+
+@app.callback()
+def results(ctx: typer.Context) -> None:
+    """List, filter and show the records. Alone it lists all."""
+    if ctx.invoked_subcommand is None:
+        list_results()
+
+
+@app.command("list")
+def list_results(
+    task: Annotated[str, typer.Option(help="Only this task.", autocompletion=parsing.complete_task)] = "",
+    model: Annotated[str, typer.Option(help="Only this model.", autocompletion=parsing.complete_model)] = "",
+    status: Annotated[str, typer.Option(help="Only this status: ok, error, timeout ...")] = "",
+    device: Annotated[str, typer.Option(help="Only this device class: cpu, cuda ...")] = "",
+    results: Annotated[Path, RESULTS] = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """List the records, oldest first; filters take bare or qualified names."""
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other")
+    wanted = {"task": task, "model": model, "status": status, "device": device}
+    rows = [{name: read(record) for name, read in FIELDS} for record in read_records(results)]
+    rows = [row for row in rows if all(_matches(row[key], value) for key, value in wanted.items())]
+    if as_json:
+        print_json(rows)
+    elif as_csv:
+        writer = csv.DictWriter(sys.stdout, [name for name, _ in FIELDS], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    elif rows:
+        columns = ["id", "task", "model", "device", "seed", "status", "recipe_class", "score", "train_s"]
+        print_table(columns, [[_cell(column, row[column]) for column in columns] for row in rows])
+    else:
+        typer.echo(f"no records in {results}" + (" match" if any(wanted.values()) else "; `zoo bench` makes some"))
+
+
+@app.command("show")
+def show_result(
+    record_id: Annotated[str, typer.Argument(help="A record's id, or its beginning.")],
+    results: Annotated[Path, RESULTS] = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole record as JSON.")] = False,
+) -> None:
+    """Show one record: scores, curve, phases, tables, and the reason where it failed."""
+    found = [record for record in read_records(results) if record.id.startswith(record_id)]
+    if not found:
+        raise UnknownNameError("record", record_id, [record.id for record in read_records(results)], "`zoo results`")
+    if len(found) > 1:
+        raise UsageError(f"{record_id!r} begins {len(found)} records: {', '.join(item.id for item in found[:5])}")
+    import msgspec
+
+    plain = msgspec.to_builtins(found[0])
+    if as_json:
+        print_json(plain)
+    else:
+        _print_record(found[0], plain)
+
+
+def read_records(folder: Path) -> list[Record]:
+    """The readable records of a folder, oldest first; the others are named on standard error."""
+    from zoo_core.store import Store, Unreadable
+
+    records = []
+    for item in Store(folder).read():
+        if isinstance(item, Unreadable):
+            messages().print(f"left out {item.path}: {item.reason}", markup=False)
+        else:
+            records.append(item)
+    return sorted(records, key=lambda record: record.started_at)
+
+
+def _matches(value: Any, wanted: str) -> bool:
+    return not wanted or value == wanted or str(value).partition(":")[2] == wanted
+
+
+def _cell(column: str, value: Any) -> str:
+    if column == "score":
+        return score_text(value)
+    return seconds_text(value) if column == "train_s" else str(value)
+
+
+def _print_record(record: Record, plain: dict[str, Any]) -> None:
+    console = output()
+    console.print(f"{record.task.name} {record.model.name} seed {record.seed}: {record.status}", style="bold")
+    parts = {key: value for key, value in plain.items() if key not in ("curve", "phases", "traceback", "measured")}
+    rows = [*_flat(parts), *_flat({key: value for key, value in plain["measured"].items() if key != "tables"})]
+    print_table(["field", "value"], [row for row in rows if row[1] not in (None, "", [], {})])
+    print_table(["phase", "seconds"], [(phase.name, f"{phase.seconds:.3f}") for phase in record.phases], "\nphases")
+    if record.curve:
+        columns = list(plain["curve"][0])
+        print_table(columns, [[_number(point[column]) for column in columns] for point in plain["curve"]], "\ncurve")
+    for name, table in record.measured.tables.items():
+        print_table(table.columns, [[_number(cell) for cell in row] for row in table.rows], f"\n{name}")
+    if record.traceback:
+        console.print(f"\n{record.traceback}", markup=False)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested fields as rows named `outer.inner`."""
+    rows: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        rows += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
+    return rows
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

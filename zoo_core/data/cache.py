@@ -1,0 +1,40 @@
+"""The zoo's cache folder, and writing files so that a reader never meets half of one."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def cache_dir() -> Path:
+    """`ZOO_CACHE`, else the user's cache folder as the operating system has it. Not created here."""
+    named = os.environ.get("ZOO_CACHE")
+    if named:
+        return Path(named).expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("zoo")
+
+
+def portable(name: str, longest: int = 80) -> str:
+    """`name` as a file or folder name that every system takes and that cannot leave its folder."""
+    safe = _UNSAFE.sub("-", name).strip(".-")[:longest]
+    return safe or "_"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `path` so that it holds either its old content or all of the new one, whatever happens meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with beside.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

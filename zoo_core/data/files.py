@@ -1,0 +1,211 @@
+"""A data set's files: where they are, whether they are the published ones, and their fingerprint.
+
+Fingerprints: published downloads by version and checksums (no data needed); a person's files by the sha256 over the
+sorted (relative path, sha256) pairs, the same for a folder and an archive of it; generated data by version alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from zoo_core.data import archives
+from zoo_core.data.cache import cache_dir, portable, write_atomically
+from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError
+from zoo_core.specs import GENERATED, DatasetSpec, Download
+
+if TYPE_CHECKING:
+    from zoo_core.protocols import Context
+
+CONNECT_S = 20.0  # seconds without an answer after which a download is given up
+
+
+def own_root(spec: DatasetSpec, data_root: Path | None, *, several: bool = False) -> Path | None:
+    """A data set's own root: `data_root/<name>` where that is there, else `data_root`; None for data that need no files.
+
+    With `several` data sets at once `data_root` is a parent of their folders, never one of them.
+    Raises DataUnavailableError if the path does not exist.
+    """
+    if data_root is None or spec.origin in GENERATED:
+        return None
+    root = data_root.expanduser().absolute()
+    if not root.exists():
+        raise DataUnavailableError(f"data root {root} is not there; {_what_to_do(spec)}")
+    own = root / spec.name
+    if own.is_dir():
+        return own
+    return None if several else root
+
+
+def fingerprint(spec: DatasetSpec, root: Path | None) -> str:
+    """The identity of the data below `root`, 32 hexadecimal digits. Raises DataUnavailableError, DataError."""
+    if root is not None:
+        sums = _sums(root)
+        if not sums:
+            raise DataUnavailableError(f"data root {root} is empty; {_what_to_do(spec)}")
+        if not _holds_published(spec, sums.values()):
+            return _digest(f"{name}\0{digest}" for name, digest in sorted(sums.items()))
+    if spec.downloads:
+        return _digest([f"version {spec.version}", *sorted(item.sha256 for item in spec.downloads)])
+    if spec.origin in GENERATED:
+        return _digest([spec.origin, spec.qualified, f"version {spec.version}"])
+    raise DataUnavailableError(f"dataset {spec.qualified} has to be brought along; {_what_to_do(spec)}")
+
+
+def _holds_published(spec: DatasetSpec, sums: Iterable[str]) -> bool:
+    return bool(spec.downloads) and {item.sha256 for item in spec.downloads} <= set(sums)
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _sums(root: Path) -> dict[str, str]:
+    """Relative path -> sha256 of every file below a folder or in an archive, a single outer folder left away."""
+    try:
+        if archives.is_archive(root):
+            sums = {name: _sha256(content) for name, content in archives.members(root)}
+        elif root.is_file():
+            raise DataUnavailableError(f"data root {root} is neither a folder nor a zip or tar archive")
+        else:
+            sums = _folder_sums(root)
+    except PermissionError as error:
+        raise DataError(f"{error.filename} may not be read: change its permissions") from error
+    while sums and len(tops := {name.partition("/")[0] for name in sums}) == 1 and all("/" in name for name in sums):
+        outer = len(tops.pop()) + 1
+        sums = {name[outer:]: digest for name, digest in sums.items()}
+    return sums
+
+
+def _folder_sums(root: Path) -> dict[str, str]:
+    """As `_sums`, remembering digests by (path, size, time of change) so that a second call reads no content."""
+    memory_file = cache_dir() / "checksums.json"
+    try:
+        memory: dict[str, list[object]] = json.loads(memory_file.read_bytes())
+    except (OSError, ValueError):
+        memory = {}
+    sums, fresh = {}, False
+    for path in root.rglob("*"):
+        if not path.is_file():
+            continue
+        state = path.stat()
+        known = memory.get(str(path))
+        if known is None or known[:2] != [state.st_size, state.st_mtime_ns]:
+            with path.open("rb") as content:
+                known = memory[str(path)] = [state.st_size, state.st_mtime_ns, _sha256(content)]
+            fresh = True
+        sums[path.relative_to(root).as_posix()] = str(known[2])
+    if fresh:
+        write_atomically(memory_file, json.dumps(memory).encode())
+    return sums
+
+
+def _sha256(content: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while block := content.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _what_to_do(spec: DatasetSpec) -> str:
+    layout = f" holding {spec.layout}" if spec.layout else ""
+    home = f" (from {spec.homepage})" if spec.homepage else ""
+    return f"give --data-root with a folder{layout}{home}"
+
+
+def find_folder(ctx: Context) -> Path:
+    """See `Context.folder`."""
+    spec = _spec(ctx)
+    root = ctx.data_root
+    if root is None:
+        raise DataUnavailableError(f"dataset {spec.qualified} has to be brought along; {_what_to_do(spec)}")
+    if not archives.is_archive(root):
+        return root
+    state = root.stat()
+    name = hashlib.sha256(f"{root}\0{state.st_size}\0{state.st_mtime_ns}".encode()).hexdigest()[:16]
+    folder = cache_dir() / "unpacked" / f"{portable(root.stem)}-{name}"
+    if not folder.is_dir():
+        archives.extract(root, folder)
+    return folder
+
+
+def find_file(ctx: Context, name: str) -> Path:
+    """See `Context.file`. Below a data root, `name` may also lie unpacked (without `.gz`), at any depth."""
+    spec = _spec(ctx)
+    if ctx.data_root is None:
+        return _download(spec, name, offline=ctx.offline)
+    folder = find_folder(ctx)
+    for wanted in (name, name.removesuffix(".gz")):
+        found = sorted(path for path in folder.rglob(wanted) if path.is_file())
+        if found:
+            return found[0]
+    raise DataUnavailableError(f"{name} is not below {folder}; {_what_to_do(spec)}")
+
+
+def _spec(ctx: Context) -> DatasetSpec:
+    if ctx.dataset is None:
+        raise DataError("this context belongs to no data set")
+    return ctx.dataset
+
+
+def download_folder(spec: DatasetSpec) -> Path:
+    """Where the data set's downloads are kept."""
+    return cache_dir() / "downloads" / portable(spec.qualified)
+
+
+def state(spec: DatasetSpec, root: Path | None) -> str:
+    """In words, whether the data can be used now."""
+    if root is not None:
+        return f"in {root}"
+    if spec.origin in GENERATED:
+        return "ready"
+    if spec.downloads:
+        here = all((download_folder(spec) / item.name).is_file() for item in spec.downloads)
+        return "downloaded" if here else f"to be downloaded: zoo data fetch {spec.name}"
+    return "needs --data-root"
+
+
+def _download(spec: DatasetSpec, name: str, *, offline: bool) -> Path:
+    """The file from the cache or the network, its checksum checked."""
+    download = next((item for item in spec.downloads if item.name == name), None)
+    if download is None:
+        raise DataError(f"dataset {spec.qualified} declares no download {name!r}")
+    folder = download_folder(spec)
+    if (folder / name).is_file():
+        with (folder / name).open("rb") as content:
+            if _sha256(content) == download.sha256:
+                return folder / name
+    if offline:
+        raise DataUnavailableError(f"{name} was never downloaded, and --offline forbids it; {_what_to_do(spec)}")
+    return _retrieve(spec, download, folder)
+
+
+def _retrieve(spec: DatasetSpec, download: Download, folder: Path) -> Path:
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    problems = []
+    for url in download.urls:
+        try:
+            fetched = pooch.retrieve(
+                url,
+                known_hash=f"sha256:{download.sha256}",
+                fname=download.name,
+                path=folder,
+                downloader=pooch.HTTPDownloader(timeout=CONNECT_S),
+            )
+        except requests.RequestException as error:
+            problems.append(f"{url}: {type(error).__name__}")
+        except ValueError as error:  # pooch's word for a wrong checksum
+            raise DamagedDataError(f"{url} is not the published file ({error}); nothing was kept") from error
+        else:
+            return Path(fetched)
+    raise DataUnavailableError(
+        f"dataset {spec.qualified} is not here and cannot be downloaded ({'; '.join(problems)}); "
+        f"connect to the network, or {_what_to_do(spec)}"
+    )

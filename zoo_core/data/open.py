@@ -1,0 +1,135 @@
+"""Opens a data set for a trial: decoded once, kept on disk as memory-mapped columns, the test split sealed."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo_core.data import columns as column_files
+from zoo_core.data.cache import cache_dir, portable
+from zoo_core.data.columns import Columns, Split, length
+from zoo_core.data.splits import held_out_rows
+from zoo_core.errors import DataError, SealedSplitError, UnknownSplitError
+from zoo_core.protocols import Context, Dataset
+from zoo_core.specs import DatasetSpec, Signature, resolve
+
+FORMAT = 1  # of the folder below; a new one makes new folders
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is known of open data without reading them: the concrete signature and the examples of each split."""
+
+    signature: Signature
+    sizes: dict[str, int]
+
+
+class Data:
+    """A trial's view of its data: `train` and `val` at any time, `test` only once the runner has unsealed it."""
+
+    def __init__(self, folder: Path, opened: Opened, spec: DatasetSpec) -> None:
+        self.signature = opened.signature
+        self.sizes = opened.sizes
+        self.spec = spec
+        self._folder = folder
+        self._sealed = True
+
+    def split(self, name: str, *, holdout: bool = True) -> Split:
+        """The examples of `train`, `val` or `test`.
+
+        `holdout=False` leaves in train what would be held out of it; a val split of the data's own is not touched.
+        Raises UnknownSplitError, and SealedSplitError for `test` before the final score.
+        """
+        if name == "test" and self._sealed:
+            raise SealedSplitError("the test split is opened once, for the final score; train and select on val")
+        rows_file = self._folder / "held_out.npy"
+        if rows_file.exists() and name in ("train", "val"):
+            train = column_files.load(self._folder / "train")
+            rows = np.load(rows_file, allow_pickle=False)
+            if name == "val":
+                return Split(train, rows)
+            return Split(train, np.setdiff1d(np.arange(length(train)), rows, assume_unique=True) if holdout else None)
+        if name not in self.sizes:
+            raise UnknownSplitError(f"dataset {self.spec.qualified} has no split {name!r}, only {', '.join(self.sizes)}")
+        return Split(column_files.load(self._folder / name))
+
+    def examples(self, *, holdout: bool = True) -> dict[str, int]:
+        """How many examples each split has under the recipe's `holdout`."""
+        sizes = dict(self.sizes)
+        if (self._folder / "held_out.npy").exists():
+            if holdout:
+                sizes["train"] -= sizes["val"]
+            else:
+                del sizes["val"]
+        return sizes
+
+    def unseal(self) -> None:
+        """Let `split("test")` answer; the runner's to call."""
+        self._sealed = False
+
+
+def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str) -> Data:
+    """The data of `spec`, from the cache or decoded now. Raises what the data set's loader raises."""
+    name = f"{portable(spec.qualified)}-v{spec.version}-{fingerprint}-f{FORMAT}"
+    folder = cache_dir() / "columns" / name
+    if not (folder / "opened.json").is_file():
+        _decode(spec, replace(ctx, dataset=spec), folder)
+    opened = json.loads((folder / "opened.json").read_bytes())
+    return Data(folder, Opened(_signature(opened["signature"]), opened["sizes"]), spec)
+
+
+def _decode(spec: DatasetSpec, ctx: Context, folder: Path) -> None:
+    """Read every split and write the folder, all of it or nothing."""
+    dataset: Dataset = resolve(spec.entry)(ctx)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".decoding-") as temporary:
+        inside = Path(temporary) / "content"
+        inside.mkdir()
+        train = dataset.load("train")
+        sizes = {"train": _save(spec, "train", train, inside)}
+        try:
+            sizes["val"] = _save(spec, "val", dataset.load("val"), inside)
+        except UnknownSplitError:
+            rows = held_out_rows(train)
+            np.save(inside / "held_out.npy", rows)
+            sizes["val"] = len(rows)
+        sizes["test"] = _save(spec, "test", dataset.load("test"), inside)
+        signature = _with_channel_statistics(dataset.signature, train)
+        (inside / "opened.json").write_text(json.dumps({"signature": asdict(signature), "sizes": sizes}))
+        try:
+            inside.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # otherwise another trial decoded the same data meanwhile
+                raise
+
+
+def _save(spec: DatasetSpec, split: str, columns: Columns, folder: Path) -> int:
+    count = length(columns)
+    if not count:
+        raise DataError(f"dataset {spec.qualified}: split {split} is empty")
+    column_files.save(columns, folder / split)
+    return count
+
+
+def _with_channel_statistics(signature: Signature, train: Columns) -> Signature:
+    """Add the channels' mean and deviation of raw images, uint8 `x` (n, channels, height, width), on [0, 1]."""
+    images = train.get("x")
+    if signature.mean or not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
+        return signature
+    counts = [np.bincount(images[:, channel].reshape(-1), minlength=256) for channel in range(images.shape[1])]
+    levels = np.arange(256) / 255.0
+    means = [float(np.average(levels, weights=count)) for count in counts]
+    deviations = [
+        float(np.sqrt(np.average((levels - mean) ** 2, weights=count))) for mean, count in zip(means, counts, strict=True)
+    ]
+    return replace(signature, mean=tuple(means), std=tuple(deviations))
+
+
+def _signature(values: dict[str, Any]) -> Signature:
+    lists = ("input_shape", "classes", "mean", "std")
+    return Signature(**{key: tuple(value) if key in lists else value for key, value in values.items()})

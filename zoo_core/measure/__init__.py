@@ -1,0 +1,1 @@
+"""Measuring: clock, random state, latency, FLOPs, memory, devices, environment."""

@@ -1,0 +1,28 @@
+"""Which devices torch can use here; nothing is hard-wired to one maker."""
+
+from __future__ import annotations
+
+import torch
+
+from zoo_core.runner.events import Device
+
+INDEXED = ("cuda", "xpu")
+
+
+def accelerators() -> list[Device]:
+    """The accelerators torch sees, in its order; empty without one."""
+    if not torch.accelerator.is_available():
+        return []
+    kind = torch.accelerator.current_accelerator(check_available=True)
+    if kind is None:
+        return []
+    devices = []
+    for index in range(torch.accelerator.device_count()):
+        name, memory = kind.type, None
+        if kind.type in INDEXED:
+            properties = getattr(torch, kind.type).get_device_properties(index)
+            name, memory = properties.name, properties.total_memory >> 20
+        devices.append(
+            Device(spelling=f"{kind.type}:{index}", kind=kind.type, name=name, index=index, memory_mib=memory)
+        )
+    return devices

@@ -1,0 +1,55 @@
+"""FLOPs of a forward pass, counted by torch's own formulas; unknown rather than wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+# Operators that move data, reduce or look up: their work is small beside the products that are counted.
+CHEAP = frozenset(
+    """adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d amax amin any all arange argmax argmin as_strided avg_pool1d
+    avg_pool2d batch_norm cat clone constant_pad_nd copy_ cudnn_batch_norm cumsum detach embedding empty empty_like
+    empty_strided expand fill_ full full_like gather index index_select lift_fresh linalg_vector_norm log_softmax
+    _log_softmax max max_pool2d max_pool2d_with_indices max_pool3d_with_indices mean min mkldnn_max_pool2d
+    _native_batch_norm_legit
+    _native_batch_norm_legit_no_training native_batch_norm native_dropout native_group_norm native_layer_norm new_empty
+    new_full new_ones new_zeros ones ones_like prod rand rand_like randn randn_like reflection_pad2d repeat
+    replication_pad2d roll scalar_tensor scatter select slice softmax _safe_softmax _softmax sort split stack std sum
+    _to_copy topk tril triu upsample_bilinear2d upsample_nearest2d var var_mean where zeros zeros_like zero_
+    _adaptive_avg_pool2d _local_scalar_dense _unsafe_view flip""".split()
+)
+
+
+class _Operators(TorchDispatchMode):
+    """Notes every operator that runs below it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[Any] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.add(func)
+        return func(*args, **(kwargs or {}))
+
+
+def count_flops(model: nn.Module, example: Any) -> tuple[int | None, str]:
+    """FLOPs of one forward pass (2 for a multiply-add) in the current mode, or None and the reason."""
+    operators = _Operators()
+    with FlopCounterMode(display=False) as counter, operators, torch.no_grad():
+        model(example)
+    unknown = sorted({func._schema.name for func in operators.seen if not _is_known(func)})
+    if unknown:
+        return None, f"torch has no formula for {', '.join(unknown)}"
+    total = counter.get_total_flops()
+    return (total, "") if total else (None, "no operator with a formula was run")
+
+
+def _is_known(func: Any) -> bool:
+    packet = func.overloadpacket
+    if packet in flop_registry or torch.Tag.pointwise in func.tags or func.is_view:
+        return True
+    return packet.__name__ in CHEAP or packet.__name__.removesuffix("_") in CHEAP

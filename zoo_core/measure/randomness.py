@@ -1,0 +1,38 @@
+"""Seeding, and looking at a model without changing its training."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def seed_everything(seed: int, device: str) -> torch.Generator:
+    """Seed Python, numpy and torch, and return a generator on the device with the same seed."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    return torch.Generator(device).manual_seed(seed)
+
+
+@contextlib.contextmanager
+def undisturbed(model: nn.Module, generator: torch.Generator | None, device: str) -> Iterator[None]:
+    """Eval mode and no gradients inside; afterwards random states and every module's mode are as they were."""
+    modes = [(module, module.training) for module in model.modules()]
+    python, numpy, own = random.getstate(), np.random.get_state(), generator.get_state() if generator else None
+    accelerators = [torch.device(device)] if torch.device(device).type != "cpu" else []
+    try:
+        with torch.random.fork_rng(accelerators, device_type=torch.device(device).type), torch.no_grad():
+            model.eval()
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        random.setstate(python)
+        np.random.set_state(numpy)
+        if generator is not None and own is not None:
+            generator.set_state(own)

@@ -1,0 +1,45 @@
+"""Metrics as pure functions of numpy arrays; the tests hold them against scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zoo_core.data.columns import Array
+
+
+def mean_squared_error(answers: Array, truth: Array) -> float:
+    """Mean of the squared differences; both (n, outputs), in the data's unit squared."""
+    return float(np.mean((answers.astype(np.float64) - truth) ** 2))
+
+
+def mean_absolute_error(answers: Array, truth: Array) -> float:
+    """Mean of the absolute differences; both (n, outputs), in the data's unit."""
+    return float(np.mean(np.abs(answers.astype(np.float64) - truth)))
+
+
+def r_squared(answers: Array, truth: Array) -> float:
+    """Share of the truth's variance explained, mean over outputs; nan where an output is constant."""
+    residual = ((answers.astype(np.float64) - truth) ** 2).sum(axis=0)
+    total = ((truth - truth.mean(axis=0, dtype=np.float64)) ** 2).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.mean(np.where(total > 0, 1 - residual / total, np.nan)))
+
+
+def accuracy(answers: Array, truth: Array) -> float:
+    """Share of equal labels; both (n,)."""
+    return float(np.mean(answers == truth))
+
+
+def confusion_matrix(answers: Array, truth: Array, classes: int) -> Array:
+    """int64 (classes, classes): row is the true class, column the answer."""
+    return np.bincount(truth.astype(np.int64) * classes + answers, minlength=classes * classes).reshape(classes, classes)
+
+
+def precision_recall_f1(confusion: Array) -> tuple[Array, Array, Array]:
+    """Per class, each (classes,); 0 where a class was never answered or never true."""
+    hits = np.diag(confusion).astype(np.float64)
+    answered, true = confusion.sum(axis=0), confusion.sum(axis=1)
+    precision = np.divide(hits, answered, out=np.zeros_like(hits), where=answered > 0)
+    recall = np.divide(hits, true, out=np.zeros_like(hits), where=true > 0)
+    both = answered + true
+    return precision, recall, np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0)

@@ -1,0 +1,150 @@
+"""What an author writes: a data set, a task; and the small objects that pass between them and the runner.
+
+Annotations name torch and numpy types, but importing this module imports neither.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import nn
+
+    from zoo_core.data.columns import Columns
+    from zoo_core.data.open import Data
+    from zoo_core.recipe import Recipe
+    from zoo_core.specs import DatasetSpec, Signature
+
+
+def _no_progress() -> float:
+    return 0.0
+
+
+@dataclass(kw_only=True, slots=True)
+class Context:
+    """Where and how a trial runs; one object handed to everything. Fields may be added, signatures stay.
+
+    device: as torch spells it (`cpu`, `cuda:1`); dtype: of autocast (`float32`: none).
+    generator: on `device`, seeded by the runner; the only source of randomness of a task.
+    cache: a folder of this data set's or trial's own, for what is worth keeping between runs.
+    data_root: the folder or archive a person named for the data set, or None.
+    budget_s: training seconds, or None where the recipe gives the length.
+    progress: how much of the training is done, in [0, 1], also under a time budget; schedules follow it.
+    """
+
+    device: str = "cpu"
+    dtype: str = "float32"
+    seed: int = 0
+    threads: int = 1
+    cache: Path = field(default_factory=Path)
+    data_root: Path | None = None
+    offline: bool = False
+    budget_s: float | None = None
+    generator: torch.Generator | None = None
+    progress: Callable[[], float] = _no_progress
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("zoo"))
+    dataset: DatasetSpec | None = None
+
+    def file(self, name: str) -> Path:
+        """The path of the data set's file `name`: below `data_root`, else downloaded and checked.
+
+        Raises DataUnavailableError (not here, not to be had now) and DamagedDataError (wrong checksum).
+        """
+        from zoo_core.data.files import find_file
+
+        return find_file(self, name)
+
+    def folder(self) -> Path:
+        """The folder a person named for the data set, unpacked if it is an archive.
+
+        Raises DataUnavailableError saying what it must hold, if none was named.
+        """
+        from zoo_core.data.files import find_folder
+
+        return find_folder(self)
+
+
+@dataclass(slots=True)
+class Step:
+    """One optimizer step (or `steps` of them), yielded after it.
+
+    n: how many of the task's units it used. logs: scalar tensors on the device, never `.item()`: `loss`, and `score`
+    in the task's metric for the running train score; they are averaged with weight n.
+    eval_model: the model to evaluate, where it is not the one that is trained (an average of weights).
+    """
+
+    n: int
+    logs: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    steps: int = 1
+    eval_model: nn.Module | None = None
+
+
+@dataclass(slots=True)
+class Phase:
+    """Yielded before work that is not a step (computing features).
+
+    spent_s: what the work cost when its result was made, where it now comes from a cache; it is added to the
+    training time, so that a cached trial is not praised for its luck.
+    """
+
+    name: str
+    spent_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Table:
+    """A table of a score's parts: per class, a confusion matrix. `rows` hold one value a column."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """What `Task.evaluate` found.
+
+    scores: by metric name; the task's metric is among them. tables: by name. per_example: by name, one entry an
+    example in the split's order (`score` is what the metric averages, where it is an average).
+    """
+
+    scores: dict[str, float]
+    tables: dict[str, Table] = field(default_factory=dict)
+    per_example: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Dataset(Protocol):
+    """Reads one data set; made by `entry(ctx)`.
+
+    signature: concrete, once the object exists.
+    load(split): the columns of `train`, `val` or `test`, decoded. Raises UnknownSplitError for a split it does not
+    have: without `val`, a tenth of train is held out by the rule in `zoo_core.data.splits`.
+    """
+
+    signature: Signature
+
+    def load(self, split: str) -> Columns: ...
+
+
+class Task(Protocol):
+    """Trains and scores a model on open data; made by `entry(spec)`.
+
+    A task may also have:
+        epoch_steps(recipe) -> int: optimizer steps of one pass over train; without it a recipe gives `steps`.
+        example_input(ctx, batch_size) -> the argument of the model's forward, for latency and FLOPs.
+        pictures(ctx, model) -> dict of name -> uint8 array (height, width, 3).
+    """
+
+    def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
+        """Get the data onto the device. Untimed."""
+
+    def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase]:
+        """Take `recipe.steps` optimizer steps, yielding after each; the runner clocks, evaluates and stops."""
+
+    def evaluate(self, ctx: Context, model: nn.Module, split: str) -> Evaluation:
+        """Score the model on `val` or `test`; the model is in eval mode and gradients are off."""

@@ -1,0 +1,180 @@
+"""Hyper-parameters: one flat namespace for training keys and model options.
+
+A recipe is resolved in layers: kind's (or runner's) defaults <- task <- model's options <- model's overrides
+<- quick preset <- `--set`. Every key has a default, the default gives the type, an unknown key is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from zoo_core.errors import RecipeError, UnknownNameError
+from zoo_core.specs import ModelSpec, Param, Params, TaskSpec
+
+# Keys that the runner itself reads, whatever the kind.
+RUNNER_PARAMS: Params = MappingProxyType(
+    {
+        "epochs": Param(default=1.0, help="passes over train", minimum=0.0),
+        "steps": Param(default=0, help="optimizer steps; 0: as `epochs` says", minimum=0),
+        "eval_every": Param(
+            default=0.0, help="epochs between val evaluations; 0: ten to thirty a trial, epoch ends among them", minimum=0.0
+        ),
+        "holdout": Param(default=True, help="hold out a val split; without it nothing is known of the target"),
+        "select": Param(default="last", choices=("last", "best"), help="which weights are scored on test"),
+        "stop": Param(default=0, help="end after so many val evaluations without a better score; 0: never", minimum=0),
+    }
+)
+
+
+class Recipe(Mapping[str, Any]):
+    """Resolved hyper-parameters, read as `recipe.lr` or `recipe["lr"]`."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __getattr__(self, key: str) -> Any:
+        try:
+            return self.__dict__["_values"][key]
+        except KeyError:
+            raise AttributeError(f"the recipe has no {key!r}; it has {', '.join(self.__dict__['_values'])}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Recipe({self._values})"
+
+
+def as_param(value: Any) -> Param:
+    """A plain default is a Param without help."""
+    return value if isinstance(value, Param) else Param(default=value)
+
+
+def parameters(task: TaskSpec, model: ModelSpec, kind: Params) -> dict[str, Param]:
+    """Every key that a recipe of this pair has, with the defaults that hold for it.
+
+    Raises RecipeError where a model option clashes with a training key, or an override names no key.
+    """
+    params = {key: as_param(value) for key, value in {**RUNNER_PARAMS, **kind}.items()}
+    _override(params, task.recipe, f"task {task.qualified}", may_add=bool(task.entry))
+    for key, option in model.options.items():
+        if key in params:
+            raise RecipeError(
+                f"model {model.qualified}: option {key!r} is also a training key of task {task.qualified}; rename it"
+            )
+        params[key] = as_param(option)
+    for name in ("*", task.name, task.qualified):
+        _override(params, model.recipe.get(name, {}), f"model {model.qualified}", may_add=False, lenient=name == "*")
+    return params
+
+
+def _override(
+    params: dict[str, Param], values: Params, owner: str, *, may_add: bool, lenient: bool = False
+) -> None:
+    for key, value in values.items():
+        if isinstance(value, Param) and may_add:
+            params[key] = value
+        elif key in params:
+            params[key] = _with_default(key, params[key], as_param(value).default, owner)
+        elif may_add:
+            params[key] = as_param(value)
+        elif not lenient:  # a model's "*" may speak of keys that only some kinds have
+            raise RecipeError(f"{owner}: its recipe sets {key!r}, which is no key of the task and no option of the model")
+
+
+def _with_default(key: str, param: Param, value: Any, owner: str = "") -> Param:
+    value = check_value(key, param, value, owner)
+    return Param(default=value, help=param.help, choices=param.choices, minimum=param.minimum)
+
+
+def resolve(
+    params: Mapping[str, Param], preset: Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None
+) -> Recipe:
+    """The recipe's values: defaults <- preset <- overrides (strings are parsed by the default's type)."""
+    values = {key: param.default for key, param in params.items()}
+    for layer in (preset or {}, overrides or {}):
+        for key, value in layer.items():
+            if key not in params:
+                raise UnknownNameError("recipe key", key, params, hint="`zoo show MODEL` lists them")
+            param = params[key]
+            values[key] = parse(key, param, value) if isinstance(value, str) else check_value(key, param, value)
+    return Recipe(values)
+
+
+def recipe_class(recipe: Recipe, params: Mapping[str, Param], quick: Mapping[str, Any]) -> str:
+    """`default`, `quick` or `custom`: what may be ranked together."""
+    if recipe == resolve(params):
+        return "default"
+    return "quick" if quick and recipe == resolve(params, quick) else "custom"
+
+
+def parse(key: str, param: Param, text: str) -> Any:
+    """Read a `--set` value by the type of the key's default. Raises RecipeError."""
+    default = param.default
+    try:
+        if isinstance(default, bool):
+            value: Any = {"true": True, "yes": True, "on": True, "1": True}.get(text.lower())
+            if value is None:
+                value = {"false": False, "no": False, "off": False, "0": False}[text.lower()]
+        elif isinstance(default, int):
+            value = int(text)
+        elif isinstance(default, float):
+            value = float(text)
+        elif isinstance(default, str):
+            value = text
+        elif isinstance(default, list | tuple):
+            value = json.loads(text if text.lstrip().startswith("[") else f"[{text}]")
+        elif isinstance(default, dict):
+            value = json.loads(text)
+        else:
+            value = _json_or_text(text)
+    except (ValueError, KeyError):
+        raise RecipeError(f"{key}={text!r} is not {_form(default)}; the default is {default!r}") from None
+    return check_value(key, param, value)
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _form(default: Any) -> str:
+    forms: tuple[tuple[type, str], ...] = (
+        (bool, "true or false"),
+        (int, "a whole number"),
+        (float, "a number"),
+        (list, "a list such as 512,256"),
+        (tuple, "a list such as 512,256"),
+        (dict, "a JSON object"),
+    )
+    return next((words for kind, words in forms if isinstance(default, kind)), "a text")
+
+
+def check_value(key: str, param: Param, value: Any, owner: str = "") -> Any:
+    """`value` as the key's type, or RecipeError: wrong type, not among the choices, too small, not finite."""
+    default, where = param.default, f"{owner}: " if owner else ""
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if isinstance(default, list | tuple) and isinstance(value, list | tuple):
+        value = list(value)
+    elif default is not None and (type(value) is not type(default)):
+        raise RecipeError(f"{where}{key}={value!r} is not {_form(default)}; the default is {default!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RecipeError(f"{where}{key}={value!r} is not a finite number")
+    if param.choices and value not in param.choices:
+        raise RecipeError(f"{where}{key}={value!r} is not one of {', '.join(map(str, param.choices))}")
+    if param.minimum is not None and isinstance(value, int | float) and value < param.minimum:
+        raise RecipeError(f"{where}{key}={value!r} is below {param.minimum:g}")
+    return value

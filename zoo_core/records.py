@@ -1,0 +1,212 @@
+"""What is known of one trial, as one JSON file that explains itself.
+
+Units are suffixes: `_s` seconds, `_ms` milliseconds, `_mib` MiB. None is "not known", and where that has a reason, a field
+beside it says it. Fields may be added within a schema; a change of meaning raises `SCHEMA`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from zoo_core.errors import DamagedRecordError, NewerSchemaError
+
+SCHEMA = 1
+
+Status: TypeAlias = Literal[
+    "ok", "diverged", "error", "crashed", "timeout", "out_of_memory", "interrupted", "skipped"
+]
+# A trial that ended so is not run again by the same command; a timeout is, where it is given more time.
+FINAL: frozenset[Status] = frozenset({"ok", "diverged", "error", "crashed", "out_of_memory"})
+FAILED: frozenset[Status] = frozenset({"diverged", "error", "crashed", "timeout", "out_of_memory", "interrupted"})
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of everything in a record."""
+
+
+class TaskFacts(Part):
+    """The task as it was; `name` is qualified."""
+
+    name: str
+    title: str
+    summary: str
+    version: int
+    kind: str
+    kind_version: int
+    metric: str
+    higher_is_better: bool
+    unit: str
+    target: float | None = None
+    chance: float | None = None
+    references: list[dict[str, Any]] = []
+
+
+class DatasetFacts(Part):
+    """The data; `examples` by split, val as held out by the recipe."""
+
+    name: str
+    title: str
+    version: int
+    origin: str
+    licence: str
+    fingerprint: str
+    homepage: str = ""
+    examples: dict[str, int] = {}
+
+
+class ModelFacts(Part):
+    """The model; the numbers are None until it was built. FLOPs are those of the forward pass of one unit."""
+
+    name: str
+    title: str
+    version: int
+    code_sha256: str
+    pretrained_on: str = ""
+    parameters: int | None = None
+    trainable_parameters: int | None = None
+    size_mib: float | None = None
+    flops_per_unit: int | None = None
+    flops_unknown_because: str = ""
+
+
+class DeviceFacts(Part):
+    """Where it ran; `kind` is the device class (`cpu`, `cuda` ...), `requested_threads` 0 where the rule chose."""
+
+    kind: str
+    name: str = ""
+    index: int | None = None
+    dtype: str = "float32"
+    compiled: bool = False
+    requested_threads: int = 0
+    threads: int | None = None
+
+
+class CurvePoint(Part):
+    """The state at an evaluation: train values are means over the steps since the last one, as they were trained."""
+
+    step: int
+    seconds: float
+    epoch: float | None = None
+    train_loss: float | None = None
+    train_score: float | None = None
+    val_score: float | None = None
+
+
+class PhaseFacts(Part):
+    """One stretch of the trial's wall time, in order."""
+
+    name: str
+    seconds: float
+
+
+class TimeToTarget(Part):
+    """`met` at `seconds` of training, `missed`, or `not applicable` (no target, or no val split held out)."""
+
+    status: Literal["met", "missed", "not applicable"]
+    seconds: float | None = None
+
+
+class Latency(Part):
+    """Of the forward pass of one unit, synchronised, after a warm-up; n repeats."""
+
+    median_ms: float
+    p95_ms: float
+    n: int
+
+
+class Load(Part):
+    """How disturbed the timed windows were: CPU seconds over wall seconds, involuntary context switches, other trials."""
+
+    cpu_s: float
+    wall_s: float
+    involuntary_switches: int | None = None
+    trials_beside: int = 0
+
+
+class TableFacts(Part):
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+class Measured(Part):
+    """All that the worker found out; the fields it did not reach keep their defaults."""
+
+    scores: dict[str, float | None] = {}
+    val_scores: dict[str, float | None] = {}
+    tables: dict[str, TableFacts] = {}
+    time_to_target: TimeToTarget | None = None
+    steps: int | None = None
+    units: int | None = None
+    train_s: float | None = None
+    throughput: float | None = None
+    latency: Latency | None = None
+    inference_throughput: float | None = None
+    inference_batch: int | None = None
+    peak_memory_mib: float | None = None
+    load: Load | None = None
+    selected_step: int | None = None
+    per_example: str = ""
+    pictures: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+
+
+class Record(Part):
+    """One trial. `key` is its experiment, `id` (key, machine, start) its own name and its file's."""
+
+    schema: int
+    id: str
+    key: str
+    status: Status
+    started_at: str
+    task: TaskFacts
+    dataset: DatasetFacts
+    model: ModelFacts
+    device: DeviceFacts
+    seed: int
+    recipe: dict[str, Any]
+    recipe_class: Literal["default", "quick", "custom"]
+    budget: Literal["length", "time"]
+    budget_s: float | None = None
+    timeout_s: float | None = None
+    reason: str = ""
+    traceback: str = ""
+    curve: list[CurvePoint] = []
+    phases: list[PhaseFacts] = []
+    wall_s: float | None = None
+    measured: Measured = Measured()
+    environment: dict[str, Any] = {}
+    command: str = ""
+
+    @property
+    def score(self) -> float | None:
+        """The test score in the task's metric, None where the trial did not come so far."""
+        return self.measured.scores.get(self.task.metric)
+
+
+class _Head(msgspec.Struct):
+    schema: int
+
+
+def encode(record: Record) -> bytes:
+    """The record as JSON, indented for people."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+
+
+def decode(content: bytes) -> Record:
+    """A record from JSON. Raises DamagedRecordError, NewerSchemaError."""
+    try:
+        head = msgspec.json.decode(content, type=_Head)
+        if head.schema > SCHEMA:
+            raise NewerSchemaError(
+                f"written in schema {head.schema}, this zoo reads up to {SCHEMA}: install a newer zoo-core to read it"
+            )
+        return msgspec.json.decode(content, type=Record)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DamagedRecordError(f"not a record: {error}") from error
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a record."""
+    return msgspec.json.schema(Record)

@@ -1,0 +1,114 @@
+"""What passes between the parent and a worker: jobs down, events up; JSON, never objects."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from zoo_core.records import CurvePoint, Measured, Part, Status
+
+
+class Device(Part):
+    """An accelerator as a person names it (`cuda:1`), and what it is."""
+
+    spelling: str
+    kind: str
+    name: str
+    index: int
+    memory_mib: int | None = None
+
+
+class DevicesJob(Part, tag="devices"):
+    """Which accelerators does torch see?"""
+
+
+class OpenJob(Part, tag="open"):
+    """Decode a data set, so that trials find it ready."""
+
+    dataset: str
+    fingerprint: str
+    data_root: str | None
+    offline: bool
+
+
+class TrialJob(Part, tag="trial"):
+    """Everything one trial needs. Names are qualified; `staging` takes its artifacts."""
+
+    task: str
+    dataset: str
+    model: str
+    fingerprint: str
+    recipe: dict[str, Any]
+    seed: int
+    device: str
+    dtype: str
+    compiled: bool
+    threads: int
+    budget_s: float | None
+    data_root: str | None
+    offline: bool
+    staging: str
+
+
+Job: TypeAlias = DevicesJob | OpenJob | TrialJob
+
+
+class Hello(Part, tag="hello"):
+    """The worker runs."""
+
+
+class PhaseBegan(Part, tag="phase"):
+    name: str
+
+
+class Progress(Part, tag="progress"):
+    """Now and then while training; `share` of it done in [0, 1], `rate` in units a second."""
+
+    step: int
+    share: float
+    rate: float
+    loss: float | None = None
+
+
+class Point(Part, tag="point"):
+    point: CurvePoint
+
+
+class Facts(Part, tag="facts"):
+    """What the worker learned before training; fields of the record's model and device, and the split sizes."""
+
+    model: dict[str, Any] = {}
+    device: dict[str, Any] = {}
+    environment: dict[str, Any] = {}
+    examples: dict[str, int] = {}
+
+
+class Found(Part, tag="found"):
+    """The answer to a DevicesJob or an OpenJob: devices, or the data's signature and split sizes."""
+
+    value: Any
+
+
+class Refused(Part, tag="refused"):
+    """A job that ended before it began: `error` is a class of `zoo_core.errors`."""
+
+    error: str
+    reason: str
+
+
+class Done(Part, tag="done"):
+    """A trial's end as the worker saw it."""
+
+    status: Status
+    measured: Measured
+    phases: dict[str, float]
+    reason: str = ""
+    traceback: str = ""
+
+
+Event: TypeAlias = Hello | PhaseBegan | Progress | Point | Facts | Found | Refused | Done
+
+encode = msgspec.json.Encoder().encode
+decode_job = msgspec.json.Decoder(Job).decode
+decode_event = msgspec.json.Decoder(Event).decode

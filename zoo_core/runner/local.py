@@ -1,0 +1,202 @@
+"""Runs jobs in child processes of this machine, one at a time, and cleans up after them whatever they do.
+
+Where the system can fork, children come from a server that has imported torch (0.05 s instead of 3 s); trials on an
+accelerator, and all where there is no fork or `ZOO_START=spawn`, begin from nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import psutil
+
+from zoo_core.data.cache import cache_dir
+from zoo_core.errors import UsageError, ZooError
+from zoo_core.runner import events, worker
+from zoo_core.runner.events import Done, Event, Facts, Found, Hello, Job, Point, Refused, TrialJob
+
+GRACE_S = 5.0  # for a worker to end after its last word
+
+# Read by torch when it is imported, so set before: threads that wait must not spin (see measure/threads.py),
+# and large pages make convolutions up to a third faster. What the person has set stays.
+ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "THP_MEM_ALLOC_ENABLE": "1"}
+
+
+@dataclass(slots=True)
+class Ended:
+    """How a child process ended, and all it said before."""
+
+    done: Done | None = None
+    found: Found | None = None
+    refused: Refused | None = None
+    facts: Facts | None = None
+    points: list[Point] = field(default_factory=list)
+    start_s: float = 0.0
+    wall_s: float = 0.0
+    exit_code: int | None = None
+    timed_out: bool = False
+    interrupted: bool = False
+    oom_killed: bool = False
+    trials_beside: int = 0
+
+
+class LocalExecutor:
+    """Child processes for jobs; `start` is `fork` or `spawn`."""
+
+    def __init__(self, start: str = "") -> None:
+        if find_spec("torch") is None:
+            raise UsageError("torch is not installed: pip install 'zoo-core[torch]'")
+        methods = multiprocessing.get_all_start_methods()
+        wanted = start or os.environ.get("ZOO_START", "fork")
+        if wanted not in ("fork", "spawn"):
+            raise UsageError(f"ZOO_START={wanted!r}: say fork or spawn")
+        self.start = "fork" if wanted == "fork" and "forkserver" in methods else "spawn"
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        self._spawn: BaseContext = multiprocessing.get_context("spawn")
+        self._fork: BaseContext = self._spawn
+        if self.start == "fork":
+            self._fork = multiprocessing.get_context("forkserver")
+            self._fork.set_forkserver_preload(worker.PRELOAD)
+
+    def run(
+        self, job: Job, on_event: Callable[[Event], None] = lambda event: None, timeout_s: float | None = None
+    ) -> Ended:
+        """Run one job to its end; Ctrl-C ends the child, and `interrupted` says so."""
+        needs_own_start = isinstance(job, TrialJob) and job.device != "cpu"
+        context = self._spawn if needs_own_start else self._fork
+        ended = Ended()
+        oom_before = _oom_kills()
+        with _counted(isinstance(job, TrialJob)) as others:
+            began = time.perf_counter()
+            receiver, sender = context.Pipe(duplex=False)
+            process = context.Process(  # type: ignore[attr-defined]
+                target=worker.main, args=(sender, events.encode(job)), daemon=False
+            )
+            process.start()
+            sender.close()
+            try:
+                ended.timed_out = not self._listen(receiver, ended, on_event, began, timeout_s)
+                if not ended.timed_out:
+                    process.join(GRACE_S)
+            except KeyboardInterrupt:
+                ended.interrupted = True
+            finally:
+                end_tree(process)
+                receiver.close()
+                ended.trials_beside = max(ended.trials_beside, others())
+            ended.wall_s = time.perf_counter() - began
+        ended.exit_code = process.exitcode
+        ended.oom_killed = process.exitcode == -9 and _oom_kills() > oom_before
+        return ended
+
+    def ask(self, job: Job) -> object:
+        """Run a job that answers with a value. Raises the ZooError it was refused with, or RuntimeError with its traceback."""
+        ended = self.run(job)
+        if ended.interrupted:
+            raise KeyboardInterrupt
+        if ended.refused is not None:
+            if not ended.refused.error:
+                raise RuntimeError(ended.refused.reason)
+            raise worker.refused(ended.refused)
+        if ended.found is None:
+            raise ZooError(f"a worker process ended without an answer ({exit_reason(ended.exit_code)})")
+        return ended.found.value
+
+    def _listen(
+        self,
+        receiver: multiprocessing.connection.Connection,
+        ended: Ended,
+        on_event: Callable[[Event], None],
+        began: float,
+        timeout_s: float | None,
+    ) -> bool:
+        """Take events until the worker has said its last or is gone; False when the time ran out."""
+        while True:
+            left = None if timeout_s is None else began + timeout_s - time.perf_counter()
+            if left is not None and (left <= 0 or not receiver.poll(left)):
+                return False
+            try:
+                event = events.decode_event(receiver.recv_bytes())
+            except (EOFError, OSError):
+                return True
+            match event:
+                case Hello():
+                    ended.start_s = time.perf_counter() - began
+                case Facts():
+                    ended.facts = event
+                case Point():
+                    ended.points.append(event)
+                case Done():
+                    ended.done = event
+                case Found():
+                    ended.found = event
+                case Refused():
+                    ended.refused = event
+            on_event(event)
+            if isinstance(event, Done | Found | Refused):
+                return True
+
+
+def end_tree(process: BaseProcess) -> None:
+    """End a worker and everything it started; it is a group of its own, so orphans of a dead worker are found too."""
+    if process.pid is None:
+        return
+    family: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        root = psutil.Process(process.pid)
+        family = [root, *root.children(recursive=True)] if process.is_alive() else []
+    if hasattr(os, "killpg") and process.pid != os.getpgid(0):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    for member in family:
+        with contextlib.suppress(psutil.Error):
+            member.kill()
+    process.join(GRACE_S)
+
+
+def exit_reason(code: int | None) -> str:
+    """An exit code in words."""
+    if code is not None and code < 0:
+        with contextlib.suppress(ValueError):
+            return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has ended for want of memory; 0 where it does not tell."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+@contextlib.contextmanager
+def _counted(active: bool) -> Iterator[Callable[[], int]]:
+    """Show other zoo processes that a trial runs here; the value counts theirs."""
+    folder = cache_dir() / "running"
+    mine = folder / str(os.getpid())
+    if active:
+        folder.mkdir(parents=True, exist_ok=True)
+        mine.touch()
+
+    def others() -> int:
+        pids = [int(path.name) for path in folder.glob("*") if path.name.isdigit()] if folder.is_dir() else []
+        return sum(pid != os.getpid() and psutil.pid_exists(pid) for pid in pids)
+
+    before = others()
+    try:
+        yield lambda: max(before, others())
+    finally:
+        mine.unlink(missing_ok=True)

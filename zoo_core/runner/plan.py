@@ -1,0 +1,299 @@
+"""What a `zoo bench` call will run: trials by experiment key, minus those that are recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zoo_core import recipe as recipes
+from zoo_core.data.files import fingerprint, own_root
+from zoo_core.errors import DataError, UsageError
+from zoo_core.kinds import KINDS, kind_recipe
+from zoo_core.measure.environment import machine_id
+from zoo_core.recipe import Recipe
+from zoo_core.records import FINAL, DatasetFacts, DeviceFacts, ModelFacts, Record, TaskFacts
+from zoo_core.registry import Pair, Registry
+from zoo_core.runner.events import OpenJob, TrialJob
+from zoo_core.specs import DatasetSpec, ModelSpec, TaskSpec, source_file
+from zoo_core.store import Store
+
+NO_DATA = "unavailable"  # the fingerprint of data that are not here
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What the caller wants, names resolved to specs. `strict`: missing data are an error, not a skipped trial."""
+
+    pairs: Sequence[Pair]
+    seeds: Sequence[int] = (0,)
+    devices: Sequence[str] = ("cpu",)
+    dataset: str = ""
+    offline: bool = False
+    data_root: Path | None = None
+    quick: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    budget_s: float | None = None
+    timeout_s: float | None = None
+    dtype: str = "float32"
+    compiled: bool = False
+    threads: int = 0
+    force: bool = False
+    retry_failed: bool = False
+    strict: bool = True
+    command: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """One training to be done: names + JSON, so that any executor could carry it."""
+
+    task: TaskSpec
+    model: ModelSpec
+    dataset: DatasetSpec
+    fingerprint: str
+    data_root: Path | None
+    recipe: Recipe
+    recipe_class: str
+    seed: int
+    device: str
+    request: Request
+
+    @property
+    def device_kind(self) -> str:
+        return self.device.partition(":")[0]
+
+    @property
+    def name(self) -> str:
+        return f"{self.task.name} {self.model.name} {self.device} seed {self.seed}"
+
+    @property
+    def key(self) -> str:
+        """The experiment: 64 hexadecimal digits over all that decides what is measured."""
+        request = self.request
+        parts = {
+            "task": f"{self.task.qualified}@{self.task.version}",
+            "kind": kind_version(self.task),
+            "dataset": f"{self.dataset.qualified}@{self.dataset.version}",
+            "fingerprint": self.fingerprint,
+            "model": f"{self.model.qualified}@{self.model.version}",
+            "code": code_sha256(self.model),
+            "recipe": dict(self.recipe),
+            "budget_s": request.budget_s,
+            "seed": self.seed,
+            "device": self.device_kind,
+            "dtype": request.dtype,
+            "compiled": request.compiled,
+            "threads": request.threads,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def record_id(self, started: str) -> str:
+        """The record's name: experiment, machine, start time (digits only)."""
+        return f"{self.key[:16]}-{machine_id()}-{''.join(filter(str.isdigit, started))[:20]}"
+
+    def open_job(self) -> OpenJob:
+        return OpenJob(
+            dataset=self.dataset.qualified,
+            fingerprint=self.fingerprint,
+            data_root=str(self.data_root) if self.data_root else None,
+            offline=self.request.offline,
+        )
+
+    def job(self, staging: Path) -> TrialJob:
+        return TrialJob(
+            task=self.task.qualified,
+            dataset=self.dataset.qualified,
+            model=self.model.qualified,
+            fingerprint=self.fingerprint,
+            recipe=dict(self.recipe),
+            seed=self.seed,
+            device=self.device,
+            dtype=self.request.dtype,
+            compiled=self.request.compiled,
+            threads=self.request.threads,
+            budget_s=self.request.budget_s,
+            data_root=str(self.data_root) if self.data_root else None,
+            offline=self.request.offline,
+            staging=str(staging.absolute()),
+        )
+
+    def task_facts(self) -> TaskFacts:
+        task = self.task
+        return TaskFacts(
+            name=task.qualified,
+            title=task.title,
+            summary=task.summary,
+            version=task.version,
+            kind=task.kind,
+            kind_version=kind_version(task),
+            metric=task.metric,
+            higher_is_better=task.higher_is_better,
+            unit=task.unit,
+            target=task.target,
+            chance=task.chance,
+            references=[asdict(reference) for reference in task.references],
+        )
+
+    def dataset_facts(self) -> DatasetFacts:
+        dataset = self.dataset
+        return DatasetFacts(
+            name=dataset.qualified,
+            title=dataset.title,
+            version=dataset.version,
+            origin=dataset.origin,
+            licence=dataset.licence,
+            fingerprint=self.fingerprint,
+            homepage=dataset.homepage,
+        )
+
+    def model_facts(self) -> ModelFacts:
+        model = self.model
+        return ModelFacts(
+            name=model.qualified,
+            title=model.title,
+            version=model.version,
+            code_sha256=code_sha256(model),
+            pretrained_on=model.pretrained_on,
+        )
+
+    def device_facts(self) -> DeviceFacts:
+        index = self.device.partition(":")[2]
+        return DeviceFacts(
+            kind=self.device_kind,
+            index=int(index) if index else None,
+            dtype=self.request.dtype,
+            compiled=self.request.compiled,
+            requested_threads=self.request.threads,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A trial that will not run, and why."""
+
+    trial: Trial
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Trials to run, records that already answer, trials that cannot run."""
+
+    todo: list[Trial]
+    done: list[Record]
+    skipped: list[Skipped]
+
+
+def make_plan(request: Request, registry: Registry, store: Store) -> Plan:
+    """Work out every trial of a request. Raises UsageError and DataError before anything is written."""
+    plan = Plan([], [], [])
+    for device in request.devices:
+        for pair in request.pairs:
+            dataset = choose_dataset(pair.task, request, registry)
+            if request.strict:
+                registry.require_fit(pair.model, pair.task, dataset)
+            root, identity, missing = _find_data(dataset, request)
+            params, quick = pair_parameters(pair.task, pair.model), quick_preset(pair.task, request)
+            recipe = recipes.resolve(params, quick, _known(request, params))
+            kind = recipes.recipe_class(recipe, params, pair.task.quick) if request.budget_s is None else "custom"
+            for seed in request.seeds:
+                trial = Trial(
+                    task=pair.task,
+                    model=pair.model,
+                    dataset=dataset,
+                    fingerprint=identity,
+                    data_root=root,
+                    recipe=recipe,
+                    recipe_class=kind,
+                    seed=seed,
+                    device=device,
+                    request=request,
+                )
+                if missing:
+                    plan.skipped.append(Skipped(trial, missing))
+                else:
+                    _sort_in(trial, plan, store)
+    return plan
+
+
+def _sort_in(trial: Trial, plan: Plan, store: Store) -> None:
+    request = trial.request
+    recorded = [] if request.force else store.find(trial.task.qualified, trial.key)
+    answers = [record for record in recorded if _answers(record, request)]
+    if answers:
+        plan.done.append(answers[-1])
+    else:
+        plan.todo.append(trial)
+
+
+def _answers(record: Record, request: Request) -> bool:
+    """Whether a record makes its trial unnecessary."""
+    if record.status == "ok":
+        return True
+    if request.retry_failed:
+        return False
+    if record.status == "timeout":  # with more time it may end otherwise
+        had = record.timeout_s or 0.0
+        return request.timeout_s is not None and request.timeout_s <= had
+    return record.status in FINAL
+
+
+def choose_dataset(task: TaskSpec, request: Request, registry: Registry) -> DatasetSpec:
+    """The named data set, the offline one under `--offline`, else the task's default. Raises UsageError."""
+    own = registry.datasets_of(task)
+    if request.dataset:
+        named = registry.dataset(request.dataset, task.plugin)
+        if named not in own:
+            names = ", ".join(dataset.name for dataset in own)
+            raise UsageError(f"task {task.name} does not use dataset {named.qualified}; it uses {names}")
+        return named
+    if request.offline and request.data_root is None:
+        offline = [dataset for dataset in own if dataset.offline]
+        if not offline:
+            raise UsageError(f"task {task.name} has no offline dataset; name one with --dataset and --data-root")
+        return offline[0]
+    return own[0]
+
+
+def _find_data(dataset: DatasetSpec, request: Request) -> tuple[Path | None, str, str]:
+    """The data's root and identity; where they are missing and that is no error, also the reason."""
+    several = len({pair.task.qualified for pair in request.pairs}) > 1
+    try:
+        root = own_root(dataset, request.data_root, several=several)
+        return root, fingerprint(dataset, root), ""
+    except DataError as error:
+        if request.strict:
+            raise
+        return None, NO_DATA, str(error)
+
+
+def _known(request: Request, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The overrides; under `--all`, without those that this pair's recipe does not have."""
+    if request.strict:
+        return dict(request.overrides)
+    return {key: value for key, value in request.overrides.items() if key in params}
+
+
+def quick_preset(task: TaskSpec, request: Request) -> Mapping[str, Any]:
+    return task.quick if request.quick else {}
+
+
+def pair_parameters(task: TaskSpec, model: ModelSpec) -> dict[str, recipes.Param]:
+    """Every recipe key of a pair with its default."""
+    return recipes.parameters(task, model, kind_recipe(task))
+
+
+def kind_version(task: TaskSpec) -> int:
+    return KINDS[task.kind].version if task.kind in KINDS else task.version
+
+
+def code_sha256(model: ModelSpec) -> str:
+    """Hash of the file that the model's entry is in, line ends aside; empty where there is no file."""
+    path = source_file(model.entry)
+    if path is None or not path.is_file():
+        return ""
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()

@@ -1,0 +1,240 @@
+"""Carries out a plan: opens the data, runs trial after trial, writes a record for each whatever happens to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from zoo_core.errors import DeviceError, IncompatibleError, ZooError
+from zoo_core.measure.environment import describe
+from zoo_core.plugins import Plugin
+from zoo_core.records import FAILED, SCHEMA, Measured, PhaseFacts, Record, Status
+from zoo_core.runner.events import Device, DevicesJob, Event, Facts
+from zoo_core.runner.local import Ended, LocalExecutor, exit_reason
+from zoo_core.runner.plan import Plan, Skipped, Trial
+from zoo_core.runner.worker import LOG
+from zoo_core.specs import Signature
+from zoo_core.store import Store
+
+LOG_TAIL = 8_000  # characters of a dead worker's output that its record keeps
+LONGEST_LOG = 64_000  # bytes of output kept beside a record
+
+
+class Listener(Protocol):
+    """Hears how a run goes; the command line draws it."""
+
+    def began(self, trial: Trial, number: int, total: int) -> None: ...
+
+    def heard(self, event: Event) -> None: ...
+
+    def ended(self, record: Record) -> None: ...
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did: its new records, those that were there already, and whether it was stopped."""
+
+    new: list[Record] = field(default_factory=list)
+    done: list[Record] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def records(self) -> list[Record]:
+        return [*self.done, *self.new]
+
+    @property
+    def failed(self) -> list[Record]:
+        return [record for record in self.records if record.status in FAILED]
+
+
+def find_devices(names: Sequence[str], executor: LocalExecutor) -> list[str]:
+    """The devices named, as torch spells them; `auto` is the first accelerator, or the CPU. Raises DeviceError."""
+    if all(name == "cpu" for name in names):
+        return ["cpu"]
+    found = msgspec.convert(executor.ask(DevicesJob()), list[Device])
+    spelled: dict[str, None] = {}
+    for name in names:
+        spelled[_find_device(name, found)] = None
+    return list(spelled)
+
+
+def _find_device(name: str, found: Sequence[Device]) -> str:
+    if name == "cpu":
+        return name
+    if name == "auto":
+        return found[0].spelling if found else "cpu"
+    for device in found:
+        if name in (device.kind, device.spelling):
+            return device.spelling
+    here = ", ".join(["cpu", *(device.spelling for device in found)])
+    raise DeviceError(
+        f"device {name!r} is not here: torch sees {here}. Name one of these, or install a torch build for that device; "
+        "`zoo doctor` shows what torch sees"
+    )
+
+
+class Run:
+    """One `zoo bench` call after it was planned."""
+
+    def __init__(
+        self, plan: Plan, store: Store, executor: LocalExecutor, plugins: Sequence[Plugin], listener: Listener
+    ) -> None:
+        self._plan, self._store, self._executor, self._listener = plan, store, executor, listener
+        self._environment = describe(plugins)
+        self.outcome = Outcome(done=list(plan.done))
+
+    def open_data(self) -> None:
+        """Decode what the trials need. Raises what is wrong with it where the task was named; else skips its trials."""
+        problems: dict[tuple[str, str], str] = {}
+        signatures: dict[tuple[str, str], Signature] = {}
+        todo = []
+        for trial in self._plan.todo:
+            data = (trial.dataset.qualified, trial.fingerprint)
+            if data not in problems:
+                problems[data] = self._open(trial, data, signatures)
+            problem = problems[data] or _refusal(trial, signatures[data])
+            if problem:
+                self._plan.skipped.append(Skipped(trial, problem))
+            else:
+                todo.append(trial)
+        self._plan.todo[:] = todo
+
+    def _open(self, trial: Trial, data: tuple[str, str], signatures: dict[tuple[str, str], Signature]) -> str:
+        """Decode one data set and note its signature; why it is not to be had, or empty."""
+        signatures[data] = trial.dataset.signature
+        try:
+            answer: Any = self._executor.ask(trial.open_job())
+        except ZooError as error:
+            if trial.request.strict:
+                raise
+            return str(error)
+        except RuntimeError:  # a defect of the plugin's loader: the trials meet it too, and their records tell
+            return ""
+        signatures[data] = msgspec.convert(answer["signature"], Signature)
+        return ""
+
+    def run(self) -> Outcome:
+        """Run every trial; on Ctrl-C the running one is recorded as interrupted, the rest is left for next time."""
+        self._store.clean()
+        for skipped in self._plan.skipped:
+            self._finish(self._skip(skipped))
+        total = len(self._plan.todo)
+        for number, trial in enumerate(self._plan.todo, 1):
+            self._listener.began(trial, number, total)
+            record = self._run_one(trial)
+            self._finish(record)
+            if record.status == "interrupted":
+                self.outcome.interrupted = True
+                break
+        return self.outcome
+
+    def _finish(self, record: Record) -> None:
+        self.outcome.new.append(record)
+        self._listener.ended(record)
+
+    def _skip(self, skipped: Skipped) -> Record:
+        """Record a skipped trial, unless its last record says the same."""
+        trial = skipped.trial
+        before = self._store.find(trial.task.qualified, trial.key)
+        if before and (before[-1].status, before[-1].reason) == ("skipped", skipped.reason):
+            return before[-1]
+        record = self._record(trial, now(), Ended(), "skipped", skipped.reason)
+        self._store.save(record)
+        return record
+
+    def _run_one(self, trial: Trial) -> Record:
+        started = now()
+        staging = self._store.stage(trial.record_id(started))
+        ended = self._executor.run(trial.job(staging), self._listener.heard, trial.request.timeout_s)
+        status, reason = judge(ended, trial.request.timeout_s)
+        record = self._record(trial, started, ended, status, reason, _log_tail(staging))
+        self._store.save(record, staging)
+        return record
+
+    def _record(
+        self, trial: Trial, started: str, ended: Ended, status: Status, reason: str, log: str = ""
+    ) -> Record:
+        facts, done = ended.facts, ended.done
+        learned = facts or Facts()
+        measured = done.measured if done else Measured()
+        if measured.load is not None:
+            measured = replace(measured, load=replace(measured.load, trials_beside=ended.trials_beside))
+        request = trial.request
+        phases = {"start": ended.start_s, **(done.phases if done else {})}
+        return Record(
+            schema=SCHEMA,
+            id=trial.record_id(started),
+            key=trial.key,
+            status=status,
+            reason=tilde(reason),
+            traceback=tilde(done.traceback if done else log),
+            started_at=started,
+            task=trial.task_facts(),
+            dataset=replace(trial.dataset_facts(), examples=learned.examples),
+            model=replace(trial.model_facts(), **learned.model),
+            device=replace(trial.device_facts(), **learned.device),
+            seed=trial.seed,
+            recipe=dict(trial.recipe),
+            recipe_class=trial.recipe_class,
+            budget="length" if request.budget_s is None else "time",
+            budget_s=request.budget_s,
+            timeout_s=request.timeout_s,
+            curve=[point.point for point in ended.points],
+            phases=[PhaseFacts(name=name, seconds=seconds) for name, seconds in phases.items()],
+            wall_s=ended.wall_s,
+            measured=measured,
+            environment={**self._environment, **learned.environment},
+            command=tilde(request.command),
+        )
+
+
+def judge(ended: Ended, timeout_s: float | None) -> tuple[Status, str]:
+    """The status of a trial from how its process ended, and the reason in words."""
+    if ended.done is not None:
+        return ended.done.status, ended.done.reason
+    if ended.interrupted:
+        return "interrupted", "stopped before its end"
+    if ended.timed_out:
+        return "timeout", f"not done after {timeout_s:g} s"
+    if ended.refused is not None:
+        return "error", ended.refused.reason
+    if ended.oom_killed:
+        return "out_of_memory", "the system ended the process for want of memory"
+    return "crashed", f"the process died: {exit_reason(ended.exit_code)}"
+
+
+def now() -> str:
+    """The time in UTC, to the microsecond, as ISO 8601."""
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
+
+
+def tilde(text: str) -> str:
+    """`text` without the name of the person's home folder: records are published."""
+    return text.replace(str(Path.home()), "~") if len(str(Path.home())) > 1 else text
+
+
+def _log_tail(staging: Path) -> str:
+    """The end of what the trial printed; the file keeps at most `LONGEST_LOG` bytes, none is removed."""
+    log = staging / LOG
+    if not log.is_file():
+        return ""
+    content = log.read_bytes()
+    if not content:
+        log.unlink()
+    elif len(content) > LONGEST_LOG:
+        log.write_bytes(content[-LONGEST_LOG:])
+    return content[-LOG_TAIL:].decode("utf-8", "replace")
+
+
+def _refusal(trial: Trial, signature: Signature) -> str:
+    """Why the model cannot take the data; under a named task that is the caller's mistake."""
+    reason = trial.model.accepts.refusal(signature)
+    if reason and trial.request.strict:
+        raise IncompatibleError(f"model {trial.model.qualified} cannot take {trial.dataset.qualified}: {reason}")
+    return reason

@@ -1,0 +1,127 @@
+"""The child process: does one job, tells of it in events, and is gone when its parent is."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from zoo_core.errors import OfflineError, UsageError, ZooError
+from zoo_core.registry import Registry
+from zoo_core.runner import events
+from zoo_core.runner.events import DevicesJob, Event, Job, OpenJob, TrialJob
+
+# What a trial imports in any case; a fork server has it ready.
+PRELOAD = ["zoo_core.cli", "zoo_core.runner.worker", "zoo_core.runner.trial", "zoo_core.kinds.supervised"]
+LOG = "log.txt"
+
+Send = Callable[[Event], None]
+
+
+def main(connection: Connection, content: bytes) -> None:
+    """Do the job in `content` and send its events; the process ends with its parent, and takes its children along."""
+    _own_session()
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    job = events.decode_job(content)
+
+    def send(event: Event) -> None:
+        connection.send_bytes(events.encode(event))
+
+    send(events.Hello())
+    if isinstance(job, TrialJob):
+        _write_output_to(Path(job.staging) / LOG)
+    if isinstance(job, OpenJob | TrialJob) and job.offline:
+        refuse_network()
+    # The one place where whatever a plugin raises, SystemExit included, becomes an event instead of a traceback here.
+    try:
+        _do(job, send)
+    except ZooError as error:
+        send(events.Refused(error=type(error).__name__, reason=str(error)))
+    except BaseException:
+        send(events.Refused(error="", reason=traceback.format_exc()))
+    connection.close()
+
+
+def _do(job: Job, send: Send) -> None:
+    if isinstance(job, DevicesJob):
+        from zoo_core.measure.devices import accelerators
+
+        send(events.Found(value=accelerators()))
+    elif isinstance(job, OpenJob):
+        send(events.Found(value=_open(job)))
+    else:
+        from zoo_core.runner.trial import run_trial
+
+        run_trial(job, send)
+
+
+def _open(job: OpenJob) -> dict[str, object]:
+    from zoo_core.data.open import open_data
+    from zoo_core.protocols import Context
+
+    spec = Registry.load().dataset(job.dataset)
+    ctx = Context(data_root=Path(job.data_root) if job.data_root else None, offline=job.offline)
+    data = open_data(spec, ctx, job.fingerprint)
+    return {"signature": asdict(data.signature), "sizes": data.sizes}
+
+
+def _own_session() -> None:
+    """A session of its own, so that Ctrl-C reaches only the parent, and the whole group can be ended at once."""
+    if hasattr(os, "setsid"):
+        with contextlib.suppress(OSError):  # already a leader
+            os.setsid()
+
+
+def _follow_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        end_group()
+
+
+def end_group() -> None:
+    """End this process and all of its group, now."""
+    if hasattr(os, "killpg"):
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _write_output_to(path: Path) -> None:
+    """What the trial's code prints, and the stack of a crash, go to a file and not into the parent's display."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    faulthandler.enable(sys.stderr)
+
+
+def refuse_network() -> None:
+    """From now on this process may not look up or connect to a host; sockets within the machine's files still work."""
+
+    def audit(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "socket.getaddrinfo":
+            raise OfflineError(f"--offline: something looked up host {arguments[0]!r}")
+        if event == "socket.connect" and isinstance(arguments[1], tuple):
+            raise OfflineError(f"--offline: something connected to {arguments[1]!r}")
+
+    sys.addaudithook(audit)
+
+
+def refused(event: events.Refused) -> ZooError:
+    """The error a worker refused a job with, as it was raised there."""
+    kind = getattr(importlib.import_module("zoo_core.errors"), event.error or "ZooError")
+    error: ZooError = ZooError.__new__(kind if issubclass(kind, ZooError) else UsageError)
+    error.args = (event.reason,)
+    return error

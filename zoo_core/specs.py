@@ -1,0 +1,272 @@
+"""Metadata of tasks, data sets and models: frozen, torch-free, all that `zoo list` reads.
+
+Code is named, not imported: an `entry` is a string `package.module:name`, resolved when it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from zoo_core.errors import EntryError, InvalidSpecError
+
+Origin = Literal["real", "copy", "bundled", "exact", "synthetic"]
+GENERATED: tuple[Origin, ...] = ("bundled", "exact", "synthetic")  # no file of a person's is needed
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Param:
+    """One hyper-parameter: its default gives its type; `None` takes any value.
+
+    `choices` lists all allowed values; `minimum` is the smallest allowed number.
+    """
+
+    default: Any
+    help: str = ""
+    choices: tuple[Any, ...] = ()
+    minimum: float | None = None
+
+
+Params = Mapping[str, Any]  # key -> Param, or a plain default
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Signature:
+    """The form of one example: what a data set gives and what a model is built for.
+
+    Shapes:
+        input_shape: of one example without the batch, channels first for images; None where it varies
+        (a data set's pattern uses None also for what only its files tell).
+        outputs: classes to tell apart, or numbers predicted for an example.
+        classes: the classes' names, in the order of the outputs; empty where there are none.
+        mean, std: per channel of the train split's inputs, images on the scale [0, 1]; empty until data are open.
+        extra: what a plugin's own kind adds, JSON values.
+    """
+
+    input_shape: tuple[int | None, ...]
+    outputs: int | None = None
+    classes: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def features(self) -> int:
+        """How many numbers one example holds; an error where a size varies."""
+        if None in self.input_shape:
+            raise InvalidSpecError(f"input shape {self.input_shape} varies: it has no number of features")
+        return math.prod(size for size in self.input_shape if size is not None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reference:
+    """A figure somebody else reached: `value` in the task's metric, and where it is stated."""
+
+    value: float
+    source: str
+    model: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Download:
+    """A file with a known checksum (sha256, hexadecimal); `urls` are tried in order."""
+
+    name: str
+    urls: tuple[str, ...]
+    sha256: str
+    size_mib: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accepts:
+    """What inputs a model can take, declared as data so that pairing imports no torch.
+
+    `channels`: the numbers of channels it takes (empty: any); `min_size`: smallest height and width in pixels;
+    `fixed_size`: the only height and width; `max_outputs`: most classes.
+    """
+
+    channels: tuple[int, ...] = ()
+    min_size: int = 1
+    fixed_size: int | None = None
+    max_outputs: int | None = None
+
+    def refusal(self, signature: Signature) -> str:
+        """Why a model that accepts this cannot take `signature`; empty if it can. Sizes unknown yet are let pass."""
+        shape = signature.input_shape
+        if len(shape) == 3:
+            if self.channels and shape[0] is not None and shape[0] not in self.channels:
+                return f"it takes {' or '.join(map(str, self.channels))} channels, the data have {shape[0]}"
+            for size in shape[1:]:
+                if size is not None and size < self.min_size:
+                    return f"it needs {self.min_size} pixels a side, the data have {size}"
+                if size is not None and self.fixed_size not in (None, size):
+                    return f"it takes {self.fixed_size} pixels a side, the data have {size}"
+        if self.max_outputs is not None and (signature.outputs or 0) > self.max_outputs:
+            return f"it has at most {self.max_outputs} outputs, the data need {signature.outputs}"
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskSpec:
+    """A task: data set + splits + metric + target + training procedure.
+
+    Split rule, decoding and metric belong to `version`: change one of them and raise it.
+    `kind` is a shared kind's name, whose ready body is used, or `<plugin>/<kind>` with an `entry` of the plugin's own:
+    a callable `entry(spec) -> protocols.Task`. `datasets`: names, the default first. `recipe` and `quick` override the
+    kind's hyper-parameters (`quick` is the short preset). `chance` is the score of guessing, `target` the val score
+    whose first reaching is the time to target, `unit` what is counted.
+    """
+
+    name: str
+    title: str
+    summary: str
+    kind: str
+    datasets: tuple[str, ...]
+    metric: str
+    higher_is_better: bool
+    chance: float | None = None
+    target: float | None = None
+    unit: str = "examples"
+    recipe: Params = field(default_factory=dict)
+    quick: Mapping[str, Any] = field(default_factory=dict)
+    references: tuple[Reference, ...] = ()
+    entry: str = ""
+    version: int = 1
+    plugin: str = ""
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.plugin}:{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetSpec:
+    """A data set: where it is from, what it looks like, and the code that reads it.
+
+    `origin`: `real` (the public files), `copy` (altered, e.g. saved as JPEG), `bundled` with a package, `exact`
+    (a formula), `synthetic` (drawn by a seeded generator; its constants belong to `version`).
+    `entry`: a callable `entry(ctx) -> protocols.Dataset`. `layout`: in words, what a person's folder must hold.
+    """
+
+    name: str
+    title: str
+    origin: Origin
+    licence: str
+    signature: Signature
+    entry: str
+    offline: bool = False
+    homepage: str = ""
+    size_mib: float = 0.0
+    layout: str = ""
+    downloads: tuple[Download, ...] = ()
+    version: int = 1
+    plugin: str = ""
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.plugin}:{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSpec:
+    """A model: one function `entry(signature, **options) -> nn.Module`.
+
+    `tasks`: the registered pairs, by default the tasks of its own plugin that have its `kind`. `kind`: the shared kind
+    it can be tried on elsewhere. `options`: what the build function takes beside the signature, with defaults.
+    `recipe`: overrides by task name, `"*"` for every task. `pretrained_on`: what its first weights were trained on.
+    `needs`: distributions it imports beyond its plugin's own dependencies.
+    """
+
+    name: str
+    entry: str
+    title: str = ""
+    kind: str = ""
+    tasks: tuple[str, ...] | None = None
+    accepts: Accepts = field(default_factory=Accepts)
+    options: Params = field(default_factory=dict)
+    recipe: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pretrained_on: str = ""
+    needs: tuple[str, ...] = ()
+    trainable: bool = True
+    version: int = 1
+    plugin: str = ""
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.plugin}:{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelFamily:
+    """Many models under one prefix (`timm/`), looked up only when asked for.
+
+    `entry`: an object with `resolve(name) -> ModelSpec` and `list(pattern) -> Iterable[str]`; `name` and `pattern`
+    include the prefix.
+    """
+
+    prefix: str
+    title: str
+    entry: str
+    plugin: str = ""
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.plugin}:{self.prefix}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandSpec:
+    """A command below `zoo`; `entry` is a `typer.Typer`, imported when the command is called."""
+
+    name: str
+    help: str
+    entry: str
+    plugin: str = ""
+
+
+def resolve(entry: str) -> Any:
+    """Import what `package.module:name` names. Raises EntryError with the part that is missing."""
+    module_name, _, attribute = entry.partition(":")
+    if not module_name or not attribute:
+        raise EntryError(f"entry {entry!r} is not of the form package.module:name")
+    module = importlib.import_module(module_name)
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise EntryError(f"entry {entry!r}: module {module_name} has no {attribute!r}") from None
+
+
+def source_file(entry: str) -> Path | None:
+    """The file of an entry's module, found without importing it (its parent packages are); None where it has none."""
+    try:
+        found = importlib.util.find_spec(entry.partition(":")[0])
+    except (ImportError, ValueError):
+        return None
+    if found is None or not found.has_location or found.origin is None:
+        return None
+    return Path(found.origin)
+
+
+def check_spec(spec: TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec) -> None:
+    """Refuse metadata that cannot work. Raises InvalidSpecError naming the field."""
+    name = spec.prefix.rstrip("/") if isinstance(spec, ModelFamily) else spec.name
+    what = type(spec).__name__
+    if not NAME.fullmatch(name):
+        raise InvalidSpecError(
+            f"{what} name {name!r}: use up to 64 of a-z 0-9 . _ - and begin with a letter or digit"
+        )
+    if isinstance(spec, TaskSpec):
+        if not spec.datasets:
+            raise InvalidSpecError(f"task {name}: `datasets` is empty; name at least one")
+        if "/" in spec.kind and not spec.entry:
+            raise InvalidSpecError(f"task {name}: kind {spec.kind!r} is the plugin's own, so `entry` must name its body")
+    elif ":" not in spec.entry:
+        raise InvalidSpecError(f"{what} {name}: entry {spec.entry!r} is not of the form package.module:name")
