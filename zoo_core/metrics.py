@@ -32,7 +32,9 @@ def accuracy(answers: Array, truth: Array) -> float:
 
 def confusion_matrix(answers: Array, truth: Array, classes: int) -> Array:
     """int64 (classes, classes): row is the true class, column the answer."""
-    return np.bincount(truth.astype(np.int64) * classes + answers, minlength=classes * classes).reshape(classes, classes)
+    return np.bincount(truth.astype(np.int64) * classes + answers, minlength=classes * classes).reshape(
+        classes, classes
+    )
 
 
 def precision_recall_f1(confusion: Array) -> tuple[Array, Array, Array]:

@@ -7,13 +7,15 @@ import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeAlias
 
 import pluggy
 
 from zoo_core import hookspecs
 from zoo_core.errors import DuplicateNameError, InvalidSpecError, PluginError
 from zoo_core.specs import NAME, CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec, check_spec
+
+Spec: TypeAlias = TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +104,7 @@ def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: object) -> None
             raise PluginError(f"it implements the unknown hook {caller.name!r}; the hooks are {', '.join(known)}")
 
 
-def _ask(manager: pluggy.PluginManager, name: str, hook: str, types: tuple[type, ...]) -> tuple[Any, ...]:
+def _ask(manager: pluggy.PluginManager, name: str, hook: str, types: tuple[type[Spec], ...]) -> tuple[Any, ...]:
     """What one plugin returns from one hook, checked and marked with the plugin's name."""
     others = [plugin for other, plugin in manager.list_name_plugin() if other != name and plugin is not None]
     specs = []

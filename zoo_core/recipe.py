@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from zoo_core.errors import RecipeError, UnknownNameError
+from zoo_core.records import RecipeClass
 from zoo_core.specs import ModelSpec, Param, Params, TaskSpec
 
 # Keys that the runner itself reads, whatever the kind.
@@ -21,7 +22,9 @@ RUNNER_PARAMS: Params = MappingProxyType(
         "epochs": Param(default=1.0, help="passes over train", minimum=0.0),
         "steps": Param(default=0, help="optimizer steps; 0: as `epochs` says", minimum=0),
         "eval_every": Param(
-            default=0.0, help="epochs between val evaluations; 0: ten to thirty a trial, epoch ends among them", minimum=0.0
+            default=0.0,
+            help="epochs between val evaluations; 0: ten to thirty a trial, epoch ends among them",
+            minimum=0.0,
         ),
         "holdout": Param(default=True, help="hold out a val split; without it nothing is known of the target"),
         "select": Param(default="last", choices=("last", "best"), help="which weights are scored on test"),
@@ -78,9 +81,7 @@ def parameters(task: TaskSpec, model: ModelSpec, kind: Params) -> dict[str, Para
     return params
 
 
-def _override(
-    params: dict[str, Param], values: Params, owner: str, *, may_add: bool, lenient: bool = False
-) -> None:
+def _override(params: dict[str, Param], values: Params, owner: str, *, may_add: bool, lenient: bool = False) -> None:
     for key, value in values.items():
         if isinstance(value, Param) and may_add:
             params[key] = value
@@ -89,7 +90,9 @@ def _override(
         elif may_add:
             params[key] = as_param(value)
         elif not lenient:  # a model's "*" may speak of keys that only some kinds have
-            raise RecipeError(f"{owner}: its recipe sets {key!r}, which is no key of the task and no option of the model")
+            raise RecipeError(
+                f"{owner}: its recipe sets {key!r}, which is no key of the task and no option of the model"
+            )
 
 
 def _with_default(key: str, param: Param, value: Any, owner: str = "") -> Param:
@@ -111,7 +114,7 @@ def resolve(
     return Recipe(values)
 
 
-def recipe_class(recipe: Recipe, params: Mapping[str, Param], quick: Mapping[str, Any]) -> str:
+def recipe_class(recipe: Recipe, params: Mapping[str, Param], quick: Mapping[str, Any]) -> RecipeClass:
     """`default`, `quick` or `custom`: what may be ranked together."""
     if recipe == resolve(params):
         return "default"

@@ -1,7 +1,7 @@
 """What is known of one trial, as one JSON file that explains itself.
 
-Units are suffixes: `_s` seconds, `_ms` milliseconds, `_mib` MiB. None is "not known", and where that has a reason, a field
-beside it says it. Fields may be added within a schema; a change of meaning raises `SCHEMA`.
+Units are suffixes: `_s` seconds, `_ms` milliseconds, `_mib` MiB. None is "not known", and where that has a reason, a
+field beside it says it. Fields may be added within a schema; a change of meaning raises `SCHEMA`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from zoo_core.errors import DamagedRecordError, NewerSchemaError
 
 SCHEMA = 1
 
-Status: TypeAlias = Literal[
-    "ok", "diverged", "error", "crashed", "timeout", "out_of_memory", "interrupted", "skipped"
-]
+Status: TypeAlias = Literal["ok", "diverged", "error", "crashed", "timeout", "out_of_memory", "interrupted", "skipped"]
+RecipeClass: TypeAlias = Literal["default", "quick", "custom"]
 # A trial that ended so is not run again by the same command; a timeout is, where it is given more time.
 FINAL: frozenset[Status] = frozenset({"ok", "diverged", "error", "crashed", "out_of_memory"})
 FAILED: frozenset[Status] = frozenset({"diverged", "error", "crashed", "timeout", "out_of_memory", "interrupted"})
@@ -26,7 +25,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Base of everything in a record."""
 
 
-class TaskFacts(Part):
+class TaskFacts(Part, frozen=True, kw_only=True):
     """The task as it was; `name` is qualified."""
 
     name: str
@@ -43,7 +42,7 @@ class TaskFacts(Part):
     references: list[dict[str, Any]] = []
 
 
-class DatasetFacts(Part):
+class DatasetFacts(Part, frozen=True, kw_only=True):
     """The data; `examples` by split, val as held out by the recipe."""
 
     name: str
@@ -56,7 +55,7 @@ class DatasetFacts(Part):
     examples: dict[str, int] = {}
 
 
-class ModelFacts(Part):
+class ModelFacts(Part, frozen=True, kw_only=True):
     """The model; the numbers are None until it was built. FLOPs are those of the forward pass of one unit."""
 
     name: str
@@ -71,7 +70,7 @@ class ModelFacts(Part):
     flops_unknown_because: str = ""
 
 
-class DeviceFacts(Part):
+class DeviceFacts(Part, frozen=True, kw_only=True):
     """Where it ran; `kind` is the device class (`cpu`, `cuda` ...), `requested_threads` 0 where the rule chose."""
 
     kind: str
@@ -83,7 +82,7 @@ class DeviceFacts(Part):
     threads: int | None = None
 
 
-class CurvePoint(Part):
+class CurvePoint(Part, frozen=True, kw_only=True):
     """The state at an evaluation: train values are means over the steps since the last one, as they were trained."""
 
     step: int
@@ -94,21 +93,21 @@ class CurvePoint(Part):
     val_score: float | None = None
 
 
-class PhaseFacts(Part):
+class PhaseFacts(Part, frozen=True, kw_only=True):
     """One stretch of the trial's wall time, in order."""
 
     name: str
     seconds: float
 
 
-class TimeToTarget(Part):
+class TimeToTarget(Part, frozen=True, kw_only=True):
     """`met` at `seconds` of training, `missed`, or `not applicable` (no target, or no val split held out)."""
 
     status: Literal["met", "missed", "not applicable"]
     seconds: float | None = None
 
 
-class Latency(Part):
+class Latency(Part, frozen=True, kw_only=True):
     """Of the forward pass of one unit, synchronised, after a warm-up; n repeats."""
 
     median_ms: float
@@ -116,8 +115,8 @@ class Latency(Part):
     n: int
 
 
-class Load(Part):
-    """How disturbed the timed windows were: CPU seconds over wall seconds, involuntary context switches, other trials."""
+class Load(Part, frozen=True, kw_only=True):
+    """How disturbed the timed windows were: CPU and wall seconds, involuntary context switches, other trials."""
 
     cpu_s: float
     wall_s: float
@@ -125,12 +124,12 @@ class Load(Part):
     trials_beside: int = 0
 
 
-class TableFacts(Part):
+class TableFacts(Part, frozen=True, kw_only=True):
     columns: list[str]
     rows: list[list[Any]]
 
 
-class Measured(Part):
+class Measured(Part, frozen=True, kw_only=True):
     """All that the worker found out; the fields it did not reach keep their defaults."""
 
     scores: dict[str, float | None] = {}
@@ -152,7 +151,7 @@ class Measured(Part):
     left_out: dict[str, str] = {}
 
 
-class Record(Part):
+class Record(Part, frozen=True, kw_only=True):
     """One trial. `key` is its experiment, `id` (key, machine, start) its own name and its file's."""
 
     schema: int
@@ -166,7 +165,7 @@ class Record(Part):
     device: DeviceFacts
     seed: int
     recipe: dict[str, Any]
-    recipe_class: Literal["default", "quick", "custom"]
+    recipe_class: RecipeClass
     budget: Literal["length", "time"]
     budget_s: float | None = None
     timeout_s: float | None = None

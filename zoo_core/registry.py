@@ -33,7 +33,7 @@ class Registry:
 
     @classmethod
     def load(cls) -> Registry:
-        """Ask every installed plugin; imports no torch. A task of a kind nobody defines makes its plugin a failed one."""
+        """Ask every installed plugin; imports no torch. A task of an unknown kind makes its plugin a failed one."""
         found, failed = discover()
         sound: list[Plugin] = []
         for plugin in found:

@@ -162,7 +162,6 @@ class DatasetSpec:
     licence: str
     signature: Signature
     entry: str
-    offline: bool = False
     homepage: str = ""
     size_mib: float = 0.0
     layout: str = ""
@@ -173,6 +172,11 @@ class DatasetSpec:
     @property
     def qualified(self) -> str:
         return f"{self.plugin}:{self.name}"
+
+    @property
+    def offline(self) -> bool:
+        """Whether it needs neither a network nor a person's files."""
+        return self.origin in GENERATED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -260,13 +264,13 @@ def check_spec(spec: TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandS
     name = spec.prefix.rstrip("/") if isinstance(spec, ModelFamily) else spec.name
     what = type(spec).__name__
     if not NAME.fullmatch(name):
-        raise InvalidSpecError(
-            f"{what} name {name!r}: use up to 64 of a-z 0-9 . _ - and begin with a letter or digit"
-        )
+        raise InvalidSpecError(f"{what} name {name!r}: use up to 64 of a-z 0-9 . _ - and begin with a letter or digit")
     if isinstance(spec, TaskSpec):
         if not spec.datasets:
             raise InvalidSpecError(f"task {name}: `datasets` is empty; name at least one")
         if "/" in spec.kind and not spec.entry:
-            raise InvalidSpecError(f"task {name}: kind {spec.kind!r} is the plugin's own, so `entry` must name its body")
+            raise InvalidSpecError(
+                f"task {name}: kind {spec.kind!r} is the plugin's own, so `entry` must name its body"
+            )
     elif ":" not in spec.entry:
         raise InvalidSpecError(f"{what} {name}: entry {spec.entry!r} is not of the form package.module:name")

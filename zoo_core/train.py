@@ -31,7 +31,7 @@ def supervised_steps(
             optimizer.param_groups[0]["lr"] = recipe.lr * rate_factor(recipe.schedule, recipe.warmup, ctx.progress())
         loss, score = loss_and_score(model, batch)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if recipe.clip_norm:
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
         optimizer.step()

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from zoo_core import Context, DatasetSpec, ModelSpec, Signature, TaskSpec, UnknownSplitError, hookimpl
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
+
+POINT = Signature(input_shape=(1,), outputs=1)
 
 
 @hookimpl
@@ -24,7 +25,6 @@ def zoo_tasks() -> list[TaskSpec]:
             higher_is_better=False,
             chance=0.5,  # the mse of answering 0, the curve's mean
             target=1e-4,
-            unit="points",
             recipe={"optimizer": "adam", "lr": 0.01, "schedule": "cosine", "batch_size": 64, "epochs": 200.0},
             quick={"epochs": 60.0},
         )
@@ -38,9 +38,8 @@ def zoo_datasets() -> list[DatasetSpec]:
             name="cosine",
             title="Points on the cosine",
             origin="exact",
-            offline=True,
             licence="CC0-1.0",
-            signature=Signature(input_shape=(1,), outputs=1),
+            signature=POINT,
             entry="zoo_cosine:CosineCurve",
         )
     ]
@@ -48,20 +47,20 @@ def zoo_datasets() -> list[DatasetSpec]:
 
 @hookimpl
 def zoo_models() -> list[ModelSpec]:
-    mlp = ModelSpec(name="mlp", title="Three layers, tanh", entry="zoo_cosine:mlp", options={"hidden": 64})
-    return [mlp, ModelSpec(name="linear", title="A straight line", entry="zoo_cosine:linear")]
+    net = ModelSpec(name="mlp", title="Three layers, tanh", entry="zoo_cosine:mlp", options={"widths": [64, 64]})
+    return [net, ModelSpec(name="linear", title="A straight line", entry="zoo_cosine:mlp", options={"widths": []})]
 
 
 class CosineCurve:
     """Points on y = cos(x): x float32 (n, 1), radians in [-pi, pi], drawn anew for each split; y float32 (n, 1)."""
 
     sizes = {"train": 2000, "val": 500, "test": 1000}
-    signature = Signature(input_shape=(1,), outputs=1)
+    signature = POINT
 
     def __init__(self, ctx: Context) -> None:
         pass
 
-    def load(self, split: str) -> dict[str, np.ndarray]:
+    def load(self, split: str) -> dict[str, object]:
         import numpy as np
 
         if split not in self.sizes:
@@ -71,15 +70,11 @@ class CosineCurve:
         return {"x": x, "y": np.cos(x)}
 
 
-def mlp(signature: Signature, hidden: int) -> nn.Module:
+def mlp(signature: Signature, widths: list[int]) -> nn.Module:
     from torch import nn
 
-    widths = [signature.features, hidden, hidden]
-    layers = [layer for a, b in zip(widths, widths[1:]) for layer in (nn.Linear(a, b), nn.Tanh())]
-    return nn.Sequential(*layers, nn.Linear(hidden, signature.outputs))  # (batch, 1) -> (batch, 1)
-
-
-def linear(signature: Signature) -> nn.Module:
-    from torch import nn
-
-    return nn.Linear(signature.features, signature.outputs)
+    layers, size = [], signature.features
+    for width in widths:
+        layers += [nn.Linear(size, width), nn.Tanh()]
+        size = width
+    return nn.Sequential(*layers, nn.Linear(size, signature.outputs))  # (batch, 1) -> (batch, 1)

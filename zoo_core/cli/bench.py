@@ -94,9 +94,7 @@ def bench_command(
     _run(request, registry, Store(results), dry_run=dry_run, as_json=as_json)
 
 
-def choose_pairs(
-    registry: Registry, task: str, models: Sequence[str], *, all_pairs: bool, cross: bool
-) -> list[Pair]:
+def choose_pairs(registry: Registry, task: str, models: Sequence[str], *, all_pairs: bool, cross: bool) -> list[Pair]:
     """The pairs a command line means. Raises UsageError where it means none, or contradicts itself."""
     if all_pairs == bool(task):
         raise UsageError("name a task, or say --all: `zoo list` shows the tasks")
@@ -167,12 +165,12 @@ def _run(request: Request, registry: Registry, store: Store, *, dry_run: bool, a
         raise typer.Exit(FAILURE)
 
 
-def _as_interrupt(number: int, frame: object) -> None:
+def _as_interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
 def _offline_way(request: Request, registry: Registry) -> str:
-    """What to say to somebody without data: the task's offline data set, where there is one and it was not asked for."""
+    """What to say to somebody without data: the task's offline data set, where there is one that was not asked for."""
     for dataset in registry.datasets_of(request.pairs[0].task):
         if dataset.offline and not request.offline:
             return f"; without a network or the files, --offline runs on {dataset.title} ({dataset.name})"
@@ -183,5 +181,3 @@ def _print_records(outcome: Outcome) -> None:
     import msgspec
 
     print_json([msgspec.to_builtins(record) for record in outcome.records])
-
-

@@ -129,23 +129,28 @@ def ending_text(record: Record) -> str:
     """How a trial ended, in words."""
     if record.status != "ok":
         return f"{record.status}: {_reason(record)}"
-    return f"ok: {record.task.metric} {score_text(record.score)} after {seconds_text(record.measured.train_s)} of training"
+    return (
+        f"ok: {record.task.metric} {score_text(record.score)} after {seconds_text(record.measured.train_s)} of training"
+    )
 
 
 def print_plan(plan: Plan, store: Store, *, as_json: bool) -> None:
     """What `--dry-run` shows: the trials to be run, with the wall time that earlier ones took."""
     seconds = _earlier_wall_s(store)
-    rows = []
+    estimates: list[float | None] = []
+    rows: list[list[object]] = []
     for trial in plan.todo:
         took = seconds.get((trial.task.qualified, trial.model.qualified, trial.device_kind, trial.recipe_class))
-        estimate = statistics.median(took) if took else None
-        rows.append([trial.task.name, trial.dataset.name, trial.model.name, trial.device, trial.seed, estimate])
-    columns = ["task", "dataset", "model", "device", "seed", "estimate_s"]
+        estimates.append(statistics.median(took) if took else None)
+        rows.append([trial.task.name, trial.dataset.name, trial.model.name, trial.device, trial.seed])
+    columns = ["task", "dataset", "model", "device", "seed"]
     if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        both = zip(rows, estimates, strict=True)
+        print_json([dict(zip([*columns, "estimate_s"], [*row, seconds], strict=True)) for row, seconds in both])
         return
-    print_table([*columns[:-1], "estimate"], [[*row[:-1], seconds_text(row[-1])] for row in rows])
-    known = [row[-1] for row in rows if row[-1] is not None]
+    cells = [[*row, seconds_text(estimate)] for row, estimate in zip(rows, estimates, strict=True)]
+    print_table([*columns, "estimate"], cells)
+    known = [estimate for estimate in estimates if estimate is not None]
     about = f"about {seconds_text(sum(known))}" if known else "no estimate"
     if known and len(known) < len(rows):
         about += f" for {len(known)} of them"
@@ -176,7 +181,9 @@ def print_summary(outcome: Outcome, folder: Path) -> None:
     for record in outcome.records:
         if record.status != "ok":
             name = f"{_bare(record.task.name)} {_bare(record.model.name)} seed {record.seed}"
-            console.print(Text.assemble((record.status, STYLES.get(record.status, "red")), f"  {name}: ", _reason(record)))
+            console.print(
+                Text.assemble((record.status, STYLES.get(record.status, "red")), f"  {name}: ", _reason(record))
+            )
     fresh = f"{len(outcome.new)} new"
     already = f", {len(outcome.done)} recorded already" if outcome.done else ""
     console.print(f"{len(outcome.records)} trials: {fresh}{already}, {len(outcome.failed)} failed; records in {folder}")

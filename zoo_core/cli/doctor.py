@@ -20,7 +20,9 @@ def doctor_command(as_json: Annotated[bool, typer.Option("--json", help="Print J
         return
     print_table(["what", "found"], [(key, _text(value)) for key, value in facts.items() if key != "failed_plugins"])
     for plugin in registry.failed:
-        output().print(f"\nplugin {plugin.name} {plugin.version} did not load: {plugin.reason}", style="red", markup=False)
+        output().print(
+            f"\nplugin {plugin.name} {plugin.version} did not load: {plugin.reason}", style="red", markup=False
+        )
         output().print(plugin.traceback, markup=False)
     if not registry.failed:
         output().print("every plugin loaded")

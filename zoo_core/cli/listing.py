@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from zoo_core.registry import Registry
 Rows = list[dict[str, Any]]
 
 
-class What(str, Enum):
+class What(StrEnum):
     tasks = "tasks"
     models = "models"
     datasets = "datasets"
@@ -69,7 +69,9 @@ def _models(registry: Registry, pattern: str) -> Rows:
         if _matches(model, pattern)
     ]
     if "/" in pattern:
-        return rows + [{"model": name, "title": "", "tasks": [], "plugin": ""} for name in registry.family_names(pattern)]
+        return rows + [
+            {"model": name, "title": "", "tasks": [], "plugin": ""} for name in registry.family_names(pattern)
+        ]
     families = [family for family in registry.families if fnmatchcase(family.prefix, pattern)]
     return rows + [
         {"model": f"{family.prefix}*", "title": family.title, "tasks": [], "plugin": family.plugin}

@@ -24,10 +24,8 @@ def parse_duration(option: str, text: str) -> float:
 def parse_seeds(text: str) -> list[int]:
     """`3` is three seeds, 0 to 2; `0,3,7` are those, `7,` is only 7. Raises UsageError."""
     try:
-        if "," in text:
-            seeds = [int(part) for part in text.split(",") if part.strip()]
-        else:
-            seeds = list(range(int(text)))
+        listed = [int(part) for part in text.split(",") if part.strip()]
+        seeds = listed if "," in text else list(range(listed[0] if listed else 0))
     except ValueError:
         seeds = []
     if not seeds or min(seeds) < 0 or max(seeds) >= 2**63:

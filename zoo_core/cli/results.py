@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, filter and show the records.", invoke_without_command=True, no_args_is_help=False)
 
-FIELDS = (
+FIELDS: tuple[tuple[str, Callable[[Record], Any]], ...] = (
     ("id", lambda record: record.id),
     ("task", lambda record: record.task.name),
     ("dataset", lambda record: record.dataset.name),

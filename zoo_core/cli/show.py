@@ -11,9 +11,8 @@ import typer
 from zoo_core.cli.console import output, print_json, print_table
 from zoo_core.cli.parsing import complete_any
 from zoo_core.errors import UnknownNameError
-from zoo_core.recipe import Param
 from zoo_core.registry import Registry
-from zoo_core.specs import ModelSpec, TaskSpec
+from zoo_core.specs import DatasetSpec, ModelSpec, Param, TaskSpec
 
 
 def show_command(
@@ -32,20 +31,21 @@ def show_command(
 def find(registry: Registry, name: str) -> list[dict[str, Any]]:
     """Everything called `name`, as JSON values. Raises UnknownNameError."""
     found: list[dict[str, Any]] = []
-    for what, specs in (("task", registry.tasks), ("model", registry.models), ("dataset", registry.datasets)):
-        for spec in specs:
-            if name in (spec.name, spec.qualified):
-                found.append({"what": what, **_plain(spec)})
-                if isinstance(spec, TaskSpec):
-                    found[-1]["models"] = [model.qualified for model in registry.models_for(spec)]
-                if isinstance(spec, ModelSpec):
-                    found[-1]["recipes"] = _recipes(registry, spec)
+    specs: list[TaskSpec | ModelSpec | DatasetSpec] = [*registry.tasks, *registry.models, *registry.datasets]
+    for spec in specs:
+        if name not in (spec.name, spec.qualified):
+            continue
+        entry = {"what": type(spec).__name__.removesuffix("Spec").lower(), **_plain(spec)}
+        if isinstance(spec, TaskSpec):
+            entry["models"] = [model.qualified for model in registry.models_for(spec)]
+        if isinstance(spec, ModelSpec):
+            entry["recipes"] = _recipes(registry, spec)
+        found.append(entry)
     found += [{"what": "plugin", **_plain(plugin)} for plugin in registry.plugins if plugin.name == name]
     if not found and any(name.startswith(family.prefix) for family in registry.families):
         found.append({"what": "model", **_plain(registry.model(name))})
     if not found:
-        specs_known = [*registry.tasks, *registry.models, *registry.datasets]
-        known = [*(spec.name for spec in specs_known), *(plugin.name for plugin in registry.plugins)]
+        known = [*(spec.name for spec in specs), *(plugin.name for plugin in registry.plugins)]
         raise UnknownNameError("name", name, known, hint="`zoo list`")
     return found
 

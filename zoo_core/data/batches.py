@@ -60,7 +60,7 @@ class DeviceSplit:
 
     def _batches(self, order: Tensor, batch_size: int) -> Iterator[Batch]:
         rows = order if self._rows is None else self._rows[order]
-        for index in rows.split(batch_size):
+        for index in torch.split(rows, batch_size):
             yield self.batch(index)
 
 

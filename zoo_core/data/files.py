@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from zoo_core.data import archives
 from zoo_core.data.cache import cache_dir, portable, write_atomically
 from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError
-from zoo_core.specs import GENERATED, DatasetSpec, Download
+from zoo_core.specs import DatasetSpec, Download
 
 if TYPE_CHECKING:
     from zoo_core.protocols import Context
@@ -25,12 +25,12 @@ CONNECT_S = 20.0  # seconds without an answer after which a download is given up
 
 
 def own_root(spec: DatasetSpec, data_root: Path | None, *, several: bool = False) -> Path | None:
-    """A data set's own root: `data_root/<name>` where that is there, else `data_root`; None for data that need no files.
+    """A data set's own root: `data_root/<name>` where that is there, else `data_root`; None where no files are needed.
 
     With `several` data sets at once `data_root` is a parent of their folders, never one of them.
     Raises DataUnavailableError if the path does not exist.
     """
-    if data_root is None or spec.origin in GENERATED:
+    if data_root is None or spec.offline:
         return None
     root = data_root.expanduser().absolute()
     if not root.exists():
@@ -51,7 +51,7 @@ def fingerprint(spec: DatasetSpec, root: Path | None) -> str:
             return _digest(f"{name}\0{digest}" for name, digest in sorted(sums.items()))
     if spec.downloads:
         return _digest([f"version {spec.version}", *sorted(item.sha256 for item in spec.downloads)])
-    if spec.origin in GENERATED:
+    if spec.offline:
         return _digest([spec.origin, spec.qualified, f"version {spec.version}"])
     raise DataUnavailableError(f"dataset {spec.qualified} has to be brought along; {_what_to_do(spec)}")
 
@@ -161,7 +161,7 @@ def state(spec: DatasetSpec, root: Path | None) -> str:
     """In words, whether the data can be used now."""
     if root is not None:
         return f"in {root}"
-    if spec.origin in GENERATED:
+    if spec.offline:
         return "ready"
     if spec.downloads:
         here = all((download_folder(spec) / item.name).is_file() for item in spec.downloads)

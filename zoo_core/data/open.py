@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from zoo_core.data import columns as column_files
@@ -55,7 +56,9 @@ class Data:
                 return Split(train, rows)
             return Split(train, np.setdiff1d(np.arange(length(train)), rows, assume_unique=True) if holdout else None)
         if name not in self.sizes:
-            raise UnknownSplitError(f"dataset {self.spec.qualified} has no split {name!r}, only {', '.join(self.sizes)}")
+            raise UnknownSplitError(
+                f"dataset {self.spec.qualified} has no split {name!r}, only {', '.join(self.sizes)}"
+            )
         return Split(column_files.load(self._folder / name))
 
     def examples(self, *, holdout: bool = True) -> dict[str, int]:
@@ -125,11 +128,11 @@ def _with_channel_statistics(signature: Signature, train: Columns) -> Signature:
     levels = np.arange(256) / 255.0
     means = [float(np.average(levels, weights=count)) for count in counts]
     deviations = [
-        float(np.sqrt(np.average((levels - mean) ** 2, weights=count))) for mean, count in zip(means, counts, strict=True)
+        float(np.sqrt(np.average((levels - mean) ** 2, weights=count)))
+        for mean, count in zip(means, counts, strict=True)
     ]
     return replace(signature, mean=tuple(means), std=tuple(deviations))
 
 
 def _signature(values: dict[str, Any]) -> Signature:
-    lists = ("input_shape", "classes", "mean", "std")
-    return Signature(**{key: tuple(value) if key in lists else value for key, value in values.items()})
+    return msgspec.convert(values, Signature)

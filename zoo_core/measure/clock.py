@@ -77,16 +77,22 @@ class TrainingClock:
         self.label = label
         self.start()
 
+    def seconds(self, label: str) -> float:
+        """Seconds in the windows of one label, the open one included."""
+        return self.windows.get(label, 0.0) + (self._running_s() if label == self.label else 0.0)
+
     @property
     def wall_s(self) -> float:
         """Seconds in windows so far, the open one included."""
-        running = time.perf_counter() - self._began if self._began is not None else 0.0
-        return sum(self.windows.values()) + running
+        return sum(self.windows.values()) + self._running_s()
 
     @property
     def train_s(self) -> float:
         """Training seconds: the windows, and what their cached phases once cost."""
         return self.wall_s + self.spent_s
+
+    def _running_s(self) -> float:
+        return time.perf_counter() - self._began if self._began is not None else 0.0
 
     def load(self) -> Load:
         return Load(cpu_s=self.cpu_s, wall_s=self.wall_s, involuntary_switches=self.involuntary_switches)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from zoo_core.measure.environment import cpu_name
 from zoo_core.runner.events import Device
 
 INDEXED = ("cuda", "xpu")
@@ -26,3 +27,10 @@ def accelerators() -> list[Device]:
             Device(spelling=f"{kind.type}:{index}", kind=kind.type, name=name, index=index, memory_mib=memory)
         )
     return devices
+
+
+def device_name(device: str) -> str:
+    """What a device is, in its maker's words."""
+    if device == "cpu":
+        return cpu_name()
+    return next((item.name for item in accelerators() if item.spelling == device), device)

@@ -11,24 +11,108 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 # Operators that move data, reduce or look up: their work is small beside the products that are counted.
 CHEAP = frozenset(
-    """adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d amax amin any all arange argmax argmin as_strided avg_pool1d
-    avg_pool2d batch_norm cat clone constant_pad_nd copy_ cudnn_batch_norm cumsum detach embedding empty empty_like
-    empty_strided expand fill_ full full_like gather index index_select lift_fresh linalg_vector_norm log_softmax
-    _log_softmax max max_pool2d max_pool2d_with_indices max_pool3d_with_indices mean min mkldnn_max_pool2d
-    _native_batch_norm_legit
-    _native_batch_norm_legit_no_training native_batch_norm native_dropout native_group_norm native_layer_norm new_empty
-    new_full new_ones new_zeros ones ones_like prod rand rand_like randn randn_like reflection_pad2d repeat
-    replication_pad2d roll scalar_tensor scatter select slice softmax _safe_softmax _softmax sort split stack std sum
-    _to_copy topk tril triu upsample_bilinear2d upsample_nearest2d var var_mean where zeros zeros_like zero_
-    _adaptive_avg_pool2d _local_scalar_dense _unsafe_view flip""".split()
+    {
+        "_adaptive_avg_pool2d",
+        "_local_scalar_dense",
+        "_log_softmax",
+        "_native_batch_norm_legit",
+        "_native_batch_norm_legit_no_training",
+        "_safe_softmax",
+        "_softmax",
+        "_to_copy",
+        "_unsafe_view",
+        "adaptive_avg_pool1d",
+        "adaptive_avg_pool2d",
+        "adaptive_max_pool2d",
+        "all",
+        "amax",
+        "amin",
+        "any",
+        "arange",
+        "argmax",
+        "argmin",
+        "as_strided",
+        "avg_pool1d",
+        "avg_pool2d",
+        "batch_norm",
+        "cat",
+        "clone",
+        "constant_pad_nd",
+        "copy_",
+        "cudnn_batch_norm",
+        "cumsum",
+        "detach",
+        "embedding",
+        "empty",
+        "empty_like",
+        "empty_strided",
+        "expand",
+        "fill_",
+        "flip",
+        "full",
+        "full_like",
+        "gather",
+        "index",
+        "index_select",
+        "lift_fresh",
+        "linalg_vector_norm",
+        "log_softmax",
+        "max",
+        "max_pool2d",
+        "max_pool2d_with_indices",
+        "max_pool3d_with_indices",
+        "mean",
+        "min",
+        "mkldnn_max_pool2d",
+        "native_batch_norm",
+        "native_dropout",
+        "native_group_norm",
+        "native_layer_norm",
+        "new_empty",
+        "new_full",
+        "new_ones",
+        "new_zeros",
+        "ones",
+        "ones_like",
+        "prod",
+        "rand",
+        "rand_like",
+        "randn",
+        "randn_like",
+        "reflection_pad2d",
+        "repeat",
+        "replication_pad2d",
+        "roll",
+        "scalar_tensor",
+        "scatter",
+        "select",
+        "slice",
+        "softmax",
+        "sort",
+        "split",
+        "stack",
+        "std",
+        "sum",
+        "topk",
+        "tril",
+        "triu",
+        "upsample_bilinear2d",
+        "upsample_nearest2d",
+        "var",
+        "var_mean",
+        "where",
+        "zero_",
+        "zeros",
+        "zeros_like",
+    }
 )
 
 
-class _Operators(TorchDispatchMode):
+class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes every operator that runs below it."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seen: set[Any] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,11 @@ LONGEST_S = 2.0  # after which it stops
 
 def measure_latency(model: nn.Module, example: Any, device: str, most: int = MOST) -> Latency:
     """Median and 95th percentile of the forward pass of `example`, synchronised, after a warm-up."""
-    answer: Callable[[], Any] = lambda: (model(example), synchronize(device))  # noqa: E731
+
+    def answer() -> None:
+        model(example)
+        synchronize(device)
+
     for _ in range(WARM_UP):
         answer()
     times: list[float] = []

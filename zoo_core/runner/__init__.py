@@ -1,1 +1,1 @@
-"""Runs trials: what is to be done (plan), one trial in a child process (worker), and the parent's side of it (local)."""
+"""Runs trials: what is to be done (plan, run), a child process for each (local, worker), what it does (trial)."""

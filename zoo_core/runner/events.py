@@ -9,7 +9,7 @@ import msgspec
 from zoo_core.records import CurvePoint, Measured, Part, Status
 
 
-class Device(Part):
+class Device(Part, frozen=True, kw_only=True):
     """An accelerator as a person names it (`cuda:1`), and what it is."""
 
     spelling: str
@@ -19,11 +19,11 @@ class Device(Part):
     memory_mib: int | None = None
 
 
-class DevicesJob(Part, tag="devices"):
+class DevicesJob(Part, frozen=True, kw_only=True, tag="devices"):
     """Which accelerators does torch see?"""
 
 
-class OpenJob(Part, tag="open"):
+class OpenJob(Part, frozen=True, kw_only=True, tag="open"):
     """Decode a data set, so that trials find it ready."""
 
     dataset: str
@@ -32,7 +32,7 @@ class OpenJob(Part, tag="open"):
     offline: bool
 
 
-class TrialJob(Part, tag="trial"):
+class TrialJob(Part, frozen=True, kw_only=True, tag="trial"):
     """Everything one trial needs. Names are qualified; `staging` takes its artifacts."""
 
     task: str
@@ -54,15 +54,15 @@ class TrialJob(Part, tag="trial"):
 Job: TypeAlias = DevicesJob | OpenJob | TrialJob
 
 
-class Hello(Part, tag="hello"):
+class Hello(Part, frozen=True, kw_only=True, tag="hello"):
     """The worker runs."""
 
 
-class PhaseBegan(Part, tag="phase"):
+class PhaseBegan(Part, frozen=True, kw_only=True, tag="phase"):
     name: str
 
 
-class Progress(Part, tag="progress"):
+class Progress(Part, frozen=True, kw_only=True, tag="progress"):
     """Now and then while training; `share` of it done in [0, 1], `rate` in units a second."""
 
     step: int
@@ -71,11 +71,11 @@ class Progress(Part, tag="progress"):
     loss: float | None = None
 
 
-class Point(Part, tag="point"):
+class Point(Part, frozen=True, kw_only=True, tag="point"):
     point: CurvePoint
 
 
-class Facts(Part, tag="facts"):
+class Facts(Part, frozen=True, kw_only=True, tag="facts"):
     """What the worker learned before training; fields of the record's model and device, and the split sizes."""
 
     model: dict[str, Any] = {}
@@ -84,20 +84,20 @@ class Facts(Part, tag="facts"):
     examples: dict[str, int] = {}
 
 
-class Found(Part, tag="found"):
+class Found(Part, frozen=True, kw_only=True, tag="found"):
     """The answer to a DevicesJob or an OpenJob: devices, or the data's signature and split sizes."""
 
     value: Any
 
 
-class Refused(Part, tag="refused"):
+class Refused(Part, frozen=True, kw_only=True, tag="refused"):
     """A job that ended before it began: `error` is a class of `zoo_core.errors`."""
 
     error: str
     reason: str
 
 
-class Done(Part, tag="done"):
+class Done(Part, frozen=True, kw_only=True, tag="done"):
     """A trial's end as the worker saw it."""
 
     status: Status

@@ -69,9 +69,7 @@ class LocalExecutor:
             self._fork = multiprocessing.get_context("forkserver")
             self._fork.set_forkserver_preload(worker.PRELOAD)
 
-    def run(
-        self, job: Job, on_event: Callable[[Event], None] = lambda event: None, timeout_s: float | None = None
-    ) -> Ended:
+    def run(self, job: Job, on_event: Callable[[Event], None] | None = None, timeout_s: float | None = None) -> Ended:
         """Run one job to its end; Ctrl-C ends the child, and `interrupted` says so."""
         needs_own_start = isinstance(job, TrialJob) and job.device != "cpu"
         context = self._spawn if needs_own_start else self._fork
@@ -101,7 +99,7 @@ class LocalExecutor:
         return ended
 
     def ask(self, job: Job) -> object:
-        """Run a job that answers with a value. Raises the ZooError it was refused with, or RuntimeError with its traceback."""
+        """Run a job that answers with a value. Raises the ZooError it was refused with, else RuntimeError."""
         ended = self.run(job)
         if ended.interrupted:
             raise KeyboardInterrupt
@@ -117,7 +115,7 @@ class LocalExecutor:
         self,
         receiver: multiprocessing.connection.Connection,
         ended: Ended,
-        on_event: Callable[[Event], None],
+        on_event: Callable[[Event], None] | None,
         began: float,
         timeout_s: float | None,
     ) -> bool:
@@ -143,7 +141,8 @@ class LocalExecutor:
                     ended.found = event
                 case Refused():
                     ended.refused = event
-            on_event(event)
+            if on_event is not None:
+                on_event(event)
             if isinstance(event, Done | Found | Refused):
                 return True
 

@@ -15,10 +15,10 @@ from zoo_core.errors import DataError, UsageError
 from zoo_core.kinds import KINDS, kind_recipe
 from zoo_core.measure.environment import machine_id
 from zoo_core.recipe import Recipe
-from zoo_core.records import FINAL, DatasetFacts, DeviceFacts, ModelFacts, Record, TaskFacts
+from zoo_core.records import FINAL, DatasetFacts, DeviceFacts, ModelFacts, RecipeClass, Record, TaskFacts
 from zoo_core.registry import Pair, Registry
 from zoo_core.runner.events import OpenJob, TrialJob
-from zoo_core.specs import DatasetSpec, ModelSpec, TaskSpec, source_file
+from zoo_core.specs import DatasetSpec, ModelSpec, Param, TaskSpec, source_file
 from zoo_core.store import Store
 
 NO_DATA = "unavailable"  # the fingerprint of data that are not here
@@ -57,7 +57,7 @@ class Trial:
     fingerprint: str
     data_root: Path | None
     recipe: Recipe
-    recipe_class: str
+    recipe_class: RecipeClass
     seed: int
     device: str
     request: Request
@@ -282,7 +282,7 @@ def quick_preset(task: TaskSpec, request: Request) -> Mapping[str, Any]:
     return task.quick if request.quick else {}
 
 
-def pair_parameters(task: TaskSpec, model: ModelSpec) -> dict[str, recipes.Param]:
+def pair_parameters(task: TaskSpec, model: ModelSpec) -> dict[str, Param]:
     """Every recipe key of a pair with its default."""
     return recipes.parameters(task, model, kind_recipe(task))
 

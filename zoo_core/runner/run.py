@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -157,9 +157,7 @@ class Run:
         self._store.save(record, staging)
         return record
 
-    def _record(
-        self, trial: Trial, started: str, ended: Ended, status: Status, reason: str, log: str = ""
-    ) -> Record:
+    def _record(self, trial: Trial, started: str, ended: Ended, status: Status, reason: str, log: str = "") -> Record:
         facts, done = ended.facts, ended.done
         learned = facts or Facts()
         measured = done.measured if done else Measured()
@@ -211,7 +209,7 @@ def judge(ended: Ended, timeout_s: float | None) -> tuple[Status, str]:
 
 def now() -> str:
     """The time in UTC, to the microsecond, as ISO 8601."""
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def tilde(text: str) -> str:

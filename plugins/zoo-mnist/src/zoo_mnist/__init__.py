@@ -1,0 +1,1 @@
+"""The zoo's MNIST plugin; `plugin.py` says what it adds."""

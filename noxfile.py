@@ -1,0 +1,101 @@
+"""The project's sessions. All share one virtual environment, `.venv`, made by the first of them: torch is 5 GB."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON, ZOO = BIN / "python", BIN / "zoo"
+PACKAGES = [*sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml")), ROOT / "leaderboard"]
+
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.default_venv_backend = "none"
+
+
+def set_up(session: nox.Session) -> None:
+    """Make `.venv` with everything in it; a second call sees that nothing changed and returns at once."""
+    files = [ROOT / "pyproject.toml", *(package / "pyproject.toml" for package in PACKAGES)]
+    content = b"".join([platform.python_version().encode(), *(path.read_bytes() for path in files)])
+    state = hashlib.sha256(content).hexdigest()
+    stamp = VENV / "zoo-set-up"
+    if stamp.is_file() and stamp.read_text() == state:
+        return
+    session.log("setting up .venv, once: torch is large, so this takes some minutes")
+    if not PYTHON.exists():
+        session.run(sys.executable, "-m", "venv", str(VENV), external=True)
+    editable = [argument for package in PACKAGES for argument in ("-e", str(package))]
+    run(session, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-e", f"{ROOT}[torch,dev]", *editable)
+    stamp.write_text(state)
+
+
+def run(session: nox.Session, *arguments: str, **options: object) -> None:
+    """Run the shared environment's Python."""
+    session.run(str(PYTHON), *arguments, external=True, **options)  # type: ignore[arg-type]
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Benchmark every pair offline on its quick recipe, three seeds each, and build the leaderboard."""
+    set_up(session)
+    bench = ["bench", "--all", "--offline", "--preset", "quick", "--seeds", "3", "--device", "cpu", *session.posargs]
+    session.run(str(ZOO), *bench, external=True, success_codes=[0, 1])  # failed trials belong on the board too
+    session.run(str(ZOO), "leaderboard", "build", external=True)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; `nox -s tests -- -k words` passes arguments on."""
+    set_up(session)
+    run(session, "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    set_up(session)
+    run(session, "-m", "ruff", "check", ".")
+    run(session, "-m", "ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types."""
+    set_up(session)
+    run(session, "-m", "mypy")
+
+
+@nox.session
+def perf(session: nox.Session) -> None:
+    """Run the benchmarks, each a comparison within one run."""
+    set_up(session)
+    for script in sorted((ROOT / "benchmarks").glob("*.py")):
+        run(session, str(script))
+
+
+@nox.session
+def listing(session: nox.Session) -> None:
+    """Prove that listing and leaderboard work without torch, in a small environment of its own."""
+    place = Path(session.create_tmp()) / "listing"
+    shutil.rmtree(place, ignore_errors=True)
+    session.run(sys.executable, "-m", "venv", str(place), external=True)
+    python = place / BIN.name / "python"
+    install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    session.run(*install, str(ROOT), str(ROOT / "leaderboard"), external=True)
+    session.run(*install, "--no-deps", *map(str, PACKAGES), external=True)
+    session.run(str(python), str(ROOT / "tests" / "without_torch.py"), external=True)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Write the generated pages of docs/ anew."""
+    set_up(session)
+    run(session, str(ROOT / "docs" / "generate.py"))

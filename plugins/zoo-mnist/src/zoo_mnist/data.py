@@ -1,0 +1,97 @@
+"""The data sets: MNIST from its four official files, and scikit-learn's 8x8 digits brought to 28x28."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo_core import Context, DamagedDataError, Signature, UnknownSplitError
+
+DIGITS = tuple("0123456789")
+SIGNATURE = Signature(input_shape=(1, 28, 28), outputs=10, classes=DIGITS)
+
+Array = np.ndarray[Any, Any]
+
+
+class Mnist:
+    """MNIST: x uint8 (n, 1, 28, 28), white digits on black; y int64 (n,). 60,000 train and 10,000 test images.
+
+    Reads the official IDX files, packed (`.gz`) or not, at any depth below the data root, and writes nothing there.
+    Raises:
+        DataUnavailableError: a file is not here and cannot be downloaded.
+        DamagedDataError: a file is cut, is no IDX file, or holds labels other than 0 to 9.
+    """
+
+    signature = SIGNATURE
+    files = {"train": "train", "test": "t10k"}
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def load(self, split: str) -> dict[str, Array]:
+        if split not in self.files:
+            raise UnknownSplitError(f"MNIST has no split {split!r}")
+        images_file = self._ctx.file(f"{self.files[split]}-images-idx3-ubyte.gz")
+        labels_file = self._ctx.file(f"{self.files[split]}-labels-idx1-ubyte.gz")
+        images, labels = read_idx(images_file), read_idx(labels_file)
+        if images.shape[1:] != (28, 28):
+            raise DamagedDataError(f"{images_file} holds images of {images.shape[1:]}, not 28x28: fetch it again")
+        if labels.shape != images.shape[:1]:
+            raise DamagedDataError(
+                f"{labels_file} holds {labels.shape} labels for {len(images)} images of {images_file}"
+            )
+        if len(labels) and labels.max() > 9:
+            raise DamagedDataError(f"{labels_file} holds the label {labels.max()}, which is no digit: fetch it again")
+        return {"x": images[:, None], "y": labels.astype(np.int64)}
+
+
+def read_idx(path: Path) -> Array:
+    """The uint8 array of an IDX file (LeCun's format: a magic number, sizes as big-endian uint32, the bytes).
+
+    Raises DamagedDataError naming the file.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise DamagedDataError(f"{path} cannot be read ({error}): fetch it again") from error
+    dimensions = content[3] if len(content) >= 4 else 0
+    begin = 4 + 4 * dimensions
+    if content[:3] != b"\0\0\x08" or not 1 <= dimensions <= 3 or len(content) < begin:
+        raise DamagedDataError(f"{path} is not an IDX file of bytes: fetch it again")
+    shape = struct.unpack(f">{dimensions}I", content[4:begin])
+    if len(content) - begin != np.prod(shape, dtype=np.int64):
+        raise DamagedDataError(
+            f"{path} holds {len(content) - begin} bytes of data, its sizes {shape} need others: it is cut"
+        )
+    return np.frombuffer(content, np.uint8, offset=begin).reshape(shape)
+
+
+class Digits:
+    """scikit-learn's 1,797 digits: 8x8 with levels 0 to 16, brought to 28x28 and 0 to 255 like MNIST.
+
+    Each pixel becomes 3x3, with a border of two black pixels. The last fifth is the test split: the set is in the order
+    of its writers, so test digits are by other hands than train's.
+    """
+
+    signature = SIGNATURE
+    test_share = 5
+
+    def __init__(self, ctx: Context) -> None:
+        pass
+
+    def load(self, split: str) -> dict[str, Array]:
+        from sklearn.datasets import load_digits
+
+        if split not in ("train", "test"):
+            raise UnknownSplitError(f"digits have no split {split!r}")
+        bunch = load_digits()
+        levels = np.minimum(bunch.images * 16, 255).astype(np.uint8)
+        images = np.pad(levels.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2)))
+        border = len(images) - len(images) // self.test_share
+        rows = slice(border) if split == "train" else slice(border, None)
+        return {"x": images[rows, None], "y": bunch.target[rows].astype(np.int64)}

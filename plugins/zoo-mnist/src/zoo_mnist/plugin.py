@@ -1,0 +1,110 @@
+"""What zoo-mnist adds: the task `mnist`, its two data sets and four models. Imports no torch."""
+
+from __future__ import annotations
+
+from zoo_core import Accepts, DatasetSpec, Download, ModelSpec, Param, Reference, Signature, TaskSpec, hookimpl
+
+SOURCES = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+CHECKSUMS = {  # sha256 of the four official files
+    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+}
+IMAGE = Signature(input_shape=(1, 28, 28), outputs=10)
+KIND = "image-classification"
+ADAMW = {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine", "warmup": 0.1}
+
+
+@hookimpl
+def zoo_tasks() -> list[TaskSpec]:
+    return [
+        TaskSpec(
+            name="mnist",
+            title="MNIST digits",
+            summary="Tell which of ten handwritten digits an image of 28x28 grey pixels shows.",
+            kind=KIND,
+            datasets=("mnist", "digits"),
+            metric="accuracy",
+            higher_is_better=True,
+            chance=0.1,
+            target=0.99,
+            unit="images",
+            recipe={"epochs": 3.0},
+            quick={"steps": 300},
+            references=(Reference(value=0.9894, model="mlp-100", source="the course: train accuracy of epoch 10"),),
+        )
+    ]
+
+
+@hookimpl
+def zoo_datasets() -> list[DatasetSpec]:
+    return [
+        DatasetSpec(
+            name="mnist",
+            title="MNIST",
+            origin="real",
+            licence="CC-BY-SA-3.0",
+            homepage="https://yann.lecun.com/exdb/mnist/",
+            size_mib=11.1,
+            layout="the four official files, " + ", ".join(CHECKSUMS) + ", packed or unpacked, at any depth",
+            signature=IMAGE,
+            downloads=tuple(
+                Download(name=name, urls=tuple(source + name for source in SOURCES), sha256=digest)
+                for name, digest in CHECKSUMS.items()
+            ),
+            entry="zoo_mnist.data:Mnist",
+        ),
+        DatasetSpec(
+            name="digits",
+            title="scikit-learn's digits, 8x8 brought to 28x28",
+            origin="bundled",
+            licence="CC-BY-4.0",
+            homepage="https://archive.ics.uci.edu/dataset/80",
+            signature=IMAGE,
+            entry="zoo_mnist.data:Digits",
+        ),
+    ]
+
+
+@hookimpl
+def zoo_models() -> list[ModelSpec]:
+    course = {"lr": 0.01, "momentum": 0.9, "batch_size": 32, "epochs": 10.0, "normalize": False, "holdout": False}
+    widths = Param(default=[512, 256, 128], help="of the hidden layers")
+    dropout = Param(default=0.3, help="share of activations dropped after each hidden layer", minimum=0.0)
+    return [
+        ModelSpec(
+            name="mlp-100",
+            title="784-100-10, the course's first net",
+            entry="zoo_mnist.models.mlp:mlp",
+            kind=KIND,
+            options={"widths": Param(default=[100], help="of the hidden layers"), "dropout": 0.0},
+            recipe={"mnist": course},
+        ),
+        ModelSpec(
+            name="mlp-3",
+            title="Three hidden layers, dropout",
+            entry="zoo_mnist.models.mlp:mlp",
+            kind=KIND,
+            options={"widths": widths, "dropout": dropout},
+            recipe={"mnist": {**ADAMW, "lr": 0.002, "batch_size": 128, "epochs": 8.0}},
+        ),
+        ModelSpec(
+            name="cnn",
+            title="Three convolutions, BatchNorm, dropout",
+            entry="zoo_mnist.models.cnn:cnn",
+            kind=KIND,
+            accepts=Accepts(min_size=8),
+            options={"widths": Param(default=[16, 32, 64], help="channels of the convolutions"), "dropout": 0.25},
+            recipe={"mnist": {**ADAMW, "lr": 0.004, "batch_size": 64}},
+        ),
+        ModelSpec(
+            name="cnn-fast",
+            title="Four convolutions that halve the image early: 99 % in the fewest seconds",
+            entry="zoo_mnist.models.cnn:cnn_fast",
+            kind=KIND,
+            accepts=Accepts(min_size=8),
+            options={"widths": Param(default=[16, 32, 32, 64], help="channels of the convolutions")},
+            recipe={"mnist": {**ADAMW, "lr": 0.008, "batch_size": 96, "epochs": 1.0, "label_smoothing": 0.1}},
+        ),
+    ]

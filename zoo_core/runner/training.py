@@ -1,0 +1,204 @@
+"""The training loop around a task's generator: clock, running train values, val, stop, selection, target."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+from torch import Tensor, nn
+
+from zoo_core.measure.clock import TrainingClock
+from zoo_core.protocols import Evaluation, Phase, Step
+from zoo_core.recipe import Recipe
+from zoo_core.records import CurvePoint, TimeToTarget
+from zoo_core.runner import events
+from zoo_core.runner.length import POINTS, Length
+from zoo_core.specs import TaskSpec
+
+Send = Callable[[events.Event], None]
+
+PROGRESS_S = 0.1  # between two words on progress
+
+
+class DivergedError(Exception):
+    """A loss, a score or a weight is no longer a finite number."""
+
+
+class Training:
+    """One training: its state while `run` takes steps, its findings afterwards.
+
+    `evaluate` scores a model on val, outside the clock; `scored_model` is what it scores, and what test will.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: TaskSpec,
+        recipe: Recipe,
+        length: Length,
+        budget_s: float | None,
+        clock: TrainingClock,
+        model: nn.Module,
+        evaluate: Callable[[nn.Module], Evaluation],
+        send: Send,
+    ) -> None:
+        self._spec, self._recipe, self._length, self._budget_s = spec, recipe, length, budget_s
+        self._evaluate, self._send = evaluate, send
+        self.clock = clock
+        self.scored_model = model
+        self.steps = self.units = 0
+        self.points = 0
+        self.val_scores: dict[str, float] = {}
+        applies = spec.target is not None and recipe.holdout
+        self.time_to_target = TimeToTarget(status="missed" if applies else "not applicable")
+        self._window = Window()
+        self._next_due = length.interval
+        self._told = 0.0
+        self._best: tuple[float, int, dict[str, Any]] | None = None
+        self._evaluations_since_best = 0
+
+    def run(self, steps: Iterator[Step | Phase], autocast: Callable[[], AbstractContextManager[Any]] | None) -> None:
+        """Take the generator's steps until it, the budget or the recipe's `stop` ends. Raises DivergedError."""
+        self._send(events.PhaseBegan(name="train"))
+        self.clock.start()
+        try:
+            self._take(steps, autocast)
+        finally:
+            self.clock.stop()
+            if hasattr(steps, "close"):
+                steps.close()
+        if self._window.steps:
+            self._look()
+
+    def progress(self) -> float:
+        """How much is done, in [0, 1]."""
+        if self._budget_s is not None:
+            return min(1.0, self.clock.train_s / self._budget_s)
+        return min(1.0, self.steps / self._length.total)
+
+    def select(self) -> int:
+        """Put the recipe's choice of weights into `scored_model`; returns the step they are from."""
+        if self._recipe.select == "last" or self._best is None:
+            return self.steps
+        _, step, state = self._best
+        self.scored_model.load_state_dict(state)
+        return step
+
+    def _take(self, steps: Iterator[Step | Phase], autocast: Callable[[], AbstractContextManager[Any]] | None) -> None:
+        precision = autocast or contextlib.nullcontext
+        while True:
+            with precision():
+                event = next(steps, None)
+            if event is None:
+                return
+            if isinstance(event, Phase):
+                self._send(events.PhaseBegan(name=event.name))
+                self.clock.relabel(event.name)
+                self.clock.spent_s += event.spent_s
+                continue
+            self._count(event)
+            if self._is_due():
+                self.clock.stop()
+                self._look()
+                if self._is_over():
+                    return
+                self.clock.start()
+
+    def _count(self, step: Step) -> None:
+        if self.clock.label != "train":  # the first step after a phase
+            self._send(events.PhaseBegan(name="train"))
+            self.clock.relabel("train")
+        self.steps += step.steps
+        self.units += step.n
+        self._window.add(step)
+        if step.eval_model is not None:
+            self.scored_model = step.eval_model
+        now = time.perf_counter()
+        if now - self._told > PROGRESS_S:
+            self._told = now
+            seconds = self.clock.seconds("train")
+            rate = self.units / seconds if seconds else 0.0
+            self._send(events.Progress(step=self.steps, share=self.progress(), rate=rate))
+
+    def _is_due(self) -> bool:
+        """Whether to look at val now; under a budget at shares of it, unless the recipe says how often."""
+        if self._budget_s is not None:
+            share = self.clock.train_s / self._budget_s
+            if share >= 1 or (not self._recipe.eval_every and share >= (self.points + 1) / POINTS):
+                return True
+        return self.steps >= self._next_due
+
+    def _is_over(self) -> bool:
+        if self._budget_s is not None and self.clock.train_s >= self._budget_s:
+            return True
+        return bool(self._recipe.stop) and self._evaluations_since_best >= self._recipe.stop
+
+    def _look(self) -> None:
+        """Close the window of train values with a point of the curve, and val's score where there is a val split."""
+        while self._next_due <= self.steps:
+            self._next_due += self._length.interval
+        means = self._window.means()
+        self._window = Window()
+        val_score: float | None = None
+        if self._recipe.holdout:
+            self.val_scores = self._evaluate(self.scored_model).scores
+            val_score = self.val_scores[self._spec.metric]
+        point = CurvePoint(
+            step=self.steps,
+            seconds=self.clock.train_s,
+            epoch=self._length.epoch(self.steps),
+            train_loss=finite(means.get("loss")),
+            train_score=finite(means.get("score")),
+            val_score=finite(val_score),
+        )
+        self.points += 1
+        self._send(events.Point(point=point))
+        self._send(events.PhaseBegan(name="train"))
+        for name, value in [*means.items(), ("val score", val_score)]:
+            if value is not None and not math.isfinite(value):
+                raise DivergedError(f"{name} is {value} at step {self.steps}")
+        if val_score is not None:
+            self._judge(val_score)
+
+    def _judge(self, score: float) -> None:
+        """Note the target's first reaching, and the best weights."""
+        higher = self._spec.higher_is_better
+        target = self._spec.target
+        meets = target is not None and (score >= target if higher else score <= target)
+        if meets and self.time_to_target.status == "missed":
+            self.time_to_target = TimeToTarget(status="met", seconds=self.clock.train_s)
+        if self._best is None or (score > self._best[0] if higher else score < self._best[0]):
+            state = copy.deepcopy(self.scored_model.state_dict()) if self._recipe.select == "best" else {}
+            self._best = (score, self.steps, state)
+            self._evaluations_since_best = 0
+        else:
+            self._evaluations_since_best += 1
+
+
+class Window:
+    """Means of the logs since the last evaluation, weighted by units, summed on the device without waiting for it."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._units = 0
+        self.steps = 0
+
+    def add(self, step: Step) -> None:
+        self.steps += step.steps
+        self._units += step.n
+        for name, value in step.logs.items():
+            weighted = value * step.n
+            self._sums[name] = self._sums[name] + weighted if name in self._sums else weighted
+
+    def means(self) -> dict[str, float]:
+        return {name: float(total) / self._units for name, total in self._sums.items()} if self._units else {}
+
+
+def finite(value: float | None) -> float | None:
+    """`value`, or None where it is not a finite number, which JSON cannot hold."""
+    return value if value is not None and math.isfinite(value) else None
