@@ -65,9 +65,8 @@ class CosineCurve:
 
         if split not in self.sizes:
             raise UnknownSplitError(split)
-        generator = np.random.default_rng(list(self.sizes).index(split))
-        x = generator.uniform(-np.pi, np.pi, (self.sizes[split], 1)).astype("float32")
-        return {"x": x, "y": np.cos(x)}
+        x = np.random.default_rng(list(self.sizes).index(split)).uniform(-np.pi, np.pi, (self.sizes[split], 1))
+        return {"x": x.astype("float32"), "y": np.cos(x).astype("float32")}
 
 
 def mlp(signature: Signature, widths: list[int]) -> nn.Module:

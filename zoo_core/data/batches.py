@@ -39,7 +39,7 @@ class DeviceSplit:
 
         A ragged column `x` becomes `x` (batch, longest, ...), padded with zeros, and `x_lengths` (batch,).
         """
-        batch = {name: column[index] for name, column in self._columns.items()}
+        batch = {name: column.index_select(0, index) for name, column in self._columns.items()}  # 6x column[index]
         for name, column in self._ragged.items():
             examples = [torch.from_numpy(column[row]) for row in index.tolist()]
             batch[name] = pad_sequence(examples, batch_first=True)

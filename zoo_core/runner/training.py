@@ -192,8 +192,10 @@ class Window:
         self.steps += step.steps
         self._units += step.n
         for name, value in step.logs.items():
-            weighted = value * step.n
-            self._sums[name] = self._sums[name] + weighted if name in self._sums else weighted
+            if name in self._sums:
+                self._sums[name].add_(value, alpha=step.n)
+            else:
+                self._sums[name] = value * step.n
 
     def means(self) -> dict[str, float]:
         return {name: float(total) / self._units for name, total in self._sums.items()} if self._units else {}

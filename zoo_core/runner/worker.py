@@ -22,7 +22,12 @@ from zoo_core.runner import events
 from zoo_core.runner.events import DevicesJob, Event, Job, OpenJob, TrialJob
 
 # What a trial imports in any case; a fork server has it ready.
-PRELOAD = ["zoo_core.cli", "zoo_core.runner.worker", "zoo_core.runner.trial", "zoo_core.kinds.supervised"]
+PRELOAD = [
+    "zoo_core.cli",  # the `zoo` script itself, which multiprocessing imports in every child
+    "zoo_core.runner.trial",
+    "zoo_core.kinds.supervised",
+    "torch._dynamo",  # 1.5 s at the first optimizer step otherwise
+]
 LOG = "log.txt"
 
 Send = Callable[[Event], None]

@@ -1,0 +1,98 @@
+"""Shared by all tests: a cache of its own, the command line called in this process, plugins made on the spot, real data."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tarfile
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Before anything starts a worker: its server keeps the environment it was started with.
+_CACHE = tempfile.TemporaryDirectory(prefix="zoo-tests-", ignore_cleanup_errors=True)
+os.environ["ZOO_CACHE"] = _CACHE.name
+os.environ["COLUMNS"] = "200"
+for _name in ("ZOO_RESULTS", "ZOO_DATA_ROOT", "ZOO_START", "FORCE_COLOR", "NO_COLOR"):
+    os.environ.pop(_name, None)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a call of the command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Finished]:
+    """Call `zoo` with words, in this process and in an empty folder: `zoo("list", "models")`."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str | Path) -> Finished:
+        from zoo_core.cli import main
+
+        out, err = io.StringIO(), io.StringIO()
+        monkeypatch.setattr(sys, "argv", ["zoo", *map(str, words)])
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main()
+                code = 0
+            except SystemExit as end:
+                code = int(end.code or 0)
+        return Finished(code, out.getvalue(), err.getvalue())
+
+    return call
+
+
+@pytest.fixture
+def make_plugin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Install a plugin for one test, with real metadata: `make_plugin("zoo-bad", "raise RuntimeError")`.
+
+    The module is named like the plugin with underscores; workers find it too, since they get this process's path.
+    """
+
+    def make(name: str, source: str, version: str = "1.0") -> Path:
+        folder = tmp_path_factory.mktemp("plugin")
+        module = name.replace("-", "_")
+        (folder / f"{module}.py").write_text(textwrap.dedent(source))
+        info = folder / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: a test's\n")
+        (info / "entry_points.txt").write_text(f"[zoo]\n{name} = {module}\n")
+        monkeypatch.syspath_prepend(str(folder))
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real data. Without it a test is skipped, unless `ZOO_TEST_DATA` says that it must be there."""
+    named = os.environ.get("ZOO_TEST_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        if named:
+            pytest.fail(f"ZOO_TEST_DATA={named} is not a folder")
+        pytest.skip("no real data: set ZOO_TEST_DATA to the folder that holds mnist.tar")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mnist_root(test_data: Path) -> Iterator[Path]:
+    """The complete MNIST, as the four official files."""
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(test_data / "mnist.tar") as archive:
+            archive.extractall(folder, filter="data")
+        yield Path(folder) / "mnist"
