@@ -1,0 +1,66 @@
+"""Pictures that a task made of its best model: copied beside the page when they are what they say."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo_core.records import Record
+from zoo_core.store import Store
+from zoo_leaderboard.tables import Group
+
+PNG = b"\x89PNG\r\n\x1a\n"
+LARGEST = 16 * 2**20  # bytes
+MOST = 12
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pictures:
+    """The record they are of; `shown` as (caption, file name), `refused` as (name, reason)."""
+
+    record: Record
+    shown: Sequence[tuple[str, str]]
+    refused: Sequence[tuple[str, str]]
+
+
+def copy_pictures(group: Group, store: Store, folder: Path, prefix: str) -> Pictures | None:
+    """Copy the pictures of the best model's newest trial that has any into `folder`, under names of our own."""
+    record = _with_pictures(group)
+    if record is None:
+        return None
+    shown, refused = [], []
+    for number, (caption, name) in enumerate(list(record.measured.pictures.items())[:MOST]):
+        source = store.artifacts(record) / name
+        reason = refusal(source, name)
+        if reason:
+            refused.append((caption, reason))
+            continue
+        target = f"{prefix}-picture-{number}.png"
+        shutil.copyfile(source, folder / target)
+        shown.append((caption, target))
+    return Pictures(record=record, shown=shown, refused=refused)
+
+
+def _with_pictures(group: Group) -> Record | None:
+    if group.ranked.empty:
+        return None
+    best = group.of_row(str(group.ranked["row"].iloc[0]))
+    return next((record for record in reversed(best) if record.measured.pictures), None)
+
+
+def refusal(path: Path, name: str) -> str:
+    """Why a picture's file is not copied; empty if it may be. `name` is a record's word and not trusted."""
+    if not _PLAIN.fullmatch(name):
+        return "its name is not a plain file name"
+    if path.is_symlink() or not path.is_file():
+        return "the file is not there"
+    if path.stat().st_size > LARGEST:
+        return f"it is over {LARGEST // 2**20} MiB"
+    with path.open("rb") as file:
+        if file.read(len(PNG)) != PNG:
+            return "it is not a PNG file"
+    return ""

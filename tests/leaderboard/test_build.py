@@ -1,0 +1,233 @@
+"""The command and the folder it writes: what is read, replaced, refused and left alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+from zoo_leaderboard import pages
+from zoo_leaderboard.build import build
+from zoo_leaderboard.cli import app
+from zoo_leaderboard.folder import MARKER
+from zoo_leaderboard.names import file_name
+from zoo_leaderboard.plugin import zoo_commands
+
+from zoo_core.errors import UsageError
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def task_page(site: Path) -> str:
+    (page,) = site.glob("tasks/*.html")
+    return page.read_text(encoding="utf-8")
+
+
+def test_build_is_a_command_below_leaderboard(record, save, results, tmp_path):
+    save(record())
+    (spec,) = zoo_commands()
+    assert (spec.name, spec.entry) == ("leaderboard", "zoo_leaderboard.cli:app")
+    ran = CliRunner().invoke(app, ["build", "--results", str(results), "--out", str(tmp_path / "site")])
+    assert ran.exit_code == 0
+    index = tmp_path / "site" / "index.html"
+    assert ran.stdout.splitlines() == [f"{index}: 1 task from 1 record", f"open it in a browser: {index.as_uri()}"]
+    assert index.is_file()
+
+
+def test_a_record_that_cannot_be_read_is_named_and_left_out(record, save, results, tmp_path):
+    store = save(record())
+    broken = store.task_folder("zoo-a:digits") / "broken.json"
+    broken.write_text("{")
+    newer = store.task_folder("zoo-a:digits") / "newer.json"
+    newer.write_text('{"schema": 99}')
+    ran = CliRunner().invoke(app, ["build", "--results", str(results), "--out", str(tmp_path / "site")])
+    assert ran.exit_code == 0
+    assert f"left out {broken}: not a record" in ran.stderr
+    assert f"left out {newer}: written in schema 99" in ran.stderr
+    assert "1 task from 1 record" in ran.stdout
+    assert broken.read_text() == "{"
+
+
+def test_no_records_are_refused_with_the_command_that_makes_some(results, tmp_path):
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / MARKER).touch()
+    (site / "index.html").write_text("earlier")
+    with pytest.raises(UsageError, match=r"there are no records in .*`zoo bench"):
+        build(results, site)
+    assert (site / "index.html").read_text() == "earlier"
+
+
+def test_records_that_can_all_not_be_read_are_refused_and_named(results, tmp_path):
+    (results / "task").mkdir(parents=True)
+    (results / "task" / "a.json").write_text("{")
+    with pytest.raises(UsageError, match=r"a\.json: not a record"):
+        build(results, tmp_path / "site")
+    assert not (tmp_path / "site").exists()
+
+
+def test_building_again_replaces_the_site(record, save, results, tmp_path):
+    site = tmp_path / "site"
+    save(record(task="zoo-a:first", task_title="First"))
+    build(results, site)
+    for path in results.rglob("*.json"):
+        path.unlink()
+    save(record(task="zoo-a:second", task_title="Second"))
+    build(results, site)
+    assert [path.name for path in site.glob("tasks/*.html")] == [f"{file_name('zoo-a:second')}.html"]
+    assert "First" not in (site / "index.html").read_text(encoding="utf-8")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "site"]
+
+
+def test_building_twice_gives_the_same_files(record, save, results, tmp_path):
+    save(*(record(seed=seed, curve=[(1, 0.1, 0.2), (2, 0.3, 0.4)]) for seed in range(3)))
+    build(results, tmp_path / "a")
+    build(results, tmp_path / "b")
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
+def test_what_somebody_put_at_the_top_of_the_site_stays(record, save, results, tmp_path):
+    save(record())
+    build(results, tmp_path / "site")
+    (tmp_path / "site" / "CNAME").write_text("zoo.example")
+    build(results, tmp_path / "site")
+    assert (tmp_path / "site" / "CNAME").read_text() == "zoo.example"
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(record, save, results, tmp_path):
+    save(record())
+    foreign = tmp_path / "thesis"
+    foreign.mkdir()
+    (foreign / "chapter.tex").write_text("words")
+    with pytest.raises(UsageError, match="not an earlier site"):
+        build(results, foreign)
+    assert files(foreign) == {"chapter.tex": b"words"}
+
+
+def test_a_file_is_refused_as_a_folder(record, save, results, tmp_path):
+    save(record())
+    (tmp_path / "site").write_text("a file")
+    with pytest.raises(UsageError, match="is a file"):
+        build(results, tmp_path / "site")
+
+
+def test_an_empty_folder_and_a_deep_new_one_are_taken(record, save, results, tmp_path):
+    save(record())
+    (tmp_path / "empty").mkdir()
+    for out in (tmp_path / "empty", tmp_path / "deep" / "er" / "site"):
+        assert build(results, out).index.is_file()
+
+
+def test_a_build_that_fails_leaves_the_earlier_site_and_no_rubbish(record, save, results, tmp_path, monkeypatch):
+    save(record())
+    site = tmp_path / "site"
+    build(results, site)
+    before = files(site)
+
+    def broken(self, views):
+        raise RuntimeError("no page")
+
+    monkeypatch.setattr(pages.Pages, "index", broken)
+    with pytest.raises(RuntimeError, match="no page"):
+        build(results, site)
+    assert files(site) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "site"]
+
+
+def test_a_place_that_cannot_be_written_is_a_usage_error(record, save, results, tmp_path):
+    save(record())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written"):
+        build(results, tmp_path / "file" / "site")
+
+
+def test_the_data_beside_the_page_are_what_it_shows(record, save, results, tmp_path):
+    save(
+        *(record(seed=seed, score=0.5 + seed / 10, curve=[(1, None, 0.5)]) for seed in range(3)),
+        record(model="zoo-a:bad", status="error", reason="=HYPERLINK(1)"),
+    )
+    build(results, tmp_path / "site")
+    (json_path,) = (tmp_path / "site" / "data").glob("*.json")
+    (csv_path,) = (tmp_path / "site" / "data").glob("*.csv")
+    (group,) = json.loads(json_path.read_text(encoding="utf-8"))["groups"]
+    assert [row["model"] for row in group["models"]] == ["zoo-a:net", "zoo-a:bad"]
+    assert group["models"][0]["score"] == pytest.approx(0.6)
+    assert group["models"][1]["score"] is None
+    assert group["unsuccessful"][0]["reason"] == "=HYPERLINK(1)"
+    assert group["curves"][0]["points"] == [{"step": 1, "mean": 0.5, "low": 0.5, "high": 0.5, "seeds": 3}]
+    rows = list(csv.DictReader(csv_path.read_text(encoding="utf-8").splitlines()))
+    assert [(row["model"], row["device"], row["seeds"]) for row in rows] == [
+        ("zoo-a:net", "cpu", "3"),
+        ("zoo-a:bad", "cpu", "0"),
+    ]
+    assert rows[1]["reason"] == "'=HYPERLINK(1)"
+
+
+def with_picture(store, made, content, name="picture-0.png"):
+    folder = store.artifacts(made)
+    folder.mkdir(parents=True)
+    if content is not None:
+        (folder / name).write_bytes(content)
+
+
+def test_pictures_of_the_best_model_are_copied_beside_the_page(record, save, results, tmp_path, picture):
+    best = record(score=0.9, measured_pictures={"first digits": "picture-0.png"})
+    other = record(model="zoo-a:other", score=0.1, measured_pictures={"worse": "picture-0.png"})
+    store = save(best, other)
+    with_picture(store, best, picture)
+    with_picture(store, other, picture)
+    build(results, tmp_path / "site")
+    (copied,) = (tmp_path / "site").rglob("*.png")
+    assert copied.read_bytes() == picture
+    page = task_page(tmp_path / "site")
+    assert f"{copied.parent.name}/{copied.name}" in page
+    assert "first digits" in page
+    assert "worse" not in page
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("../../secret.png", "not a plain file name"),
+        ("/etc/hostname", "not a plain file name"),
+        ("..", "not a plain file name"),
+        ("a\\b.png", "not a plain file name"),
+        ("link.png", "not there"),
+        ("absent.png", "not there"),
+        ("text.png", "not a PNG"),
+    ],
+)
+def test_a_picture_that_is_not_what_it_says_is_left_out_and_named(
+    record, save, results, tmp_path, picture, name, reason
+):
+    made = record(measured_pictures={"trick": name})
+    store = save(made)
+    (tmp_path / "secret.png").write_bytes(picture)
+    with_picture(store, made, b"<svg onload=alert(1)>", "text.png")
+    (store.artifacts(made) / "link.png").symlink_to(tmp_path / "secret.png")
+    build(results, tmp_path / "site")
+    assert not list((tmp_path / "site").rglob("*.png"))
+    assert reason in task_page(tmp_path / "site")
+
+
+def test_building_imports_no_torch(record, save, results, tmp_path):
+    save(record(curve=[(1, None, 0.5)]))
+    program = (
+        "import sys; from pathlib import Path; from zoo_leaderboard import plugin, cli;"
+        "assert not {'pandas', 'altair', 'jinja2'} & set(sys.modules), 'heavy imports at the command line';"
+        "from zoo_leaderboard.build import build; build(Path(sys.argv[1]), Path(sys.argv[2]));"
+        "print(sorted({'torch', 'torchvision'} & set(sys.modules)))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(results), str(tmp_path / "site")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout.strip()) == (0, "[]"), ran.stderr

@@ -1,0 +1,175 @@
+"""Learning curves: numbers by hand, and the SVG that is made of them."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from zoo_leaderboard import plots
+from zoo_leaderboard.curves import MOST_MODELS, group_curves, json_curves, model_curve, table_points, thin
+from zoo_leaderboard.tables import boards
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def group_of(*records):
+    (board,) = boards(records)
+    return board.groups[0]
+
+
+def drawn(group):
+    styles = plots.assign_styles([[str(name) for name in group.models["model"]]])
+    return plots.learning_curves(group_curves(group), group.newest.task, styles)
+
+
+def luminance(colour):
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_a_curve_is_the_mean_of_the_seeds_with_the_lowest_and_the_highest(record):
+    split, points = model_curve(
+        [
+            record(seed=0, curve=[(1, 0.5, 0.2), (2, 0.6, 0.4)]),
+            record(seed=1, curve=[(1, 0.5, 0.4), (2, 0.6, 0.8)]),
+        ]
+    )
+    assert split == "val"
+    assert points.to_dict("list") == {
+        "step": [1, 2],
+        "mean": pytest.approx([0.3, 0.6]),
+        "low": [0.2, 0.4],
+        "high": [0.4, 0.8],
+        "seeds": [2, 2],
+    }
+
+
+def test_without_val_the_train_score_is_drawn(record):
+    split, points = model_curve([record(curve=[(1, 0.5, None), (2, 0.6, None)])])
+    assert (split, list(points["mean"])) == ("train", [0.5, 0.6])
+
+
+def test_lines_of_different_splits_say_which_is_which(record):
+    group = group_of(
+        record(model="zoo-a:held", score=0.9, curve=[(1, 0.1, 0.5)]),
+        record(model="zoo-a:all", score=0.8, curve=[(1, 0.6, None)]),
+    )
+    assert [line.label for line in group_curves(group).lines] == ["held (on val)", "all (on train)"]
+
+
+def test_seeds_evaluated_at_other_steps_are_joined_by_lines_and_not_continued(record):
+    _, points = model_curve(
+        [
+            record(seed=0, curve=[(0, None, 0.0), (10, None, 1.0)]),
+            record(seed=1, curve=[(5, None, 0.5), (20, None, 0.8)]),
+        ]
+    )
+    assert list(points["step"]) == [0, 5, 10, 20]
+    assert list(points["mean"]) == pytest.approx([0.0, 0.5, (1.0 + 0.6) / 2, 0.8])
+    assert list(points["seeds"]) == [1, 2, 2, 1]
+
+
+def test_failed_trials_are_not_drawn(record):
+    group = group_of(record(curve=[(1, None, 0.5)]), record(seed=1, status="diverged", curve=[(1, None, 0.0)]))
+    assert group_curves(group).lines[0].points["mean"].tolist() == [0.5]
+
+
+def test_models_without_a_curve_have_no_line(record):
+    assert group_curves(group_of(record())).lines == []
+
+
+@given(st.integers(2, 2000), st.integers(2, 300))
+def test_thinning_keeps_the_ends_and_the_limit(length, most):
+    import pandas as pd
+
+    thinned = thin(pd.DataFrame({"step": range(length)}), most)
+    steps = thinned["step"].tolist()
+    assert len(steps) == min(length, most)
+    assert (steps[0], steps[-1]) == (0, length - 1)
+    assert steps == sorted(set(steps))
+
+
+def test_a_plot_is_svg_with_title_description_target_and_legend(record):
+    group = group_of(
+        *(
+            record(model=model, seed=seed, task_target=0.95, curve=[(1, None, 0.5), (100, None, 0.9)])
+            for model in ("zoo-a:big", "zoo-a:small")
+            for seed in range(2)
+        )
+    )
+    root = ET.fromstring(drawn(group))
+    texts = {element.text for element in root.iter(f"{SVG}text")}
+    assert root.find(f"{SVG}title").text == "accuracy on val by training step"
+    description = root.find(f"{SVG}desc").text
+    assert "higher is better, linear scale" in description
+    assert "big ends at 0.9 after 100 steps" in description
+    assert {"big", "small", "target 0.95"} <= texts
+
+
+def test_an_error_over_orders_of_magnitude_is_drawn_on_a_logarithmic_axis(record):
+    curve = [(1, None, 0.5), (100, None, 1e-6)]
+    assert "logarithmic scale" in drawn(group_of(record(higher_is_better=False, curve=curve)))
+    assert "linear scale" in drawn(group_of(record(higher_is_better=False, curve=[(1, None, 0.5), (2, None, 0.4)])))
+    assert "linear scale" in drawn(group_of(record(higher_is_better=False, curve=[(1, None, 0.5), (2, None, 0.0)])))
+
+
+def test_a_plot_loads_and_runs_nothing_whatever_the_names_are(record):
+    curve = [(1, None, 0.5), (2, None, 0.6)]
+    names = [
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "{{7*7}}",
+        "\x00\x07\u202eevil",
+        "x" * 10_000,
+    ]
+    names += ["datum.mean = 1", "a:same", "b:same", "]]>", "&lt;"]
+    group = group_of(*(record(model=name, curve=curve, task_metric="</title><script>") for name in names))
+    root = ET.fromstring(drawn(group))
+    tags = {element.tag.removeprefix(SVG) for element in root.iter()}
+    attributes = {name.rpartition("}")[2] for element in root.iter() for name in element.attrib}
+    assert not tags & {"script", "foreignObject", "image", "use", "a", "iframe"}
+    assert not [name for name in attributes if name.startswith("on") or name in ("href", "src")]
+    lines = group_curves(group).lines
+    assert len({line.label for line in lines}) == len(names)
+    assert max(len(line.label) for line in lines) < 60
+
+
+def test_more_models_than_can_be_told_apart_are_left_to_the_table(record):
+    group = group_of(*(record(model=f"m{n:02d}", score=n / 100, curve=[(1, None, 0.5)]) for n in range(15)))
+    curves = group_curves(group)
+    assert (len(curves.lines), curves.left_out) == (MOST_MODELS, 3)
+    assert curves.lines[0].label == "m14"
+    assert json_curves(curves)[0]["points"] == [{"step": 1, "mean": 0.5, "low": 0.5, "high": 0.5, "seeds": 1}]
+    assert len(table_points(curves)) == MOST_MODELS
+
+
+def test_models_of_a_task_have_their_own_colours_and_keep_them_on_other_pages():
+    tasks = [[f"p:m{n}" for n in range(8)], ["p:m3", "p:new"], [f"q:x{n}" for n in range(32)]]
+    styles = plots.assign_styles(tasks)
+    assert len({styles[name].colour for name in tasks[0]}) == 8
+    assert styles["p:new"].colour != styles["p:m3"].colour
+    assert len({styles[name] for name in tasks[2]}) == 32
+    assert plots.assign_styles([list(reversed(tasks[0])), *tasks[1:]]) == styles
+
+
+def test_a_lone_model_has_the_same_colour_in_every_build():
+    assert plots.assign_styles([["zoo-a:net"]]) == plots.assign_styles([[], ["zoo-a:net"]])
+
+
+@pytest.mark.parametrize("colour", plots.PALETTE)
+def test_lines_can_be_seen_on_light_and_on_dark_ground(colour):
+    assert contrast(colour, "#ffffff") >= 3
+    assert contrast(colour, "#12151a") >= 3
+
+
+def test_ink_can_be_read_on_light_and_on_dark_ground():
+    assert contrast(plots.INK, "#ffffff") >= 4.5
+    assert contrast(plots.INK_ON_DARK, "#12151a") >= 4.5
