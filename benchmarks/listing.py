@@ -1,6 +1,6 @@
 """`zoo list` against `python -c "import torch"`: medians of five, interleaved (bound: 0.15 times).
 
-    .venv/bin/python benchmarks/listing.py
+.venv/bin/python benchmarks/listing.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the runner costs a trial: twenty one-step cosine trials, wall time less all recorded phases (bound: 0.3 s each).
 
-    .venv/bin/python benchmarks/overhead.py
+.venv/bin/python benchmarks/overhead.py
 """
 
 from __future__ import annotations
@@ -19,9 +19,14 @@ TRIALS, BOUND_S = 20, 0.3
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as results:
-        command = [ZOO, "bench", "cosine", "--model", "mlp", "--max-steps", "1", "--device", "cpu", "--results", results]
+        command = [ZOO, "bench", "cosine", "--model", "mlp", "--max-steps", "1", "--device", "cpu"]
         began = time.perf_counter()
-        done = subprocess.run([*command, "--seeds", str(TRIALS), "--json"], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [*command, "--seeds", str(TRIALS), "--results", results, "--json"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         whole_s = time.perf_counter() - began
     records = json.loads(done.stdout)
     unrecorded = [record["wall_s"] - sum(phase["seconds"] for phase in record["phases"]) for record in records]

@@ -225,7 +225,7 @@ def test_when_the_parent_is_killed_everything_is_gone_in_two_seconds_and_only_wh
     assert len(children) >= 3, "the server, the worker and what the trial started"
     process.kill()
     process.communicate()
-    gone, alive = psutil.wait_procs(children, timeout=2)
+    _, alive = psutil.wait_procs(children, timeout=2)
     assert not alive
     assert not sleepers()
     assert set(by_model(tmp_path / "results")) == {"fine"}

@@ -1,4 +1,4 @@
-"""Shared by all tests: a cache of its own, the command line called in this process, plugins made on the spot, real data."""
+"""Shared by all tests: a cache of their own, the command line in this process, plugins made on the spot, real data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parent
 
 # Before anything starts a worker: its server keeps the environment it was started with.
 _CACHE = tempfile.TemporaryDirectory(prefix="zoo-tests-", ignore_cleanup_errors=True)

@@ -1,0 +1,246 @@
+"""Archives that strangers made: what would write outside is refused whole, what is cut is named, the rest unpacks."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import random
+import stat
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from zoo_core.data.archives import extract, is_archive, members
+from zoo_core.errors import DamagedDataError, DataError, UnsafeArchiveError
+
+FILES = {"a.txt": b"first", "deep/er/b.bin": bytes(range(256)), "deep/empty": b""}
+Make = Callable[[Path, Mapping[str, bytes]], Path]
+
+
+def make_zip(path: Path, files: Mapping[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return path
+
+
+def make_tar(path: Path, files: Mapping[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return path
+
+
+def make_tar_gz(path: Path, files: Mapping[str, bytes]) -> Path:
+    path.write_bytes(gzip.compress(make_tar(path, files).read_bytes()))
+    return path
+
+
+def with_special_member(path: Path, kind: bytes, target: str = "") -> Path:
+    """A tar whose second member is a link or a device."""
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo("good.txt"), io.BytesIO())
+        entry = tarfile.TarInfo("special")
+        entry.type, entry.linkname = kind, target
+        archive.addfile(entry)
+    return path
+
+
+def below(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def nothing_but(folder: Path, archive: Path) -> bool:
+    """Whether a refusal left nothing on disk beside the archive."""
+    return [path for path in folder.rglob("*") if path.is_file() or path.name.startswith(".")] == [archive]
+
+
+makers = pytest.mark.parametrize("make", [make_zip, make_tar, make_tar_gz])
+
+
+@makers
+def test_a_good_archive_unpacks_to_its_files(make: Make, tmp_path: Path):
+    archive = make(tmp_path / "good", FILES)
+    assert is_archive(archive)
+    extract(archive, tmp_path / "new" / "folder")
+    assert below(tmp_path / "new") == {f"folder/{name}": content for name, content in FILES.items()}
+
+
+@makers
+def test_the_members_of_an_archive_are_its_files_with_their_content(make: Make, tmp_path: Path):
+    archive = make(tmp_path / "good", FILES)
+    assert {name: content.read() for name, content in members(archive)} == FILES
+
+
+def test_a_tar_of_a_folder_as_tar_itself_makes_it_unpacks(tmp_path: Path):
+    """`tar -cf x.tar .` writes a member `.` first, and `./` before every name."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.txt").write_text("first")
+    with tarfile.open(tmp_path / "dot.tar", "w") as archive:
+        archive.add(folder, arcname=".")
+    extract(tmp_path / "dot.tar", tmp_path / "out")
+    assert below(tmp_path / "out") == {"a.txt": b"first"}
+
+
+def test_folders_in_an_archive_are_no_members(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "f.zip", "w") as archive:
+        archive.writestr("folder/", b"")
+        archive.writestr("folder/a", b"1")
+    assert [name for name, _ in members(tmp_path / "f.zip")] == ["folder/a"]
+
+
+OUTSIDE = {
+    "a parent": "../evil.txt",
+    "a parent further in": "good/../../evil.txt",
+    "a parent at the end": "good/..",
+    "an absolute path": "/tmp/evil.txt",
+    "a drive letter": "C:/evil.txt",
+    "a drive without a slash": "C:evil.txt",
+    "a drive further in": "good/C:/evil.txt",
+    "a parent with backslashes": "..\\evil.txt",
+    "a drive with a backslash": "C:\\evil.txt",
+    "an absolute path with a backslash": "\\evil.txt",
+    "a network share": "\\\\server\\share\\evil.txt",
+}
+
+
+@makers
+@pytest.mark.parametrize("case", OUTSIDE)
+def test_a_member_that_leads_outside_is_refused_and_nothing_is_kept(case: str, make: Make, tmp_path: Path):
+    archive = make(tmp_path / "bad", {"good.txt": b"good", OUTSIDE[case]: b"evil"})
+    with pytest.raises(UnsafeArchiveError, match="leads outside its folder"):
+        extract(archive, tmp_path / "out")
+    assert nothing_but(tmp_path, archive)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE],
+    ids=["symbolic link", "hard link", "character device", "block device", "pipe"],
+)
+@pytest.mark.parametrize("target", ["good.txt", "../../evil", "/etc/passwd"])
+def test_a_link_or_a_device_in_a_tar_is_refused_and_nothing_is_kept(kind: bytes, target: str, tmp_path: Path):
+    archive = with_special_member(tmp_path / "bad.tar", kind, target)
+    with pytest.raises(UnsafeArchiveError, match="member 'special' is a link or a device"):
+        extract(archive, tmp_path / "out")
+    assert nothing_but(tmp_path, archive)
+
+
+def test_a_symbolic_link_in_a_zip_is_refused_and_nothing_is_kept(tmp_path: Path):
+    entry = zipfile.ZipInfo("link")
+    entry.create_system, entry.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr("good.txt", b"good")
+        archive.writestr(entry, b"/etc/passwd")
+    with pytest.raises(UnsafeArchiveError, match="member 'link' is a link"):
+        extract(tmp_path / "bad.zip", tmp_path / "out")
+    assert nothing_but(tmp_path, tmp_path / "bad.zip")
+
+
+@makers
+def test_a_cut_archive_is_damaged_data_and_nothing_is_kept(make: Make, tmp_path: Path):
+    files = {"a": random.Random(1).randbytes(3000), "b": random.Random(2).randbytes(3000)}
+    whole = make(tmp_path / "whole", files).read_bytes()
+    (tmp_path / "whole").unlink()
+    archive = tmp_path / "cut"
+    for share in (0.0, 0.01, 0.1, 0.3, 0.5, 0.6):
+        archive.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(DamagedDataError, match="cannot be read"):
+            extract(archive, tmp_path / "out")
+        assert nothing_but(tmp_path, archive)
+
+
+@makers
+def test_whether_a_file_is_an_archive_can_be_asked_of_a_cut_one_too(make: Make, tmp_path: Path):
+    whole = make(tmp_path / "whole", {"a": random.Random(1).randbytes(2000)}).read_bytes()
+    for size in (0, 1, 5, 10, 50, 100, 300, 600, 1200):
+        (tmp_path / "cut").write_bytes(whole[:size])
+        assert is_archive(tmp_path / "cut") in (True, False)
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar_gz])
+def test_an_archive_with_changed_bytes_inside_is_damaged_data_and_nothing_is_kept(make: Make, tmp_path: Path):
+    archive = make(tmp_path / "changed", {"a": b"word " * 2000, "b": random.Random(1).randbytes(5000)})
+    content = bytearray(archive.read_bytes())
+    for place in range(1000, 1100):
+        content[place] ^= 0xFF
+    archive.write_bytes(content)
+    with pytest.raises(DamagedDataError, match="cannot be read"):
+        extract(archive, tmp_path / "out")
+    assert nothing_but(tmp_path, archive)
+
+
+def test_an_encrypted_zip_is_a_data_error_and_nothing_is_kept(tmp_path: Path):
+    archive = make_zip(tmp_path / "secret.zip", {"a": b"1"})
+    content = bytearray(archive.read_bytes())
+    content[6] |= 1  # general purpose flag of the local header
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # and of the central directory
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match=r"secret\.zip"):
+        extract(archive, tmp_path / "out")
+    assert nothing_but(tmp_path, archive)
+
+
+@makers
+def test_a_member_that_is_both_file_and_folder_is_a_data_error_and_nothing_is_kept(make: Make, tmp_path: Path):
+    archive = make(tmp_path / "odd", {"a": b"1", "a/b": b"2"})
+    with pytest.raises(DataError, match="odd"):
+        extract(archive, tmp_path / "out")
+    assert nothing_but(tmp_path, archive)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04", b"\x1f\x8b", bytes(100)])
+def test_a_file_that_is_no_archive_is_told_as_such(content: bytes, tmp_path: Path):
+    (tmp_path / "x").write_bytes(content)
+    assert not is_archive(tmp_path / "x")
+    assert not is_archive(tmp_path)
+    assert not is_archive(tmp_path / "absent")
+
+
+PARTS = st.sampled_from(["..", ".", "", "a", "b.txt", "C:", "c:x", "\\", "..\\..", "~", "con", " ", "é", "a:b", "\t"])
+NAMES = st.lists(PARTS, min_size=1, max_size=4).flatmap(
+    lambda parts: st.sampled_from(["/", "\\"]).map(lambda separator: separator.join(parts))
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(NAMES | st.text(min_size=1, max_size=10), min_size=1, max_size=3, unique=True), st.booleans())
+def test_no_member_name_whatever_it_is_writes_outside(names: list[str], zipped: bool):
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        archive = folder / "archive"
+        try:
+            (make_zip if zipped else make_tar)(archive, dict.fromkeys(names, b"content"))
+        except (UnicodeEncodeError, ValueError):
+            return  # a name that the format cannot hold
+        try:
+            extract(archive, folder / "inner" / "out")
+        except DataError:
+            assert nothing_but(folder, archive)
+        outside = [path for path in below(folder) if not path.startswith("inner/out/")]
+        assert outside == ["archive"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(NAMES)
+def test_a_name_that_is_taken_stays_inside_on_every_operating_system(name: str):
+    with tempfile.TemporaryDirectory() as place:
+        archive = make_tar(Path(place) / "archive", {name: b""})
+        try:
+            taken = [name for name, _ in members(archive)]
+        except UnsafeArchiveError:
+            return
+        for path in taken:
+            parts = PurePosixPath(path.replace("\\", "/")).parts
+            for home in (PurePosixPath("/home/x"), PureWindowsPath("D:/home/x")):
+                inside = home.joinpath(*parts)
+                assert inside.is_relative_to(home), parts
+                assert ".." not in inside.parts

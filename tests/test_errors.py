@@ -1,0 +1,84 @@
+"""The error tree: the drawing on top of the module is the truth, and unknown names are answered with advice."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+from zoo_core import errors
+from zoo_core.errors import AmbiguousNameError, UnknownNameError, UsageError, ZooError
+
+CLASSES = {name: item for name, item in vars(errors).items() if inspect.isclass(item) and issubclass(item, Exception)}
+
+
+def drawn_parents() -> dict[str, str]:
+    """Name -> parent, from the indentation of the tree in the module's docstring."""
+    parents: dict[str, str] = {}
+    above: list[tuple[int, str]] = []  # (column, name) of the line's ancestors
+    for line in (errors.__doc__ or "").splitlines():
+        found = re.match(r"[ │├└─]*([A-Z]\w*Error)\b", line)
+        if not found:
+            continue
+        column, name = found.start(1), found[1]
+        above = [item for item in above if item[0] < column]
+        parents[name] = above[-1][1] if above else "Exception"
+        above.append((column, name))
+    return parents
+
+
+def test_the_drawing_and_the_module_name_the_same_errors():
+    assert set(drawn_parents()) == set(CLASSES)
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_an_error_has_the_parent_that_the_drawing_shows(name: str):
+    assert [base.__name__ for base in CLASSES[name].__bases__] == [drawn_parents()[name]]
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_every_error_says_when_it_is_raised(name: str):
+    assert CLASSES[name].__doc__
+
+
+def test_everything_raised_on_purpose_is_a_zoo_error():
+    assert all(issubclass(item, ZooError) for item in CLASSES.values())
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_ones():
+    message = str(UnknownNameError("task", "cosin", ["cosine", "mnist"], hint="`zoo list tasks`"))
+    assert message == "unknown task 'cosin': did you mean cosine? (`zoo list tasks`)"
+
+
+def test_several_near_names_are_all_suggested():
+    message = str(UnknownNameError("model", "mlp-", ["mlp-1", "mlp-2", "resnet"]))
+    assert message in [f"unknown model 'mlp-': did you mean {near}?" for near in ("mlp-1 or mlp-2", "mlp-2 or mlp-1")]
+
+
+def test_where_nothing_is_near_the_known_names_are_listed_in_order():
+    assert str(UnknownNameError("task", "xyz", ["mnist", "cosine"])) == "unknown task 'xyz': known: cosine, mnist"
+
+
+def test_a_long_list_of_known_names_is_cut_and_says_so():
+    message = str(UnknownNameError("task", "xyz", [f"aaaa{number:02d}" for number in range(13)]))
+    assert "aaaa11 ..." in message
+    assert "aaaa12" not in message
+
+
+def test_twelve_known_names_are_listed_whole():
+    message = str(UnknownNameError("task", "xyz", [f"aaaa{number:02d}" for number in range(12)]))
+    assert message.endswith("aaaa11")
+
+
+def test_a_name_known_twice_is_listed_once():
+    assert str(UnknownNameError("model", "xyz", ["mlp", "mlp"])).endswith("known: mlp")
+
+
+def test_where_nothing_is_known_the_message_says_so():
+    assert str(UnknownNameError("plugin", "xyz", [])) == "unknown plugin 'xyz': no plugin is known"
+
+
+def test_an_ambiguous_name_is_answered_with_the_qualified_ones():
+    error = AmbiguousNameError("model", "mlp", ["zoo-b:mlp", "zoo-a:mlp"])
+    assert str(error) == "model 'mlp' is ambiguous: say one of zoo-a:mlp, zoo-b:mlp"
+    assert isinstance(error, UsageError)

@@ -1,0 +1,90 @@
+"""The shared kinds keep their treaties: what goes in, what comes out, what it scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import precision_recall_fscore_support
+from torch import nn
+
+from zoo_core.kinds import KINDS
+from zoo_core.kinds.image_classification import ImageTreaty
+from zoo_core.kinds.regression import RegressionTreaty
+from zoo_core.protocols import Context
+from zoo_core.recipe import Recipe, as_param, resolve
+from zoo_core.specs import Signature
+
+SIGNATURE = Signature(
+    input_shape=(3, 4, 4), outputs=3, classes=("a", "b", "c"), mean=(0.5, 0.2, 0.1), std=(0.5, 0.4, 0.2)
+)
+
+
+def image_recipe(**values: object) -> Recipe:
+    params = {key: as_param(value) for key, value in KINDS["image-classification"].recipe.items()}
+    return resolve(params, None, values)
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.randint(0, 256, (5, 3, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_images_are_scaled_shifted_and_divided_by_trains_statistics(images: torch.Tensor) -> None:
+    treaty = ImageTreaty(SIGNATURE, image_recipe(), Context())
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (SIGNATURE.mean, SIGNATURE.std))
+    torch.testing.assert_close(treaty.inputs({"x": images}), (images / 255 - mean) / std)
+
+
+def test_without_normalisation_images_are_in_zero_to_one(images: torch.Tensor) -> None:
+    treaty = ImageTreaty(SIGNATURE, image_recipe(normalize=False), Context())
+    torch.testing.assert_close(treaty.inputs({"x": images}), images / 255)
+
+
+def test_convolution_nets_get_channels_last_images_and_dense_nets_do_not(images: torch.Tensor) -> None:
+    treaty = ImageTreaty(SIGNATURE, image_recipe(), Context())
+    treaty.ready(nn.Sequential(nn.Flatten(), nn.Linear(48, 3)))
+    assert treaty.inputs({"x": images}).is_contiguous()
+    treaty.ready(nn.Sequential(nn.Conv2d(3, 2, 1)))
+    assert treaty.inputs({"x": images}).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_image_loss_is_torchs_cross_entropy_and_the_score_the_accuracy() -> None:
+    treaty = ImageTreaty(SIGNATURE, image_recipe(label_smoothing=0.1), Context())
+    output, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 0], dtype=torch.uint8)
+    output[:, 0] += 100
+    loss, score = treaty.loss(output, {"y": labels})
+    torch.testing.assert_close(loss, nn.functional.cross_entropy(output, labels.long(), label_smoothing=0.1))
+    assert score.item() == 0.5
+
+
+def test_image_scores_and_the_table_per_class_agree_with_scikit_learn() -> None:
+    generator = np.random.default_rng(0)
+    outputs, truth = generator.normal(size=(200, 3)), generator.integers(0, 3, 200)
+    found = ImageTreaty(SIGNATURE, image_recipe(), Context()).evaluate(outputs, truth)
+    expected = precision_recall_fscore_support(truth, outputs.argmax(1), zero_division=0)
+    for column, values in enumerate(expected, 1):
+        assert [row[column] for row in found.tables["per class"].rows] == pytest.approx(list(values), abs=1e-12)
+    assert found.scores["f1"] == pytest.approx(expected[2].mean())
+    assert [row[0] for row in found.tables["confusion"].rows] == ["a", "b", "c"]
+
+
+def test_the_picture_of_mistakes_is_there_only_if_there_are_mistakes(images: torch.Tensor) -> None:
+    treaty = ImageTreaty(SIGNATURE, image_recipe(), Context())
+    truth = np.array([0, 1, 2, 0, 1])
+    right = np.eye(3)[truth]
+    assert treaty.pictures(images.numpy(), right, truth) == {}
+    sheet = treaty.pictures(images.numpy(), -right, truth)["mistakes"]
+    assert sheet.dtype == np.uint8
+    assert sheet.ndim == 3
+    assert sheet.shape[2] == 3
+
+
+def test_regression_scores_are_those_of_hand() -> None:
+    treaty = RegressionTreaty(Signature(input_shape=(1,), outputs=1), Recipe({}), Context())
+    answers, truth = np.array([[1.0], [3.0]]), np.array([[0.0], [4.0]])
+    found = treaty.evaluate(answers, truth)
+    assert found.scores == {"mse": 1.0, "mae": 1.0, "r2": 1 - 2 / 8}
+    assert found.per_example["score"].tolist() == [1.0, 1.0]
+    loss, score = treaty.loss(torch.tensor(answers), {"y": torch.tensor(truth)})
+    assert (loss.item(), score.item()) == (1.0, 1.0)

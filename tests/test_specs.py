@@ -1,0 +1,256 @@
+"""Metadata: what is refused, what a model accepts, and entries that are named and resolved but not imported early."""
+
+from __future__ import annotations
+
+import dataclasses
+import string
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from zoo_core.errors import EntryError, InvalidSpecError
+from zoo_core.specs import (
+    Accepts,
+    CommandSpec,
+    DatasetSpec,
+    ModelFamily,
+    ModelSpec,
+    Signature,
+    TaskSpec,
+    check_spec,
+    resolve,
+    source_file,
+)
+
+IMAGE = Signature(input_shape=(3, 32, 32), outputs=10)
+FIRST = string.ascii_lowercase + string.digits
+MANY = settings(max_examples=100, deadline=None)
+GOOD_NAME = st.builds(str.__add__, st.sampled_from(FIRST), st.text(FIRST + "._-", max_size=63))
+
+
+def task(**changes: Any) -> TaskSpec:
+    fields = {
+        "name": "t",
+        "title": "T",
+        "summary": "",
+        "kind": "regression",
+        "datasets": ("d",),
+        "metric": "mse",
+        "higher_is_better": False,
+    }
+    return TaskSpec(**(fields | changes))
+
+
+def dataset(**changes: Any) -> DatasetSpec:
+    fields = {"name": "d", "title": "D", "origin": "exact", "licence": "CC0-1.0", "signature": IMAGE, "entry": "m:n"}
+    return DatasetSpec(**(fields | changes))
+
+
+def of_each_type(name: str) -> list[Any]:
+    return [
+        task(name=name),
+        dataset(name=name),
+        ModelSpec(name=name, entry="m:n"),
+        ModelFamily(prefix=f"{name}/", title="", entry="m:n"),
+        CommandSpec(name=name, help="", entry="m:n"),
+    ]
+
+
+@MANY
+@given(GOOD_NAME)
+def test_names_of_small_letters_digits_and_three_signs_are_taken(name: str):
+    for spec in of_each_type(name):
+        check_spec(spec)
+
+
+@MANY
+@given(st.text(max_size=70))
+def test_every_other_name_is_refused_and_named(name: str):
+    well_formed = name[:1] in set(FIRST) and set(name) <= set(FIRST + "._-") and len(name) <= 64
+    for spec in of_each_type(name):
+        if isinstance(spec, ModelFamily) and name.endswith("/"):
+            continue  # the slash at the end is the prefix's own
+        if name and well_formed:
+            check_spec(spec)
+        else:
+            with pytest.raises(InvalidSpecError, match="begin with a letter or digit") as caught:
+                check_spec(spec)
+            assert type(spec).__name__ in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "Upper", "a b", "../up", "a/b", "a:b", "-a", ".a", "a\n", "é", "a" * 65])
+def test_a_name_that_could_be_a_path_or_an_option_is_refused(name: str):
+    with pytest.raises(InvalidSpecError):
+        check_spec(task(name=name))
+
+
+def test_a_name_of_64_characters_is_taken():
+    check_spec(task(name="a" * 64))
+
+
+def test_a_task_without_a_dataset_is_refused():
+    with pytest.raises(InvalidSpecError, match="task t: `datasets` is empty"):
+        check_spec(task(datasets=()))
+
+
+def test_datasets_given_as_one_text_instead_of_a_tuple_are_refused():
+    """`datasets=("mnist")` is a text in Python; read letter by letter it would name five data sets."""
+    with pytest.raises(InvalidSpecError, match="datasets"):
+        check_spec(task(datasets="mnist"))
+
+
+def test_a_kind_of_the_plugins_own_needs_an_entry():
+    with pytest.raises(InvalidSpecError, match="'zoo-x/own' is the plugin's own, so `entry`"):
+        check_spec(task(kind="zoo-x/own"))
+    check_spec(task(kind="zoo-x/own", entry="zoo_x:Body"))
+
+
+@pytest.mark.parametrize("entry", ["", "module", "module.name", "module:", ":name", ":"])
+def test_an_entry_without_a_module_or_a_name_is_refused(entry: str):
+    for spec in (
+        dataset(entry=entry),
+        ModelSpec(name="m", entry=entry),
+        ModelFamily(prefix="f/", title="", entry=entry),
+        CommandSpec(name="c", help="", entry=entry),
+    ):
+        with pytest.raises(InvalidSpecError, match="package.module:name"):
+            check_spec(spec)
+
+
+def test_a_tasks_own_entry_is_held_to_the_same_form():
+    with pytest.raises(InvalidSpecError, match="package.module:name"):
+        check_spec(task(kind="zoo-x/own", entry="zoo_x.Body"))
+
+
+def test_a_spec_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        task().name = "other"  # type: ignore[misc]
+
+
+def test_a_qualified_name_holds_the_plugin():
+    assert task(plugin="zoo-x").qualified == "zoo-x:t"
+    assert dataset(plugin="zoo-x").qualified == "zoo-x:d"
+    assert ModelSpec(name="m", entry="m:n", plugin="zoo-x").qualified == "zoo-x:m"
+    assert ModelFamily(prefix="f/", title="", entry="m:n", plugin="zoo-x").qualified == "zoo-x:f/"
+
+
+@pytest.mark.parametrize(
+    ("origin", "offline"), [("real", False), ("copy", False), ("bundled", True), ("exact", True), ("synthetic", True)]
+)
+def test_data_that_come_with_code_are_offline(origin: str, offline: bool):
+    assert dataset(origin=origin).offline is offline
+
+
+def test_features_are_the_numbers_of_one_example():
+    assert Signature(input_shape=(3, 4, 5)).features == 60
+    assert Signature(input_shape=()).features == 1
+
+
+def test_features_of_a_varying_size_are_refused():
+    with pytest.raises(InvalidSpecError, match="varies"):
+        _ = Signature(input_shape=(3, None, None)).features
+
+
+def refusal(accepts: Accepts, shape: tuple[int | None, ...], outputs: int | None = 10) -> str:
+    return accepts.refusal(Signature(input_shape=shape, outputs=outputs))
+
+
+def test_a_model_that_declares_nothing_takes_everything():
+    for shape in [(3, 32, 32), (1,), (), (None, None, None), (None, 7)]:
+        assert refusal(Accepts(), shape) == ""
+
+
+def test_other_channels_are_refused_with_both_numbers():
+    assert refusal(Accepts(channels=(1, 3)), (3, 32, 32)) == ""
+    assert refusal(Accepts(channels=(1, 3)), (4, 32, 32)) == "it takes 1 or 3 channels, the data have 4"
+
+
+@pytest.mark.parametrize("shape", [(3, 31, 64), (3, 64, 31)])
+def test_an_image_below_the_smallest_size_is_refused(shape: tuple[int, ...]):
+    assert refusal(Accepts(min_size=32), shape) == "it needs 32 pixels a side, the data have 31"
+
+
+def test_an_image_of_the_smallest_size_is_taken():
+    assert refusal(Accepts(min_size=32), (3, 32, 32)) == ""
+
+
+@pytest.mark.parametrize("shape", [(3, 225, 224), (3, 224, 225)])
+def test_any_but_the_fixed_size_is_refused(shape: tuple[int, ...]):
+    assert refusal(Accepts(fixed_size=224), (3, 224, 224)) == ""
+    assert refusal(Accepts(fixed_size=224), shape) == "it takes 224 pixels a side, the data have 225"
+
+
+def test_too_many_outputs_are_refused():
+    assert refusal(Accepts(max_outputs=10), (1,), 10) == ""
+    assert refusal(Accepts(max_outputs=10), (1,), 11) == "it has at most 10 outputs, the data need 11"
+
+
+@MANY
+@given(st.builds(Accepts, channels=st.just((3,)), min_size=st.integers(1, 300), fixed_size=st.integers(1, 300)))
+def test_sizes_that_are_not_known_yet_are_let_pass(accepts: Accepts):
+    assert refusal(accepts, (None, None, None), None) == ""
+
+
+@MANY
+@given(
+    st.tuples(st.integers(1, 5), st.integers(1, 40), st.integers(1, 40)),
+    st.sets(st.integers(1, 5)),
+    st.integers(1, 40),
+    st.none() | st.integers(1, 40),
+    st.none() | st.integers(1, 20),
+)
+def test_a_refusal_is_given_exactly_where_a_declaration_is_broken(
+    shape: tuple[int, int, int], channels: set[int], smallest: int, fixed: int | None, outputs: int | None
+):
+    accepts = Accepts(channels=tuple(channels), min_size=smallest, fixed_size=fixed, max_outputs=outputs)
+    good = (
+        (not channels or shape[0] in channels)
+        and min(shape[1:]) >= smallest
+        and (fixed is None or set(shape[1:]) == {fixed})
+        and (outputs is None or outputs >= 10)
+    )
+    assert (refusal(accepts, shape) == "") == good
+
+
+def test_an_entry_resolves_to_what_it_names():
+    assert resolve("zoo_core.specs:resolve") is resolve
+
+
+@pytest.mark.parametrize("entry", ["", "zoo_core.specs", "zoo_core.specs:", ":resolve"])
+def test_a_malformed_entry_does_not_resolve(entry: str):
+    with pytest.raises(EntryError, match="package.module:name"):
+        resolve(entry)
+
+
+def test_an_entry_whose_name_is_missing_says_which_module_lacks_it():
+    with pytest.raises(EntryError, match=r"module zoo_core\.specs has no 'Nothing'"):
+        resolve("zoo_core.specs:Nothing")
+
+
+@pytest.mark.parametrize("module", ["no_such_package", "zoo_core.no_such_module"])
+def test_an_entry_whose_module_is_missing_says_so(module: str):
+    with pytest.raises(EntryError, match=module.rpartition(".")[2]):
+        resolve(f"{module}:name")
+
+
+def test_an_error_inside_an_entrys_module_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "zoo_raises_inside.py").write_text("raise RuntimeError('inside')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(RuntimeError, match="inside"):
+        resolve("zoo_raises_inside:name")
+
+
+def test_the_source_file_is_found_without_importing_the_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "zoo_never_imported.py"
+    file.write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert source_file("zoo_never_imported:name") == file
+    assert "zoo_never_imported" not in sys.modules
+
+
+@pytest.mark.parametrize("entry", ["no_such_package:x", "no_such_package.inner:x", "sys:path", "", "..x:y"])
+def test_an_entry_without_a_file_has_no_source_file(entry: str):
+    assert source_file(entry) is None

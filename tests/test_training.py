@@ -1,0 +1,261 @@
+"""One trial in this process: what the runner owns, and that looking at a model does not change its training."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from zoo_core.data.files import fingerprint
+from zoo_core.errors import SealedSplitError
+from zoo_core.measure.clock import Phases, TrainingClock
+from zoo_core.measure.flops import count_flops
+from zoo_core.measure.latency import measure_latency
+from zoo_core.measure.randomness import seed_everything, undisturbed
+from zoo_core.measure.threads import thread_rule
+from zoo_core.protocols import Evaluation, Phase, Step
+from zoo_core.recipe import RUNNER_PARAMS, resolve
+from zoo_core.registry import Registry
+from zoo_core.runner import events
+from zoo_core.runner.events import TrialJob
+from zoo_core.runner.length import ENDLESS, Length
+from zoo_core.runner.plan import pair_parameters
+from zoo_core.runner.training import DivergedError, Training, Window
+from zoo_core.runner.trial import Trial, run_trial
+from zoo_core.specs import TaskSpec
+from zoo_core.train import make_optimizer, rate_factor
+
+
+def make_job(tmp_path: Path, task_name: str = "mnist", model_name: str = "mlp-3", **overrides: Any) -> TrialJob:
+    registry = Registry.load()
+    task = registry.task(task_name)
+    model = registry.model(model_name, task)
+    dataset = registry.datasets_of(task)[-1]
+    recipe = resolve(pair_parameters(task, model), None, overrides)
+    return TrialJob(
+        task=task.qualified,
+        dataset=dataset.qualified,
+        model=model.qualified,
+        fingerprint=fingerprint(dataset, None),
+        recipe=dict(recipe),
+        seed=0,
+        device="cpu",
+        dtype="float32",
+        compiled=False,
+        threads=1,
+        budget_s=None,
+        data_root=None,
+        offline=True,
+        staging=str(tmp_path),
+    )
+
+
+def test_evaluating_twice_as_often_leaves_the_same_weights(tmp_path: Path) -> None:
+    weights = []
+    for eval_every in (1.0, 0.5):
+        trial = Trial(make_job(tmp_path, steps=20, eval_every=eval_every), lambda event: None)
+        trial.run()
+        assert trial.training is not None
+        weights.append(trial.training.scored_model.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_trial_tells_its_story_in_events_and_ends_with_done(tmp_path: Path) -> None:
+    heard: list[Any] = []
+    run_trial(make_job(tmp_path, "cosine", "mlp", steps=10), heard.append)
+    phases = [event.name for event in heard if isinstance(event, events.PhaseBegan)]
+    assert phases[:4] == ["prepare", "warm-up", "build", "train"]
+    assert len([event for event in heard if isinstance(event, events.Point)]) == 10
+    assert isinstance(heard[-1], events.Done)
+    assert heard[-1].status == "ok"
+
+
+def test_the_test_split_stays_sealed_until_the_final_score(tmp_path: Path) -> None:
+    trial = Trial(make_job(tmp_path, "cosine", "mlp", steps=1), lambda event: None)
+    trial._prepare()
+    with pytest.raises(SealedSplitError, match="opened once"):
+        trial.data.split("test")
+
+
+# The loop around a generator
+
+
+SPEC = TaskSpec(
+    name="t",
+    title="T",
+    summary="S",
+    kind="own/kind",
+    datasets=("d",),
+    metric="score",
+    higher_is_better=True,
+    target=0.5,
+    entry="a:b",
+)
+
+
+def train(
+    steps: Iterator[Step | Phase], scores: list[float], length: Length | None = None, **recipe: Any
+) -> tuple[Training, list[Any]]:
+    heard: list[Any] = []
+    left = iter(scores)
+    training = Training(
+        spec=SPEC,
+        recipe=resolve({**RUNNER_PARAMS}, None, recipe),
+        length=length or Length(total=4, epoch_steps=None, interval=1.0),
+        budget_s=None,
+        clock=TrainingClock("cpu", Phases(lambda name: None)),
+        model=nn.Linear(1, 1),
+        evaluate=lambda model: Evaluation({"score": next(left)}),
+        send=heard.append,
+    )
+    training.run(steps, None)
+    return training, heard
+
+
+def plain_steps(losses: list[float]) -> Iterator[Step]:
+    return (Step(2, {"loss": torch.tensor(loss)}) for loss in losses)
+
+
+def test_the_first_val_score_at_the_target_is_the_time_to_target_and_does_not_end_the_trial() -> None:
+    training, heard = train(plain_steps([1, 1, 1, 1]), [0.1, 0.6, 0.4, 0.7])
+    points = [event.point for event in heard if isinstance(event, events.Point)]
+    assert training.time_to_target.status == "met"
+    assert training.time_to_target.seconds == points[1].seconds
+    assert (training.steps, training.units, len(points)) == (4, 8, 4)
+
+
+def test_a_target_that_is_not_reached_is_missed_and_without_val_it_does_not_apply() -> None:
+    assert train(plain_steps([1, 1]), [0.1, 0.2])[0].time_to_target.status == "missed"
+    assert train(plain_steps([1, 1]), [], holdout=False)[0].time_to_target.status == "not applicable"
+
+
+def test_stop_ends_after_so_many_looks_without_a_better_score() -> None:
+    training, _ = train(plain_steps([1] * 9), [0.1, 0.4, 0.3, 0.2, 0.9], stop=2)
+    assert training.steps == 4
+
+
+def test_running_train_values_are_means_over_the_units_since_the_last_look() -> None:
+    steps = iter([Step(3, {"loss": torch.tensor(1.0)}), Step(1, {"loss": torch.tensor(5.0)})])
+    _, heard = train(steps, [0.1], Length(total=2, epoch_steps=2, interval=2.0))
+    (point,) = [event.point for event in heard if isinstance(event, events.Point)]
+    assert point.train_loss == pytest.approx((3 * 1 + 1 * 5) / 4)
+    assert point.epoch == 1.0
+
+
+def test_a_loss_that_is_no_number_is_told_as_a_point_and_diverges() -> None:
+    with pytest.raises(DivergedError, match="loss is nan at step 2"):
+        train(plain_steps([1.0, float("nan"), 1.0]), [0.1, 0.2, 0.3])
+
+
+def test_a_phase_counts_in_training_time_but_not_in_throughput() -> None:
+    def steps() -> Iterator[Step | Phase]:
+        yield Phase("features", spent_s=100.0)
+        yield Step(1, {"loss": torch.tensor(1.0)})
+        yield Step(1, {"loss": torch.tensor(1.0)})
+
+    training, heard = train(steps(), [0.1, 0.2])
+    assert training.clock.train_s >= 100.0
+    assert set(training.clock.windows) == {"train", "features"}
+    assert training.clock.seconds("train") < 50
+    assert "features" in [event.name for event in heard if isinstance(event, events.PhaseBegan)]
+
+
+def test_two_nets_and_an_averaged_model_to_evaluate_are_nothing_special() -> None:
+    average = nn.Linear(2, 2)
+    training, _ = train(iter([Step(1, {}, eval_model=average)]), [0.1])
+    assert training.scored_model is average
+
+
+def test_progress_is_the_share_of_steps_and_under_a_budget_of_time() -> None:
+    training, _ = train(plain_steps([1, 1]), [0.1, 0.2])
+    assert training.progress() == 0.5
+    training._budget_s = training.clock.train_s * 4
+    assert training.progress() == pytest.approx(0.25)
+
+
+def test_a_window_without_steps_has_no_means() -> None:
+    assert Window().means() == {}
+
+
+# Measuring
+
+
+def test_looking_restores_every_random_state_and_every_modules_mode() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
+    net[0].eval()
+    generator = seed_everything(3, "cpu")
+
+    def draw() -> list[Any]:
+        return [random.random(), np.random.rand(), torch.rand(()).item(), torch.rand((), generator=generator).item()]
+
+    expected = draw()
+    generator = seed_everything(3, "cpu")
+    with undisturbed(net, generator, "cpu"):
+        draw()
+        assert not net[1].training
+        assert not torch.is_grad_enabled()
+    assert draw() == expected
+    assert (net.training, net[0].training, net[1].training) == (True, False, True)
+
+
+def test_flops_of_a_linear_layer_and_a_convolution_are_those_of_the_formula() -> None:
+    assert count_flops(nn.Linear(784, 100), torch.zeros(1, 784)) == (2 * 784 * 100, "")
+    convolution = nn.Conv2d(3, 8, 3, padding=1)
+    assert count_flops(convolution, torch.zeros(1, 3, 16, 16))[0] == 2 * 3 * 3 * 3 * 8 * 16 * 16
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4, 2)
+    )
+    assert count_flops(net.eval(), torch.zeros(1, 1, 4, 4)) == (2 * 9 * 4 * 2 * 2 + 2 * 4 * 2, "")
+
+
+def test_flops_are_unknown_with_the_operators_name_rather_than_wrong() -> None:
+    class Spectral(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.fft.fft(x).real
+
+    flops, reason = count_flops(Spectral(), torch.zeros(1, 8))
+    assert flops is None
+    assert "fft" in reason
+    assert count_flops(nn.ReLU(), torch.zeros(1)) == (None, "no operator with a formula was run")
+
+
+def test_latency_has_a_median_below_its_95th_percentile() -> None:
+    latency = measure_latency(nn.Linear(2, 2), torch.zeros(1, 2), "cpu", most=20)
+    assert latency.n == 20
+    assert 0 < latency.median_ms <= latency.p95_ms
+
+
+def test_small_nets_get_one_thread_and_large_ones_every_core() -> None:
+    assert thread_rule(5e6, 80_000, 8) == 1
+    assert thread_rule(5e9, 80_000, 8) == 8
+    assert thread_rule(None, 80_000, 8) == 1
+    assert thread_rule(None, 80_000_000, 8) == 8
+
+
+# Optimizers and schedules
+
+
+def test_the_learning_rate_rises_linearly_and_then_follows_its_schedule_to_zero() -> None:
+    assert [rate_factor("constant", 0.0, p) for p in (0.0, 0.5, 1.0)] == [1.0, 1.0, 1.0]
+    assert [rate_factor("linear", 0.2, p) for p in (0.0, 0.1, 0.2, 0.6, 1.0)] == pytest.approx([0, 0.5, 1, 0.5, 0])
+    assert [rate_factor("cosine", 0.0, p) for p in (0.0, 0.5, 1.0)] == pytest.approx([1, 0.5, 0])
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_optimizers_train_only_what_can_be_trained(name: str) -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    net[0].requires_grad_(False)
+    task = Registry.load().task("cosine")
+    model = Registry.load().model("mlp", task)
+    optimizer = make_optimizer(net, resolve(pair_parameters(task, model), None, {"optimizer": name}), "cpu")
+    assert [*optimizer.param_groups[0]["params"]] == [*net[1].parameters()]
+
+
+def test_an_endless_length_is_a_number_that_range_takes() -> None:
+    assert len(range(ENDLESS)) == ENDLESS
