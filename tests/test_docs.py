@@ -1,0 +1,95 @@
+"""The documents are true: their commands run, their code works, the generated pages are those of the code."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zoo_core import hookspecs
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [
+    *(path for path in ROOT.glob("*.md")),
+    *ROOT.glob("docs/**/*.md"),
+    *ROOT.glob("plugins/*/README.md"),
+    ROOT / "leaderboard" / "README.md",
+]
+
+
+def blocks(document: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(encoding="utf-8"), re.M | re.S)
+
+
+def commands(block: str) -> list[list[str]]:
+    return [words for line in block.splitlines() if (words := shlex.split(line, comments=True))]
+
+
+def test_the_reference_pages_are_those_that_the_code_writes(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, ROOT / "docs" / "generate.py", tmp_path], check=True, capture_output=True)
+    written = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert written == {path.name: path.read_text() for path in (ROOT / "docs" / "reference").iterdir()}, (
+        "run: nox -s docs"
+    )
+
+
+def test_ci_runs_the_readmes_test_command_to_the_letter() -> None:
+    demo, tests = blocks("README.md", "sh")[:2]
+    assert tests in (ROOT / ".ci" / "run").read_text()
+    assert tests in (ROOT / "CONTRIBUTING.md").read_text()
+    for command, session in ((demo, "demo"), (tests, "tests")):
+        assert command.strip().endswith(f"nox -s {session}")
+        assert f"def {session}(session" in (ROOT / "noxfile.py").read_text()
+
+
+def test_every_session_that_a_document_names_exists() -> None:
+    sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(), re.M)) - {"set_up"}
+    named = {name for document in DOCUMENTS for name in re.findall(r"nox -s (\w+)", document.read_text())}
+    assert named <= sessions
+
+
+def test_every_link_to_a_file_leads_to_one() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_every_hook_has_a_test_and_an_entry_in_the_reference() -> None:
+    reference = (ROOT / "docs" / "reference" / "hooks.md").read_text()
+    tests = "".join(path.read_text() for path in ROOT.glob("tests/**/*.py") if path != Path(__file__))
+    for hook in (name for name in vars(hookspecs) if name.startswith("zoo_")):
+        assert f"## {hook}\n" in reference
+        assert f"def {hook}(" in tests
+
+
+@pytest.mark.slow
+def test_the_readmes_commands_run_and_end_with_a_site(zoo: Callable[..., Any]) -> None:
+    (block,) = [block for block in blocks("README.md", "sh") if block.startswith("zoo list")]
+    for words in commands(block):
+        assert words[0] == "zoo"
+        done = zoo(*words[1:])
+        assert done.code == 0, f"{words}: {done.err}"
+    assert "Cosine" in Path("site/index.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_plugin_of_the_tutorial_is_installed_benchmarked_and_on_the_board(tmp_path: Path) -> None:
+    source, installed = tmp_path / "source", tmp_path / "installed"
+    source.mkdir()
+    (source / "pyproject.toml").write_text(blocks("docs/write-a-plugin.md", "toml")[0])
+    (source / "zoo_tiny.py").write_text(blocks("docs/write-a-plugin.md", "python")[0])
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", installed]
+    subprocess.run([*install, source], check=True, capture_output=True)
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    for words in commands(blocks("docs/write-a-plugin.md", "sh")[0]):
+        command = [sys.executable, "-m", "zoo_core", *words[1:]]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert "zoo-tiny:tiny" in "".join(path.read_text() for path in (tmp_path / "site").rglob("*.html"))

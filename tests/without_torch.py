@@ -1,0 +1,76 @@
+"""Run by the session `listing` in an environment without torch: listing, results and leaderboard work there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+PLUGINS = ("zoo-cosine", "zoo-leaderboard", "zoo-mnist")
+
+
+def zoo(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([sys.executable, "-m", "zoo_core", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
+    return done
+
+
+def main() -> None:
+    assert find_spec("torch") is None, "this environment has torch: the check would prove nothing"
+    tasks = [row["task"] for row in json.loads(zoo("list", "--json").stdout)]
+    assert tasks == ["cosine", "mnist"], tasks
+    for what in ("models", "datasets", "pairs"):
+        assert json.loads(zoo("list", what, "--json").stdout)
+    states = {row["plugin"]: row["state"] for row in json.loads(zoo("list", "plugins", "--json").stdout)}
+    assert states == dict.fromkeys(PLUGINS, "ok"), states
+    zoo("show", "mnist")
+    assert json.loads(zoo("doctor", "--json").stdout)["devices"] == "unknown: torch is not installed"
+    missing = zoo("bench", "cosine", code=2)
+    assert "pip install 'zoo-core[torch]'" in missing.stderr, missing.stderr
+    with tempfile.TemporaryDirectory() as folder:
+        build(Path(folder))
+    print(f"without torch: {', '.join(tasks)} listed, a leaderboard built")
+
+
+def build(folder: Path) -> None:
+    """A board of one skipped trial: the record that an environment without data can make."""
+    from zoo_core.records import SCHEMA, DatasetFacts, DeviceFacts, Measured, ModelFacts, Record, TaskFacts
+    from zoo_core.store import Store
+
+    task = TaskFacts(
+        name="a:b",
+        title="B",
+        summary="",
+        version=1,
+        kind="regression",
+        kind_version=1,
+        metric="mse",
+        higher_is_better=False,
+        unit="points",
+    )
+    record = Record(
+        schema=SCHEMA,
+        id="k-m-1",
+        key="k",
+        status="ok",
+        started_at="2026-01-01T00:00:00+00:00",
+        task=task,
+        dataset=DatasetFacts(name="a:d", title="D", version=1, origin="exact", licence="CC0-1.0", fingerprint="f"),
+        model=ModelFacts(name="a:m", title="M", version=1, code_sha256=""),
+        device=DeviceFacts(kind="cpu"),
+        seed=0,
+        recipe={},
+        recipe_class="default",
+        budget="length",
+        measured=Measured(scores={"mse": 0.5}),
+    )
+    Store(folder / "results").save(record)
+    zoo("leaderboard", "build", "--results", str(folder / "results"), "--out", str(folder / "site"))
+    assert (folder / "site" / "index.html").is_file()
+
+
+if __name__ == "__main__":
+    main()
