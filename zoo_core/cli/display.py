@@ -105,7 +105,7 @@ class LiveDisplay:
     def ended(self, record: Record) -> None:
         self._console.print(
             Text.assemble(
-                f"{record.task.name} {record.model.name} {record.device.kind} seed {record.seed}  ",
+                f"{_bare(record.task.name)} {_bare(record.model.name)} {record.device.kind} seed {record.seed}  ",
                 (ending_text(record), STYLES.get(record.status, "red")),
             )
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from zoo_core.cli import parsing
 from zoo_core.cli.bench import RESULTS
@@ -18,7 +19,17 @@ from zoo_core.errors import UnknownNameError, UsageError
 if TYPE_CHECKING:
     from zoo_core.records import Record
 
-app = typer.Typer(help="List, filter and show the records.", invoke_without_command=True, no_args_is_help=False)
+
+class ListByDefault(TyperGroup):
+    """`zoo results --task mnist` is `zoo results list --task mnist`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] != "--help"):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=ListByDefault, help="List, filter and show the records; without a command it lists them.")
 
 FIELDS: tuple[tuple[str, Callable[[Record], Any]], ...] = (
     ("id", lambda record: record.id),
@@ -35,13 +46,6 @@ FIELDS: tuple[tuple[str, Callable[[Record], Any]], ...] = (
     ("throughput", lambda record: record.measured.throughput),
     ("started_at", lambda record: record.started_at),
 )
-
-
-@app.callback()
-def results(ctx: typer.Context) -> None:
-    """List, filter and show the records. Alone it lists all."""
-    if ctx.invoked_subcommand is None:
-        list_results()
 
 
 @app.command("list")

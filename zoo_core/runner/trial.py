@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import traceback
 from collections.abc import Callable, Mapping
@@ -80,12 +81,15 @@ class Trial:
     def run(self) -> None:
         with self.phases.phase("prepare"):
             self._prepare()
-        with self.phases.phase("compile" if self.job.compiled else "warm-up"):
-            self._warm_up()
-        with self.phases.phase("build"):
-            model = self._build()
-            self._reseed()
-        training = self._train(model)
+        if self.job.compiled:
+            model, runnable = self._compile()
+        else:
+            with self.phases.phase("warm-up"):
+                self._warm_up(self._build())
+            with self.phases.phase("build"):
+                model = runnable = self._build()
+        self._reseed()
+        training = self._train(model, runnable)
         with self.phases.phase("test"):
             self._score(training)
         with self.phases.phase("measure"):
@@ -152,13 +156,21 @@ class Trial:
         model: nn.Module = resolve(self.model_spec.entry)(self.data.signature, **options)
         return model.to(self.job.device)
 
-    def _runnable(self, model: nn.Module) -> nn.Module:
-        """The model as it is called: compiled where that was asked for."""
-        return torch.compile(model) if self.job.compiled else model  # type: ignore[return-value]
+    def _compile(self) -> tuple[nn.Module, nn.Module]:
+        """The model and its compiled form. Another instance would be compiled anew, so this one takes the warm-up steps
+        and is given its first weights back."""
+        with self.phases.phase("build"):
+            model = self._build()
+        with self.phases.phase("compile"):
+            first = copy.deepcopy(model.state_dict())
+            runnable: nn.Module = torch.compile(model)  # type: ignore[assignment]
+            self._warm_up(model, runnable)
+            model.load_state_dict(first)
+            model.zero_grad(set_to_none=True)
+        return model, runnable
 
-    def _warm_up(self) -> None:
-        """Learn the model's size, set the threads, and run a few steps on a model that is thrown away."""
-        model = self._build()
+    def _warm_up(self, model: nn.Module, runnable: nn.Module | None = None) -> None:
+        """Learn the model's size, set the threads, and take a few steps whose results are thrown away."""
         parameters, buffers = [*model.parameters()], [*model.buffers()]
         count = sum(parameter.numel() for parameter in parameters)
         flops, unknown = self._flops(model)
@@ -178,7 +190,7 @@ class Trial:
                 examples=self.data.examples(holdout=self.recipe.holdout),
             )
         )
-        self._throw_away_steps(model)
+        self._throw_away_steps(runnable or model)
 
     def _flops(self, model: nn.Module) -> tuple[int | None, str]:
         example_input = getattr(self.task, "example_input", None)
@@ -201,7 +213,7 @@ class Trial:
         torch.set_num_threads(self.ctx.threads)
 
     def _throw_away_steps(self, model: nn.Module) -> None:
-        steps = self.task.train(self.ctx, self._runnable(model), self.recipe)
+        steps = self.task.train(self.ctx, model, self.recipe)
         for _ in range(WARM_UP_STEPS):
             with self._autocast():
                 event = next(steps, None)
@@ -214,8 +226,7 @@ class Trial:
 
     # training
 
-    def _train(self, model: nn.Module) -> Training:
-        runnable = self._runnable(model)
+    def _train(self, model: nn.Module, runnable: nn.Module) -> Training:
         training = self.training = Training(
             spec=self.spec,
             recipe=self.recipe,
