@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from zoo_core.data.archives import extract, is_archive, members
 from zoo_core.errors import DamagedDataError, DataError, UnsafeArchiveError
 
@@ -219,7 +220,7 @@ def test_no_member_name_whatever_it_is_writes_outside(names: list[str], zipped: 
         archive = folder / "archive"
         try:
             (make_zip if zipped else make_tar)(archive, dict.fromkeys(names, b"content"))
-        except (UnicodeEncodeError, ValueError):
+        except (UnicodeEncodeError, ValueError, IndexError):
             return  # a name that the format cannot hold
         try:
             extract(archive, folder / "inner" / "out")
@@ -229,7 +230,7 @@ def test_no_member_name_whatever_it_is_writes_outside(names: list[str], zipped: 
         assert outside == ["archive"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(NAMES)
 def test_a_name_that_is_taken_stays_inside_on_every_operating_system(name: str):
     with tempfile.TemporaryDirectory() as place:

@@ -6,6 +6,7 @@ import inspect
 import re
 
 import pytest
+
 from zoo_core import errors
 from zoo_core.errors import AmbiguousNameError, UnknownNameError, UsageError, ZooError
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from zoo_core.data import archives
 from zoo_core.data.files import download_folder, find_file, find_folder, fingerprint, own_root, state
 from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError, UnsafeArchiveError
@@ -359,7 +360,9 @@ def test_a_file_is_found_in_an_archive(tmp_path: Path):
 
 def test_a_file_that_is_not_below_the_root_is_told_with_what_the_root_must_hold(tmp_path: Path):
     root = write(tmp_path / "root", {"other": b"1"})
-    with pytest.raises(DataUnavailableError, match=r"images\.gz is not below .*root; give --data-root.*train/ and test/"):
+    with pytest.raises(
+        DataUnavailableError, match=r"images\.gz is not below .*root; give --data-root.*train/ and test/"
+    ):
         find_file(context(dataset(), root), "images.gz")
 
 
@@ -383,7 +386,9 @@ def test_an_archive_that_changed_is_unpacked_anew(tmp_path: Path):
     assert [path.name for path in after.iterdir()] == ["new.txt"]
 
 
-def test_an_archive_that_two_trials_unpack_at_once_is_unpacked_for_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_archive_that_two_trials_unpack_at_once_is_unpacked_for_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     root = as_zip(tmp_path / "all.zip", FILES)
     real_members = archives.members
 

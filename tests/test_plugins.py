@@ -7,13 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from zoo_core.plugins import FailedPlugin, discover
 from zoo_core.registry import Registry
 
 MakePlugin = Callable[..., Path]
 
 HEAD = "from zoo_core import *\n"
-TASK = 'TaskSpec(name={name!r}, title="", summary="", kind={kind!r}, datasets=("d",), metric="m", higher_is_better=True)'
+TASK = (
+    'TaskSpec(name={name!r}, title="", summary="", kind={kind!r}, datasets=("d",), metric="m", higher_is_better=True)'
+)
 
 
 def returning(hook: str, value: str) -> str:
@@ -37,7 +40,10 @@ BROKEN = {
     "returns one spec instead of a list": (returning("zoo_tasks", task("t")), ["zoo_tasks", "TaskSpec"]),
     "returns specs of another hook": (returning("zoo_datasets", f"[{task('t')}]"), ["zoo_datasets", "DatasetSpec"]),
     "implements an unknown hook": (returning("zoo_taskz", "[]"), ["'zoo_taskz'", "zoo_tasks", "zoo_models"]),
-    "has a hook with an argument": (f"{HEAD}@hookimpl\ndef zoo_tasks(config):\n    return []\n", ["zoo_tasks", "config"]),
+    "has a hook with an argument": (
+        f"{HEAD}@hookimpl\ndef zoo_tasks(config):\n    return []\n",
+        ["zoo_tasks", "config"],
+    ),
     "has a spec with a bad name": (returning("zoo_tasks", f"[{task('Bad Name')}]"), ["TaskSpec", "'Bad Name'"]),
     "has two specs of one name": (returning("zoo_tasks", f"[{task('t')}, {task('t')}]"), ["zoo_tasks", "'t'"]),
     "forgets a field": (returning("zoo_tasks", "[TaskSpec(name='t')]"), ["TypeError", "title"]),

@@ -12,15 +12,20 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from zoo_core.errors import RecipeError, UnknownNameError
 from zoo_core.recipe import RUNNER_PARAMS, Recipe, as_param, check_value, parameters, parse, recipe_class, resolve
 from zoo_core.specs import ModelSpec, Param, TaskSpec
 
 KIND = {"lr": Param(default=0.1, minimum=0.0), "optimizer": Param(default="sgd", choices=("sgd", "adam"))}
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=25, deadline=None)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 JSON_SCALARS = st.none() | st.booleans() | st.integers() | FINITE | st.text()
-JSON_VALUES = st.recursive(JSON_SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=4)
+JSON_VALUES = st.recursive(
+    JSON_SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=4,
+)
 
 
 def task(recipe: Mapping[str, Any] | None = None, entry: str = "") -> TaskSpec:
@@ -126,7 +131,7 @@ def test_a_wrong_value_in_a_layer_names_its_owner():
 def test_an_unknown_key_is_answered_with_the_nearest_one(layer: int):
     layers: list[dict[str, Any]] = [{}, {}]
     layers[layer] = {"optimiser": "adam"}
-    with pytest.raises(UnknownNameError, match="unknown recipe key 'optimiser': did you mean optimizer?"):
+    with pytest.raises(UnknownNameError, match=r"unknown recipe key 'optimiser': did you mean optimizer\?"):
         resolve(KIND, *layers)
 
 

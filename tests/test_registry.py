@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from zoo_core.errors import AmbiguousNameError, IncompatibleError, UnknownNameError
 from zoo_core.plugins import Plugin
 from zoo_core.registry import Pair, Registry, fits, is_registered
@@ -32,9 +33,7 @@ def task(name: str, plugin: str, kind: str = "regression", datasets: Sequence[st
 
 
 def dataset(name: str, plugin: str, signature: Signature = NUMBERS) -> DatasetSpec:
-    return DatasetSpec(
-        name=name, title="", origin="exact", licence="", signature=signature, entry="m:n", plugin=plugin
-    )
+    return DatasetSpec(name=name, title="", origin="exact", licence="", signature=signature, entry="m:n", plugin=plugin)
 
 
 def model(name: str, plugin: str, **changes: Any) -> ModelSpec:
@@ -50,7 +49,13 @@ def registry(*specs: TaskSpec | DatasetSpec | ModelSpec) -> Registry:
     names = dict.fromkeys(spec.plugin for spec in specs)
     return Registry(
         [
-            Plugin(name=name, version="1", tasks=of(TaskSpec, name), datasets=of(DatasetSpec, name), models=of(ModelSpec, name))
+            Plugin(
+                name=name,
+                version="1",
+                tasks=of(TaskSpec, name),
+                datasets=of(DatasetSpec, name),
+                models=of(ModelSpec, name),
+            )
             for name in names
         ],
         [],
@@ -198,7 +203,9 @@ def test_a_model_that_fits_is_let_pass():
 
 def test_a_model_of_another_kind_is_refused_with_both_kinds():
     other = model("net", "b", kind="segmentation")
-    with pytest.raises(IncompatibleError, match="b:net is made for kind segmentation, task a:one is of kind regression"):
+    with pytest.raises(
+        IncompatibleError, match="b:net is made for kind segmentation, task a:one is of kind regression"
+    ):
         TWO.require_fit(other, TWO.task("one"), TWO.dataset("a:d"))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from zoo_core.errors import EntryError, InvalidSpecError
 from zoo_core.specs import (
     Accepts,
@@ -27,7 +28,7 @@ from zoo_core.specs import (
 
 IMAGE = Signature(input_shape=(3, 32, 32), outputs=10)
 FIRST = string.ascii_lowercase + string.digits
-MANY = settings(max_examples=100, deadline=None)
+MANY = settings(max_examples=40, deadline=None)
 GOOD_NAME = st.builds(str.__add__, st.sampled_from(FIRST), st.text(FIRST + "._-", max_size=63))
 
 
@@ -116,12 +117,12 @@ def test_an_entry_without_a_module_or_a_name_is_refused(entry: str):
         ModelFamily(prefix="f/", title="", entry=entry),
         CommandSpec(name="c", help="", entry=entry),
     ):
-        with pytest.raises(InvalidSpecError, match="package.module:name"):
+        with pytest.raises(InvalidSpecError, match=r"package\.module:name"):
             check_spec(spec)
 
 
 def test_a_tasks_own_entry_is_held_to_the_same_form():
-    with pytest.raises(InvalidSpecError, match="package.module:name"):
+    with pytest.raises(InvalidSpecError, match=r"package\.module:name"):
         check_spec(task(kind="zoo-x/own", entry="zoo_x.Body"))
 
 
@@ -221,7 +222,7 @@ def test_an_entry_resolves_to_what_it_names():
 
 @pytest.mark.parametrize("entry", ["", "zoo_core.specs", "zoo_core.specs:", ":resolve"])
 def test_a_malformed_entry_does_not_resolve(entry: str):
-    with pytest.raises(EntryError, match="package.module:name"):
+    with pytest.raises(EntryError, match=r"package\.module:name"):
         resolve(entry)
 
 

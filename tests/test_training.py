@@ -32,6 +32,13 @@ from zoo_core.specs import TaskSpec
 from zoo_core.train import make_optimizer, rate_factor
 
 
+@pytest.fixture(autouse=True)
+def denormals_as_they_were() -> Iterator[None]:
+    """A trial flushes denormal numbers to zero, for its whole process; other tests here need them."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 def make_job(tmp_path: Path, task_name: str = "mnist", model_name: str = "mlp-3", **overrides: Any) -> TrialJob:
     registry = Registry.load()
     task = registry.task(task_name)

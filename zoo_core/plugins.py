@@ -110,6 +110,8 @@ def _ask(manager: pluggy.PluginManager, name: str, hook: str, types: tuple[type[
     specs = []
     seen: set[str] = set()
     for answer in manager.subset_hook_caller(hook, remove_plugins=others)():
+        if not isinstance(answer, Iterable):
+            raise InvalidSpecError(f"{hook} returned a {type(answer).__name__}, not a list: {answer!r}")
         for spec in answer:
             if not isinstance(spec, types):
                 expected = " or ".join(kind.__name__ for kind in types)

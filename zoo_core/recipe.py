@@ -45,8 +45,9 @@ class Recipe(Mapping[str, Any]):
     def __getattr__(self, key: str) -> Any:
         try:
             return self.__dict__["_values"][key]
-        except KeyError:
-            raise AttributeError(f"the recipe has no {key!r}; it has {', '.join(self.__dict__['_values'])}") from None
+        except KeyError:  # `_values` too is missing while a copy is made
+            known = ", ".join(self.__dict__.get("_values", ()))
+            raise AttributeError(f"the recipe has no {key!r}; it has {known}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -104,7 +105,7 @@ def resolve(
     params: Mapping[str, Param], preset: Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None
 ) -> Recipe:
     """The recipe's values: defaults <- preset <- overrides (strings are parsed by the default's type)."""
-    values = {key: param.default for key, param in params.items()}
+    values = {key: check_value(key, param, param.default) for key, param in params.items()}
     for layer in (preset or {}, overrides or {}):
         for key, value in layer.items():
             if key not in params:
@@ -165,6 +166,15 @@ def _form(default: Any) -> str:
     return next((words for kind, words in forms if isinstance(default, kind)), "a text")
 
 
+def _is_finite(value: Any) -> bool:
+    """Whether every number in a JSON value is finite."""
+    if isinstance(value, Mapping):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def check_value(key: str, param: Param, value: Any, owner: str = "") -> Any:
     """`value` as the key's type, or RecipeError: wrong type, not among the choices, too small, not finite."""
     default, where = param.default, f"{owner}: " if owner else ""
@@ -174,7 +184,7 @@ def check_value(key: str, param: Param, value: Any, owner: str = "") -> Any:
         value = list(value)
     elif default is not None and (type(value) is not type(default)):
         raise RecipeError(f"{where}{key}={value!r} is not {_form(default)}; the default is {default!r}")
-    if isinstance(value, float) and not math.isfinite(value):
+    if not _is_finite(value):
         raise RecipeError(f"{where}{key}={value!r} is not a finite number")
     if param.choices and value not in param.choices:
         raise RecipeError(f"{where}{key}={value!r} is not one of {', '.join(map(str, param.choices))}")

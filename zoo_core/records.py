@@ -6,6 +6,8 @@ field beside it says it. Fields may be added within a schema; a change of meanin
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -190,7 +192,22 @@ class _Head(msgspec.Struct):
 
 def encode(record: Record) -> bytes:
     """The record as JSON, indented for people."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+    try:
+        content = msgspec.json.encode(record)
+    except UnicodeEncodeError:  # lone surrogates, from arguments or file names that are no UTF-8
+        content = json.dumps(_spelled(msgspec.to_builtins(record))).encode()
+    return msgspec.json.format(content, indent=1) + b"\n"
+
+
+def _spelled(value: Any) -> Any:
+    """A JSON value with what is no Unicode as `?`, and what is not finite as None."""
+    if isinstance(value, dict):
+        return {_spelled(key): _spelled(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_spelled(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def decode(content: bytes) -> Record:
@@ -202,7 +219,7 @@ def decode(content: bytes) -> Record:
                 f"written in schema {head.schema}, this zoo reads up to {SCHEMA}: install a newer zoo-core to read it"
             )
         return msgspec.json.decode(content, type=Record)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DamagedRecordError(f"not a record: {error}") from error
 
 

@@ -36,11 +36,11 @@ class Registry:
         """Ask every installed plugin; imports no torch. A task of an unknown kind makes its plugin a failed one."""
         found, failed = discover()
         sound: list[Plugin] = []
+        datasets = {name for plugin in found for item in plugin.datasets for name in (item.name, item.qualified)}
         for plugin in found:
-            unknown = [task for task in plugin.tasks if "/" not in task.kind and task.kind not in KINDS]
-            if unknown:
-                reason = str(UnknownNameError("kind", unknown[0].kind, KINDS, hint=f"task {unknown[0].name}"))
-                failed.append(FailedPlugin(name=plugin.name, version=plugin.version, reason=reason, traceback=""))
+            fault = _fault(plugin, datasets)
+            if fault:
+                failed.append(FailedPlugin(name=plugin.name, version=plugin.version, reason=fault, traceback=""))
             else:
                 sound.append(plugin)
         return cls(sound, failed)
@@ -137,7 +137,10 @@ class Registry:
     def require_fit(self, model: ModelSpec, task: TaskSpec, dataset: DatasetSpec) -> None:
         """Raise IncompatibleError, with the reason, where the model cannot run on the task."""
         if not fits(model, task):
-            form = f"kind {model.kind}" if model.kind else f"task {', '.join(model.tasks or ())}"
+            if model.kind:
+                form = f"kind {model.kind}"
+            else:
+                form = f"task {', '.join(model.tasks)}" if model.tasks else f"the tasks of plugin {model.plugin}"
             raise IncompatibleError(
                 f"model {model.qualified} is made for {form}, task {task.qualified} is of kind {task.kind}; "
                 f"`zoo list pairs` shows what fits"
@@ -145,6 +148,17 @@ class Registry:
         reason = self.refusal(model, task, dataset)
         if reason:
             raise IncompatibleError(f"model {model.qualified} cannot take {dataset.qualified}: {reason}")
+
+
+def _fault(plugin: Plugin, datasets: set[str]) -> str:
+    """What a plugin's tasks name that nobody has: a kind, a data set; empty if nothing."""
+    for task in plugin.tasks:
+        if "/" not in task.kind and task.kind not in KINDS:
+            return str(UnknownNameError("kind", task.kind, KINDS, hint=f"task {task.name}"))
+        for name in task.datasets:
+            if name not in datasets:
+                return str(UnknownNameError("dataset", name, datasets, hint=f"task {task.name}"))
+    return ""
 
 
 def is_registered(model: ModelSpec, task: TaskSpec) -> bool:

@@ -20,6 +20,7 @@ Origin = Literal["real", "copy", "bundled", "exact", "synthetic"]
 GENERATED: tuple[Origin, ...] = ("bundled", "exact", "synthetic")  # no file of a person's is needed
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+ENTRY = re.compile(r"[^:]+:[^:]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -241,7 +242,12 @@ def resolve(entry: str) -> Any:
     module_name, _, attribute = entry.partition(":")
     if not module_name or not attribute:
         raise EntryError(f"entry {entry!r} is not of the form package.module:name")
-    module = importlib.import_module(module_name)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # the module is there; something that it imports is not
+        raise EntryError(f"entry {entry!r}: there is no module {error.name}") from None
     try:
         return getattr(module, attribute)
     except AttributeError:
@@ -266,11 +272,14 @@ def check_spec(spec: TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandS
     if not NAME.fullmatch(name):
         raise InvalidSpecError(f"{what} name {name!r}: use up to 64 of a-z 0-9 . _ - and begin with a letter or digit")
     if isinstance(spec, TaskSpec):
+        datasets: object = spec.datasets
+        if isinstance(datasets, str):
+            raise InvalidSpecError(f"task {name}: `datasets` is a text, not a tuple: write ({spec.datasets!r},)")
         if not spec.datasets:
             raise InvalidSpecError(f"task {name}: `datasets` is empty; name at least one")
         if "/" in spec.kind and not spec.entry:
             raise InvalidSpecError(
                 f"task {name}: kind {spec.kind!r} is the plugin's own, so `entry` must name its body"
             )
-    elif ":" not in spec.entry:
+    if (spec.entry or not isinstance(spec, TaskSpec)) and not ENTRY.fullmatch(spec.entry):
         raise InvalidSpecError(f"{what} {name}: entry {spec.entry!r} is not of the form package.module:name")

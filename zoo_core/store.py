@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from zoo_core.errors import RecordError
 from zoo_core.records import Record
 
 STAGING = ".staging"
+ABANDONED_S = 3600.0  # age from which a temporary file has no writer any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,15 @@ class Store:
             if owner.isdigit() and not psutil.pid_exists(int(owner)):
                 self.discard(folder)
         for file in self.folder.glob("*/.*.tmp"):
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # its writer was faster
+                if time.time() - file.stat().st_mtime > ABANDONED_S:
+                    file.unlink()
 
     def read(self) -> Iterator[Record | Unreadable]:
         """Every record below the folder, oldest first within a task."""
         paths = [path for path in self.folder.glob("*/*.json") if not path.name.startswith(".")]
-        for path in sorted(paths):
+        # An id ends with its start time.
+        for path in sorted(paths, key=lambda path: (path.parent, path.stem.rpartition("-")[2], path.stem)):
             try:
                 yield records.decode(path.read_bytes())
             except (RecordError, OSError) as error:

@@ -53,7 +53,8 @@ def devices() -> list[str] | str:
     import msgspec
 
     from zoo_core.errors import ZooError
-    from zoo_core.runner.events import Device, DevicesJob
+    from zoo_core.measure.environment import Device
+    from zoo_core.runner.events import DevicesJob
     from zoo_core.runner.local import LocalExecutor
 
     try:

@@ -42,7 +42,7 @@ def find(registry: Registry, name: str) -> list[dict[str, Any]]:
             entry["recipes"] = _recipes(registry, spec)
         found.append(entry)
     found += [{"what": "plugin", **_plain(plugin)} for plugin in registry.plugins if plugin.name == name]
-    if not found and any(name.startswith(family.prefix) for family in registry.families):
+    if not found and any(name.startswith((family.prefix, family.qualified)) for family in registry.families):
         found.append({"what": "model", **_plain(registry.model(name))})
     if not found:
         known = [*(spec.name for spec in specs), *(plugin.name for plugin in registry.plugins)]

@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import shutil
 import stat
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from zoo_core.errors import DamagedDataError, UnsafeArchiveError
 
+# RuntimeError, and NotImplementedError below it, are zipfile's words for a password and for a packing it does not know.
+UNREADABLE = (
+    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, RuntimeError),
+)
+
 
 def is_archive(path: Path) -> bool:
     """Whether `path` is a file that `members` can read."""
-    return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+    try:
+        return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+    except EOFError:  # the beginning of a packed tar
+        return False
+
+
+@contextmanager
+def reading(archive: Path) -> Iterator[None]:
+    """What goes wrong while the members of `archive` are read, by whom ever, is a DamagedDataError that names it."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise DamagedDataError(f"archive {archive} cannot be read ({error}): fetch it again") from error
 
 
 def members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Every file of an archive: its relative path with `/` and its open content.
+    """Every file of an archive: its relative path with `/` and its open content; to be read within `reading`.
 
-    Raises UnsafeArchiveError for a path that leads outside, a link or a device; DamagedDataError for a cut archive.
+    Raises UnsafeArchiveError for a path that leads outside, a link or a device.
     """
-    try:
-        yield from _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-        raise DamagedDataError(f"archive {archive} cannot be read ({error}): fetch it again") from error
+    yield from _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive)
 
 
 def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -52,11 +71,13 @@ def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 raise UnsafeArchiveError(f"archive {archive}: member {entry.name!r} is a link or a device")
             with content:
                 yield entry.name, content
+        while opened.fileobj is not None and opened.fileobj.read(1 << 20):  # to the end, where gzip has its checksum
+            pass
 
 
 def _refuse_outside(archive: Path, name: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or "\0" in name:
+    if not name or path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts) or "\0" in name:
         raise UnsafeArchiveError(f"archive {archive}: member {name!r} leads outside its folder; nothing was kept")
 
 
@@ -66,9 +87,22 @@ def extract(archive: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacking-") as temporary:
         inside = Path(temporary) / "content"
         inside.mkdir()
-        for name, content in members(archive):
-            target = inside.joinpath(*PurePosixPath(name.replace("\\", "/")).parts)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file:
-                shutil.copyfileobj(content, file)
-        inside.rename(folder)
+        with reading(archive):
+            for name, content in members(archive):
+                _write(archive, name, content, inside)
+        try:
+            inside.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # otherwise another trial unpacked the same archive meanwhile
+                raise
+
+
+def _write(archive: Path, name: str, content: IO[bytes], folder: Path) -> None:
+    target = folder.joinpath(*PurePosixPath(name.replace("\\", "/")).parts)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file = target.open("wb")
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise DamagedDataError(f"archive {archive}: member {name!r} is both a file and a folder") from error
+    with file:
+        shutil.copyfileobj(content, file)

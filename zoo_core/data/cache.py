@@ -22,7 +22,7 @@ def cache_dir() -> Path:
 
 def portable(name: str, longest: int = 80) -> str:
     """`name` as a file or folder name that every system takes and that cannot leave its folder."""
-    safe = _UNSAFE.sub("-", name).strip(".-")[:longest]
+    safe = _UNSAFE.sub("-", name).strip(".-")[:longest].rstrip(".-")
     return safe or "_"
 
 

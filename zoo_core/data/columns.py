@@ -59,6 +59,9 @@ def length(columns: Columns) -> int:
 
 def save(columns: Columns, folder: Path) -> None:
     """Write the columns into `folder`, which is made."""
+    for name in columns:
+        if "." in name or "/" in name:
+            raise DataError(f"column {name!r}: a name of a column has no dot and no slash")
     folder.mkdir(parents=True)
     for name, column in columns.items():
         if isinstance(column, Ragged):

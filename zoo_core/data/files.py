@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING, Any
 
 from zoo_core.data import archives
 from zoo_core.data.cache import cache_dir, portable, write_atomically
@@ -68,7 +69,8 @@ def _sums(root: Path) -> dict[str, str]:
     """Relative path -> sha256 of every file below a folder or in an archive, a single outer folder left away."""
     try:
         if archives.is_archive(root):
-            sums = {name: _sha256(content) for name, content in archives.members(root)}
+            with archives.reading(root):
+                sums = _archive_sums(root)
         elif root.is_file():
             raise DataUnavailableError(f"data root {root} is neither a folder nor a zip or tar archive")
         else:
@@ -81,20 +83,46 @@ def _sums(root: Path) -> dict[str, str]:
     return sums
 
 
+def _memory(file: Path) -> dict[str, Any]:
+    """What was remembered, nothing where the file cannot be read."""
+    try:
+        memory = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return memory if isinstance(memory, dict) else {}
+
+
+def _archive_sums(root: Path) -> dict[str, str]:
+    """Of every member, remembered by the archive's (path, size, time of change)."""
+    memory_file = cache_dir() / "archives.json"
+    memory, state = _memory(memory_file), root.stat()
+    known = memory.get(str(root))
+    if not isinstance(known, list) or known[:2] != [state.st_size, state.st_mtime_ns]:
+        sums = {PurePosixPath(name).as_posix(): _sha256(content) for name, content in archives.members(root)}
+        known = memory[str(root)] = [state.st_size, state.st_mtime_ns, sums]
+        write_atomically(memory_file, json.dumps(memory).encode())
+    return dict(known[2])
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    """As `root.rglob`, which passes over folders that may not be read."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for folder, _, names in os.walk(root, onerror=refuse, followlinks=False):
+        yield from (path for name in names if (path := Path(folder, name)).is_file())
+
+
 def _folder_sums(root: Path) -> dict[str, str]:
     """As `_sums`, remembering digests by (path, size, time of change) so that a second call reads no content."""
     memory_file = cache_dir() / "checksums.json"
-    try:
-        memory: dict[str, list[object]] = json.loads(memory_file.read_bytes())
-    except (OSError, ValueError):
-        memory = {}
+    memory = _memory(memory_file)
     sums, fresh = {}, False
-    for path in root.rglob("*"):
-        if not path.is_file():
-            continue
+    for path in _files_below(root):
         state = path.stat()
         known = memory.get(str(path))
-        if known is None or known[:2] != [state.st_size, state.st_mtime_ns]:
+        if not isinstance(known, list) or known[:2] != [state.st_size, state.st_mtime_ns]:
             with path.open("rb") as content:
                 known = memory[str(path)] = [state.st_size, state.st_mtime_ns, _sha256(content)]
             fresh = True
@@ -189,7 +217,8 @@ def _retrieve(spec: DatasetSpec, download: Download, folder: Path) -> Path:
     import requests
 
     pooch.get_logger().setLevel(logging.WARNING)
-    problems = []
+    problems: list[str] = []
+    damaged: DamagedDataError | None = None
     for url in download.urls:
         try:
             fetched = pooch.retrieve(
@@ -202,9 +231,11 @@ def _retrieve(spec: DatasetSpec, download: Download, folder: Path) -> Path:
         except requests.RequestException as error:
             problems.append(f"{url}: {type(error).__name__}")
         except ValueError as error:  # pooch's word for a wrong checksum
-            raise DamagedDataError(f"{url} is not the published file ({error}); nothing was kept") from error
+            damaged = DamagedDataError(f"{url} is not the published file ({error}); nothing was kept")
         else:
             return Path(fetched)
+    if damaged is not None:
+        raise damaged
     raise DataUnavailableError(
         f"dataset {spec.qualified} is not here and cannot be downloaded ({'; '.join(problems)}); "
         f"connect to the network, or {_what_to_do(spec)}"

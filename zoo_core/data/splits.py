@@ -27,7 +27,7 @@ def held_out_rows(columns: Columns) -> Array:
     if len(groups) < 2:
         raise DataError(f"all {count} training examples are one group, so no val split can be held out of them")
     rows: list[int] = []
-    for identity in sorted(groups):
+    for identity in sorted(groups)[:-1]:  # one group at least is left to train on
         rows += groups[identity]
         if len(rows) * SHARE >= count:
             break

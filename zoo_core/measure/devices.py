@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from zoo_core.measure.environment import cpu_name
-from zoo_core.runner.events import Device
+from zoo_core.measure.environment import Device, cpu_name
 
 INDEXED = ("cuda", "xpu")
 

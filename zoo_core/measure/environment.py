@@ -15,9 +15,20 @@ from typing import Any
 import psutil
 
 from zoo_core.plugins import Plugin
+from zoo_core.records import Part
 
 DISTRIBUTIONS = ("zoo-core", "torch", "torchvision", "timm", "numpy", "scikit-learn")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MKL_NUM_THREADS", "THP_MEM_ALLOC_ENABLE", "KMP_BLOCKTIME")
+
+
+class Device(Part, frozen=True, kw_only=True):
+    """An accelerator as a person names it (`cuda:1`), and what it is."""
+
+    spelling: str
+    kind: str
+    name: str
+    index: int
+    memory_mib: int | None = None
 
 
 def describe(plugins: Sequence[Plugin]) -> dict[str, Any]:

@@ -9,16 +9,6 @@ import msgspec
 from zoo_core.records import CurvePoint, Measured, Part, Status
 
 
-class Device(Part, frozen=True, kw_only=True):
-    """An accelerator as a person names it (`cuda:1`), and what it is."""
-
-    spelling: str
-    kind: str
-    name: str
-    index: int
-    memory_mib: int | None = None
-
-
 class DevicesJob(Part, frozen=True, kw_only=True, tag="devices"):
     """Which accelerators does torch see?"""
 

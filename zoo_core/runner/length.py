@@ -20,6 +20,10 @@ class Length:
     epoch_steps: int | None
     interval: float
 
+    def due(self, number: int) -> int:
+        """The first step at which evaluation `number`, counted from 1, is due; exact at the ends of epochs."""
+        return math.ceil(round(number * self.interval, 6))
+
     def epoch(self, step: int) -> float | None:
         return step / self.epoch_steps if self.epoch_steps else None
 

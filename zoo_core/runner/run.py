@@ -12,10 +12,10 @@ import msgspec
 from msgspec.structs import replace
 
 from zoo_core.errors import DeviceError, IncompatibleError, ZooError
-from zoo_core.measure.environment import describe
+from zoo_core.measure.environment import Device, describe
 from zoo_core.plugins import Plugin
 from zoo_core.records import FAILED, SCHEMA, Measured, PhaseFacts, Record, Status
-from zoo_core.runner.events import Device, DevicesJob, Event, Facts
+from zoo_core.runner.events import DevicesJob, Event, Facts
 from zoo_core.runner.local import Ended, LocalExecutor, exit_reason
 from zoo_core.runner.plan import Plan, Skipped, Trial
 from zoo_core.runner.worker import LOG

@@ -57,7 +57,8 @@ class Training:
         applies = spec.target is not None and recipe.holdout
         self.time_to_target = TimeToTarget(status="missed" if applies else "not applicable")
         self._window = Window()
-        self._next_due = length.interval
+        self._dues = 1
+        self._next_due = length.due(1)
         self._told = 0.0
         self._best: tuple[float, int, dict[str, Any]] | None = None
         self._evaluations_since_best = 0
@@ -140,8 +141,9 @@ class Training:
 
     def _look(self) -> None:
         """Close the window of train values with a point of the curve, and val's score where there is a val split."""
-        while self._next_due <= self.steps:
-            self._next_due += self._length.interval
+        while self._next_due <= self.steps:  # a product, since a sum of fractions drifts past the ends of epochs
+            self._dues += 1
+            self._next_due = self._length.due(self._dues)
         means = self._window.means()
         self._window = Window()
         val_score: float | None = None

@@ -1,0 +1,245 @@
+"""Who may import whom, read from the sources; and that the command line starts without anything heavy."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import zoo_core
+
+ROOT = Path(__file__).resolve().parents[1]
+CORE = ROOT / "zoo_core"
+HEAVY = {"torch", "numpy", "pandas", "torchvision", "timm", "PIL", "sklearn", "scipy", "matplotlib"}
+
+# The files of the core whose docs say "torch inside".
+HEAVY_INSIDE = {
+    "train.py",
+    "pictures.py",
+    "metrics.py",
+    *(f"data/{name}.py" for name in ("columns", "splits", "open", "batches")),
+    *(f"measure/{name}.py" for name in ("clock", "randomness", "flops", "latency", "memory", "devices")),
+    *(f"runner/{name}.py" for name in ("trial", "training")),
+}
+
+# What plugins may import beside the names of `zoo_core.__all__`.
+PUBLIC_MODULES = (
+    "zoo_core.kinds",
+    "zoo_core.data.columns",
+    "zoo_core.train",
+    "zoo_core.metrics",
+    "zoo_core.pictures",
+)
+LEADERBOARD_MAY = (
+    "zoo_core.records",
+    "zoo_core.store",
+    "zoo_core.errors",
+    "zoo_core.hookspecs",
+    "zoo_core.specs",
+    "zoo_core.cli",
+    "zoo_core.data.cache",
+)
+
+Imported = tuple[str, str, int]  # module, name ("" for a plain import), line
+
+
+def sources(folder: Path) -> list[Path]:
+    parts = {"tests", "build", "dist", "__pycache__"}
+    return sorted(path for path in folder.rglob("*.py") if not parts & set(path.relative_to(folder).parts))
+
+
+def imports(path: Path, *, top_level: bool = False) -> Iterator[Imported]:
+    """All imports of a file; with `top_level` those that run when it is imported (not in functions, not for types)."""
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "", node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield from ((module, alias.name, node.lineno) for alias in node.names)
+        elif top_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        elif top_level and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
+
+
+def top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def within(module: str, allowed: tuple[str, ...]) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in allowed)
+
+
+def may_be_heavy(path: Path) -> bool:
+    name = path.relative_to(CORE).as_posix()
+    return name in HEAVY_INSIDE or (name.startswith("kinds/") and name != "kinds/__init__.py")
+
+
+def shown(path: Path, found: list[Imported]) -> list[str]:
+    return [f"{path.relative_to(ROOT)}:{line}: {module} {name}".strip() for module, name, line in found]
+
+
+core_files = pytest.mark.parametrize("path", sources(CORE), ids=lambda path: path.relative_to(CORE).as_posix())
+PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
+plugin_files = pytest.mark.parametrize(
+    ("plugin", "path"),
+    [(plugin, path) for plugin in PLUGINS for path in sources(plugin)],
+    ids=[path.relative_to(ROOT / "plugins").as_posix() for plugin in PLUGINS for path in sources(plugin)],
+)
+LEADERBOARD = ROOT / "leaderboard"
+leaderboard_files = pytest.mark.parametrize(
+    "path", sources(LEADERBOARD), ids=lambda path: path.relative_to(LEADERBOARD).as_posix()
+)
+
+
+def package_names(plugin: Path) -> set[str]:
+    """The top modules a plugin is made of: one module, or packages below `src`."""
+    home = plugin / "src" if (plugin / "src").is_dir() else plugin
+    return {path.stem for path in home.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+
+
+ALL_PLUGIN_PACKAGES = {name for plugin in PLUGINS for name in package_names(plugin)}
+
+
+def test_there_are_files_to_check():
+    assert len(sources(CORE)) > 30
+    assert {"zoo_cosine", "zoo_mnist"} <= ALL_PLUGIN_PACKAGES
+    assert sources(LEADERBOARD)
+
+
+@pytest.mark.parametrize("name", sorted(HEAVY_INSIDE))
+def test_every_exception_is_still_a_file(name: str):
+    assert (CORE / name).is_file()
+
+
+@core_files
+def test_the_core_imports_nothing_heavy_at_module_level_save_where_it_is_said(path: Path):
+    if may_be_heavy(path):
+        return
+    found = [item for item in imports(path, top_level=True) if top(item[0]) in HEAVY]
+    assert shown(path, found) == []
+
+
+@core_files
+def test_a_torch_free_file_of_the_core_imports_no_file_with_torch_inside_at_module_level(path: Path):
+    if may_be_heavy(path):
+        return
+    heavy = {f"zoo_core.{name.removesuffix('.py').replace('/', '.')}" for name in HEAVY_INSIDE}
+    heavy |= {f"zoo_core.kinds.{file.stem}" for file in (CORE / "kinds").glob("*.py") if file.stem != "__init__"}
+    found = [
+        (module, name, line)
+        for module, name, line in imports(path, top_level=True)
+        if module in heavy or f"{module}.{name}" in heavy
+    ]
+    assert shown(path, found) == []
+
+
+@core_files
+def test_the_core_imports_neither_plugins_nor_the_leaderboard(path: Path):
+    others = {*ALL_PLUGIN_PACKAGES, "zoo_leaderboard"}
+    assert shown(path, [item for item in imports(path) if top(item[0]) in others]) == []
+
+
+@core_files
+def test_the_core_imports_itself_by_its_full_name(path: Path):
+    assert shown(path, [item for item in imports(path) if item[0].startswith(".")]) == []
+
+
+LAYERS = {"cli": 3, "runner": 2}
+
+
+def layer(name: str) -> int:
+    """Of `zoo_core.cli.app:main` that of `cli`."""
+    return LAYERS.get(name.split(".")[1], 1)
+
+
+@core_files
+def test_arrows_in_the_core_point_from_cli_to_runner_to_the_rest(path: Path):
+    mine = LAYERS.get(path.relative_to(CORE).parts[0], 1)
+    if path.name == "__main__.py":
+        return
+    found = [
+        (module, name, line)
+        for module, name, line in imports(path)
+        if top(module) == "zoo_core" and layer(f"{module}.{name}") > mine
+    ]
+    assert shown(path, found) == []
+
+
+@plugin_files
+def test_a_plugin_imports_only_public_names_of_the_core(plugin: Path, path: Path):
+    found = []
+    for module, name, line in imports(path):
+        if top(module) != "zoo_core":
+            continue
+        if module == "zoo_core" and (name in zoo_core.__all__ or name == ""):
+            continue
+        if within(module, PUBLIC_MODULES) or within(f"{module}.{name}", PUBLIC_MODULES):
+            continue
+        found.append((module, name, line))
+    assert shown(path, found) == []
+
+
+@plugin_files
+def test_a_plugin_imports_no_other_plugin_and_never_the_leaderboard(plugin: Path, path: Path):
+    others = (ALL_PLUGIN_PACKAGES | {"zoo_leaderboard"}) - package_names(plugin)
+    assert shown(path, [item for item in imports(path) if top(item[0]) in others]) == []
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
+def test_the_module_that_a_plugins_entry_point_names_imports_nothing_heavy(plugin: Path):
+    points = tomllib.loads((plugin / "pyproject.toml").read_text())["project"]["entry-points"]["zoo"]
+    home = plugin / "src" if (plugin / "src").is_dir() else plugin
+    for module in points.values():
+        path = home / (module.partition(":")[0].replace(".", "/") + ".py")
+        assert shown(path, [item for item in imports(path, top_level=True) if top(item[0]) in HEAVY]) == []
+
+
+@leaderboard_files
+def test_the_leaderboard_imports_only_what_records_need(path: Path):
+    found = [
+        (module, name, line)
+        for module, name, line in imports(path)
+        if top(module) == "zoo_core"
+        and not within(module, LEADERBOARD_MAY)
+        and not within(f"{module}.{name}", LEADERBOARD_MAY)
+    ]
+    assert shown(path, found) == []
+
+
+@leaderboard_files
+def test_the_leaderboard_imports_neither_torch_nor_plugins(path: Path):
+    never = {"torch", "torchvision", "timm", *ALL_PLUGIN_PACKAGES}
+    assert shown(path, [item for item in imports(path) if top(item[0]) in never]) == []
+
+
+def test_importing_the_command_line_imports_nothing_heavy():
+    modules = "zoo_core.cli, zoo_core.registry, zoo_core.runner.plan, zoo_core.store, zoo_core.data.files"
+    code = f"import sys, {modules}; print([name for name in {sorted(HEAVY)} if name in sys.modules])"
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip() == "[]"
+
+
+def test_the_public_names_are_sorted_and_each_is_there_once():
+    assert list(zoo_core.__all__) == sorted(set(zoo_core.__all__))
+
+
+@pytest.mark.parametrize("name", zoo_core.__all__)
+def test_every_public_name_exists(name: str):
+    assert hasattr(zoo_core, name)
+
+
+@pytest.mark.parametrize("name", PUBLIC_MODULES)
+def test_every_public_module_exists_and_says_what_it_is_for(name: str):
+    assert (importlib.import_module(name).__doc__ or "").strip()

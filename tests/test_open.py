@@ -1,0 +1,240 @@
+"""Opening data: decoded once, val by the rule, test sealed, and no half-made folder after an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from zoo_core.data import open as opening
+from zoo_core.data.open import Data, open_data
+from zoo_core.data.splits import held_out_rows
+from zoo_core.errors import DamagedDataError, DataError, SealedSplitError, UnknownSplitError
+from zoo_core.protocols import Context
+from zoo_core.specs import DatasetSpec, Signature
+
+Splits = Mapping[str, Any]
+POINT = Signature(input_shape=(2,), outputs=1, classes=("a", "b"), extra={"unit": "m"})
+SPEC = DatasetSpec(
+    name="d", title="", origin="exact", licence="", signature=POINT, entry="fake:Fake", version=3, plugin="zoo-x"
+)
+
+
+class Fake:
+    """A data set of given splits that counts how often it is made and read; an exception in place of one is raised."""
+
+    def __init__(self, splits: Splits, signature: Signature = POINT) -> None:
+        self.splits, self.signature = splits, signature
+        self.made: list[Context] = []
+        self.loaded: list[str] = []
+
+    def __call__(self, ctx: Context) -> Fake:
+        self.made.append(ctx)
+        return self
+
+    def load(self, split: str) -> Any:
+        self.loaded.append(split)
+        if split not in self.splits:
+            raise UnknownSplitError(split)
+        if isinstance(self.splits[split], Exception):
+            raise self.splits[split]
+        return self.splits[split]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Fake]:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+
+    def put(splits: Splits, signature: Signature = POINT) -> Fake:
+        fake = Fake(splits, signature)
+        monkeypatch.setattr(opening, "resolve", lambda entry: {"fake:Fake": fake}[entry])
+        return fake
+
+    return put
+
+
+def numbers(count: int, first: int = 0) -> dict[str, Any]:
+    x = np.arange(first, first + 2 * count, dtype=np.float32).reshape(count, 2)
+    return {"x": x, "y": x.sum(axis=1)}
+
+
+def opened(fingerprint: str = "f" * 32, **changes: Any) -> Data:
+    return open_data(SPEC, Context(**changes), fingerprint)
+
+
+def column(data: Data, split: str, name: str = "x", *, holdout: bool = True) -> Any:
+    found = data.split(split, holdout=holdout)
+    return found.columns[name] if found.rows is None else found.columns[name][found.rows]
+
+
+OWN_VAL = {"train": numbers(20), "val": numbers(4, 100), "test": numbers(6, 200)}
+NO_VAL = {"train": numbers(20), "test": numbers(6, 200)}
+
+
+def test_data_are_decoded_once_and_opened_from_the_cache_then(install: Callable[..., Fake]):
+    fake = install(OWN_VAL)
+    first = opened()
+    again = opened()
+    assert (len(fake.made), fake.loaded) == (1, ["train", "val", "test"])
+    assert again.signature == first.signature
+    assert again.sizes == first.sizes == {"train": 20, "val": 4, "test": 6}
+    np.testing.assert_array_equal(column(again, "train"), OWN_VAL["train"]["x"])
+
+
+def test_other_data_are_decoded_anew(install: Callable[..., Fake]):
+    fake = install(OWN_VAL)
+    opened("a" * 32)
+    opened("b" * 32)
+    assert len(fake.made) == 2
+
+
+def test_the_loader_is_told_which_dataset_and_root_it_is_for(install: Callable[..., Fake], tmp_path: Path):
+    fake = install(OWN_VAL)
+    opened(data_root=tmp_path, offline=True)
+    [ctx] = fake.made
+    assert (ctx.dataset, ctx.data_root, ctx.offline) == (SPEC, tmp_path, True)
+
+
+def test_what_a_dataset_says_of_its_form_survives_the_cache(install: Callable[..., Fake]):
+    install(OWN_VAL)
+    assert opened().signature == opened().signature == POINT
+
+
+def test_datas_own_val_is_used_where_there_is_one(install: Callable[..., Fake]):
+    install(OWN_VAL)
+    data = opened()
+    for holdout in (True, False):
+        np.testing.assert_array_equal(column(data, "train", holdout=holdout), OWN_VAL["train"]["x"])
+        np.testing.assert_array_equal(column(data, "val", "y", holdout=holdout), OWN_VAL["val"]["y"])
+        assert data.examples(holdout=holdout) == {"train": 20, "val": 4, "test": 6}
+
+
+def test_otherwise_val_is_held_out_of_train(install: Callable[..., Fake]):
+    install(NO_VAL)
+    data = opened()
+    rows = held_out_rows(NO_VAL["train"])
+    np.testing.assert_array_equal(column(data, "val"), NO_VAL["train"]["x"][rows])
+    np.testing.assert_array_equal(column(data, "train"), np.delete(NO_VAL["train"]["x"], rows, axis=0))
+    assert data.examples() == {"train": 18, "val": 2, "test": 6}
+    assert len(data.split("train")) == 18
+    assert len(data.split("val")) == 2
+
+
+def test_without_a_holdout_all_rows_are_trained_on_and_there_is_no_val(install: Callable[..., Fake]):
+    install(NO_VAL)
+    data = opened()
+    np.testing.assert_array_equal(column(data, "train", holdout=False), NO_VAL["train"]["x"])
+    assert data.examples(holdout=False) == {"train": 20, "test": 6}
+
+
+def test_the_test_split_is_sealed_until_it_is_unsealed(install: Callable[..., Fake]):
+    install(OWN_VAL)
+    data = opened()
+    with pytest.raises(SealedSplitError, match="opened once, for the final score"):
+        data.split("test")
+    data.unseal()
+    np.testing.assert_array_equal(column(data, "test"), OWN_VAL["test"]["x"])
+
+
+def test_unsealing_one_view_leaves_another_sealed(install: Callable[..., Fake]):
+    install(OWN_VAL)
+    opened().unseal()
+    with pytest.raises(SealedSplitError):
+        opened().split("test")
+
+
+@pytest.mark.parametrize("splits", [OWN_VAL, NO_VAL])
+@pytest.mark.parametrize("name", ["valid", "", "TEST", "held_out", "../train"])
+def test_an_unknown_split_is_told_with_those_there_are(name: str, splits: Splits, install: Callable[..., Fake]):
+    install(splits)
+    data = opened()
+    data.unseal()
+    with pytest.raises(UnknownSplitError, match=f"zoo-x:d has no split '{name}', only train, val, test"):
+        data.split(name)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_an_empty_split_is_refused(split: str, install: Callable[..., Fake], tmp_path: Path):
+    install({**OWN_VAL, split: numbers(0)})
+    with pytest.raises(DataError, match=f"zoo-x:d: split {split} is empty"):
+        opened()
+    assert list((tmp_path / "cache" / "columns").iterdir()) == []
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_split_that_every_dataset_needs_may_not_be_missing(split: str, install: Callable[..., Fake]):
+    install({name: columns for name, columns in OWN_VAL.items() if name != split})
+    with pytest.raises(UnknownSplitError):
+        opened()
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+@pytest.mark.parametrize("error", [DamagedDataError("images.gz is cut"), RuntimeError("a defect"), MemoryError()])
+def test_a_loader_that_raises_leaves_no_half_made_folder_and_can_be_tried_again(
+    split: str, error: Exception, install: Callable[..., Fake], tmp_path: Path
+):
+    install({**OWN_VAL, split: error})
+    with pytest.raises(type(error)):
+        opened()
+    assert list((tmp_path / "cache" / "columns").iterdir()) == []
+    install(OWN_VAL)
+    assert opened().sizes["train"] == 20
+
+
+def test_columns_of_unequal_length_are_refused_and_leave_nothing(install: Callable[..., Fake], tmp_path: Path):
+    install({**OWN_VAL, "test": {"x": np.zeros((3, 2)), "y": np.zeros(2)}})
+    with pytest.raises(DataError, match="need one length"):
+        opened()
+    assert list((tmp_path / "cache" / "columns").iterdir()) == []
+
+
+def test_where_another_trial_decoded_the_same_data_meanwhile_its_folder_is_used(install: Callable[..., Fake]):
+    fake = install(OWN_VAL)
+
+    def load(split: str) -> Any:
+        if split == "test" and len(fake.made) == 1:
+            opened()
+        return OWN_VAL[split]
+
+    fake.load = load  # type: ignore[method-assign]
+    assert opened().sizes == {"train": 20, "val": 4, "test": 6}
+    assert len(fake.made) == 2
+
+
+def image_signature(channels: int) -> Signature:
+    return Signature(input_shape=(channels, 4, 4), outputs=2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 4), st.integers(1, 5), st.integers(1, 5))))
+def test_the_channels_mean_and_deviation_are_numpys(images: np.ndarray[Any, Any]):
+    found = opening._with_channel_statistics(image_signature(images.shape[1]), {"x": images})
+    np.testing.assert_allclose(found.mean, (images / 255).mean(axis=(0, 2, 3)), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.std, (images / 255).std(axis=(0, 2, 3)), rtol=1e-7, atol=1e-9)
+
+
+def test_the_channels_statistics_are_those_of_train_and_survive_the_cache(install: Callable[..., Fake]):
+    black, white = np.zeros((10, 1, 2, 2), np.uint8), np.full((10, 1, 2, 2), 255, np.uint8)
+    train = {"x": np.concatenate([black, white]), "group": np.arange(20)}
+    install({"train": train, "test": {"x": white}}, image_signature(1))
+    for data in (opened(), opened()):
+        assert data.signature.mean == pytest.approx((0.5,))
+        assert data.signature.std == pytest.approx((0.5,))
+
+
+def test_statistics_that_a_dataset_states_are_kept(install: Callable[..., Fake]):
+    stated = Signature(input_shape=(1, 2, 2), mean=(0.25,), std=(0.75,))
+    images = {"x": np.arange(40, dtype=np.uint8).reshape(10, 1, 2, 2)}
+    install({"train": images, "test": images}, stated)
+    assert (opened().signature.mean, opened().signature.std) == ((0.25,), (0.75,))
+
+
+def test_numbers_that_are_no_raw_images_have_no_channel_statistics(install: Callable[..., Fake]):
+    install(OWN_VAL)
+    assert (opened().signature.mean, opened().signature.std) == ((), ())
