@@ -229,7 +229,7 @@ class ModelFamily:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandSpec:
-    """A command below `zoo`; `entry` is a `typer.Typer`, imported when the command is called."""
+    """A command below `zoo`; `entry` is a function or a `typer.Typer`, imported when the command is called."""
 
     name: str
     help: str

@@ -1,4 +1,4 @@
-"""The root command: the zoo's own commands, and those that plugins add, imported when they are called."""
+"""The root command: the zoo's own commands and those that plugins add, each imported only when it is called."""
 
 from __future__ import annotations
 
@@ -9,51 +9,72 @@ import typer
 from typer.core import TyperGroup
 
 from zoo_core import __version__
-from zoo_core.cli import bench, data, doctor, listing, results, show
 from zoo_core.errors import ZooError
+from zoo_core.specs import CommandSpec, resolve
 
 USAGE, INTERRUPTED = 2, 130  # exit codes, beside 0 (all ok or skipped) and 1 (some trial failed)
 
+OWN = (
+    CommandSpec(
+        name="list",
+        help="List tasks, models, datasets, plugins, or the pairs that `zoo bench --all` runs.",
+        entry="zoo_core.cli.listing:list_command",
+    ),
+    CommandSpec(
+        name="show",
+        help="Show a task, model, dataset or plugin; of several with one name, all.",
+        entry="zoo_core.cli.show:show_command",
+    ),
+    CommandSpec(
+        name="bench",
+        help="Train and measure a task's models (or --all); what is recorded already is not run again.",
+        entry="zoo_core.cli.bench:bench_command",
+    ),
+    CommandSpec(
+        name="results",
+        help="List, filter and show the records; without a command it lists them.",
+        entry="zoo_core.cli.results:app",
+    ),
+    CommandSpec(name="data", help="List, fetch and find data sets.", entry="zoo_core.cli.data:app"),
+    CommandSpec(
+        name="doctor",
+        help="Show versions, devices, threads, caches, and the plugins that did not load with the reason.",
+        entry="zoo_core.cli.doctor:doctor_command",
+    ),
+)
 
-class PluginGroup(TyperGroup):
+
+class LazyGroup(TyperGroup):
     """Finds a command among the zoo's own first, then among the plugins'."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        own = super().get_command(ctx, cmd_name)
-        if own is not None:
-            return own
-        for spec in _plugin_commands():
-            if spec.name == cmd_name:
-                from zoo_core.specs import resolve
-
-                command = typer.main.get_command(resolve(spec.entry))
-                command.name, command.help, command.short_help = spec.name, spec.help, spec.help
-                return command
+        for specs in (lambda: OWN, _plugin_commands):
+            for spec in specs():
+                if spec.name == cmd_name:
+                    return _build(spec)
         return None
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *sorted(spec.name for spec in _plugin_commands())]
+        return list(dict.fromkeys(spec.name for spec in (*OWN, *_plugin_commands())))
 
 
-def _plugin_commands() -> list[Any]:
+def _plugin_commands() -> list[CommandSpec]:
     from zoo_core.registry import Registry
 
-    return Registry.load().commands
+    return sorted(Registry.load().commands, key=lambda spec: spec.name)
 
 
-app = typer.Typer(
-    name="zoo",
-    cls=PluginGroup,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="A zoo of deep-learning tasks: benchmark every model on every task, and rank what was measured.",
-)
-app.command("list")(listing.list_command)
-app.command("show")(show.show_command)
-app.command("bench")(bench.bench_command)
-app.add_typer(results.app, name="results")
-app.add_typer(data.app, name="data")
-app.command("doctor")(doctor.doctor_command)
+def _build(spec: CommandSpec) -> Any:
+    holder = typer.Typer(add_completion=False)
+    target = resolve(spec.entry)
+    if isinstance(target, typer.Typer):
+        holder.add_typer(target, name=spec.name, help=spec.help)
+    else:
+        holder.command(spec.name, help=spec.help)(target)
+    return typer.main.get_group(holder).commands[spec.name]
+
+
+app = typer.Typer(name="zoo", cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:

@@ -13,7 +13,7 @@ from zoo_core.cli.console import output, print_json, print_table
 from zoo_core.registry import Registry
 from zoo_core.specs import DatasetSpec
 
-app = typer.Typer(help="List, fetch and find data sets.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("list")

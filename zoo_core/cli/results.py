@@ -29,7 +29,7 @@ class ListByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(cls=ListByDefault, help="List, filter and show the records; without a command it lists them.")
+app = typer.Typer(cls=ListByDefault)
 
 FIELDS: tuple[tuple[str, Callable[[Record], Any]], ...] = (
     ("id", lambda record: record.id),
