@@ -263,3 +263,30 @@ def test_under_all_a_task_without_data_is_skipped_once_and_the_others_run(
     needy = [record for record in records() if record.task.name == "zoo-needy:needy"]
     assert [record.status for record in needy] == ["skipped"]
     assert "a folder holding a file" in needy[0].reason
+
+
+def test_setting_epochs_wins_over_a_presets_steps_and_two_lengths_are_refused(zoo: Callable[..., Any]) -> None:
+    command = ("bench", "mnist", "--offline", "--model", "mlp-100", "--preset", "quick", "--device", "cpu")
+    assert zoo(*command, "--set", "epochs=1").code == 0
+    assert records()[0].measured.units == 1438
+    assert zoo(*command, "--set", "epochs=1", "--max-steps", "3").code == 2
+
+
+def test_a_narrow_terminal_gets_whole_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    from zoo_core.cli import console
+
+    monkeypatch.setattr(console, "output", lambda: Console(width=30))
+    console.print_table(["task", "kind", "plugin"], [["cosine", "image-classification", "zoo-cosine"]])
+    assert capsys.readouterr().out == "cosine\n  kind: image-classification\n  plugin: zoo-cosine\n"
+
+
+def test_names_are_completed_bare_and_qualified(make_plugin: Callable[..., Path]) -> None:
+    from zoo_core.cli.parsing import complete_any, complete_model
+
+    assert complete_model("cnn") == ["cnn", "cnn-fast"]
+    assert complete_model("zoo-mnist:c") == ["zoo-mnist:cnn", "zoo-mnist:cnn-fast"]
+    assert "zoo-mnist" in complete_any("zoo-m")

@@ -234,3 +234,206 @@ def test_when_the_parent_is_killed_everything_is_gone_in_two_seconds_and_only_wh
     assert "2 new, 1 recorded already" in out
     assert not list((tmp_path / "results").rglob("*.tmp"))
     assert not (tmp_path / "results" / ".staging").exists()
+
+
+# What a fresh pair of eyes found
+
+
+ODD = """
+    import os, subprocess, sys, time
+    from zoo_core import DatasetSpec, Evaluation, ModelSpec, Param, Signature, Step, Table, TaskSpec, hookimpl
+
+    @hookimpl
+    def zoo_tasks():
+        common = dict(title="T", summary="S", kind="zoo-odd/own", metric="m", higher_is_better=True)
+        return [
+            TaskSpec(name="odd", datasets=("points",), entry="zoo_odd:Body", **common),
+            TaskSpec(name="stuck", datasets=("sleeps",), entry="zoo_odd:Body", **common),
+            TaskSpec(name="dead", datasets=("aborts",), entry="zoo_odd:Body", **common),
+            TaskSpec(name="far", datasets=("files",), entry="zoo_odd:Body", **common),
+        ]
+
+    @hookimpl
+    def zoo_datasets():
+        common = dict(title="D", licence="CC0-1.0", signature=Signature(input_shape=(1,), outputs=1))
+        exact = [DatasetSpec(name=name, origin="exact", entry=f"zoo_odd:{name}", **common)
+                 for name in ("points", "sleeps", "aborts")]
+        return [*exact, DatasetSpec(name="files", origin="real", entry="zoo_odd:points", **common)]
+
+    @hookimpl
+    def zoo_models():
+        own = ("odd", "stuck", "dead", "far")
+        return [ModelSpec(name="net", tasks=own, entry="zoo_odd:net"),
+                ModelSpec(name="orphans", tasks=("cosine",), entry="zoo_odd:orphans"),
+                ModelSpec(name="clashes", tasks=("cosine",), entry="zoo_odd:net", options={"lr": 1.0})]
+
+    class points:
+        signature = Signature(input_shape=(1,), outputs=1)
+
+        def __init__(self, ctx):
+            pass
+
+        def load(self, split):
+            import numpy as np
+            return {"x": np.arange(20.0).reshape(20, 1)}
+
+    class sleeps(points):
+        def load(self, split):
+            time.sleep(600)
+
+    class aborts(points):
+        def load(self, split):
+            os.abort()
+
+    class Body:
+        def __init__(self, spec):
+            pass
+
+        def prepare(self, ctx, data, recipe):
+            pass
+
+        def train(self, ctx, model, recipe):
+            for _ in range(recipe.steps):
+                yield Step(1)
+
+        def evaluate(self, ctx, model, split):
+            import numpy as np
+            return Evaluation({"m": 1.0}, {"t": Table([0, 1], [[np.float32(1), 1j]])} if split == "test" else {})
+
+    def net(signature):
+        from torch import nn
+        return nn.Linear(1, 1)
+
+    def orphans(signature):
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "of-the-zoo-tests"], close_fds=False)
+        os.abort()
+"""
+
+
+def test_a_result_that_is_no_json_is_an_error_of_its_trial_and_not_of_the_run(
+    zoo: Callable[..., Any], make_plugin: Callable[..., Path]
+) -> None:
+    make_plugin("zoo-odd", ODD)
+    done = zoo("bench", "odd", "--max-steps", "2", "--device", "cpu")
+    assert done.code == 1, done.err
+    (record,) = by_model().values()
+    assert record.status == "error"
+    assert "complex" in record.reason
+
+
+def test_a_crash_is_seen_although_a_grandchild_lives_on_and_a_long_timeout_is_no_error(
+    zoo: Callable[..., Any], make_plugin: Callable[..., Path]
+) -> None:
+    make_plugin("zoo-odd", ODD)
+    assert zoo(*bench("orphans"), "--timeout", "9000h").code == 1
+    assert by_model()["orphans"].status == "crashed"
+    assert not sleepers()
+
+
+def test_a_loader_that_hangs_or_dies_costs_only_its_own_trials(
+    zoo: Callable[..., Any], make_plugin: Callable[..., Path]
+) -> None:
+    make_plugin("zoo-odd", ODD)
+    for task, status in (("stuck", "timeout"), ("dead", "crashed")):
+        assert zoo("bench", task, "--max-steps", "2", "--device", "cpu", "--timeout", "2s").code == 1
+        (path,) = Path("results").glob(f"*{task}/*.json")
+        record = decode(path.read_bytes())
+        assert record.status == status
+        assert "in phase prepare" in record.reason
+        assert "prepare" in [phase.name for phase in record.phases]
+
+
+def test_under_all_what_is_wrong_with_one_pair_costs_only_that_pair(
+    zoo: Callable[..., Any], make_plugin: Callable[..., Path]
+) -> None:
+    make_plugin("zoo-odd", ODD)
+    done = zoo("bench", "--all", "--offline", "--max-steps", "1", "--device", "cpu", "--timeout", "3s")
+    assert done.code == 1, done.err
+    statuses = {
+        (record.task.name.partition(":")[2], record.model.name.partition(":")[2]): record.status
+        for record in (decode(path.read_bytes()) for path in Path("results").glob("*/*.json"))
+    }
+    assert statuses["cosine", "mlp"] == statuses["mnist", "cnn"] == "ok"
+    assert statuses["cosine", "clashes"] == "error"
+    assert statuses["far", "net"] == "skipped"
+    assert zoo("bench", "--all", "--data-root", "nowhere").code == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is Linux's")
+def test_a_worker_that_never_lets_go_of_the_interpreter_goes_with_its_parent_too(
+    tmp_path: Path, make_plugin: Callable[..., Path]
+) -> None:
+    plugin = make_plugin(
+        "zoo-greedy",
+        """
+        import re, subprocess, sys
+        from zoo_core import ModelSpec, hookimpl
+
+        @hookimpl
+        def zoo_models():
+            return [ModelSpec(name="greedy", tasks=("cosine",), entry="zoo_greedy:greedy")]
+
+        def greedy(signature):
+            subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "of-the-zoo-tests"])
+            re.match(r"(a+)+$", "a" * 60 + "b")
+        """,
+    )
+    process = start(tmp_path, plugin, *bench("greedy"))
+    wait_until(sleepers)
+    children = family(process.pid)
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(children, timeout=2)
+    assert not alive
+    assert not sleepers()
+
+
+def test_a_plugins_command_that_cannot_be_imported_does_not_take_the_help_with_it(
+    zoo: Callable[..., Any], make_plugin: Callable[..., Path]
+) -> None:
+    make_plugin(
+        "zoo-command",
+        """
+        from zoo_core import CommandSpec, hookimpl
+
+        @hookimpl
+        def zoo_commands():
+            return [CommandSpec(name="feed", help="Feed them.", entry="zoo_command_missing:app"),
+                    CommandSpec(name="count", help="Count them.", entry="zoo_command:count")]
+
+        def count():
+            print("two")
+        """,
+    )
+    shown = zoo("--help")
+    assert shown.code == 0
+    assert "Feed them." in shown.out
+    failed = zoo("feed")
+    assert failed.code == 2
+    assert "'feed' of plugin zoo-command cannot be imported" in failed.err
+    assert zoo("count").out == "two\n"
+
+
+def test_a_task_that_is_unknown_because_its_plugin_did_not_load_is_told_so(
+    zoo: Callable[..., Any], make_plugin: Callable[..., Path]
+) -> None:
+    make_plugin("zoo-broken", "raise RuntimeError('no luck')")
+    done = zoo("bench", "broken-task")
+    assert done.code == 2
+    assert "zoo-broken 1.0: RuntimeError: no luck" in done.err
+
+
+def test_a_results_folder_that_may_not_be_written_is_the_callers_mistake(
+    zoo: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.mkdir
+
+    def refusing(self: Path, *arguments: Any, **options: Any) -> None:
+        if ".staging" in self.parts:
+            raise PermissionError(13, "Permission denied", str(self))
+        real(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", refusing)
+    done = zoo("bench", "cosine", "--model", "mlp", "--max-steps", "1", "--device", "cpu")
+    assert done.code == 2
+    assert "may not be read or written" in done.err

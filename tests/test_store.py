@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo_core.data.cache import cache_dir, portable, write_atomically
+from zoo_core.measure.environment import machine_id
 from zoo_core.records import SCHEMA, DatasetFacts, DeviceFacts, ModelFacts, Record, TaskFacts, encode
 from zoo_core.store import Store, Unreadable
 
@@ -191,15 +192,17 @@ def test_two_trials_stage_apart_and_the_last_one_removes_the_parent(store: Store
 
 def test_only_the_staging_of_processes_that_are_gone_is_cleaned(store: Store):
     mine = store.stage("mine")
-    dead = mine.with_name(f"{dead_process()}-dead")
+    dead = mine.with_name(f"{dead_process()}-key-{machine_id()}-2026")
     strange = mine.with_name("by-hand")
-    for folder in (dead, strange):
+    elsewhere = mine.with_name(f"{dead_process()}-key-another-2026")
+    for folder in (dead, strange, elsewhere):
         folder.mkdir()
         (folder / "picture.png").write_bytes(b"png")
     store.clean()
     assert not dead.exists()
     assert mine.is_dir()
     assert strange.is_dir()
+    assert elsewhere.is_dir(), "another machine's trial, on a shared disk"
 
 
 def test_temporary_files_of_old_are_cleaned_and_one_being_written_now_is_not(store: Store):

@@ -10,7 +10,7 @@ import importlib.util
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ Origin = Literal["real", "copy", "bundled", "exact", "synthetic"]
 GENERATED: tuple[Origin, ...] = ("bundled", "exact", "synthetic")  # no file of a person's is needed
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+PLAIN_TYPES: Mapping[Any, type] = {"str": str, "int": int, "bool": bool}  # as annotations spell them
 ENTRY = re.compile(r"[^:]+:[^:]+")
 
 
@@ -187,7 +188,6 @@ class ModelSpec:
     `tasks`: the registered pairs, by default the tasks of its own plugin that have its `kind`. `kind`: the shared kind
     it can be tried on elsewhere. `options`: what the build function takes beside the signature, with defaults.
     `recipe`: overrides by task name, `"*"` for every task. `pretrained_on`: what its first weights were trained on.
-    `needs`: distributions it imports beyond its plugin's own dependencies.
     """
 
     name: str
@@ -199,8 +199,6 @@ class ModelSpec:
     options: Params = field(default_factory=dict)
     recipe: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pretrained_on: str = ""
-    needs: tuple[str, ...] = ()
-    trainable: bool = True
     version: int = 1
     plugin: str = ""
 
@@ -255,14 +253,18 @@ def resolve(entry: str) -> Any:
 
 
 def source_file(entry: str) -> Path | None:
-    """The file of an entry's module, found without importing it (its parent packages are); None where it has none."""
-    try:
-        found = importlib.util.find_spec(entry.partition(":")[0])
-    except (ImportError, ValueError):
+    """The file of an entry's module, found without importing anything; None where it has none."""
+    top, *rest = entry.partition(":")[0].split(".")
+    found = importlib.util.find_spec(top) if top else None
+    if found is None:
         return None
-    if found is None or not found.has_location or found.origin is None:
-        return None
-    return Path(found.origin)
+    if not rest:
+        return Path(found.origin) if found.has_location and found.origin else None
+    for folder in found.submodule_search_locations or ():
+        for path in (Path(folder, *rest).with_suffix(".py"), Path(folder, *rest, "__init__.py")):
+            if path.is_file():
+                return path
+    return None
 
 
 def check_spec(spec: TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec) -> None:
@@ -271,6 +273,10 @@ def check_spec(spec: TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandS
     what = type(spec).__name__
     if not NAME.fullmatch(name):
         raise InvalidSpecError(f"{what} name {name!r}: use up to 64 of a-z 0-9 . _ - and begin with a letter or digit")
+    for item in fields(spec):
+        value, expected = getattr(spec, item.name), PLAIN_TYPES.get(item.type)
+        if expected is not None and type(value) is not expected:
+            raise InvalidSpecError(f"{what} {name}: {item.name} is {value!r}, not of type {item.type}")
     if isinstance(spec, TaskSpec):
         datasets: object = spec.datasets
         if isinstance(datasets, str):

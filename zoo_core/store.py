@@ -74,9 +74,12 @@ class Store:
         """Remove what runs that were killed left behind: staging folders of processes that are gone."""
         import psutil
 
+        from zoo_core.measure.environment import machine_id
+
         for folder in (self.folder / STAGING).glob("*"):
-            owner = folder.name.partition("-")[0]
-            if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            owner, _, name = folder.name.partition("-")
+            here = f"-{machine_id()}-" in name  # on a shared disk other machines' trials run
+            if owner.isdigit() and here and not psutil.pid_exists(int(owner)):
                 self.discard(folder)
         for file in self.folder.glob("*/.*.tmp"):
             with contextlib.suppress(FileNotFoundError):  # its writer was faster

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from zoo_core import __version__
-from zoo_core.errors import ZooError
+from zoo_core.errors import EntryError, ZooError
 from zoo_core.specs import CommandSpec, resolve
 
 USAGE, INTERRUPTED = 2, 130  # exit codes, beside 0 (all ok or skipped) and 1 (some trial failed)
@@ -66,12 +67,24 @@ def _plugin_commands() -> list[CommandSpec]:
 
 def _build(spec: CommandSpec) -> Any:
     holder = typer.Typer(add_completion=False)
-    target = resolve(spec.entry)
+    # A plugin's command is foreign code: one that cannot be imported must not take `zoo --help` with it.
+    try:
+        target = resolve(spec.entry)
+    except Exception as error:
+        target = _broken(spec, error)
     if isinstance(target, typer.Typer):
         holder.add_typer(target, name=spec.name, help=spec.help)
     else:
         holder.command(spec.name, help=spec.help)(target)
     return typer.main.get_group(holder).commands[spec.name]
+
+
+def _broken(spec: CommandSpec, cause: Exception) -> Callable[[], None]:
+    def refuse() -> None:
+        reason = f"{type(cause).__name__}: {cause}"
+        raise EntryError(f"the command {spec.name!r} of plugin {spec.plugin} cannot be imported ({reason})") from cause
+
+    return refuse
 
 
 app = typer.Typer(name="zoo", cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -103,6 +116,11 @@ def main() -> None:
         sys.exit(USAGE)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except PermissionError as error:
+        from zoo_core.cli.console import complain
+
+        complain(f"{error.filename} may not be read or written: change its permissions, or name another place")
+        sys.exit(USAGE)
     except BrokenPipeError:  # `zoo list | head`
         sys.stderr.close()
         sys.exit(0)

@@ -14,7 +14,7 @@ import typer
 
 from zoo_core.cli import parsing
 from zoo_core.cli.console import messages, print_failed_plugins, print_json
-from zoo_core.errors import DataError, UnknownNameError, UsageError
+from zoo_core.errors import DataError, RecipeError, UnknownNameError, UsageError
 from zoo_core.registry import Pair, Registry
 
 if TYPE_CHECKING:
@@ -71,15 +71,20 @@ def bench_command(
     if preset not in ("", "quick"):
         raise UsageError(f"--preset {preset!r} is not known: say quick")
     registry = Registry.load()
+    try:
+        pairs = choose_pairs(registry, task, model or [], all_pairs=all_pairs, cross=cross)
+    except UnknownNameError:  # perhaps of a plugin that did not load
+        print_failed_plugins(registry.failed)
+        raise
     request = Request(
-        pairs=choose_pairs(registry, task, model or [], all_pairs=all_pairs, cross=cross),
+        pairs=pairs,
         seeds=parsing.parse_seeds(seeds),
         devices=device or ["auto"],
         dataset=dataset,
         offline=offline,
         data_root=data_root,
         quick=preset == "quick",
-        overrides=_length(epochs, max_steps, budget) | parsing.parse_settings(settings or []),
+        overrides=_overrides(epochs, max_steps, budget, parsing.parse_settings(settings or [])),
         budget_s=parsing.parse_duration("--budget", budget) if budget else None,
         timeout_s=parsing.parse_duration("--timeout", timeout) if timeout else None,
         dtype=parsing.parse_dtype(dtype),
@@ -113,20 +118,28 @@ def choose_pairs(registry: Registry, task: str, models: Sequence[str], *, all_pa
     return pairs
 
 
-def _length(epochs: float | None, max_steps: int | None, budget: str) -> dict[str, Any]:
-    """The overrides that set a trial's length; at most one of them may be given."""
-    if sum([epochs is not None, max_steps is not None, bool(budget)]) > 1:
-        raise UsageError("--epochs, --max-steps and --budget exclude each other: give one")
-    if epochs is not None:
-        return {"epochs": epochs, "steps": 0}
-    return {"steps": max_steps} if max_steps is not None else {}
+def _overrides(epochs: float | None, max_steps: int | None, budget: str, settings: dict[str, str]) -> dict[str, Any]:
+    """The recipe's overrides; whichever way, only one of them may set a trial's length."""
+    lengths: dict[str, Any] = {"epochs": epochs, "steps": max_steps, "budget": budget or None}
+    given = [key for key, value in lengths.items() if value is not None]
+    given += [key for key in ("epochs", "steps") if key in settings]
+    if len(given) > 1:
+        raise UsageError("--epochs, --max-steps, --budget and --set of epochs or steps exclude each other: give one")
+    overrides = {key: value for key, value in lengths.items() if value is not None and key != "budget"} | settings
+    return {"steps": 0, **overrides} if "epochs" in overrides else overrides  # steps go before epochs
 
 
 def _require_known_keys(request: Request) -> None:
     """Under --all a key need not be known to every pair, but to one. Raises UnknownNameError."""
     from zoo_core.runner.plan import pair_parameters
 
-    known = [pair_parameters(pair.task, pair.model) for pair in request.pairs]
+    known = []
+    for pair in request.pairs:
+        try:
+            known.append(pair_parameters(pair.task, pair.model))
+        except RecipeError:  # under --all the plan records it
+            if request.strict:
+                raise
     for key in request.overrides:
         if not any(key in params for params in known):
             names = {name for params in known for name in params}
@@ -172,7 +185,7 @@ def _as_interrupt(*_: object) -> None:
 def _offline_way(request: Request, registry: Registry) -> str:
     """What to say to somebody without data: the task's offline data set, where there is one that was not asked for."""
     for dataset in registry.datasets_of(request.pairs[0].task):
-        if dataset.offline and not request.offline:
+        if dataset.offline and request.strict and not request.offline:
             return f"; without a network or the files, --offline runs on {dataset.title} ({dataset.name})"
     return ""
 

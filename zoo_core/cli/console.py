@@ -45,12 +45,36 @@ def print_json(value: Any) -> None:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """Rows under their columns; numbers and words as they are, never read as markup."""
     console = output()
+    cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
+    if _is_narrow(console, columns, cells):
+        _print_stacked(console, columns, cells, title)
+        return
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
+    for row in cells:
+        table.add_row(*row)
     console.print(table)
+
+
+def _is_narrow(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> bool:
+    """Whether a table would have to break words: its longest words do not fit beside each other."""
+    widths = [max(map(len, column.split()), default=0) for column in columns]
+    for row in rows:
+        first, *others = (cell.plain for cell in row)
+        longest = [len(first), *(max(map(len, text.split()), default=0) for text in others)]
+        widths = [max(pair) for pair in zip(widths, longest, strict=True)]
+    return sum(widths) + 2 * len(widths) > console.width
+
+
+def _print_stacked(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]], title: str) -> None:
+    """A row as a few lines, its first cell above the others; for terminals too narrow for a table."""
+    if title:
+        console.print(title, style="italic", markup=False)
+    for first, *others in rows:
+        console.print(Text.assemble((first.plain, "bold")))
+        for name, cell in zip(columns[1:], others, strict=True):
+            console.print(Text.assemble((f"  {name}: ", "dim"), cell))
 
 
 def print_failed_plugins(failed: Sequence[FailedPlugin]) -> None:

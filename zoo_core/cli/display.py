@@ -146,7 +146,9 @@ def print_plan(plan: Plan, store: Store, *, as_json: bool) -> None:
     columns = ["task", "dataset", "model", "device", "seed"]
     if as_json:
         both = zip(rows, estimates, strict=True)
-        print_json([dict(zip([*columns, "estimate_s"], [*row, seconds], strict=True)) for row, seconds in both])
+        todo = [dict(zip([*columns, "estimate_s"], [*row, seconds], strict=True)) for row, seconds in both]
+        left_out = [{"trial": item.trial.name, "reason": item.reason} for item in plan.skipped]
+        print_json({"todo": todo, "done": [record.id for record in plan.done], "skipped": left_out})
         return
     cells = [[*row, seconds_text(estimate)] for row, estimate in zip(rows, estimates, strict=True)]
     print_table([*columns, "estimate"], cells)

@@ -61,7 +61,7 @@ def devices() -> list[str] | str:
         found = msgspec.convert(LocalExecutor().ask(DevicesJob()), list[Device])
     except (ZooError, RuntimeError) as error:
         return f"unknown: {error}"
-    return ["cpu", *(f"{device.spelling} ({device.name})" for device in found)]
+    return ["cpu", *(f"{device.spelling} ({device.name}, {device.memory_mib} MiB)" for device in found)]
 
 
 def _text(value: Any) -> str:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from zoo_core.specs import DatasetSpec, ModelSpec, TaskSpec
 
 MOST_SEEDS = 100_000
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -57,23 +63,38 @@ def parse_dtype(text: str) -> str:
 def complete_task(incomplete: str) -> list[str]:
     from zoo_core.registry import Registry
 
-    return [task.name for task in Registry.load().tasks if task.name.startswith(incomplete)]
+    return _beginning(incomplete, Registry.load().tasks)
 
 
 def complete_model(incomplete: str) -> list[str]:
     from zoo_core.registry import Registry
 
     registry = Registry.load()
-    names = [*(model.name for model in registry.models), *(family.prefix for family in registry.families)]
-    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
+    families = [family.prefix for family in registry.families if family.prefix.startswith(incomplete)]
+    return [*_beginning(incomplete, registry.models), *families]
 
 
 def complete_dataset(incomplete: str) -> list[str]:
     from zoo_core.registry import Registry
 
-    return [dataset.name for dataset in Registry.load().datasets if dataset.name.startswith(incomplete)]
+    return _beginning(incomplete, Registry.load().datasets)
 
 
 def complete_any(incomplete: str) -> list[str]:
-    names = [*complete_task(incomplete), *complete_model(incomplete), *complete_dataset(incomplete)]
+    from zoo_core.registry import Registry
+
+    plugins = [plugin.name for plugin in Registry.load().plugins if plugin.name.startswith(incomplete)]
+    names = [*complete_task(incomplete), *complete_model(incomplete), *complete_dataset(incomplete), *plugins]
     return list(dict.fromkeys(names))
+
+
+def complete_record(incomplete: str) -> list[str]:
+    return sorted(path.stem for path in Path(os.environ.get("ZOO_RESULTS", "results")).glob(f"*/{incomplete}*.json"))
+
+
+def _beginning(incomplete: str, specs: Iterable[TaskSpec | ModelSpec | DatasetSpec]) -> list[str]:
+    """The names that begin so: bare ones, qualified ones once a colon or a plugin's name is typed."""
+    specs = list(specs)
+    bare = [spec.name for spec in specs if spec.name.startswith(incomplete)]
+    qualified = [spec.qualified for spec in specs if incomplete and spec.qualified.startswith(incomplete)]
+    return list(dict.fromkeys([*bare, *qualified]))

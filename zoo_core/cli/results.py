@@ -54,6 +54,8 @@ def list_results(
     model: Annotated[str, typer.Option(help="Only this model.", autocompletion=parsing.complete_model)] = "",
     status: Annotated[str, typer.Option(help="Only this status: ok, error, timeout ...")] = "",
     device: Annotated[str, typer.Option(help="Only this device class: cpu, cuda ...")] = "",
+    dataset: Annotated[str, typer.Option(help="Only this data set.", autocompletion=parsing.complete_dataset)] = "",
+    recipe_class: Annotated[str, typer.Option(help="Only this recipe class: default, quick or custom.")] = "",
     results: Annotated[Path, RESULTS] = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
@@ -61,7 +63,8 @@ def list_results(
     """List the records, oldest first; filters take bare or qualified names."""
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
-    wanted = {"task": task, "model": model, "status": status, "device": device}
+    wanted = {"task": task, "model": model, "status": status, "device": device, "dataset": dataset}
+    wanted["recipe_class"] = recipe_class
     rows = [{name: read(record) for name, read in FIELDS} for record in read_records(results)]
     rows = [row for row in rows if all(_matches(row[key], value) for key, value in wanted.items())]
     if as_json:
@@ -79,7 +82,9 @@ def list_results(
 
 @app.command("show")
 def show_result(
-    record_id: Annotated[str, typer.Argument(help="A record's id, or its beginning.")],
+    record_id: Annotated[
+        str, typer.Argument(help="A record's id, or its beginning.", autocompletion=parsing.complete_record)
+    ],
     results: Annotated[Path, RESULTS] = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole record as JSON.")] = False,
 ) -> None:

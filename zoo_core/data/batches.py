@@ -35,7 +35,7 @@ class DeviceSplit:
         return self.size
 
     def batch(self, index: Tensor) -> Batch:
-        """The examples at `index` (on `home`) as tensors on the device.
+        """The examples at `index`, rows of the columns and where they are, as tensors on the device.
 
         A ragged column `x` becomes `x` (batch, longest, ...), padded with zeros, and `x_lengths` (batch,).
         """
@@ -47,6 +47,10 @@ class DeviceSplit:
         if self._home == self.device and not self._ragged:
             return batch
         return {name: values.to(self.device, non_blocking=True) for name, values in batch.items()}
+
+    def first(self, count: int) -> Batch:
+        """The first `count` examples, from the start again where there are fewer."""
+        return next(self._batches(torch.arange(count, device=self._home) % self.size, count))
 
     def shuffled(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
         """Batches without end, a new order each epoch; an epoch's last batch may be short."""

@@ -20,6 +20,13 @@ def cache_dir() -> Path:
     return user_cache_path("zoo")
 
 
+def own_cache(qualified: str) -> Path:
+    """The folder in which a data set or a task may keep what is worth keeping between runs; it is made."""
+    folder = cache_dir() / "kept" / portable(qualified)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def portable(name: str, longest: int = 80) -> str:
     """`name` as a file or folder name that every system takes and that cannot leave its folder."""
     safe = _UNSAFE.sub("-", name).strip(".-")[:longest].rstrip(".-")

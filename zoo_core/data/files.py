@@ -77,10 +77,16 @@ def _sums(root: Path) -> dict[str, str]:
             sums = _folder_sums(root)
     except PermissionError as error:
         raise DataError(f"{error.filename} may not be read: change its permissions") from error
+    sums = {name: digest for name, digest in sums.items() if not _is_litter(name)}
     while sums and len(tops := {name.partition("/")[0] for name in sums}) == 1 and all("/" in name for name in sums):
         outer = len(tops.pop()) + 1
         sums = {name[outer:]: digest for name, digest in sums.items()}
     return sums
+
+
+def _is_litter(name: str) -> bool:
+    """Whether a file is one that systems leave behind (`.DS_Store`, `__MACOSX/`): no part of the data."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
 def _memory(file: Path) -> dict[str, Any]:

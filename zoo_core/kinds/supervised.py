@@ -68,14 +68,13 @@ class Supervised:
         return self._treaty.evaluate(torch.cat(outputs).cpu().numpy(), torch.cat(truth).cpu().numpy())
 
     def example_input(self, ctx: Context, batch_size: int) -> Tensor:
-        split = self._splits["train"]
-        return self._treaty.inputs(split.batch(torch.arange(batch_size) % len(split)))
+        return self._treaty.inputs(self._splits["train"].first(batch_size))
 
     def pictures(self, ctx: Context, model: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
         if not hasattr(self._treaty, "pictures"):
             return {}
         split = self._split(ctx, "test")
-        batch = split.batch(torch.arange(min(PICTURED, len(split))))
+        batch = split.first(min(PICTURED, len(split)))
         outputs = model(self._treaty.inputs(batch)).float().cpu().numpy()
         pictures: dict[str, np.ndarray[Any, Any]] = self._treaty.pictures(
             batch["x"].cpu().numpy(), outputs, batch["y"].cpu().numpy()

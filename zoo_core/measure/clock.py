@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -95,7 +96,9 @@ class TrainingClock:
         return time.perf_counter() - self._began if self._began is not None else 0.0
 
     def load(self) -> Load:
-        return Load(cpu_s=self.cpu_s, wall_s=self.wall_s, involuntary_switches=self.involuntary_switches)
+        known = sys.platform == "linux"  # elsewhere psutil answers 0
+        switches = self.involuntary_switches if known else None
+        return Load(cpu_s=self.cpu_s, wall_s=self.wall_s, involuntary_switches=switches)
 
     def _switches(self) -> int:
         return int(self._process.num_ctx_switches().involuntary)

@@ -44,10 +44,6 @@ class TrialJob(Part, frozen=True, kw_only=True, tag="trial"):
 Job: TypeAlias = DevicesJob | OpenJob | TrialJob
 
 
-class Hello(Part, frozen=True, kw_only=True, tag="hello"):
-    """The worker runs."""
-
-
 class PhaseBegan(Part, frozen=True, kw_only=True, tag="phase"):
     name: str
 
@@ -97,7 +93,7 @@ class Done(Part, frozen=True, kw_only=True, tag="done"):
     traceback: str = ""
 
 
-Event: TypeAlias = Hello | PhaseBegan | Progress | Point | Facts | Found | Refused | Done
+Event: TypeAlias = PhaseBegan | Progress | Point | Facts | Found | Refused | Done
 
 encode = msgspec.json.Encoder().encode
 decode_job = msgspec.json.Decoder(Job).decode

@@ -10,6 +10,8 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,14 +20,16 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from zoo_core.data.cache import cache_dir
-from zoo_core.errors import UsageError, ZooError
+from zoo_core.errors import UsageError
 from zoo_core.runner import events, worker
-from zoo_core.runner.events import Done, Event, Facts, Found, Hello, Job, Point, Refused, TrialJob
+from zoo_core.runner.events import Done, Event, Facts, Found, Job, PhaseBegan, Point, Refused, TrialJob
 
 GRACE_S = 5.0  # for a worker to end after its last word
+PATIENCE_S = 0.5  # of silence, after which it is asked whether the worker lives
 
 # Read by torch when it is imported, so set before: threads that wait must not spin (see measure/threads.py),
 # and large pages make convolutions up to a third faster. What the person has set stays.
@@ -41,13 +45,20 @@ class Ended:
     refused: Refused | None = None
     facts: Facts | None = None
     points: list[Point] = field(default_factory=list)
-    start_s: float = 0.0
+    phases: dict[str, float] = field(default_factory=lambda: {"start": 0.0})
+    phase: str = "start"
     wall_s: float = 0.0
     exit_code: int | None = None
     timed_out: bool = False
     interrupted: bool = False
     oom_killed: bool = False
     trials_beside: int = 0
+
+    def enter(self, phase: str, now_s: float) -> None:
+        """Give the seconds since the last call to the phase that ends; the only account of a worker that dies."""
+        so_far = sum(self.phases.values())
+        self.phases[self.phase] = self.phases.get(self.phase, 0.0) + now_s - so_far
+        self.phase = phase
 
 
 class LocalExecutor:
@@ -60,7 +71,9 @@ class LocalExecutor:
         wanted = start or os.environ.get("ZOO_START", "fork")
         if wanted not in ("fork", "spawn"):
             raise UsageError(f"ZOO_START={wanted!r}: say fork or spawn")
-        self.start = "fork" if wanted == "fork" and "forkserver" in methods else "spawn"
+        # macOS has a fork server too, but its libraries do not survive a fork once torch is imported.
+        can_fork = "forkserver" in methods and sys.platform == "linux"
+        self.start = "fork" if wanted == "fork" and can_fork else "spawn"
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         self._spawn: BaseContext = multiprocessing.get_context("spawn")
@@ -81,10 +94,12 @@ class LocalExecutor:
             process = context.Process(  # type: ignore[attr-defined]
                 target=worker.main, args=(sender, events.encode(job)), daemon=False
             )
-            process.start()
-            sender.close()
             try:
-                ended.timed_out = not self._listen(receiver, ended, on_event, began, timeout_s)
+                if context is not self._spawn:
+                    _start_server()
+                process.start()
+                sender.close()
+                ended.timed_out = not self._listen(process, receiver, ended, on_event, began, timeout_s)
                 if not ended.timed_out:
                     process.join(GRACE_S)
             except KeyboardInterrupt:
@@ -94,13 +109,14 @@ class LocalExecutor:
                 receiver.close()
                 ended.trials_beside = max(ended.trials_beside, others())
             ended.wall_s = time.perf_counter() - began
+        ended.enter(ended.phase, ended.wall_s)
         ended.exit_code = process.exitcode
         ended.oom_killed = process.exitcode == -9 and _oom_kills() > oom_before
         return ended
 
-    def ask(self, job: Job) -> object:
+    def ask(self, job: Job, timeout_s: float | None = None) -> object:
         """Run a job that answers with a value. Raises the ZooError it was refused with, else RuntimeError."""
-        ended = self.run(job)
+        ended = self.run(job, timeout_s=timeout_s)
         if ended.interrupted:
             raise KeyboardInterrupt
         if ended.refused is not None:
@@ -108,11 +124,12 @@ class LocalExecutor:
                 raise RuntimeError(ended.refused.reason)
             raise worker.refused(ended.refused)
         if ended.found is None:
-            raise ZooError(f"a worker process ended without an answer ({exit_reason(ended.exit_code)})")
+            raise RuntimeError(f"a worker process ended without an answer: {exit_reason(ended.exit_code)}")
         return ended.found.value
 
     def _listen(
         self,
+        process: BaseProcess,
         receiver: multiprocessing.connection.Connection,
         ended: Ended,
         on_event: Callable[[Event], None] | None,
@@ -121,16 +138,23 @@ class LocalExecutor:
     ) -> bool:
         """Take events until the worker has said its last or is gone; False when the time ran out."""
         while True:
-            left = None if timeout_s is None else began + timeout_s - time.perf_counter()
-            if left is not None and (left <= 0 or not receiver.poll(left)):
+            left = PATIENCE_S if timeout_s is None else began + timeout_s - time.perf_counter()
+            if left <= 0:
                 return False
+            if not receiver.poll(min(left, PATIENCE_S)):
+                # A dead worker's children may hold its end of the pipe open, so silence is not yet life.
+                if process.is_alive() or receiver.poll(0):
+                    continue
+                return True
             try:
                 event = events.decode_event(receiver.recv_bytes())
             except (EOFError, OSError):
                 return True
+            except msgspec.MsgspecError as error:
+                event = Refused(error="", reason=f"the worker sent what is no event: {error}")
             match event:
-                case Hello():
-                    ended.start_s = time.perf_counter() - began
+                case PhaseBegan():
+                    ended.enter(event.name, time.perf_counter() - began)
                 case Facts():
                     ended.facts = event
                 case Point():
@@ -164,6 +188,19 @@ def end_tree(process: BaseProcess) -> None:
     process.join(GRACE_S)
 
 
+def _start_server() -> None:
+    """Start the fork server deaf to Ctrl-C, which would print a traceback of its imports; the parent hears it."""
+    if threading.current_thread() is not threading.main_thread():  # where signals cannot be set
+        return
+    from multiprocessing import forkserver  # POSIX only
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def exit_reason(code: int | None) -> str:
     """An exit code in words."""
     if code is not None and code < 0:
@@ -187,8 +224,9 @@ def _counted(active: bool) -> Iterator[Callable[[], int]]:
     folder = cache_dir() / "running"
     mine = folder / str(os.getpid())
     if active:
-        folder.mkdir(parents=True, exist_ok=True)
-        mine.touch()
+        with contextlib.suppress(OSError):  # a cache that cannot be written costs only this count
+            folder.mkdir(parents=True, exist_ok=True)
+            mine.touch()
 
     def others() -> int:
         pids = [int(path.name) for path in folder.glob("*") if path.name.isdigit()] if folder.is_dir() else []
@@ -198,4 +236,5 @@ def _counted(active: bool) -> Iterator[Callable[[], int]]:
     try:
         yield lambda: max(before, others())
     finally:
-        mine.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            mine.unlink(missing_ok=True)

@@ -7,11 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from zoo_core import recipe as recipes
 from zoo_core.data.files import fingerprint, own_root
-from zoo_core.errors import DataError, UsageError
+from zoo_core.errors import DataError, RecipeError, UsageError
 from zoo_core.kinds import KINDS, kind_recipe
 from zoo_core.measure.environment import machine_id
 from zoo_core.recipe import Recipe
@@ -80,7 +80,7 @@ class Trial:
             "dataset": f"{self.dataset.qualified}@{self.dataset.version}",
             "fingerprint": self.fingerprint,
             "model": f"{self.model.qualified}@{self.model.version}",
-            "code": code_sha256(self.model),
+            "code": [code_sha256(spec.entry) for spec in (self.model, self.dataset, self.task)],
             "recipe": dict(self.recipe),
             "budget_s": request.budget_s,
             "seed": self.seed,
@@ -156,7 +156,7 @@ class Trial:
             name=model.qualified,
             title=model.title,
             version=model.version,
-            code_sha256=code_sha256(model),
+            code_sha256=code_sha256(model.entry),
             pretrained_on=model.pretrained_on,
         )
 
@@ -173,10 +173,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A trial that will not run, and why."""
+    """A trial that will not run, and why: `error` where that is a plugin's fault."""
 
     trial: Trial
     reason: str
+    status: Literal["skipped", "error"] = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,17 +190,18 @@ class Plan:
 
 
 def make_plan(request: Request, registry: Registry, store: Store) -> Plan:
-    """Work out every trial of a request. Raises UsageError and DataError before anything is written."""
+    """Work out every trial of a request. Raises UsageError and DataError before anything is written.
+
+    Under `--all` (`strict` is off) what is wrong with one pair costs only that pair.
+    """
     plan = Plan([], [], [])
-    for device in request.devices:
-        for pair in request.pairs:
-            dataset = choose_dataset(pair.task, request, registry)
-            if request.strict:
-                registry.require_fit(pair.model, pair.task, dataset)
-            root, identity, missing = _find_data(dataset, request)
-            params, quick = pair_parameters(pair.task, pair.model), quick_preset(pair.task, request)
-            recipe = recipes.resolve(params, quick, _known(request, params))
-            kind = recipes.recipe_class(recipe, params, pair.task.quick) if request.budget_s is None else "custom"
+    for pair in request.pairs:
+        dataset, no_dataset = _dataset_or_reason(pair.task, request, registry)
+        root, identity, no_data = _find_data(dataset, request)
+        recipe, kind, no_recipe = _recipe_or_reason(pair, request)
+        if request.strict:
+            registry.require_fit(pair.model, pair.task, dataset)
+        for device in request.devices:
             for seed in request.seeds:
                 trial = Trial(
                     task=pair.task,
@@ -213,11 +215,34 @@ def make_plan(request: Request, registry: Registry, store: Store) -> Plan:
                     device=device,
                     request=request,
                 )
-                if missing:
-                    plan.skipped.append(Skipped(trial, missing))
+                if no_recipe:
+                    plan.skipped.append(Skipped(trial, no_recipe, "error"))
+                elif no_dataset or no_data:
+                    plan.skipped.append(Skipped(trial, no_dataset or no_data))
                 else:
                     _sort_in(trial, plan, store)
     return plan
+
+
+def _dataset_or_reason(task: TaskSpec, request: Request, registry: Registry) -> tuple[DatasetSpec, str]:
+    try:
+        return choose_dataset(task, request, registry), ""
+    except UsageError as error:
+        if request.strict:
+            raise
+        return registry.datasets_of(task)[0], str(error)
+
+
+def _recipe_or_reason(pair: Pair, request: Request) -> tuple[Recipe, RecipeClass, str]:
+    try:
+        params = pair_parameters(pair.task, pair.model)
+        recipe = recipes.resolve(params, quick_preset(pair.task, request), _known(request, params))
+    except RecipeError as error:
+        if request.strict:
+            raise
+        return Recipe({}), "custom", str(error)
+    timed = request.budget_s is not None
+    return recipe, "custom" if timed else recipes.recipe_class(recipe, params, pair.task.quick), ""
 
 
 def _sort_in(trial: Trial, plan: Plan, store: Store) -> None:
@@ -260,10 +285,13 @@ def choose_dataset(task: TaskSpec, request: Request, registry: Registry) -> Data
 
 
 def _find_data(dataset: DatasetSpec, request: Request) -> tuple[Path | None, str, str]:
-    """The data's root and identity; where they are missing and that is no error, also the reason."""
+    """The data's root and identity; where they are missing and that is no error, also the reason.
+
+    A root that is not there is the caller's mistake in any case.
+    """
     several = len({pair.task.qualified for pair in request.pairs}) > 1
+    root = own_root(dataset, request.data_root, several=several)
     try:
-        root = own_root(dataset, request.data_root, several=several)
         return root, fingerprint(dataset, root), ""
     except DataError as error:
         if request.strict:
@@ -291,9 +319,9 @@ def kind_version(task: TaskSpec) -> int:
     return KINDS[task.kind].version if task.kind in KINDS else task.version
 
 
-def code_sha256(model: ModelSpec) -> str:
-    """Hash of the file that the model's entry is in, line ends aside; empty where there is no file."""
-    path = source_file(model.entry)
+def code_sha256(entry: str) -> str:
+    """Hash of the file that an entry is in, line ends aside; empty where there is none."""
+    path = source_file(entry) if entry else None
     if path is None or not path.is_file():
         return ""
     return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()

@@ -109,12 +109,12 @@ class Run:
         """Decode one data set and note its signature; why it is not to be had, or empty."""
         signatures[data] = trial.dataset.signature
         try:
-            answer: Any = self._executor.ask(trial.open_job())
+            answer: Any = self._executor.ask(trial.open_job(), trial.request.timeout_s)
         except ZooError as error:
             if trial.request.strict:
                 raise
             return str(error)
-        except RuntimeError:  # a defect of the plugin's loader: the trials meet it too, and their records tell
+        except RuntimeError:  # the loader raised, hung or died: the trials meet it too, and their records tell
             return ""
         signatures[data] = msgspec.convert(answer["signature"], Signature)
         return ""
@@ -123,7 +123,7 @@ class Run:
         """Run every trial; on Ctrl-C the running one is recorded as interrupted, the rest is left for next time."""
         self._store.clean()
         for skipped in self._plan.skipped:
-            self._finish(self._skip(skipped))
+            self._skip(skipped)
         total = len(self._plan.todo)
         for number, trial in enumerate(self._plan.todo, 1):
             self._listener.began(trial, number, total)
@@ -138,15 +138,17 @@ class Run:
         self.outcome.new.append(record)
         self._listener.ended(record)
 
-    def _skip(self, skipped: Skipped) -> Record:
-        """Record a skipped trial, unless its last record says the same."""
+    def _skip(self, skipped: Skipped) -> None:
+        """Record a trial that cannot run, unless its last record says the same."""
         trial = skipped.trial
         before = self._store.find(trial.task.qualified, trial.key)
-        if before and (before[-1].status, before[-1].reason) == ("skipped", skipped.reason):
-            return before[-1]
-        record = self._record(trial, now(), Ended(), "skipped", skipped.reason)
+        if before and (before[-1].status, before[-1].reason) == (skipped.status, skipped.reason):
+            self.outcome.done.append(before[-1])
+            self._listener.ended(before[-1])
+            return
+        record = self._record(trial, now(), Ended(), skipped.status, skipped.reason)
         self._store.save(record)
-        return record
+        self._finish(record)
 
     def _run_one(self, trial: Trial) -> Record:
         started = now()
@@ -164,7 +166,7 @@ class Run:
         if measured.load is not None:
             measured = replace(measured, load=replace(measured.load, trials_beside=ended.trials_beside))
         request = trial.request
-        phases = {"start": ended.start_s, **(done.phases if done else {})}
+        phases = {"start": ended.phases["start"], **done.phases} if done else ended.phases
         return Record(
             schema=SCHEMA,
             id=trial.record_id(started),
@@ -196,15 +198,16 @@ def judge(ended: Ended, timeout_s: float | None) -> tuple[Status, str]:
     """The status of a trial from how its process ended, and the reason in words."""
     if ended.done is not None:
         return ended.done.status, ended.done.reason
+    where = f"in phase {ended.phase}"
     if ended.interrupted:
-        return "interrupted", "stopped before its end"
+        return "interrupted", f"stopped {where}"
     if ended.timed_out:
-        return "timeout", f"not done after {timeout_s:g} s"
+        return "timeout", f"not done after {timeout_s:g} s, {where}"
     if ended.refused is not None:
         return "error", ended.refused.reason
     if ended.oom_killed:
-        return "out_of_memory", "the system ended the process for want of memory"
-    return "crashed", f"the process died: {exit_reason(ended.exit_code)}"
+        return "out_of_memory", f"the system ended the process for want of memory, {where}"
+    return "crashed", f"the process died {where}: {exit_reason(ended.exit_code)}"
 
 
 def now() -> str:
@@ -222,11 +225,14 @@ def _log_tail(staging: Path) -> str:
     log = staging / LOG
     if not log.is_file():
         return ""
-    content = log.read_bytes()
+    size = log.stat().st_size
+    with log.open("rb") as file:  # it may be far larger than what is kept of it
+        file.seek(max(0, size - LONGEST_LOG))
+        content = file.read(LONGEST_LOG)
     if not content:
         log.unlink()
-    elif len(content) > LONGEST_LOG:
-        log.write_bytes(content[-LONGEST_LOG:])
+    elif size > LONGEST_LOG:
+        log.write_bytes(content)
     return content[-LOG_TAIL:].decode("utf-8", "replace")
 
 

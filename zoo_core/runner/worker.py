@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -40,9 +41,12 @@ def main(connection: Connection, content: bytes) -> None:
     job = events.decode_job(content)
 
     def send(event: Event) -> None:
-        connection.send_bytes(events.encode(event))
+        content = events.encode(event)
+        events.decode_event(
+            content
+        )  # what a plugin put in may not be what an event holds: it is told here, where it is
+        connection.send_bytes(content)
 
-    send(events.Hello())
     if isinstance(job, TrialJob):
         _write_output_to(Path(job.staging) / LOG)
     if isinstance(job, OpenJob | TrialJob) and job.offline:
@@ -71,11 +75,16 @@ def _do(job: Job, send: Send) -> None:
 
 
 def _open(job: OpenJob) -> dict[str, object]:
+    from zoo_core.data.cache import own_cache
     from zoo_core.data.open import open_data
     from zoo_core.protocols import Context
 
     spec = Registry.load().dataset(job.dataset)
-    ctx = Context(data_root=Path(job.data_root) if job.data_root else None, offline=job.offline)
+    ctx = Context(
+        cache=own_cache(spec.qualified),
+        data_root=Path(job.data_root) if job.data_root else None,
+        offline=job.offline,
+    )
     data = open_data(spec, ctx, job.fingerprint)
     return {"signature": asdict(data.signature), "sizes": data.sizes}
 
@@ -90,8 +99,20 @@ def _own_session() -> None:
 def _follow_parent() -> None:
     parent = parent_process()
     if parent is not None:
+        _let_the_kernel_follow(parent.sentinel)
         wait([parent.sentinel])
         end_group()
+
+
+def _let_the_kernel_follow(sentinel: int) -> None:
+    """On Linux the kernel ends the group when the parent's pipe closes: a thread waits while C code keeps the GIL."""
+    if sys.platform == "linux":
+        import fcntl
+
+        set_signal = 10  # F_SETSIG, which fcntl does not name
+        fcntl.fcntl(sentinel, fcntl.F_SETOWN, -os.getpgid(0))
+        fcntl.fcntl(sentinel, set_signal, signal.SIGKILL)
+        fcntl.fcntl(sentinel, fcntl.F_SETFL, fcntl.fcntl(sentinel, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def end_group() -> None:
@@ -110,6 +131,7 @@ def _write_output_to(path: Path) -> None:
     sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
     faulthandler.enable(sys.stderr)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
 
 
 def refuse_network() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zoo_core.cli.bench import RESULTS
-from zoo_core.cli.console import messages
+from zoo_core.cli.console import messages, print_json
 
 app = typer.Typer(
     help="Turn the records into a site that opens from a file.", no_args_is_help=True, add_completion=False
@@ -26,6 +26,7 @@ def build_command(
     out: Annotated[Path, typer.Option("--out", help="The site's folder; an earlier site in it is replaced.")] = Path(
         "site"
     ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
 ) -> None:
     """Build the site; what cannot be read is named and left out."""
     from zoo_leaderboard.build import build
@@ -33,6 +34,10 @@ def build_command(
     built = build(results, out)
     for item in built.unreadable:
         messages().print(f"left out {item.path}: {item.reason}", markup=False)
+    if as_json:
+        left_out = [{"path": str(item.path), "reason": item.reason} for item in built.unreadable]
+        print_json({"index": str(built.index), "tasks": built.tasks, "records": built.trials, "left_out": left_out})
+        return
     typer.echo(f"{built.index}: {_counted(built.tasks, 'task')} from {_counted(built.trials, 'record')}")
     typer.echo(f"open it in a browser: {built.index.absolute().as_uri()}")
 
