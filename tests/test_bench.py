@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -279,7 +280,8 @@ def test_a_narrow_terminal_gets_whole_words(
 
     from zoo_core.cli import console
 
-    monkeypatch.setattr(console, "output", lambda: Console(width=30))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(console, "output", lambda: Console(width=30, force_terminal=False))
     console.print_table(["task", "kind", "plugin"], [["cosine", "image-classification", "zoo-cosine"]])
     assert capsys.readouterr().out == "cosine\n  kind: image-classification\n  plugin: zoo-cosine\n"
 

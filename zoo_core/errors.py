@@ -27,7 +27,6 @@ Messages are for people: what was wrong, with which value, what to do next.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -46,6 +45,8 @@ class UnknownNameError(UsageError):
     """
 
     def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        import difflib  # 5 ms that only somebody with a wrong name pays
+
         names = sorted(set(known))
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
         if near:

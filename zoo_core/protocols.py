@@ -5,13 +5,14 @@ Annotations name torch and numpy types, but importing this module imports neithe
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import logging
+
     import numpy as np
     import torch
     from torch import nn
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from zoo_core.data.open import Data
     from zoo_core.recipe import Recipe
     from zoo_core.specs import DatasetSpec, Signature
+
+
+def _logger() -> logging.Logger:
+    import logging
+
+    return logging.getLogger("zoo")
 
 
 def _no_progress() -> float:
@@ -48,7 +55,7 @@ class Context:
     budget_s: float | None = None
     generator: torch.Generator | None = None
     progress: Callable[[], float] = _no_progress
-    log: logging.Logger = field(default_factory=lambda: logging.getLogger("zoo"))
+    log: logging.Logger = field(default_factory=_logger)
     dataset: DatasetSpec | None = None
 
     def file(self, name: str) -> Path:

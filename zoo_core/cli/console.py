@@ -1,4 +1,7 @@
-"""Printing: tables that fit the terminal, plain aligned lines where there is none, JSON where it was asked for."""
+"""Printing: tables that fit the terminal, plain aligned lines where there is none, JSON where it was asked for.
+
+rich is imported only where it has something to do: what is piped is printed without it, a tenth of a second sooner.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
     from zoo_core.plugins import FailedPlugin
 
 UNLIMITED = 100_000  # columns: what is not a terminal cuts nothing
@@ -28,13 +30,17 @@ def messages() -> Console:
 
 
 def _console(file: Any) -> Console:
+    from rich.console import Console
+
     terminal = bool(file.isatty())
     return Console(file=file, width=None if terminal else UNLIMITED, highlight=False, soft_wrap=not terminal)
 
 
-def complain(message: str) -> None:
+def complain(message: str, label: str = "error: ", style: str = "bold red") -> None:
     """An error for a person, on standard error."""
-    messages().print(Text.assemble(("error: ", "bold red"), message))
+    from rich.text import Text
+
+    messages().print(Text.assemble((label, style), message))
 
 
 def print_json(value: Any) -> None:
@@ -44,6 +50,12 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """Rows under their columns; numbers and words as they are, never read as markup."""
+    if not sys.stdout.isatty():
+        _print_plain(columns, [[str(cell) for cell in row] for row in rows], title)
+        return
+    from rich.table import Table
+    from rich.text import Text
+
     console = output()
     cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
     if _is_narrow(console, columns, cells):
@@ -55,6 +67,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     for row in cells:
         table.add_row(*row)
     console.print(table)
+
+
+def _print_plain(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    """Aligned columns, nothing cut, for what is not a terminal."""
+    lines = [columns, *rows]
+    widths = [max(len(line[number]) for line in lines) for number in range(len(columns))]
+    texts = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    sys.stdout.write("\n".join([title, *texts] if title else texts) + "\n")
 
 
 def _is_narrow(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> bool:
@@ -69,6 +89,8 @@ def _is_narrow(console: Console, columns: Sequence[str], rows: Sequence[Sequence
 
 def _print_stacked(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]], title: str) -> None:
     """A row as a few lines, its first cell above the others; for terminals too narrow for a table."""
+    from rich.text import Text
+
     if title:
         console.print(title, style="italic", markup=False)
     for first, *others in rows:
@@ -80,9 +102,7 @@ def _print_stacked(console: Console, columns: Sequence[str], rows: Sequence[Sequ
 def print_failed_plugins(failed: Sequence[FailedPlugin]) -> None:
     """Name the plugins that could not be used, on standard error."""
     for plugin in failed:
-        messages().print(
-            Text.assemble(("plugin did not load: ", "yellow"), f"{plugin.name} {plugin.version}: {plugin.reason}")
-        )
+        complain(f"{plugin.name} {plugin.version}: {plugin.reason}", "plugin did not load: ", "yellow")
     if failed:
         messages().print("`zoo doctor` shows where each of them failed")
 
