@@ -6,7 +6,7 @@ barriers cost up to thirty times the work.
 
 from __future__ import annotations
 
-SMALL_BATCH_FLOPS = 100e6  # forward FLOPs of a training batch under which one thread is as fast as many
+SMALL_BATCH_FLOPS = 200e6  # forward FLOPs of a training batch under which one thread is as fast as many
 SMALL_PARAMETERS = 1_000_000  # where the FLOPs are not known
 
 
