@@ -25,7 +25,7 @@ HEAVY_INSIDE = {
     "metrics.py",
     *(f"data/{name}.py" for name in ("columns", "splits", "open", "batches")),
     *(f"measure/{name}.py" for name in ("clock", "randomness", "flops", "latency", "memory", "devices")),
-    *(f"runner/{name}.py" for name in ("trial", "training")),
+    *(f"runner/{name}.py" for name in ("artifacts", "trial", "training")),
 }
 
 # What plugins may import beside the names of `zoo_core.__all__`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from zoo_core.errors import DataError, RecipeError, UsageError
 from zoo_core.kinds import KINDS, kind_recipe
 from zoo_core.measure.environment import machine_id
 from zoo_core.recipe import Recipe
-from zoo_core.records import FINAL, DatasetFacts, DeviceFacts, ModelFacts, RecipeClass, Record, TaskFacts
+from zoo_core.records import FINAL, RecipeClass, Record
 from zoo_core.registry import Pair, Registry
 from zoo_core.runner.events import OpenJob, TrialJob
 from zoo_core.specs import DatasetSpec, ModelSpec, Param, TaskSpec, source_file
@@ -119,55 +119,6 @@ class Trial:
             data_root=str(self.data_root) if self.data_root else None,
             offline=self.request.offline,
             staging=str(staging.absolute()),
-        )
-
-    def task_facts(self) -> TaskFacts:
-        task = self.task
-        return TaskFacts(
-            name=task.qualified,
-            title=task.title,
-            summary=task.summary,
-            version=task.version,
-            kind=task.kind,
-            kind_version=kind_version(task),
-            metric=task.metric,
-            higher_is_better=task.higher_is_better,
-            unit=task.unit,
-            target=task.target,
-            chance=task.chance,
-            references=[asdict(reference) for reference in task.references],
-        )
-
-    def dataset_facts(self) -> DatasetFacts:
-        dataset = self.dataset
-        return DatasetFacts(
-            name=dataset.qualified,
-            title=dataset.title,
-            version=dataset.version,
-            origin=dataset.origin,
-            licence=dataset.licence,
-            fingerprint=self.fingerprint,
-            homepage=dataset.homepage,
-        )
-
-    def model_facts(self) -> ModelFacts:
-        model = self.model
-        return ModelFacts(
-            name=model.qualified,
-            title=model.title,
-            version=model.version,
-            code_sha256=code_sha256(model.entry),
-            pretrained_on=model.pretrained_on,
-        )
-
-    def device_facts(self) -> DeviceFacts:
-        index = self.device.partition(":")[2]
-        return DeviceFacts(
-            kind=self.device_kind,
-            index=int(index) if index else None,
-            dtype=self.request.dtype,
-            compiled=self.request.compiled,
-            requested_threads=self.request.threads,
         )
 
 

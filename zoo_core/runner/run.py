@@ -16,6 +16,7 @@ from zoo_core.measure.environment import Device, describe
 from zoo_core.plugins import Plugin
 from zoo_core.records import FAILED, SCHEMA, Measured, PhaseFacts, Record, Status
 from zoo_core.runner.events import DevicesJob, Event, Facts
+from zoo_core.runner.facts import dataset_facts, device_facts, model_facts, task_facts
 from zoo_core.runner.local import Ended, LocalExecutor, exit_reason
 from zoo_core.runner.plan import Plan, Skipped, Trial
 from zoo_core.runner.worker import LOG
@@ -175,10 +176,10 @@ class Run:
             reason=tilde(reason),
             traceback=tilde(done.traceback if done else log),
             started_at=started,
-            task=trial.task_facts(),
-            dataset=replace(trial.dataset_facts(), examples=learned.examples),
-            model=replace(trial.model_facts(), **learned.model),
-            device=replace(trial.device_facts(), **learned.device),
+            task=task_facts(trial.task),
+            dataset=replace(dataset_facts(trial), examples=learned.examples),
+            model=replace(model_facts(trial.model), **learned.model),
+            device=replace(device_facts(trial), **learned.device),
             seed=trial.seed,
             recipe=dict(trial.recipe),
             recipe_class=trial.recipe_class,

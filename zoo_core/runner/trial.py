@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -31,6 +30,7 @@ from zoo_core.recipe import Recipe
 from zoo_core.records import Measured, Status, TableFacts
 from zoo_core.registry import Registry
 from zoo_core.runner import events
+from zoo_core.runner.artifacts import Artifacts
 from zoo_core.runner.events import TrialJob
 from zoo_core.runner.length import Length, resolve_length
 from zoo_core.runner.training import DivergedError, Send, Training, finite
@@ -39,7 +39,6 @@ from zoo_core.specs import ModelSpec, TaskSpec, resolve
 WARM_UP_STEPS = 3
 INFERENCE_BATCH = 256
 INFERENCE_REPEATS = 20
-LARGEST_ARTIFACT = 16 * MIB
 
 
 def run_trial(job: TrialJob, send: Send) -> None:
@@ -76,6 +75,7 @@ class Trial:
         self.job, self.send = job, send
         self.phases = Phases(lambda name: send(events.PhaseBegan(name=name)))
         self.found: dict[str, Any] = {}
+        self.artifacts = Artifacts(Path(job.staging))
         self.memory: PeakMemory | None = None
         self.training: Training | None = None
 
@@ -97,7 +97,7 @@ class Trial:
         with self.phases.phase("measure"):
             self._measure_inference(training.scored_model)
         with self.phases.phase("artifacts"):
-            self._keep_pictures(training.scored_model)
+            self._make_pictures(training.scored_model)
 
     def measured(self) -> Measured:
         """All that is known by now."""
@@ -115,7 +115,8 @@ class Trial:
                 "throughput": training.units / seconds if seconds and training.units else None,
                 "load": training.clock.load(),
             }
-        return Measured(**self.found)
+        kept = self.artifacts
+        return Measured(**self.found, per_example=kept.per_example, pictures=kept.pictures, left_out=kept.left_out)
 
     # before training
 
@@ -281,7 +282,13 @@ class Trial:
         score = evaluation.scores[self.spec.metric]
         if not math.isfinite(score):
             raise DivergedError(f"the test score is {score}")
-        self._keep_per_example(evaluation.per_example)
+        self.artifacts.keep_per_example(evaluation.per_example)
+
+    def _make_pictures(self, model: nn.Module) -> None:
+        make = getattr(self.task, "pictures", None)
+        if make is not None:
+            with undisturbed(model, self.ctx.generator, self.job.device), self._autocast():
+                self.artifacts.keep_pictures(make(self.ctx, model))
 
     def _measure_inference(self, model: nn.Module) -> None:
         """Latency of one unit, and units a second in batches."""
@@ -295,43 +302,10 @@ class Trial:
             try:
                 batch = measure_latency(model, example_input(self.ctx, size), device, INFERENCE_REPEATS)
             except (torch.OutOfMemoryError, MemoryError) as error:  # the trial has its score: only this is not known
-                self.found.setdefault("left_out", {})["inference_throughput"] = f"batch {size}: {error}"
+                self.artifacts.left_out["inference_throughput"] = f"batch {size}: {error}"
                 return
         self.found["inference_batch"] = size
         self.found["inference_throughput"] = size / (batch.median_ms / 1000)
-
-    def _keep_per_example(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        if not arrays or self._is_too_large("per-example results", sum(array.nbytes for array in arrays.values())):
-            return
-        path = Path(self.job.staging) / "per_example.npz"
-        for name, array in arrays.items():
-            if array.dtype.hasobject:
-                raise TypeError(f"per-example results {name!r} hold objects; only numbers can be kept")
-        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
-        self.found["per_example"] = path.name
-
-    def _keep_pictures(self, model: nn.Module) -> None:
-        make = getattr(self.task, "pictures", None)
-        if make is None:
-            return
-        from zoo_core.pictures import png
-
-        with undisturbed(model, self.ctx.generator, self.job.device), self._autocast():
-            pictures = make(self.ctx, model)
-        kept = self.found["pictures"] = {}
-        for number, (name, picture) in enumerate(pictures.items()):
-            content = png(picture)
-            if not self._is_too_large(f"picture {name}", len(content)):
-                kept[name] = f"picture-{number}.png"
-                (Path(self.job.staging) / kept[name]).write_bytes(content)
-
-    def _is_too_large(self, what: str, size: int) -> bool:
-        """Whether an artifact is over the limit; if so the record says that it was left out."""
-        if size <= LARGEST_ARTIFACT:
-            return False
-        limit = f"{size / MIB:.1f} MiB, over the limit of {LARGEST_ARTIFACT // MIB}"
-        self.found.setdefault("left_out", {})[what] = limit
-        return True
 
 
 def batch_for(latency_ms: float) -> int:

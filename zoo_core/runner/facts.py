@@ -1,0 +1,60 @@
+"""What a record says of a trial's task, data, model and device before it has run: the specs, as they are now."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from zoo_core.records import DatasetFacts, DeviceFacts, ModelFacts, TaskFacts
+from zoo_core.runner.plan import Trial, code_sha256, kind_version
+from zoo_core.specs import ModelSpec, TaskSpec
+
+
+def task_facts(task: TaskSpec) -> TaskFacts:
+    return TaskFacts(
+        name=task.qualified,
+        title=task.title,
+        summary=task.summary,
+        version=task.version,
+        kind=task.kind,
+        kind_version=kind_version(task),
+        metric=task.metric,
+        higher_is_better=task.higher_is_better,
+        unit=task.unit,
+        target=task.target,
+        chance=task.chance,
+        references=[asdict(reference) for reference in task.references],
+    )
+
+
+def dataset_facts(trial: Trial) -> DatasetFacts:
+    dataset = trial.dataset
+    return DatasetFacts(
+        name=dataset.qualified,
+        title=dataset.title,
+        version=dataset.version,
+        origin=dataset.origin,
+        licence=dataset.licence,
+        fingerprint=trial.fingerprint,
+        homepage=dataset.homepage,
+    )
+
+
+def model_facts(model: ModelSpec) -> ModelFacts:
+    return ModelFacts(
+        name=model.qualified,
+        title=model.title,
+        version=model.version,
+        code_sha256=code_sha256(model.entry),
+        pretrained_on=model.pretrained_on,
+    )
+
+
+def device_facts(trial: Trial) -> DeviceFacts:
+    index = trial.device.partition(":")[2]
+    return DeviceFacts(
+        kind=trial.device_kind,
+        index=int(index) if index else None,
+        dtype=trial.request.dtype,
+        compiled=trial.request.compiled,
+        requested_threads=trial.request.threads,
+    )
