@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -57,6 +57,9 @@ class DatasetFacts(Part, frozen=True, kw_only=True):
     examples: dict[str, int] = {}
 
 
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # what a table's column can hold
+
+
 class ModelFacts(Part, frozen=True, kw_only=True):
     """The model; the numbers are None until it was built. FLOPs are those of the forward pass of one unit."""
 
@@ -65,10 +68,10 @@ class ModelFacts(Part, frozen=True, kw_only=True):
     version: int
     code_sha256: str
     pretrained_on: str = ""
-    parameters: int | None = None
-    trainable_parameters: int | None = None
+    parameters: Count | None = None
+    trainable_parameters: Count | None = None
     size_mib: float | None = None
-    flops_per_unit: int | None = None
+    flops_per_unit: Count | None = None
     flops_unknown_because: str = ""
 
 

@@ -78,6 +78,7 @@ class LocalExecutor:
             os.environ.setdefault(name, value)
         self._spawn: BaseContext = multiprocessing.get_context("spawn")
         self._fork: BaseContext = self._spawn
+        self._server_is_up = False
         if self.start == "fork":
             self._fork = multiprocessing.get_context("forkserver")
             self._fork.set_forkserver_preload(worker.PRELOAD)
@@ -87,6 +88,12 @@ class LocalExecutor:
         needs_own_start = isinstance(job, TrialJob) and job.device != "cpu"
         context = self._spawn if needs_own_start else self._fork
         ended = Ended()
+        try:
+            if context is not self._spawn:
+                self._await_server()
+        except KeyboardInterrupt:
+            ended.interrupted = True
+            return ended
         oom_before = _oom_kills()
         with _counted(isinstance(job, TrialJob)) as others:
             began = time.perf_counter()
@@ -95,8 +102,6 @@ class LocalExecutor:
                 target=worker.main, args=(sender, events.encode(job)), daemon=False
             )
             try:
-                if context is not self._spawn:
-                    _start_server()
                 process.start()
                 sender.close()
                 ended.timed_out = not self._listen(process, receiver, ended, on_event, began, timeout_s)
@@ -113,6 +118,15 @@ class LocalExecutor:
         ended.exit_code = process.exitcode
         ended.oom_killed = process.exitcode == -9 and _oom_kills() > oom_before
         return ended
+
+    def _await_server(self) -> None:
+        """Start the fork server and wait until it has imported torch: these seconds are no trial's."""
+        if not self._server_is_up:
+            _start_server()
+            first = self._fork.Process(target=worker.do_nothing)  # type: ignore[attr-defined]
+            first.start()
+            first.join()
+            self._server_is_up = True
 
     def ask(self, job: Job, timeout_s: float | None = None) -> object:
         """Run a job that answers with a value. Raises the ZooError it was refused with, else RuntimeError."""

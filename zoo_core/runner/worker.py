@@ -61,6 +61,10 @@ def main(connection: Connection, content: bytes) -> None:
     connection.close()
 
 
+def do_nothing() -> None:
+    """A process that shows that processes can be started."""
+
+
 def _do(job: Job, send: Send) -> None:
     if isinstance(job, DevicesJob):
         from zoo_core.measure.devices import accelerators
