@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 import typing
 from collections.abc import Iterator
@@ -54,6 +55,7 @@ def records_page() -> str:
 
 def _type_name(hint: Any) -> str:
     text = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
+    text = re.sub(r"^(?:typing\.)?Optional\[(.+)\]$", r"\1 | None", text)  # Python versions differ in the spelling
     return text.replace("zoo_core.records.", "").replace("typing.", "").replace("|", "\\|")
 
 
