@@ -252,7 +252,8 @@ def test_when_the_parent_is_killed_everything_is_gone_in_two_seconds_and_only_wh
 
 ODD = """
     import os, subprocess, sys, time
-    from zoo_core import DatasetSpec, Evaluation, ModelSpec, Param, Signature, Step, Table, TaskSpec, hookimpl
+    from zoo_core import DamagedDataError
+    from zoo_core import DatasetSpec, Evaluation, ModelSpec, Signature, Step, Table, TaskSpec, hookimpl
 
     @hookimpl
     def zoo_tasks():
@@ -262,18 +263,19 @@ ODD = """
             TaskSpec(name="stuck", datasets=("sleeps",), entry="zoo_odd:Body", **common),
             TaskSpec(name="dead", datasets=("aborts",), entry="zoo_odd:Body", **common),
             TaskSpec(name="far", datasets=("files",), entry="zoo_odd:Body", **common),
+            TaskSpec(name="rotten", datasets=("damaged",), entry="zoo_odd:Body", **common),
         ]
 
     @hookimpl
     def zoo_datasets():
         common = dict(title="D", licence="CC0-1.0", signature=Signature(input_shape=(1,), outputs=1))
         exact = [DatasetSpec(name=name, origin="exact", entry=f"zoo_odd:{name}", **common)
-                 for name in ("points", "sleeps", "aborts")]
+                 for name in ("points", "sleeps", "aborts", "damaged")]
         return [*exact, DatasetSpec(name="files", origin="real", entry="zoo_odd:points", **common)]
 
     @hookimpl
     def zoo_models():
-        own = ("odd", "stuck", "dead", "far")
+        own = ("odd", "stuck", "dead", "far", "rotten")
         return [ModelSpec(name="net", tasks=own, entry="zoo_odd:net"),
                 ModelSpec(name="orphans", tasks=("cosine",), entry="zoo_odd:orphans"),
                 ModelSpec(name="clashes", tasks=("cosine",), entry="zoo_odd:net", options={"lr": 1.0})]
@@ -295,6 +297,10 @@ ODD = """
     class aborts(points):
         def load(self, split):
             os.abort()
+
+    class damaged(points):
+        def load(self, split):
+            raise DamagedDataError("file x is cut")
 
     class Body:
         def __init__(self, spec):
@@ -367,6 +373,7 @@ def test_under_all_what_is_wrong_with_one_pair_costs_only_that_pair(
     assert statuses["cosine", "mlp"] == statuses["mnist", "cnn"] == "ok"
     assert statuses["cosine", "clashes"] == "error"
     assert statuses["far", "net"] == "skipped"
+    assert statuses["rotten", "net"] == "error", "damaged data are a failure, not a skip"
     assert zoo("bench", "--all", "--data-root", "nowhere").code == 2
 
 

@@ -13,7 +13,7 @@ from zoo_core import __version__
 from zoo_core.errors import EntryError, ZooError
 from zoo_core.specs import CommandSpec, resolve
 
-USAGE, INTERRUPTED = 2, 130  # exit codes, beside 0 (all ok or skipped) and 1 (some trial failed)
+FAILURE, USAGE, INTERRUPTED = 1, 2, 130  # exit codes, beside 0: all ok or skipped
 
 OWN = (
     CommandSpec(

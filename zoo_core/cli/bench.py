@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo_core.cli import parsing
+from zoo_core.cli.app import FAILURE, INTERRUPTED
 from zoo_core.cli.console import messages, print_failed_plugins, print_json
 from zoo_core.errors import DataError, RecipeError, UnknownNameError, UsageError
 from zoo_core.registry import Pair, Registry
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from zoo_core.runner.plan import Request
     from zoo_core.runner.run import Outcome
     from zoo_core.store import Store
-
-FAILURE, INTERRUPTED = 1, 130
 
 RESULTS = typer.Option("--results", envvar="ZOO_RESULTS", help="The folder that records go to.")
 DATA_ROOT = typer.Option(

@@ -54,7 +54,6 @@ class Progress(Part, frozen=True, kw_only=True, tag="progress"):
     step: int
     share: float
     rate: float
-    loss: float | None = None
 
 
 class Point(Part, frozen=True, kw_only=True, tag="point"):

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from zoo_core.errors import DeviceError, IncompatibleError, ZooError
+from zoo_core.errors import DataUnavailableError, DeviceError, IncompatibleError, ZooError
 from zoo_core.measure.environment import Device, describe
 from zoo_core.plugins import Plugin
 from zoo_core.records import FAILED, SCHEMA, Measured, PhaseFacts, Record, Status
@@ -114,7 +114,8 @@ class Run:
         except ZooError as error:
             if trial.request.strict:
                 raise
-            return str(error)
+            # Data that are not here are skipped; damaged ones are met by the trials, whose records say so.
+            return str(error) if isinstance(error, DataUnavailableError) else ""
         except RuntimeError:  # the loader raised, hung or died: the trials meet it too, and their records tell
             return ""
         signatures[data] = msgspec.convert(answer["signature"], Signature)
