@@ -20,19 +20,25 @@ HEAVY = {"torch", "numpy", "pandas", "torchvision", "timm", "PIL", "sklearn", "s
 
 # The files of the core whose docs say "torch inside".
 HEAVY_INSIDE = {
+    "checkpoints.py",
     "train.py",
+    "transfer.py",
+    "weights.py",
     "pictures.py",
     "metrics.py",
-    *(f"data/{name}.py" for name in ("columns", "splits", "open", "batches")),
+    *(f"data/{name}.py" for name in ("columns", "splits", "open", "batches", "images")),
     *(f"measure/{name}.py" for name in ("clock", "randomness", "flops", "latency", "memory", "devices")),
-    *(f"runner/{name}.py" for name in ("artifacts", "trial", "training")),
+    *(f"runner/{name}.py" for name in ("artifacts", "build", "reuse", "trial", "training")),
 }
 
 # What plugins may import beside the names of `zoo_core.__all__`.
 PUBLIC_MODULES = (
     "zoo_core.kinds",
     "zoo_core.data.columns",
+    "zoo_core.data.images",
     "zoo_core.train",
+    "zoo_core.transfer",
+    "zoo_core.weights",
     "zoo_core.metrics",
     "zoo_core.pictures",
 )

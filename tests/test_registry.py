@@ -139,10 +139,12 @@ def test_cross_pairs_leave_out_what_the_model_does_not_accept():
     wide = registry(
         task("photo", "a", "image-classification"),
         dataset("d", "a", IMAGE),
-        model("small", "b", kind="image-classification", accepts=Accepts(fixed_size=28)),
+        model("large", "b", kind="image-classification", accepts=Accepts(min_size=300)),
         model("any", "b", kind="image-classification"),
+        model("fixed", "b", kind="image-classification", accepts=Accepts(fixed_size=28)),
     )
-    assert pairs(wide.pairs(cross=True)) == {("a:photo", "b:any")}
+    # images are brought to the only size a model takes
+    assert pairs(wide.pairs(cross=True)) == {("a:photo", "b:any"), ("a:photo", "b:fixed")}
 
 
 def test_a_model_may_name_tasks_of_another_plugin():

@@ -171,7 +171,7 @@ def test_other_channels_are_refused_with_both_numbers():
 
 @pytest.mark.parametrize("shape", [(3, 31, 64), (3, 64, 31)])
 def test_an_image_below_the_smallest_size_is_refused(shape: tuple[int, ...]):
-    assert refusal(Accepts(min_size=32), shape) == "it needs 32 pixels a side, the data have 31"
+    assert refusal(Accepts(min_size=32), shape) == "it needs 32 pixels a side, it would get 31: try --set image_size=32"
 
 
 def test_an_image_of_the_smallest_size_is_taken():
@@ -181,7 +181,7 @@ def test_an_image_of_the_smallest_size_is_taken():
 @pytest.mark.parametrize("shape", [(3, 225, 224), (3, 224, 225)])
 def test_any_but_the_fixed_size_is_refused(shape: tuple[int, ...]):
     assert refusal(Accepts(fixed_size=224), (3, 224, 224)) == ""
-    assert refusal(Accepts(fixed_size=224), shape) == "it takes 224 pixels a side, the data have 225"
+    assert refusal(Accepts(fixed_size=224), shape) == "it takes 224 pixels a side, it would get 225"
 
 
 def test_too_many_outputs_are_refused():

@@ -85,7 +85,7 @@ def test_a_trial_tells_its_story_in_events_and_ends_with_done(tmp_path: Path) ->
 
 def test_the_test_split_stays_sealed_until_the_final_score(tmp_path: Path) -> None:
     trial = Trial(make_job(tmp_path, "cosine", "mlp", steps=1), lambda event: None)
-    trial._prepare()
+    trial.prepare()
     with pytest.raises(SealedSplitError, match="opened once"):
         trial.data.split("test")
 

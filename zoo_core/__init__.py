@@ -5,7 +5,9 @@ from zoo_core.errors import (
     DataUnavailableError,
     IncompatibleError,
     RecipeError,
+    UnknownNameError,
     UnknownSplitError,
+    WeightsError,
     ZooError,
 )
 from zoo_core.hookspecs import hookimpl
@@ -47,7 +49,9 @@ __all__ = [
     "Table",
     "Task",
     "TaskSpec",
+    "UnknownNameError",
     "UnknownSplitError",
+    "WeightsError",
     "ZooError",
     "hookimpl",
 ]

@@ -17,6 +17,7 @@
     │   ├── UnsafeArchiveError     an archive that would write outside its folder
     │   ├── UnknownSplitError      a split the data set does not have
     │   └── SealedSplitError       the test split was asked for before the final score
+    ├── WeightsError               a file of weights that cannot be read, or does not fit
     ├── OfflineError               something tried to reach the network under `--offline`
     └── RecordError                a record file that cannot be read
         ├── DamagedRecordError
@@ -115,6 +116,10 @@ class UnknownSplitError(DataError):
 
 class SealedSplitError(DataError):
     """The test split was asked for before the final score."""
+
+
+class WeightsError(ZooError):
+    """A file of weights, or a checkpoint, that cannot be read or does not fit the model."""
 
 
 class OfflineError(ZooError):

@@ -30,6 +30,19 @@ def accuracy(answers: Array, truth: Array) -> float:
     return float(np.mean(answers == truth))
 
 
+def group_accuracy(outputs: Array, truth: Array, groups: Array) -> float:
+    """Share of groups answered right: by the mean log-probability of their examples' logits, (n, classes).
+
+    `truth` and `groups` are (n,); a group's truth is that of its first example.
+    """
+    shifted = outputs - outputs.max(axis=1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    _, first, which, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(first), outputs.shape[1]))
+    np.add.at(sums, which, log_probabilities)
+    return accuracy((sums / sizes[:, None]).argmax(axis=1), truth[first])
+
+
 def confusion_matrix(answers: Array, truth: Array, classes: int) -> Array:
     """int64 (classes, classes): row is the true class, column the answer."""
     return np.bincount(truth.astype(np.int64) * classes + answers, minlength=classes * classes).reshape(

@@ -67,14 +67,14 @@ class Context:
 
         return find_file(self, name)
 
-    def folder(self) -> Path:
-        """The folder a person named for the data set, unpacked if it is an archive.
+    def folder(self, archive: str = "") -> Path:
+        """The folder a person named for the data set, unpacked if an archive; else the download `archive`, unpacked.
 
-        Raises DataUnavailableError saying what it must hold, if none was named.
+        Raises DataUnavailableError saying what it must hold, if there is neither.
         """
         from zoo_core.data.files import find_folder
 
-        return find_folder(self)
+        return find_folder(self, archive)
 
 
 @dataclass(slots=True)

@@ -61,13 +61,18 @@ Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # what a ta
 
 
 class ModelFacts(Part, frozen=True, kw_only=True):
-    """The model; the numbers are None until it was built. FLOPs are those of the forward pass of one unit."""
+    """The model; the numbers are None until it was built. FLOPs are those of the forward pass of one unit.
+
+    `weights` names the file it began with, empty where it began at random.
+    """
 
     name: str
     title: str
     version: int
     code_sha256: str
     pretrained_on: str = ""
+    weights: str = ""
+    weights_sha256: str = ""
     parameters: Count | None = None
     trainable_parameters: Count | None = None
     size_mib: float | None = None
@@ -152,6 +157,7 @@ class Measured(Part, frozen=True, kw_only=True):
     load: Load | None = None
     selected_step: int | None = None
     per_example: str = ""
+    checkpoint: str = ""
     pictures: dict[str, str] = {}
     left_out: dict[str, str] = {}
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from zoo_core.errors import AmbiguousNameError, IncompatibleError, UnknownNameError
-from zoo_core.kinds import KINDS
+from zoo_core.errors import AmbiguousNameError, IncompatibleError, RecipeError, UnknownNameError
+from zoo_core.kinds import KINDS, kind_recipe, seen_by
 from zoo_core.plugins import FailedPlugin, Plugin, discover
+from zoo_core.recipe import parameters
 from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec, check_spec
 from zoo_core.specs import resolve as resolve_entry
 
@@ -130,11 +131,25 @@ class Registry:
         """The models registered for a task."""
         return [model for model in self.models if is_registered(model, task)]
 
-    def refusal(self, model: ModelSpec, task: TaskSpec, dataset: DatasetSpec | None = None) -> str:
-        """Why the model cannot take the task's data as far as the specs tell; empty if it can."""
-        return model.accepts.refusal((dataset or self.datasets_of(task)[0]).signature)
+    def refusal(
+        self,
+        model: ModelSpec,
+        task: TaskSpec,
+        dataset: DatasetSpec | None = None,
+        recipe: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Why the model cannot take the task's data as far as the specs tell; empty if it can.
 
-    def require_fit(self, model: ModelSpec, task: TaskSpec, dataset: DatasetSpec) -> None:
+        Without a recipe that of the pair's defaults counts.
+        """
+        if recipe is None:
+            recipe = _default_recipe(model, task)
+        signature = (dataset or self.datasets_of(task)[0]).signature
+        return model.accepts.refusal(seen_by(model, task, signature, recipe))
+
+    def require_fit(
+        self, model: ModelSpec, task: TaskSpec, dataset: DatasetSpec, recipe: Mapping[str, Any] | None = None
+    ) -> None:
         """Raise IncompatibleError, with the reason, where the model cannot run on the task."""
         if not fits(model, task):
             if model.kind:
@@ -145,9 +160,17 @@ class Registry:
                 f"model {model.qualified} is made for {form}, task {task.qualified} is of kind {task.kind}; "
                 f"`zoo list pairs` shows what fits"
             )
-        reason = self.refusal(model, task, dataset)
+        reason = self.refusal(model, task, dataset, recipe)
         if reason:
             raise IncompatibleError(f"model {model.qualified} cannot take {dataset.qualified}: {reason}")
+
+
+def _default_recipe(model: ModelSpec, task: TaskSpec) -> dict[str, Any]:
+    """The pair's defaults; nothing where they contradict each other, which is told when the pair is to be run."""
+    try:
+        return {key: param.default for key, param in parameters(task, model, kind_recipe(task)).items()}
+    except RecipeError:
+        return {}
 
 
 def _fault(plugin: Plugin, datasets: set[str]) -> str:

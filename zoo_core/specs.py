@@ -19,6 +19,8 @@ from zoo_core.errors import EntryError, InvalidSpecError
 Origin = Literal["real", "copy", "bundled", "exact", "synthetic"]
 GENERATED: tuple[Origin, ...] = ("bundled", "exact", "synthetic")  # no file of a person's is needed
 
+NO_WEIGHTS = "none"  # what `--weights` says for a random beginning
+
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 PLAIN_TYPES: Mapping[Any, type] = {"str": str, "int": int, "bool": bool}  # as annotations spell them
 ENTRY = re.compile(r"[^:]+:[^:]+")
@@ -79,11 +81,16 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Download:
-    """A file with a known checksum (sha256, hexadecimal); `urls` are tried in order."""
+    """A file to be had from the network; `urls` are tried in order.
+
+    `sha256`, `md5`: the published checksum, hexadecimal; of a sha256 its first digits will do, where a publisher tells
+    no more (torch's file names have eight). A data set's download has one of them.
+    """
 
     name: str
     urls: tuple[str, ...]
-    sha256: str
+    sha256: str = ""
+    md5: str = ""
     size_mib: float = 0.0
 
 
@@ -108,9 +115,10 @@ class Accepts:
                 return f"it takes {' or '.join(map(str, self.channels))} channels, the data have {shape[0]}"
             for size in shape[1:]:
                 if size is not None and size < self.min_size:
-                    return f"it needs {self.min_size} pixels a side, the data have {size}"
+                    advice = f"try --set image_size={self.min_size}"
+                    return f"it needs {self.min_size} pixels a side, it would get {size}: {advice}"
                 if size is not None and self.fixed_size not in (None, size):
-                    return f"it takes {self.fixed_size} pixels a side, the data have {size}"
+                    return f"it takes {self.fixed_size} pixels a side, it would get {size}"
         if self.max_outputs is not None and (signature.outputs or 0) > self.max_outputs:
             return f"it has at most {self.max_outputs} outputs, the data need {signature.outputs}"
         return ""
@@ -187,7 +195,10 @@ class ModelSpec:
 
     `tasks`: the registered pairs, by default the tasks of its own plugin that have its `kind`. `kind`: the shared kind
     it can be tried on elsewhere. `options`: what the build function takes beside the signature, with defaults.
-    `recipe`: overrides by task name, `"*"` for every task. `pretrained_on`: what its first weights were trained on.
+    `recipe`: overrides by task name, `"*"` for every task; `quick`: of the quick preset, after the task's.
+    `weights`: the file of its first weights, `pretrained_on`: what these were trained on, `mean` and `std`: how they
+    want the channels of images on [0, 1] normalised (empty: as the data are). A build function that has a parameter
+    `weights=None` is given tensors by name through it; into the model of another they are loaded by name.
     """
 
     name: str
@@ -198,7 +209,11 @@ class ModelSpec:
     accepts: Accepts = field(default_factory=Accepts)
     options: Params = field(default_factory=dict)
     recipe: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    quick: Mapping[str, Any] = field(default_factory=dict)
+    weights: Download | None = None
     pretrained_on: str = ""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
     version: int = 1
     plugin: str = ""
 

@@ -32,6 +32,16 @@ OWN = (
         entry="zoo_core.cli.bench:bench_command",
     ),
     CommandSpec(
+        name="eval",
+        help="Score a model that `zoo bench --save` kept again, on the test split.",
+        entry="zoo_core.cli.reuse:eval_command",
+    ),
+    CommandSpec(
+        name="predict",
+        help="Let a model that `zoo bench --save` kept answer files, such as pictures.",
+        entry="zoo_core.cli.reuse:predict_command",
+    ),
+    CommandSpec(
         name="results",
         help="List, filter and show the records; without a command it lists them.",
         entry="zoo_core.cli.results:app",

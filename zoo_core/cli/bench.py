@@ -15,8 +15,10 @@ import typer
 from zoo_core.cli import parsing
 from zoo_core.cli.app import FAILURE, INTERRUPTED
 from zoo_core.cli.console import messages, print_failed_plugins, print_json
+from zoo_core.data.downloads import digest_of
 from zoo_core.errors import DataError, RecipeError, UnknownNameError, UsageError
 from zoo_core.registry import Pair, Registry
+from zoo_core.specs import NO_WEIGHTS
 
 if TYPE_CHECKING:
     from zoo_core.runner.plan import Request
@@ -57,6 +59,10 @@ def bench_command(
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
     threads: Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0: by the model's size.")] = 0,
     timeout: Annotated[str, typer.Option("--timeout", help="End a trial after this long, such as 10m.")] = "",
+    weights: Annotated[
+        str, typer.Option("--weights", metavar="FILE|none", help="What the one --model begins with; none: at random.")
+    ] = "",
+    save: Annotated[bool, typer.Option("--save", help="Keep each trial's trained model, for `zoo eval`.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and run nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run also what is recorded already.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
@@ -92,10 +98,32 @@ def bench_command(
         force=force,
         retry_failed=retry_failed,
         strict=not all_pairs,
+        models_named=bool(model),
+        weights=_weights(weights, model or []),
+        weights_sha256=_sha256(weights),
+        save=save,
         command=shlex.join(["zoo", *sys.argv[1:]]),
     )
     _require_known_keys(request)
     _run(request, registry, Store(results), dry_run=dry_run, as_json=as_json)
+
+
+def _weights(weights: str, models: Sequence[str]) -> str:
+    """The file as an absolute path. Raises UsageError where it is not clear whose weights it holds."""
+    if weights and len(models) != 1:
+        raise UsageError("--weights goes with one --model: say whose weights these are")
+    return weights if weights in ("", NO_WEIGHTS) else str(Path(weights).expanduser().absolute())
+
+
+def _sha256(weights: str) -> str:
+    """Of the file's content; empty where there is none."""
+    if weights in ("", NO_WEIGHTS):
+        return ""
+    try:
+        with Path(weights).expanduser().open("rb") as content:
+            return digest_of(content)
+    except (FileNotFoundError, IsADirectoryError):
+        raise UsageError(f"--weights {weights!r}: there is no such file; `none` begins at random") from None
 
 
 def choose_pairs(registry: Registry, task: str, models: Sequence[str], *, all_pairs: bool, cross: bool) -> list[Pair]:
@@ -169,7 +197,7 @@ def _run(request: Request, registry: Registry, store: Store, *, dry_run: bool, a
     if as_json:
         _print_records(outcome)
     else:
-        print_summary(outcome, store.folder)
+        print_summary(outcome, store)
     print_failed_plugins(registry.failed)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -7,7 +7,6 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -171,8 +170,8 @@ def _earlier_wall_s(store: Store) -> dict[tuple[str, str, str, str], list[float]
     return seconds
 
 
-def print_summary(outcome: Outcome, folder: Path) -> None:
-    """A row for each task, data set, model and device; every reason of a failure below."""
+def print_summary(outcome: Outcome, store: Store) -> None:
+    """A row for each task, data set, model and device; below, every reason of a failure and every saved model."""
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in outcome.records:
         key = (record.task.name, record.dataset.name, record.model.name, record.device.kind)
@@ -188,7 +187,12 @@ def print_summary(outcome: Outcome, folder: Path) -> None:
             )
     fresh = f"{len(outcome.new)} new"
     already = f", {len(outcome.done)} recorded already" if outcome.done else ""
-    console.print(f"{len(outcome.records)} trials: {fresh}{already}, {len(outcome.failed)} failed; records in {folder}")
+    console.print(
+        f"{len(outcome.records)} trials: {fresh}{already}, {len(outcome.failed)} failed; records in {store.folder}"
+    )
+    for record in outcome.records:
+        if record.measured.checkpoint:
+            console.print(f"saved {store.artifacts(record) / record.measured.checkpoint}", markup=False, soft_wrap=True)
     if outcome.interrupted:
         messages().print("stopped; the same command goes on with what is missing")
 

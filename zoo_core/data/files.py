@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from zoo_core.data import archives
 from zoo_core.data.cache import cache_dir, portable, write_atomically
-from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError
-from zoo_core.specs import DatasetSpec, Download
+from zoo_core.data.downloads import digest_of, fetch
+from zoo_core.errors import DataError, DataUnavailableError
+from zoo_core.specs import DatasetSpec
 
 if TYPE_CHECKING:
     from zoo_core.protocols import Context
-
-CONNECT_S = 20.0  # seconds without an answer after which a download is given up
 
 
 def own_root(spec: DatasetSpec, data_root: Path | None, *, several: bool = False) -> Path | None:
@@ -51,14 +49,14 @@ def fingerprint(spec: DatasetSpec, root: Path | None) -> str:
         if not _holds_published(spec, sums.values()):
             return _digest(f"{name}\0{digest}" for name, digest in sorted(sums.items()))
     if spec.downloads:
-        return _digest([f"version {spec.version}", *sorted(item.sha256 for item in spec.downloads)])
+        return _digest([f"version {spec.version}", *sorted(item.sha256 or item.md5 for item in spec.downloads)])
     if spec.offline:
         return _digest([spec.origin, spec.qualified, f"version {spec.version}"])
     raise DataUnavailableError(f"dataset {spec.qualified} has to be brought along; {_what_to_do(spec)}")
 
 
 def _holds_published(spec: DatasetSpec, sums: Iterable[str]) -> bool:
-    return bool(spec.downloads) and {item.sha256 for item in spec.downloads} <= set(sums)
+    return bool(spec.downloads) and {item.sha256 for item in spec.downloads} <= set(sums)  # md5 alone: not known
 
 
 def _digest(parts: Iterable[str]) -> str:
@@ -104,7 +102,7 @@ def _archive_sums(root: Path) -> dict[str, str]:
     memory, state = _memory(memory_file), root.stat()
     known = memory.get(str(root))
     if not isinstance(known, list) or known[:2] != [state.st_size, state.st_mtime_ns]:
-        sums = {PurePosixPath(name).as_posix(): _sha256(content) for name, content in archives.members(root)}
+        sums = {PurePosixPath(name).as_posix(): digest_of(content) for name, content in archives.members(root)}
         known = memory[str(root)] = [state.st_size, state.st_mtime_ns, sums]
         write_atomically(memory_file, json.dumps(memory).encode())
     return dict(known[2])
@@ -130,19 +128,12 @@ def _folder_sums(root: Path) -> dict[str, str]:
         known = memory.get(str(path))
         if not isinstance(known, list) or known[:2] != [state.st_size, state.st_mtime_ns]:
             with path.open("rb") as content:
-                known = memory[str(path)] = [state.st_size, state.st_mtime_ns, _sha256(content)]
+                known = memory[str(path)] = [state.st_size, state.st_mtime_ns, digest_of(content)]
             fresh = True
         sums[path.relative_to(root).as_posix()] = str(known[2])
     if fresh:
         write_atomically(memory_file, json.dumps(memory).encode())
     return sums
-
-
-def _sha256(content: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while block := content.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _what_to_do(spec: DatasetSpec) -> str:
@@ -151,10 +142,12 @@ def _what_to_do(spec: DatasetSpec) -> str:
     return f"give --data-root with a folder{layout}{home}"
 
 
-def find_folder(ctx: Context) -> Path:
+def find_folder(ctx: Context, archive: str = "") -> Path:
     """See `Context.folder`."""
     spec = _spec(ctx)
     root = ctx.data_root
+    if root is None and archive:
+        root = find_file(ctx, archive)
     if root is None:
         raise DataUnavailableError(f"dataset {spec.qualified} has to be brought along; {_what_to_do(spec)}")
     if not archives.is_archive(root):
@@ -171,7 +164,11 @@ def find_file(ctx: Context, name: str) -> Path:
     """See `Context.file`. Below a data root, `name` may also lie unpacked (without `.gz`), at any depth."""
     spec = _spec(ctx)
     if ctx.data_root is None:
-        return _download(spec, name, offline=ctx.offline)
+        download = next((item for item in spec.downloads if item.name == name), None)
+        if download is None:
+            raise DataError(f"dataset {spec.qualified} declares no download {name!r}")
+        owner = f"dataset {spec.qualified}"
+        return fetch(download, download_folder(spec), offline=ctx.offline, owner=owner, remedy=_what_to_do(spec))
     folder = find_folder(ctx)
     for wanted in (name, name.removesuffix(".gz")):
         found = sorted(path for path in folder.rglob(wanted) if path.is_file())
@@ -201,48 +198,3 @@ def state(spec: DatasetSpec, root: Path | None) -> str:
         here = all((download_folder(spec) / item.name).is_file() for item in spec.downloads)
         return "downloaded" if here else f"to be downloaded: zoo data fetch {spec.name}"
     return "needs --data-root"
-
-
-def _download(spec: DatasetSpec, name: str, *, offline: bool) -> Path:
-    """The file from the cache or the network, its checksum checked."""
-    download = next((item for item in spec.downloads if item.name == name), None)
-    if download is None:
-        raise DataError(f"dataset {spec.qualified} declares no download {name!r}")
-    folder = download_folder(spec)
-    if (folder / name).is_file():
-        with (folder / name).open("rb") as content:
-            if _sha256(content) == download.sha256:
-                return folder / name
-    if offline:
-        raise DataUnavailableError(f"{name} was never downloaded, and --offline forbids it; {_what_to_do(spec)}")
-    return _retrieve(spec, download, folder)
-
-
-def _retrieve(spec: DatasetSpec, download: Download, folder: Path) -> Path:
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel(logging.WARNING)
-    problems: list[str] = []
-    damaged: DamagedDataError | None = None
-    for url in download.urls:
-        try:
-            fetched = pooch.retrieve(
-                url,
-                known_hash=f"sha256:{download.sha256}",
-                fname=download.name,
-                path=folder,
-                downloader=pooch.HTTPDownloader(timeout=CONNECT_S),
-            )
-        except requests.RequestException as error:
-            problems.append(f"{url}: {type(error).__name__}")
-        except ValueError as error:  # pooch's word for a wrong checksum
-            damaged = DamagedDataError(f"{url} is not the published file ({error}); nothing was kept")
-        else:
-            return Path(fetched)
-    if damaged is not None:
-        raise damaged
-    raise DataUnavailableError(
-        f"dataset {spec.qualified} is not here and cannot be downloaded ({'; '.join(problems)}); "
-        f"connect to the network, or {_what_to_do(spec)}"
-    )

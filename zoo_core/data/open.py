@@ -38,6 +38,7 @@ class Data:
         self.signature = opened.signature
         self.sizes = opened.sizes
         self.spec = spec
+        self.identity = folder.name  # data set, version, fingerprint and loader
         self._folder = folder
         self._sealed = True
 

@@ -5,10 +5,12 @@ Each treaty is stated in the docstring of its module, which also holds the ready
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
-from zoo_core.specs import Param, Params, TaskSpec
+from zoo_core.specs import ModelSpec, Param, Params, Signature, TaskSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +40,26 @@ SUPERVISED: Params = MappingProxyType(
     }
 )
 
+# Each image of a batch draws its own parameters, uniformly; mixup and cutmix draw one for a batch (kinds/augment.py).
+AUGMENTATION: Params = MappingProxyType(
+    {
+        "crop": Param(default=0, help="shift by up to so many pixels, the border mirrored", minimum=0),
+        "flip": Param(default=False, help="mirror every second image"),
+        "rotate": Param(default=0.0, help="by up to so many degrees", minimum=0.0),
+        "zoom": Param(default=0.0, help="by up to so large a share, in or out", minimum=0.0),
+        "shear": Param(default=0.0, help="by up to so many degrees", minimum=0.0),
+        "contrast": Param(default=0.0, help="changed by up to so large a share", minimum=0.0),
+        "brightness": Param(default=0.0, help="changed by up to so large a share", minimum=0.0),
+        "blur": Param(default=0.0, help="Gaussian, deviation up to so many pixels", minimum=0.0),
+        "mixup": Param(
+            default=0.0, help="alpha of Beta(alpha, alpha), the share of another image; 0: none", minimum=0.0
+        ),
+        "cutmix": Param(default=0.0, help="alpha, as mixup, of a box from another image; 0: none", minimum=0.0),
+    }
+)
+
+IMAGES = "image-classification"
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -48,15 +70,22 @@ KINDS: dict[str, Kind] = {
             recipe=SUPERVISED,
         ),
         Kind(
-            name="image-classification",
+            name=IMAGES,
             summary="a class from an image: (batch, channels, height, width) -> (batch, classes) logits, cross-entropy",
             entry="zoo_core.kinds.image_classification:ImageClassification",
             recipe={
                 **SUPERVISED,
                 "label_smoothing": Param(default=0.0, help="of the cross-entropy", minimum=0.0),
                 "normalize": Param(
-                    default=True, help="shift and scale the channels by train's mean and deviation; else [0, 1]"
+                    default=True,
+                    help="shift and scale the channels by train's mean and deviation, or the model's own; else [0, 1]",
                 ),
+                "image_size": Param(
+                    default=0,
+                    help="height and width that images are brought to; 0: the data's, or the model's only one",
+                    minimum=0,
+                ),
+                **AUGMENTATION,
             },
         ),
     )
@@ -71,3 +100,23 @@ def kind_recipe(task: TaskSpec) -> Params:
 def body_entry(task: TaskSpec) -> str:
     """The entry of the task's body: its own, or its kind's ready one."""
     return task.entry or KINDS[task.kind].entry
+
+
+def seen_by(model: ModelSpec, task: TaskSpec, signature: Signature, recipe: Mapping[str, Any]) -> Signature:
+    """The signature that a model is built for: the data's, save what its kind adapts.
+
+    Images are brought to the recipe's `image_size`, else to the only size the model takes; grey ones get three channels
+    for a model that takes only three; they are normalised as the model's weights want it, where its spec says how.
+    """
+    if task.kind != IMAGES or len(signature.input_shape) != 3:
+        return signature
+    channels, height, width = signature.input_shape
+    mean, std = signature.mean, signature.std
+    size = recipe.get("image_size") or model.accepts.fixed_size
+    if size:
+        height = width = size
+    if channels == 1 and model.accepts.channels == (3,):
+        channels, mean, std = 3, mean * 3, std * 3
+    if len(model.mean) == channels:
+        mean, std = model.mean, model.std
+    return replace(signature, input_shape=(channels, height, width), mean=mean, std=std)

@@ -1,15 +1,20 @@
 """Kind `image-classification`, version 1: a class from an image.
 
-Columns: x uint8 (n, channels, height, width), raw; y integer (n,), from 0.
-Model: forward takes float (batch, channels, height, width): x / 255, minus the train split's channel mean and over
-its deviation unless the recipe says `normalize=false`. It returns (batch, classes) logits and owns no loss.
-Loss: cross-entropy with the recipe's label smoothing. Metric: `accuracy`; also macro precision, recall and F1,
-a table per class and the confusion matrix.
-One unit is one image. The body prepares images on the device, in channels-last layout for convolution nets.
+Columns: x uint8 (n, channels, height, width), raw; y integer (n,), from 0; `group`, integer (n,), where examples belong
+together (the frames of a track).
+Model: forward takes float (batch, channels, height, width): x / 255, resized if the recipe or the model's spec asks for
+another size (bilinear, with antialiasing), minus the train split's channel mean and over its deviation unless the model
+has its own or the recipe says `normalize=false`. It returns (batch, classes) logits and owns no loss.
+Loss: cross-entropy with the recipe's label smoothing; with mixup or cutmix that of both labels by their shares.
+Metric: `accuracy`; also macro precision, recall and F1, a table per class and the confusion matrix; with groups also
+`group_accuracy`, the share of groups whose mean log-probability is highest for their class.
+One unit is one image. The body augments and prepares images on the device, channels last for convolution nets.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +24,17 @@ from torch.nn import functional as F
 
 from zoo_core.data.batches import Batch
 from zoo_core.data.columns import Array
+from zoo_core.data.images import read_images
+from zoo_core.kinds.augment import Augmentation, is_asked_for
 from zoo_core.kinds.supervised import Supervised
-from zoo_core.metrics import accuracy, confusion_matrix, precision_recall_f1
-from zoo_core.pictures import captioned_grid
+from zoo_core.metrics import accuracy, confusion_matrix, group_accuracy, precision_recall_f1
+from zoo_core.pictures import captioned_grid, mosaic
 from zoo_core.protocols import Context, Evaluation, Table
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
+
+PICTURED = 24  # images on a sheet
+THUMBNAIL = 12
 
 
 def ImageClassification(spec: TaskSpec) -> Supervised:
@@ -37,9 +47,11 @@ class ImageTreaty:
         self.classes = signature.classes or tuple(str(index) for index in range(signature.outputs or 0))
         self._smoothing = recipe.label_smoothing
         self._layout = torch.contiguous_format
+        self._device = ctx.device
+        self._channels, *size = (length or 1 for length in signature.input_shape)
+        self._size = (size[0], size[1])
         # x / 255 shifted and scaled, as one multiplication and one addition: x * scale + shift
-        channels = signature.input_shape[0] or 1
-        mean, std = np.zeros(channels), np.ones(channels)
+        mean, std = np.zeros(self._channels), np.ones(self._channels)
         if recipe.normalize:
             mean, std = np.asarray(signature.mean), np.maximum(np.asarray(signature.std), 1e-6)
         self._plain = not recipe.normalize
@@ -52,48 +64,89 @@ class ImageTreaty:
             self._layout = torch.channels_last
             model.to(memory_format=torch.channels_last)
 
+    def augment(self, recipe: Recipe, ctx: Context) -> Augmentation | None:
+        return Augmentation(recipe, ctx) if is_asked_for(recipe) else None
+
     def inputs(self, batch: Batch) -> Tensor:
         x = batch["x"].to(dtype=torch.float32, memory_format=self._layout)
-        return x.div_(255) if self._plain else torch.addcmul(self._shift, x, self._scale)
+        if x.shape[1] != self._channels:
+            x = x.expand(-1, self._channels, -1, -1)
+        if x.shape[2:] != self._size:
+            x = F.interpolate(x, self._size, mode="bilinear", antialias=True)
+        return x / 255 if self._plain else torch.addcmul(self._shift, x, self._scale)
 
     def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        labels = batch["y"].long()
-        loss = F.cross_entropy(output.float(), labels, label_smoothing=self._smoothing)
+        output, labels = output.float(), batch["y"].long()
+        loss = F.cross_entropy(output, labels, label_smoothing=self._smoothing)
+        if "y_mixed" in batch:
+            other = F.cross_entropy(output, batch["y_mixed"].long(), label_smoothing=self._smoothing)
+            loss = torch.lerp(other, loss, batch["share"])
         return loss, (output.argmax(1) == labels).float().mean()
 
-    def evaluate(self, outputs: Array, truth: Array) -> Evaluation:
+    def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
+        truth, groups = columns["y"], columns.get("group")
         answers = outputs.argmax(axis=1)
         confusion = confusion_matrix(answers, truth, len(self.classes))
         precision, recall, f1 = precision_recall_f1(confusion)
+        scores = {
+            "accuracy": accuracy(answers, truth),
+            "precision": float(precision.mean()),
+            "recall": float(recall.mean()),
+            "f1": float(f1.mean()),
+        }
+        per_example = {
+            "score": (answers == truth).astype(np.uint8),
+            "answer": answers.astype(np.int32),
+            "truth": truth.astype(np.int32),
+        }
+        if groups is not None:
+            scores["group_accuracy"] = group_accuracy(outputs, truth, groups)
+            per_example["group"] = groups
+        return Evaluation(scores, self._tables(confusion, precision, recall, f1), per_example)
+
+    def _tables(self, confusion: Array, precision: Array, recall: Array, f1: Array) -> dict[str, Table]:
         per_class = zip(self.classes, precision, recall, f1, confusion.sum(axis=1), strict=True)
-        return Evaluation(
-            scores={
-                "accuracy": accuracy(answers, truth),
-                "precision": float(precision.mean()),
-                "recall": float(recall.mean()),
-                "f1": float(f1.mean()),
-            },
-            tables={
-                "per class": Table(
-                    ["class", "precision", "recall", "f1", "examples"],
-                    [[name, float(p), float(r), float(f), int(n)] for name, p, r, f, n in per_class],
-                ),
-                "confusion": Table(
-                    ["true class", *self.classes],
-                    [[name, *row.tolist()] for name, row in zip(self.classes, confusion, strict=True)],
-                ),
-            },
-            per_example={
-                "score": (answers == truth).astype(np.uint8),
-                "answer": answers.astype(np.int32),
-                "truth": truth.astype(np.int32),
-            },
-        )
+        return {
+            "per class": Table(
+                ["class", "precision", "recall", "f1", "examples"],
+                [[name, float(p), float(r), float(f), int(n)] for name, p, r, f, n in per_class],
+            ),
+            "confusion": Table(
+                ["true class", *self.classes],
+                [[name, *row.tolist()] for name, row in zip(self.classes, confusion, strict=True)],
+            ),
+        }
 
     def pictures(self, images: Array, outputs: Array, truth: Array) -> dict[str, np.ndarray[Any, Any]]:
-        """The wrong answers given with the largest margin, each captioned `truth > answer`."""
+        """Made of a few images spread over `images`: a thumbnail, and what was answered; and the worst mistakes.
+
+        Mistakes are the wrong answers given with the largest margin. Captions are the true class, and below
+        it `> answer` where that is another.
+        """
         answers = outputs.argmax(axis=1)
         margin = outputs.max(axis=1) - outputs[np.arange(len(truth)), truth]
-        worst = [row for row in np.argsort(-margin, kind="stable") if answers[row] != truth[row]][:24]
-        captions = [f"{self.classes[truth[row]]} > {self.classes[answers[row]]}" for row in worst]
-        return {"mistakes": captioned_grid(images[worst], captions)} if worst else {}
+        worst = [row for row in np.argsort(-margin, kind="stable") if answers[row] != truth[row]][:PICTURED]
+        some = np.linspace(0, len(images) - 1, min(PICTURED, len(images))).astype(int)
+        pictures = {
+            "thumbnail": mosaic(images[some[:THUMBNAIL]], columns=4),
+            "answers": self._sheet(images, some.tolist(), answers, truth),
+        }
+        return pictures | ({"mistakes": self._sheet(images, worst, answers, truth)} if worst else {})
+
+    def _sheet(self, images: Array, rows: Sequence[int], answers: Array, truth: Array) -> np.ndarray[Any, Any]:
+        pairs = [(self.classes[truth[row]], self.classes[answers[row]]) for row in rows]
+        return captioned_grid(images[rows], [right if right == said else f"{right}\n> {said}" for right, said in pairs])
+
+    def read(self, files: Sequence[Path]) -> Batch:
+        """The files as pictures of the size that the model takes, on the device."""
+        return {"x": torch.from_numpy(read_images(files, self._size, channels=self._channels)).to(self._device)}
+
+    def answers(self, outputs: Array, top: int) -> list[list[tuple[str, float]]]:
+        """The `top` most probable classes for each row of logits, most probable first."""
+        shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        return [
+            [(self.classes[label], float(row[label])) for label in labels]
+            for row, labels in zip(probabilities, best, strict=True)
+        ]

@@ -8,6 +8,8 @@ One unit is one example.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -36,7 +38,8 @@ class RegressionTreaty:
         loss = F.mse_loss(output, batch["y"])
         return loss, loss
 
-    def evaluate(self, outputs: Array, truth: Array) -> Evaluation:
+    def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
+        truth = columns["y"]
         scores = {
             "mse": mean_squared_error(outputs, truth),
             "mae": mean_absolute_error(outputs, truth),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -12,17 +13,30 @@ from torch import Tensor, nn
 from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.data.columns import Array
 from zoo_core.data.open import Data
-from zoo_core.protocols import Context, Evaluation, Phase, Step
+from zoo_core.errors import IncompatibleError
+from zoo_core.kinds.features import Features, frozen_backbone, rest_frozen_parts
+from zoo_core.protocols import Context, Evaluation, Phase, Step, Table
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 from zoo_core.train import supervised_steps
 
 EVALUATION_BATCH = 256
 PICTURED = 512  # test examples looked at for pictures
+FEATURES_BATCH = 64  # images through a frozen backbone at once
+INITIAL = 5000  # training examples that a model's `initialize` sees
+
+Forward: TypeAlias = Callable[[Batch], Tensor]
 
 
 class Treaty(Protocol):
-    """A kind's terms: what goes into a model, what its output costs, what the outputs score."""
+    """A kind's terms: what goes into a model, what its output costs, what the outputs score.
+
+    A treaty may also have:
+        ready(model): called before the model is used.
+        augment(recipe, ctx) -> a function of a training batch that gives another, or None.
+        pictures(images, outputs, truth) -> dict of name -> uint8 array (height, width, 3).
+        read(files) -> a batch of a person's files; answers(outputs, top) -> (class, probability) pairs for each.
+    """
 
     def inputs(self, batch: Batch) -> Tensor:
         """The argument of the model's forward."""
@@ -30,42 +44,69 @@ class Treaty(Protocol):
     def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """The loss and the batch's score in the task's metric, both scalar."""
 
-    def evaluate(self, outputs: Array, truth: Array) -> Evaluation:
-        """Scores of a whole split: outputs (n, ...) of the model, truth the column `y`."""
+    def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
+        """Scores of a whole split: outputs (n, ...) of the model, and the split's columns but `x`."""
 
 
 class Supervised:
-    """A `Task` for columns `x` and `y`; see `Treaty` for what a kind adds. A treaty may have `pictures` and `ready`."""
+    """A `Task` for columns `x` and `y`; see `Treaty` for what a kind adds.
+
+    A model may have `initialize(x)`, called once before the first step with the inputs of up to 5,000 training
+    examples, for first weights that depend on the data; and a frozen `backbone`, whose features are computed once.
+    """
 
     def __init__(self, spec: TaskSpec, make_treaty: Callable[[Signature, Recipe, Context], Treaty]) -> None:
         self.spec = spec
         self._make_treaty = make_treaty
         self._splits: dict[str, DeviceSplit] = {}
+        self._features: Features | None = None
+        self._featured: dict[str, DeviceSplit | None] = {}
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
-        self._data = data
+        self._data, self._recipe = data, recipe
         self._treaty = self._make_treaty(data.signature, recipe, ctx)
-        self._splits["train"] = DeviceSplit(data.split("train", holdout=recipe.holdout), ctx.device)
+        self._split(ctx, "train")
 
     def epoch_steps(self, recipe: Recipe) -> int:
         return -(-len(self._splits["train"]) // int(recipe.batch_size))
 
     def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase]:
-        treaty = self._treaty
-        if hasattr(treaty, "ready"):
-            treaty.ready(model)
+        treaty, split = self._treaty, self._splits["train"]
+        forward = self._through_all(model)
+        rest_frozen_parts(model)
+        if hasattr(model, "initialize"):
+            with torch.no_grad():
+                cast(Any, model).initialize(treaty.inputs(split.first(min(INITIAL, len(split)))))
+        augment = treaty.augment(recipe, ctx) if hasattr(treaty, "augment") else None
+        if augment is None and frozen_backbone(model) is not None:
+            yield Phase("features")
+            featured, spent_s = self._featured_split(ctx, model, "train")
+            yield Phase("features", spent_s)
+            if featured is not None:
+                split, forward = featured, _through_head(model)
 
-        def loss_and_score(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-            return treaty.loss(model(treaty.inputs(batch)), batch)
+        def loss_and_score(_: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+            batch = augment(batch) if augment else batch
+            return treaty.loss(forward(batch), batch)
 
-        yield from supervised_steps(ctx, model, self._splits["train"], loss_and_score, recipe)
+        yield from supervised_steps(ctx, model, split, loss_and_score, recipe)
 
     def evaluate(self, ctx: Context, model: nn.Module, split: str) -> Evaluation:
-        outputs, truth = [], []
-        for batch in self._split(ctx, split).in_order(EVALUATION_BATCH):
-            outputs.append(model(self._treaty.inputs(batch)).float())
-            truth.append(batch["y"])
-        return self._treaty.evaluate(torch.cat(outputs).cpu().numpy(), torch.cat(truth).cpu().numpy())
+        source, forward = self._split(ctx, split), self._through_all(model)
+        if frozen_backbone(model) is not None and not self._augments(ctx):
+            featured, _ = self._featured_split(ctx, model, split)
+            if featured is not None:
+                source, forward = featured, _through_head(model)
+        outputs: list[Tensor] = []
+        columns: dict[str, list[Tensor]] = {}
+        for batch in source.in_order(EVALUATION_BATCH):
+            outputs.append(forward(batch).float())
+            for name, values in batch.items():
+                if name != "x":
+                    columns.setdefault(name, []).append(values)
+        return self._treaty.evaluate(
+            torch.cat(outputs).cpu().numpy(), {name: torch.cat(parts).cpu().numpy() for name, parts in columns.items()}
+        )
 
     def example_input(self, ctx: Context, batch_size: int) -> Tensor:
         return self._treaty.inputs(self._splits["train"].first(batch_size))
@@ -75,13 +116,68 @@ class Supervised:
             return {}
         split = self._split(ctx, "test")
         batch = split.first(min(PICTURED, len(split)))
-        outputs = model(self._treaty.inputs(batch)).float().cpu().numpy()
+        outputs = self._in_parts(model, batch)
         pictures: dict[str, np.ndarray[Any, Any]] = self._treaty.pictures(
-            batch["x"].cpu().numpy(), outputs, batch["y"].cpu().numpy()
+            batch["x"].cpu().numpy(), outputs.cpu().numpy(), batch["y"].cpu().numpy()
         )
         return pictures
 
+    def predict(
+        self,
+        ctx: Context,
+        model: nn.Module,
+        signature: Signature,
+        recipe: Recipe,
+        files: Sequence[Path],
+        top: int,
+    ) -> Table:
+        """The model's answers to a person's files, without the data; see `protocols.Task`."""
+        treaty: Any = self._make_treaty(signature, recipe, ctx)
+        self._treaty = treaty
+        if not hasattr(treaty, "read"):
+            raise IncompatibleError(f"models of kind {self.spec.kind} cannot answer files")
+        outputs = self._in_parts(model, treaty.read(files))
+        rows = [
+            [str(path), answer, probability]
+            for path, answers in zip(files, treaty.answers(outputs.cpu().numpy(), top), strict=True)
+            for answer, probability in answers
+        ]
+        return Table(["file", "class", "probability"], rows)
+
+    def _in_parts(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Outputs of a batch larger than is evaluated at once."""
+        sizes = range(0, len(batch["x"]), EVALUATION_BATCH)
+        parts = [{name: values[begin : begin + EVALUATION_BATCH] for name, values in batch.items()} for begin in sizes]
+        forward = self._through_all(model)
+        return torch.cat([forward(part).float() for part in parts])
+
+    def _through_all(self, model: nn.Module) -> Forward:
+        if hasattr(self._treaty, "ready"):
+            self._treaty.ready(model)
+        return lambda batch: model(self._treaty.inputs(batch))
+
+    def _augments(self, ctx: Context) -> bool:
+        return hasattr(self._treaty, "augment") and self._treaty.augment(self._recipe, ctx) is not None
+
     def _split(self, ctx: Context, name: str) -> DeviceSplit:
         if name not in self._splits:
-            self._splits[name] = DeviceSplit(self._data.split(name), ctx.device)
+            self._splits[name] = DeviceSplit(self._data.split(name, holdout=self._recipe.holdout), ctx.device)
         return self._splits[name]
+
+    def _featured_split(self, ctx: Context, model: nn.Module, name: str) -> tuple[DeviceSplit | None, float]:
+        """A split's features by the model's backbone, None where they cannot be kept; and what they once cost."""
+        backbone = cast(nn.Module, model.backbone)
+        if self._features is None or self._features.backbone is not backbone:
+            identity = f"{self._data.identity} {self._data.signature} {self._recipe.get('normalize')}"
+            self._features = Features(ctx, backbone, self._treaty.inputs, identity, FEATURES_BATCH)
+            self._featured = {}
+        if name in self._featured:
+            return self._featured[name], 0.0
+        made = self._features.of(name, self._data.split(name, holdout=self._recipe.holdout))
+        self._featured[name] = made.split if made else None
+        return self._featured[name], made.spent_s if made else 0.0
+
+
+def _through_head(model: nn.Module) -> Forward:
+    head = cast(nn.Module, model.head)
+    return lambda batch: head(batch["x"].float())

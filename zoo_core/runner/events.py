@@ -39,9 +39,42 @@ class TrialJob(Part, frozen=True, kw_only=True, tag="trial"):
     data_root: str | None
     offline: bool
     staging: str
+    weights: str = ""
+    save: bool = False
 
 
-Job: TypeAlias = DevicesJob | OpenJob | TrialJob
+class TryJob(TrialJob, frozen=True, kw_only=True, tag="try"):
+    """Build the trial's model with its weights and let it answer once: whether it can take the data at all."""
+
+
+class WeightsJob(Part, frozen=True, kw_only=True, tag="weights"):
+    """Where is the file of a model's first weights? Fetched if need be."""
+
+    model: str
+    offline: bool
+
+
+class EvaluateJob(Part, frozen=True, kw_only=True, tag="evaluate"):
+    """Score a saved model again; `dataset` is empty for the one it was trained on, `threads` 0 for as many as then."""
+
+    checkpoint: str
+    dataset: str
+    data_root: str | None
+    offline: bool
+    device: str
+    threads: int
+
+
+class PredictJob(Part, frozen=True, kw_only=True, tag="predict"):
+    """Let a saved model answer a person's files."""
+
+    checkpoint: str
+    files: list[str]
+    top: int
+    device: str
+
+
+Job: TypeAlias = DevicesJob | OpenJob | TrialJob | TryJob | WeightsJob | EvaluateJob | PredictJob
 
 
 class PhaseBegan(Part, frozen=True, kw_only=True, tag="phase"):
@@ -70,7 +103,7 @@ class Facts(Part, frozen=True, kw_only=True, tag="facts"):
 
 
 class Found(Part, frozen=True, kw_only=True, tag="found"):
-    """The answer to a DevicesJob or an OpenJob: devices, or the data's signature and split sizes."""
+    """The answer to a job that asks: devices, the data's signature and split sizes, a path, scores, a table."""
 
     value: Any
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from zoo_core.records import DatasetFacts, DeviceFacts, ModelFacts, TaskFacts
 from zoo_core.runner.plan import Trial, code_sha256, kind_version
-from zoo_core.specs import ModelSpec, TaskSpec
+from zoo_core.specs import TaskSpec
 
 
 def task_facts(task: TaskSpec) -> TaskFacts:
@@ -39,13 +39,18 @@ def dataset_facts(trial: Trial) -> DatasetFacts:
     )
 
 
-def model_facts(model: ModelSpec) -> ModelFacts:
+def model_facts(trial: Trial) -> ModelFacts:
+    model, weights = trial.model, trial.weights_name
+    # A person's file may have been trained on anything: it is named, so that nobody takes it for the published one.
+    pretrained_on = f"what {weights} was trained on" if trial.request.weights and weights else model.pretrained_on
     return ModelFacts(
         name=model.qualified,
         title=model.title,
         version=model.version,
         code_sha256=code_sha256(model.entry),
-        pretrained_on=model.pretrained_on,
+        pretrained_on=pretrained_on if weights else "",
+        weights=weights,
+        weights_sha256=trial.weights_sha256,
     )
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from msgspec import structs
+
 from zoo_core import recipe as recipes
 from zoo_core.data.files import fingerprint, own_root
 from zoo_core.errors import DataError, RecipeError, UsageError
@@ -17,8 +19,8 @@ from zoo_core.measure.environment import machine_id
 from zoo_core.recipe import Recipe
 from zoo_core.records import FINAL, RecipeClass, Record
 from zoo_core.registry import Pair, Registry
-from zoo_core.runner.events import OpenJob, TrialJob
-from zoo_core.specs import DatasetSpec, ModelSpec, Param, TaskSpec, source_file
+from zoo_core.runner.events import OpenJob, TrialJob, TryJob
+from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, Param, TaskSpec, source_file
 from zoo_core.store import Store
 
 NO_DATA = "unavailable"  # the fingerprint of data that are not here
@@ -26,7 +28,11 @@ NO_DATA = "unavailable"  # the fingerprint of data that are not here
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What the caller wants, names resolved to specs. `strict`: missing data are an error, not a skipped trial."""
+    """What the caller wants, names resolved to specs. `strict`: missing data are an error, not a skipped trial;
+    `models_named`: so are missing weights.
+
+    `weights`: a file's path, `none` to begin at random, empty for what the model's spec says.
+    """
 
     pairs: Sequence[Pair]
     seeds: Sequence[int] = (0,)
@@ -44,6 +50,10 @@ class Request:
     force: bool = False
     retry_failed: bool = False
     strict: bool = True
+    models_named: bool = True
+    weights: str = ""
+    weights_sha256: str = ""
+    save: bool = False
     command: str = ""
 
 
@@ -81,6 +91,7 @@ class Trial:
             "fingerprint": self.fingerprint,
             "model": f"{self.model.qualified}@{self.model.version}",
             "code": [code_sha256(spec.entry) for spec in (self.model, self.dataset, self.task)],
+            "weights": self.weights_sha256,
             "recipe": dict(self.recipe),
             "budget_s": request.budget_s,
             "seed": self.seed,
@@ -90,6 +101,21 @@ class Trial:
             "threads": request.threads,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of the file that the model begins with, as far as it was published; empty where it begins at random."""
+        request, declared = self.request, self.model.weights
+        if request.weights:
+            return request.weights_sha256
+        return (declared.sha256 or declared.md5 or declared.urls[0]) if declared else ""
+
+    @property
+    def weights_name(self) -> str:
+        """The file's name, empty where the model begins at random."""
+        if self.request.weights:
+            return "" if self.request.weights == NO_WEIGHTS else Path(self.request.weights).name
+        return self.model.weights.name if self.model.weights else ""
 
     def record_id(self, started: str) -> str:
         """The record's name: experiment, machine, start time (digits only)."""
@@ -103,7 +129,10 @@ class Trial:
             offline=self.request.offline,
         )
 
-    def job(self, staging: Path) -> TrialJob:
+    def try_job(self, weights: str) -> TryJob:
+        return TryJob(**structs.asdict(self.job(Path(), weights)))
+
+    def job(self, staging: Path, weights: str) -> TrialJob:
         return TrialJob(
             task=self.task.qualified,
             dataset=self.dataset.qualified,
@@ -119,6 +148,8 @@ class Trial:
             data_root=str(self.data_root) if self.data_root else None,
             offline=self.request.offline,
             staging=str(staging.absolute()),
+            weights=weights,
+            save=self.request.save,
         )
 
 
@@ -151,7 +182,7 @@ def make_plan(request: Request, registry: Registry, store: Store) -> Plan:
         root, identity, no_data = _find_data(dataset, request)
         recipe, kind, no_recipe = _recipe_or_reason(pair, request)
         if request.strict:
-            registry.require_fit(pair.model, pair.task, dataset)
+            registry.require_fit(pair.model, pair.task, dataset, recipe)
         for device in request.devices:
             for seed in request.seeds:
                 trial = Trial(
@@ -187,13 +218,14 @@ def _dataset_or_reason(task: TaskSpec, request: Request, registry: Registry) -> 
 def _recipe_or_reason(pair: Pair, request: Request) -> tuple[Recipe, RecipeClass, str]:
     try:
         params = pair_parameters(pair.task, pair.model)
-        recipe = recipes.resolve(params, quick_preset(pair.task, request), _known(request, params))
+        quick = quick_preset(pair)
+        recipe = recipes.resolve(params, quick if request.quick else {}, _known(request, params))
     except RecipeError as error:
         if request.strict:
             raise
         return Recipe({}), "custom", str(error)
     timed = request.budget_s is not None
-    return recipe, "custom" if timed else recipes.recipe_class(recipe, params, pair.task.quick), ""
+    return recipe, "custom" if timed else recipes.recipe_class(recipe, params, quick), ""
 
 
 def _sort_in(trial: Trial, plan: Plan, store: Store) -> None:
@@ -209,7 +241,7 @@ def _sort_in(trial: Trial, plan: Plan, store: Store) -> None:
 def _answers(record: Record, request: Request) -> bool:
     """Whether a record makes its trial unnecessary."""
     if record.status == "ok":
-        return True
+        return bool(record.measured.checkpoint) or not request.save
     if request.retry_failed:
         return False
     if record.status == "timeout":  # with more time it may end otherwise
@@ -257,8 +289,8 @@ def _known(request: Request, params: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in request.overrides.items() if key in params}
 
 
-def quick_preset(task: TaskSpec, request: Request) -> Mapping[str, Any]:
-    return task.quick if request.quick else {}
+def quick_preset(pair: Pair) -> Mapping[str, Any]:
+    return {**pair.task.quick, **pair.model.quick}
 
 
 def pair_parameters(task: TaskSpec, model: ModelSpec) -> dict[str, Param]:

@@ -12,15 +12,16 @@ import msgspec
 from msgspec.structs import replace
 
 from zoo_core.errors import DataUnavailableError, DeviceError, IncompatibleError, ZooError
+from zoo_core.kinds import seen_by
 from zoo_core.measure.environment import Device, describe
 from zoo_core.plugins import Plugin
 from zoo_core.records import FAILED, SCHEMA, Measured, PhaseFacts, Record, Status
-from zoo_core.runner.events import DevicesJob, Event, Facts
+from zoo_core.runner.events import DevicesJob, Event, Facts, WeightsJob
 from zoo_core.runner.facts import dataset_facts, device_facts, model_facts, task_facts
 from zoo_core.runner.local import Ended, LocalExecutor, exit_reason
 from zoo_core.runner.plan import Plan, Skipped, Trial
 from zoo_core.runner.worker import LOG
-from zoo_core.specs import Signature
+from zoo_core.specs import NO_WEIGHTS, Signature
 from zoo_core.store import Store
 
 LOG_TAIL = 8_000  # characters of a dead worker's output that its record keeps
@@ -88,6 +89,8 @@ class Run:
     ) -> None:
         self._plan, self._store, self._executor, self._listener = plan, store, executor, listener
         self._environment = describe(plugins)
+        self._weights: dict[str, str] = {}  # model -> the file it begins with
+        self._tried: dict[tuple[str, ...], str] = {}
         self.outcome = Outcome(done=list(plan.done))
 
     def open_data(self) -> None:
@@ -99,7 +102,7 @@ class Run:
             data = (trial.dataset.qualified, trial.fingerprint)
             if data not in problems:
                 problems[data] = self._open(trial, data, signatures)
-            problem = problems[data] or _refusal(trial, signatures[data])
+            problem = problems[data] or _refusal(trial, signatures[data]) or self._untried(trial)
             if problem:
                 self._plan.skipped.append(Skipped(trial, problem))
             else:
@@ -120,6 +123,35 @@ class Run:
             return ""
         signatures[data] = msgspec.convert(answer["signature"], Signature)
         return ""
+
+    def _untried(self, trial: Trial) -> str:
+        """Why the model cannot begin: its weights are not to be had or do not fit, or it cannot answer at all."""
+        experiment = (trial.model.qualified, trial.task.qualified, trial.dataset.qualified, trial.fingerprint)
+        if experiment not in self._tried:
+            self._tried[experiment] = self._try(trial)
+        return self._tried[experiment]
+
+    def _try(self, trial: Trial) -> str:
+        name = trial.model.qualified
+        try:
+            if name not in self._weights:
+                self._weights[name] = self._find_weights(trial)
+            if self._weights[name] or "/" in trial.model.name:  # a family's member, which nobody has tried on this task
+                self._executor.ask(trial.try_job(self._weights[name]), trial.request.timeout_s)
+        except ZooError as error:
+            if trial.request.strict and trial.request.models_named:
+                raise
+            return str(error)
+        except RuntimeError:  # it hung or died: the trial meets it too, and its record tells
+            pass
+        return ""
+
+    def _find_weights(self, trial: Trial) -> str:
+        request = trial.request
+        if request.weights or trial.model.weights is None:
+            return "" if request.weights == NO_WEIGHTS else request.weights
+        job = WeightsJob(model=trial.model.qualified, offline=request.offline)
+        return str(self._executor.ask(job, request.timeout_s))
 
     def run(self) -> Outcome:
         """Run every trial; on Ctrl-C the running one is recorded as interrupted, the rest is left for next time."""
@@ -155,7 +187,11 @@ class Run:
     def _run_one(self, trial: Trial) -> Record:
         started = now()
         staging = self._store.stage(trial.record_id(started))
-        ended = self._executor.run(trial.job(staging), self._listener.heard, trial.request.timeout_s)
+        ended = self._executor.run(
+            trial.job(staging, self._weights.get(trial.model.qualified, "")),
+            self._listener.heard,
+            trial.request.timeout_s,
+        )
         status, reason = judge(ended, trial.request.timeout_s)
         record = self._record(trial, started, ended, status, reason, _log_tail(staging))
         self._store.save(record, staging)
@@ -179,7 +215,7 @@ class Run:
             started_at=started,
             task=task_facts(trial.task),
             dataset=replace(dataset_facts(trial), examples=learned.examples),
-            model=replace(model_facts(trial.model), **learned.model),
+            model=replace(model_facts(trial), **learned.model),
             device=replace(device_facts(trial), **learned.device),
             seed=trial.seed,
             recipe=dict(trial.recipe),
@@ -240,7 +276,7 @@ def _log_tail(staging: Path) -> str:
 
 def _refusal(trial: Trial, signature: Signature) -> str:
     """Why the model cannot take the data; under a named task that is the caller's mistake."""
-    reason = trial.model.accepts.refusal(signature)
+    reason = trial.model.accepts.refusal(seen_by(trial.model, trial.task, signature, trial.recipe))
     if reason and trial.request.strict:
         raise IncompatibleError(f"model {trial.model.qualified} cannot take {trial.dataset.qualified}: {reason}")
     return reason

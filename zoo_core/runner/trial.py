@@ -13,10 +13,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from zoo_core.checkpoints import FILE, Checkpoint
+from zoo_core.checkpoints import save as save_checkpoint
 from zoo_core.data.cache import own_cache
 from zoo_core.data.open import Data, open_data
-from zoo_core.errors import IncompatibleError
-from zoo_core.kinds import body_entry
+from zoo_core.errors import IncompatibleError, ZooError
+from zoo_core.kinds import body_entry, seen_by
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.devices import device_name
 from zoo_core.measure.environment import usable_cores
@@ -31,10 +33,13 @@ from zoo_core.records import Measured, Status, TableFacts
 from zoo_core.registry import Registry
 from zoo_core.runner import events
 from zoo_core.runner.artifacts import Artifacts
+from zoo_core.runner.build import build
 from zoo_core.runner.events import TrialJob
 from zoo_core.runner.length import Length, resolve_length
+from zoo_core.runner.plan import code_sha256
 from zoo_core.runner.training import DivergedError, Send, Training, finite
-from zoo_core.specs import ModelSpec, TaskSpec, resolve
+from zoo_core.specs import ModelSpec, Signature, TaskSpec, resolve
+from zoo_core.weights import read_weights
 
 WARM_UP_STEPS = 3
 INFERENCE_BATCH = 256
@@ -68,6 +73,25 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("not enough memory" in text or "can't allocate memory" in text)
 
 
+def try_out(job: TrialJob) -> None:
+    """Build the job's model and let it answer two examples. Raises IncompatibleError saying what went wrong."""
+    trial = Trial(job, lambda _: None)
+    trial.prepare()
+    try:
+        model = trial.build()
+        example_input = getattr(trial.task, "example_input", None)
+        if example_input is not None:
+            with torch.no_grad():
+                model.eval()(example_input(trial.ctx, 2))
+    except ZooError:
+        raise
+    # Foreign code on data it was not made for: whatever it raises is why it cannot take them.
+    except Exception as error:
+        cause = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        names = f"model {trial.model_spec.qualified} cannot take {trial.data.spec.qualified}"
+        raise IncompatibleError(f"{names} as {trial.data.signature.input_shape}: {cause}") from error
+
+
 class Trial:
     """The state of one trial; `run` is its story."""
 
@@ -81,14 +105,14 @@ class Trial:
 
     def run(self) -> None:
         with self.phases.phase("prepare"):
-            self._prepare()
+            self.prepare()
         if self.job.compiled:
             model, runnable = self._compile()
         else:
             with self.phases.phase("warm-up"):
-                self._warm_up(self._build())
+                self._warm_up(self.build())
             with self.phases.phase("build"):
-                model = runnable = self._build()
+                model = runnable = self.build()
         self._reseed()
         training = self._train(model, runnable)
         with self.phases.phase("test"):
@@ -97,6 +121,8 @@ class Trial:
         with self.phases.phase("measure"):
             self._measure_inference(training.scored_model)
         with self.phases.phase("artifacts"):
+            if self.job.save:
+                self._save(training.scored_model)
             self._make_pictures(training.scored_model)
 
     def measured(self) -> Measured:
@@ -120,7 +146,8 @@ class Trial:
 
     # before training
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Find the specs, open the data, read the weights, and hand all of it to the task."""
         job = self.job
         # Momentum of weights that get no gradient (MNIST's border) decays into denormal numbers, which the CPU handles
         # tens of times slower: without this an epoch of `mlp-100` takes twice as long from the second epoch on.
@@ -141,12 +168,15 @@ class Trial:
             budget_s=job.budget_s,
         )
         self.data: Data = open_data(dataset, self.ctx, job.fingerprint)
+        recipe = Recipe(job.recipe)
+        self.data_signature: Signature = self.data.signature
+        self.data.signature = seen_by(self.model_spec, self.spec, self.data_signature, recipe)
         refusal = self.model_spec.accepts.refusal(self.data.signature)
         if refusal:
             raise IncompatibleError(f"model {self.model_spec.qualified} cannot take {dataset.qualified}: {refusal}")
+        self._weights = read_weights(Path(job.weights)) if job.weights else None
         self._reseed()
         self.task: Task = resolve(body_entry(self.spec))(self.spec)
-        recipe = Recipe(job.recipe)
         self.task.prepare(self.ctx, self.data, recipe)
         epoch_steps = getattr(self.task, "epoch_steps", None)
         self.length: Length = resolve_length(recipe, epoch_steps(recipe) if epoch_steps else None, job.budget_s)
@@ -155,18 +185,16 @@ class Trial:
     def _reseed(self) -> None:
         self.ctx.generator = seed_everything(self.job.seed, self.job.device)
 
-    def _build(self) -> nn.Module:
+    def build(self) -> nn.Module:
         """A new model on the device, the same for the same seed."""
         self._reseed()
-        options = {key: self.recipe[key] for key in self.model_spec.options}
-        model: nn.Module = resolve(self.model_spec.entry)(self.data.signature, **options)
-        return model.to(self.job.device)
+        return build(self.model_spec, self.data.signature, self.recipe, self._weights).to(self.job.device)
 
     def _compile(self) -> tuple[nn.Module, nn.Module]:
         """The model and its compiled form. Another instance would be compiled anew, so this one takes the warm-up steps
         and is given its first weights back."""
         with self.phases.phase("build"):
-            model = self._build()
+            model = self.build()
         with self.phases.phase("compile"):
             first = copy.deepcopy(model.state_dict())
             runnable: nn.Module = torch.compile(model)  # type: ignore[assignment]
@@ -283,6 +311,30 @@ class Trial:
         if not math.isfinite(score):
             raise DivergedError(f"the test score is {score}")
         self.artifacts.keep_per_example(evaluation.per_example)
+
+    def _save(self, model: nn.Module) -> None:
+        """Keep the weights that were scored, and what is needed to build the model again."""
+        job = self.job
+        about = Checkpoint(
+            task=job.task,
+            task_version=self.spec.version,
+            dataset=job.dataset,
+            fingerprint=job.fingerprint,
+            model=job.model,
+            model_version=self.model_spec.version,
+            code_sha256=code_sha256(self.model_spec.entry),
+            recipe=dict(self.recipe),
+            signature=self.data_signature,
+            seed=job.seed,
+            device=job.device,
+            dtype=job.dtype,
+            threads=self.ctx.threads,
+            metric=self.spec.metric,
+            scores=self.found["scores"],
+            pretrained_on=self.model_spec.pretrained_on if job.weights else "",
+        )
+        save_checkpoint(Path(job.staging) / FILE, getattr(model, "_orig_mod", model), about)
+        self.found["checkpoint"] = FILE
 
     def _make_pictures(self, model: nn.Module) -> None:
         make = getattr(self.task, "pictures", None)

@@ -20,7 +20,17 @@ from pathlib import Path
 from zoo_core.errors import OfflineError, UsageError, ZooError
 from zoo_core.registry import Registry
 from zoo_core.runner import events
-from zoo_core.runner.events import DevicesJob, Event, Job, OpenJob, TrialJob
+from zoo_core.runner.events import (
+    DevicesJob,
+    EvaluateJob,
+    Event,
+    Job,
+    OpenJob,
+    PredictJob,
+    TrialJob,
+    TryJob,
+    WeightsJob,
+)
 
 # What a trial imports in any case; a fork server has it ready.
 PRELOAD = [
@@ -47,9 +57,9 @@ def main(connection: Connection, content: bytes) -> None:
         )  # what a plugin put in may not be what an event holds: it is told here, where it is
         connection.send_bytes(content)
 
-    if isinstance(job, TrialJob):
+    if isinstance(job, TrialJob) and not isinstance(job, TryJob):
         _write_output_to(Path(job.staging) / LOG)
-    if isinstance(job, OpenJob | TrialJob) and job.offline:
+    if not isinstance(job, DevicesJob | PredictJob) and job.offline:
         refuse_network()
     # The one place where whatever a plugin raises, SystemExit included, becomes an event instead of a traceback here.
     try:
@@ -72,6 +82,18 @@ def _do(job: Job, send: Send) -> None:
         send(events.Found(value=accelerators()))
     elif isinstance(job, OpenJob):
         send(events.Found(value=_open(job)))
+    elif isinstance(job, WeightsJob):
+        send(events.Found(value=_weights(job)))
+    elif isinstance(job, TryJob):
+        from zoo_core.runner.trial import try_out
+
+        try_out(job)
+        send(events.Found(value=True))
+    elif isinstance(job, EvaluateJob | PredictJob):
+        from zoo_core.runner import reuse
+
+        value = reuse.evaluate(job) if isinstance(job, EvaluateJob) else asdict(reuse.predict(job))
+        send(events.Found(value=value))
     else:
         from zoo_core.runner.trial import run_trial
 
@@ -91,6 +113,19 @@ def _open(job: OpenJob) -> dict[str, object]:
     )
     data = open_data(spec, ctx, job.fingerprint)
     return {"signature": asdict(data.signature), "sizes": data.sizes}
+
+
+def _weights(job: WeightsJob) -> str:
+    from zoo_core.data.cache import cache_dir, portable
+    from zoo_core.data.downloads import fetch
+
+    spec = Registry.load().model(job.model)
+    if spec.weights is None:
+        return ""
+    owner = f"the weights of model {spec.qualified}"
+    remedy = "give --weights with a file of them, or --weights none to begin at random"
+    folder = cache_dir() / "weights" / portable(spec.qualified)
+    return str(fetch(spec.weights, folder, offline=job.offline, owner=owner, remedy=remedy))
 
 
 def _own_session() -> None:

@@ -1,0 +1,1 @@
+"""The zoo's CIFAR-10 plugin; `plugin.py` says what it adds."""

@@ -1,0 +1,176 @@
+"""The data sets: CIFAR-10 from its official batches, binary or pickled, and from folders of pictures."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
+from zoo_core.data.columns import Array
+from zoo_core.data.images import find_split, folders, image_folder, read_images
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+SIGNATURE = Signature(input_shape=(3, 32, 32), outputs=10, classes=CLASSES)
+ARCHIVE = "cifar-10-binary.tar.gz"
+BATCHES = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)}
+PIXELS = 3 * 32 * 32
+# All that a pickled uint8 array asks for; the last is how Python 3 writes bytes for Python 2.
+HARMLESS = frozenset(
+    {
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("_codecs", "encode"),
+    }
+)
+
+
+class Cifar10:
+    """CIFAR-10: x uint8 (n, 3, 32, 32), RGB; y int64 (n,). 50,000 train and 10,000 test images in the batches' order.
+
+    Reads the official files, binary (`data_batch_1.bin` ...) or Python's (`data_batch_1` ...), all of a split in one
+    folder at any depth. The pickles of Python's form are read without running what they name.
+    Raises:
+        DataUnavailableError: a batch is not here, or may not be read.
+        DamagedDataError: a batch is cut, is none, holds a label other than 0 to 9, or would run code.
+    """
+
+    signature = SIGNATURE
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def load(self, split: str) -> dict[str, Array]:
+        if split not in BATCHES:
+            raise UnknownSplitError(f"CIFAR-10 has no split {split!r}")
+        parts = [read_batch(path) for path in find_batches(self._ctx.folder(ARCHIVE), BATCHES[split])]
+        return {
+            "x": np.concatenate([pixels for pixels, _ in parts]).reshape(-1, 3, 32, 32),
+            "y": np.concatenate([labels for _, labels in parts]),
+        }
+
+
+class Cifar10Images:
+    """CIFAR-10 saved as pictures, `{train,test}/<class>/*`: x uint8 (n, 3, 32, 32), RGB; y int64 (n,).
+
+    Classes are in the official order, pictures in the order of their names.
+    Raises:
+        DataUnavailableError: a split or a class is not here.
+        DamagedDataError: other classes than the ten, or a picture that cannot be read or is not 32x32.
+    """
+
+    signature = SIGNATURE
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def load(self, split: str) -> dict[str, Array]:
+        if split not in BATCHES:
+            raise UnknownSplitError(f"CIFAR-10 has no split {split!r}")
+        root = self._ctx.folder()
+        try:
+            folder = find_split(root, split)
+        except DataUnavailableError as error:
+            needs = "it must hold {train,test}/<class>/*.jpg; if it holds the official batches, use --dataset cifar10"
+            raise DataUnavailableError(f"{error}; {needs}") from error
+        files = image_folder(folder, CLASSES)
+        return {"x": read_images(files.paths, (32, 32), resize=False), "y": files.labels}
+
+
+def find_batches(root: Path, names: Sequence[str]) -> list[Path]:
+    """The files `names`, all with `.bin` or all without, of the first folder that holds them all.
+
+    Raises DataUnavailableError naming what is missing.
+    """
+    partly: list[Path] = []
+    for folder in _below(root):
+        for suffix in (".bin", ""):
+            paths = [folder / f"{name}{suffix}" for name in names]
+            missing = [path for path in paths if not path.is_file()]
+            if not missing:
+                return paths
+            if len(missing) < len(paths):
+                partly = partly or missing
+    if partly:
+        raise DataUnavailableError(f"{', '.join(map(str, partly))} not found beside the other batches: unpack them all")
+    if all(any(inside.name.lower() == split for inside in folders(root)) for split in BATCHES):
+        raise DataUnavailableError(f"{root} holds pictures, not the official batches: use --dataset cifar10-images")
+    raise DataUnavailableError(
+        f"{root} holds no {names[0]}.bin (nor {names[0]}, Python's form) at any depth: it must be {ARCHIVE}, or a "
+        f"folder with {', '.join(f'{name}.bin' for split in BATCHES.values() for name in split)}"
+    )
+
+
+def _below(root: Path) -> Iterator[Path]:
+    """`root` and all folders in it, level by level."""
+    waiting = [root]
+    for folder in waiting:
+        waiting += [inside for inside in folders(folder) if not inside.is_symlink()]  # links may lead in circles
+        yield folder
+
+
+def read_batch(path: Path) -> tuple[Array, Array]:
+    """Pixels uint8 (n, 3072), planes red, green, blue, and labels int64 (n,). Raises as `Cifar10` does."""
+    try:
+        content = path.read_bytes()
+    except PermissionError as error:
+        raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
+    except OSError as error:
+        raise DamagedDataError(f"{path} cannot be read ({error}): fetch it again") from error
+    pixels, labels = _from_records(path, content) if path.suffix == ".bin" else _from_pickle(path, content)
+    wrong = np.flatnonzero((labels < 0) | (labels >= len(CLASSES)))
+    if len(wrong):
+        raise DamagedDataError(
+            f"{path}: record {wrong[0]} has the label {labels[wrong[0]]}, which is none of 0 to 9: fetch it again"
+        )
+    return pixels, labels.astype(np.int64)
+
+
+def _from_records(path: Path, content: bytes) -> tuple[Array, Array]:
+    """Of records of a byte of label and 3,072 of pixels."""
+    if not content or len(content) % (1 + PIXELS):
+        raise DamagedDataError(f"{path} holds {len(content)} bytes, not whole records of {1 + PIXELS}: it is cut")
+    records = np.frombuffer(content, np.uint8).reshape(-1, 1 + PIXELS)
+    return records[:, 1:], records[:, 0]
+
+
+def _from_pickle(path: Path, content: bytes) -> tuple[Array, Array]:
+    """Of a dict with `data` uint8 (n, 3072) and `labels`, a list of n numbers; its keys may be bytes."""
+    try:
+        batch = {_text(key): value for key, value in _ArraysOnly(path, content).load().items()}
+        pixels, labels = batch["data"], np.asarray(batch["labels"])
+    except DamagedDataError:
+        raise
+    except Exception as error:  # a damaged pickle raises anything: it is a program of its own
+        raise DamagedDataError(f"{path} is no batch of CIFAR-10 ({error!r}): fetch it again") from error
+    fits = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.shape == (labels.size, PIXELS)
+    if not fits or labels.ndim != 1 or not labels.size or labels.dtype.kind not in "iu":
+        raise DamagedDataError(f"{path} does not hold data uint8 (n, {PIXELS}) and n labels: fetch it again")
+    return pixels, labels
+
+
+def _text(key: Any) -> Any:
+    return key.decode("latin1") if isinstance(key, bytes) else key
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Builds dicts, lists, texts, numbers and numpy arrays, and refuses whatever else a pickle names."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="latin1")  # as Python 2 wrote the official files
+        self._path = path
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in HARMLESS:
+            raise DamagedDataError(
+                f"{self._path} was refused because it would run code ({module}.{name}): take the official file"
+            )
+        if name == "dtype":  # numpy 2.4.0 to 2.4.4 warn of the official files' align=0
+            return lambda kind, *_: np.dtype(kind)
+        return super().find_class(module, name)

@@ -1,0 +1,144 @@
+"""What zoo-cifar10 adds: the task `cifar10`, its three data sets and five models. Imports no torch."""
+
+from __future__ import annotations
+
+from zoo_core import Accepts, DatasetSpec, Download, ModelSpec, Param, Reference, Signature, TaskSpec, hookimpl
+
+KIND = "image-classification"
+IMAGE = Signature(input_shape=(3, 32, 32), outputs=10)
+OFFICIAL = "https://www.cs.toronto.edu/~kriz/"
+WIDTHS = "channels of the convolutions"
+
+
+@hookimpl
+def zoo_tasks() -> list[TaskSpec]:
+    return [
+        TaskSpec(
+            name="cifar10",
+            title="CIFAR-10",
+            summary="Tell which of ten things a picture of 32x32 pixels shows: where convolutions beat dense nets.",
+            kind=KIND,
+            datasets=("cifar10", "cifar10-images", "shapes"),
+            metric="accuracy",
+            higher_is_better=True,
+            chance=0.1,
+            target=0.8,
+            unit="images",
+            recipe={"epochs": 6.0},
+            quick={"steps": 150},
+            references=(
+                Reference(value=0.94, model="airbench94", source="Jordan 2024, arXiv:2404.00498, official pixels"),
+                Reference(value=0.9125, model="ResNet-20", source="He et al. 2015, arXiv:1512.03385, official pixels"),
+            ),
+        )
+    ]
+
+
+@hookimpl
+def zoo_datasets() -> list[DatasetSpec]:
+    return [
+        DatasetSpec(
+            name="cifar10",
+            title="CIFAR-10",
+            origin="real",
+            licence="none stated; cite Krizhevsky 2009",
+            homepage=OFFICIAL + "cifar.html",
+            size_mib=162.2,
+            layout="the official batches, binary (data_batch_1.bin ...) or Python's (data_batch_1 ...), at any depth",
+            signature=IMAGE,
+            downloads=(
+                Download(
+                    name="cifar-10-binary.tar.gz",
+                    urls=(OFFICIAL + "cifar-10-binary.tar.gz",),
+                    sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+                    size_mib=162.2,
+                ),
+            ),
+            entry="zoo_cifar10.data:Cifar10",
+        ),
+        DatasetSpec(
+            name="cifar10-images",
+            title="CIFAR-10 saved as pictures",
+            origin="copy",
+            licence="none stated; cite Krizhevsky 2009",
+            homepage=OFFICIAL + "cifar.html",
+            layout="train/<class>/*.jpg and test/<class>/*.jpg of 32x32 pixels, the ten official classes",
+            signature=IMAGE,
+            entry="zoo_cifar10.data:Cifar10Images",
+        ),
+        DatasetSpec(
+            name="shapes",
+            title="Ten drawn shapes in any place, size and colour",
+            origin="synthetic",
+            licence="CC0-1.0",
+            signature=IMAGE,
+            entry="zoo_cifar10.drawn:Shapes",
+        ),
+    ]
+
+
+@hookimpl
+def zoo_models() -> list[ModelSpec]:
+    adamw = {"optimizer": "adamw", "weight_decay": 0.05, "schedule": "cosine", "warmup": 0.1}
+    sgd = {"optimizer": "sgd", "nesterov": True, "schedule": "linear", "warmup": 0.15}
+    return [
+        ModelSpec(
+            name="mlp",
+            title="Dense layers: what the course shows not to be enough",
+            entry="zoo_cifar10.models.mlp:mlp",
+            kind=KIND,
+            options={"widths": Param(default=[512, 512], help="of the hidden layers"), "dropout": 0.1},
+            recipe={"*": {**adamw, "lr": 0.002, "batch_size": 128}, "cifar10": {"epochs": 10.0}},
+        ),
+        ModelSpec(
+            name="cnn",
+            title="Four convolutions, BatchNorm, dropout: the course's",
+            entry="zoo_cifar10.models.cnn:cnn",
+            kind=KIND,
+            accepts=Accepts(min_size=16),
+            options={"widths": Param(default=[32, 64, 128, 256], help=WIDTHS), "dropout": 0.2},
+            recipe={"*": {**adamw, "lr": 0.004, "batch_size": 128}, "cifar10": {"crop": 2, "flip": True}},
+        ),
+        ModelSpec(
+            name="cnn-fast",
+            title="Whitening stem and six convolutions: the best accuracy for its seconds",
+            entry="zoo_cifar10.models.cnn_fast:CnnFast",
+            kind=KIND,
+            accepts=Accepts(min_size=16),
+            options={"widths": Param(default=[32, 128, 256], help=WIDTHS)},
+            recipe={
+                "*": {**sgd, "lr": 0.5, "momentum": 0.85, "weight_decay": 0.001, "batch_size": 256},
+                "cifar10": {"epochs": 5.0, "label_smoothing": 0.2, "crop": 2, "flip": True},
+            },
+        ),
+        ModelSpec(
+            name="resnet-18",
+            title="ResNet-18 with a stem for small images: for a GPU",
+            entry="zoo_cifar10.models.resnet:resnet_18",
+            kind=KIND,
+            accepts=Accepts(min_size=8),
+            recipe={
+                "*": {**sgd, "lr": 0.1, "momentum": 0.9, "weight_decay": 0.0005, "batch_size": 128},
+                "cifar10": {"epochs": 30.0, "label_smoothing": 0.1, "crop": 4, "flip": True},
+            },
+            quick={"image_size": 16, "batch_size": 32, "steps": 120},  # half a minute on a CPU
+        ),
+        ModelSpec(
+            name="vgg-16",
+            title="ImageNet VGG-16, frozen, with a new last layer",
+            entry="zoo_cifar10.models.vgg:vgg_16",
+            kind=KIND,
+            accepts=Accepts(channels=(3,), min_size=32),
+            options={"unfreeze": Param(default=0, help="how many of the last parts are trained too", minimum=0)},
+            recipe={"*": {"optimizer": "adam", "lr": 0.0005, "schedule": "cosine", "batch_size": 128, "epochs": 10.0}},
+            weights=Download(
+                name="vgg16-397923af.pth",
+                urls=("https://download.pytorch.org/models/vgg16-397923af.pth",),
+                sha256="397923af",
+                size_mib=527.8,
+            ),
+            pretrained_on="ImageNet-1k",
+            mean=(0.485, 0.456, 0.406),
+            std=(0.229, 0.224, 0.225),
+        ),
+    ]

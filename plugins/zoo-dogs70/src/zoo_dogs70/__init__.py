@@ -1,0 +1,1 @@
+"""The zoo's dog-breeds plugin; `plugin.py` says what it adds."""

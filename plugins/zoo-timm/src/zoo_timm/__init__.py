@@ -1,0 +1,1 @@
+"""The zoo's timm plugin; `plugin.py` says what it adds."""

@@ -1,0 +1,1 @@
+"""The zoo's traffic-signs plugin; `plugin.py` says what it adds."""

@@ -1,0 +1,238 @@
+"""The data sets: traffic signs of Germany (GTSRB) and of Russia (RTSD), from their pictures and tables."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
+from zoo_core.data.columns import Array
+from zoo_core.data.images import folders, list_images, read_images
+
+SIZE = (48, 48)
+MEANINGS = (
+    *("speed limit 20", "speed limit 30", "speed limit 50", "speed limit 60", "speed limit 70", "speed limit 80"),
+    *("end of speed limit 80", "speed limit 100", "speed limit 120", "no overtaking", "no overtaking by lorries"),
+    *("priority at next crossing", "priority road", "give way", "stop", "no vehicles", "no lorries", "no entry"),
+    *("danger", "bend to the left", "bend to the right", "double bend", "bumpy road", "slippery road"),
+    *("road narrows", "road works", "traffic lights", "pedestrians", "children", "bicycles", "snow", "wild animals"),
+    *("end of all limits", "turn right", "turn left", "ahead only", "ahead or right", "ahead or left"),
+    *("keep right", "keep left", "roundabout", "end of no overtaking", "end of no overtaking by lorries"),
+)
+TRAINING, PICTURES, ANSWERS = "Training", "Final_Test/Images", "GT-final_test.csv"
+ARCHIVES = {
+    TRAINING: "GTSRB-Training_fixed.zip",
+    PICTURES: "GTSRB_Final_Test_Images.zip",
+    ANSWERS: "GTSRB_Final_Test_GT.zip",
+}
+GTSRB_NEEDS = f"it must hold, unpacked, {TRAINING}/<5-digit class>/TRACK_FRAME.ppm, {PICTURES}/*.ppm and {ANSWERS}"
+RTSD_NEEDS = "it must hold gt_train.csv and gt_test.csv (filename,class_number) and the pictures in train/ and test/"
+FRAME = re.compile(r"([0-9]{5})_[0-9]{5}")  # of a file's name: its track
+SOURCE = re.compile(r"([0-9]{1,5})/([0-9]{5})_[0-9]{5}\.[a-z]+")
+TRACKS = 100_000  # more than a class can have in five digits
+
+
+class Gtsrb:
+    """GTSRB: x uint8 (n, 3, 48, 48), RGB, resized; y int64 (n,), 43 classes; group int64 (n,), one sign's pictures.
+
+    Reads torchvision's layout at any depth. A test picture's track is that of the annotations' column `Source`, which
+    the official ones lack: then it is a track of its own.
+    Raises:
+        DataUnavailableError: the training pictures, test pictures or annotations are not here, or may not be read.
+        DamagedDataError: a picture cannot be read, has no annotation or an annotation no picture, or a wrong class.
+    """
+
+    signature = Signature(input_shape=(3, *SIZE), outputs=len(MEANINGS), classes=MEANINGS)
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def load(self, split: str) -> dict[str, Array]:
+        if split == "train":
+            paths, labels, tracks = training_files(self._find(TRAINING))
+        elif split == "test":
+            paths, labels, tracks = annotated_files(self._find(ANSWERS), self._find(PICTURES))
+        else:
+            raise UnknownSplitError(f"GTSRB has no split {split!r}")
+        return {"x": read_images(paths, SIZE), "y": np.asarray(labels, np.int64), "group": np.asarray(tracks, np.int64)}
+
+    def _find(self, part: str) -> Path:
+        return find(self._ctx.folder(ARCHIVES[part]), part, GTSRB_NEEDS)
+
+
+class Rtsd:
+    """RTSD's crops: x uint8 (n, 3, 48, 48), RGB, resized; y int64 (n,), in the order of `gt_train.csv`'s numbers.
+
+    Pictures are in `train/` and `test/` beside the tables, or where the tables' paths lead from there. Classes are the
+    numbers in `gt_train.csv`, ascending, called as `numbers_to_classes.csv` says or, without it, by number.
+    Raises:
+        DataUnavailableError: a table is not here, or may not be read.
+        DamagedDataError: a table is cut, a picture is missing or cannot be read, or test has a class train has not.
+    """
+
+    def __init__(self, ctx: Context) -> None:
+        self._train = find(ctx.folder(), "gt_train.csv", RTSD_NEEDS)
+        self._numbers = sorted({row.number("class_number") for row in self._rows("train")})
+        classes = self._names()
+        self.signature = Signature(input_shape=(3, *SIZE), outputs=len(classes), classes=classes)
+
+    def load(self, split: str) -> dict[str, Array]:
+        if split not in ("train", "test"):
+            raise UnknownSplitError(f"RTSD has no split {split!r}")
+        index = {number: label for label, number in enumerate(self._numbers)}
+        paths, labels = [], []
+        for row in self._rows(split):
+            number = row.number("class_number")
+            if number not in index:
+                raise row.wrong(f"class {number} is not among the classes of {self._train.name}")
+            labels.append(index[number])
+            paths.append(self._picture(row, split))
+        return {"x": read_images(paths, SIZE), "y": np.asarray(labels, np.int64)}
+
+    def _rows(self, split: str) -> list[Row]:
+        return read_table(self._train.with_name(f"gt_{split}.csv"), ("filename", "class_number"), RTSD_NEEDS)
+
+    def _names(self) -> tuple[str, ...]:
+        table = self._train.with_name("numbers_to_classes.csv")
+        rows = read_table(table, ("class_number", "sign_class"), RTSD_NEEDS) if table.exists() else []
+        names = {row.number("class_number"): row["sign_class"] for row in rows}
+        return tuple(names.get(number, str(number)) for number in self._numbers)
+
+    def _picture(self, row: Row, split: str) -> Path:
+        name = PurePosixPath(row["filename"])
+        if name.is_absolute() or ".." in name.parts:
+            raise row.wrong(f"picture {str(name)!r} lies outside the folder")
+        home = self._train.parent
+        for path in (home / split / name, home / name):
+            if path.is_file():
+                return path
+        raise row.wrong(f"picture {str(name)!r} is neither in {home / split} nor in {home}")
+
+
+def training_files(folder: Path) -> tuple[list[Path], list[int], list[int]]:
+    """The pictures below `Training`, their classes and tracks. Raises as `Gtsrb` does."""
+    paths: list[Path] = []
+    labels, tracks = [], []
+    for inside in folders(folder):
+        if not re.fullmatch("[0-9]{5}", inside.name) or int(inside.name) >= len(MEANINGS):
+            raise DamagedDataError(f"{inside} is not named by a class from 00000 to 000{len(MEANINGS) - 1}: remove it")
+        pictures = list_images(inside)
+        if not pictures:
+            raise DataUnavailableError(f"{inside} holds no pictures: fetch them again")
+        for path in pictures:
+            frame = FRAME.fullmatch(path.stem)
+            if frame is None:
+                raise DamagedDataError(f"{path} is not named TRACK_FRAME, five digits each: it does not tell its track")
+            labels.append(int(inside.name))
+            tracks.append(int(inside.name) * TRACKS + int(frame[1]))
+        paths += pictures
+    if not paths:
+        raise DataUnavailableError(f"{folder} is empty; {GTSRB_NEEDS}")
+    return paths, labels, tracks
+
+
+def annotated_files(table: Path, folder: Path) -> tuple[list[Path], list[int], list[int]]:
+    """The annotated pictures, their classes and tracks; there may be none without an annotation."""
+    pictures = {path.name: path for path in list_images(folder)}
+    paths, labels, tracks = [], [], []
+    for row in read_table(table, ("Filename", "ClassId"), GTSRB_NEEDS, delimiter=";"):
+        path, label = pictures.pop(row["Filename"], None), row.number("ClassId")
+        if path is None:
+            raise row.wrong(f"picture {row['Filename']!r} is not in {folder}")
+        if label >= len(MEANINGS):
+            raise row.wrong(f"class {label} is not one of 0 to {len(MEANINGS) - 1}")
+        paths.append(path)
+        labels.append(label)
+        tracks.append(_track(row, label))
+    if pictures:
+        raise DamagedDataError(f"{next(iter(pictures.values()))} is not among the annotations in {table}")
+    return paths, labels, tracks
+
+
+def _track(row: Row, label: int) -> int:
+    """The group of a test picture; one without a known track gets a number that no track of any class has."""
+    if "Source" not in row.cells:
+        return len(MEANINGS) * TRACKS + row.line
+    source = SOURCE.fullmatch(row["Source"])
+    if source is None or int(source[1]) != label:
+        raise row.wrong(f"Source {row['Source']!r} is not of the form {label}/TRACK_FRAME.ppm")
+    return label * TRACKS + int(source[2])
+
+
+def find(root: Path, name: str, needs: str) -> Path:
+    """The only file or folder called `name` in `root` or, level by level, in the folders below it.
+
+    Raises DataUnavailableError saying what `root` needs, and DamagedDataError where it is there twice.
+    """
+    waiting, found = [root], []
+    for folder in waiting:
+        waiting += [inside for inside in folders(folder) if not inside.is_symlink()]  # links may lead in circles
+        if (folder / name).exists():
+            found.append(folder / name)
+    if not found:
+        raise DataUnavailableError(f"{root} holds no {name} at any depth; {needs}")
+    if len(found) > 1:
+        raise DamagedDataError(f"{found[0]} and {found[1]} are both there: name the folder of one as --data-root")
+    return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a table: `cells` by column."""
+
+    path: Path
+    line: int
+    cells: dict[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells[column]
+
+    def number(self, column: str) -> int:
+        """A class number: digits alone."""
+        if not re.fullmatch("[0-9]{1,9}", self.cells[column]):
+            raise self.wrong(f"{column} {self.cells[column]!r} is not a class number")
+        return int(self.cells[column])
+
+    def wrong(self, problem: str) -> DamagedDataError:
+        return DamagedDataError(f"{self.path} line {self.line}: {problem}")
+
+
+def read_table(path: Path, columns: tuple[str, ...], needs: str, *, delimiter: str = ",") -> list[Row]:
+    """The lines of a CSV file that has at least `columns`; no two have the same value in the first.
+
+    Raises DataUnavailableError where it is not here or may not be read, DamagedDataError naming the line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
+            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
+    except FileNotFoundError as error:
+        raise DataUnavailableError(f"{path} is missing; {needs}") from error
+    except PermissionError as error:
+        raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise DamagedDataError(f"{path} cannot be read as a table ({error}): fetch it again") from error
+    return _rows(path, columns, lines, delimiter)
+
+
+def _rows(path: Path, columns: tuple[str, ...], lines: Iterable[tuple[int, list[str]]], delimiter: str) -> list[Row]:
+    (_, header), *rest = lines or [(0, [])]
+    missing = [column for column in columns if column not in header]
+    if missing or not rest:
+        problem = f"lacks the column {missing[0]!r}" if missing else "has no lines below its header"
+        raise DamagedDataError(f"{path} {problem}: it needs {delimiter.join(columns)}")
+    rows, seen = [], set()
+    for line, cells in rest:
+        row = Row(path, line, dict(zip(header, cells, strict=False)))
+        if len(cells) != len(header):
+            raise row.wrong(f"{len(cells)} values for the {len(header)} columns: it is cut or damaged")
+        if not row[columns[0]] or row[columns[0]] in seen:
+            raise row.wrong(f"{columns[0]} {row[columns[0]]!r} is {'there twice' if row[columns[0]] else 'empty'}")
+        seen.add(row[columns[0]])
+        rows.append(row)
+    return rows

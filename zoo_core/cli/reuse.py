@@ -1,0 +1,96 @@
+"""`zoo eval` and `zoo predict`: what a saved model does in a new process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zoo_core.cli import parsing
+from zoo_core.cli.app import FAILURE
+from zoo_core.cli.bench import DATA_ROOT
+from zoo_core.cli.console import complain, output, print_json, print_table, score_text
+from zoo_core.errors import UsageError
+
+CHECKPOINT = typer.Argument(help="The file that `zoo bench --save` wrote.")
+DEVICE = typer.Option("--device", help="cpu, cuda, cuda:1 ..., auto.")
+JSON = typer.Option("--json", help="Print JSON.")
+
+
+def eval_command(
+    checkpoint: Annotated[Path, CHECKPOINT],
+    dataset: Annotated[
+        str,
+        typer.Option("--dataset", "-d", help="Instead of its own.", autocompletion=parsing.complete_dataset),
+    ] = "",
+    data_root: Annotated[Path | None, DATA_ROOT] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not use the network.")] = False,
+    device: Annotated[str, DEVICE] = "auto",
+    threads: Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0: as many as it had.")] = 0,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Score a model that `zoo bench --save` kept again, on the test split."""
+    from zoo_core.runner.events import EvaluateJob
+
+    found = _ask(
+        device,
+        lambda spelling: EvaluateJob(
+            checkpoint=_file(checkpoint),
+            dataset=dataset,
+            data_root=str(data_root.expanduser().absolute()) if data_root else None,
+            offline=offline,
+            device=spelling,
+            threads=threads,
+        ),
+    )
+    if as_json:
+        print_json(found)
+        return
+    saved = found["saved_scores"]
+    rows = [[name, score_text(score), score_text(saved.get(name))] for name, score in found["scores"].items()]
+    print_table(["score", "now", "when saved"], rows, title=f"{found['model']} on test of {found['dataset']}")
+    if not found["same_data"]:
+        output().print("other data than it was saved with: the two columns need not agree")
+
+
+def predict_command(
+    checkpoint: Annotated[Path, CHECKPOINT],
+    files: Annotated[list[Path], typer.Argument(help="What it shall answer, such as pictures.")],
+    top: Annotated[int, typer.Option("--top", min=1, help="Answers for each file, most probable first.")] = 1,
+    device: Annotated[str, DEVICE] = "auto",
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Let a model that `zoo bench --save` kept answer files, such as pictures."""
+    from zoo_core.runner.events import PredictJob
+
+    table = _ask(
+        device,
+        lambda spelling: PredictJob(
+            checkpoint=_file(checkpoint), files=[_file(path) for path in files], top=top, device=spelling
+        ),
+    )
+    columns, rows = table["columns"], table["rows"]
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        print_table(columns, [[score_text(cell) if isinstance(cell, float) else cell for cell in row] for row in rows])
+
+
+def _file(path: Path) -> str:
+    if not path.expanduser().is_file():
+        raise UsageError(f"there is no file {path}")
+    return str(path.expanduser().absolute())
+
+
+def _ask(device: str, make_job: Any) -> Any:
+    """Run a job on the device of that name and return its answer."""
+    from zoo_core.runner.local import LocalExecutor
+    from zoo_core.runner.run import find_devices
+
+    executor = LocalExecutor()
+    try:
+        return executor.ask(make_job(find_devices([device], executor)[0]))
+    except RuntimeError as error:  # the plugin's code raised, or the process died: the worker's own words
+        complain(str(error).strip())
+        raise typer.Exit(FAILURE) from error

@@ -1,0 +1,156 @@
+"""Features of frozen backbones: a part that never changes is run once over a split, not once an epoch.
+
+A model that has `backbone` and `head` with `forward(x) == head(backbone(x))`, and whose backbone has no trainable
+parameter, is trained on what its backbone gives. These features are kept as float16 in the cache, by weights, code,
+data, transform and precision, so that the next seed finds them. What they cost is told as if they were made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from torch import Tensor, nn
+
+from zoo_core.data.batches import Batch, DeviceSplit
+from zoo_core.data.columns import Array, Ragged, Split
+from zoo_core.protocols import Context
+
+SHARE = 0.5  # of the free disk or memory that the features of a split may take
+MAKING = ".making-"
+
+
+def frozen_backbone(model: nn.Module) -> nn.Module | None:
+    """The model's backbone, if it has one with parameters of which none is trained, and a head."""
+    backbone, head = getattr(model, "backbone", None), getattr(model, "head", None)
+    if not isinstance(backbone, nn.Module) or not isinstance(head, nn.Module):
+        return None
+    parameters = list(backbone.parameters())
+    return backbone if parameters and not any(item.requires_grad for item in parameters) else None
+
+
+def rest_frozen_parts(model: nn.Module) -> None:
+    """Put parts with parameters of which none is trained into eval mode: BatchNorm and dropout do not change."""
+    for module in model.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(item.requires_grad for item in parameters):
+            module.eval()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The features of one split, with its other columns; `spent_s`: what they cost when they were made earlier."""
+
+    split: DeviceSplit
+    spent_s: float
+
+
+class Features:
+    """Makes and finds the features of a data set's splits; `inputs` gives the backbone's argument."""
+
+    def __init__(
+        self, ctx: Context, backbone: nn.Module, inputs: Callable[[Batch], Tensor], identity: str, batch_size: int
+    ) -> None:
+        self._ctx, self.backbone, self._inputs, self._batch_size = ctx, backbone, inputs, batch_size
+        self._key = _digest(backbone, f"{identity} {ctx.device} {ctx.dtype} {ctx.threads} torch {torch.__version__}")
+
+    def of(self, name: str, split: Split) -> Made | None:
+        """The features of a split; None where there is no room for them, or float16 cannot hold them."""
+        rows = hashlib.sha256(b"all" if split.rows is None else np.ascontiguousarray(split.rows).tobytes()).hexdigest()
+        folder = self._ctx.cache / "features" / f"{self._key}-{name}-{rows[:12]}"
+        if not (folder / "cost.json").is_file():
+            began = time.perf_counter()
+            features = self._make(split, folder)
+            spent_s = time.perf_counter() - began
+            if features is None:
+                return None
+            if folder.is_dir():
+                (folder / "cost.json").write_text(json.dumps({"seconds": spent_s}))
+            return Made(self._with_columns(split, features), 0.0)
+        features = _open(folder)
+        return Made(
+            self._with_columns(split, features), float(json.loads((folder / "cost.json").read_bytes())["seconds"])
+        )
+
+    def _with_columns(self, split: Split, features: Array) -> DeviceSplit:
+        rows = slice(None) if split.rows is None else split.rows
+        others = {
+            name: column[rows]
+            for name, column in split.columns.items()
+            if name != "x" and not isinstance(column, Ragged)
+        }
+        return DeviceSplit(Split({"x": features, **others}), self._ctx.device)
+
+    def _make(self, split: Split, folder: Path) -> Array | None:
+        images = DeviceSplit(split, self._ctx.device)
+        batches: Iterator[Array] = self._batches(images)
+        first = next(batches)
+        shape, batches = (len(images), *first.shape[1:]), chain([first], batches)
+        need = int(np.prod(shape)) * 2
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if need <= SHARE * shutil.disk_usage(folder.parent).free:
+            return self._keep(folder, shape, batches)
+        self._ctx.log.warning("features of %.0f MiB have no room in %s", need / (1 << 20), folder.parent)
+        if need > SHARE * psutil.virtual_memory().available:
+            return None
+        features = np.empty(shape, np.float16)
+        return features if _fill(features, batches) else None
+
+    def _keep(self, folder: Path, shape: tuple[int, ...], batches: Iterable[Array]) -> Array | None:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=MAKING) as temporary:
+            inside = Path(temporary) / "content"
+            inside.mkdir()
+            features = np.lib.format.open_memmap(inside / "features.npy", "w+", np.float16, shape)
+            if not _fill(features, batches):
+                return None
+            features.flush()
+            shutil.rmtree(folder, ignore_errors=True)  # one that lacks its cost: its maker died
+            inside.rename(folder)
+        return _open(folder)
+
+    def _batches(self, images: DeviceSplit) -> Iterator[Array]:
+        """float16 (batch, ...), gradients off."""
+        self.backbone.eval()
+        for batch in images.in_order(self._batch_size):
+            with torch.no_grad():
+                yield self.backbone(self._inputs(batch)).half().cpu().numpy()
+
+
+def _open(folder: Path) -> Array:
+    features: Array = np.load(folder / "features.npy", mmap_mode="c", allow_pickle=False)
+    return features
+
+
+def _fill(features: Array, batches: Iterable[Array]) -> bool:
+    """Write all batches; False when one holds what float16 cannot."""
+    start = 0
+    for batch in batches:
+        if not np.isfinite(batch).all():
+            return False
+        features[start : start + len(batch)] = batch
+        start += len(batch)
+    return True
+
+
+def _digest(backbone: nn.Module, identity: str) -> str:
+    """Over the backbone's weights, its structure and the files its modules' classes are from, and `identity`."""
+    digest = hashlib.sha256(f"{identity}\0{backbone!r}".encode())
+    for name, tensor in backbone.state_dict().items():
+        digest.update(name.encode())
+        digest.update(
+            tensor.detach().cpu().contiguous().view(torch.uint8).numpy() if tensor.ndim else repr(tensor).encode()
+        )
+    for path in sorted({inspect.getfile(type(module)) for module in backbone.modules()}):
+        digest.update(Path(path).read_bytes())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,34 @@
+"""Builds models for the signature they will see, with the weights they begin with."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from zoo_core.errors import WeightsError
+from zoo_core.specs import ModelSpec, Signature, resolve
+from zoo_core.weights import load_into
+
+
+def build(
+    spec: ModelSpec, signature: Signature, recipe: Mapping[str, Any], weights: Mapping[str, Tensor] | None = None
+) -> nn.Module:
+    """A new model on the CPU. Weights go to the build function if it has a parameter for them, else into its model.
+
+    Raises WeightsError where they do not fit.
+    """
+    options = {key: recipe[key] for key in spec.options}
+    entry = resolve(spec.entry)
+    try:
+        if weights is not None and "weights" in inspect.signature(entry).parameters:
+            model: nn.Module = entry(signature, weights=weights, **options)
+        else:
+            model = entry(signature, **options)
+            if weights is not None:
+                load_into(model, weights)
+    except WeightsError as error:
+        raise WeightsError(f"model {spec.qualified}: {error}") from error
+    return model
