@@ -39,7 +39,6 @@ class Checkpoint(Part, frozen=True, kw_only=True):
     threads: int
     metric: str
     scores: dict[str, float | None]
-    pretrained_on: str = ""
 
 
 def save(path: Path, model: nn.Module, about: Checkpoint) -> None:

@@ -63,7 +63,7 @@ Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # what a ta
 class ModelFacts(Part, frozen=True, kw_only=True):
     """The model; the numbers are None until it was built. FLOPs are those of the forward pass of one unit.
 
-    `weights` names the file it began with, empty where it began at random.
+    `weights` names the file it began with, empty where it began at random; `weights_option` is what `--weights` said.
     """
 
     name: str
@@ -72,6 +72,7 @@ class ModelFacts(Part, frozen=True, kw_only=True):
     code_sha256: str
     pretrained_on: str = ""
     weights: str = ""
+    weights_option: str = ""
     weights_sha256: str = ""
     parameters: Count | None = None
     trainable_parameters: Count | None = None

@@ -40,16 +40,18 @@ def dataset_facts(trial: Trial) -> DatasetFacts:
 
 
 def model_facts(trial: Trial) -> ModelFacts:
-    model, weights = trial.model, trial.weights_name
-    # A person's file may have been trained on anything: it is named, so that nobody takes it for the published one.
-    pretrained_on = f"what {weights} was trained on" if trial.request.weights and weights else model.pretrained_on
+    model, weights, asked = trial.model, trial.weights_name, trial.request.weights
+    pretrained_on = model.pretrained_on
+    if asked:  # a person's file may have been trained on anything: nobody shall take it for the published one
+        pretrained_on = f"unknown data ({weights})" if weights else ""
     return ModelFacts(
         name=model.qualified,
         title=model.title,
         version=model.version,
         code_sha256=code_sha256(model.entry),
-        pretrained_on=pretrained_on if weights else "",
+        pretrained_on=pretrained_on,
         weights=weights,
+        weights_option=(weights or asked) if asked else "",
         weights_sha256=trial.weights_sha256,
     )
 

@@ -331,7 +331,6 @@ class Trial:
             threads=self.ctx.threads,
             metric=self.spec.metric,
             scores=self.found["scores"],
-            pretrained_on=self.model_spec.pretrained_on if job.weights else "",
         )
         save_checkpoint(Path(job.staging) / FILE, getattr(model, "_orig_mod", model), about)
         self.found["checkpoint"] = FILE

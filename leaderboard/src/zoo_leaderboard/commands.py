@@ -19,6 +19,7 @@ def reproduce(group: Group, row: str) -> str:
     words = ["zoo", "bench", record.task.name, "--model", record.model.name, "--dataset", record.dataset.name]
     words += ["--device", record.device.kind, "--seeds", seeds_text([item.seed for item in records])]
     words += ["--preset", "quick"] if record.recipe_class == "quick" else []
+    words += ["--weights", record.model.weights_option] if record.model.weights_option else []
     words += ["--dtype", record.device.dtype] if record.device.dtype != "float32" else []
     words += ["--compile"] if record.device.compiled else []
     threads = record.device.requested_threads

@@ -93,6 +93,13 @@ class TaskView:
         return self.board.newest
 
     @property
+    def thumbnail(self) -> str:
+        """The picture that stands for the task: of its first group that has one; empty where none has."""
+        return next(
+            (group.pictures.thumbnail for group in self.groups if group.pictures and group.pictures.thumbnail), ""
+        )
+
+    @property
     def skipped(self) -> list[dict[str, Any]]:
         return rows(self.board.skipped.iloc[::-1].head(MOST_FAILURES))
 

@@ -15,14 +15,19 @@ from zoo_leaderboard.tables import Group
 PNG = b"\x89PNG\r\n\x1a\n"
 LARGEST = 16 * 2**20  # bytes
 MOST = 12
+THUMBNAIL = "thumbnail"
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pictures:
-    """The record they are of; `shown` as (caption, file name), `refused` as (name, reason)."""
+    """The record they are of; `shown` as (caption, file name), `refused` as (name, reason).
+
+    `thumbnail` is the file name of the picture that a task calls so; it stands for the task on the page of all tasks.
+    """
 
     record: Record
+    thumbnail: str
     shown: Sequence[tuple[str, str]]
     refused: Sequence[tuple[str, str]]
 
@@ -32,7 +37,7 @@ def copy_pictures(group: Group, store: Store, folder: Path, prefix: str) -> Pict
     record = _with_pictures(group)
     if record is None:
         return None
-    shown, refused = [], []
+    shown, refused, thumbnail = [], [], ""
     for number, (caption, name) in enumerate(list(record.measured.pictures.items())[:MOST]):
         source = store.artifacts(record) / name
         reason = refusal(source, name)
@@ -41,8 +46,11 @@ def copy_pictures(group: Group, store: Store, folder: Path, prefix: str) -> Pict
             continue
         target = f"{prefix}-picture-{number}.png"
         shutil.copyfile(source, folder / target)
-        shown.append((caption, target))
-    return Pictures(record=record, shown=shown, refused=refused)
+        if caption == THUMBNAIL:
+            thumbnail = target
+        else:
+            shown.append((caption, target))
+    return Pictures(record=record, thumbnail=thumbnail, shown=shown, refused=refused)
 
 
 def _with_pictures(group: Group) -> Record | None:

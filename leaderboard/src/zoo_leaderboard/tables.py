@@ -102,7 +102,7 @@ def row_key(record: Record) -> list[Any]:
     """What the seeds behind one row share: the same model trained in the same way."""
     model, device = record.model, record.device
     settings = [device.dtype, device.compiled, device.requested_threads, record.budget_s]
-    return [model.name, model.version, *settings, record.recipe]
+    return [model.name, model.version, model.pretrained_on, model.weights_sha256, *settings, record.recipe]
 
 
 def trial_frame(records: Iterable[Record]) -> pd.DataFrame:

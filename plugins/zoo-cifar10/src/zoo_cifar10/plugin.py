@@ -105,10 +105,13 @@ def zoo_models() -> list[ModelSpec]:
             entry="zoo_cifar10.models.cnn_fast:CnnFast",
             kind=KIND,
             accepts=Accepts(min_size=16),
-            options={"widths": Param(default=[32, 128, 256], help=WIDTHS)},
+            options={
+                "widths": Param(default=[32, 128, 256], help=WIDTHS),
+                "mirror": Param(default=False, help="answer for the image and its mirror image together"),
+            },
             recipe={
                 "*": {**sgd, "lr": 0.5, "momentum": 0.85, "weight_decay": 0.001, "batch_size": 256},
-                "cifar10": {"epochs": 5.0, "label_smoothing": 0.2, "crop": 2, "flip": True},
+                "cifar10": {"epochs": 5.0, "label_smoothing": 0.2, "crop": 2, "flip": True, "mirror": True},
             },
         ),
         ModelSpec(

@@ -19,10 +19,11 @@ LEAST_VARIANCE = 5e-4  # added to a direction's variance: hardly used directions
 
 
 class CnnFast(nn.Module):
-    """(batch, C, H, W) -> (batch, classes)."""
+    """(batch, C, H, W) -> (batch, classes); with `mirror` it answers for an image and its mirror image together."""
 
-    def __init__(self, signature: Signature, widths: Sequence[int]) -> None:
+    def __init__(self, signature: Signature, widths: Sequence[int], mirror: bool) -> None:
         super().__init__()
+        self.mirror = mirror
         channels = signature.input_shape[0]
         patch = channels * 2 * 2
         self.whiten = nn.Conv2d(channels, 2 * patch, 2, bias=False).requires_grad_(False)
@@ -44,6 +45,11 @@ class CnnFast(nn.Module):
         self.whiten.weight.copy_(torch.cat([filters, -filters]))
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.mirror and not self.training:
+            return (self._answer(x) + self._answer(x.flip(3))) / 2
+        return self._answer(x)
+
+    def _answer(self, x: Tensor) -> Tensor:
         x = self.body(self.whiten(x))  # (batch, width, H / 8, W / 8)
         return self.last(x.amax((2, 3))) * LOGIT_SCALE
 
