@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -73,8 +75,12 @@ def test_the_picture_of_mistakes_is_there_only_if_there_are_mistakes(images: tor
     treaty = ImageTreaty(SIGNATURE, image_recipe(), Context())
     truth = np.array([0, 1, 2, 0, 1])
     right = np.eye(3)[truth]
-    assert set(treaty.pictures(images.numpy(), right, truth)) == {"thumbnail", "answers"}
-    sheet = treaty.pictures(images.numpy(), -right, truth)["mistakes"]
+
+    def look(rows: Sequence[int]) -> np.ndarray:
+        return images.numpy()[rows]
+
+    assert set(treaty.pictures(look, right, truth)) == {"thumbnail", "answers"}
+    sheet = treaty.pictures(look, -right, truth)["mistakes"]
     assert sheet.dtype == np.uint8
     assert sheet.ndim == 3
     assert sheet.shape[2] == 3

@@ -41,6 +41,10 @@ class Checkpoint(Part, frozen=True, kw_only=True):
     scores: dict[str, float | None]
 
 
+class _Head(msgspec.Struct):
+    schema: int = SCHEMA
+
+
 def save(path: Path, model: nn.Module, about: Checkpoint) -> None:
     """Write the file. Tensors that share memory are written each for itself."""
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
@@ -59,14 +63,14 @@ def read(path: Path) -> Checkpoint:
     if not header:
         raise WeightsError(f"{path} holds weights alone: only what `zoo bench --save` wrote can be built again")
     try:
-        about = msgspec.json.decode(header, type=Checkpoint)
+        head = msgspec.json.decode(header, type=_Head)
+        if head.schema > SCHEMA:
+            raise WeightsError(
+                f"{path} is of schema {head.schema}, this zoo reads up to {SCHEMA}: install a newer zoo-core"
+            )
+        return msgspec.json.decode(header, type=Checkpoint)
     except msgspec.DecodeError as error:
         raise WeightsError(f"{path}: its header is damaged ({error}): save it again") from error
-    if about.schema > SCHEMA:
-        raise WeightsError(
-            f"{path} is of schema {about.schema}, this zoo reads up to {SCHEMA}: install a newer zoo-core"
-        )
-    return about
 
 
 def restore(path: Path, model: nn.Module) -> None:

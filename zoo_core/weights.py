@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,11 @@ from zoo_core.errors import WeightsError
 
 FORMS = "safetensors, npz, or torch's pt, pth, bin and ckpt"
 SHOWN = 3  # names in an error
+# What the readers raise for files that are cut or damaged: torch's takes most of what it finds on trust.
+UNREADABLE = (
+    *(SafetensorError, zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, RuntimeError, ValueError),
+    *(TypeError, AttributeError, LookupError, AssertionError, ArithmeticError),
+)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -27,7 +34,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if suffix == ".safetensors":
             return load_file(path)
         if suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # numpy leaves a cut one open
                 return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
         if suffix in (".pt", ".pth", ".bin", ".ckpt"):
             return _state_dict(path, torch.load(path, map_location="cpu", weights_only=True))
@@ -40,7 +47,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path} was refused: it is cut, or holds more than tensors, and loading it could run code. "
             "Save the tensors alone, for instance as safetensors"
         ) from error
-    except (SafetensorError, OSError, EOFError, RuntimeError, ValueError, TypeError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         first = str(error).partition("\n")[0]
         raise WeightsError(f"{path} cannot be read as weights ({first}): fetch or save it again") from error
     raise WeightsError(f"{path}: weights are read from {FORMS} files")
@@ -63,12 +70,12 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], *, without: str |
     own = model.state_dict()
     wanted = {name for name in own if not name.startswith(without)}
     given = {name for name in weights if not name.startswith(without)}
-    problems = [f"{name} is missing" for name in sorted(wanted - given)]
-    problems += [f"{name} is not in the model" for name in sorted(given - wanted)]
+    problems = [f"{name} is missing" for name in own if name in wanted - given]
+    problems += [f"{name} is not in the model" for name in weights if name in given - wanted]
     problems += [
         f"{name} is {tuple(weights[name].shape)}, the model has {tuple(own[name].shape)}"
-        for name in sorted(wanted & given)
-        if weights[name].shape != own[name].shape
+        for name in own
+        if name in wanted & given and weights[name].shape != own[name].shape
     ]
     if problems:
         more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""

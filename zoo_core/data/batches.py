@@ -50,7 +50,11 @@ class DeviceSplit:
 
     def first(self, count: int) -> Batch:
         """The first `count` examples, from the start again where there are fewer."""
-        return next(self._batches(torch.arange(count, device=self._home) % self.size, count))
+        return self.at(torch.arange(count) % self.size)
+
+    def at(self, numbers: Tensor) -> Batch:
+        """The examples with these numbers, int (n,), in the split's order."""
+        return next(self._batches(numbers.to(self._home), len(numbers)))
 
     def shuffled(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
         """Batches without end, a new order each epoch; an epoch's last batch may be short."""

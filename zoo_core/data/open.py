@@ -20,7 +20,7 @@ from zoo_core.errors import DataError, SealedSplitError, UnknownSplitError
 from zoo_core.protocols import Context, Dataset
 from zoo_core.specs import DatasetSpec, Signature, resolve, source_file
 
-FORMAT = 1  # of the folder below; a new one makes new folders
+FORMAT = 2  # of the folder below; a new one makes new folders
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ AUGMENTATION: Params = MappingProxyType(
         "rotate": Param(default=0.0, help="by up to so many degrees", minimum=0.0),
         "zoom": Param(default=0.0, help="by up to so large a share, in or out", minimum=0.0),
         "shear": Param(default=0.0, help="by up to so many degrees", minimum=0.0),
+        "recolour": Param(default=False, help="exchange the colour channels of every second image"),
         "contrast": Param(default=0.0, help="changed by up to so large a share", minimum=0.0),
         "brightness": Param(default=0.0, help="changed by up to so large a share", minimum=0.0),
         "blur": Param(default=0.0, help="Gaussian, deviation up to so many pixels", minimum=0.0),

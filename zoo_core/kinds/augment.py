@@ -43,6 +43,11 @@ def _reflected(index: Tensor, size: int) -> Tensor:
     return torch.minimum(folded, period - folded)
 
 
+def recolour(images: Tensor, order: Tensor) -> Tensor:
+    """Each image's channels in its own `order`, int (n, channels)."""
+    return images[torch.arange(len(images), device=images.device)[:, None], order]
+
+
 def warp(images: Tensor, angle: Tensor, scale: Tensor, shear: Tensor) -> Tensor:
     """Turned about the centre by `angle` (degrees, clockwise), scaled and sheared along x (degrees); all float (n,).
 
@@ -120,7 +125,7 @@ class Augmentation:
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch with its `x` changed; where images were mixed, also `y_mixed` and `share`, that of `y`."""
-        images = self._placed(batch["x"])
+        images = self._recoloured(self._placed(batch["x"]))
         if any(self._recipe[key] for key in ("rotate", "zoom", "shear", "contrast", "brightness", "blur")):
             images = self._lit(self._warped(images.float()))
         if self._recipe.mixup or self._recipe.cutmix:
@@ -139,6 +144,16 @@ class Augmentation:
             return images
         top, left = (self._uniform(images, -reach, reach + 1).floor().long() for _ in range(2))
         return shift(images, top, left, self._uniform(images, 0, 1) < (0.5 if mirror else 0))
+
+    def _recoloured(self, images: Tensor) -> Tensor:
+        channels = images.shape[1]
+        if not self._recipe.recolour or channels == 1:
+            return images
+        keys = torch.stack([self._uniform(images, 0, 1) for _ in range(channels)], 1)
+        kept = self._uniform(images, 0, 1) < 0.5
+        return recolour(
+            images, torch.where(kept[:, None], torch.arange(channels, device=images.device), keys.argsort(1))
+        )
 
     def _warped(self, images: Tensor) -> Tensor:
         angle, zoom, shear = self._recipe.rotate, self._recipe.zoom, self._recipe.shear

@@ -75,7 +75,7 @@ class Features:
             spent_s = time.perf_counter() - began
             if features is None:
                 return None
-            if folder.is_dir():
+            if isinstance(features, np.memmap):  # not kept in memory, beside a folder whose maker died
                 (folder / "cost.json").write_text(json.dumps({"seconds": spent_s}))
             return Made(self._with_columns(split, features), 0.0)
         features = _open(folder)
@@ -148,9 +148,7 @@ def _digest(backbone: nn.Module, identity: str) -> str:
     digest = hashlib.sha256(f"{identity}\0{backbone!r}".encode())
     for name, tensor in backbone.state_dict().items():
         digest.update(name.encode())
-        digest.update(
-            tensor.detach().cpu().contiguous().view(torch.uint8).numpy() if tensor.ndim else repr(tensor).encode()
-        )
+        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy())
     for path in sorted({inspect.getfile(type(module)) for module in backbone.modules()}):
         digest.update(Path(path).read_bytes())
     return digest.hexdigest()[:32]

@@ -13,7 +13,7 @@ One unit is one image. The body augments and prepares images on the device, chan
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,6 @@ from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 
 PICTURED = 24  # images on a sheet
-THUMBNAIL = 12
 
 
 def ImageClassification(spec: TaskSpec) -> Supervised:
@@ -117,8 +116,10 @@ class ImageTreaty:
             ),
         }
 
-    def pictures(self, images: Array, outputs: Array, truth: Array) -> dict[str, np.ndarray[Any, Any]]:
-        """Made of a few images spread over `images`: a thumbnail, and what was answered; and the worst mistakes.
+    def pictures(
+        self, look: Callable[[Sequence[int]], Array], outputs: Array, truth: Array
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        """Of a few images spread over the test split: a thumbnail, and what was answered; and the worst mistakes.
 
         Mistakes are the wrong answers given with the largest margin. Captions are the true class, and below
         it `> answer` where that is another.
@@ -126,16 +127,16 @@ class ImageTreaty:
         answers = outputs.argmax(axis=1)
         margin = outputs.max(axis=1) - outputs[np.arange(len(truth)), truth]
         worst = [row for row in np.argsort(-margin, kind="stable") if answers[row] != truth[row]][:PICTURED]
-        some = np.linspace(0, len(images) - 1, min(PICTURED, len(images))).astype(int)
-        pictures = {
-            "thumbnail": mosaic(images[some[:THUMBNAIL]], columns=4),
-            "answers": self._sheet(images, some.tolist(), answers, truth),
-        }
-        return pictures | ({"mistakes": self._sheet(images, worst, answers, truth)} if worst else {})
+        some = np.linspace(0, len(truth) - 1, min(PICTURED, len(truth))).astype(int).tolist()
 
-    def _sheet(self, images: Array, rows: Sequence[int], answers: Array, truth: Array) -> np.ndarray[Any, Any]:
-        pairs = [(self.classes[truth[row]], self.classes[answers[row]]) for row in rows]
-        return captioned_grid(images[rows], [right if right == said else f"{right}\n> {said}" for right, said in pairs])
+        def sheet(rows: Sequence[int]) -> Array:
+            pairs = [(self.classes[truth[row]], self.classes[answers[row]]) for row in rows]
+            return captioned_grid(
+                look(rows), [right if right == said else f"{right}\n> {said}" for right, said in pairs]
+            )
+
+        pictures = {"thumbnail": mosaic(look(some[::2]), columns=4), "answers": sheet(some)}
+        return pictures | ({"mistakes": sheet(worst)} if worst else {})
 
     def read(self, files: Sequence[Path]) -> Batch:
         """The files as pictures of the size that the model takes, on the device."""

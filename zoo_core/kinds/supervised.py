@@ -21,7 +21,6 @@ from zoo_core.specs import Signature, TaskSpec
 from zoo_core.train import supervised_steps
 
 EVALUATION_BATCH = 256
-PICTURED = 512  # test examples looked at for pictures
 FEATURES_BATCH = 64  # images through a frozen backbone at once
 INITIAL = 5000  # training examples that a model's `initialize` sees
 
@@ -34,7 +33,8 @@ class Treaty(Protocol):
     A treaty may also have:
         ready(model): called before the model is used.
         augment(recipe, ctx) -> a function of a training batch that gives another, or None.
-        pictures(images, outputs, truth) -> dict of name -> uint8 array (height, width, 3).
+        pictures(look, outputs, truth) -> dict of name -> uint8 array (height, width, 3); `look(rows)` gives `x` of
+        these rows of the test split.
         read(files) -> a batch of a person's files; answers(outputs, top) -> (class, probability) pairs for each.
     """
 
@@ -61,6 +61,7 @@ class Supervised:
         self._splits: dict[str, DeviceSplit] = {}
         self._features: Features | None = None
         self._featured: dict[str, DeviceSplit | None] = {}
+        self._answers: tuple[nn.Module, str, Array, dict[str, Array]] | None = None  # of the last evaluation
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
         self._data, self._recipe = data, recipe
@@ -104,9 +105,10 @@ class Supervised:
             for name, values in batch.items():
                 if name != "x":
                     columns.setdefault(name, []).append(values)
-        return self._treaty.evaluate(
-            torch.cat(outputs).cpu().numpy(), {name: torch.cat(parts).cpu().numpy() for name, parts in columns.items()}
-        )
+        found = torch.cat(outputs).cpu().numpy()
+        others = {name: torch.cat(parts).cpu().numpy() for name, parts in columns.items()}
+        self._answers = (model, split, found, others)
+        return self._treaty.evaluate(found, others)
 
     def example_input(self, ctx: Context, batch_size: int) -> Tensor:
         return self._treaty.inputs(self._splits["train"].first(batch_size))
@@ -114,12 +116,15 @@ class Supervised:
     def pictures(self, ctx: Context, model: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
         if not hasattr(self._treaty, "pictures"):
             return {}
-        split = self._split(ctx, "test")
-        batch = split.first(min(PICTURED, len(split)))
-        outputs = self._in_parts(model, batch)
-        pictures: dict[str, np.ndarray[Any, Any]] = self._treaty.pictures(
-            batch["x"].cpu().numpy(), outputs.cpu().numpy(), batch["y"].cpu().numpy()
-        )
+        if self._answers is None or self._answers[0] is not model or self._answers[1] != "test":
+            self.evaluate(ctx, model, "test")
+        assert self._answers is not None
+        _, _, outputs, columns = self._answers
+
+        def look(rows: Sequence[int]) -> Array:
+            return self._split(ctx, "test").at(torch.as_tensor(rows))["x"].cpu().numpy()
+
+        pictures: dict[str, np.ndarray[Any, Any]] = self._treaty.pictures(look, outputs, columns["y"])
         return pictures
 
     def predict(
@@ -136,20 +141,15 @@ class Supervised:
         self._treaty = treaty
         if not hasattr(treaty, "read"):
             raise IncompatibleError(f"models of kind {self.spec.kind} cannot answer files")
-        outputs = self._in_parts(model, treaty.read(files))
+        batch, forward = treaty.read(files), self._through_all(model)
+        parts = [forward({"x": part}) for part in torch.split(batch["x"], EVALUATION_BATCH)]
+        outputs = torch.cat(parts).float()
         rows = [
             [str(path), answer, probability]
             for path, answers in zip(files, treaty.answers(outputs.cpu().numpy(), top), strict=True)
             for answer, probability in answers
         ]
         return Table(["file", "class", "probability"], rows)
-
-    def _in_parts(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Outputs of a batch larger than is evaluated at once."""
-        sizes = range(0, len(batch["x"]), EVALUATION_BATCH)
-        parts = [{name: values[begin : begin + EVALUATION_BATCH] for name, values in batch.items()} for begin in sizes]
-        forward = self._through_all(model)
-        return torch.cat([forward(part).float() for part in parts])
 
     def _through_all(self, model: nn.Module) -> Forward:
         if hasattr(self._treaty, "ready"):

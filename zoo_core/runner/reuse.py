@@ -16,10 +16,10 @@ from zoo_core.data.cache import own_cache
 from zoo_core.data.files import fingerprint, own_root
 from zoo_core.data.open import open_data
 from zoo_core.errors import IncompatibleError
-from zoo_core.kinds import body_entry, seen_by
+from zoo_core.kinds import body_entry, kind_recipe, seen_by
 from zoo_core.measure.randomness import seed_everything, undisturbed
 from zoo_core.protocols import Context, Table
-from zoo_core.recipe import Recipe
+from zoo_core.recipe import RUNNER_PARAMS, Recipe, as_param
 from zoo_core.registry import Registry
 from zoo_core.runner.build import build
 from zoo_core.runner.events import EvaluateJob, PredictJob
@@ -75,7 +75,8 @@ class Saved:
         self.about: Checkpoint = checkpoints.read(path)
         self.spec = registry.task(self.about.task)
         self.model_spec = registry.model(self.about.model)
-        self.recipe = Recipe(self.about.recipe)
+        params = {**RUNNER_PARAMS, **kind_recipe(self.spec)}  # for keys that are younger than the checkpoint
+        self.recipe = Recipe({key: as_param(value).default for key, value in params.items()} | self.about.recipe)
         self.task: Any = resolve(body_entry(self.spec))(self.spec)
         torch.set_flush_denormal(True)
         torch.set_num_threads(threads or self.about.threads)

@@ -88,7 +88,10 @@ def zoo_models() -> list[ModelSpec]:
             entry="zoo_cifar10.models.mlp:mlp",
             kind=KIND,
             options={"widths": Param(default=[512, 512], help="of the hidden layers"), "dropout": 0.1},
-            recipe={"*": {**adamw, "lr": 0.002, "batch_size": 128}, "cifar10": {"epochs": 10.0}},
+            recipe={
+                "*": {**adamw, "lr": 0.001, "batch_size": 256},
+                "cifar10": {"epochs": 10.0, "label_smoothing": 0.1, "flip": True},
+            },
         ),
         ModelSpec(
             name="cnn",
@@ -97,7 +100,10 @@ def zoo_models() -> list[ModelSpec]:
             kind=KIND,
             accepts=Accepts(min_size=16),
             options={"widths": Param(default=[32, 64, 128, 256], help=WIDTHS), "dropout": 0.2},
-            recipe={"*": {**adamw, "lr": 0.004, "batch_size": 128}, "cifar10": {"crop": 2, "flip": True}},
+            recipe={
+                "*": {**sgd, "lr": 0.1, "momentum": 0.9, "weight_decay": 0.0005, "batch_size": 128},
+                "cifar10": {"label_smoothing": 0.1, "crop": 2, "flip": True},
+            },
         ),
         ModelSpec(
             name="cnn-fast",

@@ -33,15 +33,15 @@ class TimmModels:
     def resolve(name: str) -> ModelSpec:
         """Raises UnknownNameError with the nearest names of timm."""
         bare = name.removeprefix(PREFIX)
-        architecture, _, tag = bare.partition(".")
+        architecture, dot, tag = bare.partition(".")
         if not timm.is_model(architecture):
             raise UnknownNameError(
                 "model", name, map(PREFIX.__add__, timm.list_models()), hint=f"zoo list models '{PREFIX}*'"
             )
         tagged = timm.list_models(f"{architecture}.*", pretrained=True)
-        if tag and bare not in tagged:
+        if dot and bare not in tagged:
             raise UnknownNameError(
-                "model", name, map(PREFIX.__add__, tagged), hint=f"zoo list models '{name[: -len(tag)]}*'"
+                "model", name, map(PREFIX.__add__, tagged), hint=f"zoo list models '{PREFIX}{architecture}.*'"
             )
         return _spec(name, bare, get_pretrained_cfg(bare), pretrained=bool(tag))
 
