@@ -11,6 +11,7 @@ import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,17 @@ def make_plugin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
         return folder
 
     return make
+
+
+@pytest.fixture
+def only_plugins(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let `zoo` see only the plugins named, so that `--all` is a matter of seconds: `only_plugins("zoo-cosine")`."""
+
+    def hide_others(*names: str) -> None:
+        points = [point for point in entry_points(group="zoo") if point.name in names]
+        monkeypatch.setattr("zoo_core.plugins.entry_points", lambda **_: points)
+
+    return hide_others
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -441,7 +440,7 @@ def published(make_plugin: Callable[..., Path], tmp_path: Path) -> str:
 
 
 def test_a_model_whose_weights_are_not_to_be_had_is_skipped_unless_it_was_named(
-    zoo: Zoo, published: str, monkeypatch: pytest.MonkeyPatch
+    zoo: Zoo, published: str, only_plugins: Callable[..., None]
 ) -> None:
     command = ("--offline", "--max-steps", "1", "--device", "cpu")
     named = zoo("bench", "sides", "--model", "far", *command)
@@ -461,8 +460,7 @@ def test_a_model_whose_weights_are_not_to_be_had_is_skipped_unless_it_was_named(
     assert begun.pretrained_on == "other sides"
     assert found["net"].model.pretrained_on == ""
 
-    mine = [point for point in entry_points(group="zoo") if point.name == "zoo-sides"]
-    monkeypatch.setattr("zoo_core.plugins.entry_points", lambda group: mine)
+    only_plugins("zoo-sides")
     under_all = zoo("bench", "--all", *command)
     assert under_all.code == 0, under_all.err
     assert "3 trials: 0 new, 3 recorded already, 0 failed" in under_all.out

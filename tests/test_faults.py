@@ -361,9 +361,10 @@ def test_a_loader_that_hangs_or_dies_costs_only_its_own_trials(
 
 
 def test_under_all_what_is_wrong_with_one_pair_costs_only_that_pair(
-    zoo: Callable[..., Any], make_plugin: Callable[..., Path]
+    zoo: Callable[..., Any], make_plugin: Callable[..., Path], only_plugins: Callable[..., None]
 ) -> None:
     make_plugin("zoo-odd", ODD)
+    only_plugins("zoo-odd", "zoo-cosine", "zoo-mnist")
     done = zoo("bench", "--all", "--offline", "--max-steps", "1", "--device", "cpu", "--timeout", "3s")
     assert done.code == 1, done.err
     statuses = {

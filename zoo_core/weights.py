@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -37,7 +38,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # numpy leaves a cut one open
                 return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
         if suffix in (".pt", ".pth", ".bin", ".ckpt"):
-            return _state_dict(path, torch.load(path, map_location="cpu", weights_only=True))
+            with warnings.catch_warnings(action="ignore"):  # of what it is about to refuse
+                return _state_dict(path, torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError:
         raise WeightsError(f"there is no file of weights {path}") from None
     except PermissionError as error:

@@ -125,6 +125,10 @@ class Augmentation:
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch with its `x` changed; where images were mixed, also `y_mixed` and `share`, that of `y`."""
+        with torch.autocast(batch["x"].device.type, enabled=False):  # levels up to 255 are too fine for bfloat16
+            return self._augmented(batch)
+
+    def _augmented(self, batch: Batch) -> Batch:
         images = self._recoloured(self._placed(batch["x"]))
         if any(self._recipe[key] for key in ("rotate", "zoom", "shear", "contrast", "brightness", "blur")):
             images = self._lit(self._warped(images.float()))

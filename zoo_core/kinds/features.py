@@ -116,7 +116,11 @@ class Features:
                 return None
             features.flush()
             shutil.rmtree(folder, ignore_errors=True)  # one that lacks its cost: its maker died
-            inside.rename(folder)
+            try:
+                inside.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # otherwise another trial made the same features meanwhile
+                    raise
         return _open(folder)
 
     def _batches(self, images: DeviceSplit) -> Iterator[Array]:

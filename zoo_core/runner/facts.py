@@ -52,7 +52,6 @@ def model_facts(trial: Trial) -> ModelFacts:
         pretrained_on=pretrained_on,
         weights=weights,
         weights_option=(weights or asked) if asked else "",
-        weights_sha256=trial.weights_sha256,
     )
 
 

@@ -91,7 +91,7 @@ class Trial:
             "fingerprint": self.fingerprint,
             "model": f"{self.model.qualified}@{self.model.version}",
             "code": [code_sha256(spec.entry) for spec in (self.model, self.dataset, self.task)],
-            "weights": self.weights_sha256,
+            "weights": self.weights_identity,
             "recipe": dict(self.recipe),
             "budget_s": request.budget_s,
             "seed": self.seed,
@@ -103,8 +103,8 @@ class Trial:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @property
-    def weights_sha256(self) -> str:
-        """Of the file that the model begins with, as far as it was published; empty where it begins at random."""
+    def weights_identity(self) -> str:
+        """Of the file that the model begins with: its hash as far as it is known; empty for a random beginning."""
         request, declared = self.request, self.model.weights
         if request.weights:
             return request.weights_sha256

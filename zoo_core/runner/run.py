@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import replace
 
+from zoo_core.data.downloads import digest_of
 from zoo_core.errors import DataUnavailableError, DeviceError, IncompatibleError, ZooError
 from zoo_core.kinds import seen_by
 from zoo_core.measure.environment import Device, describe
@@ -90,6 +91,7 @@ class Run:
         self._plan, self._store, self._executor, self._listener = plan, store, executor, listener
         self._environment = describe(plugins)
         self._weights: dict[str, str] = {}  # model -> the file it begins with
+        self._weights_sha256: dict[str, str] = {"": ""}  # of these files
         self._tried: dict[tuple[str, ...], str] = {}
         self.outcome = Outcome(done=list(plan.done))
 
@@ -136,6 +138,7 @@ class Run:
         try:
             if name not in self._weights:
                 self._weights[name] = self._find_weights(trial)
+                self._weights_sha256[self._weights[name]] = sha256_of(self._weights[name])
             if self._weights[name] or "/" in trial.model.name:  # a family's member, which nobody has tried on this task
                 self._executor.ask(trial.try_job(self._weights[name]), trial.request.timeout_s)
         except ZooError as error:
@@ -200,6 +203,7 @@ class Run:
     def _record(self, trial: Trial, started: str, ended: Ended, status: Status, reason: str, log: str = "") -> Record:
         facts, done = ended.facts, ended.done
         learned = facts or Facts()
+        weights = self._weights_sha256.get(self._weights.get(trial.model.qualified, ""), "")
         measured = done.measured if done else Measured()
         if measured.load is not None:
             measured = replace(measured, load=replace(measured.load, trials_beside=ended.trials_beside))
@@ -215,7 +219,7 @@ class Run:
             started_at=started,
             task=task_facts(trial.task),
             dataset=replace(dataset_facts(trial), examples=learned.examples),
-            model=replace(model_facts(trial), **learned.model),
+            model=replace(model_facts(trial), weights_sha256=weights, **learned.model),
             device=replace(device_facts(trial), **learned.device),
             seed=trial.seed,
             recipe=dict(trial.recipe),
@@ -256,6 +260,14 @@ def now() -> str:
 def tilde(text: str) -> str:
     """`text` without the name of the person's home folder: records are published."""
     return text.replace(str(Path.home()), "~") if len(str(Path.home())) > 1 else text
+
+
+def sha256_of(path: str) -> str:
+    """Of a file's content; empty for no file."""
+    if not path:
+        return ""
+    with Path(path).open("rb") as content:
+        return digest_of(content)
 
 
 def _log_tail(staging: Path) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -73,9 +75,12 @@ def _spec(name: str, bare: str, known: PretrainedCfg, *, pretrained: bool) -> Mo
 
 
 def _weights(bare: str, known: PretrainedCfg) -> Download:
-    """The file on the Hugging Face hub, whose checksum nobody publishes; the record has that of what was used."""
-    hub = known.hf_hub_id or f"timm/{bare}"
-    return Download(name=f"{bare}.safetensors", urls=(f"https://huggingface.co/{hub}/resolve/main/model.safetensors",))
+    """The file on the Hugging Face hub, else where timm says; a checksum where the file's name has its first digits."""
+    if known.hf_hub_id or not known.url:
+        hub, file = known.hf_hub_id or f"timm/{bare}", known.hf_hub_filename or "model.safetensors"
+        return Download(name=bare + Path(file).suffix, urls=(f"https://huggingface.co/{hub}/resolve/main/{file}",))
+    digits = re.search(r"-([0-9a-f]{8,64})\.\w+$", known.url)
+    return Download(name=known.url.rpartition("/")[2], urls=(known.url,), sha256=digits[1] if digits else "")
 
 
 def build(

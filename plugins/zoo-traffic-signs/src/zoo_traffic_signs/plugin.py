@@ -28,7 +28,7 @@ def zoo_tasks() -> list[TaskSpec]:
             chance=1 / 43,
             target=0.9,
             unit="images",
-            recipe={"epochs": 60.0},
+            recipe={"epochs": 40.0},
             quick={"steps": 250},
             references=(
                 Reference(
@@ -81,16 +81,16 @@ def zoo_datasets() -> list[DatasetSpec]:
 def zoo_models() -> list[ModelSpec]:
     # No flips: a sign's mirror image is another sign, or none.
     seen = {"crop": 4, "rotate": 12.0, "zoom": 0.15, "contrast": 0.4, "brightness": 0.4, "blur": 0.7}
-    adamw = {"optimizer": "adamw", "weight_decay": 0.05, "schedule": "cosine", "warmup": 0.1, "batch_size": 64}
+    adamw = {"optimizer": "adamw", "weight_decay": 0.05, "schedule": "cosine", "warmup": 0.1, "batch_size": 32}
     widths = "channels of the convolutions"
     return [
         ModelSpec(
             name="cnn",
-            title="Four convolutions, BatchNorm, dropout: the course's",
+            title="Five convolutions on grey pictures, BatchNorm, dropout: the course's",
             entry="zoo_traffic_signs.models.cnn:cnn",
             kind=KIND,
             accepts=Accepts(min_size=16),
-            options={"widths": Param(default=[32, 64, 128, 128], help=widths), "dropout": 0.3},
+            options={"widths": Param(default=[32, 64, 128, 128, 128], help=widths), "dropout": 0.3},
             recipe={"*": {**adamw, "lr": 0.003}, "traffic-signs": seen},
         ),
         ModelSpec(
