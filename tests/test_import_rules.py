@@ -28,7 +28,7 @@ HEAVY_INSIDE = {
     "metrics.py",
     *(f"data/{name}.py" for name in ("columns", "splits", "open", "batches", "images")),
     *(f"measure/{name}.py" for name in ("clock", "randomness", "flops", "latency", "memory", "devices")),
-    *(f"runner/{name}.py" for name in ("artifacts", "build", "reuse", "trial", "training")),
+    *(f"runner/{name}.py" for name in ("artifacts", "build", "reuse", "trial", "training", "tryout")),
 }
 
 # What plugins may import beside the names of `zoo_core.__all__`.

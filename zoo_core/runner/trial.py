@@ -17,7 +17,7 @@ from zoo_core.checkpoints import FILE, Checkpoint
 from zoo_core.checkpoints import save as save_checkpoint
 from zoo_core.data.cache import own_cache
 from zoo_core.data.open import Data, open_data
-from zoo_core.errors import IncompatibleError, ZooError
+from zoo_core.errors import IncompatibleError
 from zoo_core.kinds import body_entry, seen_by
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.devices import device_name
@@ -71,25 +71,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error)
     return isinstance(error, RuntimeError) and ("not enough memory" in text or "can't allocate memory" in text)
-
-
-def try_out(job: TrialJob) -> None:
-    """Build the job's model and let it answer two examples. Raises IncompatibleError saying what went wrong."""
-    trial = Trial(job, lambda _: None)
-    trial.prepare()
-    try:
-        model = trial.build()
-        example_input = getattr(trial.task, "example_input", None)
-        if example_input is not None:
-            with torch.no_grad():
-                model.eval()(example_input(trial.ctx, 2))
-    except ZooError:
-        raise
-    # Foreign code on data it was not made for: whatever it raises is why it cannot take them.
-    except Exception as error:
-        cause = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        names = f"model {trial.model_spec.qualified} cannot take {trial.data.spec.qualified}"
-        raise IncompatibleError(f"{names} as {trial.data.signature.input_shape}: {cause}") from error
 
 
 class Trial:

@@ -85,7 +85,7 @@ def _do(job: Job, send: Send) -> None:
     elif isinstance(job, WeightsJob):
         send(events.Found(value=_weights(job)))
     elif isinstance(job, TryJob):
-        from zoo_core.runner.trial import try_out
+        from zoo_core.runner.tryout import try_out
 
         try_out(job)
         send(events.Found(value=True))

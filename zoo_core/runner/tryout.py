@@ -1,0 +1,28 @@
+"""Whether a model can take a task's data at all, before anything is trained or recorded."""
+
+from __future__ import annotations
+
+import torch
+
+from zoo_core.errors import IncompatibleError, ZooError
+from zoo_core.runner.events import TrialJob
+from zoo_core.runner.trial import Trial
+
+
+def try_out(job: TrialJob) -> None:
+    """Build the job's model and let it answer two examples. Raises IncompatibleError saying what went wrong."""
+    trial = Trial(job, lambda _: None)
+    trial.prepare()
+    try:
+        model = trial.build()
+        example_input = getattr(trial.task, "example_input", None)
+        if example_input is not None:
+            with torch.no_grad():
+                model.eval()(example_input(trial.ctx, 2))
+    except ZooError:
+        raise
+    # Foreign code on data it was not made for: whatever it raises is why it cannot take them.
+    except Exception as error:
+        cause = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        names = f"model {trial.model_spec.qualified} cannot take {trial.data.spec.qualified}"
+        raise IncompatibleError(f"{names} as {trial.data.signature.input_shape}: {cause}") from error
