@@ -49,3 +49,22 @@ def test_on_another_device_nothing_is_indexed_across_devices(monkeypatch: pytest
     split = DeviceSplit(numbers(6, rows=[1, 3, 5]), "meta")
     for batch in (split.first(2), next(split.in_order(2))):
         assert (batch["x"].device.type, len(batch["x"])) == ("meta", 2)
+
+
+@pytest.mark.parametrize(("size", "batches"), [(8, [4, 4]), (9, [4, 5]), (10, [4, 4, 2]), (1, [1]), (3, [3])])
+def test_the_last_batch_of_an_epoch_is_never_a_single_example_unless_there_is_but_one(
+    size: int, batches: list[int]
+) -> None:
+    split = DeviceSplit(Split({"x": np.arange(size)}), "cpu")
+    assert split.steps(4) == len(batches)
+    shuffled = split.shuffled(4, torch.Generator().manual_seed(0))
+    epoch = [next(shuffled)["x"] for _ in batches]
+    assert [len(batch) for batch in epoch] == batches
+    assert sorted(torch.cat(epoch).tolist()) == list(range(size))
+
+
+def test_in_batches_of_one_every_example_comes_alone() -> None:
+    split = DeviceSplit(Split({"x": np.arange(3)}), "cpu")
+    assert split.steps(1) == 3
+    shuffled = split.shuffled(1, None)
+    assert sorted(next(shuffled)["x"].item() for _ in range(3)) == [0, 1, 2]

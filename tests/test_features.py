@@ -65,6 +65,9 @@ class Images:
         return Split(columns) if holdout or name != "train" else Split(columns, np.arange(size - 2))
 
 
+CHECKED = 4  # two examples, through the whole and through its parts
+
+
 class Backbone(nn.Module):
     """Four features of an image; counts the images that it has seen."""
 
@@ -146,7 +149,7 @@ def through_the_backbone(cache: Path, monkeypatch: pytest.MonkeyPatch, **values:
 def test_the_backbone_runs_once_for_every_example_in_a_training_of_several_epochs(tmp_path: Path) -> None:
     trained = train(tmp_path)
     assert trained.steps == 18
-    assert trained.seen == sum(SIZES.values())
+    assert trained.seen == sum(SIZES.values()) + CHECKED
     assert [folder.name.split("-")[1] for folder in folders(tmp_path)] == ["test", "train", "val"]
     assert len({folder.name.split("-")[0] for folder in folders(tmp_path)}) == 1
 
@@ -156,7 +159,7 @@ def test_the_next_seed_finds_the_features_and_is_charged_what_they_cost(tmp_path
     assert [(phase.name, phase.spent_s) for phase in first.phases] == [("features", 0.0), ("features", 0.0)]
     (cost,) = (json.loads((folder / "cost.json").read_text()) for folder in folders(tmp_path) if "train" in folder.name)
     second = train(tmp_path, seed=1)
-    assert second.seen == 0
+    assert second.seen == CHECKED
     assert [phase.spent_s for phase in second.phases] == [0.0, cost["seconds"]]
     assert cost["seconds"] > 0
     assert not same_head(first, second), "the seeds have other batches"
@@ -165,7 +168,7 @@ def test_the_next_seed_finds_the_features_and_is_charged_what_they_cost(tmp_path
 def test_found_features_give_what_made_ones_gave(tmp_path: Path) -> None:
     made, found = train(tmp_path), train(tmp_path)
     assert same_head(made, found)
-    assert (made.seen, found.seen) == (sum(SIZES.values()), 0)
+    assert (made.seen, found.seen) == (sum(SIZES.values()) + CHECKED, CHECKED)
     for split, evaluation in made.evaluations.items():
         assert evaluation.scores == found.evaluations[split].scores
         for name, values in evaluation.per_example.items():
@@ -175,7 +178,7 @@ def test_found_features_give_what_made_ones_gave(tmp_path: Path) -> None:
 def test_features_give_what_the_backbone_itself_would_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept, whole = train(tmp_path / "a"), through_the_backbone(tmp_path / "b", monkeypatch)
     assert same_head(kept, whole, atol=1e-3)  # float16 has three digits
-    assert whole.seen == 18 * 4 - 3 * 2 + 2 * SIZES["val"] + SIZES["test"]  # an epoch's last batch has two
+    assert whole.seen == 18 * 4 - 3 * 2 + 2 * SIZES["val"] + SIZES["test"] + CHECKED  # an epoch's last batch has two
     assert {name: found.scores for name, found in kept.evaluations.items()} == (
         {name: found.scores for name, found in whole.evaluations.items()}
     )
@@ -186,7 +189,7 @@ def test_features_give_what_the_backbone_itself_would_give(tmp_path: Path, monke
 def test_a_train_split_with_other_rows_has_features_of_its_own(tmp_path: Path) -> None:
     train(tmp_path)
     trained = train(tmp_path, holdout=False)
-    assert trained.seen == SIZES["train"] - 2
+    assert trained.seen == SIZES["train"] - 2 + CHECKED
     assert len(folders(tmp_path)) == 4
 
 
@@ -245,7 +248,7 @@ def test_whatever_changes_features_makes_them_anew(changes: dict[str, Any], tmp_
     train(tmp_path)
     before = folders(tmp_path)
     changed = train(tmp_path, **{name: make() for name, make in changes.items()})
-    assert changed.seen == sum(SIZES.values())
+    assert changed.seen == sum(SIZES.values()) + CHECKED
     assert [phase.spent_s for phase in changed.phases] == [0.0, 0.0]
     assert len(folders(tmp_path)) == 2 * len(before)
 
@@ -253,7 +256,7 @@ def test_whatever_changes_features_makes_them_anew(changes: dict[str, Any], tmp_
 @pytest.mark.parametrize("values", [{"lr": 0.01}, {"batch_size": 8}, {"label_smoothing": 0.1}, {"optimizer": "adam"}])
 def test_what_concerns_only_the_head_finds_the_features(values: dict[str, Any], tmp_path: Path) -> None:
     train(tmp_path)
-    assert train(tmp_path, **values).seen == 0
+    assert train(tmp_path, **values).seen == CHECKED
 
 
 # When there are none
@@ -274,6 +277,25 @@ def test_a_backbone_that_is_partly_trained_has_no_features(tmp_path: Path) -> No
     assert trained.phases == []
     assert not folders(tmp_path)
     assert not torch.equal(model.backbone.parts[0].weight, before)
+
+
+class Squared(Transfer):
+    """Not what its parts make up."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.head(self.backbone(x) ** 2)
+        return output
+
+
+def test_a_model_that_is_more_than_its_parts_is_trained_as_a_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.manual_seed(0)
+    trained = train(tmp_path, Squared(Backbone(), nn.Linear(4, 2)))
+    assert folders(tmp_path) == []
+    assert trained.phases == []
+    assert trained.seen > 18 * 4 - 3 * 2
+    assert "is not head(backbone(x))" in caplog.text
 
 
 def test_only_a_frozen_backbone_before_a_head_counts() -> None:
@@ -302,22 +324,10 @@ def test_features_without_room_on_the_disk_stay_in_memory(tmp_path: Path, caplog
     for _ in range(2):
         trained = train(tmp_path)
         assert trained.steps == 18
-        assert trained.seen == sum(SIZES.values())
+        assert trained.seen == sum(SIZES.values()) + CHECKED
         assert folders(tmp_path) == []
     assert "have no room in" in caplog.text
     assert same_head(trained, train(tmp_path / "elsewhere"))
-
-
-def test_a_dead_makers_features_are_not_taken_for_those_that_stayed_in_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = train(tmp_path)
-    for folder in folders(tmp_path):
-        (folder / "cost.json").unlink()
-        (folder / "features.npy").write_bytes(b"half")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(100, 100, 0))
-    for _ in range(2):
-        assert same_head(first, train(tmp_path))
 
 
 @pytest.mark.usefixtures("full_disk")
@@ -343,20 +353,8 @@ def test_a_half_full_disk_takes_what_needs_less_than_half_of_the_rest(
 def test_what_float16_cannot_hold_is_not_kept(scale: float, tmp_path: Path) -> None:
     trained = train(tmp_path, make_model(scale=scale), lr=0.0)
     assert trained.steps == 18
-    assert list((tmp_path / "features").iterdir()) == []
+    assert folders(tmp_path) == []
     assert trained.seen > 18 * 4 - 3 * 2
-
-
-def test_features_whose_maker_died_are_made_anew(tmp_path: Path) -> None:
-    first = train(tmp_path)
-    for folder in folders(tmp_path):
-        (folder / "cost.json").unlink()
-        (folder / "features.npy").write_bytes(b"half")
-    second = train(tmp_path)
-    assert second.seen == sum(SIZES.values())
-    assert same_head(first, second)
-    assert train(tmp_path).seen == 0
-    assert len(folders(tmp_path)) == 3
 
 
 def test_making_features_leaves_nothing_else_behind(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ import torch
 from sklearn.metrics import precision_recall_fscore_support
 from torch import nn
 
-from zoo_core.kinds import KINDS
+from zoo_core.data.columns import Split
+from zoo_core.kinds import KINDS, chance
 from zoo_core.kinds.image_classification import ImageTreaty
-from zoo_core.kinds.regression import RegressionTreaty
+from zoo_core.kinds.regression import Regression, RegressionTreaty
 from zoo_core.protocols import Context
-from zoo_core.recipe import Recipe, as_param, resolve
-from zoo_core.specs import Signature
+from zoo_core.recipe import RUNNER_PARAMS, Recipe, as_param, resolve
+from zoo_core.specs import Signature, TaskSpec
 
 SIGNATURE = Signature(
     input_shape=(3, 4, 4), outputs=3, classes=("a", "b", "c"), mean=(0.5, 0.2, 0.1), std=(0.5, 0.4, 0.2)
@@ -94,3 +95,62 @@ def test_regression_scores_are_those_of_hand() -> None:
     assert found.per_example["score"].tolist() == [1.0, 1.0]
     loss, score = treaty.loss(torch.tensor(answers), {"y": torch.tensor(truth)})
     assert (loss.item(), score.item()) == (1.0, 1.0)
+
+
+def test_a_models_first_look_is_at_inputs_from_all_over_train() -> None:
+    class Curious(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(1, 1)
+
+        def initialize(self, x: torch.Tensor) -> None:
+            self.looked_at = x
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(x)
+
+    class Numbers:
+        signature = Signature(input_shape=(1,), outputs=1)
+        identity = "numbers"
+
+        def split(self, name: str, *, holdout: bool = True) -> Split:
+            x = np.arange(12_000, dtype=np.float32)[:, None]
+            return Split({"x": x, "y": x})
+
+    params = {key: as_param(value) for key, value in {**RUNNER_PARAMS, **KINDS["regression"].recipe}.items()}
+    recipe, ctx, model = resolve(params, None, {"steps": 1, "lr": 0.0}), Context(), Curious()
+    spec = TaskSpec(
+        name="t", title="T", summary="", kind="regression", datasets=("d",), metric="mse", higher_is_better=False
+    )
+    task = Regression(spec)
+    task.prepare(ctx, Numbers(), recipe)
+    list(task.train(ctx, model, recipe))
+    assert model.looked_at.shape == (5000, 1)
+    assert (model.looked_at.min().item(), model.looked_at.max().item()) == (0, 11_999)
+    assert model.looked_at.mean().item() == pytest.approx(6000, abs=2)
+
+
+def test_guessing_scores_one_in_as_many_classes_as_the_data_have() -> None:
+    spec = TaskSpec(
+        name="t",
+        title="T",
+        summary="",
+        kind="image-classification",
+        datasets=("d",),
+        metric="accuracy",
+        higher_is_better=True,
+        chance=0.1,
+    )
+    assert chance(spec, Signature(input_shape=(3, 8, 8), outputs=4)) == 0.25
+    assert chance(spec, Signature(input_shape=(3, 8, 8))) == 0.1
+
+
+def test_the_group_accuracy_counts_each_group_once_by_the_mean_log_probability_of_its_examples() -> None:
+    outputs, truth = np.log([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.6, 0.4]]), np.array([0, 0, 1, 1])
+    # group 7: log .9 + log .4 > log .1 + log .6, so class 0; group 9: log .2 + log .6 < log .8 + log .4, so class 1
+    found = ImageTreaty(SIGNATURE, image_recipe(), Context()).evaluate(
+        np.concatenate([outputs, np.full((4, 1), -50.0)], axis=1), {"y": truth, "group": np.array([7, 7, 9, 9])}
+    )
+    assert found.scores["accuracy"] == 0.5
+    assert found.scores["group_accuracy"] == 1.0
+    assert found.per_example["group"].tolist() == [7, 7, 9, 9]

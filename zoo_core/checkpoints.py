@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from safetensors import SafetensorError, safe_open
@@ -35,8 +35,8 @@ class Checkpoint(Part, frozen=True, kw_only=True):
     signature: Signature
     seed: int
     device: str
-    dtype: str
-    threads: int
+    dtype: Literal["float32", "bfloat16"]
+    threads: Annotated[int, msgspec.Meta(ge=1)]
     metric: str
     scores: dict[str, float | None]
 
@@ -69,13 +69,13 @@ def read(path: Path) -> Checkpoint:
                 f"{path} is of schema {head.schema}, this zoo reads up to {SCHEMA}: install a newer zoo-core"
             )
         return msgspec.json.decode(header, type=Checkpoint)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise WeightsError(f"{path}: its header is damaged ({error}): save it again") from error
 
 
 def restore(path: Path, model: nn.Module) -> None:
     """Put the checkpoint's weights into a model that was built as it says. Raises WeightsError."""
     try:
-        load_into(model, read_weights(path))
+        load_into(model, read_weights(path, ".safetensors"))
     except WeightsError as error:
         raise WeightsError(f"checkpoint {path}: {error}") from error

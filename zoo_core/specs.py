@@ -292,6 +292,8 @@ def check_spec(spec: TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandS
         value, expected = getattr(spec, item.name), PLAIN_TYPES.get(item.type)
         if expected is not None and type(value) is not expected:
             raise InvalidSpecError(f"{what} {name}: {item.name} is {value!r}, not of type {item.type}")
+    if isinstance(spec, ModelSpec) and len(spec.mean) != len(spec.std):
+        raise InvalidSpecError(f"model {name}: `mean` has {len(spec.mean)} channels, `std` {len(spec.std)}")
     if isinstance(spec, TaskSpec):
         datasets: object = spec.datasets
         if isinstance(datasets, str):

@@ -28,9 +28,12 @@ UNREADABLE = (
 )
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors by name from a file, on the CPU. Raises WeightsError naming the file; nothing in it is executed."""
-    suffix = path.suffix.lower()
+def read_weights(path: Path, form: str = "") -> dict[str, Tensor]:
+    """Tensors by name from a file, on the CPU; `form` is a suffix that goes before the file's own.
+
+    Raises WeightsError naming the file; nothing in it is executed.
+    """
+    suffix = form or path.suffix.lower()
     try:
         if suffix == ".safetensors":
             return load_file(path)
@@ -69,7 +72,7 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], *, without: str |
     Names that begin with `without` (or one of them), a last layer to be replaced, may be missing or of other shapes.
     Raises WeightsError naming the tensors that do not fit; the model is then unchanged.
     """
-    own = model.state_dict()
+    own, without = model.state_dict(), without or ()  # every name begins with ""
     wanted = {name for name in own if not name.startswith(without)}
     given = {name for name in weights if not name.startswith(without)}
     problems = [f"{name} is missing" for name in own if name in wanted - given]

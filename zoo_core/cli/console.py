@@ -51,13 +51,13 @@ def print_json(value: Any) -> None:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """Rows under their columns; numbers and words as they are, never read as markup."""
     if not sys.stdout.isatty():
-        _print_plain(columns, [[str(cell) for cell in row] for row in rows], title)
+        _print_plain(columns, [[_printable(str(cell)) for cell in row] for row in rows], title)
         return
     from rich.table import Table
     from rich.text import Text
 
     console = output()
-    cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
+    cells = [[cell if isinstance(cell, Text) else Text(_printable(str(cell))) for cell in row] for row in rows]
     if _is_narrow(console, columns, cells):
         _print_stacked(console, columns, cells, title)
         return
@@ -67,6 +67,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     for row in cells:
         table.add_row(*row)
     console.print(table)
+
+
+def _printable(text: str) -> str:
+    """Names come from files and plugins: what would steer a terminal is shown as `?`."""
+    return "".join(character if character.isprintable() or character in "\n\t" else "?" for character in text)
 
 
 def _print_plain(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:

@@ -52,6 +52,8 @@ def eval_command(
     print_table(["score", "now", "when saved"], rows, title=f"{found['model']} on test of {found['dataset']}")
     if not found["same_data"]:
         output().print("other data than it was saved with: the two columns need not agree")
+    if not found["same_code"]:
+        output().print("the model's code has changed since it was saved")
 
 
 def predict_command(

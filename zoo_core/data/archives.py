@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from zoo_core.data.cache import remove_abandoned
 from zoo_core.errors import DamagedDataError, UnsafeArchiveError
 
+UNPACKING = ".unpacking-"
 # RuntimeError, and NotImplementedError below it, are zipfile's words for a password and for a packing it does not know.
 UNREADABLE = (
     *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
@@ -84,7 +86,8 @@ def _refuse_outside(archive: Path, name: str) -> None:
 def extract(archive: Path, folder: Path) -> None:
     """Unpack `archive` as `folder`, which does not exist yet: all of it or nothing."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacking-") as temporary:
+    remove_abandoned(folder.parent, UNPACKING)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNPACKING) as temporary:
         inside = Path(temporary) / "content"
         inside.mkdir()
         with reading(archive):

@@ -57,10 +57,21 @@ class DeviceSplit:
         return next(self._batches(numbers.to(self._home), len(numbers)))
 
     def shuffled(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
-        """Batches without end, a new order each epoch; an epoch's last batch may be short."""
+        """Batches without end, a new order each epoch; an epoch's last batch may be short, but is never one example.
+
+        BatchNorm cannot train on one: it then joins the batch before it.
+        """
         while True:
             order = torch.randperm(self.size, generator=generator, device=self.device).to(self._home)
-            yield from self._batches(order, batch_size)
+            whole = (self.steps(batch_size) - 1) * batch_size
+            if whole:
+                yield from self._batches(order[:whole], batch_size)
+            yield self.at(order[whole:])
+
+    def steps(self, batch_size: int) -> int:
+        """How many batches an epoch of `shuffled` has."""
+        alone = self.size % batch_size == 1 and 1 < batch_size < self.size
+        return self.size // batch_size if alone else -(-self.size // batch_size)
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """Every example once, in the split's order."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
+import shutil
+import time
 from pathlib import Path
 
+ABANDONED_S = 3600.0  # age from which what was half made has no maker any more
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -31,6 +35,14 @@ def portable(name: str, longest: int = 80) -> str:
     """`name` as a file or folder name that every system takes and that cannot leave its folder."""
     safe = _UNSAFE.sub("-", name).strip(".-")[:longest].rstrip(".-")
     return safe or "_"
+
+
+def remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove folders below `folder` that runs which were killed began to fill: called `prefix...`, an hour old."""
+    for path in folder.glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):  # its owner was faster
+            if path.is_dir() and time.time() - path.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from zoo_core.data.columns import Array
 from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError
 from zoo_core.measure.environment import usable_cores
 
+LOG = logging.getLogger("zoo")
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # not EPS, for which Pillow starts Ghostscript
 # What Pillow raises for files that are cut, are no pictures, or claim to be larger than any real one; damaged EXIF
@@ -65,11 +67,21 @@ def image_folder(folder: Path, classes: Sequence[str] = ()) -> ImageFiles:
     paths, labels = [], []
     for label, name in enumerate(classes):
         inside = list_images(folder / name)
+        _tell_of_others(folder / name, len(inside))
         if not inside:
             raise DataUnavailableError(f"{folder / name} holds no pictures: fill or remove it")
         paths += inside
         labels += [label] * len(inside)
     return ImageFiles(paths, np.asarray(labels, np.int64), tuple(classes))
+
+
+def _tell_of_others(folder: Path, pictures: int) -> None:
+    """Count what is passed over, so that pictures under a strange name do not go missing unseen."""
+    others = [path.name for path in _listed(folder, Path.is_file) if path.suffix.lower() not in EXTENSIONS]
+    if others:
+        LOG.warning(
+            "%s: %d files are no pictures by their names (%s ...), %d are", folder, len(others), others[0], pictures
+        )
 
 
 def folders(folder: Path) -> list[Path]:
@@ -132,6 +144,6 @@ def read_images(paths: Sequence[Path], size: tuple[int, int], *, channels: int =
         images[row] = read_image(paths[row], size, channels=channels, resize=resize)
 
     with ThreadPoolExecutor(usable_cores()) as threads:
-        for _ in threads.map(read, range(len(paths)), chunksize=64):
+        for _ in threads.map(read, range(len(paths))):
             pass
     return images

@@ -13,13 +13,14 @@ import msgspec
 import numpy as np
 
 from zoo_core.data import columns as column_files
-from zoo_core.data.cache import cache_dir, portable
+from zoo_core.data.cache import cache_dir, portable, remove_abandoned
 from zoo_core.data.columns import Columns, Split, length
 from zoo_core.data.splits import held_out_rows
 from zoo_core.errors import DataError, SealedSplitError, UnknownSplitError
 from zoo_core.protocols import Context, Dataset
 from zoo_core.specs import DatasetSpec, Signature, resolve, source_file
 
+DECODING = ".decoding-"
 FORMAT = 2  # of the folder below; a new one makes new folders
 
 
@@ -98,7 +99,8 @@ def _decode(spec: DatasetSpec, ctx: Context, folder: Path) -> None:
     """Read every split and write the folder, all of it or nothing."""
     dataset: Dataset = resolve(spec.entry)(ctx)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".decoding-") as temporary:
+    remove_abandoned(folder.parent, DECODING)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=DECODING) as temporary:
         inside = Path(temporary) / "content"
         inside.mkdir()
         train = dataset.load("train")

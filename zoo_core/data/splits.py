@@ -50,10 +50,10 @@ def _taken(groups: list[list[int]], count: int, labels: Array | None) -> list[in
 
 
 def _labels(columns: Columns) -> Array | None:
-    """The column `y` where it holds classes: whole numbers from 0, one an example."""
+    """The column `y` where it holds classes: whole numbers, one an example; counted from 0."""
     y = columns.get("y")
-    if isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "iu" and len(y) and y.min() >= 0:
-        return y
+    if isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "iu" and len(y):
+        return np.unique(y, return_inverse=True)[1]
     return None
 
 

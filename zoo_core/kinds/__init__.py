@@ -43,10 +43,10 @@ SUPERVISED: Params = MappingProxyType(
 # Each image of a batch draws its own parameters, uniformly; mixup and cutmix draw one for a batch (kinds/augment.py).
 AUGMENTATION: Params = MappingProxyType(
     {
-        "crop": Param(default=0, help="shift by up to so many pixels, the border mirrored", minimum=0),
+        "crop": Param(default=0, help="shift by up to so many of the data's pixels, the border mirrored", minimum=0),
         "flip": Param(default=False, help="mirror every second image"),
         "rotate": Param(default=0.0, help="by up to so many degrees", minimum=0.0),
-        "zoom": Param(default=0.0, help="by up to so large a share, in or out", minimum=0.0),
+        "zoom": Param(default=0.0, help="by up to so large a share, at most 0.9, in or out", minimum=0.0),
         "shear": Param(default=0.0, help="by up to so many degrees", minimum=0.0),
         "recolour": Param(default=False, help="exchange the colour channels of every second image"),
         "contrast": Param(default=0.0, help="changed by up to so large a share", minimum=0.0),
@@ -96,6 +96,13 @@ KINDS: dict[str, Kind] = {
 def kind_recipe(task: TaskSpec) -> Params:
     """The hyper-parameters of a task's kind; none for a plugin's own kind, whose task states all of them."""
     return KINDS[task.kind].recipe if task.kind in KINDS else {}
+
+
+def chance(task: TaskSpec, signature: Signature) -> float | None:
+    """The score of guessing: where a kind's follows from the number of classes, of those that the data have."""
+    if task.kind == IMAGES and task.metric == "accuracy" and signature.outputs:
+        return 1 / signature.outputs
+    return task.chance
 
 
 def body_entry(task: TaskSpec) -> str:

@@ -56,8 +56,8 @@ def warp(images: Tensor, angle: Tensor, scale: Tensor, shear: Tensor) -> Tensor:
     turn, slant = torch.deg2rad(angle), torch.deg2rad(shear)
     cos, sin, zero = torch.cos(turn), torch.sin(turn), torch.zeros_like(turn)
     # rotation after shear, M = R S * scale, as torchvision composes them; grid_sample wants its inverse
-    forward = torch.stack([cos, -cos * torch.tan(slant) - sin, sin, -sin * torch.tan(slant) + cos], 1)
-    inverse = torch.linalg.inv(forward.view(-1, 2, 2) * scale[:, None, None])
+    a, b, c, d = cos, -cos * torch.tan(slant) - sin, sin, -sin * torch.tan(slant) + cos
+    inverse = torch.stack([d, -b, -c, a], 1).view(-1, 2, 2) / ((a * d - b * c) * scale)[:, None, None]
     height, width = images.shape[2:]
     aspect = torch.tensor([[1.0, height / width], [width / height, 1.0]], device=images.device)  # pixels to [-1, 1]
     matrix = torch.cat([inverse * aspect, torch.stack([zero, zero], 1)[:, :, None]], 2)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import psutil
@@ -24,11 +25,12 @@ import torch
 from torch import Tensor, nn
 
 from zoo_core.data.batches import Batch, DeviceSplit
+from zoo_core.data.cache import remove_abandoned
 from zoo_core.data.columns import Array, Ragged, Split
 from zoo_core.protocols import Context
 
 SHARE = 0.5  # of the free disk or memory that the features of a split may take
-MAKING = ".making-"
+MAKING, COST = ".making-", "cost.json"
 
 
 def frozen_backbone(model: nn.Module) -> nn.Module | None:
@@ -38,6 +40,20 @@ def frozen_backbone(model: nn.Module) -> nn.Module | None:
         return None
     parameters = list(backbone.parameters())
     return backbone if parameters and not any(item.requires_grad for item in parameters) else None
+
+
+def is_made_of_its_parts(model: nn.Module, example: Tensor) -> bool:
+    """Whether the model's answer to an example is its head's answer to its backbone's."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        with torch.no_grad():
+            model.eval()
+            backbone, head = cast(nn.Module, model.backbone), cast(nn.Module, model.head)
+            whole, parts = model(example), head(backbone(example))
+    finally:
+        for module, training in modes:
+            module.training = training
+    return whole.shape == parts.shape and bool(torch.allclose(whole, parts, rtol=1e-2, atol=1e-3))
 
 
 def rest_frozen_parts(model: nn.Module) -> None:
@@ -69,19 +85,11 @@ class Features:
         """The features of a split; None where there is no room for them, or float16 cannot hold them."""
         rows = hashlib.sha256(b"all" if split.rows is None else np.ascontiguousarray(split.rows).tobytes()).hexdigest()
         folder = self._ctx.cache / "features" / f"{self._key}-{name}-{rows[:12]}"
-        if not (folder / "cost.json").is_file():
-            began = time.perf_counter()
+        if not folder.is_dir():
             features = self._make(split, folder)
-            spent_s = time.perf_counter() - began
-            if features is None:
-                return None
-            if isinstance(features, np.memmap):  # not kept in memory, beside a folder whose maker died
-                (folder / "cost.json").write_text(json.dumps({"seconds": spent_s}))
-            return Made(self._with_columns(split, features), 0.0)
-        features = _open(folder)
-        return Made(
-            self._with_columns(split, features), float(json.loads((folder / "cost.json").read_bytes())["seconds"])
-        )
+            return None if features is None else Made(self._with_columns(split, features), 0.0)
+        cost = json.loads((folder / COST).read_bytes())
+        return Made(self._with_columns(split, _open(folder)), float(cost["seconds"]))
 
     def _with_columns(self, split: Split, features: Array) -> DeviceSplit:
         rows = slice(None) if split.rows is None else split.rows
@@ -93,6 +101,7 @@ class Features:
         return DeviceSplit(Split({"x": features, **others}), self._ctx.device)
 
     def _make(self, split: Split, folder: Path) -> Array | None:
+        began = time.perf_counter()
         images = DeviceSplit(split, self._ctx.device)
         batches: Iterator[Array] = self._batches(images)
         first = next(batches)
@@ -100,14 +109,16 @@ class Features:
         need = int(np.prod(shape)) * 2
         folder.parent.mkdir(parents=True, exist_ok=True)
         if need <= SHARE * shutil.disk_usage(folder.parent).free:
-            return self._keep(folder, shape, batches)
+            return self._keep(folder, shape, batches, began)
         self._ctx.log.warning("features of %.0f MiB have no room in %s", need / (1 << 20), folder.parent)
         if need > SHARE * psutil.virtual_memory().available:
             return None
         features = np.empty(shape, np.float16)
         return features if _fill(features, batches) else None
 
-    def _keep(self, folder: Path, shape: tuple[int, ...], batches: Iterable[Array]) -> Array | None:
+    def _keep(self, folder: Path, shape: tuple[int, ...], batches: Iterable[Array], began: float) -> Array | None:
+        """Write the folder, all of it or nothing; with it what the features cost since `began`."""
+        remove_abandoned(folder.parent, MAKING)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=MAKING) as temporary:
             inside = Path(temporary) / "content"
             inside.mkdir()
@@ -115,7 +126,7 @@ class Features:
             if not _fill(features, batches):
                 return None
             features.flush()
-            shutil.rmtree(folder, ignore_errors=True)  # one that lacks its cost: its maker died
+            (inside / COST).write_text(json.dumps({"seconds": time.perf_counter() - began}))
             try:
                 inside.rename(folder)
             except OSError:

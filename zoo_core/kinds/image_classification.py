@@ -138,9 +138,10 @@ class ImageTreaty:
         pictures = {"thumbnail": mosaic(look(some[::2]), columns=4), "answers": sheet(some)}
         return pictures | ({"mistakes": sheet(worst)} if worst else {})
 
-    def read(self, files: Sequence[Path]) -> Batch:
-        """The files as pictures of the size that the model takes, on the device."""
-        return {"x": torch.from_numpy(read_images(files, self._size, channels=self._channels)).to(self._device)}
+    def read(self, files: Sequence[Path], shape: tuple[int | None, ...]) -> Batch:
+        """The files as pictures with the channels and the size of the data, on the device."""
+        channels, height, width = (length or 1 for length in shape)
+        return {"x": torch.from_numpy(read_images(files, (height, width), channels=channels)).to(self._device)}
 
     def answers(self, outputs: Array, top: int) -> list[list[tuple[str, float]]]:
         """The `top` most probable classes for each row of logits, most probable first."""

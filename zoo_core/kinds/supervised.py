@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -14,7 +16,7 @@ from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.data.columns import Array
 from zoo_core.data.open import Data
 from zoo_core.errors import IncompatibleError
-from zoo_core.kinds.features import Features, frozen_backbone, rest_frozen_parts
+from zoo_core.kinds.features import Features, frozen_backbone, is_made_of_its_parts, rest_frozen_parts
 from zoo_core.protocols import Context, Evaluation, Phase, Step, Table
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
@@ -22,6 +24,7 @@ from zoo_core.train import supervised_steps
 
 EVALUATION_BATCH = 256
 FEATURES_BATCH = 64  # images through a frozen backbone at once
+INITIAL_VALUES = 50_000_000  # numbers in them at most
 INITIAL = 5000  # training examples that a model's `initialize` sees
 
 Forward: TypeAlias = Callable[[Batch], Tensor]
@@ -35,7 +38,8 @@ class Treaty(Protocol):
         augment(recipe, ctx) -> a function of a training batch that gives another, or None.
         pictures(look, outputs, truth) -> dict of name -> uint8 array (height, width, 3); `look(rows)` gives `x` of
         these rows of the test split.
-        read(files) -> a batch of a person's files; answers(outputs, top) -> (class, probability) pairs for each.
+        read(files, shape) -> a batch of a person's files, as the data hold them; answers(outputs, top) -> pairs of
+        class and probability for each.
     """
 
     def inputs(self, batch: Batch) -> Tensor:
@@ -69,19 +73,18 @@ class Supervised:
         self._split(ctx, "train")
 
     def epoch_steps(self, recipe: Recipe) -> int:
-        return -(-len(self._splits["train"]) // int(recipe.batch_size))
+        return self._splits["train"].steps(int(recipe.batch_size))
 
     def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase]:
         treaty, split = self._treaty, self._splits["train"]
         forward = self._through_all(model)
         rest_frozen_parts(model)
         if hasattr(model, "initialize"):
-            with torch.no_grad():
-                cast(Any, model).initialize(treaty.inputs(split.first(min(INITIAL, len(split)))))
+            self._initialize(model, split)
         augment = treaty.augment(recipe, ctx) if hasattr(treaty, "augment") else None
-        if augment is None and frozen_backbone(model) is not None:
+        if self._goes_by_features(ctx, model):
             yield Phase("features")
-            featured, spent_s = self._featured_split(ctx, model, "train")
+            featured, spent_s = self._featured_split("train")
             yield Phase("features", spent_s)
             if featured is not None:
                 split, forward = featured, _through_head(model)
@@ -94,8 +97,8 @@ class Supervised:
 
     def evaluate(self, ctx: Context, model: nn.Module, split: str) -> Evaluation:
         source, forward = self._split(ctx, split), self._through_all(model)
-        if frozen_backbone(model) is not None and not self._augments(ctx):
-            featured, _ = self._featured_split(ctx, model, split)
+        if self._goes_by_features(ctx, model):
+            featured, _ = self._featured_split(split)
             if featured is not None:
                 source, forward = featured, _through_head(model)
         outputs: list[Tensor] = []
@@ -132,6 +135,7 @@ class Supervised:
         ctx: Context,
         model: nn.Module,
         signature: Signature,
+        shape: tuple[int | None, ...],
         recipe: Recipe,
         files: Sequence[Path],
         top: int,
@@ -141,7 +145,7 @@ class Supervised:
         self._treaty = treaty
         if not hasattr(treaty, "read"):
             raise IncompatibleError(f"models of kind {self.spec.kind} cannot answer files")
-        batch, forward = treaty.read(files), self._through_all(model)
+        batch, forward = treaty.read(files, shape), self._through_all(model)
         parts = [forward({"x": part}) for part in torch.split(batch["x"], EVALUATION_BATCH)]
         outputs = torch.cat(parts).float()
         rows = [
@@ -156,21 +160,38 @@ class Supervised:
             self._treaty.ready(model)
         return lambda batch: model(self._treaty.inputs(batch))
 
-    def _augments(self, ctx: Context) -> bool:
-        return hasattr(self._treaty, "augment") and self._treaty.augment(self._recipe, ctx) is not None
+    def _initialize(self, model: nn.Module, split: DeviceSplit) -> None:
+        """Show the model inputs spread over all of train, in full precision."""
+        size = split.first(1)["x"].numel()
+        count = min(INITIAL, len(split), max(2, INITIAL_VALUES // size))
+        some = torch.linspace(0, len(split) - 1, count).long()
+        with torch.no_grad(), torch.autocast(split.device.type, enabled=False):
+            cast(Any, model).initialize(self._treaty.inputs(split.at(some)))
+
+    def _goes_by_features(self, ctx: Context, model: nn.Module) -> bool:
+        """Whether the model is a frozen backbone and a head, and nothing is augmented."""
+        backbone = frozen_backbone(model)
+        if backbone is None or (hasattr(self._treaty, "augment") and self._treaty.augment(self._recipe, ctx)):
+            return False
+        if self._features is None or self._features.backbone is not backbone:
+            example = self._treaty.inputs(self._splits["train"].first(2))
+            if not is_made_of_its_parts(model, example):
+                ctx.log.warning("forward(x) is not head(backbone(x)): the backbone runs in every step")
+                return False
+            code = sha256(Path(inspect.getfile(type(self._treaty))).read_bytes()).hexdigest()  # how inputs are made
+            identity = f"{self._data.identity} {self._data.signature} {self._recipe.get('normalize')} {code}"
+            self._features = Features(ctx, backbone, self._treaty.inputs, identity, FEATURES_BATCH)
+            self._featured = {}
+        return True
 
     def _split(self, ctx: Context, name: str) -> DeviceSplit:
         if name not in self._splits:
             self._splits[name] = DeviceSplit(self._data.split(name, holdout=self._recipe.holdout), ctx.device)
         return self._splits[name]
 
-    def _featured_split(self, ctx: Context, model: nn.Module, name: str) -> tuple[DeviceSplit | None, float]:
-        """A split's features by the model's backbone, None where they cannot be kept; and what they once cost."""
-        backbone = cast(nn.Module, model.backbone)
-        if self._features is None or self._features.backbone is not backbone:
-            identity = f"{self._data.identity} {self._data.signature} {self._recipe.get('normalize')}"
-            self._features = Features(ctx, backbone, self._treaty.inputs, identity, FEATURES_BATCH)
-            self._featured = {}
+    def _featured_split(self, name: str) -> tuple[DeviceSplit | None, float]:
+        """A split's features, None where they cannot be kept; and what they once cost."""
+        assert self._features is not None
         if name in self._featured:
             return self._featured[name], 0.0
         made = self._features.of(name, self._data.split(name, holdout=self._recipe.holdout))

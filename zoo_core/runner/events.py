@@ -94,8 +94,9 @@ class Point(Part, frozen=True, kw_only=True, tag="point"):
 
 
 class Facts(Part, frozen=True, kw_only=True, tag="facts"):
-    """What the worker learned before training; fields of the record's model and device, and the split sizes."""
+    """What the worker learned before training; fields of the record's task, model and device, and the split sizes."""
 
+    task: dict[str, Any] = {}
     model: dict[str, Any] = {}
     device: dict[str, Any] = {}
     environment: dict[str, Any] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,15 @@ from zoo_core.data.cache import own_cache
 from zoo_core.data.files import fingerprint, own_root
 from zoo_core.data.open import open_data
 from zoo_core.errors import IncompatibleError
-from zoo_core.kinds import body_entry, kind_recipe, seen_by
+from zoo_core.kinds import IMAGES, body_entry, seen_by
 from zoo_core.measure.randomness import seed_everything, undisturbed
 from zoo_core.protocols import Context, Table
-from zoo_core.recipe import RUNNER_PARAMS, Recipe, as_param
+from zoo_core.recipe import Recipe, check_value
 from zoo_core.registry import Registry
 from zoo_core.runner.build import build
 from zoo_core.runner.events import EvaluateJob, PredictJob
-from zoo_core.specs import Signature, resolve
+from zoo_core.runner.plan import code_sha256, pair_parameters
+from zoo_core.specs import Signature, TaskSpec, resolve
 
 
 def evaluate(job: EvaluateJob) -> dict[str, Any]:
@@ -35,9 +35,13 @@ def evaluate(job: EvaluateJob) -> dict[str, Any]:
     saved.ctx.offline = job.offline
     identity = fingerprint(dataset, saved.ctx.data_root)
     data = open_data(dataset, saved.ctx, identity)
-    if data.signature.classes != about.signature.classes:
+    own = about.signature
+    if (data.signature.classes, data.signature.outputs) != (own.classes, own.outputs):
         raise IncompatibleError(f"dataset {dataset.qualified} has other classes than the model was trained on")
-    data.signature = saved.seen(data.signature)
+    if not _fits(data.signature, own, saved.spec):
+        shapes = f"{data.signature.input_shape}, the model takes {own.input_shape}"
+        raise IncompatibleError(f"dataset {dataset.qualified} has examples of {shapes}")
+    data.signature = saved.seen()
     saved.task.prepare(saved.ctx, data, saved.recipe)
     model = saved.model()
     data.unseal()
@@ -48,6 +52,7 @@ def evaluate(job: EvaluateJob) -> dict[str, Any]:
         "model": about.model,
         "dataset": dataset.qualified,
         "same_data": identity == about.fingerprint,
+        "same_code": about.code_sha256 == code_sha256(saved.model_spec.entry),
         "metric": about.metric,
         "scores": {name: float(score) for name, score in scores.items()},
         "saved_scores": about.scores,
@@ -63,8 +68,16 @@ def predict(job: PredictJob) -> Table:
     model = saved.model()
     files = [Path(name) for name in job.files]
     with saved.looking(model), saved.autocast():
-        table: Table = answer(saved.ctx, model, saved.seen(saved.about.signature), saved.recipe, files, job.top)
+        shape = saved.about.signature.input_shape
+        table: Table = answer(saved.ctx, model, saved.seen(), shape, saved.recipe, files, job.top)
     return table
+
+
+def _fits(given: Signature, own: Signature, task: TaskSpec) -> bool:
+    """Whether a model can be asked about other data: examples of its form, or images, which its kind resizes."""
+    if task.kind == IMAGES:
+        return given.input_shape[:1] == own.input_shape[:1]
+    return given.input_shape == own.input_shape
 
 
 class Saved:
@@ -75,8 +88,7 @@ class Saved:
         self.about: Checkpoint = checkpoints.read(path)
         self.spec = registry.task(self.about.task)
         self.model_spec = registry.model(self.about.model)
-        params = {**RUNNER_PARAMS, **kind_recipe(self.spec)}  # for keys that are younger than the checkpoint
-        self.recipe = Recipe({key: as_param(value).default for key, value in params.items()} | self.about.recipe)
+        self.recipe = self._recipe()
         self.task: Any = resolve(body_entry(self.spec))(self.spec)
         torch.set_flush_denormal(True)
         torch.set_num_threads(threads or self.about.threads)
@@ -89,19 +101,27 @@ class Saved:
             generator=seed_everything(self.about.seed, device),
         )
 
-    def seen(self, signature: Signature) -> Signature:
-        """What the model was built to see; normalised by the data it was trained on, also where others are named."""
-        own = self.about.signature
-        return seen_by(self.model_spec, self.spec, replace(signature, mean=own.mean, std=own.std), self.recipe)
-
-    def model(self) -> nn.Module:
-        """The model with its weights, on the device."""
-        missing = sorted(set(self.model_spec.options) - set(self.recipe))
+    def _recipe(self) -> Recipe:
+        """The saved recipe, below it the defaults of keys that are younger. Raises RecipeError, IncompatibleError."""
+        params, saved = pair_parameters(self.spec, self.model_spec), self.about.recipe
+        missing = sorted(set(self.model_spec.options) - set(saved))
         if missing:
             raise IncompatibleError(
                 f"checkpoint {self.path} knows no {', '.join(missing)}: model {self.about.model} has changed since"
             )
-        model = build(self.model_spec, self.seen(self.about.signature), self.recipe)
+        values = {key: param.default for key, param in params.items()} | saved
+        owner = f"checkpoint {self.path}"  # its header may say anything
+        return Recipe(
+            {key: check_value(key, params[key], value, owner) for key, value in values.items() if key in params}
+        )
+
+    def seen(self) -> Signature:
+        """What the model was built to see, and by which mean and deviation it is normalised."""
+        return seen_by(self.model_spec, self.spec, self.about.signature, self.recipe)
+
+    def model(self) -> nn.Module:
+        """The model with its weights, on the device."""
+        model = build(self.model_spec, self.seen(), self.recipe)
         checkpoints.restore(self.path, model)
         return model.to(self.ctx.device)
 

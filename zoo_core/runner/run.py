@@ -12,7 +12,14 @@ import msgspec
 from msgspec.structs import replace
 
 from zoo_core.data.downloads import digest_of
-from zoo_core.errors import DataUnavailableError, DeviceError, IncompatibleError, ZooError
+from zoo_core.errors import (
+    DamagedDataError,
+    DataUnavailableError,
+    DeviceError,
+    IncompatibleError,
+    WeightsError,
+    ZooError,
+)
 from zoo_core.kinds import seen_by
 from zoo_core.measure.environment import Device, describe
 from zoo_core.plugins import Plugin
@@ -93,6 +100,7 @@ class Run:
         self._weights: dict[str, str] = {}  # model -> the file it begins with
         self._weights_sha256: dict[str, str] = {"": ""}  # of these files
         self._tried: dict[tuple[str, ...], str] = {}
+        self._damaged: set[str] = set()  # what was wrong with weights that are here: a failure, not a skip
         self.outcome = Outcome(done=list(plan.done))
 
     def open_data(self) -> None:
@@ -104,9 +112,11 @@ class Run:
             data = (trial.dataset.qualified, trial.fingerprint)
             if data not in problems:
                 problems[data] = self._open(trial, data, signatures)
-            problem = problems[data] or _refusal(trial, signatures[data]) or self._untried(trial)
-            if problem:
-                self._plan.skipped.append(Skipped(trial, problem))
+            problem = problems[data] or _refusal(trial, signatures[data])
+            fault = "" if problem else self._untried(trial)
+            if problem or fault:
+                damaged = fault in self._damaged
+                self._plan.skipped.append(Skipped(trial, problem or fault, "error" if damaged else "skipped"))
             else:
                 todo.append(trial)
         self._plan.todo[:] = todo
@@ -144,6 +154,8 @@ class Run:
         except ZooError as error:
             if trial.request.strict and trial.request.models_named:
                 raise
+            if isinstance(error, WeightsError | DamagedDataError):
+                self._damaged.add(str(error))
             return str(error)
         except RuntimeError:  # it hung or died: the trial meets it too, and its record tells
             pass
@@ -217,7 +229,7 @@ class Run:
             reason=tilde(reason),
             traceback=tilde(done.traceback if done else log),
             started_at=started,
-            task=task_facts(trial.task),
+            task=replace(task_facts(trial.task), **learned.task),
             dataset=replace(dataset_facts(trial), examples=learned.examples),
             model=replace(model_facts(trial), weights_sha256=weights, **learned.model),
             device=replace(device_facts(trial), **learned.device),

@@ -18,7 +18,7 @@ from zoo_core.checkpoints import save as save_checkpoint
 from zoo_core.data.cache import own_cache
 from zoo_core.data.open import Data, open_data
 from zoo_core.errors import IncompatibleError
-from zoo_core.kinds import body_entry, seen_by
+from zoo_core.kinds import body_entry, chance, seen_by
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.devices import device_name
 from zoo_core.measure.environment import usable_cores
@@ -210,6 +210,7 @@ class Trial:
         }
         self.send(
             events.Facts(
+                task={"chance": chance(self.spec, self.data.signature)},
                 model=facts,
                 device={"threads": self.ctx.threads, "name": device_name(self.job.device)},
                 environment={"torch": str(torch.__version__), "cuda": torch.version.cuda or ""},
@@ -308,7 +309,7 @@ class Trial:
             signature=self.data_signature,
             seed=job.seed,
             device=job.device,
-            dtype=job.dtype,
+            dtype="float32" if job.dtype == "float32" else "bfloat16",
             threads=self.ctx.threads,
             metric=self.spec.metric,
             scores=self.found["scores"],

@@ -19,7 +19,7 @@ def try_out(job: TrialJob) -> None:
         if example_input is not None:
             with torch.no_grad():
                 model.eval()(example_input(trial.ctx, 2))
-    except ZooError:
+    except (ZooError, torch.OutOfMemoryError, MemoryError):
         raise
     # Foreign code on data it was not made for: whatever it raises is why it cannot take them.
     except Exception as error:

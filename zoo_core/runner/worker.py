@@ -59,7 +59,9 @@ def main(connection: Connection, content: bytes) -> None:
 
     if isinstance(job, TrialJob) and not isinstance(job, TryJob):
         _write_output_to(Path(job.staging) / LOG)
-    if not isinstance(job, DevicesJob | PredictJob) and job.offline:
+    if isinstance(job, PredictJob) or (
+        not isinstance(job, DevicesJob) and job.offline
+    ):  # a prediction needs no network
         refuse_network()
     # The one place where whatever a plugin raises, SystemExit included, becomes an event instead of a traceback here.
     try:

@@ -41,7 +41,7 @@ class Gtsrb:
     """GTSRB: x uint8 (n, 3, 48, 48), RGB, resized; y int64 (n,), 43 classes; group int64 (n,), one sign's pictures.
 
     Reads torchvision's layout at any depth. A test picture's track is that of the annotations' column `Source`, which
-    the official ones lack: then it is a track of its own.
+    the official ones lack: then test has no column `group`.
     Raises:
         DataUnavailableError: the training pictures, test pictures or annotations are not here, or may not be read.
         DamagedDataError: a picture cannot be read, has no annotation or an annotation no picture, or a wrong class.
@@ -59,7 +59,8 @@ class Gtsrb:
             paths, labels, tracks = annotated_files(self._find(ANSWERS), self._find(PICTURES))
         else:
             raise UnknownSplitError(f"GTSRB has no split {split!r}")
-        return {"x": read_images(paths, SIZE), "y": np.asarray(labels, np.int64), "group": np.asarray(tracks, np.int64)}
+        columns = {"x": read_images(paths, SIZE), "y": np.asarray(labels, np.int64)}
+        return {**columns, "group": np.asarray(tracks, np.int64)} if tracks else columns
 
     def _find(self, part: str) -> Path:
         return find(self._ctx.folder(ARCHIVES[part]), part, GTSRB_NEEDS)
@@ -137,7 +138,10 @@ def training_files(folder: Path) -> tuple[list[Path], list[int], list[int]]:
 
 
 def annotated_files(table: Path, folder: Path) -> tuple[list[Path], list[int], list[int]]:
-    """The annotated pictures, their classes and tracks; there may be none without an annotation."""
+    """The annotated pictures, their classes and, where the table tells them, their tracks.
+
+    There may be no picture without an annotation.
+    """
     pictures = {path.name: path for path in list_images(folder)}
     paths, labels, tracks = [], [], []
     for row in read_table(table, ("Filename", "ClassId"), GTSRB_NEEDS, delimiter=";"):
@@ -148,16 +152,15 @@ def annotated_files(table: Path, folder: Path) -> tuple[list[Path], list[int], l
             raise row.wrong(f"class {label} is not one of 0 to {len(MEANINGS) - 1}")
         paths.append(path)
         labels.append(label)
-        tracks.append(_track(row, label))
+        if "Source" in row.cells:
+            tracks.append(_track(row, label))
     if pictures:
         raise DamagedDataError(f"{next(iter(pictures.values()))} is not among the annotations in {table}")
     return paths, labels, tracks
 
 
 def _track(row: Row, label: int) -> int:
-    """The group of a test picture; one without a known track gets a number that no track of any class has."""
-    if "Source" not in row.cells:
-        return len(MEANINGS) * TRACKS + row.line
+    """The group of a test picture."""
     source = SOURCE.fullmatch(row["Source"])
     if source is None or int(source[1]) != label:
         raise row.wrong(f"Source {row['Source']!r} is not of the form {label}/TRACK_FRAME.ppm")

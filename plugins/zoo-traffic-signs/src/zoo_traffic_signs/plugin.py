@@ -28,7 +28,7 @@ def zoo_tasks() -> list[TaskSpec]:
             chance=1 / 43,
             target=0.9,
             unit="images",
-            recipe={"epochs": 40.0},
+            recipe={"epochs": 50.0},
             quick={"steps": 250},
             references=(
                 Reference(
@@ -80,7 +80,15 @@ def zoo_datasets() -> list[DatasetSpec]:
 @hookimpl
 def zoo_models() -> list[ModelSpec]:
     # No flips: a sign's mirror image is another sign, or none.
-    seen = {"crop": 4, "rotate": 12.0, "zoom": 0.15, "contrast": 0.4, "brightness": 0.4, "blur": 0.7}
+    seen = {
+        "crop": 4,
+        "rotate": 12.0,
+        "zoom": 0.15,
+        "contrast": 0.4,
+        "brightness": 0.4,
+        "blur": 0.7,
+        "label_smoothing": 0.1,
+    }
     adamw = {"optimizer": "adamw", "weight_decay": 0.05, "schedule": "cosine", "warmup": 0.1, "batch_size": 32}
     widths = "channels of the convolutions"
     return [
@@ -92,6 +100,16 @@ def zoo_models() -> list[ModelSpec]:
             accepts=Accepts(min_size=16),
             options={"widths": Param(default=[32, 64, 128, 128, 128], help=widths), "dropout": 0.3},
             recipe={"*": {**adamw, "lr": 0.003}, "traffic-signs": seen},
+        ),
+        ModelSpec(
+            name="cnn-wide",
+            title="The same, half as wide again and trained for longer",
+            entry="zoo_traffic_signs.models.cnn:cnn",
+            kind=KIND,
+            accepts=Accepts(min_size=16),
+            options={"widths": Param(default=[48, 96, 192, 192, 192], help=widths), "dropout": 0.3},
+            recipe={"*": {**adamw, "lr": 0.003}, "traffic-signs": {**seen, "epochs": 60.0}},
+            quick={"steps": 150},
         ),
         ModelSpec(
             name="mlp",
