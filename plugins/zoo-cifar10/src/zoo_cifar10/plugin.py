@@ -25,7 +25,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=0.8,
             unit="images",
             recipe={"epochs": 6.0},
-            quick={"steps": 150},
+            quick={"steps": 120},
             references=(
                 Reference(value=0.94, model="airbench94", source="Jordan 2024, arXiv:2404.00498, official pixels"),
                 Reference(value=0.9125, model="ResNet-20", source="He et al. 2015, arXiv:1512.03385, official pixels"),
@@ -119,6 +119,7 @@ def zoo_models() -> list[ModelSpec]:
                 "*": {**sgd, "lr": 0.5, "momentum": 0.85, "weight_decay": 0.001, "batch_size": 256},
                 "cifar10": {"epochs": 5.0, "label_smoothing": 0.2, "crop": 2, "flip": True, "mirror": True},
             },
+            quick={"steps": 50},
         ),
         ModelSpec(
             name="resnet-18",
