@@ -104,6 +104,7 @@ def zoo_models() -> list[ModelSpec]:
                 "*": {**sgd, "lr": 0.1, "momentum": 0.9, "weight_decay": 0.0005, "batch_size": 128},
                 "cifar10": {"label_smoothing": 0.1, "crop": 2, "flip": True},
             },
+            quick={"lr": 0.02},  # the schedule is too short to recover from the highest rate
         ),
         ModelSpec(
             name="cnn-fast",
