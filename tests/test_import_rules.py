@@ -249,3 +249,10 @@ def test_every_public_name_exists(name: str):
 @pytest.mark.parametrize("name", PUBLIC_MODULES)
 def test_every_public_module_exists_and_says_what_it_is_for(name: str):
     assert (importlib.import_module(name).__doc__ or "").strip()
+
+
+def test_a_listing_imports_no_reader_of_records():
+    code = "import sys; from zoo_core.registry import Registry; Registry.load(); print('msgspec' in sys.modules)"
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip() == "False"

@@ -17,6 +17,7 @@ from zoo_core.specs import (
     Accepts,
     CommandSpec,
     DatasetSpec,
+    Download,
     ModelFamily,
     ModelSpec,
     Signature,
@@ -255,3 +256,18 @@ def test_the_source_file_is_found_without_importing_the_module(tmp_path: Path, m
 @pytest.mark.parametrize("entry", ["no_such_package:x", "no_such_package.inner:x", "sys:path", "", "..x:y"])
 def test_an_entry_without_a_file_has_no_source_file(entry: str):
     assert source_file(entry) is None
+
+
+def test_a_data_sets_download_without_a_checksum_is_refused():
+    common = {"name": "d", "title": "D", "origin": "real", "licence": "CC0-1.0", "entry": "a:B"}
+    signature, urls = Signature(input_shape=(1,)), ("https://example.org/f",)
+    for checked in ({"sha256": "0" * 64}, {"md5": "0" * 32}):
+        download = Download(name="f", urls=urls, **checked)
+        check_spec(DatasetSpec(signature=signature, downloads=(download,), **common))
+    with pytest.raises(InvalidSpecError, match="download f has no checksum"):
+        check_spec(DatasetSpec(signature=signature, downloads=(Download(name="f", urls=urls),), **common))
+
+
+def test_a_model_that_names_a_mean_without_a_deviation_is_refused():
+    with pytest.raises(InvalidSpecError, match="`mean` has 3 channels, `std` 0"):
+        check_spec(ModelSpec(name="m", entry="a:b", mean=(0.5, 0.5, 0.5)))

@@ -145,6 +145,9 @@ class Task(Protocol):
         epoch_steps(recipe) -> int: optimizer steps of one pass over train; without it a recipe gives `steps`.
         example_input(ctx, batch_size) -> the argument of the model's forward, for latency and FLOPs.
         pictures(ctx, model) -> dict of name -> uint8 array (height, width, 3).
+        predict(ctx, model, signature, shape, recipe, files, top) -> Table of the model's answers to a person's files,
+        for `zoo predict`; no data are open. `signature` is what the model was built for, `shape` that of the data's
+        examples, `top` how many answers a file gets.
     """
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:

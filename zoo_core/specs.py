@@ -292,6 +292,9 @@ def check_spec(spec: TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandS
         value, expected = getattr(spec, item.name), PLAIN_TYPES.get(item.type)
         if expected is not None and type(value) is not expected:
             raise InvalidSpecError(f"{what} {name}: {item.name} is {value!r}, not of type {item.type}")
+    for download in spec.downloads if isinstance(spec, DatasetSpec) else ():
+        if not (download.sha256 or download.md5):
+            raise InvalidSpecError(f"dataset {name}: download {download.name} has no checksum: nobody could trust it")
     if isinstance(spec, ModelSpec) and len(spec.mean) != len(spec.std):
         raise InvalidSpecError(f"model {name}: `mean` has {len(spec.mean)} channels, `std` {len(spec.std)}")
     if isinstance(spec, TaskSpec):

@@ -53,7 +53,7 @@ def eval_command(
     if not found["same_data"]:
         output().print("other data than it was saved with: the two columns need not agree")
     if not found["same_code"]:
-        output().print("the model's code has changed since it was saved")
+        output().print("the code of the model or the task has changed since it was saved")
 
 
 def predict_command(

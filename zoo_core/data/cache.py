@@ -10,7 +10,7 @@ import shutil
 import time
 from pathlib import Path
 
-ABANDONED_S = 3600.0  # age from which what was half made has no maker any more
+ABANDONED_S = 86_400.0  # age from which what was half made has no maker any more: a folder may be filled for hours
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -38,7 +38,7 @@ def portable(name: str, longest: int = 80) -> str:
 
 
 def remove_abandoned(folder: Path, prefix: str) -> None:
-    """Remove folders below `folder` that runs which were killed began to fill: called `prefix...`, an hour old."""
+    """Remove folders below `folder` that runs which were killed began to fill: called `prefix...`, a day old."""
     for path in folder.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):  # its owner was faster
             if path.is_dir() and time.time() - path.stat().st_mtime > ABANDONED_S:

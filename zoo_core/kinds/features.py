@@ -78,7 +78,7 @@ class Features:
     def __init__(
         self, ctx: Context, backbone: nn.Module, inputs: Callable[[Batch], Tensor], identity: str, batch_size: int
     ) -> None:
-        self._ctx, self.backbone, self._inputs, self._batch_size = ctx, backbone, inputs, batch_size
+        self._ctx, self._backbone, self._inputs, self._batch_size = ctx, backbone, inputs, batch_size
         self._key = _digest(backbone, f"{identity} {ctx.device} {ctx.dtype} {ctx.threads} torch {torch.__version__}")
 
     def of(self, name: str, split: Split) -> Made | None:
@@ -136,10 +136,10 @@ class Features:
 
     def _batches(self, images: DeviceSplit) -> Iterator[Array]:
         """float16 (batch, ...), gradients off."""
-        self.backbone.eval()
+        self._backbone.eval()
         for batch in images.in_order(self._batch_size):
             with torch.no_grad():
-                yield self.backbone(self._inputs(batch)).half().cpu().numpy()
+                yield self._backbone(self._inputs(batch)).half().cpu().numpy()
 
 
 def _open(folder: Path) -> Array:

@@ -63,6 +63,7 @@ class Supervised:
         self.spec = spec
         self._make_treaty = make_treaty
         self._splits: dict[str, DeviceSplit] = {}
+        self._backbone: nn.Module | None = None  # the one that `_features` were asked for
         self._features: Features | None = None
         self._featured: dict[str, DeviceSplit | None] = {}
         self._answers: tuple[nn.Module, str, Array, dict[str, Array]] | None = None  # of the last evaluation
@@ -96,11 +97,12 @@ class Supervised:
         yield from supervised_steps(ctx, model, split, loss_and_score, recipe)
 
     def evaluate(self, ctx: Context, model: nn.Module, split: str) -> Evaluation:
-        source, forward = self._split(ctx, split), self._through_all(model)
-        if self._goes_by_features(ctx, model):
-            featured, _ = self._featured_split(split)
-            if featured is not None:
-                source, forward = featured, _through_head(model)
+        forward = self._through_all(model)
+        source = self._featured_split(split)[0] if self._goes_by_features(ctx, model) else None
+        if source is not None:
+            forward = _through_head(model)
+        else:
+            source = self._split(ctx, split)
         outputs: list[Tensor] = []
         columns: dict[str, list[Tensor]] = {}
         for batch in source.in_order(EVALUATION_BATCH):
@@ -173,16 +175,19 @@ class Supervised:
         backbone = frozen_backbone(model)
         if backbone is None or (hasattr(self._treaty, "augment") and self._treaty.augment(self._recipe, ctx)):
             return False
-        if self._features is None or self._features.backbone is not backbone:
-            example = self._treaty.inputs(self._splits["train"].first(2))
-            if not is_made_of_its_parts(model, example):
-                ctx.log.warning("forward(x) is not head(backbone(x)): the backbone runs in every step")
-                return False
-            code = sha256(Path(inspect.getfile(type(self._treaty))).read_bytes()).hexdigest()  # how inputs are made
-            identity = f"{self._data.identity} {self._data.signature} {self._recipe.get('normalize')} {code}"
-            self._features = Features(ctx, backbone, self._treaty.inputs, identity, FEATURES_BATCH)
-            self._featured = {}
-        return True
+        if self._backbone is not backbone:
+            self._backbone, self._featured = backbone, {}
+            self._features = self._features_of(ctx, model, backbone)
+        return self._features is not None
+
+    def _features_of(self, ctx: Context, model: nn.Module, backbone: nn.Module) -> Features | None:
+        """Where the backbone's features are made and found; None where they would not train this model."""
+        if not is_made_of_its_parts(model, self._treaty.inputs(self._splits["train"].first(2))):
+            ctx.log.warning("forward(x) is not head(backbone(x)): the backbone runs in every step")
+            return None
+        code = sha256(Path(inspect.getfile(type(self._treaty))).read_bytes()).hexdigest()  # how inputs are made
+        identity = f"{self._data.identity} {self._data.signature} {self._recipe.get('normalize')} {code}"
+        return Features(ctx, backbone, self._treaty.inputs, identity, FEATURES_BATCH)
 
     def _split(self, ctx: Context, name: str) -> DeviceSplit:
         if name not in self._splits:

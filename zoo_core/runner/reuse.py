@@ -52,7 +52,8 @@ def evaluate(job: EvaluateJob) -> dict[str, Any]:
         "model": about.model,
         "dataset": dataset.qualified,
         "same_data": identity == about.fingerprint,
-        "same_code": about.code_sha256 == code_sha256(saved.model_spec.entry),
+        "same_code": (about.code_sha256, about.model_version, about.task_version)
+        == (code_sha256(saved.model_spec.entry), saved.model_spec.version, saved.spec.version),
         "metric": about.metric,
         "scores": {name: float(score) for name, score in scores.items()},
         "saved_scores": about.scores,

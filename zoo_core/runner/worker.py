@@ -59,9 +59,8 @@ def main(connection: Connection, content: bytes) -> None:
 
     if isinstance(job, TrialJob) and not isinstance(job, TryJob):
         _write_output_to(Path(job.staging) / LOG)
-    if isinstance(job, PredictJob) or (
-        not isinstance(job, DevicesJob) and job.offline
-    ):  # a prediction needs no network
+    needs_no_network = isinstance(job, PredictJob)  # and its checkpoint may be a stranger's
+    if needs_no_network or getattr(job, "offline", False):
         refuse_network()
     # The one place where whatever a plugin raises, SystemExit included, becomes an event instead of a traceback here.
     try:
