@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -64,6 +65,15 @@ def test_a_record_says_all_there_is_to_know_of_its_trial(zoo: Callable[..., Any]
     with np.load(folder / measured.per_example, allow_pickle=False) as per_example:
         assert per_example["score"].mean() == pytest.approx(measured.scores["accuracy"])
     assert (folder / measured.pictures["mistakes"]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_summary_counts_pairs_and_seconds_and_names_a_score_of_guessing(
+    zoo: Callable[..., Any],
+) -> None:
+    untrained = zoo("bench", "cosine", "--model", "mlp", "--set", "lr=0", "--max-steps", "1", "--device", "cpu")
+    assert "weak  cosine mlp: no better than guessing, 0.5000" in untrained.out
+    assert re.search(r"^1 trials of 1 pairs in [0-9.]+ s: 1 new, 0 failed", untrained.out, re.MULTILINE)
+    assert "weak" not in zoo("bench", "cosine", "--model", "mlp", "--preset", "quick", "--device", "cpu").out
 
 
 def test_the_same_command_again_runs_nothing_and_force_runs_it_again(zoo: Callable[..., Any]) -> None:

@@ -34,8 +34,10 @@ HEAVY_INSIDE = {
 # What plugins may import beside the names of `zoo_core.__all__`.
 PUBLIC_MODULES = (
     "zoo_core.kinds",
+    "zoo_core.data.batches",
     "zoo_core.data.columns",
     "zoo_core.data.images",
+    "zoo_core.data.open",
     "zoo_core.train",
     "zoo_core.transfer",
     "zoo_core.weights",

@@ -145,6 +145,21 @@ def test_guessing_scores_one_in_as_many_classes_as_the_data_have() -> None:
     assert chance(spec, Signature(input_shape=(3, 8, 8))) == 0.1
 
 
+def test_what_the_data_say_of_guessing_goes_before_the_task() -> None:
+    spec = TaskSpec(
+        name="t",
+        title="T",
+        summary="",
+        kind="regression",
+        datasets=("d",),
+        metric="mae",
+        higher_is_better=False,
+        chance=1.0,
+    )
+    assert chance(spec, Signature(input_shape=(1,), extra={"chance": {"mae": 0.25}})) == 0.25
+    assert chance(spec, Signature(input_shape=(1,), extra={"chance": {"mse": 0.25}})) == 1.0
+
+
 def test_the_group_accuracy_counts_each_group_once_by_the_mean_log_probability_of_its_examples() -> None:
     outputs, truth = np.log([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.6, 0.4]]), np.array([0, 0, 1, 1])
     # group 7: log .9 + log .4 > log .1 + log .6, so class 0; group 9: log .2 + log .6 < log .8 + log .4, so class 1

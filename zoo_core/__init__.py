@@ -12,6 +12,7 @@ from zoo_core.errors import (
 )
 from zoo_core.hookspecs import hookimpl
 from zoo_core.protocols import Context, Dataset, Evaluation, Phase, Step, Table, Task
+from zoo_core.recipe import Recipe
 from zoo_core.specs import (
     Accepts,
     CommandSpec,
@@ -20,6 +21,7 @@ from zoo_core.specs import (
     ModelFamily,
     ModelSpec,
     Param,
+    Params,
     Reference,
     Signature,
     TaskSpec,
@@ -41,7 +43,9 @@ __all__ = [
     "ModelFamily",
     "ModelSpec",
     "Param",
+    "Params",
     "Phase",
+    "Recipe",
     "RecipeError",
     "Reference",
     "Signature",

@@ -58,3 +58,37 @@ def precision_recall_f1(confusion: Array) -> tuple[Array, Array, Array]:
     recall = np.divide(hits, true, out=np.zeros_like(hits), where=true > 0)
     both = answered + true
     return precision, recall, np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0)
+
+
+def intersection_over_union(confusion: Array) -> Array:
+    """Per class (Jaccard index), (..., classes) of (..., classes, classes); nan where no truth and no answer has it."""
+    hits, answered, true = _counts(confusion)
+    return _share(hits, answered + true - hits)
+
+
+def dice(confusion: Array) -> Array:
+    """Per class 2 |A and B| / (|A| + |B|) (Dice 1945), which is F1; shapes and nan as `intersection_over_union`."""
+    hits, answered, true = _counts(confusion)
+    return _share(2 * hits, answered + true)
+
+
+def mean_iou(confusion: Array) -> Array:
+    """Mean over the classes that truth or answers have, (...) of (..., classes, classes); nan where nothing counts."""
+    iou = intersection_over_union(confusion)
+    known = ~np.isnan(iou)
+    return _share(np.where(known, iou, 0.0).sum(axis=-1), known.sum(axis=-1))
+
+
+def pixel_accuracy(confusion: Array) -> Array:
+    """Share of all that counts that is answered right, (...) of (..., classes, classes)."""
+    return _share(_counts(confusion)[0].sum(axis=-1), confusion.sum(axis=(-2, -1)))
+
+
+def _counts(confusion: Array) -> tuple[Array, Array, Array]:
+    """Per class: answered right, answered, true."""
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(np.float64)
+    return hits, confusion.sum(axis=-2), confusion.sum(axis=-1)
+
+
+def _share(part: Array, whole: Array) -> Array:
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0)

@@ -52,7 +52,7 @@ class Signature:
         outputs: classes to tell apart, or numbers predicted for an example.
         classes: the classes' names, in the order of the outputs; empty where there are none.
         mean, std: per channel of the train split's inputs, images on the scale [0, 1]; empty until data are open.
-        extra: what a plugin's own kind adds, JSON values.
+        extra: what a plugin's own kind adds, JSON values; `chance`, the score of guessing on these data by metric.
     """
 
     input_shape: tuple[int | None, ...]

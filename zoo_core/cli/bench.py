@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -180,6 +181,7 @@ def _run(request: Request, registry: Registry, store: Store, *, dry_run: bool, a
     from zoo_core.runner.run import Run, find_devices
 
     signal.signal(signal.SIGTERM, _as_interrupt)
+    began = time.monotonic()
     try:
         make_plan(request, registry, store)  # a mistake in the request is told before torch is started
         executor = LocalExecutor()
@@ -197,7 +199,7 @@ def _run(request: Request, registry: Registry, store: Store, *, dry_run: bool, a
     if as_json:
         _print_records(outcome)
     else:
-        print_summary(outcome, store)
+        print_summary(outcome, store, time.monotonic() - began)
     print_failed_plugins(registry.failed)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -170,8 +170,11 @@ def _earlier_wall_s(store: Store) -> dict[tuple[str, str, str, str], list[float]
     return seconds
 
 
-def print_summary(outcome: Outcome, store: Store) -> None:
-    """A row for each task, data set, model and device; below, every reason of a failure and every saved model."""
+def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
+    """A row for each task, data set, model and device; below, every reason of a failure and every saved model.
+
+    `wall_s`: what the whole run took.
+    """
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in outcome.records:
         key = (record.task.name, record.dataset.name, record.model.name, record.device.kind)
@@ -185,16 +188,31 @@ def print_summary(outcome: Outcome, store: Store) -> None:
             console.print(
                 Text.assemble((record.status, STYLES.get(record.status, "red")), f"  {name}: ", _reason(record))
             )
+    for key, records in groups.items():
+        if _is_guessing(records):
+            words = f"  {_bare(key[0])} {_bare(key[2])}: no better than guessing, {score_text(records[0].task.chance)}"
+            console.print(Text.assemble(("weak", "yellow"), words))
     fresh = f"{len(outcome.new)} new"
     already = f", {len(outcome.done)} recorded already" if outcome.done else ""
     console.print(
-        f"{len(outcome.records)} trials: {fresh}{already}, {len(outcome.failed)} failed; records in {store.folder}"
+        f"{len(outcome.records)} trials of {len(groups)} pairs in {seconds_text(wall_s)}: {fresh}{already}, "
+        f"{len(outcome.failed)} failed; records in {store.folder}"
     )
     for record in outcome.records:
         if record.measured.checkpoint:
             console.print(f"saved {store.artifacts(record) / record.measured.checkpoint}", markup=False, soft_wrap=True)
     if outcome.interrupted:
         messages().print("stopped; the same command goes on with what is missing")
+
+
+def _is_guessing(records: Sequence[Record]) -> bool:
+    """Whether there are scores, and their mean is not better than the score of guessing."""
+    task = records[0].task
+    scores = [record.score for record in records if record.status == "ok" and record.score is not None]
+    if task.chance is None or not scores:
+        return False
+    mean = statistics.mean(scores)
+    return mean <= task.chance if task.higher_is_better else mean >= task.chance
 
 
 def _summary_cells(records: Sequence[Record]) -> list[object]:

@@ -60,6 +60,13 @@ AUGMENTATION: Params = MappingProxyType(
 )
 
 IMAGES = "image-classification"
+SEGMENTATION = "segmentation"
+LOOKING = (IMAGES, SEGMENTATION)  # kinds whose inputs are images, which `seen_by` adapts
+
+NORMALIZE = Param(
+    default=True,
+    help="shift and scale the channels by train's mean and deviation, or the model's own; else [0, 1]",
+)
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -77,16 +84,39 @@ KINDS: dict[str, Kind] = {
             recipe={
                 **SUPERVISED,
                 "label_smoothing": Param(default=0.0, help="of the cross-entropy", minimum=0.0),
-                "normalize": Param(
-                    default=True,
-                    help="shift and scale the channels by train's mean and deviation, or the model's own; else [0, 1]",
-                ),
+                "normalize": NORMALIZE,
                 "image_size": Param(
                     default=0,
                     help="height and width that images are brought to; 0: the data's, or the model's only one",
                     minimum=0,
                 ),
                 **AUGMENTATION,
+            },
+        ),
+        Kind(
+            name=SEGMENTATION,
+            summary="a class for every pixel: (batch, channels, height, width) -> (batch, classes, height, width) "
+            "logits, cross-entropy",
+            entry="zoo_core.kinds.segmentation:Segmentation",
+            recipe={
+                **SUPERVISED,
+                "batch_size": Param(default=4, help="examples a step", minimum=1),
+                "normalize": NORMALIZE,
+                "crop_size": Param(
+                    default=0,
+                    help="train on random squares of so many pixels a side; 0: on whole images",
+                    minimum=0,
+                ),
+                "dice_weight": Param(default=0.0, help="of 1 - soft Dice, beside the cross-entropy", minimum=0.0),
+                "class_balance": Param(
+                    default=0.0,
+                    help="weigh a class by (median share of pixels / its share) to this power; 0: all the same",
+                    minimum=0.0,
+                ),
+                "flip": AUGMENTATION["flip"],
+                "turn": Param(default=False, help="any of the eight views: flipped, upside down, by quarter turns"),
+                "contrast": AUGMENTATION["contrast"],
+                "brightness": AUGMENTATION["brightness"],
             },
         ),
     )
@@ -99,8 +129,11 @@ def kind_recipe(task: TaskSpec) -> Params:
 
 
 def chance(task: TaskSpec, signature: Signature) -> float | None:
-    """The score of guessing: where a kind's follows from the number of classes, of those that the data have."""
-    if task.kind == IMAGES and task.metric == "accuracy" and signature.outputs:
+    """The score of guessing: what the data say, else of accuracy 1 / classes, else the task's."""
+    told: Mapping[str, float] = signature.extra.get("chance", {})
+    if task.metric in told:
+        return told[task.metric]
+    if task.metric == "accuracy" and signature.outputs:
         return 1 / signature.outputs
     return task.chance
 
@@ -113,15 +146,16 @@ def body_entry(task: TaskSpec) -> str:
 def seen_by(model: ModelSpec, task: TaskSpec, signature: Signature, recipe: Mapping[str, Any]) -> Signature:
     """The signature that a model is built for: the data's, save what its kind adapts.
 
-    Images are brought to the recipe's `image_size`, else to the only size the model takes; grey ones get three channels
-    for a model that takes only three; they are normalised as the model's weights want it, where its spec says how.
+    Images to classify are brought to the recipe's `image_size`, else to the only size the model takes; grey ones get
+    three channels for a model that takes only three; they are normalised as the model's weights want it, where its spec
+    says how.
     """
-    if task.kind != IMAGES or len(signature.input_shape) != 3:
+    if task.kind not in LOOKING or len(signature.input_shape) != 3:
         return signature
     channels, height, width = signature.input_shape
     mean, std = signature.mean, signature.std
     size = recipe.get("image_size") or model.accepts.fixed_size
-    if size:
+    if size and task.kind == IMAGES:
         height = width = size
     if channels == 1 and model.accepts.channels == (3,):
         channels, mean, std = 3, mean * 3, std * 3

@@ -16,6 +16,7 @@ from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.data.columns import Array
 from zoo_core.data.open import Data
 from zoo_core.errors import IncompatibleError
+from zoo_core.kinds import inputs
 from zoo_core.kinds.features import Features, frozen_backbone, is_made_of_its_parts, rest_frozen_parts
 from zoo_core.protocols import Context, Evaluation, Phase, Step, Table
 from zoo_core.recipe import Recipe
@@ -23,6 +24,7 @@ from zoo_core.specs import Signature, TaskSpec
 from zoo_core.train import supervised_steps
 
 EVALUATION_BATCH = 256
+EVALUATION_VALUES = 1 << 21  # numbers in the inputs of a batch at most: of 512x512 grey images eight
 FEATURES_BATCH = 64  # images through a frozen backbone at once
 INITIAL_VALUES = 50_000_000  # numbers in them at most
 INITIAL = 5000  # training examples that a model's `initialize` sees
@@ -35,9 +37,12 @@ class Treaty(Protocol):
 
     A treaty may also have:
         ready(model): called before the model is used.
+        study(train): called once with the train split, before the model is.
         augment(recipe, ctx) -> a function of a training batch that gives another, or None.
+        reduce(output, batch) -> Tensor (batch, ...): what `evaluate` needs of a batch's output, where the outputs of a
+        whole split are too many to keep; `outputs` below are then these.
         pictures(look, outputs, truth) -> dict of name -> uint8 array (height, width, 3); `look(rows)` gives `x` of
-        these rows of the test split.
+        these rows of the test split, `look.outputs(rows)` the model's whole outputs for them.
         read(files, shape) -> a batch of a person's files, as the data hold them; answers(outputs, top) -> pairs of
         class and probability for each.
     """
@@ -71,7 +76,9 @@ class Supervised:
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
         self._data, self._recipe = data, recipe
         self._treaty = self._make_treaty(data.signature, recipe, ctx)
-        self._split(ctx, "train")
+        train = self._split(ctx, "train")
+        if hasattr(self._treaty, "study"):
+            self._treaty.study(train)
 
     def epoch_steps(self, recipe: Recipe) -> int:
         return self._splits["train"].steps(int(recipe.batch_size))
@@ -103,10 +110,11 @@ class Supervised:
             forward = _through_head(model)
         else:
             source = self._split(ctx, split)
+        reduce = getattr(self._treaty, "reduce", lambda output, _: output.float())
         outputs: list[Tensor] = []
         columns: dict[str, list[Tensor]] = {}
-        for batch in source.in_order(EVALUATION_BATCH):
-            outputs.append(forward(batch).float())
+        for batch in source.in_order(_evaluation_batch(source)):
+            outputs.append(reduce(forward(batch), batch))
             for name, values in batch.items():
                 if name != "x":
                     columns.setdefault(name, []).append(values)
@@ -126,9 +134,7 @@ class Supervised:
         assert self._answers is not None
         _, _, outputs, columns = self._answers
 
-        def look(rows: Sequence[int]) -> Array:
-            return self._split(ctx, "test").at(torch.as_tensor(rows))["x"].cpu().numpy()
-
+        look = Look(self._split(ctx, "test"), self._through_all(model))
         pictures: dict[str, np.ndarray[Any, Any]] = self._treaty.pictures(look, outputs, columns["y"])
         return pictures
 
@@ -185,7 +191,8 @@ class Supervised:
         if not is_made_of_its_parts(model, self._treaty.inputs(self._splits["train"].first(2))):
             ctx.log.warning("forward(x) is not head(backbone(x)): the backbone runs in every step")
             return None
-        code = sha256(Path(inspect.getfile(type(self._treaty))).read_bytes()).hexdigest()  # how inputs are made
+        makers = (inspect.getfile(type(self._treaty)), inputs.__file__)  # how inputs are made
+        code = sha256(b"".join(Path(name).read_bytes() for name in makers)).hexdigest()
         identity = f"{self._data.identity} {self._data.signature} {self._recipe.get('normalize')} {code}"
         return Features(ctx, backbone, self._treaty.inputs, identity, FEATURES_BATCH)
 
@@ -202,6 +209,26 @@ class Supervised:
         made = self._features.of(name, self._data.split(name, holdout=self._recipe.holdout))
         self._featured[name] = made.split if made else None
         return self._featured[name], made.spent_s if made else 0.0
+
+
+class Look:
+    """Looks at single rows of a split, int (n,), for pictures."""
+
+    def __init__(self, split: DeviceSplit, forward: Forward) -> None:
+        self._split, self._forward = split, forward
+
+    def __call__(self, rows: Sequence[int]) -> Array:
+        """Their `x`."""
+        return self._split.at(torch.as_tensor(rows))["x"].cpu().numpy()
+
+    def outputs(self, rows: Sequence[int]) -> Array:
+        """The model's outputs for them, all of each: for a few rows."""
+        return self._forward(self._split.at(torch.as_tensor(rows))).float().cpu().numpy()
+
+
+def _evaluation_batch(split: DeviceSplit) -> int:
+    size = max(1, split.first(1)["x"].numel())
+    return max(1, min(EVALUATION_BATCH, EVALUATION_VALUES // size))
 
 
 def _through_head(model: nn.Module) -> Forward:

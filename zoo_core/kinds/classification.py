@@ -1,0 +1,69 @@
+"""What all kinds that answer with a class share: scores, tables and probabilities from logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from zoo_core.data.columns import Array
+from zoo_core.metrics import accuracy, confusion_matrix, group_accuracy, precision_recall_f1
+from zoo_core.protocols import Evaluation, Table
+from zoo_core.specs import Signature
+
+
+def class_names(signature: Signature) -> tuple[str, ...]:
+    """The classes' names; their numbers where they have none."""
+    return signature.classes or tuple(str(index) for index in range(signature.outputs or 0))
+
+
+def classification_evaluation(outputs: Array, columns: Mapping[str, Array], classes: Sequence[str]) -> Evaluation:
+    """Scores of logits (n, classes) against the columns `y` and, where there is one, `group`, both integer (n,).
+
+    Accuracy; macro precision, recall and F1; with groups also the share of groups answered right. Tables `per class`
+    and `confusion`.
+    """
+    truth, groups = columns["y"], columns.get("group")
+    answers = outputs.argmax(axis=1)
+    confusion = confusion_matrix(answers, truth, len(classes))
+    precision, recall, f1 = precision_recall_f1(confusion)
+    scores = {
+        "accuracy": accuracy(answers, truth),
+        "precision": float(precision.mean()),
+        "recall": float(recall.mean()),
+        "f1": float(f1.mean()),
+    }
+    per_example = {
+        "score": (answers == truth).astype(np.uint8),
+        "answer": answers.astype(np.int32),
+        "truth": truth.astype(np.int32),
+    }
+    if groups is not None:
+        scores["group_accuracy"] = group_accuracy(outputs, truth, groups)
+        per_example["group"] = groups
+    per_class = zip(classes, precision, recall, f1, confusion.sum(axis=1), strict=True)
+    tables = {
+        "per class": Table(
+            ["class", "precision", "recall", "f1", "examples"],
+            [[name, float(p), float(r), float(f), int(n)] for name, p, r, f, n in per_class],
+        ),
+        "confusion": confusion_table(confusion, classes),
+    }
+    return Evaluation(scores, tables, per_example)
+
+
+def confusion_table(confusion: Array, classes: Sequence[str]) -> Table:
+    """The confusion matrix (classes, classes) with a row for each true class."""
+    rows = [[name, *row.tolist()] for name, row in zip(classes, confusion, strict=True)]
+    return Table(["true class", *classes], rows)
+
+
+def most_probable(outputs: Array, classes: Sequence[str], top: int) -> list[list[tuple[str, float]]]:
+    """The `top` most probable classes and their probabilities for each row of logits, most probable first."""
+    shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+    return [
+        [(classes[label], float(row[label])) for label in labels]
+        for row, labels in zip(probabilities, best, strict=True)
+    ]
