@@ -97,6 +97,16 @@ def test_regression_scores_are_those_of_hand() -> None:
     assert (loss.item(), score.item()) == (1.0, 1.0)
 
 
+def test_a_regression_is_drawn_over_its_input_or_answer_over_truth_where_inputs_are_many() -> None:
+    treaty = RegressionTreaty(Signature(input_shape=(1,), outputs=1), Recipe({}), Context())
+    truth = np.linspace(0, 1, 5, dtype=np.float32)[:, None]
+    for inputs in (np.linspace(-1, 1, 5)[:, None], np.zeros((5, 3))):
+        pictures = treaty.pictures(lambda rows, x=inputs: x[list(rows)], truth + 0.5, truth)
+        assert set(pictures) == {"thumbnail", "answers"}
+        red, blue = pictures["answers"][:, :, 0].astype(int), pictures["answers"][:, :, 2].astype(int)
+        assert (red - blue > 100).sum() >= 5 * 4  # five orange points
+
+
 def test_a_models_first_look_is_at_inputs_from_all_over_train() -> None:
     class Curious(nn.Module):
         def __init__(self) -> None:

@@ -175,7 +175,7 @@ def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
 
     `wall_s`: what the whole run took.
     """
-    groups: dict[tuple[str, ...], list[Record]] = {}
+    groups: dict[tuple[str, str, str, str], list[Record]] = {}
     for record in outcome.records:
         key = (record.task.name, record.dataset.name, record.model.name, record.device.kind)
         groups.setdefault(key, []).append(record)
@@ -188,9 +188,9 @@ def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
             console.print(
                 Text.assemble((record.status, STYLES.get(record.status, "red")), f"  {name}: ", _reason(record))
             )
-    for key, records in groups.items():
+    for (task, _, model, _), records in groups.items():
         if _is_guessing(records):
-            words = f"  {_bare(key[0])} {_bare(key[2])}: no better than guessing, {score_text(records[0].task.chance)}"
+            words = f"  {_bare(task)} {_bare(model)}: no better than guessing, {score_text(records[0].task.chance)}"
             console.print(Text.assemble(("weak", "yellow"), words))
     fresh = f"{len(outcome.new)} new"
     already = f", {len(outcome.done)} recorded already" if outcome.done else ""
