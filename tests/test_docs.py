@@ -16,9 +16,10 @@ import pytest
 from zoo_core import hookspecs
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted(path for path in ROOT.glob("docs/**/*.md") if "site" not in path.parts)
 DOCUMENTS = [
     *(path for path in ROOT.glob("*.md")),
-    *ROOT.glob("docs/**/*.md"),
+    *PAGES,
     *ROOT.glob("plugins/*/README.md"),
     ROOT / "leaderboard" / "README.md",
 ]
@@ -67,6 +68,53 @@ def test_every_hook_has_a_test_and_an_entry_in_the_reference() -> None:
     for hook in (name for name in vars(hookspecs) if name.startswith("zoo_")):
         assert f"## {hook}\n" in reference
         assert f"def {hook}(" in tests
+
+
+def fenced(document: Path) -> list[tuple[str, str]]:
+    """The code blocks of a document: (language, content)."""
+    return re.findall(r"^```(\S*)\n(.*?)^```", document.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def test_every_code_block_is_of_a_sort_that_a_test_runs() -> None:
+    followed = {
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "docs" / "write-a-plugin.md",
+    }  # by tests of their own
+    for document in DOCUMENTS:
+        languages = {language for language, _ in fenced(document)} - {"{toctree}", "text"}
+        allowed = {"sh", "python"} if document in PAGES else set()
+        assert document in followed or languages <= allowed, f"{document.name}: {languages}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bring-your-own-data", "run-on-a-gpu"])
+def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, tmp_path: Path) -> None:
+    ran = 0
+    for language, code in fenced(ROOT / "docs" / f"{name}.md"):
+        lines = [[sys.executable, "-c", code]] if language == "python" else []
+        lines += [[sys.executable, "-m", "zoo_core", *words[1:]] for words in commands(code) if language == "sh"]
+        for command in lines:
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{command}: {done.stderr}"
+            ran += 1
+    assert ran > 1
+
+
+def test_no_page_with_code_is_left_out_of_these_tests() -> None:
+    with_code = {path.stem for path in PAGES if {"sh", "python"} & {language for language, _ in fenced(path)}}
+    assert with_code == {"bring-your-own-data", "run-on-a-gpu", "write-a-plugin"}
+
+
+@pytest.mark.slow
+def test_the_handbook_is_a_site_that_loads_nothing_from_a_network(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", ROOT / "docs", tmp_path / "site"]
+    subprocess.run(build, check=True, capture_output=True)
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) >= len(PAGES)
+    for page in pages:
+        loaded = re.findall(r"<(?:script|img|link|iframe)[^>]+(?:src|href)=\"((?:https?:)?//[^\"]+)", page.read_text())
+        assert not loaded, f"{page.name} loads {loaded}"
 
 
 @pytest.mark.slow
