@@ -13,6 +13,7 @@ from zoo_core.plugins import FailedPlugin, Plugin, discover
 from zoo_core.recipe import parameters
 from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec, check_spec
 from zoo_core.specs import resolve as resolve_entry
+from zoo_core.unpackaged import model_of_file, names_file
 
 Spec = TypeVar("Spec", TaskSpec, DatasetSpec, ModelSpec)
 
@@ -81,7 +82,12 @@ class Registry:
         return _pick("dataset", name, self.datasets, near)
 
     def model(self, name: str, task: TaskSpec | None = None) -> ModelSpec:
-        """The model of a name: for a bare one that of the task's plugin, else the only one of that name that fits."""
+        """The model of a name: for a bare one that of the task's plugin, else the only one of that name that fits.
+
+        `./my_net.py:Net` is the model of a file, made for `task`.
+        """
+        if names_file(name):
+            return model_of_file(name, task)
         family = self._family(name)
         if family is not None:
             return self._from_family(family, name)

@@ -32,6 +32,11 @@ OWN = (
         entry="zoo_core.cli.bench:bench_command",
     ),
     CommandSpec(
+        name="check",
+        help="Check plugins, tasks, data sets and models against the rules of the zoo.",
+        entry="zoo_core.cli.check:check_command",
+    ),
+    CommandSpec(
         name="eval",
         help="Score a model that `zoo bench --save` kept again, on the test split.",
         entry="zoo_core.cli.reuse:eval_command",
