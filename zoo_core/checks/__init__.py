@@ -52,6 +52,7 @@ class Check:
 class Subject:
     """What is checked: qualified names; `task` is the one that a model is checked on, `plugin` the owner.
 
+    `address`: what the registry finds it by, where that is not its name (a model from a file).
     `expected`: check name -> why its author knows it to fail.
     """
 
@@ -60,11 +61,16 @@ class Subject:
     plugin: str
     version: str = ""
     task: str = ""
+    address: str = ""
     expected: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         return f"{self.name} on {self.task}" if self.task else self.name
+
+    @property
+    def key(self) -> str:
+        return self.address or self.name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -42,6 +42,7 @@ def run_checks(job: CheckJob, send: Send) -> None:
     for folder in (scratch, work):
         folder.mkdir(exist_ok=True)
     os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(scratch / "inductor")  # torch's own; a server may know the old folder
     os.chdir(work)
     torch.set_num_threads(1)
     watch = Watch([scratch, cache_dir()])

@@ -113,6 +113,7 @@ def _draw(kind: str, shape: tuple[int, ...], outputs: int, generator: np.random.
         weights = np.linspace(-1, 1, x[0].size * outputs).reshape(-1, outputs)
         return {"x": x, "y": (x.reshape(count, -1) @ weights).astype(np.float32)}
     y: Array
+    bright: Array
     if kind == SEGMENTATION:
         y = (np.arange(shape[2]) * outputs // shape[2]).astype(np.uint8)[None, None].repeat(count, 0)
         y = y.repeat(shape[1], 1)
@@ -120,7 +121,5 @@ def _draw(kind: str, shape: tuple[int, ...], outputs: int, generator: np.random.
     else:
         y = np.arange(count) % outputs
         bright = (y * (200 // outputs))[:, None, None, None]
-    x = generator.integers(0, 56, (count, *shape)) + bright
-    return {"x": x.astype(np.uint8), "y": y}
-
-
+    images: Array = generator.integers(0, 56, (count, *shape)) + bright
+    return {"x": images.astype(np.uint8), "y": y}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from dataclasses import dataclass, field
@@ -63,10 +64,8 @@ class DatasetSubject:
 def load_all(dataset: Dataset) -> dict[str, Columns]:
     """Train and test, and val where there is one."""
     found = {"train": dataset.load("train")}
-    try:
+    with contextlib.suppress(UnknownSplitError):
         found["val"] = dataset.load("val")
-    except UnknownSplitError:
-        pass
     found["test"] = dataset.load("test")
     return found
 
@@ -202,7 +201,9 @@ def finite(subject: DatasetSubject) -> None:
     for name, columns in subject.splits.items():
         for key, column in columns.items():
             values = column.values if isinstance(column, Ragged) else column
-            bad = np.argwhere(~np.isfinite(values)) if values.dtype.kind == "f" else []
+            if values.dtype.kind != "f":
+                continue
+            bad = np.argwhere(~np.isfinite(values))
             if len(bad):
                 raise CheckFailedError(f"{name}: column {key!r} is not finite at {tuple(map(int, bad[0]))}")
 

@@ -23,7 +23,7 @@ def no_stray_files(subject: Watched) -> None:
     _refuse("it wrote", subject.watch.files)
 
 
-def no_processes(subject: Watched) -> None:
+def no_processes(_: Watched) -> None:
     _refuse("still running:", [line[:LONGEST] for line in left_processes()])
 
 

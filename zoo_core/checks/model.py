@@ -16,6 +16,7 @@ from zoo_core.checks.dataset import refuse_unknown_marks
 from zoo_core.kinds import KINDS, LOOKING, SEGMENTATION, kind_recipe, seen_by
 from zoo_core.registry import Registry
 from zoo_core.specs import ModelSpec, Signature, TaskSpec, resolve
+from zoo_core.unpackaged import PLUGIN, takes_signature
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +51,8 @@ class ModelSubject:
         from zoo_core.checks.child import few_examples
         from zoo_core.checks.data import SHAPES, tiny
 
+        if self.task is None and not self.spec.kind:
+            return self._first_that_fits()
         if self.task is None:
             shape = SHAPES[self.spec.kind]
             size = self.spec.accepts.min_size
@@ -59,6 +62,32 @@ class ModelSubject:
             return Bed(task=drawn.task, model=self.spec, data=drawn.data, cache=self.folder)
         data = few_examples(self.registry, self.task, self.data_root)
         return Bed(task=self.task, model=self.spec, data=data, cache=self.folder)
+
+    def _first_that_fits(self) -> Bed:
+        """Drawn data of the first shared kind, or of the form of the first installed task, that the model answers."""
+        from zoo_core.checks.bed import Bed
+        from zoo_core.checks.data import SHAPES, tiny
+
+        forms: dict[tuple[str, tuple[Any, ...], int], None] = {}
+        for task in self.registry.tasks if self.spec.plugin == PLUGIN else ():
+            for dataset in self.registry.datasets_of(task):
+                pattern = dataset.signature
+                if task.kind in KINDS and None not in pattern.input_shape and pattern.outputs:
+                    forms[task.kind, pattern.input_shape, pattern.outputs] = None
+        forms |= {(kind, shape, 0): None for kind, shape in SHAPES.items()}
+        reasons = []
+        for kind, form, outputs in forms:
+            drawn = tiny(kind, form, outputs)
+            bed = Bed(task=drawn.task, model=replace(self.spec, kind=kind), data=drawn.data, cache=self.folder)
+            try:
+                started = bed.start()
+                _refuse_other_shape(kind, started, started.example(FEW))
+            # The model's own code on data it was perhaps not made for.
+            except Exception as error:
+                reasons.append(f"{kind} {form}: {type(error).__name__}: {error}")
+                continue
+            return bed
+        raise CheckFailedError(f"it answers no installed task's data ({reasons[0]}): say which it is for with --task")
 
     @cached_property
     def trained(self) -> Started:
@@ -93,29 +122,26 @@ def entry(subject: ModelSubject) -> None:
     build = resolve(subject.spec.entry)
     if not callable(build):
         raise CheckFailedError(f"{subject.spec.entry} is a {type(build).__name__}, not a function")
+    whole = subject.spec.plugin != PLUGIN or takes_signature(build)
     try:
-        inspect.signature(build).bind(object(), **dict.fromkeys(subject.spec.options))
+        inspect.signature(build).bind(*[object()] * whole, **dict.fromkeys(subject.spec.options))
     except TypeError as error:
         options = "".join(f", {name}=..." for name in subject.spec.options)
         raise CheckFailedError(f"it cannot be called as build(signature{options}): {error}") from error
 
 
 def builds(subject: ModelSubject) -> None:
-    from torch import nn
-
     from zoo_core.runner.build import build
 
     spec, bed = subject.spec, subject.bed
     recipe = bed.recipe()
     for signature in [seen_by(spec, bed.task, bed.data.signature, recipe), *claimed(subject)]:
         try:
-            model = build(spec, signature, recipe)
+            build(spec, signature, recipe)
         # The model's own code: whatever it raises is why it cannot be built.
         except Exception as error:
             form = f"{signature.input_shape} with {signature.outputs} outputs"
             raise CheckFailedError(f"for {form}: {type(error).__name__}: {error}") from error
-        if not isinstance(model, nn.Module):
-            raise CheckFailedError(f"it built a {type(model).__name__}, not an nn.Module")
 
 
 def claimed(subject: ModelSubject) -> Iterator[Signature]:
@@ -126,7 +152,7 @@ def claimed(subject: ModelSubject) -> Iterator[Signature]:
             pattern = dataset.signature
             if None not in pattern.input_shape and pattern.outputs and not spec.accepts.refusal(pattern):
                 yield seen_by(spec, task, _with_statistics(pattern), subject.bed.recipe())
-    if spec.kind not in LOOKING:
+    if spec.kind not in LOOKING or spec.plugin == PLUGIN:
         return
     accepts = spec.accepts
     size = accepts.fixed_size or accepts.min_size
@@ -170,7 +196,7 @@ def odd_sizes(subject: ModelSubject) -> None:
     from zoo_core.checks.data import tiny
 
     spec = subject.spec
-    if spec.kind not in LOOKING:
+    if spec.kind not in LOOKING or spec.plugin == PLUGIN:
         raise NotApplicableError("it is not said to take images of other tasks: its spec states no such kind")
     if spec.accepts.fixed_size is not None:
         raise NotApplicableError(f"it takes images of {spec.accepts.fixed_size} pixels a side only")
@@ -208,7 +234,7 @@ def gradients(subject: ModelSubject) -> None:
         raise CheckFailedError("it has no trainable parameter")
     reached: set[str] = set()
     hooks = [
-        item.register_post_accumulate_grad_hook(lambda _, name=name: reached.add(name))
+        cast(Any, item).register_post_accumulate_grad_hook(lambda _, name=name: reached.add(name))
         for name, item in trainable.items()
     ]
     try:

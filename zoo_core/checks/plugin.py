@@ -44,9 +44,9 @@ class PluginSubject:
 
 
 def loads(subject: PluginSubject) -> None:
-    for plugin in subject.registry.failed:
-        if plugin.name == subject.subject.name:
-            raise CheckFailedError(plugin.reason)
+    for failed in subject.registry.failed:
+        if failed.name == subject.subject.name:
+            raise CheckFailedError(failed.reason)
     plugin = subject.plugin
     if not (plugin.tasks or plugin.datasets or plugin.models or plugin.families or plugin.commands):
         raise CheckFailedError("it adds nothing: no hook of it returns anything")

@@ -20,11 +20,13 @@ from zoo_core.checks import (
     Subject,
 )
 from zoo_core.checks.table import CHECKS
-from zoo_core.errors import UnknownNameError, ZooError
+from zoo_core.errors import UnknownNameError, UsageError, ZooError
+from zoo_core.plugins import Plugin
 from zoo_core.registry import Registry
 from zoo_core.runner.events import CheckBegan, CheckEnded, CheckJob, Event, Found
 from zoo_core.runner.local import Ended, exit_reason
 from zoo_core.specs import DatasetSpec, ModelSpec, TaskSpec, resolve
+from zoo_core.unpackaged import PLUGIN, address, names_file
 
 TIMEOUT_S = 120.0  # a check
 SPARE_S = 30.0  # beyond the time of all checks, after which a worker is ended from outside
@@ -57,27 +59,38 @@ def find_subjects(registry: Registry, names: Sequence[str], task: str = "") -> l
     A plugin's name stands for all it adds; `task` is the one on which models are checked.
     """
     if not names:
-        names = [plugin.name for plugin in (*registry.plugins, *registry.failed) if not _is_core(registry, plugin)]
+        names = [plugin.name for plugin in registry.plugins if not _is_commands_alone(plugin)]
+        names += [plugin.name for plugin in registry.failed]
     found: dict[tuple[str, str], Subject] = {}
     for name in names:
         subjects = list(_named(registry, name, task))
         if not subjects:
             raise _unknown(registry, name)
+        if subjects == _empty(registry, name):
+            raise UsageError(f"nothing to check: plugin {name} adds nothing, no hook of it returns anything")
         for subject in subjects:
             found.setdefault((subject.what, subject.title), subject)
     return list(found.values())
 
 
-def _is_core(registry: Registry, plugin: Any) -> bool:
-    """Whether a plugin adds commands alone, as the leaderboard does: nothing that the suite is about."""
-    return bool(getattr(plugin, "commands", ())) and not (
-        plugin.tasks or plugin.datasets or plugin.models or plugin.families
-    )
+def _is_commands_alone(plugin: Plugin) -> bool:
+    """Whether it adds commands and nothing else, as the leaderboard does; such a one is checked where it is named."""
+    return bool(plugin.commands) and not (plugin.tasks or plugin.datasets or plugin.models or plugin.families)
+
+
+def _empty(registry: Registry, name: str) -> list[Subject]:
+    """The subject of a plugin of that name that adds nothing, if there is one."""
+    return [
+        Subject(what="plugin", name=name, plugin=name, version=plugin.version)
+        for plugin in registry.plugins
+        if plugin.name == name
+        and not (plugin.tasks or plugin.datasets or plugin.models or plugin.families or plugin.commands)
+    ]
 
 
 def _unknown(registry: Registry, name: str) -> UnknownNameError:
     specs: list[Any] = [*registry.tasks, *registry.datasets, *registry.models]
-    plugins = [*registry.plugins, *registry.failed]
+    plugins: list[Any] = [*registry.plugins, *registry.failed]
     return UnknownNameError("name", name, [item.name for item in [*specs, *plugins]], hint="`zoo list`")
 
 
@@ -98,7 +111,7 @@ def _named(registry: Registry, name: str, task: str) -> Iterator[Subject]:
         for model in plugin.models:
             if whole or name in (model.name, model.qualified):
                 yield from _on_tasks(registry, model, task)
-    if "/" in name:  # a member of a family, or a file
+    if "/" in name or names_file(name):  # a member of a family, or a file
         yield from _on_tasks(registry, registry.model(name, registry.task(task) if task else None), task)
 
 
@@ -120,6 +133,7 @@ def _subject(what: Any, spec: DatasetSpec | TaskSpec | ModelSpec, registry: Regi
         plugin=spec.plugin,
         version=versions.get(spec.plugin, ""),
         task=task,
+        address=address(spec) if isinstance(spec, ModelSpec) and spec.plugin == PLUGIN else "",
         expected=spec.expected_failures,
     )
 
@@ -212,9 +226,7 @@ def _run_here(check: Check, subject: Subject, registry: Registry) -> CheckEnded:
         state, reason = "skipped", str(error)
     except (CheckFailedError, ZooError) as error:
         state, reason = "failed", str(error)
-    return CheckEnded(
-        name=check.name, state=state, reason=reason, seconds=time.perf_counter() - began, applies=applies
-    )
+    return CheckEnded(name=check.name, state=state, reason=reason, seconds=time.perf_counter() - began, applies=applies)
 
 
 def _prepared(subject: Subject, registry: Registry) -> object:
@@ -227,11 +239,11 @@ def _prepared(subject: Subject, registry: Registry) -> object:
     if subject.what == "plugin":
         return PluginSubject(subject, registry)
     if subject.what == "dataset":
-        return DatasetSubject(registry.dataset(subject.name))
+        return DatasetSubject(registry.dataset(subject.key))
     if subject.what == "task":
-        return TaskSubject(registry.task(subject.name), registry)
+        return TaskSubject(registry.task(subject.key), registry)
     task = registry.task(subject.task) if subject.task else None
-    return ModelSubject(registry.model(subject.name, task), task, registry)
+    return ModelSubject(registry.model(subject.key, task), task, registry)
 
 
 def _run_apart(
@@ -248,7 +260,7 @@ def _run_apart(
         with tempfile.TemporaryDirectory(prefix="zoo-check-", ignore_cleanup_errors=True) as folder:
             job = CheckJob(
                 what=subject.what,
-                subject=subject.name,
+                subject=subject.key,
                 task=subject.task,
                 checks=left,
                 outcomes=dict(outcomes),

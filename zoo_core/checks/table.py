@@ -148,7 +148,7 @@ DATASET = (
         name="labels-in-range",
         what="dataset",
         summary="labels count from 0 to classes - 1, and train has every class",
-        why="A label out of range is an error on the CPU and a crash on a GPU; a class without examples is not learned.",
+        why="A label out of range crashes a GPU; a class without examples is not learned.",
         mend="Map labels to 0, 1, ... in the order of `classes`.",
         entry="zoo_core.checks.dataset:labels_in_range",
         needs=("splits",),
@@ -366,7 +366,7 @@ MODEL = (
         why="Looking at val must not change the training, nor the score depend on luck.",
         mend="Dropout follows `self.training`; `nn.Dropout` does, `F.dropout` needs `training=self.training`.",
         entry="zoo_core.checks.model:eval_mode",
-        needs=("output-shape",),
+        needs=("finite-loss",),
     ),
     Check(
         name="batch-of-one",
@@ -384,7 +384,7 @@ MODEL = (
         why="`zoo bench --save`, `zoo eval` and others' programs know a model by its state dict alone.",
         mend="Keep state in parameters and buffers (`register_buffer`), and no objects in `get_extra_state`.",
         entry="zoo_core.checks.model:state_dict",
-        needs=("eval-mode", "finite-loss"),
+        needs=("eval-mode",),
     ),
     Check(
         name="device",

@@ -33,9 +33,7 @@ class Watch:
             self._refuse(f"looked up host {arguments[0]!r}")
         elif event == "socket.connect" and isinstance(arguments[1], tuple):
             self._refuse(f"connected to {arguments[1]!r}")
-        elif event == "open" and _writes(arguments[1], arguments[2]):
-            self._note(arguments[0])
-        elif event == "os.mkdir":
+        elif event == "os.mkdir" or (event == "open" and _writes(arguments[1], arguments[2])):
             self._note(arguments[0])
         elif event == "os.rename":
             self._note(arguments[1])

@@ -20,11 +20,11 @@ from zoo_core.cli.parsing import complete_any, parse_duration
 from zoo_core.data.cache import write_atomically
 from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.registry import Registry
+from zoo_core.store import CONFORMANCE
 
 if TYPE_CHECKING:
     from zoo_core.checks.suite import Settings
 
-CONFORMANCE = "conformance.json"
 SHOWN = ("failed", "expected", "skipped", "not run")
 
 
@@ -55,7 +55,7 @@ def check_command(
     if not any(result.state in RAN for result in found):
         if found:
             _print(found)
-        raise UsageError("nothing to check: no check could be made; name something that is installed (`zoo list`)")
+        raise UsageError("nothing to check: not one check could be made; the reasons are above, `zoo list` shows names")
     if record:
         _record(found, results)
     if as_json:

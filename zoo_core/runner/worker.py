@@ -35,7 +35,6 @@ from zoo_core.runner.events import (
 
 # What a trial imports in any case; a fork server has it ready.
 PRELOAD = [
-    "zoo_core.cli",  # the `zoo` script itself, which multiprocessing imports in every child
     "zoo_core.runner.trial",
     "zoo_core.kinds.supervised",
     "torch._dynamo",  # 1.5 s at the first optimizer step otherwise
