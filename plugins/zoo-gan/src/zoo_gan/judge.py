@@ -17,7 +17,7 @@ from zoo_core.data.columns import Array
 from zoo_core.weights import load_into, read_weights
 
 WEIGHTS = Path(__file__).with_name("judge.safetensors")
-SHA256 = "b4000e9c711427331f26c5e633ebf67aef836bc520b3f611fe0aa1fd825908a5"
+SHA256 = "fb718585d105a908b3a27391e32c9506d4970873309defb7381c002808067bcf"
 WIDTH = 16  # channels of the first convolution
 FEATURES = 4 * WIDTH
 BATCH = 500

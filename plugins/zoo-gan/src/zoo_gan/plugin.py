@@ -14,7 +14,7 @@ CHECKSUMS = {  # sha256 of the four official files
 }
 IMAGE = (1, 28, 28)
 # Scores of guessing, as `zoo_gan.make_judge` tells them: of uniform noise, and of uniform points around the curve.
-MNIST_NOISE, DIGITS_NOISE, BOX_DISTANCE = 514.3, 526.9, 0.733
+MNIST_NOISE, DIGITS_NOISE, BOX_DISTANCE = 464.4, 469.0, 0.733
 
 GAN: Params = {
     "steps": 700,
@@ -58,7 +58,7 @@ def zoo_tasks() -> list[TaskSpec]:
             metric="frechet",
             higher_is_better=False,
             chance=MNIST_NOISE,
-            target=2.5,
+            target=2.3,
             unit="images",
             recipe=GAN,
             quick={"steps": 150, "batch_size": 64, "eval_every": 4.0},
@@ -117,7 +117,20 @@ def zoo_models() -> list[ModelSpec]:
             entry="zoo_gan.models.dense:points",
             kind=POINTS,
             options={"latent": Param(default=8, help=latent.help, minimum=1), "widths": [64, 64, 64]},
-            recipe={"gan-curve": {"lr": 0.002, "critic_lr": 0.002}},
+            # A little of the gradient penalty keeps the two from running in circles: without it the share of points in
+            # each part of the curve differs threefold from seed to seed.
+            recipe={
+                "gan-curve": {
+                    "lr": 0.002,
+                    "critic_lr": 0.002,
+                    "penalty": 0.1,
+                    "batch_size": 256,
+                    "steps": 16_000,
+                    "schedule": "linear",
+                    "ema": 0.9995,
+                }
+            },
+            quick={"steps": 1000, "batch_size": 128, "ema": 0.99},
         ),
         ModelSpec(
             name="mlp-gan",
@@ -149,7 +162,14 @@ def zoo_models() -> list[ModelSpec]:
             },
             recipe={
                 "*": wasserstein,
-                "gan-curve": {"penalty": 0.1, "lr": 0.001, "critic_lr": 0.001, "latent": 8, "steps": 3000, "schedule": "linear"},
+                "gan-curve": {
+                    "penalty": 0.1,
+                    "lr": 0.002,
+                    "critic_lr": 0.002,
+                    "latent": 8,
+                    "steps": 3000,
+                    "schedule": "linear",
+                },
                 "gan-digits": {"lr": 0.001, "critic_lr": 0.001},
             },
             quick={"steps": 150},

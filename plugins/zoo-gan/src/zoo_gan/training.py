@@ -57,8 +57,9 @@ def adversarial_steps(
     maker, teller = _adam(making, recipe.lr, recipe), _adam(telling, recipe.critic_lr, recipe)
     loss = LOSSES[recipe.loss]
     for number in range(recipe.steps):
-        if recipe.schedule != "constant":
-            _set_rates(maker, teller, recipe, ctx.progress())
+        factor = rate_factor(recipe.schedule, 0.0, ctx.progress())
+        maker.param_groups[0]["lr"] = recipe.lr * factor
+        teller.param_groups[0]["lr"] = recipe.critic_lr * factor
         examples = 0
         for turn in range(1, recipe.critic_steps + 1):
             x = next(real)
@@ -118,9 +119,3 @@ def _descend(loss: Tensor, parameters: list[nn.Parameter], optimizer: torch.opti
 def _adam(parameters: list[nn.Parameter], lr: float, recipe: Recipe) -> torch.optim.Optimizer:
     fused = parameters[0].device.type in FUSED
     return torch.optim.Adam(parameters, lr=lr, betas=(recipe.beta1, recipe.beta2), fused=fused)
-
-
-def _set_rates(maker: torch.optim.Optimizer, teller: torch.optim.Optimizer, recipe: Recipe, progress: float) -> None:
-    factor = rate_factor(recipe.schedule, 0.0, progress)
-    maker.param_groups[0]["lr"] = recipe.lr * factor
-    teller.param_groups[0]["lr"] = recipe.critic_lr * factor

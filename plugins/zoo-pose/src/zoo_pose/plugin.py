@@ -18,7 +18,7 @@ AUGMENTATION = {
 }
 ACTION = {
     **SUPERVISED,
-    "frames": Param(default=48, help="that each sequence is brought to, evenly over its time", minimum=2),
+    "frames": Param(default=32, help="that each sequence is brought to, evenly over its time", minimum=2),
     "label_smoothing": Param(default=0.1, help="of the cross-entropy", minimum=0.0),
     **AUGMENTATION,
     "cut": Param(default=0.0, help="train on stretches that lack up to so large a share of the time", minimum=0.0),
@@ -120,6 +120,7 @@ def zoo_datasets() -> list[DatasetSpec]:
 @hookimpl
 def zoo_models() -> list[ModelSpec]:
     seen = {"rotate": 20.0, "zoom": 0.1, "jitter": 0.01, "cut": 0.2, "warp": 0.2}
+    strong = {"rotate": 30.0, "zoom": 0.2, "jitter": 0.02, "lose": 0.05, "cut": 0.3, "warp": 0.35}
     return [
         _recurrent("rnn", "A recurrent net", seen, clip_norm=0.5),
         _recurrent("lstm", "Long short-term memory: the course's", seen, both=True),
@@ -138,8 +139,8 @@ def zoo_models() -> list[ModelSpec]:
             title="A temporal convolution net: residual blocks over ever longer times",
             entry="zoo_pose.models.tcn:tcn",
             tasks=("pose",),
-            options={"width": 128, "blocks": 4, "dropout": 0.4},
-            recipe={"pose": {**seen, "lr": 0.002}},
+            options={"width": 96, "blocks": 4, "dropout": 0.4},
+            recipe={"pose": {**strong, "lr": 0.005, "weight_decay": 0.05}},
         ),
         ModelSpec(
             name="copy-last",

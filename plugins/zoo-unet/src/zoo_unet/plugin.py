@@ -182,6 +182,7 @@ def zoo_models() -> list[ModelSpec | ModelFamily]:
                 "decoder": TIMM_DECODER,
             },
             recipe={"*": TIMM_RECIPE},
+            quick={"encoder": "resnet10t", "steps": 50},
             **every,
         ),
         ModelFamily(

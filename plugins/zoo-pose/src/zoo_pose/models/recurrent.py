@@ -17,8 +17,8 @@ class Recurrent(nn.Module):
 
     def __init__(self, cell: str, features: int, width: int, layers: int, dropout: float, both_ways: bool) -> None:
         super().__init__()
+        self.norm = nn.BatchNorm1d(features)  # what all bodies have in common would drown the movement
         self.project = nn.Linear(features, width)
-        self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
         between = dropout if layers > 1 else 0.0  # torch warns of dropout behind a single layer
         self.cells = CELLS[cell](
@@ -26,7 +26,8 @@ class Recurrent(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        states: Tensor = self.cells(self.dropout(self.norm(self.project(x)).relu()))[0]
+        x = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        states: Tensor = self.cells(self.dropout(self.project(x).relu()))[0]
         return states
 
 
