@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -259,3 +260,11 @@ def test_a_listing_imports_no_reader_of_records():
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.strip() == "False"
+
+
+def test_outside_the_shared_kinds_the_core_knows_no_problem_of_a_plugin() -> None:
+    words = re.compile(r"\b(gans?|poses?|skeletons?|segmentations?|masks?|dogs?|cifar|signs?)\b", re.IGNORECASE)
+    for path in sources(CORE):
+        if "kinds" not in path.relative_to(CORE).parts:
+            found = words.search(path.read_text(encoding="utf-8"))
+            assert found is None, f"{path.name} speaks of {found[0] if found else ''}"

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from zoo_core import metrics
 from zoo_core.data.batches import DeviceSplit
 from zoo_core.data.columns import Split
+from zoo_core.errors import IncompatibleError
 from zoo_core.kinds import KINDS, seen_by
 from zoo_core.kinds.segmentation import (
     SegmentationTreaty,
@@ -32,9 +33,7 @@ from zoo_core.specs import Accepts, ModelSpec, Signature, TaskSpec
 IGNORED = 9
 CLOSE = {"abs": 1e-6}
 TWO = Signature(input_shape=(1, 8, 8), outputs=2, mean=(0.5,), std=(0.2,))
-FOUR = Signature(
-    input_shape=(3, 20, 24), outputs=4, mean=(0.5,) * 3, std=(0.25,) * 3, extra={"ignore_index": IGNORED}
-)
+FOUR = Signature(input_shape=(3, 20, 24), outputs=4, mean=(0.5,) * 3, std=(0.25,) * 3, extra={"ignore_index": IGNORED})
 SEEDS = pytest.mark.parametrize("seed", range(5))
 
 
@@ -115,6 +114,19 @@ def test_a_class_that_neither_truth_nor_answers_have_does_not_count() -> None:
     found = treaty(FOUR).evaluate(np.diag([2, 3, 0, 0])[None], {})
     assert found.scores["mean_iou"] == 1.0
     assert [row[1] for row in found.tables["per class"].rows] == [1.0, 1.0, None, None]
+
+
+@pytest.mark.parametrize("metric", ["dice", "iou"])
+def test_the_dice_of_one_class_is_not_asked_of_many(metric: str) -> None:
+    with pytest.raises(IncompatibleError, match=f"metric {metric} is of one of two classes, the data have 4"):
+        treaty(FOUR, metric)
+
+
+@pytest.mark.parametrize("metric", ["dice", "iou", "mean_iou", "mean_dice", "pixel_accuracy"])
+def test_each_image_has_its_own_score_in_the_metric(metric: str) -> None:
+    confusion = np.array([[[6, 2], [1, 3]]])
+    expected = {"dice": 6 / 9, "iou": 3 / 6, "pixel_accuracy": 9 / 12}.get(metric, (6 / 9 + 3 / 6) / 2)
+    assert treaty(TWO, metric).evaluate(confusion, {}).per_example["score"].tolist() == pytest.approx([expected])
 
 
 def test_an_image_without_the_class_is_right_if_none_is_answered() -> None:

@@ -9,7 +9,14 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-PLUGINS = ["zoo-cifar10", "zoo-cosine", "zoo-dogs70", "zoo-leaderboard", "zoo-mnist", "zoo-timm", "zoo-traffic-signs"]
+PLUGINS = [
+    *("zoo-cifar10", "zoo-cosine", "zoo-dogs70", "zoo-gan", "zoo-leaderboard", "zoo-mnist", "zoo-pose", "zoo-timm"),
+    *("zoo-traffic-signs", "zoo-unet"),
+]
+TASKS = [
+    *("cifar10", "cosine", "dogs70", "gan-curve", "gan-digits", "membrane", "mnist", "motion", "pose", "road-scenes"),
+    "traffic-signs",
+]
 
 
 def zoo(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -21,7 +28,7 @@ def zoo(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
 def main() -> None:
     assert find_spec("torch") is None, "this environment has torch: the check would prove nothing"
     tasks = [row["task"] for row in json.loads(zoo("list", "--json").stdout)]
-    assert tasks == ["cifar10", "cosine", "dogs70", "mnist", "traffic-signs"], tasks
+    assert tasks == TASKS, tasks
     for what in ("models", "datasets", "pairs"):
         assert json.loads(zoo("list", what, "--json").stdout)
     states = {row["plugin"]: row["state"] for row in json.loads(zoo("list", "plugins", "--json").stdout)}

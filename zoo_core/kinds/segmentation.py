@@ -10,7 +10,7 @@ Loss: cross-entropy, plus `dice_weight` times 1 - soft Dice (Milletari et al. 20
 classes weighed by `class_balance` (1: median frequency balancing, Eigen and Fergus 2015, arXiv:1411.4734).
 Metrics: `mean_iou`, over the classes that truth or answers of the whole split have, `mean_dice` and `pixel_accuracy`;
 of two classes also `dice` and `iou` of the class `signature.extra["positive"]`, by default the second. All are counted
-over all pixels of a split; `per_example` has them image by image: Dice with two classes, else mean IoU.
+over all pixels of a split; `per_example` has the task's metric image by image, mean IoU in place of mean Dice.
 One unit is one image.
 """
 
@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from zoo_core import metrics
 from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.data.columns import Array
+from zoo_core.errors import IncompatibleError
 from zoo_core.kinds.augment import brightness, contrast
 from zoo_core.kinds.inputs import ImageInputs
 from zoo_core.kinds.segmentation_pictures import answer_rows, split_view, spread
@@ -37,6 +38,7 @@ from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 
 MULTIPLE = 32  # of height and width: nets that halve an image five times need no padding of their own
+OF_ONE = ("dice", "iou")  # metrics of one of two classes
 NOTHING = -100  # no pixel has this class
 PICTURED = 4  # images on the sheet of answers
 CONFUSED = 32  # classes, in a table of confusions
@@ -55,6 +57,11 @@ class SegmentationTreaty:
         self._ignored = int(signature.extra.get("ignore_index", NOTHING))
         self._positive = int(signature.extra.get("positive", 1)) if self._count == 2 else None
         self._metric, self._recipe, self._device = metric, recipe, ctx.device
+        self._per_image_metric = metric if metric in (*OF_ONE, "pixel_accuracy") else "mean_iou"
+        if metric in OF_ONE and self._positive is None:
+            raise IncompatibleError(
+                f"the metric {metric} is of one of two classes, the data have {self._count}: try a task of mean_iou"
+            )
         self._images = ImageInputs(signature, normalize=recipe.normalize, device=ctx.device)
         self._weights = torch.ones(self._count, device=ctx.device)
         self.ready = self._images.ready
@@ -102,15 +109,12 @@ class SegmentationTreaty:
         if self._metric == "pixel_accuracy":
             return hits.sum() / true.sum().clamp_min(1)
         union = answered + true - hits
-        if self._positive is not None and self._metric in ("dice", "iou"):
+        if self._positive is not None and self._metric in OF_ONE:
             at = self._positive
             top, bottom = (hits, union) if self._metric == "iou" else (2 * hits, answered + true)
             return top[at] / bottom[at].clamp_min(1)
-        if self._metric == "mean_dice":
-            shares = 2 * hits / (answered + true).clamp_min(1)
-        else:
-            shares = hits / union.clamp_min(1)
-        return shares.sum() / (union > 0).sum().clamp_min(1)
+        top, bottom = (2 * hits, answered + true) if self._metric == "mean_dice" else (hits, union)
+        return (top / bottom.clamp_min(1)).sum() / (union > 0).sum().clamp_min(1)
 
     def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
         """Scores of the images' confusions, (n, classes, classes)."""
@@ -121,13 +125,20 @@ class SegmentationTreaty:
             "mean_dice": float(np.mean(dice[~np.isnan(dice)])),
             "pixel_accuracy": float(metrics.pixel_accuracy(confusion)),
         }
-        if self._positive is None:
-            per_image = metrics.mean_iou(outputs)
-        else:
+        if self._positive is not None:
             scores |= {"dice": float(dice[self._positive]), "iou": float(iou[self._positive])}
-            per_image = metrics.dice(outputs)[:, self._positive]
-            per_image = np.where(np.isnan(per_image), 1.0, per_image)  # there is none, and none was answered
-        return Evaluation(scores, self._tables(confusion, iou, dice), {"score": per_image.astype(np.float32)})
+        per_image = self._per_image(outputs).astype(np.float32)
+        return Evaluation(scores, self._tables(confusion, iou, dice), {"score": per_image})
+
+    def _per_image(self, outputs: Array) -> Array:
+        """The metric image by image; 1 where a class is neither there nor answered."""
+        if self._per_image_metric == "mean_iou":
+            return metrics.mean_iou(outputs)
+        if self._per_image_metric == "pixel_accuracy":
+            return metrics.pixel_accuracy(outputs)
+        measure = metrics.dice if self._per_image_metric == "dice" else metrics.intersection_over_union
+        found = measure(outputs)[:, self._positive]
+        return np.where(np.isnan(found), 1.0, found)
 
     def _tables(self, confusion: Array, iou: Array, dice: Array) -> dict[str, Table]:
         share = confusion.sum(axis=1) / max(1, confusion.sum())
@@ -145,12 +156,12 @@ class SegmentationTreaty:
 
     def pictures(self, look: Look, outputs: Array, truth: Array) -> dict[str, np.ndarray[Any, Any]]:
         """Image, truth, answer and mistakes of a few images over all of test, and of those answered worst."""
-        scores = metrics.mean_iou(outputs)
+        scores = self._per_image(outputs)
         worst = np.argsort(np.where(np.isnan(scores), np.inf, scores), kind="stable")[:PICTURED].tolist()
         rows = spread(len(truth), PICTURED)
 
         def sheet(rows: list[int]) -> Array:
-            captions = [f"mean IoU {scores[row]:.2f}" for row in rows]
+            captions = [f"{self._per_image_metric} {scores[row]:.2f}" for row in rows]
             return answer_rows(
                 look(rows), truth[rows], self._answers(look, rows, truth), self._ignored, self.classes, captions
             )

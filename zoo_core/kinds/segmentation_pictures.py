@@ -34,7 +34,7 @@ def spread(count: int, most: int) -> list[int]:
 
 def coloured(classes: Array, ignored: int = -1) -> Array:
     """uint8 (height, width, 3) of classes (height, width); colours come again after twelve."""
-    colours = PALETTE[classes % len(PALETTE)]
+    colours: Array = PALETTE[classes % len(PALETTE)]
     colours[classes == ignored] = IGNORED
     return colours
 
@@ -48,7 +48,7 @@ def as_rgb(image: Array) -> Array:
 def mistakes(image: Array, truth: Array, answers: Array, ignored: int) -> Array:
     """The image in pale grey, wrong pixels in a colour of their own; uint8 (height, width, 3)."""
     grey = as_rgb(image).mean(axis=2, keepdims=True).repeat(3, axis=2)
-    picture = (grey / 2 + 110).astype(np.uint8)
+    picture: Array = (grey / 2 + 110).astype(np.uint8)
     picture[(truth != answers) & (truth != ignored)] = WRONG
     return picture
 

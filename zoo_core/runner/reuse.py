@@ -15,7 +15,7 @@ from zoo_core.data.cache import own_cache
 from zoo_core.data.files import fingerprint, own_root
 from zoo_core.data.open import open_data
 from zoo_core.errors import IncompatibleError
-from zoo_core.kinds import IMAGES, body_entry, seen_by
+from zoo_core.kinds import LOOKING, body_entry, seen_by
 from zoo_core.measure.randomness import seed_everything, undisturbed
 from zoo_core.protocols import Context, Table
 from zoo_core.recipe import Recipe, check_value
@@ -76,8 +76,8 @@ def predict(job: PredictJob) -> Table:
 
 
 def _fits(given: Signature, own: Signature, task: TaskSpec) -> bool:
-    """Whether a model can be asked about other data: examples of its form, or images, which its kind resizes."""
-    if task.kind == IMAGES:
+    """Whether a model can be asked about other data: examples of its form, or images, of which it takes any size."""
+    if task.kind in LOOKING:
         return given.input_shape[:1] == own.input_shape[:1]
     return given.input_shape == own.input_shape
 

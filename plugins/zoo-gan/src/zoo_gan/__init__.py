@@ -1,0 +1,1 @@
+"""The zoo's GAN plugin; `plugin.py` says what it adds."""

@@ -1,0 +1,177 @@
+"""What zoo-gan adds: the tasks `gan-curve` and `gan-digits`, their data sets and four models. Imports no torch."""
+
+from __future__ import annotations
+
+from zoo_core import Accepts, DatasetSpec, Download, ModelSpec, Param, Params, Signature, TaskSpec, hookimpl
+
+POINTS, IMAGES = "zoo-gan/points", "zoo-gan/images"
+SOURCES = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+CHECKSUMS = {  # sha256 of the four official files
+    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+}
+IMAGE = (1, 28, 28)
+# Scores of guessing, as `zoo_gan.make_judge` tells them: of uniform noise, and of uniform points around the curve.
+MNIST_NOISE, DIGITS_NOISE, BOX_DISTANCE = 464.4, 469.0, 0.733
+
+GAN: Params = {
+    "steps": 700,
+    "batch_size": Param(default=128, help="real examples, and as many generated ones, of a discriminator's step"),
+    "loss": Param(default="non-saturating", choices=("non-saturating", "wasserstein")),
+    "critic_steps": Param(default=1, help="of the discriminator for one of the generator", minimum=1),
+    "penalty": Param(default=0.0, help="weight of the gradient penalty; 0: none", minimum=0.0),
+    "lr": Param(default=0.001, help="learning rate of the generator, the highest of the schedule", minimum=0.0),
+    "critic_lr": Param(default=0.001, help="of the discriminator", minimum=0.0),
+    "beta1": Param(default=0.5, help="Adam's, of both", minimum=0.0),
+    "beta2": Param(default=0.999, help="Adam's, of both", minimum=0.0),
+    "schedule": Param(default="constant", choices=("constant", "cosine", "linear"), help="of both rates, down to 0"),
+    "ema": Param(default=0.99, help="share that the scored average of weights keeps in a step; 0: the last weights"),
+}
+
+
+@hookimpl
+def zoo_tasks() -> list[TaskSpec]:
+    return [
+        TaskSpec(
+            name="gan-curve",
+            title="Points on a curve, generated",
+            summary="Make points on y = sin(x)/x - x/10 out of noise, as dense everywhere as the real ones.",
+            kind=POINTS,
+            datasets=("curve",),
+            metric="distance",
+            higher_is_better=False,
+            chance=BOX_DISTANCE,
+            target=0.02,
+            unit="points",
+            recipe={**GAN, "steps": 6000, "ema": 0.998},
+            quick={"steps": 1000},
+            entry="zoo_gan.task:PointGan",
+        ),
+        TaskSpec(
+            name="gan-digits",
+            title="Handwritten digits, generated",
+            summary="Make images of handwritten digits out of noise: all ten, and such as a judge takes for real.",
+            kind=IMAGES,
+            datasets=("gan-mnist", "gan-digits-8x8"),
+            metric="frechet",
+            higher_is_better=False,
+            chance=MNIST_NOISE,
+            target=2.3,
+            unit="images",
+            recipe=GAN,
+            quick={"steps": 150, "batch_size": 64, "eval_every": 4.0},
+            entry="zoo_gan.task:ImageGan",
+        ),
+    ]
+
+
+@hookimpl
+def zoo_datasets() -> list[DatasetSpec]:
+    return [
+        DatasetSpec(
+            name="curve",
+            title="Points on y = sin(x)/x - x/10",
+            origin="exact",
+            licence="CC0-1.0",
+            signature=Signature(input_shape=(2,)),
+            entry="zoo_gan.curve:Curve",
+        ),
+        DatasetSpec(
+            name="gan-mnist",
+            title="MNIST, to be imitated",
+            origin="real",
+            licence="CC-BY-SA-3.0",
+            homepage="https://yann.lecun.com/exdb/mnist/",
+            size_mib=11.1,
+            layout="the four official files, " + ", ".join(CHECKSUMS) + ", packed or unpacked, at any depth",
+            signature=Signature(input_shape=IMAGE, outputs=10, extra={"chance": {"frechet": MNIST_NOISE}}),
+            downloads=tuple(
+                Download(name=name, urls=tuple(source + name for source in SOURCES), sha256=digest)
+                for name, digest in CHECKSUMS.items()
+            ),
+            entry="zoo_gan.data:Mnist",
+        ),
+        DatasetSpec(
+            name="gan-digits-8x8",
+            title="scikit-learn's 8x8 digits, brought to MNIST's form, to be imitated",
+            origin="bundled",
+            licence="CC-BY-4.0",
+            homepage="https://archive.ics.uci.edu/dataset/80",
+            signature=Signature(input_shape=IMAGE, outputs=10, extra={"chance": {"frechet": DIGITS_NOISE}}),
+            entry="zoo_gan.data:Digits",
+        ),
+    ]
+
+
+@hookimpl
+def zoo_models() -> list[ModelSpec]:
+    latent = Param(default=64, help="numbers of noise that an example is made of", minimum=1)
+    small = Accepts(fixed_size=28)
+    wasserstein = {"loss": "wasserstein", "penalty": 10.0, "critic_steps": 3, "beta1": 0.0, "beta2": 0.9}
+    return [
+        ModelSpec(
+            name="gan",
+            title="Dense layers, the loss of the first GAN",
+            entry="zoo_gan.models.dense:points",
+            kind=POINTS,
+            options={"latent": Param(default=8, help=latent.help, minimum=1), "widths": [64, 64, 64]},
+            # A little of the gradient penalty keeps the two from running in circles: without it the share of points in
+            # each part of the curve differs threefold from seed to seed.
+            recipe={
+                "gan-curve": {
+                    "lr": 0.002,
+                    "critic_lr": 0.002,
+                    "penalty": 0.1,
+                    "batch_size": 256,
+                    "steps": 16_000,
+                    "schedule": "linear",
+                    "ema": 0.9995,
+                }
+            },
+            quick={"steps": 1000, "batch_size": 128, "ema": 0.99},
+        ),
+        ModelSpec(
+            name="mlp-gan",
+            title="Dense layers with BatchNorm",
+            entry="zoo_gan.models.dense:images",
+            kind=IMAGES,
+            options={"latent": latent, "widths": [256, 512]},
+            recipe={"gan-digits": {"lr": 0.001, "critic_lr": 0.0005, "steps": 3000, "ema": 0.998}},
+            quick={"steps": 300},
+        ),
+        ModelSpec(
+            name="dcgan",
+            title="Convolutions with BatchNorm (DCGAN)",
+            entry="zoo_gan.models.conv:dcgan",
+            kind=IMAGES,
+            accepts=small,
+            options={"latent": latent, "width": Param(default=64, help="channels nearest to the image", minimum=1)},
+            recipe={"gan-digits": {"lr": 0.002, "critic_lr": 0.0005}},
+        ),
+        ModelSpec(
+            name="wgan-gp",
+            title="Wasserstein GAN with gradient penalty, dense or of convolutions as the data are",
+            entry="zoo_gan.models.wgan:wgan",
+            tasks=("gan-curve", "gan-digits"),
+            accepts=small,
+            options={
+                "latent": latent,
+                "width": Param(default=64, help="of dense layers; channels nearest to the image"),
+            },
+            recipe={
+                "*": wasserstein,
+                "gan-curve": {
+                    "penalty": 0.1,
+                    "lr": 0.002,
+                    "critic_lr": 0.002,
+                    "latent": 8,
+                    "steps": 3000,
+                    "schedule": "linear",
+                },
+                "gan-digits": {"lr": 0.001, "critic_lr": 0.001},
+            },
+            quick={"steps": 150},
+        ),
+    ]

@@ -1,0 +1,129 @@
+"""Kind `zoo-pose/action`, version 1: a class from the joints of a body over time.
+
+Columns: x ragged float32 (n; frames, joints, axes), y integer (n,), from 0; `group`, integer (n,), the person.
+The signature's `extra` describes the skeleton, as in `skeletons.py`.
+Model: forward takes float (batch, frames, joints, axes): brought to the recipe's `frames`, minus the root's mean place,
+over the body's size. It returns (batch, classes) logits and owns no loss.
+Loss: cross-entropy with the recipe's label smoothing. Metric: `accuracy`, and what else tells of classes.
+One unit is one sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from zoo_core import Context, DamagedDataError, Evaluation, Recipe, Signature, TaskSpec
+from zoo_core.data.batches import Batch
+from zoo_core.data.columns import Array, Ragged, Split
+from zoo_core.data.open import Data
+from zoo_core.kinds.classification import class_names, classification_evaluation, most_probable
+from zoo_core.kinds.supervised import Supervised
+from zoo_pose.augment import BodyAugmentation, at_times
+from zoo_pose.data import read_any
+from zoo_pose.pictures import action_pictures
+from zoo_pose.sequences import prepared
+
+LEAST_RUN = 0.2  # of a frame's share of time, however much time is warped
+
+
+class Action(Supervised):
+    """The body of this kind: sequences are brought to one length once, before training."""
+
+    def __init__(self, spec: TaskSpec) -> None:
+        super().__init__(spec, ActionTreaty)
+
+    def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
+        super().prepare(ctx, cast(Data, Prepared(data, recipe)), recipe)
+
+
+class Prepared:
+    """Open data with `x` as the model sees it: float32 (n, frames, joints, axes)."""
+
+    def __init__(self, data: Data, recipe: Recipe) -> None:
+        self.signature, self.identity = data.signature, data.identity
+        self._data, self._frames = data, recipe.frames
+
+    def split(self, name: str, *, holdout: bool = True) -> Split:
+        split = self._data.split(name, holdout=holdout)
+        x = split.columns["x"]
+        assert isinstance(x, Ragged)
+        rows = range(len(x)) if split.rows is None else split.rows.tolist()
+        columns = {name: np.asarray(column)[rows] for name, column in split.columns.items() if name != "x"}
+        root = self.signature.extra["root"]
+        return replace(
+            split, columns={"x": np.stack([prepared(x[row], root, self._frames) for row in rows]), **columns}, rows=None
+        )
+
+
+class ActionTreaty:
+    def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
+        self.classes = class_names(signature)
+        self._signature, self._recipe, self._ctx = signature, recipe, ctx
+
+    def inputs(self, batch: Batch) -> Tensor:
+        return batch["x"]
+
+    def augment(self, recipe: Recipe, ctx: Context) -> ActionAugmentation:
+        return ActionAugmentation(self._signature, recipe, ctx)
+
+    def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        output, labels = output.float(), batch["y"].long()
+        loss = F.cross_entropy(output, labels, label_smoothing=self._recipe.label_smoothing)
+        return loss, (output.argmax(1) == labels).float().mean()
+
+    def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
+        return classification_evaluation(outputs, columns, self.classes)
+
+    def pictures(
+        self, look: Callable[[Sequence[int]], Array], outputs: Array, truth: Array
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        return action_pictures(look, outputs, truth, self.classes, self._signature.extra)
+
+    def read(self, files: Sequence[Path], shape: tuple[int | None, ...]) -> Batch:
+        """A person's files, each one sequence, prepared like the data's. Raises DamagedDataError."""
+        root, sequences = self._signature.extra["root"], []
+        for file in files:
+            sequence = read_any(file)
+            if sequence.shape[1:] != tuple(shape[1:]):
+                joints, axes = sequence.shape[1:]
+                raise DamagedDataError(f"{file} has {joints} joints of {axes} axes, the model knows {shape[1:]}")
+            sequences.append(prepared(sequence, root, self._recipe.frames))
+        return {"x": torch.from_numpy(np.stack(sequences)).to(self._ctx.device)}
+
+    def answers(self, outputs: Array, top: int) -> list[list[tuple[str, float]]]:
+        return most_probable(outputs, self.classes, top)
+
+
+class ActionAugmentation(BodyAugmentation):
+    """Also in time: reads the recipe's `cut`, `warp` and `lose`."""
+
+    def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
+        super().__init__(signature, recipe, ctx)
+        self._cut, self._warp, self._lose = recipe.cut, recipe.warp, recipe.lose
+
+    def __call__(self, batch: Batch) -> Batch:
+        x = batch["x"]
+        if self._cut or self._warp:
+            x = at_times(x, self._times(len(x), x.shape[1]))
+        (x,) = self.bodies(x)
+        if self._lose:
+            kept = (self.uniform(len(x), 1, x.shape[2], 1) + 1) / 2 >= self._lose
+            x = x * kept
+        return {**batch, "x": x}
+
+    def _times(self, count: int, frames: int) -> Tensor:
+        """For each example, ascending times from 0 to frames - 1, or a stretch of them."""
+        pace = 1 + self._warp * 3 * F.interpolate(self.uniform(count, 1, 4), frames - 1, mode="linear").squeeze(1)
+        passed = F.pad(pace.clamp_min(LEAST_RUN).cumsum(1), (1, 0))
+        length = 1 - self._cut * (self.uniform(count, 1) + 1) / 2
+        begin = (1 - length) * (self.uniform(count, 1) + 1) / 2
+        times: Tensor = (begin + length * passed / passed[:, -1:]) * (frames - 1)
+        return times

@@ -1,0 +1,240 @@
+"""The data sets: recordings of bodies in folders of MSR Action3D, of NTU RGB+D, and of OpenPifPaf's JSON."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
+from zoo_core.data.columns import Array, Column
+from zoo_core.data.images import find_split, folders
+from zoo_pose.formats import read_msr, read_ntu, read_openpifpaf
+from zoo_pose.sequences import mended, ragged
+from zoo_pose.skeletons import COCO_17, KINECT_20, KINECT_25, described
+
+LOG = logging.getLogger("zoo")
+
+MSR_ACTIONS = (
+    *("high arm wave", "horizontal arm wave", "hammer", "hand catch", "forward punch", "high throw", "draw x"),
+    *("draw tick", "draw circle", "hand clap", "two hand wave", "side boxing", "bend", "forward kick", "side kick"),
+    *("jogging", "tennis swing", "tennis serve", "golf swing", "pick up and throw"),
+)
+MSR_GUESS = 0.16  # joint error on test of the mean place over the past second
+MSR_NAME = re.compile(r"a([0-9]{2})_s([0-9]{2})_e[0-9]{2}_skeleton3D\.txt")
+MSR_NEEDS = "it must hold aAA_sSS_eEE_skeleton3D.txt, at any depth"
+
+NTU_ACTIONS = (
+    *("drink", "eat", "brush teeth", "brush hair", "drop", "pick up", "throw", "sit down", "stand up", "clap", "read"),
+    *("write", "tear paper", "put on jacket", "take off jacket", "put on shoe", "take off shoe", "put on glasses"),
+    *("take off glasses", "put on hat", "take off hat", "cheer", "wave", "kick something", "reach into pocket", "hop"),
+    *("jump", "phone call", "play with phone", "type", "point", "take selfie", "check watch", "rub hands", "nod"),
+    *("shake head", "wipe face", "salute", "put palms together", "cross hands", "sneeze or cough", "stagger", "fall"),
+    *("headache", "chest pain", "back pain", "neck pain", "nausea", "fan self", "punch someone", "kick someone"),
+    *("push someone", "pat someone's back", "point at someone", "hug", "give something", "touch someone's pocket"),
+    *("shake hands", "walk towards", "walk apart"),
+)
+NTU_NAME = re.compile(r"S[0-9]{3}C[0-9]{3}P([0-9]{3})R[0-9]{3}A([0-9]{3})\.skeleton")
+NTU_NEEDS = "it must hold SsssCcccPpppRrrrAaaa.skeleton, at any depth"
+NTU_MOST = 120  # actions
+# The cross-subject protocol: Shahroudy et al. 2016, and Liu et al. 2019 for subjects over 40.
+NTU_TRAINING = frozenset(
+    (
+        *(1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38),
+        *(45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92),
+        *(93, 94, 95, 97, 98, 100, 103),
+    )
+)
+
+PIFPAF_NEEDS = "it needs, in train/ and test/, a folder for each action: in it a folder or a file of JSON a sequence"
+PIFPAF_FPS = 30  # the files do not tell
+PIFPAF_ENDS = (".json", ".jsonl")
+PERSON = re.compile(r"(?:^|[^a-z])(?:p|s|person|subject)[-_ ]?([0-9]{1,6})(?![0-9])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One file's place, class and person."""
+
+    path: Path
+    label: int
+    person: int
+
+
+class MsrAction3d:
+    """MSR Action3D: x ragged float32 (n; frames, 20, 3), metres, y upwards, 15 frames a second; y int64 (n,); group
+    int64 (n,), the subject. Odd subjects are train, even ones test. Lost frames, all zero, are cut off at the ends and
+    interpolated between.
+
+    Raises:
+        DataUnavailableError: no such files, or none of a split.
+        DamagedDataError: a file cannot be read, is there twice, or is of no known action.
+    """
+
+    signature = Signature(
+        input_shape=(None, 20, 3),
+        outputs=len(MSR_ACTIONS),
+        classes=MSR_ACTIONS,
+        extra=described(KINECT_20, fps=15, unit="m", joint_error=MSR_GUESS),
+    )
+
+    def __init__(self, ctx: Context) -> None:
+        self._root = ctx.folder()
+
+    def load(self, split: str) -> dict[str, Column]:
+        wanted = {"train": 1, "test": 0}
+        if split not in wanted:
+            raise UnknownSplitError(f"MSR Action3D has no split {split!r}, only train and test")
+        found = named(self._root, "*_skeleton3D.txt", MSR_NAME, MSR_NEEDS)
+        recordings = []
+        for path, (action, subject) in found:
+            if not 1 <= action <= len(MSR_ACTIONS):
+                raise DamagedDataError(f"{path} is of action {action}, not one of 1 to {len(MSR_ACTIONS)}: remove it")
+            if subject % 2 == wanted[split]:
+                recordings.append(Recording(path, action - 1, subject))
+        return read(recordings, read_msr, f"{self._root} holds no recordings of {split}: {MSR_NEEDS}")
+
+
+class NtuRgbd:
+    """NTU RGB+D: x ragged float32 (n; frames, 25, 3), metres, y upwards, 30 frames a second; y int64 (n,), the actions
+    that the files have; group int64 (n,), the subject. The cross-subject protocol with its published list.
+
+    Of several bodies the one that moves most. Recordings without any are passed over, and counted in a warning.
+    Raises as `MsrAction3d`.
+    """
+
+    def __init__(self, ctx: Context) -> None:
+        self._root = ctx.folder()
+        self._found = [(path, (action, subject)) for path, (subject, action) in self._files()]
+        self._actions = sorted({action for _, (action, _) in self._found})
+        names = tuple(NTU_ACTIONS[n - 1] if n <= len(NTU_ACTIONS) else f"action {n}" for n in self._actions)
+        extra = described(KINECT_25, fps=30, unit="m")
+        self.signature = Signature(input_shape=(None, 25, 3), outputs=len(names), classes=names, extra=extra)
+
+    def load(self, split: str) -> dict[str, Column]:
+        if split not in ("train", "test"):
+            raise UnknownSplitError(f"NTU RGB+D has no split {split!r}, only train and test")
+        recordings = [
+            Recording(path, self._actions.index(action), subject)
+            for path, (action, subject) in self._found
+            if (subject in NTU_TRAINING) == (split == "train")
+        ]
+        return read(recordings, read_ntu, f"{self._root} holds no recordings of {split} subjects: {NTU_NEEDS}")
+
+    def _files(self) -> list[tuple[Path, tuple[int, int]]]:
+        found = named(self._root, "*.skeleton", NTU_NAME, NTU_NEEDS)
+        for path, (_, action) in found:
+            if not 1 <= action <= NTU_MOST:
+                raise DamagedDataError(f"{path} is of action {action}, not one of 1 to {NTU_MOST}: remove it")
+        return found
+
+
+class OpenPifPaf:
+    """What OpenPifPaf saw: x ragged float32 (n; frames, 17, 2), pixels, y downwards; y int64 (n,), the folders' names
+    in their order; group int64 (n,), the person in a name such as `p03_walk`, otherwise each sequence its own.
+
+    Frames without people are interpolated, cut off at the ends. Sequences without any are passed over with a warning.
+    Raises:
+        DataUnavailableError: no such folders, or one that is empty.
+        DamagedDataError: a file cannot be read, or test has an action that train has not.
+    """
+
+    def __init__(self, ctx: Context) -> None:
+        self._root = ctx.folder()
+        classes = tuple(inside.name for inside in folders(find_split(self._root, "train")))
+        if not classes:
+            raise DataUnavailableError(f"{find_split(self._root, 'train')} is empty; {PIFPAF_NEEDS}")
+        extra = described(COCO_17, fps=PIFPAF_FPS, unit="px")
+        self.signature = Signature(input_shape=(None, 17, 2), outputs=len(classes), classes=classes, extra=extra)
+
+    def load(self, split: str) -> dict[str, Column]:
+        if split not in ("train", "test"):
+            raise UnknownSplitError(f"sequences of OpenPifPaf have no split {split!r}, only train and test")
+        recordings: list[Recording] = []
+        for folder in folders(find_split(self._root, split)):
+            if folder.name not in self.signature.classes:
+                raise DamagedDataError(f"{folder} is of an action that train has not: remove it, or fill train")
+            label, paths = self.signature.classes.index(folder.name), _sequences(folder)
+            recordings += [Recording(path, label, _person(path, split)) for path in paths]
+        columns = read(recordings, read_openpifpaf, f"{self._root} holds no sequences of {split}; {PIFPAF_NEEDS}")
+        group = np.asarray(columns["group"])
+        group = np.where(group < 0, -1 - np.arange(len(group)), group)
+        return {**columns, "group": group}
+
+
+def _sequences(folder: Path) -> list[Path]:
+    files = [path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in PIFPAF_ENDS]
+    found = sorted([*folders(folder), *(path for path in files if not path.name.startswith("."))])
+    if not found:
+        raise DataUnavailableError(f"{folder} is empty: fill or remove it; {PIFPAF_NEEDS}")
+    return found
+
+
+def _person(path: Path, split: str) -> int:
+    """The number in a sequence's name, another one in each split; -1 where there is none."""
+    found = PERSON.search(path.name)
+    return int(found[1]) * 2 + (split == "test") if found else -1
+
+
+def named(root: Path, pattern: str, name: re.Pattern[str], needs: str) -> list[tuple[Path, tuple[int, int]]]:
+    """The files below `root` whose name is of the form `name`, by name, and the two numbers in it.
+
+    Raises DataUnavailableError where there are none or a folder may not be read, DamagedDataError where two have the
+    same name.
+    """
+    waiting, files = [root], dict[str, Path]()
+    for folder in waiting:
+        waiting += [inside for inside in folders(folder) if not inside.is_symlink()]  # links may lead in circles
+        for path in folder.glob(pattern):
+            if name.fullmatch(path.name) is None:
+                LOG.warning("%s is passed over: it is not named %s", path, pattern)
+            elif path.name in files:
+                raise DamagedDataError(f"{files[path.name]} and {path} are both there: remove one")
+            else:
+                files[path.name] = path
+    if not files:
+        raise DataUnavailableError(f"{root} holds no recordings; {needs}")
+    found = []
+    for key in sorted(files):
+        match = name.fullmatch(key)
+        assert match is not None
+        found.append((files[key], (int(match[1]), int(match[2]))))
+    return found
+
+
+def read(recordings: Sequence[Recording], reader: Callable[[Path], Array], nothing: str) -> dict[str, Column]:
+    """The columns x, y and group of recordings, mended; those without a body are passed over with a warning.
+
+    Raises DataUnavailableError saying `nothing` where none is left, and what the reader raises.
+    """
+    sequences, kept = [], []
+    for recording in recordings:
+        frames = mended(reader(recording.path))
+        if frames is None:
+            LOG.warning("%s is passed over: it has fewer than two frames with a body", recording.path)
+            continue
+        sequences.append(frames)
+        kept.append(recording)
+    if not kept:
+        raise DataUnavailableError(nothing)
+    return {
+        "x": ragged(sequences),
+        "y": np.array([recording.label for recording in kept], np.int64),
+        "group": np.array([recording.person for recording in kept], np.int64),
+    }
+
+
+def read_any(path: Path) -> Array:
+    """A person's file of any of the three forms, known by its name: float32 (frames, joints, axes), mended.
+
+    Raises DamagedDataError, also where there is no body in it.
+    """
+    readers: dict[str, Callable[[Path], Array]] = {".txt": read_msr, ".skeleton": read_ntu}
+    frames = mended(readers.get(path.suffix.lower(), read_openpifpaf)(path))
+    if frames is None:
+        raise DamagedDataError(f"{path} has fewer than two frames with a body")
+    return frames

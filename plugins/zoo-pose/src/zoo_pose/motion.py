@@ -1,0 +1,149 @@
+"""Kind `zoo-pose/motion`, version 1: the next half second of a body's joints from the last second.
+
+Columns: x ragged float32 (n; frames, joints, axes); the signature's `extra` describes the skeleton and has `fps`.
+Examples are windows of one and a half seconds: in train one begins every `stride` frames, in val and test every fifth
+of a second; a sequence that is shorter gives none.
+Model: forward takes float (batch, past, joints, axes), places in the data's unit, and returns the (batch, future,
+joints, axes) that follow, in the same co-ordinates. It owns no loss. A model without parameters is not trained.
+Loss and metric: `joint_error`, the mean over frames and joints of the distance to where the joint was, in the data's
+unit (lower is better); also `last_frame_error`, that of the last frame alone.
+One unit is one window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+from torch import Tensor, nn
+
+from zoo_core import (
+    Context,
+    DataUnavailableError,
+    Evaluation,
+    Phase,
+    Recipe,
+    Signature,
+    Step,
+    Table,
+    TaskSpec,
+)
+from zoo_core.data.batches import Batch
+from zoo_core.data.columns import Array, Ragged, Split
+from zoo_core.data.open import Data
+from zoo_core.kinds.supervised import Supervised
+from zoo_pose.augment import BodyAugmentation
+from zoo_pose.pictures import motion_pictures
+from zoo_pose.skeletons import window
+
+SCORED_S = 0.2  # between the beginnings of two windows of val and test
+NEAR_ZERO = 1e-8  # of a squared distance, whose root has no gradient at 0
+
+
+class Motion(Supervised):
+    """The body of this kind: examples are windows of the sequences."""
+
+    def __init__(self, spec: TaskSpec) -> None:
+        super().__init__(spec, MotionTreaty)
+
+    def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
+        super().prepare(ctx, cast(Data, Windows(data, recipe)), recipe)
+
+    def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase]:
+        if any(parameter.requires_grad for parameter in model.parameters()):
+            yield from super().train(ctx, model, recipe)
+            return
+        treaty, split = self._treaty, self._splits["train"]
+        batches = split.shuffled(recipe.batch_size, ctx.generator)
+        for _ in range(recipe.steps):  # no optimizer takes an empty list of parameters
+            batch = next(batches)
+            loss, score = treaty.loss(model(treaty.inputs(batch)), batch)
+            yield Step(len(batch["x"]), {"loss": loss, "score": score})
+
+
+class Windows:
+    """Open data as windows: x float32 (n, past, joints, axes), y float32 (n, future, joints, axes), and `group`.
+
+    They overlap, so they are views of one array of frames: no window is copied before it is in a batch.
+    """
+
+    def __init__(self, data: Data, recipe: Recipe) -> None:
+        self.signature, self.identity = data.signature, data.identity
+        self._data, self._stride = data, recipe.stride
+        self._past, self._future = window(data.signature.extra)
+        self._scored = max(1, round(SCORED_S * data.signature.extra["fps"]))
+
+    def split(self, name: str, *, holdout: bool = True) -> Split:
+        split = self._data.split(name, holdout=holdout)
+        x = split.columns["x"]
+        assert isinstance(x, Ragged)
+        length = self._past + self._future
+        rows = np.arange(len(x)) if split.rows is None else split.rows
+        stride = self._stride if name == "train" else self._scored
+        begins = [np.arange(x.offsets[row], x.offsets[row + 1] - length + 1, stride) for row in rows]
+        starts = np.concatenate(begins)
+        if not len(starts):
+            raise DataUnavailableError(f"no sequence of {name} has {length} frames, a second and a half")
+        frames = np.lib.stride_tricks.sliding_window_view(x.values, length, axis=0, writeable=True)
+        windows = np.moveaxis(frames, -1, 1)
+        columns = {"x": windows[:, : self._past], "y": windows[:, self._past :]}
+        if "group" in split.columns:
+            group = np.asarray(split.columns["group"]).repeat(np.diff(x.offsets))
+            columns["group"] = group[: len(windows)]
+        return Split(columns, starts)
+
+
+class MotionTreaty:
+    def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
+        self._signature = signature
+
+    def inputs(self, batch: Batch) -> Tensor:
+        return batch["x"]
+
+    def augment(self, recipe: Recipe, ctx: Context) -> MotionAugmentation:
+        return MotionAugmentation(self._signature, recipe, ctx)
+
+    def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        squares = (output.float() - batch["y"]).square().sum(dim=-1)
+        error = (squares + NEAR_ZERO).sqrt().mean()
+        return error, error
+
+    def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
+        distances = joint_distances(outputs, columns["y"])
+        per_example = {"score": distances.mean(axis=(1, 2))}
+        if "group" in columns:
+            per_example["group"] = columns["group"]
+        scores = {"joint_error": float(distances.mean()), "last_frame_error": float(distances[:, -1].mean())}
+        joints = zip(self._signature.extra["joints"], distances.mean(axis=(0, 1)).tolist(), strict=True)
+        times = (np.arange(1, distances.shape[1] + 1) / self._signature.extra["fps"]).round(3).tolist()
+        by_time = zip(times, distances.mean(axis=(0, 2)).tolist(), strict=True)
+        tables = {
+            "per joint": Table(["joint", "error"], [list(row) for row in joints]),
+            "over time": Table(["seconds ahead", "error"], [list(row) for row in by_time]),
+        }
+        return Evaluation(scores, tables, per_example)
+
+    def pictures(
+        self, look: Callable[[Sequence[int]], Array], outputs: Array, truth: Array
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        return motion_pictures(look, outputs, truth, self._signature.extra)
+
+
+class MotionAugmentation(BodyAugmentation):
+    """Turns past and future together, about the root in the last frame of the past."""
+
+    def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
+        super().__init__(signature, recipe, ctx)
+        self._root = signature.extra["root"]
+
+    def __call__(self, batch: Batch) -> Batch:
+        centre = batch["x"][:, -1:, self._root].mean(dim=2, keepdim=True)
+        past, future = self.bodies(batch["x"] - centre, batch["y"] - centre)
+        return {**batch, "x": past + centre, "y": future + centre}
+
+
+def joint_distances(answers: Array, truth: Array) -> Array:
+    """Euclidean distances float64 (n, frames, joints) of places (n, frames, joints, axes), in their unit."""
+    distances: Array = np.sqrt(((answers.astype(np.float64) - truth) ** 2).sum(axis=-1))
+    return distances

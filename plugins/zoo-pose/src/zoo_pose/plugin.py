@@ -1,0 +1,170 @@
+"""What zoo-pose adds: the tasks `pose` and `motion`, their four data sets and seven models. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoo_core import DatasetSpec, ModelSpec, Param, Reference, Signature, TaskSpec, hookimpl
+from zoo_core.kinds import SUPERVISED
+
+DATASETS = ("msr-action3d", "ntu-rgbd", "openpifpaf", "stick-figures")
+ADAMW = {"optimizer": "adamw", "schedule": "cosine", "warmup": 0.1, "clip_norm": 1.0, "holdout": False}
+
+AUGMENTATION = {
+    "rotate": Param(default=0.0, help="about the vertical axis, by up to so many degrees; 3D joints only", minimum=0.0),
+    "zoom": Param(default=0.0, help="each axis by up to so large a share, larger or smaller", minimum=0.0),
+    "mirror": Param(default=False, help="exchange left and right in every second example"),
+    "jitter": Param(default=0.0, help="deviation of what is added to every number, of the body's size", minimum=0.0),
+}
+ACTION = {
+    **SUPERVISED,
+    "frames": Param(default=32, help="that each sequence is brought to, evenly over its time", minimum=2),
+    "label_smoothing": Param(default=0.1, help="of the cross-entropy", minimum=0.0),
+    **AUGMENTATION,
+    "cut": Param(default=0.0, help="train on stretches that lack up to so large a share of the time", minimum=0.0),
+    "warp": Param(default=0.0, help="run faster here and slower there, by up to so large a share", minimum=0.0),
+    "lose": Param(default=0.0, help="probability that a joint stands still at the root", minimum=0.0),
+}
+MOTION = {
+    **SUPERVISED,
+    "stride": Param(default=1, help="frames between the beginnings of two training windows", minimum=1),
+    **AUGMENTATION,
+}
+
+
+@hookimpl
+def zoo_tasks() -> list[TaskSpec]:
+    return [
+        TaskSpec(
+            name="pose",
+            title="Actions from body joints",
+            summary="Tell what a person does from the joints of the body over time.",
+            kind="zoo-pose/action",
+            datasets=DATASETS,
+            metric="accuracy",
+            higher_is_better=True,
+            unit="sequences",
+            recipe={**ACTION, **ADAMW, "epochs": 80.0, "weight_decay": 0.01, "batch_size": 16},
+            quick={"steps": 150},
+            references=(
+                Reference(
+                    value=0.882,
+                    model="actionlet ensemble",
+                    source="Wang et al. 2012, CVPR, on all ten subjects of MSR Action3D",
+                ),
+            ),
+            entry="zoo_pose.action:Action",
+        ),
+        TaskSpec(
+            name="motion",
+            title="The next half second of a body",
+            summary="Say where the joints of a body will be, from a second of its movement.",
+            kind="zoo-pose/motion",
+            datasets=DATASETS,
+            metric="joint_error",
+            higher_is_better=False,
+            unit="windows",
+            recipe={**MOTION, **ADAMW, "epochs": 20.0, "batch_size": 64},
+            quick={"steps": 150},
+            entry="zoo_pose.motion:Motion",
+        ),
+    ]
+
+
+@hookimpl
+def zoo_datasets() -> list[DatasetSpec]:
+    return [
+        DatasetSpec(
+            name="msr-action3d",
+            title="MSR Action3D: twenty actions before a Kinect",
+            origin="real",
+            licence="offered for research; cite Li, Zhang and Liu 2010",
+            homepage="https://sites.google.com/view/wanqingli/data-sets/msr-action3d",
+            size_mib=17.0,
+            layout="aAA_sSS_eEE_skeleton3D.txt, 20 lines a frame: x y z confidence",
+            signature=Signature(input_shape=(None, 20, 3), outputs=20),
+            entry="zoo_pose.data:MsrAction3d",
+        ),
+        DatasetSpec(
+            name="ntu-rgbd",
+            title="NTU RGB+D: sixty or 120 actions before three Kinects",
+            origin="real",
+            licence="for academic research, on request; cite Shahroudy et al. 2016",
+            homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
+            size_mib=5900.0,
+            layout="SsssCcccPpppRrrrAaaa.skeleton",
+            signature=Signature(input_shape=(None, 25, 3)),
+            entry="zoo_pose.data:NtuRgbd",
+        ),
+        DatasetSpec(
+            name="openpifpaf",
+            title="Any videos, their joints found by OpenPifPaf",
+            origin="real",
+            licence="the person's own",
+            homepage="https://openpifpaf.github.io/",
+            layout="{train,test}/<action>/, in it a folder of JSON files, one a frame, or a file of lines",
+            signature=Signature(input_shape=(None, 17, 2)),
+            entry="zoo_pose.data:OpenPifPaf",
+        ),
+        DatasetSpec(
+            name="stick-figures",
+            title="A moving stick figure: twelve actions, several bodies, speeds and views",
+            origin="synthetic",
+            licence="CC0-1.0",
+            signature=Signature(input_shape=(None, 20, 3), outputs=12),
+            entry="zoo_pose.drawn:StickFigures",
+        ),
+    ]
+
+
+@hookimpl
+def zoo_models() -> list[ModelSpec]:
+    seen = {"rotate": 20.0, "zoom": 0.1, "jitter": 0.01, "cut": 0.2, "warp": 0.2}
+    strong = {"rotate": 30.0, "zoom": 0.2, "jitter": 0.02, "lose": 0.05, "cut": 0.3, "warp": 0.35}
+    return [
+        _recurrent("rnn", "A recurrent net", seen, clip_norm=0.5),
+        _recurrent("lstm", "Long short-term memory: the course's", seen, both=True),
+        _recurrent("bilstm", "The same, forwards and backwards", seen),
+        _recurrent("gru", "Gated recurrent units", seen),
+        ModelSpec(
+            name="transformer",
+            title="A transformer encoder over the frames",
+            entry="zoo_pose.models.transformer:transformer",
+            tasks=("pose", "motion"),
+            options={**_output(), "width": 96, "layers": 3, "heads": 4, "dropout": 0.2},
+            recipe={"pose": {**seen, "lr": 0.001}, "motion": {"output": "motion", "lr": 0.001}},
+        ),
+        ModelSpec(
+            name="tcn",
+            title="A temporal convolution net: residual blocks over ever longer times",
+            entry="zoo_pose.models.tcn:tcn",
+            tasks=("pose",),
+            options={"width": 96, "blocks": 4, "dropout": 0.4},
+            recipe={"pose": {**strong, "lr": 0.005, "weight_decay": 0.05}},
+        ),
+        ModelSpec(
+            name="copy-last",
+            title="The body stays as it was: nothing to train",
+            entry="zoo_pose.models.copy_last:copy_last",
+            tasks=("motion",),
+            recipe={"motion": {"steps": 1}},
+            quick={"steps": 1},
+        ),
+    ]
+
+
+def _output() -> dict[str, Any]:
+    return {"output": Param(default="class", choices=("class", "motion"), help="what is answered; the task's to say")}
+
+
+def _recurrent(name: str, title: str, seen: dict[str, Any], *, both: bool = False, **pose: Any) -> ModelSpec:
+    """A recurrent net for `pose`, with `both` also for `motion`."""
+    motion = {"output": "motion", "lr": 0.002, "width": 256, "layers": 1, "dropout": 0.0}
+    return ModelSpec(
+        name=name,
+        title=title,
+        entry=f"zoo_pose.models.recurrent:{name}",
+        tasks=("pose", "motion") if both else ("pose",),
+        options={**(_output() if both else {}), "width": 128, "layers": 2, "dropout": 0.4},
+        recipe={"pose": {**seen, "lr": 0.002, **pose}, **({"motion": motion} if both else {})},
+    )

@@ -1,0 +1,1 @@
+"""Nets that answer with a class for every pixel, one family a file."""

@@ -1,0 +1,368 @@
+"""The loaders on real membranes and road scenes, on small folders and on damaged ones."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from zoo_unet.data import ROAD, CamVid, CamVid480, ImageMasks, IsbiMembranes
+from zoo_unet.masks import guessing, read_mask
+
+from zoo_core import Context, DamagedDataError, DatasetSpec, DataUnavailableError, Signature, UnknownSplitError
+
+SPEC = DatasetSpec(
+    name="masks-of-a-test",
+    title="a test's",
+    origin="real",
+    licence="none",
+    signature=Signature(input_shape=(3, None, None)),
+    entry="zoo_unet.data:ImageMasks",
+)
+Loader = Callable[[Context], Any]
+Damages = dict[str, tuple[Callable[[Path], Any], str]]
+
+
+def opened(loader: Loader, root: Path) -> Any:
+    return loader(Context(data_root=root, dataset=SPEC))
+
+
+def unpacked(test_data: Path, name: str, folder: Path) -> Path:
+    with tarfile.open(test_data / f"{name}.tar") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / name
+
+
+def picture(path: Path, level: int = 0, size: tuple[int, int] = (12, 10), mode: str = "RGB") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, (level,) * 3 if mode == "RGB" else level).save(path)
+    return path
+
+
+def mask(path: Path, values: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(values, np.uint8)).save(path)
+    return path
+
+
+# ISBI 2012
+
+
+@pytest.mark.data
+def test_the_last_five_real_slices_are_test_and_black_is_membrane(test_data: Path, tmp_path: Path) -> None:
+    root = unpacked(test_data, "membrane", tmp_path)
+    slices = opened(IsbiMembranes, root)
+    assert slices.signature.input_shape == (1, 512, 512)
+    train, test = slices.load("train"), slices.load("test")
+    assert (train["x"].shape, test["x"].shape) == ((15, 1, 512, 512), (5, 1, 512, 512))
+    for columns, first in ((train, 0), (test, 15)):
+        for row, label in enumerate(columns["y"]):
+            number = first + row
+            assert np.array_equal(columns["x"][row, 0], np.asarray(Image.open(root / f"train/image/{number}.png")))
+            assert np.array_equal(label == 1, np.asarray(Image.open(root / f"train/label/{number}.png")) == 0)
+    assert 0.15 < float(test["y"].mean()) < 0.3
+    dark = [float(columns["x"][:, 0][columns["y"] == 1].mean()) for columns in (train, test)]
+    light = [float(columns["x"][:, 0][columns["y"] == 0].mean()) for columns in (train, test)]
+    assert max(dark) < min(light), "membranes are dark"
+
+
+def write_isbi(root: Path, count: int = 8) -> Path:
+    for number in range(count):
+        picture(root / f"train/image/{number}.png", number, (8, 8), "L")
+        mask(root / f"train/label/{number}.png", [[0] * 8] * 2 + [[255] * 8] * 6)
+    return root
+
+
+def test_slices_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    slices = opened(IsbiMembranes, write_isbi(tmp_path, 12))
+    assert slices.load("train")["x"][:, 0, 0, 0].tolist() == list(range(7))
+    assert slices.load("test")["x"][:, 0, 0, 0].tolist() == list(range(7, 12))
+    assert slices.load("train")["y"][0].sum() == 16
+    with pytest.raises(UnknownSplitError):
+        slices.load("val")
+
+
+def cut(name: str) -> Callable[[Path], Any]:
+    def do(root: Path) -> None:
+        content = (root / name).read_bytes()
+        (root / name).write_bytes(content[: len(content) * 2 // 3])
+
+    return do
+
+
+def gone(name: str) -> Callable[[Path], Any]:
+    return lambda root: (root / name).unlink()
+
+
+def text(name: str, content: str) -> Callable[[Path], Any]:
+    return lambda root: (root / name).write_text(content)
+
+
+ISBI: Damages = {
+    "a slice without a label": (gone("train/label/7.png"), "7.png has no mask of its name"),
+    "a label without a slice": (gone("train/image/7.png"), "7.png has no picture of its name"),
+    "a label of another size": (
+        lambda root: mask(root / "train/label/2.png", [[0] * 9] * 8),
+        "2.png is 9x8 pixels, its picture 8x8",
+    ),
+    "a slice of another size": (
+        lambda root: picture(root / "train/image/2.png", 0, (9, 8), "L"),
+        "2.png is 9x8 pixels, not 8x8",
+    ),
+    "a grey label": (lambda root: mask(root / "train/label/0.png", [[7] * 8] * 8), "0.png has level 7"),
+    "a label in colour": (lambda root: picture(root / "train/label/0.png", 0, (8, 8)), "0.png is in colour"),
+    "a cut slice": (cut("train/image/1.png"), "1.png cannot be read as a picture"),
+    "a cut label": (cut("train/label/1.png"), "1.png cannot be read as a mask"),
+    "a strange name": (
+        lambda root: [
+            (root / f"train/{part}/0.png").rename(root / f"train/{part}/a.png") for part in ("image", "label")
+        ],
+        "a.png is not named by the number of its slice",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", ISBI)
+def test_damaged_slices_are_named(tmp_path: Path, damage: str) -> None:
+    do, words = ISBI[damage]
+    do(write_isbi(tmp_path))
+    with pytest.raises(DamagedDataError, match=re.escape(words)) as caught:
+        opened(IsbiMembranes, tmp_path).load("train")
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_too_few_slices_and_an_empty_folder_are_told(tmp_path: Path) -> None:
+    with pytest.raises(DataUnavailableError, match=r"it must hold train/image/N\.png"):
+        opened(IsbiMembranes, tmp_path)
+    with pytest.raises(DataUnavailableError, match="holds 5 slices"):
+        opened(IsbiMembranes, write_isbi(tmp_path, 5))
+
+
+# CamVid
+
+
+@pytest.mark.data
+def test_real_road_scenes_are_read_at_both_sizes(test_data: Path, tmp_path: Path) -> None:
+    root = unpacked(test_data, "camvid", tmp_path)
+    names = [line.split() for line in (root / "test.txt").read_text().splitlines()]
+    for loader, (height, width) in ((CamVid, (180, 240)), (CamVid480, (360, 480))):
+        scenes = opened(loader, root)
+        sizes = {split: len(scenes.load(split)["x"]) for split in ("train", "val", "test")}
+        assert sizes == {"train": 40, "val": 8, "test": 10}
+        test = scenes.load("test")
+        assert test["x"].shape == (10, 3, height, width)
+        assert test["y"].shape == (10, height, width)
+        assert set(np.unique(test["y"])) <= set(range(len(ROAD) + 1))
+        for row, (image, truth) in enumerate(names):
+            nearest = Image.open(root / truth).resize((width, height), Image.Resampling.NEAREST)
+            assert np.array_equal(test["y"][row], np.asarray(nearest))
+            smaller = Image.open(root / image).convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
+            assert np.array_equal(test["x"][row].transpose(1, 2, 0), np.asarray(smaller))
+
+
+def write_camvid(root: Path, prefix: str = "") -> Path:
+    for split in ("train", "val", "test"):
+        lines = []
+        for number in range(2):
+            picture(root / f"{split}/{number}.png", number)
+            mask(root / f"{split}annot/{number}.png", [[number, 11] * 6] * 10)
+            lines.append(f"{prefix}{split}/{number}.png {prefix}{split}annot/{number}.png")
+        (root / f"{split}.txt").write_text("\n".join(lines))
+    return root
+
+
+@pytest.mark.parametrize("prefix", ["", "/SegNet/CamVid/"])
+def test_split_files_name_the_pairs_also_with_the_paths_of_the_original(tmp_path: Path, prefix: str) -> None:
+    columns = opened(CamVid, write_camvid(tmp_path / "deep", prefix)).load("val")
+    assert columns["x"][:, 0, 0, 0].tolist() == [0, 1]
+    assert [np.unique(truth).tolist() for truth in columns["y"]] == [[0, 11], [1, 11]]
+    with pytest.raises(UnknownSplitError):
+        opened(CamVid, tmp_path).load("holdout")
+
+
+CAMVID: Damages = {
+    "a picture that is not there": (gone("test/1.png"), "test.txt line 2: 'test/1.png' is not in"),
+    "a mask that is not there": (gone("testannot/1.png"), "test.txt line 2: 'testannot/1.png' is not in"),
+    "a path outside": (text("test.txt", "../a.png b.png"), "test.txt line 1: '../a.png' lies outside the folder"),
+    "a path from the root": (text("test.txt", "/etc/passwd b.png"), "line 1: '/etc/passwd' lies outside the folder"),
+    "a line without its mask": (text("test.txt", "\ntest/0.png"), "test.txt line 2: it has 1 paths"),
+    "an empty split file": (text("test.txt", "\n"), "test.txt is empty"),
+    "a binary split file": (lambda root: (root / "test.txt").write_bytes(b"\xff\xfe\xfa"), "test.txt is no text"),
+    "a class over the count": (
+        lambda root: mask(root / "testannot/1.png", [[0] * 12] * 4 + [[0, 12] * 6] * 6),
+        "1.png has class 12 at row 4, column 1: there are 11, from 0",
+    ),
+    "a mask of another size": (
+        lambda root: mask(root / "testannot/1.png", [[0] * 12] * 9),
+        "1.png is 12x9 pixels, its picture 12x10",
+    ),
+    "a mask in colour": (lambda root: picture(root / "testannot/1.png"), "1.png is in colour"),
+    "a cut picture": (cut("test/0.png"), "0.png cannot be read as a picture"),
+    "a cut mask": (cut("testannot/0.png"), "0.png cannot be read as a mask"),
+}
+
+
+@pytest.mark.parametrize("damage", CAMVID)
+def test_damaged_road_scenes_are_named(tmp_path: Path, damage: str) -> None:
+    do, words = CAMVID[damage]
+    do(write_camvid(tmp_path))
+    with pytest.raises(DamagedDataError, match=re.escape(words)) as caught:
+        opened(CamVid, tmp_path).load("test")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_link_that_leads_outside_is_refused(tmp_path: Path) -> None:
+    root = write_camvid(tmp_path / "data")
+    outside = picture(tmp_path / "outside.png")
+    (root / "test/1.png").unlink()
+    (root / "test/1.png").symlink_to(outside)
+    with pytest.raises(DamagedDataError, match="lies outside the folder"):
+        opened(CamVid, root).load("test")
+
+
+def test_a_missing_split_file_says_what_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(DataUnavailableError, match=r"holds no train\.txt at any depth; it must hold"):
+        opened(CamVid, tmp_path)
+    gone("test.txt")(write_camvid(tmp_path))
+    with pytest.raises(DataUnavailableError, match=r"test\.txt is missing; it must hold"):
+        opened(CamVid, tmp_path).load("test")
+
+
+# any folder
+
+
+def write_masks(root: Path, values: Any = (0, 1, 2, 255), count: int = 10, split: str = "") -> Path:
+    for number in range(count):
+        picture(root / split / "images" / f"{number}.jpg", number * 20)
+        mask(root / split / "masks" / f"{number}.png", [[values[number % len(values)]] * 6 + [0] * 6] * 10)
+    return root
+
+
+def test_every_fifth_picture_of_a_folder_is_test_and_255_is_ignored(tmp_path: Path) -> None:
+    folder = opened(ImageMasks, write_masks(tmp_path))
+    assert folder.signature.input_shape == (3, 10, 12)
+    assert folder.signature.classes == ("0", "1", "2")
+    assert folder.signature.extra["ignore_index"] == 255
+    assert len(folder.load("train")["x"]) == 8
+    test = folder.load("test")
+    assert test["y"][:, 0, 0].tolist() == [0, 1]
+    assert np.abs(test["x"][:, 0, 0, 0].astype(int) - [80, 180]).max() <= 2
+    with pytest.raises(UnknownSplitError, match="only train, test"):
+        folder.load("val")
+
+
+def test_masks_of_0_and_255_are_two_classes(tmp_path: Path) -> None:
+    folder = opened(ImageMasks, write_masks(tmp_path, (0, 255)))
+    assert folder.signature.outputs == 2
+    assert "ignore_index" not in folder.signature.extra
+    assert folder.load("test")["y"][:, 0, 0].tolist() == [0, 1]
+
+
+def test_folders_of_splits_and_names_of_classes_are_used(tmp_path: Path) -> None:
+    for split, count in {"train": 4, "valid": 2, "test": 3}.items():
+        write_masks(tmp_path, (0, 1), count, split)
+    (tmp_path / "classes.txt").write_text("ground\nroof\nwater\n")
+    folder = opened(ImageMasks, tmp_path)
+    assert folder.signature.classes == ("ground", "roof", "water")
+    assert [len(folder.load(split)["x"]) for split in ("train", "val", "test")] == [4, 2, 3]
+
+
+def test_a_palette_gives_its_entries_and_large_pictures_are_made_smaller(tmp_path: Path) -> None:
+    for number in range(5):
+        picture(tmp_path / f"images/{number}.png", size=(1024, 600))
+        entries = Image.fromarray(np.full((600, 1024), number % 2, np.uint8), "P")
+        entries.putpalette([200, 0, 0, 0, 200, 0])
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        entries.save(tmp_path / f"masks/{number}.png")
+    columns = opened(ImageMasks, tmp_path).load("train")
+    assert columns["x"].shape == (4, 3, 300, 512)
+    assert columns["y"][:, 0, 0].tolist() == [0, 1, 0, 1]
+
+
+FOLDER: Damages = {
+    "a picture without a mask": (gone("masks/4.png"), "4.jpg has no mask of its name"),
+    "a mask without a picture": (gone("images/4.jpg"), "4.png has no picture of its name"),
+    "two masks of a picture": (
+        lambda root: mask(root / "masks/4.bmp", [[0] * 12] * 10),
+        "are masks of one picture",
+    ),
+    "a mask of another size": (
+        lambda root: mask(root / "masks/4.png", [[0] * 12] * 9),
+        "4.png is 12x9 pixels, its picture 12x10",
+    ),
+    "a test mask with a class that train has not": (
+        lambda root: mask(root / "masks/4.png", [[3] * 12] * 10),
+        "4.png has class 3 at row 0, column 0: there are 3, from 0",
+    ),
+    "a mask in colour": (lambda root: picture(root / "masks/4.png"), "4.png is in colour"),
+    "a mask of 16 bits": (
+        lambda root: Image.fromarray(np.zeros((10, 12), np.uint16)).save(root / "masks/4.png"),
+        "4.png has more than 8 bits",
+    ),
+    "a cut mask": (cut("masks/4.png"), "4.png cannot be read as a mask"),
+    "too few names": (text("classes.txt", "a\nb\n"), "has class 2 "),
+}
+
+
+@pytest.mark.parametrize("damage", FOLDER)
+def test_damaged_folders_are_told(tmp_path: Path, damage: str) -> None:
+    do, words = FOLDER[damage]
+    do(write_masks(tmp_path))
+    with pytest.raises(DamagedDataError, match=re.escape(words)):
+        read_whole(tmp_path)
+
+
+def read_whole(root: Path) -> None:
+    folder = opened(ImageMasks, root)
+    folder.load("train")
+    folder.load("test")
+
+
+def test_a_grey_level_between_0_and_255_is_no_class_of_two(tmp_path: Path) -> None:
+    write_masks(tmp_path, (0, 255))
+    mask(tmp_path / "masks/4.png", [[128] * 12] * 10)
+    with pytest.raises(DamagedDataError, match=r"4\.png has level 128"):
+        opened(ImageMasks, tmp_path).load("test")
+
+
+def test_empty_folders_and_missing_splits_are_told(tmp_path: Path) -> None:
+    with pytest.raises(DataUnavailableError, match="it must hold images/ and masks/"):
+        opened(ImageMasks, tmp_path)
+    (tmp_path / "images").mkdir()
+    with pytest.raises(DataUnavailableError, match="holds no folder 'masks'"):
+        opened(ImageMasks, tmp_path)
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(DataUnavailableError, match="holds no pictures"):
+        opened(ImageMasks, tmp_path)
+    with pytest.raises(DataUnavailableError, match="holds no folder 'test' beside train"):
+        opened(ImageMasks, write_masks(tmp_path / "other", split="train"))
+
+
+def test_a_black_and_white_mask_is_of_two_classes(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.eye(4, dtype=bool)).save(path)
+    assert np.array_equal(read_mask(path, (4, 4)), np.eye(4))
+
+
+def test_what_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenes = opened(CamVid, write_camvid(tmp_path))
+
+    def refuse(path: Path, *_: object, **__: object) -> Any:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)  # root may read all files, so modes would not do
+    with pytest.raises(DataUnavailableError, match=r"test\.txt may not be read: change its permissions"):
+        scenes.load("test")
+
+
+def test_guessing_by_the_shares_of_the_classes_scores_little() -> None:
+    shares = np.array([0.8, 0.2])
+    assert guessing(shares)["dice"] == pytest.approx(1 / 3)
+    assert guessing(shares)["mean_iou"] == pytest.approx((0.8 / 1.2 + 0.2 / 1.8) / 2)
+    assert set(guessing(np.array([0.5, 0.5, 0.0]))) == {"mean_iou"}
