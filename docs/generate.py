@@ -84,13 +84,14 @@ def recipes_page() -> str:
 
 def checks_page() -> str:
     """Every check of `zoo check` with its reasons."""
-    parts = [
-        "# Checks\n\n`zoo check NAME` makes them, `pytest --zoo NAME` makes each a test. What needs a check that did not "
-        "pass is not run. An author who knows of a failure says so in the spec: "
+    head = (
+        "# Checks\n\n`zoo check NAME` makes them, `pytest --zoo NAME` makes each a test. What needs a check that did "
+        "not pass is not run. An author who knows of a failure says so in the spec: "
         '`expected_failures={"overfits": "a straight line does not bend"}`.\n\n'
-        "Levels: `full`, all that applies passed; `expected`, some fail as their author says; `partial`, some could not "
-        "be made here; `failing`.\n"
-    ]
+        "Levels: `full`, all that applies passed; `expected`, some fail as their author says; `partial`, some could "
+        "not be made here; `failing`.\n"
+    )
+    parts = [head]
     for what, checks in CHECKS.items():
         parts.append(f"\n## Of a {what}\n")
         for check in checks:

@@ -14,8 +14,10 @@ import psutil
 import pytest
 
 from zoo_core.checks import Check, Result, Subject, counts, level
-from zoo_core.checks.suite import Settings, find_subjects, run_suite
+from zoo_core.checks.subjects import find_subjects
+from zoo_core.checks.suite import Settings, run_suite
 from zoo_core.checks.table import CHECKS
+from zoo_core.kinds import KINDS
 from zoo_core.registry import Registry
 from zoo_core.runner.local import LocalExecutor
 
@@ -197,6 +199,27 @@ def test_what_has_no_meaning_costs_no_level() -> None:
     passed = Result(check=CHECKS["model"][0], subject=subject, state="passed")
     no_meaning = Result(check=CHECKS["model"][1], subject=subject, state="skipped", applies=False)
     assert level([passed, no_meaning]) == "full"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_every_shared_kind_there_are_examples_that_the_smallest_model_and_the_truth_answer(
+    kind: str, tmp_path: Path
+) -> None:
+    from zoo_core.checks.bed import Bed, stand_in_for
+    from zoo_core.checks.data import tiny
+    from zoo_core.checks.planted import planted
+    from zoo_core.checks.task import score
+    from zoo_core.kinds.examples import answer_shape
+
+    drawn = tiny(kind)
+    started = Bed(task=drawn.task, model=stand_in_for(drawn.task), data=drawn.data, cache=tmp_path).start()
+    x = started.example(4)
+    (answer,) = started.answers(x)
+    assert answer.shape == answer_shape(kind, x, 3)
+    assert len(started.train()) == 3
+    true, wrong = (score(started, "val", model)[drawn.task.metric] for model in planted(kind, started.data))
+    assert true == (1.0 if drawn.task.higher_is_better else 0.0)
+    assert wrong < true if drawn.task.higher_is_better else wrong > true
 
 
 # the command line

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from zoo_core.cli import new as command
-from zoo_core.scaffold import FORMS, write
+from zoo_core.scaffold import kinds, write
 
 WORDS: dict[str, tuple[str, ...]] = {
     "model": ("model", "tiny-net", "--task", "mnist"),
@@ -64,12 +64,12 @@ def test_a_package_has_all_that_it_needs_and_says_what_to_do_next(what: str, zoo
 
 
 def test_an_author_of_a_model_has_25_lines_and_of_a_task_80(zoo: Callable[..., Any]) -> None:
-    for number, kind in enumerate(FORMS):
+    for number, kind in enumerate(kinds()):
         zoo("new", "model", f"net-{number}", "--kind", kind, "--defaults")
         zoo("new", "task", f"task-{number}", "--kind", kind, "--defaults")
     assert all(authors_lines(path) <= 25 for path in Path().glob("zoo-net-*/zoo_*.py"))
     assert all(authors_lines(path) <= 80 for path in Path().glob("zoo-task-*/zoo_*.py"))
-    assert len(list(Path().glob("zoo-*/zoo_*.py"))) == 2 * len(FORMS)
+    assert len(list(Path().glob("zoo-*/zoo_*.py"))) == 2 * len(kinds())
 
 
 def test_titles_authors_and_licences_come_where_they_belong_whatever_they_hold(zoo: Callable[..., Any]) -> None:

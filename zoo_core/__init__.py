@@ -35,7 +35,10 @@ from zoo_core.specs import (
 DOORS = ("bench", "list_datasets", "list_models", "list_tasks")  # not for plugins, so not in `__all__`
 
 if TYPE_CHECKING:
-    from zoo_core.api import bench, list_datasets, list_models, list_tasks
+    from zoo_core.api import bench as bench
+    from zoo_core.api import list_datasets as list_datasets
+    from zoo_core.api import list_models as list_models
+    from zoo_core.api import list_tasks as list_tasks
 else:
 
     def __getattr__(name: str) -> object:

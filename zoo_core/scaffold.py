@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -12,10 +13,12 @@ from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from zoo_core.specs import TaskSpec
 
 LICENCES = ("MIT", "Apache-2.0")
+TEMPLATES = resources.files("zoo_core") / "templates"
 
 
 class What(StrEnum):
@@ -25,54 +28,15 @@ class What(StrEnum):
     task = "task"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Form:
-    """What of a template depends on the kind, as it is written there."""
-
-    signature: str
-    metric: str
-    higher_is_better: bool
-    chance: str
-    target: str
-    summary: str
-    drawn_title: str
-    width: int
-    origin: str = "synthetic"
+def kinds() -> list[str]:
+    """The kinds that have templates, the one that is meant where none is said first."""
+    names = [path.name for path in TEMPLATES.iterdir() if path.name.startswith("form-")]
+    return sorted(name.removeprefix("form-").removesuffix(".toml") for name in names)
 
 
-FORMS: Mapping[str, Form] = {
-    "image-classification": Form(
-        signature='Signature(input_shape=(3, 32, 32), outputs=3, classes=("upright", "lying", "chequered"))',
-        metric="accuracy",
-        higher_is_better=True,
-        chance="1 / 3",
-        target="0.95",
-        summary="Tell the patterns on small pictures apart.",
-        drawn_title="Drawn patterns",
-        width=16,
-    ),
-    "regression": Form(
-        signature="Signature(input_shape=(1,), outputs=1)",
-        metric="mse",
-        higher_is_better=False,
-        chance="0.5",  # of answering 0
-        target="0.01",
-        summary="Fit y = sin(2 x) from -3 to 3.",
-        drawn_title="Points on a sine",
-        width=32,
-        origin="exact",
-    ),
-    "segmentation": Form(
-        signature='Signature(input_shape=(1, 32, 32), outputs=2, classes=("ground", "disc"))',
-        metric="mean_iou",
-        higher_is_better=True,
-        chance="0.44",  # of answering `ground`
-        target="0.8",
-        summary="Find the disc, pixel by pixel.",
-        drawn_title="Drawn discs",
-        width=8,
-    ),
-}
+def form(kind: str) -> dict[str, Any]:
+    """What of a template depends on the kind."""
+    return tomllib.loads((TEMPLATES / f"form-{kind}.toml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,19 +78,27 @@ def package_files(order: Order, bench: str) -> Iterator[tuple[str, str]]:
             text = _filled(f"{template}.py.template", {**values, "data": body})
             yield f"src/{order.module}/{file}.py", text + "\n"
         return
-    own = f"{order.what.value}-{order.kind}.py.template"
-    template = own if (resources.files("zoo_core") / "templates" / own).is_file() else f"{order.what.value}.py.template"
+    template = _of_kind(order) if _reads_files(order) else f"{order.what.value}.py.template"
     yield f"{order.module}.py", _filled(template, {**values, "data": inside}) + "\n"
 
 
+def _of_kind(order: Order) -> str:
+    return f"{order.what.value}-{order.kind}.py.template"
+
+
+def _reads_files(order: Order) -> bool:
+    """Whether this kind has a template of a data set that reads a person's files, and draws some for want of them."""
+    return (TEMPLATES / _of_kind(order)).is_file()
+
+
 def _values(order: Order, bench: str) -> dict[str, object]:
-    form, module = FORMS[order.kind], order.module
+    module, values = order.module, form(order.kind)
     parts = order.what is What.plugin
-    real = order.what is What.dataset and order.kind == "image-classification"
+    real = _reads_files(order)
     drawn = f"{order.name}-drawn" if real else order.name
     return {
-        **{name: getattr(form, name) for name in Form.__dataclass_fields__},
-        "summary": "Tell the classes of small pictures apart." if real else form.summary,
+        **values,
+        "summary": values["summary_of_files" if real else "summary"],
         "name": order.name,
         "package": order.package,
         "module": module,
@@ -160,7 +132,7 @@ FIRST = {
 
 
 def _filled(template: str, values: Mapping[str, object]) -> str:
-    text = (resources.files("zoo_core") / "templates" / template).read_text(encoding="utf-8")
+    text = (TEMPLATES / template).read_text(encoding="utf-8")
     return Template(text).substitute(values).rstrip("\n")
 
 

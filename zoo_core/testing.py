@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 
 def _checks(session: pytest.Session, names: list[str]) -> Iterator[pytest.Item]:
-    from zoo_core.checks.suite import find_subjects
+    from zoo_core.checks.subjects import find_subjects
     from zoo_core.checks.table import CHECKS
     from zoo_core.errors import ZooError
     from zoo_core.registry import Registry

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from zoo_core import recipe as recipes
 from zoo_core.checks import NotApplicableError
 from zoo_core.checks.data import Part
-from zoo_core.kinds import SEGMENTATION, body_entry, kind_recipe, seen_by
+from zoo_core.kinds import body_entry, kind_recipe, seen_by
+from zoo_core.kinds.examples import STAND_INS
 from zoo_core.measure.randomness import seed_everything
 from zoo_core.protocols import Context, Step, Task
 from zoo_core.recipe import Recipe
 from zoo_core.runner.build import build
-from zoo_core.specs import ModelSpec, Signature, TaskSpec, resolve
+from zoo_core.specs import ModelSpec, TaskSpec, resolve
 
 BATCH = 8
 STEPS = 3
@@ -118,15 +119,5 @@ def tensors(value: Any) -> list[Tensor]:
 
 def stand_in_for(task: TaskSpec) -> ModelSpec:
     """The smallest model of a shared kind, so that a check of a task depends on no plugin's model."""
-    name = "pixel_by_pixel" if task.kind == SEGMENTATION else "straight"
-    return ModelSpec(name="stand-in", entry=f"zoo_core.checks.bed:{name}", kind=task.kind, plugin="zoo-core")
-
-
-def straight(signature: Signature) -> nn.Module:
-    """(batch, *input_shape) -> (batch, outputs)."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(signature.features, signature.outputs or 1))
-
-
-def pixel_by_pixel(signature: Signature) -> nn.Module:
-    """(batch, channels, height, width) -> (batch, outputs, height, width)."""
-    return nn.Conv2d(signature.input_shape[0] or 1, signature.outputs or 1, 1)
+    name = STAND_INS[task.kind]
+    return ModelSpec(name="stand-in", entry=f"zoo_core.kinds.examples:{name}", kind=task.kind, plugin="zoo-core")

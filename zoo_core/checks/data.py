@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo_core.data.columns import Array, Columns, Split
+from zoo_core.data.columns import Split
 from zoo_core.data.open import Data
 from zoo_core.errors import UnknownSplitError
-from zoo_core.kinds import IMAGES, SEGMENTATION
+from zoo_core.kinds.examples import LOWER_IS_BETTER, METRICS, SHAPES, draw, with_statistics
 from zoo_core.specs import DatasetSpec, Signature, TaskSpec
 
-REGRESSION = "regression"
 COUNTS: Mapping[str, int] = {"train": 24, "val": 12, "test": 12}
-SHAPES: Mapping[str, tuple[int, ...]] = {REGRESSION: (4,), IMAGES: (3, 32, 32), SEGMENTATION: (3, 32, 32)}
-METRICS: Mapping[str, str] = {REGRESSION: "mse", IMAGES: "accuracy", SEGMENTATION: "mean_iou"}
+DRAWN = 24  # examples of a drawn split
 OUTPUTS = 3
 
 
@@ -75,15 +73,8 @@ def tiny(kind: str, shape: tuple[int, ...] = (), outputs: int = 0) -> Tiny:
     """A few drawn examples of a shared kind, easy to learn; without a shape and outputs those that suit most models."""
     shape, outputs = shape or SHAPES[kind], outputs or OUTPUTS
     signature = Signature(input_shape=shape, outputs=outputs)
-    splits = {
-        name: Split(_draw(kind, shape, outputs, np.random.default_rng(number)))
-        for number, name in enumerate(COUNTS, COUNTS["train"])
-    }
-    if kind != REGRESSION:
-        images = np.asarray(splits["train"].columns["x"]) / 255
-        mean, std = (tuple(map(float, of(axis=(0, 2, 3)))) for of in (images.mean, images.std))
-        classes = tuple(f"class {number}" for number in range(outputs))
-        signature = Signature(input_shape=shape, outputs=outputs, classes=classes, mean=mean, std=std)
+    splits = {name: Split(draw(kind, signature, DRAWN, seed)) for seed, name in enumerate(COUNTS)}
+    signature = with_statistics(signature, splits["train"].columns)
     spec = DatasetSpec(
         name=f"tiny-{kind}",
         title="A few drawn examples",
@@ -100,26 +91,7 @@ def tiny(kind: str, shape: tuple[int, ...] = (), outputs: int = 0) -> Tiny:
         kind=kind,
         datasets=(spec.name,),
         metric=METRICS[kind],
-        higher_is_better=kind != REGRESSION,
+        higher_is_better=kind not in LOWER_IS_BETTER,
         plugin="zoo-core",
     )
     return Tiny(task=task, data=Part(spec, signature, splits))
-
-
-def _draw(kind: str, shape: tuple[int, ...], outputs: int, generator: np.random.Generator) -> Columns:
-    count = COUNTS["train"]
-    if kind == REGRESSION:
-        x = generator.normal(size=(count, *shape)).astype(np.float32)
-        weights = np.linspace(-1, 1, x[0].size * outputs).reshape(-1, outputs)
-        return {"x": x, "y": (x.reshape(count, -1) @ weights).astype(np.float32)}
-    y: Array
-    bright: Array
-    if kind == SEGMENTATION:
-        y = (np.arange(shape[2]) * outputs // shape[2]).astype(np.uint8)[None, None].repeat(count, 0)
-        y = y.repeat(shape[1], 1)
-        bright = y[:, None] * (200 // outputs)
-    else:
-        y = np.arange(count) % outputs
-        bright = (y * (200 // outputs))[:, None, None, None]
-    images: Array = generator.integers(0, 56, (count, *shape)) + bright
-    return {"x": images.astype(np.uint8), "y": y}

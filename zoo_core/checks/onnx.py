@@ -24,7 +24,7 @@ def onnx(subject: ModelSubject) -> None:
     import onnxruntime
     import torch
 
-    from zoo_core.checks.model import _refuse_far
+    from zoo_core.checks.answering import refuse_far
 
     started, path = subject.trained, subject.folder / "model.onnx"
     x = started.example(EXAMPLES)
@@ -40,4 +40,4 @@ def onnx(subject: ModelSubject) -> None:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     found = session.run(None, {session.get_inputs()[0].name: x.contiguous().numpy()})
     for one, other in zip(answers, found, strict=True):
-        _refuse_far(torch.from_numpy(other), one, "the exported model answers otherwise")
+        refuse_far(torch.from_numpy(other), one, "the exported model answers otherwise")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from zoo_core.checks.data import REGRESSION, Part
-from zoo_core.data.columns import Array
+from zoo_core.checks.data import Part
+from zoo_core.kinds.examples import planted_answers
 
 
 class Planted(nn.Module):
@@ -28,14 +27,5 @@ def planted(kind: str, data: Part) -> tuple[Planted, Planted]:
     """For a shared kind: a model that answers val's truth, and one that is wrong on each example."""
     split = data.split("val")
     truth = np.asarray(split.columns["y"])[slice(None) if split.rows is None else split.rows]
-    if kind == REGRESSION:
-        values = torch.from_numpy(truth)
-        return Planted(values), Planted(values + values.std() + 1)
-    classes = data.signature.outputs or 1
-    return Planted(_logits(truth, classes)), Planted(_logits((truth.astype(np.int64) + 1) % classes, classes))
-
-
-def _logits(labels: Array, classes: int) -> Tensor:
-    """(n, ...) -> (n, classes, ...); labels that are no class, which nobody counts, become one."""
-    known = torch.from_numpy(np.where(labels < classes, labels, 0).astype(np.int64))
-    return F.one_hot(known, classes).movedim(-1, 1).float() * 10
+    true, wrong = planted_answers(kind, truth, data.signature.outputs or 1)
+    return Planted(true), Planted(wrong)

@@ -5,40 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from zoo_core.checks import Check, What
-
-
-def _hygiene(what: What, needs: str) -> tuple[Check, ...]:
-    """The checks of what code does beside its work; they look at all that the checks before them made it do."""
-    return (
-        Check(
-            name="no-network",
-            what=what,
-            summary="it calls no host",
-            why="A trial without a network, or in a year when the host is gone, must give the same numbers.",
-            mend="Declare files as `Download`s and ask for them with `ctx.file(name)`, a model's as `weights`.",
-            entry="zoo_core.checks.hygiene:no_network",
-            needs=(needs,),
-        ),
-        Check(
-            name="no-stray-files",
-            what=what,
-            summary="it writes nothing outside its own folders",
-            why="Files in a person's folders are a nuisance, and a trial that reads them is not repeatable.",
-            mend="Write below `ctx.cache`, or to a temporary file.",
-            entry="zoo_core.checks.hygiene:no_stray_files",
-            needs=(needs,),
-        ),
-        Check(
-            name="no-processes",
-            what=what,
-            summary="it leaves no process behind",
-            why="A process that lives on takes memory and cores from every trial after it, and spoils their timing.",
-            mend="End what you start: `with ProcessPoolExecutor(...)`, `process.wait()`.",
-            entry="zoo_core.checks.hygiene:no_processes",
-            needs=(needs,),
-        ),
-    )
-
+from zoo_core.checks.table_of_models import MODEL, hygiene
 
 PLUGIN = (
     Check(
@@ -171,7 +138,7 @@ DATASET = (
         entry="zoo_core.checks.dataset:order",
         needs=("splits",),
     ),
-    *_hygiene("dataset", "entry"),
+    *hygiene("dataset", "entry"),
 )
 
 TASK = (
@@ -256,173 +223,7 @@ TASK = (
         entry="zoo_core.checks.task:other_seed",
         needs=("trains",),
     ),
-    *_hygiene("task", "entry"),
-)
-
-MODEL = (
-    Check(
-        name="metadata",
-        what="model",
-        summary="title, and of first weights what they were trained on, are stated",
-        why="The board sets models that begin with others' weights apart from those that begin at random.",
-        mend="Fill in the ModelSpec: `title`, `pretrained_on` with `weights`, a kind that exists.",
-        entry="zoo_core.checks.model:metadata",
-        apart=False,
-    ),
-    Check(
-        name="recipe",
-        what="model",
-        summary="its recipe resolves on this task",
-        why="A key that does not exist, or an option that is also a training key, stops every trial of the pair.",
-        mend="`zoo show TASK` and the reference list the keys and their types.",
-        entry="zoo_core.checks.model:recipe",
-        apart=False,
-    ),
-    Check(
-        name="entry",
-        what="model",
-        summary="its entry is a function of the signature and the options",
-        why="The runner calls it so.",
-        mend="`def build(signature, **options)`, a parameter for every key of `options`.",
-        entry="zoo_core.checks.model:entry",
-        needs=("recipe",),
-    ),
-    Check(
-        name="builds",
-        what="model",
-        summary="it builds for every signature that its spec claims to accept",
-        why="`zoo bench --all --cross` pairs by what the spec says.",
-        mend="Take sizes and channels from `signature`, or narrow `accepts`.",
-        entry="zoo_core.checks.model:builds",
-        needs=("entry",),
-    ),
-    Check(
-        name="output-shape",
-        what="model",
-        summary="a batch of examples gives as many answers, each of the size that the kind asks for",
-        why="The kind's loss and metric are computed from this output.",
-        mend="End with `signature.outputs` numbers; the reference of kinds states the shape.",
-        entry="zoo_core.checks.model:output_shape",
-        needs=("builds",),
-    ),
-    Check(
-        name="odd-sizes",
-        what="model",
-        summary="it answers images of every size that its spec claims, odd and oblong ones too",
-        why="Data of other tasks are of other sizes; a net that fails on one says so after minutes of training.",
-        mend="Set `accepts=Accepts(min_size=..., fixed_size=...)`, or end with adaptive pooling.",
-        entry="zoo_core.checks.model:odd_sizes",
-        needs=("output-shape",),
-    ),
-    Check(
-        name="finite-loss",
-        what="model",
-        summary="the first losses are finite",
-        why="A first loss that is nan never recovers.",
-        mend="Look for log or division of zero, and for first weights that are too large.",
-        entry="zoo_core.checks.model:finite_loss",
-        needs=("output-shape",),
-    ),
-    Check(
-        name="gradients",
-        what="model",
-        summary="every trainable parameter gets a gradient",
-        why="A part that is never trained is dead weight, and mostly a forgotten call in `forward`.",
-        mend="Use the part, remove it, or freeze it with `requires_grad_(False)`.",
-        entry="zoo_core.checks.model:gradients",
-        needs=("finite-loss",),
-    ),
-    Check(
-        name="overfits",
-        what="model",
-        summary="it can learn a few examples by heart",
-        why="A net that cannot do that learns nothing from many: mostly the output does not depend on the input.",
-        mend="Look for a detached or saturated part; a model too simple for it says so in `expected_failures`.",
-        entry="zoo_core.checks.model:overfits",
-        needs=("gradients",),
-    ),
-    Check(
-        name="same-seed",
-        what="model",
-        summary="the same seed gives the same first weights and the same training, bit for bit",
-        why="A result that cannot be repeated cannot be checked, and a fault in it not be found.",
-        mend="Draw from torch's, numpy's or Python's global generator, which the runner seeds; not from the clock.",
-        entry="zoo_core.checks.model:same_seed",
-        needs=("finite-loss",),
-    ),
-    Check(
-        name="other-seed",
-        what="model",
-        summary="another seed gives other first weights",
-        why="Three seeds that are one tell of a spread that is not there.",
-        mend="Never seed: the runner does.",
-        entry="zoo_core.checks.model:other_seed",
-        needs=("builds",),
-    ),
-    Check(
-        name="eval-mode",
-        what="model",
-        summary="in eval mode it answers the same twice and changes nothing of itself",
-        why="Looking at val must not change the training, nor the score depend on luck.",
-        mend="Dropout follows `self.training`; `nn.Dropout` does, `F.dropout` needs `training=self.training`.",
-        entry="zoo_core.checks.model:eval_mode",
-        needs=("finite-loss",),
-    ),
-    Check(
-        name="batch-of-one",
-        what="model",
-        summary="in eval mode one example alone gets the answer that it gets among others",
-        why="Latency is measured with one example, and an answer must not depend on its neighbours.",
-        mend="Look for `squeeze()` without a dimension, and for statistics of the batch.",
-        entry="zoo_core.checks.model:batch_of_one",
-        needs=("eval-mode",),
-    ),
-    Check(
-        name="state-dict",
-        what="model",
-        summary="its state dict, written as safetensors and read into another instance, gives the same answers",
-        why="`zoo bench --save`, `zoo eval` and others' programs know a model by its state dict alone.",
-        mend="Keep state in parameters and buffers (`register_buffer`), and no objects in `get_extra_state`.",
-        entry="zoo_core.checks.model:state_dict",
-        needs=("eval-mode",),
-    ),
-    Check(
-        name="device",
-        what="model",
-        summary="it runs on another device after `model.to(device)`",
-        why="A tensor that is made on the CPU in `forward` fails on every GPU.",
-        mend="Make tensors with `device=x.device`, and register constants as buffers.",
-        entry="zoo_core.checks.model:device",
-        needs=("output-shape",),
-    ),
-    Check(
-        name="bf16",
-        what="model",
-        summary="it trains a step under bfloat16 autocast with a finite loss",
-        why="`zoo bench --dtype bf16` halves the time on most accelerators.",
-        mend="Make tensors with `dtype=x.dtype`; put what needs precision under `torch.autocast(..., enabled=False)`.",
-        entry="zoo_core.checks.model:bf16",
-        needs=("finite-loss",),
-    ),
-    Check(
-        name="backbone-head",
-        what="model",
-        summary="where it has `backbone` and `head`, forward is the one after the other",
-        why="The features of a frozen backbone are computed once and the head alone is trained on them.",
-        mend="Put all between input and head into `backbone`; or name the parts otherwise.",
-        entry="zoo_core.checks.model:backbone_head",
-        needs=("eval-mode",),
-    ),
-    Check(
-        name="onnx",
-        what="model",
-        summary="exported to ONNX it gives the same answers (with the extra `onnx`)",
-        why="So it can be used without torch and without its plugin.",
-        mend="Avoid control flow that depends on values; use operators that ONNX has.",
-        entry="zoo_core.checks.onnx:onnx",
-        needs=("eval-mode",),
-    ),
-    *_hygiene("model", "builds"),
+    *hygiene("task", "entry"),
 )
 
 CHECKS: dict[What, tuple[Check, ...]] = {"plugin": PLUGIN, "dataset": DATASET, "task": TASK, "model": MODEL}

@@ -82,7 +82,8 @@ def _require_known(only: Sequence[str]) -> None:
 
 
 def _run(names: Sequence[str], task: str, settings: Settings) -> list[Result]:
-    from zoo_core.checks.suite import find_subjects, run_suite
+    from zoo_core.checks.subjects import find_subjects
+    from zoo_core.checks.suite import run_suite
 
     registry = Registry.load()
     subjects = find_subjects(registry, names, task)

@@ -138,7 +138,7 @@ def _plugins(registry: Registry, pattern: str) -> Rows:
 
 def _levels() -> dict[tuple[str, str], str]:
     """How conformant `zoo check --record` found a version of a plugin, in this folder's records."""
-    from zoo_core.cli.check import CONFORMANCE
+    from zoo_core.store import CONFORMANCE  # with the library of records, which the other listings need not
 
     path = Path(os.environ.get("ZOO_RESULTS", "results")) / CONFORMANCE
     try:

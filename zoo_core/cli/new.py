@@ -13,7 +13,7 @@ import typer
 
 from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.registry import Registry
-from zoo_core.scaffold import FORMS, LICENCES, Order, What, package_files, write
+from zoo_core.scaffold import LICENCES, Order, What, form, kinds, package_files, write
 from zoo_core.specs import TaskSpec
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -24,7 +24,7 @@ def new_command(
     what: Annotated[What, typer.Argument(help="What it adds.")],
     name: Annotated[str, typer.Argument(help="Its name, such as tiny-net; the package is called zoo-NAME.")],
     task: Annotated[str, typer.Option("--task", help="Of a model: the task it is for; else one with the kind.")] = "",
-    kind: Annotated[str, typer.Option("--kind", help=f"The problem's form: {', '.join(FORMS)}.")] = "",
+    kind: Annotated[str, typer.Option("--kind", help="The problem's form, as in `zoo list`.")] = "",
     title: Annotated[str, typer.Option("--title", help="In words.")] = "",
     author: Annotated[str, typer.Option("--author", help="Who wrote it.")] = "",
     licence: Annotated[str, typer.Option("--licence", help=f"{' or '.join(LICENCES)}.")] = "",
@@ -95,16 +95,16 @@ def refuse_folder(folder: Path) -> None:
 def _kind(kind: str, task: TaskSpec | None, *, ask: bool) -> str:
     if kind and task and task.kind != kind:
         raise UsageError(f"task {task.name} is of kind {task.kind}, not {kind}: leave --kind out")
-    first = next(iter(FORMS))
-    wanted = kind or (task.kind if task else _ask(f"Kind ({', '.join(FORMS)})", first, ask=ask))
-    if wanted not in FORMS:
+    known = kinds()
+    wanted = kind or (task.kind if task else _ask(f"Kind ({', '.join(known)})", known[0], ask=ask))
+    if wanted not in known:
         where = "docs/write-a-plugin.md tells how to write one by hand" if task else "--kind"
-        raise UnknownNameError("kind with a template", wanted, FORMS, hint=where)
+        raise UnknownNameError("kind with a template", wanted, known, hint=where)
     return wanted
 
 
 def _ask_task(registry: Registry, *, ask: bool) -> TaskSpec:
-    names = [task.name for task in registry.tasks if task.kind in FORMS]
+    names = [task.name for task in registry.tasks if task.kind in kinds()]
     if not ask:
         known = "|".join(names) or "NAME"
         raise UsageError(f"say which task the model is for, --task {known}, or of which --kind it is")
@@ -144,9 +144,9 @@ def _borrowed_model(order: Order, registry: Registry) -> str:
     """A data set brings no model: one of another plugin is tried on it."""
     if order.what is not What.dataset:
         return ""
-    shape = 3 if order.kind == "image-classification" else 1
+    channels = form(order.kind)["channels"]
     for model in registry.models:
-        takes = not model.accepts.channels or shape in model.accepts.channels
+        takes = not model.accepts.channels or channels in model.accepts.channels
         if model.kind == order.kind and takes and model.weights is None and model.accepts.fixed_size is None:
             return f" --model {model.qualified}"
     return " --model ./FILE.py:NAME"
