@@ -139,7 +139,7 @@ def zoo_models() -> list[ModelSpec]:
             kind=IMAGES,
             options={"latent": latent, "widths": [256, 512]},
             recipe={"gan-digits": {"lr": 0.001, "critic_lr": 0.0005, "steps": 3000, "ema": 0.998}},
-            quick={"steps": 300},
+            quick={"steps": 300, "lr": 0.0005, "critic_lr": 0.0005},
         ),
         ModelSpec(
             name="dcgan",
@@ -149,6 +149,7 @@ def zoo_models() -> list[ModelSpec]:
             accepts=small,
             options={"latent": latent, "width": Param(default=64, help="channels nearest to the image", minimum=1)},
             recipe={"gan-digits": {"lr": 0.002, "critic_lr": 0.0005}},
+            quick={"width": 16},
         ),
         ModelSpec(
             name="wgan-gp",
@@ -172,6 +173,6 @@ def zoo_models() -> list[ModelSpec]:
                 },
                 "gan-digits": {"lr": 0.001, "critic_lr": 0.001},
             },
-            quick={"steps": 150},
+            quick={"steps": 200, "width": 32, "critic_steps": 1, "ema": 0.95},
         ),
     ]

@@ -30,6 +30,7 @@ MOTION = {
     "stride": Param(default=1, help="frames between the beginnings of two training windows", minimum=1),
     **AUGMENTATION,
 }
+MOVED = {"rotate": 30.0, "zoom": 0.15, "jitter": 0.02}  # of bodies whose movement is foretold
 
 
 @hookimpl
@@ -132,7 +133,7 @@ def zoo_models() -> list[ModelSpec]:
             entry="zoo_pose.models.transformer:transformer",
             tasks=("pose", "motion"),
             options={**_output(), "width": 96, "layers": 3, "heads": 4, "dropout": 0.2},
-            recipe={"pose": {**seen, "lr": 0.001}, "motion": {"output": "motion", "lr": 0.001}},
+            recipe={"pose": {**seen, "lr": 0.001}, "motion": {**MOVED, "output": "motion", "lr": 0.001}},
         ),
         ModelSpec(
             name="tcn",
@@ -159,7 +160,7 @@ def _output() -> dict[str, Any]:
 
 def _recurrent(name: str, title: str, seen: dict[str, Any], *, both: bool = False, **pose: Any) -> ModelSpec:
     """A recurrent net for `pose`, with `both` also for `motion`."""
-    motion = {"output": "motion", "lr": 0.002, "width": 256, "layers": 1, "dropout": 0.0}
+    motion = {**MOVED, "output": "motion", "lr": 0.002, "width": 128, "layers": 1, "dropout": 0.3}
     return ModelSpec(
         name=name,
         title=title,
