@@ -222,6 +222,13 @@ def test_of_every_shared_kind_there_are_examples_that_the_smallest_model_and_the
     assert wrong < true if drawn.task.higher_is_better else wrong > true
 
 
+def test_without_torch_the_checks_that_need_none_are_made(monkeypatch: pytest.MonkeyPatch, installed: Registry) -> None:
+    monkeypatch.setattr("zoo_core.checks.suite.find_spec", lambda _: None)
+    results = run(installed, "dataset-metadata", "dataset")
+    assert names(results, "failed") == {"metadata"}
+    assert {item.reason for item in results if item.state == "skipped" and item.applies} == {"torch is not installed"}
+
+
 # the command line
 
 

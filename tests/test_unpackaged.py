@@ -306,3 +306,10 @@ def test_a_checkpoint_of_a_plugins_model_takes_no_file(zoo: Callable[..., Any]) 
     assert done.code == 2
     assert "leave --model out" in done.err
     assert zoo("eval", checkpoint, "--model", "linear", "--device", "cpu").code == 2
+
+
+def test_a_files_model_is_shown_with_its_options(zoo: Callable[..., Any]) -> None:
+    Path("net.py").write_text("def build(signature, width=4): pass\n")
+    [shown] = json.loads(zoo("show", "./net.py:build", "--json").out)
+    assert (shown["what"], shown["name"], shown["options"]) == ("model", "net.build", {"width": 4})
+    assert zoo("show", "./net.py:built").code == 2
