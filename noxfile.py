@@ -99,3 +99,11 @@ def docs(session: nox.Session) -> None:
     """Write the generated pages of docs/ anew."""
     set_up(session)
     run(session, str(ROOT / "docs" / "generate.py"))
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Build the handbook in docs/ as a site that needs no network: docs/site/index.html."""
+    set_up(session)
+    run(session, "-m", "sphinx", "-q", "-W", "-b", "html", str(ROOT / "docs"), str(ROOT / "docs" / "site"))
+    session.log(f"open {ROOT / 'docs' / 'site' / 'index.html'}")

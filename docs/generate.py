@@ -18,6 +18,7 @@ import msgspec
 import typer
 
 from zoo_core import errors, hookspecs, records
+from zoo_core.checks.table import CHECKS
 from zoo_core.cli import app
 from zoo_core.kinds import KINDS
 from zoo_core.recipe import RUNNER_PARAMS, as_param
@@ -81,6 +82,25 @@ def recipes_page() -> str:
     return "".join(parts).rstrip() + "\n"
 
 
+def checks_page() -> str:
+    """Every check of `zoo check` with its reasons."""
+    head = (
+        "# Checks\n\n`zoo check NAME` makes them, `pytest --zoo NAME` makes each a test. What needs a check that did "
+        "not pass is not run. An author who knows of a failure says so in the spec: "
+        '`expected_failures={"overfits": "a straight line does not bend"}`.\n\n'
+        "Levels: `full`, all that applies passed; `expected`, some fail as their author says; `partial`, some could "
+        "not be made here; `failing`.\n"
+    )
+    parts = [head]
+    for what, checks in CHECKS.items():
+        parts.append(f"\n## Of a {what}\n")
+        for check in checks:
+            needs = f"\n\nNeeds: {', '.join(f'`{name}`' for name in check.needs)}." if check.needs else ""
+            parts.append(f"\n### {what} {check.name}\n\nIt holds that {check.summary}.\n\n")
+            parts.append(f"Why: {check.why}\n\nTo mend: {check.mend}{needs}\n")
+    return "".join(parts)
+
+
 def commands_page() -> str:
     parts = ["# Commands\n"]
     for words, command in _commands(typer.main.get_command(app), ("zoo",)):
@@ -115,6 +135,7 @@ PAGES = {
     "records.md": records_page,
     "kinds.md": kinds_page,
     "recipes.md": recipes_page,
+    "checks.md": checks_page,
     "commands.md": commands_page,
 }
 

@@ -16,9 +16,10 @@ import pytest
 from zoo_core import hookspecs
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted(path for path in ROOT.glob("docs/**/*.md") if "site" not in path.parts)
 DOCUMENTS = [
     *(path for path in ROOT.glob("*.md")),
-    *ROOT.glob("docs/**/*.md"),
+    *PAGES,
     *ROOT.glob("plugins/*/README.md"),
     ROOT / "leaderboard" / "README.md",
 ]
@@ -69,6 +70,54 @@ def test_every_hook_has_a_test_and_an_entry_in_the_reference() -> None:
         assert f"def {hook}(" in tests
 
 
+def fenced(document: Path) -> list[tuple[str, str]]:
+    """The code blocks of a document: (language, content)."""
+    return re.findall(r"^```(\S*)\n(.*?)^```", document.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def test_every_code_block_is_of_a_sort_that_a_test_runs() -> None:
+    followed = {
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "docs" / "write-a-plugin.md",
+        ROOT / "docs" / "your-net.md",
+    }  # by tests of their own
+    for document in DOCUMENTS:
+        languages = {language for language, _ in fenced(document)} - {"{toctree}", "text"}
+        allowed = {"sh", "python"} if document in PAGES else set()
+        assert document in followed or languages <= allowed, f"{document.name}: {languages}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bring-your-own-data", "run-on-a-gpu"])
+def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, tmp_path: Path) -> None:
+    ran = 0
+    for language, code in fenced(ROOT / "docs" / f"{name}.md"):
+        lines = [[sys.executable, "-c", code]] if language == "python" else []
+        lines += [[sys.executable, "-m", "zoo_core", *words[1:]] for words in commands(code) if language == "sh"]
+        for command in lines:
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{command}: {done.stderr}"
+            ran += 1
+    assert ran > 1
+
+
+def test_no_page_with_code_is_left_out_of_these_tests() -> None:
+    with_code = {path.stem for path in PAGES if {"sh", "python"} & {language for language, _ in fenced(path)}}
+    assert with_code == {"bring-your-own-data", "run-on-a-gpu", "write-a-plugin", "your-net"}
+
+
+@pytest.mark.slow
+def test_the_handbook_is_a_site_that_loads_nothing_from_a_network(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", ROOT / "docs", tmp_path / "site"]
+    subprocess.run(build, check=True, capture_output=True)
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) >= len(PAGES)
+    for page in pages:
+        loaded = re.findall(r"<(?:script|img|link|iframe)[^>]+(?:src|href)=\"((?:https?:)?//[^\"]+)", page.read_text())
+        assert not loaded, f"{page.name} loads {loaded}"
+
+
 @pytest.mark.slow
 def test_the_readmes_commands_run_and_end_with_a_site(zoo: Callable[..., Any]) -> None:
     (block,) = [block for block in blocks("README.md", "sh") if block.startswith("zoo list")]
@@ -87,9 +136,24 @@ def test_the_plugin_of_the_tutorial_is_installed_benchmarked_and_on_the_board(tm
     (source / "zoo_tiny.py").write_text(blocks("docs/write-a-plugin.md", "python")[0])
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", installed]
     subprocess.run([*install, source], check=True, capture_output=True)
-    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])}
     for words in commands(blocks("docs/write-a-plugin.md", "sh")[0]):
         command = [sys.executable, "-m", "zoo_core", *words[1:]]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     assert "zoo-tiny:tiny" in "".join(path.read_text() for path in (tmp_path / "site").rglob("*.html"))
+
+
+@pytest.mark.slow
+def test_a_net_without_a_package_is_measured_as_its_page_says(tmp_path: Path) -> None:
+    net, notebook = blocks("docs/your-net.md", "python")
+    (tmp_path / "net.py").write_text(net)
+    (tmp_path / "notebook.py").write_text(notebook)
+    (block,) = blocks("docs/your-net.md", "sh")
+    called = [["-m", "zoo_core", *words[1:]] for words in commands(block)]
+    for words in [["notebook.py"], *called]:
+        done = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{words}: {done.stderr}"
+    pages = "".join(path.read_text() for path in (tmp_path / "site").rglob("*.html"))
+    assert "net.net" in pages
+    assert "notebook.my-net" in pages

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pluggy
 import pytest
 
+from zoo_core import hookspecs
+from zoo_core.errors import UnknownNameError
 from zoo_core.plugins import FailedPlugin, discover
 from zoo_core.registry import Registry
 
@@ -175,3 +181,147 @@ def test_one_name_may_be_used_for_a_task_a_dataset_and_a_model(make_plugin: Make
 
 def test_without_entry_points_there_are_no_plugins():
     assert discover([]) == ([], [])
+
+
+# living with many
+
+
+SOUND = returning("zoo_models", "[ModelSpec(name='sound', entry='m:m')]")
+
+
+def test_only_the_plugins_that_are_named_are_loaded(make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch):
+    make_plugin("zoo-sound", SOUND)
+    make_plugin("zoo-bad", "raise RuntimeError('it was imported')", version="2.5")
+    monkeypatch.setenv("ZOO_LOAD_PLUGINS", " zoo-sound, zoo-cosine,")
+    registry = Registry.load()
+    assert [plugin.name for plugin in registry.plugins] == ["zoo-cosine", "zoo-sound"]
+    assert registry.failed == []
+    assert ("zoo-bad", "2.5") in [(plugin.name, plugin.version) for plugin in registry.disabled]
+    monkeypatch.setenv("ZOO_LOAD_PLUGINS", "")
+    assert Registry.load().plugins == []
+
+
+def test_a_plugin_named_to_be_loaded_that_is_not_installed_is_the_callers_mistake(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ZOO_LOAD_PLUGINS", "zoo-cosin")
+    with pytest.raises(UnknownNameError, match=r"did you mean zoo-cosine.*ZOO_LOAD_PLUGINS"):
+        Registry.load()
+
+
+def test_disabled_plugins_are_listed_as_such_and_counted(
+    zoo: Callable[..., Any], make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+):
+    make_plugin("zoo-bad", "raise RuntimeError")
+    monkeypatch.setenv("ZOO_LOAD_PLUGINS", "zoo-cosine")
+    [row] = json.loads(zoo("list", "plugins", "zoo-bad", "--json").out)
+    assert (row["version"], row["tasks"], row["state"]) == ("1.0", 0, "disabled: ZOO_LOAD_PLUGINS does not name it")
+    listed = zoo("list")
+    assert "cosine" in listed.out
+    assert "plugins are disabled: ZOO_LOAD_PLUGINS does not name them" in listed.err
+
+
+@pytest.mark.parametrize("source", [f"zoo_api = 2\n{SOUND}", "zoo_api = 2\nfrom zoo_core import OnlyInTheNext\n"])
+def test_a_plugin_for_a_newer_api_is_refused_and_told_what_to_install(source: str, make_plugin: MakePlugin):
+    make_plugin("zoo-next", source)
+    assert failure("zoo-next").reason == (
+        "PluginError: it needs hook API 2, this zoo-core has 1: pip install -U zoo-core"
+    )
+
+
+def test_a_plugin_for_an_older_api_is_loaded_and_told_what_to_change(
+    zoo: Callable[..., Any], make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("zoo_core.hookspecs.API", 3)
+    changes = {2: "return a list from zoo_tasks", 3: "name the unit of each task"}
+    monkeypatch.setattr("zoo_core.hookspecs.CHANGES", changes)
+    make_plugin("zoo-old", f"zoo_api = 1\n{SOUND}")
+    make_plugin("zoo-silent", SOUND)
+    plugins, failed = discover()
+    assert failed == []
+    found = {plugin.name: plugin for plugin in plugins}
+    assert [spec.name for spec in found["zoo-old"].models] == ["sound"]
+    assert found["zoo-old"].deprecated == (
+        "hook API 2: return a list from zoo_tasks",
+        "hook API 3: name the unit of each task",
+    )
+    assert found["zoo-silent"].deprecated == ()
+
+
+def test_the_list_of_plugins_tells_what_an_old_one_has_to_change(
+    zoo: Callable[..., Any], make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("zoo_core.hookspecs.API", 2)
+    monkeypatch.setattr("zoo_core.hookspecs.CHANGES", {2: "return a list from zoo_models"})
+    make_plugin("zoo-old", "zoo_api = 1\n")
+    [row] = json.loads(zoo("list", "plugins", "zoo-old", "--json").out)
+    assert row["state"] == "ok; hook API 2: return a list from zoo_models"
+
+
+def test_every_api_after_the_first_says_what_an_author_changes():
+    assert set(hookspecs.CHANGES) == set(range(2, hookspecs.API + 1))
+
+
+@pytest.mark.parametrize("stated", ["'1'", "0", "True", "1.0"])
+def test_an_api_that_is_no_number_of_one_is_refused(stated: str, make_plugin: MakePlugin):
+    make_plugin("zoo-odd", f"zoo_api = {stated}\n")
+    assert f"zoo_api is {stated}" in failure("zoo-odd").reason
+
+
+def test_a_hook_argument_that_is_added_later_does_not_break_a_plugin_without_it(make_plugin: MakePlugin):
+    class Later:
+        @staticmethod
+        @hookspecs.hookspec
+        def zoo_tasks(config: dict[str, int]) -> None:
+            """The hook as a later zoo-core may have it."""
+
+    class New:
+        @staticmethod
+        @hookspecs.hookimpl
+        def zoo_tasks(config: dict[str, int]) -> list[str]:
+            return [f"{config['size']}"]
+
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(Later)
+    manager.register(importlib.import_module("zoo_cosine"))
+    manager.register(New())
+    new, old = manager.hook.zoo_tasks(config={"size": 3})
+    assert new == ["3"]
+    assert [spec.name for spec in old] == ["cosine"]
+
+
+def test_a_plugin_may_not_be_called_as_models_without_one_are(make_plugin: MakePlugin):
+    make_plugin("unpackaged", "")
+    assert "what records call models without a plugin" in failure("unpackaged").reason
+
+
+def test_the_level_that_a_check_recorded_is_listed_for_that_version_only(
+    zoo: Callable[..., Any], make_plugin: MakePlugin
+):
+    make_plugin("zoo-sound", "", version="1.5")
+    Path("results").mkdir()
+    for version, shown in (("1.5", "full"), ("1.4", "")):
+        Path("results/conformance.json").write_text(json.dumps({"zoo-sound": {"version": version, "level": "full"}}))
+        [row] = json.loads(zoo("list", "plugins", "zoo-sound", "--json").out)
+        assert row["checked"] == shown
+    Path("results/conformance.json").write_text("[")
+    assert "is damaged" in zoo("list", "plugins").err
+
+
+def test_of_twenty_plugins_three_broken_ones_are_named_and_the_others_listed(
+    zoo: Callable[..., Any], make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+):
+    broken = {
+        "zoo-a-syntax": ("def broken(:\n", "SyntaxError"),
+        "zoo-k-import": ("import no_such_package_here\n", "No module named 'no_such_package_here'"),
+        "zoo-z-hook": (f"{HEAD}@hookimpl\ndef zoo_tasks(config):\n    return []\n", "config"),
+    }
+    sound = [f"zoo-many-{number}" for number in range(17)]
+    for number, name in enumerate(sound):
+        make_plugin(name, returning("zoo_models", f"[ModelSpec(name='m{number}', entry='m:m')]"))
+    for name, (source, _) in broken.items():
+        make_plugin(name, source)
+    monkeypatch.setenv("ZOO_LOAD_PLUGINS", ",".join([*sound, *broken]))
+    done = zoo("list", "models", "--json")
+    assert done.code == 0
+    assert [row["plugin"] for row in json.loads(done.out)] == sorted(sound)
+    for name, (_, reason) in broken.items():
+        assert reason in done.err.partition(f"{name} 1.0:")[2].partition("plugin did not load")[0]

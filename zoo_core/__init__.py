@@ -1,4 +1,9 @@
-"""The core of the zoo: what plugin authors import. It knows no task, and importing it imports no torch."""
+"""The core of the zoo: what plugin authors import. It knows no task, and importing it imports no torch.
+
+In a notebook or a script it is also the zoo itself: `import zoo_core as zoo; zoo.bench("mnist", model=MyNet)`.
+"""
+
+from typing import TYPE_CHECKING
 
 from zoo_core.errors import (
     DamagedDataError,
@@ -26,6 +31,27 @@ from zoo_core.specs import (
     Signature,
     TaskSpec,
 )
+
+DOORS = ("bench", "list_datasets", "list_models", "list_tasks")  # not for plugins, so not in `__all__`
+
+if TYPE_CHECKING:
+    from zoo_core.api import bench as bench
+    from zoo_core.api import list_datasets as list_datasets
+    from zoo_core.api import list_models as list_models
+    from zoo_core.api import list_tasks as list_tasks
+else:
+
+    def __getattr__(name: str) -> object:
+        """What runs the zoo is imported when it is asked for: it is far more than a plugin needs."""
+        if name in DOORS:
+            from zoo_core import api
+
+            return getattr(api, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return [*__all__, *DOORS]
+
 
 __version__ = "0.1.0"
 

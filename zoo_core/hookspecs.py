@@ -1,16 +1,21 @@
 """What a plugin can add: one function a hook, a signature and one sentence each.
 
 A plugin is a module named by an entry point of the group `zoo`; it implements any of these with `hookimpl`.
+It may say which version of these hooks it was written for, `zoo_api = 1`: an older zoo-core then refuses it in clear
+words, and a newer one tells what to change. Arguments may be added to a hook; an implementation takes those it names.
 Executors (`zoo_executors`) and loggers (`zoo_loggers`) will be hooks of this file too; those names are reserved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pluggy
 
 from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec
+
+API = 1  # raised when a plugin that was written for the last version has to be changed
+CHANGES: Mapping[int, str] = {}  # version -> what an author changes to come from the one before it
 
 PROJECT = "zoo"  # the entry-point group and pluggy's project name
 hookspec = pluggy.HookspecMarker(PROJECT)

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 from zoo_core.errors import AmbiguousNameError, IncompatibleError, RecipeError, UnknownNameError
 from zoo_core.kinds import KINDS, kind_recipe, seen_by
-from zoo_core.plugins import FailedPlugin, Plugin, discover
+from zoo_core.plugins import DisabledPlugin, FailedPlugin, Plugin, discover, installed
 from zoo_core.recipe import parameters
 from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec, check_spec
 from zoo_core.specs import resolve as resolve_entry
+from zoo_core.unpackaged import model_of_file, names_file
 
 Spec = TypeVar("Spec", TaskSpec, DatasetSpec, ModelSpec)
 
@@ -27,15 +28,17 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """All that the sound plugins add; `failed` names the others."""
+    """All that the sound plugins add; `failed` and `disabled` name the others."""
 
     plugins: Sequence[Plugin]
     failed: Sequence[FailedPlugin]
+    disabled: Sequence[DisabledPlugin] = ()
 
     @classmethod
     def load(cls) -> Registry:
         """Ask every installed plugin; imports no torch. A task of an unknown kind makes its plugin a failed one."""
-        found, failed = discover()
+        points, disabled = installed()
+        found, failed = discover(points)
         sound: list[Plugin] = []
         datasets = {name for plugin in found for item in plugin.datasets for name in (item.name, item.qualified)}
         for plugin in found:
@@ -44,7 +47,7 @@ class Registry:
                 failed.append(FailedPlugin(name=plugin.name, version=plugin.version, reason=fault, traceback=""))
             else:
                 sound.append(plugin)
-        return cls(sound, failed)
+        return cls(sound, failed, disabled)
 
     @property
     def tasks(self) -> list[TaskSpec]:
@@ -81,7 +84,12 @@ class Registry:
         return _pick("dataset", name, self.datasets, near)
 
     def model(self, name: str, task: TaskSpec | None = None) -> ModelSpec:
-        """The model of a name: for a bare one that of the task's plugin, else the only one of that name that fits."""
+        """The model of a name: for a bare one that of the task's plugin, else the only one of that name that fits.
+
+        `./my_net.py:Net` is the model of a file, made for `task`.
+        """
+        if names_file(name):
+            return model_of_file(name, task)
         family = self._family(name)
         if family is not None:
             return self._from_family(family, name)

@@ -1,6 +1,7 @@
 """Metadata of tasks, data sets and models: frozen, torch-free, all that `zoo list` reads.
 
 Code is named, not imported: an `entry` is a string `package.module:name`, resolved when it is used.
+`expected_failures`: of tasks, data sets and models, the name of a check of `zoo check` -> why it is known to fail.
 """
 
 from __future__ import annotations
@@ -148,6 +149,7 @@ class TaskSpec:
     recipe: Params = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
     references: tuple[Reference, ...] = ()
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
     entry: str = ""
     version: int = 1
     plugin: str = ""
@@ -176,6 +178,7 @@ class DatasetSpec:
     size_mib: float = 0.0
     layout: str = ""
     downloads: tuple[Download, ...] = ()
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
     version: int = 1
     plugin: str = ""
 
@@ -214,6 +217,7 @@ class ModelSpec:
     pretrained_on: str = ""
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
     version: int = 1
     plugin: str = ""
 
@@ -251,10 +255,14 @@ class CommandSpec:
 
 
 def resolve(entry: str) -> Any:
-    """Import what `package.module:name` names. Raises EntryError with the part that is missing."""
-    module_name, _, attribute = entry.partition(":")
+    """Import what `package.module:name`, or `/path/file.py:name`, names. Raises EntryError with what is missing."""
+    module_name, _, attribute = entry.rpartition(":")
     if not module_name or not attribute:
         raise EntryError(f"entry {entry!r} is not of the form package.module:name")
+    if Path(module_name).is_absolute():
+        from zoo_core.unpackaged import load
+
+        return load(entry)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -269,6 +277,8 @@ def resolve(entry: str) -> Any:
 
 def source_file(entry: str) -> Path | None:
     """The file of an entry's module, found without importing anything; None where it has none."""
+    if Path(entry).is_absolute():
+        return Path(entry.rpartition(":")[0])
     top, *rest = entry.partition(":")[0].split(".")
     found = importlib.util.find_spec(top) if top else None
     if found is None:

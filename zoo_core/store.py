@@ -19,6 +19,7 @@ from zoo_core.errors import RecordError
 from zoo_core.records import Record
 
 STAGING = ".staging"
+CONFORMANCE = "conformance.json"  # plugin -> how it passed `zoo check --record`: version, level, counts, checked_at
 ABANDONED_S = 3600.0  # age from which a temporary file has no writer any more
 
 

@@ -231,3 +231,27 @@ def test_building_imports_no_torch(record, save, results, tmp_path):
         check=False,
     )
     assert (ran.returncode, ran.stdout.strip()) == (0, "[]"), ran.stderr
+
+
+def test_a_plugins_level_of_conformance_stands_beside_its_name(record, save, results, tmp_path):
+    save(record())
+    note = {"level": "full", "version": "<1.0>", "counts": {}, "checked_at": "2026-01-01"}
+    plugin = record().model.name.partition(":")[0]
+    (results / "conformance.json").write_text(json.dumps({plugin: note}))
+    build(results, tmp_path / "site")
+    page = task_page(tmp_path / "site")
+    assert "checks: full" in page
+    assert f"{plugin} &lt;1.0&gt; passed all checks that apply" in page
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"zoo-a": {"version": "1"}}', '{"zoo-a": {"version": "1", "level": "best"}}']
+)
+def test_a_note_on_conformance_that_cannot_be_read_is_refused_before_anything_is_touched(
+    text, record, save, results, tmp_path
+):
+    save(record())
+    (results / "conformance.json").write_text(text)
+    with pytest.raises(UsageError, match="zoo check --record"):
+        build(results, tmp_path / "site")
+    assert not (tmp_path / "site").exists()

@@ -32,6 +32,16 @@ OWN = (
         entry="zoo_core.cli.bench:bench_command",
     ),
     CommandSpec(
+        name="check",
+        help="Check plugins, tasks, data sets and models against the rules of the zoo.",
+        entry="zoo_core.cli.check:check_command",
+    ),
+    CommandSpec(
+        name="new",
+        help="Write a plugin package from a template: a model, a data set, a task, or a plugin with room to grow.",
+        entry="zoo_core.cli.new:new_command",
+    ),
+    CommandSpec(
         name="eval",
         help="Score a model that `zoo bench --save` kept again, on the test split.",
         entry="zoo_core.cli.reuse:eval_command",

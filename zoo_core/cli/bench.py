@@ -6,20 +6,16 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo_core.cli import parsing
 from zoo_core.cli.app import FAILURE, INTERRUPTED
 from zoo_core.cli.console import messages, print_failed_plugins, print_json
-from zoo_core.data.downloads import digest_of
-from zoo_core.errors import DataError, RecipeError, UnknownNameError, UsageError
-from zoo_core.registry import Pair, Registry
-from zoo_core.specs import NO_WEIGHTS
+from zoo_core.errors import UnknownNameError, UsageError
+from zoo_core.registry import Registry
 
 if TYPE_CHECKING:
     from zoo_core.runner.plan import Request
@@ -38,7 +34,12 @@ def bench_command(
     task: Annotated[str, typer.Argument(help="The task to run.", autocompletion=parsing.complete_task)] = "",
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", help="Only this model; may be repeated.", autocompletion=parsing.complete_model),
+        typer.Option(
+            "--model",
+            "-m",
+            help="Only this, or ./FILE.py:NAME; may be repeated.",
+            autocompletion=parsing.complete_model,
+        ),
     ] = None,
     all_pairs: Annotated[bool, typer.Option("--all", help="Run every registered pair.")] = False,
     cross: Annotated[bool, typer.Option("--cross", help="With --all: every pair whose kind and input fit.")] = False,
@@ -71,6 +72,7 @@ def bench_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON.")] = False,
 ) -> None:
     """Train and measure a task's models (or --all); what is recorded already is not run again."""
+    from zoo_core.runner import bench
     from zoo_core.runner.plan import Request
     from zoo_core.store import Store
 
@@ -78,7 +80,7 @@ def bench_command(
         raise UsageError(f"--preset {preset!r} is not known: say quick")
     registry = Registry.load()
     try:
-        pairs = choose_pairs(registry, task, model or [], all_pairs=all_pairs, cross=cross)
+        pairs = bench.choose_pairs(registry, task, model or [], all_pairs=all_pairs, cross=cross)
     except UnknownNameError:  # perhaps of a plugin that did not load
         print_failed_plugins(registry.failed)
         raise
@@ -90,7 +92,9 @@ def bench_command(
         offline=offline,
         data_root=data_root,
         quick=preset == "quick",
-        overrides=_overrides(epochs, max_steps, budget, parsing.parse_settings(settings or [])),
+        overrides=bench.make_overrides(
+            epochs, max_steps, timed=bool(budget), settings=parsing.parse_settings(settings or [])
+        ),
         budget_s=parsing.parse_duration("--budget", budget) if budget else None,
         timeout_s=parsing.parse_duration("--timeout", timeout) if timeout else None,
         dtype=parsing.parse_dtype(dtype),
@@ -100,102 +104,25 @@ def bench_command(
         retry_failed=retry_failed,
         strict=not all_pairs,
         models_named=bool(model),
-        weights=_weights(weights, model or []),
-        weights_sha256=_sha256(weights),
+        weights=bench.weights_path(weights, model or []),
+        weights_sha256=bench.weights_sha256(weights),
         save=save,
         command=shlex.join(["zoo", *sys.argv[1:]]),
     )
-    _require_known_keys(request)
+    bench.require_known_keys(request)
     _run(request, registry, Store(results), dry_run=dry_run, as_json=as_json)
-
-
-def _weights(weights: str, models: Sequence[str]) -> str:
-    """The file as an absolute path. Raises UsageError where it is not clear whose weights it holds."""
-    if weights and len(models) != 1:
-        raise UsageError("--weights goes with one --model: say whose weights these are")
-    return weights if weights in ("", NO_WEIGHTS) else str(Path(weights).expanduser().absolute())
-
-
-def _sha256(weights: str) -> str:
-    """Of the file's content; empty where there is none."""
-    if weights in ("", NO_WEIGHTS):
-        return ""
-    try:
-        with Path(weights).expanduser().open("rb") as content:
-            return digest_of(content)
-    except (FileNotFoundError, IsADirectoryError):
-        raise UsageError(f"--weights {weights!r}: there is no such file; `none` begins at random") from None
-
-
-def choose_pairs(registry: Registry, task: str, models: Sequence[str], *, all_pairs: bool, cross: bool) -> list[Pair]:
-    """The pairs a command line means. Raises UsageError where it means none, or contradicts itself."""
-    if all_pairs == bool(task):
-        raise UsageError("name a task, or say --all: `zoo list` shows the tasks")
-    if cross and not all_pairs:
-        raise UsageError("--cross goes with --all")
-    if all_pairs:
-        if models:
-            raise UsageError("--model goes with a named task, not with --all")
-        pairs = registry.pairs(cross=cross)
-    else:
-        spec = registry.task(task)
-        pairs = [Pair(spec, registry.model(name, spec)) for name in models]
-        pairs = pairs or [Pair(spec, model) for model in registry.models_for(spec)]
-    if not pairs:
-        raise UsageError("there is nothing to run: no installed plugin adds a fitting model (`zoo list pairs`)")
-    return pairs
-
-
-def _overrides(epochs: float | None, max_steps: int | None, budget: str, settings: dict[str, str]) -> dict[str, Any]:
-    """The recipe's overrides; whichever way, only one of them may set a trial's length."""
-    lengths: dict[str, Any] = {"epochs": epochs, "steps": max_steps, "budget": budget or None}
-    given = [key for key, value in lengths.items() if value is not None]
-    given += [key for key in ("epochs", "steps") if key in settings]
-    if len(given) > 1:
-        raise UsageError("--epochs, --max-steps, --budget and --set of epochs or steps exclude each other: give one")
-    overrides = {key: value for key, value in lengths.items() if value is not None and key != "budget"} | settings
-    return {"steps": 0, **overrides} if "epochs" in overrides else overrides  # steps go before epochs
-
-
-def _require_known_keys(request: Request) -> None:
-    """Under --all a key need not be known to every pair, but to one. Raises UnknownNameError."""
-    from zoo_core.runner.plan import pair_parameters
-
-    known = []
-    for pair in request.pairs:
-        try:
-            known.append(pair_parameters(pair.task, pair.model))
-        except RecipeError:  # under --all the plan records it
-            if request.strict:
-                raise
-    for key in request.overrides:
-        if not any(key in params for params in known):
-            names = {name for params in known for name in params}
-            raise UnknownNameError("recipe key", key, names, hint="`zoo show MODEL` lists them")
 
 
 def _run(request: Request, registry: Registry, store: Store, *, dry_run: bool, as_json: bool) -> None:
     from zoo_core.cli.display import make_display, print_plan, print_summary
-    from zoo_core.runner.local import LocalExecutor
-    from zoo_core.runner.plan import make_plan
-    from zoo_core.runner.run import Run, find_devices
+    from zoo_core.runner.bench import run_request
 
     signal.signal(signal.SIGTERM, _as_interrupt)
     began = time.monotonic()
-    try:
-        make_plan(request, registry, store)  # a mistake in the request is told before torch is started
-        executor = LocalExecutor()
-        request = replace(request, devices=find_devices(request.devices, executor))
-        plan = make_plan(request, registry, store)
-        if dry_run:
-            print_plan(plan, store, as_json=as_json)
-            return
-        with make_display(messages()) as display:
-            run = Run(plan, store, executor, registry.plugins, display)
-            run.open_data()
-            outcome = run.run()
-    except DataError as error:
-        raise UsageError(f"{error}{_offline_way(request, registry)}") from error
+    plan, outcome = run_request(request, registry, store, lambda: make_display(messages()), dry_run=dry_run)
+    if dry_run:
+        print_plan(plan, store, as_json=as_json)
+        return
     if as_json:
         _print_records(outcome)
     else:
@@ -209,14 +136,6 @@ def _run(request: Request, registry: Registry, store: Store, *, dry_run: bool, a
 
 def _as_interrupt(*_: object) -> None:
     raise KeyboardInterrupt
-
-
-def _offline_way(request: Request, registry: Registry) -> str:
-    """What to say to somebody without data: the task's offline data set, where there is one that was not asked for."""
-    for dataset in registry.datasets_of(request.pairs[0].task):
-        if dataset.offline and request.strict and not request.offline:
-            return f"; without a network or the files, --offline runs on {dataset.title} ({dataset.name})"
-    return ""
 
 
 def _print_records(outcome: Outcome) -> None:

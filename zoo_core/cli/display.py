@@ -7,7 +7,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.text import Text
@@ -170,17 +170,32 @@ def _earlier_wall_s(store: Store) -> dict[tuple[str, str, str, str], list[float]
     return seconds
 
 
+SUMMARY = ("task", "dataset", "model", "device", "trials", "score", "to target", "training", "units/s")
+
+Groups: TypeAlias = dict[tuple[str, str, str, str], list[Record]]
+
+
+def group(records: Sequence[Record]) -> Groups:
+    """Records by task, data set, model and device."""
+    groups: Groups = {}
+    for record in records:
+        key = (record.task.name, record.dataset.name, record.model.name, record.device.kind)
+        groups.setdefault(key, []).append(record)
+    return groups
+
+
+def summary_rows(groups: Groups) -> list[list[object]]:
+    """A row below `SUMMARY` for each group."""
+    return [[*map(_bare, key), *_summary_cells(records)] for key, records in groups.items()]
+
+
 def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
     """A row for each task, data set, model and device; below, every reason of a failure and every saved model.
 
     `wall_s`: what the whole run took.
     """
-    groups: dict[tuple[str, str, str, str], list[Record]] = {}
-    for record in outcome.records:
-        key = (record.task.name, record.dataset.name, record.model.name, record.device.kind)
-        groups.setdefault(key, []).append(record)
-    columns = ["task", "dataset", "model", "device", "trials", "score", "to target", "training", "units/s"]
-    print_table(columns, [[*map(_bare, key), *_summary_cells(records)] for key, records in groups.items()])
+    groups = group(outcome.records)
+    print_table(SUMMARY, summary_rows(groups))
     console = output()
     for record in outcome.records:
         if record.status != "ok":

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from zoo_core.cli.console import print_failed_plugins, print_json, print_table
+from zoo_core.errors import UsageError
+from zoo_core.plugins import ONLY, DisabledPlugin, FailedPlugin
 from zoo_core.registry import Registry
 
 Rows = list[dict[str, Any]]
@@ -30,14 +35,21 @@ def list_command(
 ) -> None:
     """List tasks, models, datasets, plugins, or the pairs that `zoo bench --all` runs."""
     registry = Registry.load()
-    rows = _LISTINGS[what](registry, pattern)
+    rows = rows_of(what, registry, pattern)
     if as_json:
         print_json(rows)
     elif rows:
         print_table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
     else:
         typer.echo(f"no {what.value}" + (f" match {pattern!r}" if pattern != "*" else ": install a plugin"))
+    if registry.disabled and what is not What.plugins:
+        typer.echo(f"{len(registry.disabled)} plugins are disabled: {ONLY} does not name them", err=True)
     print_failed_plugins(registry.failed)
+
+
+def rows_of(what: What, registry: Registry, pattern: str = "*") -> Rows:
+    """A row for each thing of that sort whose name matches."""
+    return _LISTINGS[what](registry, pattern)
 
 
 def _cell(value: Any) -> str:
@@ -99,6 +111,7 @@ def _datasets(registry: Registry, pattern: str) -> Rows:
 
 
 def _plugins(registry: Registry, pattern: str) -> Rows:
+    levels = _levels()
     sound = [
         {
             "plugin": plugin.name,
@@ -107,18 +120,34 @@ def _plugins(registry: Registry, pattern: str) -> Rows:
             "datasets": len(plugin.datasets),
             "models": len(plugin.models) + len(plugin.families),
             "commands": len(plugin.commands),
-            "state": "ok",
+            "checked": levels.get((plugin.name, plugin.version), ""),
+            "state": "; ".join(["ok", *plugin.deprecated]),
         }
         for plugin in registry.plugins
         if fnmatchcase(plugin.name, pattern)
     ]
-    failed = [
-        {"plugin": plugin.name, "version": plugin.version, "tasks": 0, "datasets": 0, "models": 0, "commands": 0}
-        | {"state": plugin.reason}
-        for plugin in registry.failed
+    others: list[tuple[FailedPlugin | DisabledPlugin, str]] = [(plugin, plugin.reason) for plugin in registry.failed]
+    others += [(plugin, f"disabled: {ONLY} does not name it") for plugin in registry.disabled]
+    nothing = {"tasks": 0, "datasets": 0, "models": 0, "commands": 0, "checked": ""}
+    return sound + [
+        {"plugin": plugin.name, "version": plugin.version, **nothing, "state": reason}
+        for plugin, reason in others
         if fnmatchcase(plugin.name, pattern)
     ]
-    return sound + failed
+
+
+def _levels() -> dict[tuple[str, str], str]:
+    """How conformant `zoo check --record` found a version of a plugin, in this folder's records."""
+    from zoo_core.store import CONFORMANCE  # with the library of records, which the other listings need not
+
+    path = Path(os.environ.get("ZOO_RESULTS", "results")) / CONFORMANCE
+    try:
+        noted = json.loads(path.read_bytes())
+        return {(name, note["version"]): str(note["level"]) for name, note in noted.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is damaged ({error}): remove it, and run `zoo check --record` again") from error
 
 
 def _pairs(registry: Registry, pattern: str) -> Rows:

@@ -12,9 +12,11 @@ from zoo_core.cli.app import FAILURE
 from zoo_core.cli.bench import DATA_ROOT
 from zoo_core.cli.console import complain, output, print_json, print_table, score_text
 from zoo_core.errors import UsageError
+from zoo_core.unpackaged import address, model_of_file, names_file
 
 CHECKPOINT = typer.Argument(help="The file that `zoo bench --save` wrote.")
 DEVICE = typer.Option("--device", help="cpu, cuda, cuda:1 ..., auto.")
+MODEL = typer.Option("--model", "-m", metavar="FILE.py:NAME", help="Where a model without a package is.")
 JSON = typer.Option("--json", help="Print JSON.")
 
 
@@ -27,6 +29,7 @@ def eval_command(
     data_root: Annotated[Path | None, DATA_ROOT] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not use the network.")] = False,
     device: Annotated[str, DEVICE] = "auto",
+    model: Annotated[str, MODEL] = "",
     threads: Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0: as many as it had.")] = 0,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
@@ -42,6 +45,7 @@ def eval_command(
             offline=offline,
             device=spelling,
             threads=threads,
+            model=_model(model),
         ),
     )
     if as_json:
@@ -61,6 +65,7 @@ def predict_command(
     files: Annotated[list[Path], typer.Argument(help="What it shall answer, such as pictures.")],
     top: Annotated[int, typer.Option("--top", min=1, help="Answers for each file, most probable first.")] = 1,
     device: Annotated[str, DEVICE] = "auto",
+    model: Annotated[str, MODEL] = "",
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Let a model that `zoo bench --save` kept answer files, such as pictures."""
@@ -69,7 +74,11 @@ def predict_command(
     table = _ask(
         device,
         lambda spelling: PredictJob(
-            checkpoint=_file(checkpoint), files=[_file(path) for path in files], top=top, device=spelling
+            checkpoint=_file(checkpoint),
+            files=[_file(path) for path in files],
+            top=top,
+            device=spelling,
+            model=_model(model),
         ),
     )
     columns, rows = table["columns"], table["rows"]
@@ -83,6 +92,13 @@ def _file(path: Path) -> str:
     if not path.expanduser().is_file():
         raise UsageError(f"there is no file {path}")
     return str(path.expanduser().absolute())
+
+
+def _model(name: str) -> str:
+    """The file with its path, so that a worker finds it. Raises UsageError where it holds no such model."""
+    if name and not names_file(name):
+        raise UsageError(f"--model {name!r}: name a file with what builds the model in it, ./FILE.py:NAME")
+    return address(model_of_file(name)) if name else ""
 
 
 def _ask(device: str, make_job: Any) -> Any:

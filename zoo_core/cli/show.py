@@ -13,6 +13,7 @@ from zoo_core.cli.parsing import complete_any
 from zoo_core.errors import UnknownNameError
 from zoo_core.registry import Registry
 from zoo_core.specs import DatasetSpec, ModelSpec, Param, TaskSpec
+from zoo_core.unpackaged import model_of_file, names_file
 
 
 def show_command(
@@ -42,6 +43,8 @@ def find(registry: Registry, name: str) -> list[dict[str, Any]]:
             entry["recipes"] = _recipes(registry, spec)
         found.append(entry)
     found += [{"what": "plugin", **_plain(plugin)} for plugin in registry.plugins if plugin.name == name]
+    if names_file(name):
+        return [{"what": "model", **_plain(model_of_file(name))}]
     if not found and any(name.startswith((family.prefix, family.qualified)) for family in registry.families):
         found.append({"what": "model", **_plain(registry.model(name))})
     if not found:

@@ -55,7 +55,10 @@ class WeightsJob(Part, frozen=True, kw_only=True, tag="weights"):
 
 
 class EvaluateJob(Part, frozen=True, kw_only=True, tag="evaluate"):
-    """Score a saved model again; `dataset` is empty for the one it was trained on, `threads` 0 for as many as then."""
+    """Score a saved model again; `dataset` is empty for the one it was trained on, `threads` 0 for as many as then.
+
+    `model`: the file of a model without a package; so in `PredictJob`.
+    """
 
     checkpoint: str
     dataset: str
@@ -63,6 +66,7 @@ class EvaluateJob(Part, frozen=True, kw_only=True, tag="evaluate"):
     offline: bool
     device: str
     threads: int
+    model: str = ""
 
 
 class PredictJob(Part, frozen=True, kw_only=True, tag="predict"):
@@ -72,9 +76,26 @@ class PredictJob(Part, frozen=True, kw_only=True, tag="predict"):
     files: list[str]
     top: int
     device: str
+    model: str = ""
 
 
-Job: TypeAlias = DevicesJob | OpenJob | TrialJob | TryJob | WeightsJob | EvaluateJob | PredictJob
+class CheckJob(Part, frozen=True, kw_only=True, tag="check"):
+    """Run checks of one subject, in order. `outcomes`: how the checks before them ended, state by name.
+
+    `subject` and `task` are names; `folder` is empty and takes whatever the checks and the plugin write.
+    """
+
+    what: str
+    subject: str
+    task: str
+    checks: list[str]
+    outcomes: dict[str, str]
+    data_root: str | None
+    folder: str
+    timeout_s: float
+
+
+Job: TypeAlias = DevicesJob | OpenJob | TrialJob | TryJob | WeightsJob | EvaluateJob | PredictJob | CheckJob
 
 
 class PhaseBegan(Part, frozen=True, kw_only=True, tag="phase"):
@@ -126,7 +147,21 @@ class Done(Part, frozen=True, kw_only=True, tag="done"):
     traceback: str = ""
 
 
-Event: TypeAlias = PhaseBegan | Progress | Point | Facts | Found | Refused | Done
+class CheckBegan(Part, frozen=True, kw_only=True, tag="check began"):
+    name: str
+
+
+class CheckEnded(Part, frozen=True, kw_only=True, tag="check ended"):
+    """`applies` is false where a check is skipped because it has no meaning for its subject."""
+
+    name: str
+    state: str
+    reason: str = ""
+    seconds: float = 0.0
+    applies: bool = True
+
+
+Event: TypeAlias = PhaseBegan | Progress | Point | Facts | Found | Refused | Done | CheckBegan | CheckEnded
 
 encode = msgspec.json.Encoder().encode
 decode_job = msgspec.json.Decoder(Job).decode

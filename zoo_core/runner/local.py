@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import psutil
@@ -102,7 +103,8 @@ class LocalExecutor:
                 target=worker.main, args=(sender, events.encode(job)), daemon=False
             )
             try:
-                process.start()
+                with _main_unseen():
+                    process.start()
                 sender.close()
                 ended.timed_out = not self._listen(process, receiver, ended, on_event, began, timeout_s)
                 if not ended.timed_out:
@@ -124,7 +126,8 @@ class LocalExecutor:
         if not self._server_is_up:
             _start_server()
             first = self._fork.Process(target=worker.do_nothing)  # type: ignore[attr-defined]
-            first.start()
+            with _main_unseen():
+                first.start()
             first.join()
             self._server_is_up = True
 
@@ -200,6 +203,20 @@ def end_tree(process: BaseProcess) -> None:
         with contextlib.suppress(psutil.Error):
             member.kill()
     process.join(GRACE_S)
+
+
+@contextlib.contextmanager
+def _main_unseen() -> Iterator[None]:
+    """Let multiprocessing see no main program, which it would run again in every child: a script, a notebook's kernel.
+
+    A worker needs none: what it runs is in modules.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _start_server() -> None:

@@ -22,6 +22,7 @@ from zoo_core.registry import Pair, Registry
 from zoo_core.runner.events import OpenJob, TrialJob, TryJob
 from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, Param, TaskSpec, source_file
 from zoo_core.store import Store
+from zoo_core.unpackaged import PICKLE, address, attribute_of
 
 NO_DATA = "unavailable"  # the fingerprint of data that are not here
 
@@ -89,7 +90,7 @@ class Trial:
             "kind": kind_version(self.task),
             "dataset": f"{self.dataset.qualified}@{self.dataset.version}",
             "fingerprint": self.fingerprint,
-            "model": f"{self.model.qualified}@{self.model.version}",
+            "model": f"{self.model.qualified}@{self.model.version}{attribute_of(self.model)}",
             "code": [code_sha256(spec.entry) for spec in (self.model, self.dataset, self.task)],
             "weights": self.weights_identity,
             "recipe": dict(self.recipe),
@@ -136,7 +137,7 @@ class Trial:
         return TrialJob(
             task=self.task.qualified,
             dataset=self.dataset.qualified,
-            model=self.model.qualified,
+            model=address(self.model),
             fingerprint=self.fingerprint,
             recipe=dict(self.recipe),
             seed=self.seed,
@@ -305,6 +306,8 @@ def kind_version(task: TaskSpec) -> int:
 def code_sha256(entry: str) -> str:
     """Hash of the file that an entry is in, line ends aside; empty where there is none."""
     path = source_file(entry) if entry else None
+    if path is not None and path.suffix == PICKLE:
+        return path.stem  # the hash of the source it was made from, see zoo_core/pickled.py
     if path is None or not path.is_file():
         return ""
     return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()

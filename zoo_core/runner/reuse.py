@@ -24,11 +24,12 @@ from zoo_core.runner.build import build
 from zoo_core.runner.events import EvaluateJob, PredictJob
 from zoo_core.runner.plan import code_sha256, pair_parameters
 from zoo_core.specs import Signature, TaskSpec, resolve
+from zoo_core.unpackaged import PLUGIN
 
 
 def evaluate(job: EvaluateJob) -> dict[str, Any]:
     """The scores on the test split of the job's data set, beside those when the model was saved."""
-    saved = Saved(Path(job.checkpoint), Registry.load(), job.device, job.threads)
+    saved = Saved(Path(job.checkpoint), Registry.load(), job.device, job.threads, job.model)
     about = saved.about
     dataset = saved.registry.dataset(job.dataset or about.dataset, saved.spec.plugin)
     saved.ctx.data_root = own_root(dataset, Path(job.data_root) if job.data_root else None)
@@ -62,7 +63,7 @@ def evaluate(job: EvaluateJob) -> dict[str, Any]:
 
 def predict(job: PredictJob) -> Table:
     """The model's answers to the job's files."""
-    saved = Saved(Path(job.checkpoint), Registry.load(), job.device, 0)
+    saved = Saved(Path(job.checkpoint), Registry.load(), job.device, 0, job.model)
     answer = getattr(saved.task, "predict", None)
     if answer is None:
         raise IncompatibleError(f"models of task {saved.about.task} cannot answer files")
@@ -84,11 +85,11 @@ def _fits(given: Signature, own: Signature, task: TaskSpec) -> bool:
 class Saved:
     """A checkpoint with the specs, the task and the context that belong to it."""
 
-    def __init__(self, path: Path, registry: Registry, device: str, threads: int) -> None:
+    def __init__(self, path: Path, registry: Registry, device: str, threads: int, model: str = "") -> None:
         self.path, self.registry = path, registry
         self.about: Checkpoint = checkpoints.read(path)
         self.spec = registry.task(self.about.task)
-        self.model_spec = registry.model(self.about.model)
+        self.model_spec = registry.model(self._model_name(model), self.spec)
         self.recipe = self._recipe()
         self.task: Any = resolve(body_entry(self.spec))(self.spec)
         torch.set_flush_denormal(True)
@@ -100,6 +101,19 @@ class Saved:
             threads=threads or self.about.threads,
             cache=own_cache(self.about.task),
             generator=seed_everything(self.about.seed, device),
+        )
+
+    def _model_name(self, file: str) -> str:
+        """Of a model without a package the file, which no checkpoint names. Raises IncompatibleError."""
+        name = self.about.model
+        if name.startswith(f"{PLUGIN}:") == bool(file):
+            return file or name
+        if file:
+            raise IncompatibleError(
+                f"checkpoint {self.path} is of model {name}, which a plugin adds: leave --model out"
+            )
+        raise IncompatibleError(
+            f"checkpoint {self.path} is of model {name}, which no plugin adds: say where it is, --model ./FILE.py:NAME"
         )
 
     def _recipe(self) -> Recipe:

@@ -31,6 +31,7 @@ from zoo_core.runner.plan import Plan, Skipped, Trial
 from zoo_core.runner.worker import LOG
 from zoo_core.specs import NO_WEIGHTS, Signature
 from zoo_core.store import Store
+from zoo_core.unpackaged import without_folder
 
 LOG_TAIL = 8_000  # characters of a dead worker's output that its record keeps
 LONGEST_LOG = 64_000  # bytes of output kept beside a record
@@ -226,8 +227,8 @@ class Run:
             id=trial.record_id(started),
             key=trial.key,
             status=status,
-            reason=tilde(reason),
-            traceback=tilde(done.traceback if done else log),
+            reason=tilde(without_folder(reason, trial.model)),
+            traceback=tilde(without_folder(done.traceback if done else log, trial.model)),
             started_at=started,
             task=replace(task_facts(trial.task), **learned.task),
             dataset=replace(dataset_facts(trial), examples=learned.examples),

@@ -135,7 +135,7 @@ class Trial:
         torch.set_flush_denormal(True)
         registry = Registry.load()
         self.spec: TaskSpec = registry.task(job.task)
-        self.model_spec: ModelSpec = registry.model(job.model)
+        self.model_spec: ModelSpec = registry.model(job.model, self.spec)
         dataset = registry.dataset(job.dataset)
         self.memory = PeakMemory(job.device)
         self.ctx = Context(
@@ -302,7 +302,7 @@ class Trial:
             task_version=self.spec.version,
             dataset=job.dataset,
             fingerprint=job.fingerprint,
-            model=job.model,
+            model=self.model_spec.qualified,
             model_version=self.model_spec.version,
             code_sha256=code_sha256(self.model_spec.entry),
             recipe=dict(self.recipe),

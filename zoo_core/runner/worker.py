@@ -21,6 +21,7 @@ from zoo_core.errors import OfflineError, UsageError, ZooError
 from zoo_core.registry import Registry
 from zoo_core.runner import events
 from zoo_core.runner.events import (
+    CheckJob,
     DevicesJob,
     EvaluateJob,
     Event,
@@ -34,7 +35,6 @@ from zoo_core.runner.events import (
 
 # What a trial imports in any case; a fork server has it ready.
 PRELOAD = [
-    "zoo_core.cli",  # the `zoo` script itself, which multiprocessing imports in every child
     "zoo_core.runner.trial",
     "zoo_core.kinds.supervised",
     "torch._dynamo",  # 1.5 s at the first optimizer step otherwise
@@ -57,6 +57,8 @@ def main(connection: Connection, content: bytes) -> None:
         )  # what a plugin put in may not be what an event holds: it is told here, where it is
         connection.send_bytes(content)
 
+    if isinstance(job, CheckJob):
+        _write_output_to(Path(job.folder) / LOG)
     if isinstance(job, TrialJob) and not isinstance(job, TryJob):
         _write_output_to(Path(job.staging) / LOG)
     needs_no_network = isinstance(job, PredictJob)  # and its checkpoint may be a stranger's
@@ -85,6 +87,11 @@ def _do(job: Job, send: Send) -> None:
         send(events.Found(value=_open(job)))
     elif isinstance(job, WeightsJob):
         send(events.Found(value=_weights(job)))
+    elif isinstance(job, CheckJob):
+        from zoo_core.checks.child import run_checks
+
+        run_checks(job, send)
+        send(events.Found(value=True))
     elif isinstance(job, TryJob):
         from zoo_core.runner.tryout import try_out
 

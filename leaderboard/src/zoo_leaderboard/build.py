@@ -10,6 +10,7 @@ from zoo_core.errors import UsageError
 from zoo_core.records import Record
 from zoo_core.store import Store, Unreadable
 from zoo_leaderboard import export, plots
+from zoo_leaderboard.conformance import Conformance, read_conformance
 from zoo_leaderboard.curves import Curves, group_curves
 from zoo_leaderboard.folder import replacing, require_replaceable
 from zoo_leaderboard.names import file_name, short_hash
@@ -39,15 +40,16 @@ def build(results: Path, out: Path) -> Built:
         named = "".join(f"; left out {item.path}: {item.reason}" for item in unreadable[:5])
         raise UsageError(f"there are no records in {results}{named}; `zoo bench TASK` makes some")
     found = boards(records)
+    conformance = read_conformance(results)
     with replacing(out) as folder:
-        write_site(found, store, folder)
+        write_site(found, store, folder, conformance)
     return Built(index=out / "index.html", tasks=len(found), trials=len(records), unreadable=unreadable)
 
 
-def write_site(found: list[TaskBoard], store: Store, folder: Path) -> None:
+def write_site(found: list[TaskBoard], store: Store, folder: Path, conformance: Mapping[str, Conformance]) -> None:
     """Write every file of the site into an empty folder."""
     styles = plots.assign_styles([board.models for board in found])
-    pages = Pages(styles)
+    pages = Pages(styles, conformance)
     for name in ("tasks", "data", "static"):
         (folder / name).mkdir()
     views = [_write_task(board, store, folder, styles) for board in found]

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from zoo_core.records import Record
 from zoo_leaderboard import commands, formats
+from zoo_leaderboard.conformance import Conformance
 from zoo_leaderboard.curves import Curves, table_points
 from zoo_leaderboard.export import rows
 from zoo_leaderboard.pictures import Pictures
@@ -105,9 +106,9 @@ class TaskView:
 
 
 class Pages:
-    """Renders pages; `styles` are the models' colours on the whole site."""
+    """Renders pages; `styles` are the models' colours on the whole site, `conformance` is by plugin."""
 
-    def __init__(self, styles: Mapping[str, Style]) -> None:
+    def __init__(self, styles: Mapping[str, Style], conformance: Mapping[str, Conformance]) -> None:
         self._environment = Environment(
             loader=PackageLoader("zoo_leaderboard"),
             autoescape=True,
@@ -118,7 +119,12 @@ class Pages:
         self._environment.filters.update({function.__name__: function for function in FILTERS})
         self._environment.tests["link"] = formats.is_link
         self._environment.globals.update(
-            styles=styles, enough_seeds=ENOUGH_SEEDS, plot_width=WIDTH, plot_height=HEIGHT, dash=formats.DASH
+            styles=styles,
+            conformance=conformance,
+            enough_seeds=ENOUGH_SEEDS,
+            plot_width=WIDTH,
+            plot_height=HEIGHT,
+            dash=formats.DASH,
         )
 
     def index(self, views: Sequence[TaskView]) -> str:

@@ -1,0 +1,3 @@
+"""It adds nothing."""
+
+NOTHING = ()

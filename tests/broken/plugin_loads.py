@@ -1,0 +1,3 @@
+"""It is out of luck."""
+
+raise RuntimeError("out of luck")

@@ -1,0 +1,7 @@
+"""It imports numpy when it is listed."""
+
+import numpy as np
+from sound import build as build
+from sound import model
+
+zoo_models = model(__name__, options={"widths": np.arange(3).tolist()})

@@ -1,0 +1,9 @@
+"""It says that a low accuracy is good."""
+
+from sound import task
+
+from zoo_core import Reference
+
+zoo_tasks = task(
+    __name__, higher_is_better=False, chance=None, target=None, references=(Reference(value=0.9, source="a paper"),)
+)

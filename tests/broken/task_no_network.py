@@ -1,0 +1,16 @@
+"""It asks a host, and hides that it got no answer."""
+
+import contextlib
+import socket
+
+import sound
+from sound import task
+
+zoo_tasks = task(__name__, entry=f"{__name__}:Body")
+
+
+class Body(sound.Body):
+    def prepare(self, ctx, data, recipe):
+        with contextlib.suppress(Exception):
+            socket.getaddrinfo("example.org", 443)
+        super().prepare(ctx, data, recipe)

@@ -1,0 +1,14 @@
+"""It writes a note into the folder that it runs in."""
+
+from pathlib import Path
+
+import sound
+from sound import task
+
+zoo_tasks = task(__name__, entry=f"{__name__}:Body")
+
+
+class Body(sound.Body):
+    def prepare(self, ctx, data, recipe):
+        Path("note.txt").write_text("I was here")
+        super().prepare(ctx, data, recipe)

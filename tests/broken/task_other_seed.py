@@ -1,0 +1,12 @@
+"""It seeds."""
+
+import sound
+from sound import task
+
+zoo_tasks = task(__name__, entry=f"{__name__}:Body")
+
+
+class Body(sound.Body):
+    def train(self, ctx, net, recipe):
+        ctx.generator.manual_seed(0)
+        yield from super().train(ctx, net, recipe)

@@ -1,0 +1,13 @@
+"""It scores in another metric than it says."""
+
+import sound
+from sound import task
+
+zoo_tasks = task(__name__, entry=f"{__name__}:Body")
+
+
+class Body(sound.Body):
+    def evaluate(self, ctx, net, split):
+        found = super().evaluate(ctx, net, split)
+        del found.scores["accuracy"]
+        return found

@@ -1,0 +1,12 @@
+"""It looks at test while it prepares."""
+
+import sound
+from sound import task
+
+zoo_tasks = task(__name__, entry=f"{__name__}:Body")
+
+
+class Body(sound.Body):
+    def prepare(self, ctx, data, recipe):
+        data.split("test")
+        super().prepare(ctx, data, recipe)

@@ -1,0 +1,123 @@
+"""A test bed: a task's body and a model on a few examples, for a few steps, on the CPU. Torch inside."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from zoo_core import recipe as recipes
+from zoo_core.checks import NotApplicableError
+from zoo_core.checks.data import Part
+from zoo_core.kinds import body_entry, kind_recipe, seen_by
+from zoo_core.kinds.examples import STAND_INS
+from zoo_core.measure.randomness import seed_everything
+from zoo_core.protocols import Context, Step, Task
+from zoo_core.recipe import Recipe
+from zoo_core.runner.build import build
+from zoo_core.specs import ModelSpec, TaskSpec, resolve
+
+BATCH = 8
+STEPS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bed:
+    """Task, model and data; `start` brings them together as a trial does."""
+
+    task: TaskSpec
+    model: ModelSpec
+    data: Part
+    cache: Path
+
+    def recipe(self, **changes: Any) -> Recipe:
+        """The pair's quick recipe with small batches and few steps; changes of keys that it does not have are left."""
+        params = recipes.parameters(self.task, self.model, kind_recipe(self.task))
+        quick = {**self.task.quick, **self.model.quick}
+        small = {"batch_size": BATCH, "steps": STEPS, "holdout": True}
+        known = {key: value for key, value in {**small, **changes}.items() if key in params}
+        return recipes.resolve(params, quick, known)
+
+    def start(self, *, seed: int = 0, model_seed: int | None = None, **changes: Any) -> Started:
+        """Prepare the task's body and build the model, each from its seed."""
+        recipe = self.recipe(**changes)
+        data = self.data.anew()
+        data.signature = seen_by(self.model, self.task, data.signature, recipe)
+        ctx = Context(seed=seed, cache=self.cache, offline=True, dataset=data.spec)
+        ctx.generator = seed_everything(seed, "cpu")
+        body: Task = resolve(body_entry(self.task))(self.task)
+        body.prepare(ctx, data, recipe)
+        seed_everything(seed if model_seed is None else model_seed, "cpu")
+        model = build(self.model, data.signature, recipe)
+        ctx.generator = seed_everything(seed, "cpu")
+        return Started(ctx, body, model, recipe, data)
+
+    def with_train(self, count: int) -> Bed:
+        """The same with only so many examples to train on."""
+        return replace(self, data=self.data.anew(count))
+
+
+@dataclass(slots=True)
+class Started:
+    """A body that is prepared and a model that is built."""
+
+    ctx: Context
+    body: Task
+    model: nn.Module
+    recipe: Recipe
+    data: Part
+
+    def steps(self, *, dtype: str = "float32") -> Iterator[Step]:
+        """Train: the steps as the task yields them."""
+        done = 0
+        self.ctx.progress = lambda: min(1.0, done / self.recipe.steps)
+        events = self.body.train(self.ctx, self.model, self.recipe)
+        with contextlib.closing(cast(Any, events)):
+            while True:
+                with torch.autocast("cpu", torch.bfloat16, enabled=dtype != "float32"):
+                    event = next(events, None)
+                if event is None:
+                    return
+                if isinstance(event, Step):
+                    done += event.steps
+                    yield event
+
+    def train(self, *, dtype: str = "float32") -> list[dict[str, float]]:
+        """Train to the end; the logs of every step."""
+        return [{name: float(value) for name, value in step.logs.items()} for step in self.steps(dtype=dtype)]
+
+    def example(self, count: int) -> Any:
+        """The argument of the model's forward, for `count` examples."""
+        make = getattr(self.body, "example_input", None)
+        if make is None:
+            raise NotApplicableError("the task gives no example input")
+        return make(self.ctx, count)
+
+    def answers(self, x: Any, model: nn.Module | None = None) -> list[Tensor]:
+        """The tensors that the model answers with, in eval mode and without gradients."""
+        model = self.model if model is None else model
+        model.eval()
+        with torch.no_grad():
+            return tensors(model(x))
+
+
+def tensors(value: Any) -> list[Tensor]:
+    """All tensors in a tensor, or in a list, tuple or dict of such."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [tensor for item in value for tensor in tensors(item)]
+    return []
+
+
+def stand_in_for(task: TaskSpec) -> ModelSpec:
+    """The smallest model of a shared kind, so that a check of a task depends on no plugin's model."""
+    name = STAND_INS[task.kind]
+    return ModelSpec(name="stand-in", entry=f"zoo_core.kinds.examples:{name}", kind=task.kind, plugin="zoo-core")

@@ -1,0 +1,97 @@
+"""The data that checks work on: a few examples of a data set, or drawn ones for each shared kind. Numpy inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo_core.data.columns import Split
+from zoo_core.data.open import Data
+from zoo_core.errors import UnknownSplitError
+from zoo_core.kinds.examples import LOWER_IS_BETTER, METRICS, SHAPES, draw, with_statistics
+from zoo_core.specs import DatasetSpec, Signature, TaskSpec
+
+COUNTS: Mapping[str, int] = {"train": 24, "val": 12, "test": 12}
+DRAWN = 24  # examples of a drawn split
+OUTPUTS = 3
+
+
+class Part(Data):
+    """A few examples of a data set, all splits open; `asked` lists the splits that were asked for."""
+
+    def __init__(self, spec: DatasetSpec, signature: Signature, splits: Mapping[str, Split]) -> None:
+        self.signature, self.spec = signature, spec
+        self.sizes = {name: len(split) for name, split in splits.items()}
+        self.identity = f"part of {spec.qualified} {self.sizes}"
+        self.asked: list[str] = []
+        self._splits = splits
+
+    def split(self, name: str, *, holdout: bool = True) -> Split:
+        self.asked.append(name)
+        if name not in self._splits:
+            raise UnknownSplitError(f"dataset {self.spec.qualified} has no split {name!r}")
+        return self._splits[name]
+
+    def examples(self, *, holdout: bool = True) -> dict[str, int]:
+        return dict(self.sizes)
+
+    def unseal(self) -> None:
+        """They are open."""
+
+    def anew(self, train: int = 0) -> Part:
+        """The same examples, of train only the first `train` if that is not 0; nothing was asked for yet."""
+        splits = dict(self._splits)
+        if train:
+            splits["train"] = few(splits["train"], train)
+        return Part(self.spec, self.signature, splits)
+
+
+def few(split: Split, count: int) -> Split:
+    """At most `count` examples, spread over all of the split."""
+    rows = np.arange(len(split)) if split.rows is None else split.rows
+    return Split(split.columns, rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)])
+
+
+def part(data: Data) -> Part:
+    """A few examples of every split of open data."""
+    data.unseal()
+    splits = {name: few(data.split(name), count) for name, count in COUNTS.items()}
+    return Part(data.spec, data.signature, splits)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tiny:
+    """A drawn task of a shared kind, with its data."""
+
+    task: TaskSpec
+    data: Part
+
+
+def tiny(kind: str, shape: tuple[int, ...] = (), outputs: int = 0) -> Tiny:
+    """A few drawn examples of a shared kind, easy to learn; without a shape and outputs those that suit most models."""
+    shape, outputs = shape or SHAPES[kind], outputs or OUTPUTS
+    signature = Signature(input_shape=shape, outputs=outputs)
+    splits = {name: Split(draw(kind, signature, DRAWN, seed)) for seed, name in enumerate(COUNTS)}
+    signature = with_statistics(signature, splits["train"].columns)
+    spec = DatasetSpec(
+        name=f"tiny-{kind}",
+        title="A few drawn examples",
+        origin="synthetic",
+        licence="CC0-1.0",
+        signature=signature,
+        entry="zoo_core.checks.data:tiny",
+        plugin="zoo-core",
+    )
+    task = TaskSpec(
+        name=f"tiny-{kind}",
+        title="A few drawn examples",
+        summary="What checks use where there are no other data.",
+        kind=kind,
+        datasets=(spec.name,),
+        metric=METRICS[kind],
+        higher_is_better=kind not in LOWER_IS_BETTER,
+        plugin="zoo-core",
+    )
+    return Tiny(task=task, data=Part(spec, signature, splits))

@@ -1,0 +1,206 @@
+"""Checks of models: built and trained for a few steps on a few examples of one task."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo_core import recipe as recipes
+from zoo_core.checks import CheckFailedError, NotApplicableError
+from zoo_core.checks.dataset import refuse_unknown_marks
+from zoo_core.kinds import KINDS, LOOKING, kind_recipe, seen_by
+from zoo_core.registry import Registry
+from zoo_core.specs import ModelSpec, Signature, TaskSpec, resolve
+from zoo_core.unpackaged import PLUGIN, takes_signature
+
+if TYPE_CHECKING:
+    from zoo_core.checks.bed import Bed, Started
+    from zoo_core.checks.watch import Watch
+
+FEW = 4  # examples that are answered together
+
+
+@dataclass
+class ModelSubject:
+    """`task` is None where the model is registered for none: then the drawn task of its kind serves."""
+
+    spec: ModelSpec
+    task: TaskSpec | None
+    registry: Registry
+    folder: Path = Path()
+    data_root: Path | None = None
+    watch: Watch | None = None
+
+    @cached_property
+    def bed(self) -> Bed:
+        from zoo_core.checks.bed import Bed
+        from zoo_core.checks.child import few_examples
+        from zoo_core.checks.data import tiny
+        from zoo_core.kinds.examples import SHAPES
+
+        if self.task is None and not self.spec.kind:
+            return self._first_that_fits()
+        if self.task is None:
+            shape = SHAPES[self.spec.kind]
+            size = self.spec.accepts.min_size
+            if len(shape) == 3:
+                shape = (shape[0], max(shape[1], size), max(shape[2], size))
+            drawn = tiny(self.spec.kind, shape)
+            return Bed(task=drawn.task, model=self.spec, data=drawn.data, cache=self.folder)
+        data = few_examples(self.registry, self.task, self.data_root)
+        return Bed(task=self.task, model=self.spec, data=data, cache=self.folder)
+
+    def _first_that_fits(self) -> Bed:
+        """Drawn data of the first shared kind, or of the form of the first installed task, that the model answers."""
+        from zoo_core.checks.bed import Bed
+        from zoo_core.checks.data import tiny
+        from zoo_core.kinds.examples import SHAPES
+
+        forms: dict[tuple[str, tuple[Any, ...], int], None] = {}
+        for task in self.registry.tasks if self.spec.plugin == PLUGIN else ():
+            for dataset in self.registry.datasets_of(task):
+                pattern = dataset.signature
+                if task.kind in KINDS and None not in pattern.input_shape and pattern.outputs:
+                    forms[task.kind, pattern.input_shape, pattern.outputs] = None
+        forms |= {(kind, shape, 0): None for kind, shape in SHAPES.items()}
+        reasons = []
+        for kind, form, outputs in forms:
+            drawn = tiny(kind, form, outputs)
+            bed = Bed(task=drawn.task, model=replace(self.spec, kind=kind), data=drawn.data, cache=self.folder)
+            try:
+                started = bed.start()
+                refuse_other_shape(kind, started, started.example(FEW))
+            # The model's own code on data it was perhaps not made for.
+            except Exception as error:
+                reasons.append(f"{kind} {form}: {type(error).__name__}: {error}")
+                continue
+            return bed
+        raise CheckFailedError(f"it answers no installed task's data ({reasons[0]}): say which it is for with --task")
+
+    @cached_property
+    def trained(self) -> Started:
+        """After a few steps, for looking at only."""
+        started = self.bed.start()
+        started.train()
+        return started
+
+
+def metadata(subject: ModelSubject) -> None:
+    spec = subject.spec
+    if not spec.title.strip():
+        raise CheckFailedError("the spec states no title")
+    if spec.weights is not None and not spec.pretrained_on:
+        raise CheckFailedError("the spec names first weights, but not what they were trained on: `pretrained_on`")
+    if spec.kind and "/" not in spec.kind and spec.kind not in KINDS:
+        raise CheckFailedError(f"kind {spec.kind!r} is none of {', '.join(KINDS)}")
+    fixed, least = spec.accepts.fixed_size, spec.accepts.min_size
+    if fixed is not None and fixed < least:
+        raise CheckFailedError(f"it accepts only {fixed} pixels a side, and at least {least}")
+    refuse_unknown_marks("model", spec.expected_failures)
+
+
+def recipe(subject: ModelSubject) -> None:
+    if subject.task is None:
+        raise NotApplicableError("it is registered for no task")
+    params = recipes.parameters(subject.task, subject.spec, kind_recipe(subject.task))
+    recipes.resolve(params, {**subject.task.quick, **subject.spec.quick})
+
+
+def entry(subject: ModelSubject) -> None:
+    build = resolve(subject.spec.entry)
+    if not callable(build):
+        raise CheckFailedError(f"{subject.spec.entry} is a {type(build).__name__}, not a function")
+    whole = subject.spec.plugin != PLUGIN or takes_signature(build)
+    try:
+        inspect.signature(build).bind(*[object()] * whole, **dict.fromkeys(subject.spec.options))
+    except TypeError as error:
+        options = "".join(f", {name}=..." for name in subject.spec.options)
+        raise CheckFailedError(f"it cannot be called as build(signature{options}): {error}") from error
+
+
+def builds(subject: ModelSubject) -> None:
+    from zoo_core.runner.build import build
+
+    spec, bed = subject.spec, subject.bed
+    recipe = bed.recipe()
+    for signature in [seen_by(spec, bed.task, bed.data.signature, recipe), *claimed(subject)]:
+        try:
+            build(spec, signature, recipe)
+        # The model's own code: whatever it raises is why it cannot be built.
+        except Exception as error:
+            form = f"{signature.input_shape} with {signature.outputs} outputs"
+            raise CheckFailedError(f"for {form}: {type(error).__name__}: {error}") from error
+
+
+def claimed(subject: ModelSubject) -> Iterator[Signature]:
+    """Signatures that the spec says the model accepts, as its kind would show them to it."""
+    spec, task = subject.spec, subject.task
+    if task is not None:
+        for dataset in subject.registry.datasets_of(task):
+            pattern = dataset.signature
+            if None not in pattern.input_shape and pattern.outputs and not spec.accepts.refusal(pattern):
+                yield seen_by(spec, task, _with_statistics(pattern), subject.bed.recipe())
+    if spec.kind not in LOOKING or spec.plugin == PLUGIN:
+        return
+    accepts = spec.accepts
+    size = accepts.fixed_size or accepts.min_size
+    for channels in accepts.channels or (1, 3):
+        yield _with_statistics(Signature(input_shape=(channels, size, size), outputs=2))
+    if accepts.fixed_size is None:
+        most = accepts.max_outputs or 11
+        yield _with_statistics(Signature(input_shape=(channels, size + 3, size + 8), outputs=most))
+
+
+def _with_statistics(signature: Signature) -> Signature:
+    channels = signature.input_shape[0] or 1
+    if signature.mean or len(signature.input_shape) != 3:
+        return signature
+    return replace(signature, mean=(0.5,) * channels, std=(0.25,) * channels)
+
+
+def output_shape(subject: ModelSubject) -> None:
+    started = subject.bed.start()
+    x = started.example(FEW)
+    refuse_other_shape(subject.bed.task.kind, started, x)
+
+
+def refuse_other_shape(kind: str, started: Started, x: Any) -> None:
+    """Raise where an answer is not of the form that the kind asks for; plugins' own kinds ask what their bodies do."""
+    found = started.answers(x)
+    if not found:
+        raise CheckFailedError("it answers without a tensor")
+    if kind not in KINDS:
+        return
+    from zoo_core.kinds.examples import answer_shape
+
+    wanted = answer_shape(kind, x, started.data.signature.outputs or 0)
+    if len(found) != 1 or tuple(found[0].shape) != wanted:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in found)
+        raise CheckFailedError(f"an input {tuple(x.shape)} gives {shapes}, the kind asks for {wanted}")
+
+
+def odd_sizes(subject: ModelSubject) -> None:
+    from zoo_core.checks.bed import Bed
+    from zoo_core.checks.data import tiny
+
+    spec = subject.spec
+    if spec.kind not in LOOKING or spec.plugin == PLUGIN:
+        raise NotApplicableError("it is not said to take images of other tasks: its spec states no such kind")
+    if spec.accepts.fixed_size is not None:
+        raise NotApplicableError(f"it takes images of {spec.accepts.fixed_size} pixels a side only")
+    channels, least = (spec.accepts.channels or (3,))[0], spec.accepts.min_size
+    for height, width in ((least, least), (least + 3, least + 8)):
+        drawn = tiny(spec.kind, (channels, height, width), min(2, spec.accepts.max_outputs or 2))
+        bed = Bed(task=drawn.task, model=replace(spec, quick={}, recipe={}), data=drawn.data, cache=subject.folder)
+        started = bed.start(batch_size=FEW)
+        try:
+            refuse_other_shape(spec.kind, started, started.example(FEW))
+        except CheckFailedError as error:
+            raise CheckFailedError(f"images of {height}x{width}: {error}") from error
+        # The model's own code: whatever it raises is why it cannot take the size.
+        except Exception as error:
+            raise CheckFailedError(f"images of {height}x{width}: {type(error).__name__}: {error}") from error

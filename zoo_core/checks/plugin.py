@@ -1,0 +1,103 @@
+"""Checks of plugins as a whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint, entry_points
+
+from zoo_core.checks import CheckFailedError, NotApplicableError, Subject
+from zoo_core.checks.watch import Watch
+from zoo_core.hookspecs import PROJECT
+from zoo_core.plugins import Plugin
+from zoo_core.registry import Registry
+from zoo_core.specs import ModelSpec, check_spec, resolve
+
+HEAVY = ("torch", "torchvision", "timm", "transformers", "tensorflow", "jax", "numpy", "pandas", "scipy", "sklearn")
+MEMBERS = 3  # of a family that are resolved
+PATIENCE_S = 60.0
+
+# Asks one plugin alone and prints what heavy libraries that imported; a plugin's own words come before.
+ASK = """
+import sys
+from importlib.metadata import entry_points
+from zoo_core.plugins import discover
+discover([point for point in entry_points(group={group!r}) if point.name == {name!r}])
+print("\\n" + " ".join(name for name in {heavy!r} if name in sys.modules))
+"""
+
+
+@dataclass(slots=True)
+class PluginSubject:
+    subject: Subject
+    registry: Registry
+    watch: Watch | None = None
+
+    @property
+    def plugin(self) -> Plugin:
+        return self.registry.plugin(self.subject.name)
+
+    @property
+    def point(self) -> EntryPoint:
+        return next(point for point in entry_points(group=PROJECT) if point.name == self.subject.name)
+
+
+def loads(subject: PluginSubject) -> None:
+    for failed in subject.registry.failed:
+        if failed.name == subject.subject.name:
+            raise CheckFailedError(failed.reason)
+    plugin = subject.plugin
+    if not (plugin.tasks or plugin.datasets or plugin.models or plugin.families or plugin.commands):
+        raise CheckFailedError("it adds nothing: no hook of it returns anything")
+
+
+def torch_free(subject: PluginSubject) -> None:
+    code = ASK.format(group=PROJECT, name=subject.subject.name, heavy=HEAVY)
+    path = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{code}"]
+    done = subprocess.run(path, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    if done.returncode:
+        raise CheckFailedError(f"a process that asks it ended with exit code {done.returncode}: {done.stderr[-200:]}")
+    found = done.stdout.rstrip("\n").rpartition("\n")[2].split()
+    if found:
+        raise CheckFailedError(f"finding it imports {', '.join(found)}")
+
+
+def metadata(subject: PluginSubject) -> None:
+    dist = subject.point.dist
+    if dist is None:
+        raise NotApplicableError("it is not from an installed package")
+    about = dist.metadata
+    licences = [line for line in about.get_all("Classifier") or () if line.startswith("License")]
+    stated = {
+        "version": about["Version"],
+        "description": about["Summary"],
+        "license": about["License-Expression"] or about["License"] or licences,
+    }
+    missing = [name for name, value in stated.items() if not value]
+    if missing:
+        raise CheckFailedError(f"its package states no {' and no '.join(missing)}")
+
+
+def commands(subject: PluginSubject) -> None:
+    if not subject.plugin.commands:
+        raise NotApplicableError("it adds no command")
+    for command in subject.plugin.commands:
+        target = resolve(command.entry)
+        if not callable(target):
+            raise CheckFailedError(f"command {command.name}: {command.entry} is a {type(target).__name__}")
+
+
+def families(subject: PluginSubject) -> None:
+    if not subject.plugin.families:
+        raise NotApplicableError("it adds no family of models")
+    for family in subject.plugin.families:
+        members = resolve(family.entry)
+        names = list(members.list(f"{family.prefix}*"))
+        if not names:
+            raise CheckFailedError(f"family {family.prefix} lists no member")
+        for name in names[:MEMBERS]:
+            spec = members.resolve(name)
+            if not isinstance(spec, ModelSpec) or spec.name != name:
+                raise CheckFailedError(f"family {family.prefix}: resolve({name!r}) gave {spec!r}")
+            check_spec(replace(spec, name=spec.name.replace("/", "-")))

@@ -1,0 +1,98 @@
+"""What names on the command line mean to the conformance suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from zoo_core.checks import Subject
+from zoo_core.errors import UnknownNameError, UsageError
+from zoo_core.plugins import Plugin
+from zoo_core.registry import Registry
+from zoo_core.specs import DatasetSpec, ModelSpec, TaskSpec
+from zoo_core.unpackaged import PLUGIN, address, names_file
+
+
+def find_subjects(registry: Registry, names: Sequence[str], task: str = "") -> list[Subject]:
+    """What the names mean, each thing once; all that is installed without names. Raises UnknownNameError.
+
+    A plugin's name stands for all it adds; `task` is the one on which models are checked.
+    """
+    if not names:
+        names = [plugin.name for plugin in registry.plugins if not _is_commands_alone(plugin)]
+        names += [plugin.name for plugin in registry.failed]
+    found: dict[tuple[str, str], Subject] = {}
+    for name in names:
+        subjects = list(_named(registry, name, task))
+        if not subjects:
+            raise _unknown(registry, name)
+        if subjects == _empty(registry, name):
+            raise UsageError(f"nothing to check: plugin {name} adds nothing, no hook of it returns anything")
+        for subject in subjects:
+            found.setdefault((subject.what, subject.title), subject)
+    return list(found.values())
+
+
+def _is_commands_alone(plugin: Plugin) -> bool:
+    """Whether it adds commands and nothing else, as the leaderboard does; such a one is checked where it is named."""
+    return bool(plugin.commands) and not (plugin.tasks or plugin.datasets or plugin.models or plugin.families)
+
+
+def _empty(registry: Registry, name: str) -> list[Subject]:
+    """The subject of a plugin of that name that adds nothing, if there is one."""
+    return [
+        Subject(what="plugin", name=name, plugin=name, version=plugin.version)
+        for plugin in registry.plugins
+        if plugin.name == name
+        and not (plugin.tasks or plugin.datasets or plugin.models or plugin.families or plugin.commands)
+    ]
+
+
+def _unknown(registry: Registry, name: str) -> UnknownNameError:
+    specs: list[Any] = [*registry.tasks, *registry.datasets, *registry.models]
+    plugins: list[Any] = [*registry.plugins, *registry.failed]
+    return UnknownNameError("name", name, [item.name for item in [*specs, *plugins]], hint="`zoo list`")
+
+
+def _named(registry: Registry, name: str, task: str) -> Iterator[Subject]:
+    for failed in registry.failed:
+        if failed.name == name:
+            yield Subject(what="plugin", name=name, plugin=name, version=failed.version)
+    for plugin in registry.plugins:
+        whole = plugin.name == name
+        if whole:
+            yield Subject(what="plugin", name=name, plugin=name, version=plugin.version)
+        for dataset in plugin.datasets:
+            if whole or name in (dataset.name, dataset.qualified):
+                yield _subject("dataset", dataset, registry)
+        for item in plugin.tasks:
+            if whole or name in (item.name, item.qualified):
+                yield _subject("task", item, registry)
+        for model in plugin.models:
+            if whole or name in (model.name, model.qualified):
+                yield from _on_tasks(registry, model, task)
+    if "/" in name or names_file(name):  # a member of a family, or a file
+        yield from _on_tasks(registry, registry.model(name, registry.task(task) if task else None), task)
+
+
+def _on_tasks(registry: Registry, model: ModelSpec, task: str) -> Iterator[Subject]:
+    """The model on the task asked for, else on each that it is registered for, else on drawn data of its kind."""
+    if task:
+        yield _subject("model", model, registry, registry.task(task).qualified)
+        return
+    names = [pair.task.qualified for pair in registry.pairs() if pair.model == model]
+    for name in names or [""]:
+        yield _subject("model", model, registry, name)
+
+
+def _subject(what: Any, spec: DatasetSpec | TaskSpec | ModelSpec, registry: Registry, task: str = "") -> Subject:
+    versions = {plugin.name: plugin.version for plugin in registry.plugins}
+    return Subject(
+        what=what,
+        name=spec.qualified,
+        plugin=spec.plugin,
+        version=versions.get(spec.plugin, ""),
+        task=task,
+        address=address(spec) if isinstance(spec, ModelSpec) and spec.plugin == PLUGIN else "",
+        expected=spec.expected_failures,
+    )
