@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zoo_core import Context, DatasetSpec, ModelSpec, Signature, TaskSpec, UnknownSplitError, hookimpl
@@ -33,33 +34,20 @@ def zoo_tasks() -> list[TaskSpec]:
 
 @hookimpl
 def zoo_datasets() -> list[DatasetSpec]:
-    return [
-        DatasetSpec(
-            name="cosine",
-            title="Points on the cosine",
-            origin="exact",
-            licence="CC0-1.0",
-            signature=POINT,
-            entry="zoo_cosine:CosineCurve",
-        )
-    ]
+    spec = DatasetSpec(
+        name="cosine", title="The cosine", origin="exact", licence="CC0-1.0", signature=POINT, entry="zoo_cosine:Curve"
+    )
+    return [spec]
 
 
 @hookimpl
 def zoo_models() -> list[ModelSpec]:
-    return [
-        ModelSpec(name="mlp", title="Three layers, tanh", entry="zoo_cosine:mlp", options={"widths": [64, 64]}),
-        ModelSpec(
-            name="linear",
-            title="A straight line",
-            entry="zoo_cosine:mlp",
-            options={"widths": []},
-            expected_failures={"overfits": "a straight line does not bend"},  # zoo check zoo-cosine
-        ),
-    ]
+    net = ModelSpec(name="mlp", title="Three layers, tanh", entry="zoo_cosine:mlp", options={"widths": [64, 64]})
+    bends = {"overfits": "a straight line does not bend"}
+    return [net, replace(net, name="linear", title="A straight line", options={"widths": []}, expected_failures=bends)]
 
 
-class CosineCurve:
+class Curve:
     """Points on y = cos(x): x float32 (n, 1), radians in [-pi, pi], drawn anew for each split; y float32 (n, 1)."""
 
     sizes = {"train": 2000, "val": 500, "test": 1000}

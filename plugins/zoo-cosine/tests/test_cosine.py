@@ -15,7 +15,7 @@ from zoo_core import Context, UnknownSplitError
 
 
 def test_points_lie_on_the_cosine_of_one_period_and_splits_differ() -> None:
-    curve = zoo_cosine.CosineCurve(Context())
+    curve = zoo_cosine.Curve(Context())
     train, val = curve.load("train"), curve.load("val")
     for columns, size in ((train, 2000), (val, 500), (curve.load("test"), 1000)):
         assert columns["x"].shape == columns["y"].shape == (size, 1)
