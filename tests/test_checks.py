@@ -15,10 +15,11 @@ import pytest
 
 from zoo_core.checks import Check, Result, Subject, counts, level
 from zoo_core.checks.subjects import find_subjects
-from zoo_core.checks.suite import Settings, run_suite
-from zoo_core.checks.table import CHECKS
+from zoo_core.checks.suite import Settings, blocked, outcome_of, run_suite
+from zoo_core.checks.table import CHECKS, find
 from zoo_core.kinds import KINDS
 from zoo_core.registry import Registry
+from zoo_core.runner.events import CheckEnded
 from zoo_core.runner.local import LocalExecutor
 
 BROKEN = Path(__file__).parent / "broken"
@@ -304,3 +305,21 @@ def test_a_model_of_a_file_is_checked_on_the_first_task_that_it_answers_or_on_th
         done = zoo("check", "./net.py:net", "--only", "gradients", *words)
         assert (done.code, done.err) == (0, ""), done.out
         assert "0 failed" in done.out
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (CheckEnded(name="gradients", state="passed"), None),
+        (CheckEnded(name="gradients", state="skipped", applies=False), None),
+        (CheckEnded(name="gradients", state="skipped"), "skipped"),
+        (CheckEnded(name="gradients", state="failed"), "not run"),
+        (CheckEnded(name="gradients", state="not run"), "not run"),
+    ],
+)
+def test_a_check_is_made_unless_one_that_it_needs_failed_or_could_not_be_made(
+    end: CheckEnded, expected: str | None
+) -> None:
+    found = blocked(find("model", "overfits"), {"gradients": outcome_of(end)})
+    assert (found.state if found else None) == expected
+    assert found is None or "gradients" in found.reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from zoo_core.checks import CheckFailedError, NotApplicableError
-from zoo_core.checks.model import FEW, ModelSubject
+from zoo_core.checks.model import ModelSubject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +15,7 @@ def eval_mode(subject: ModelSubject) -> None:
     import torch
 
     started = subject.trained
-    x = started.example(FEW)
+    x = started.example()
     started.model.eval()
     awake = [name for name, module in started.model.named_modules() if module.training]
     if awake:
@@ -30,14 +30,18 @@ def eval_mode(subject: ModelSubject) -> None:
 
 
 def batch_of_one(subject: ModelSubject) -> None:
+    from zoo_core.checks.bed import first_of
+
     started = subject.trained
-    x = started.example(FEW)
-    among, alone = started.answers(x), started.answers(started.example(1))
+    x = started.example()
+    among, alone = started.answers(x), started.answers(first_of(x))
     for many, one in zip(among, alone, strict=True):
-        if len(many) != FEW:  # a plugin's own kind, whose answers are not one an example
+        if len(many) != started.few:  # a plugin's own kind, whose answers are not one an example
             continue
         if one.shape != many[:1].shape:
-            raise CheckFailedError(f"one example gives {tuple(one.shape)}, the first of {FEW} {tuple(many[:1].shape)}")
+            raise CheckFailedError(
+                f"one example gives {tuple(one.shape)}, the first of {started.few} {tuple(many[:1].shape)}"
+            )
         refuse_far(one, many[:1], "one example alone gets another answer than among others")
 
 
@@ -64,7 +68,7 @@ def state_dict(subject: ModelSubject) -> None:
     other = subject.bed.start(seed=9)
     load_into(other.model, read_weights(path))
     path.unlink()
-    x = started.example(FEW)
+    x = started.example()
     for one, again in zip(started.answers(x), started.answers(x, other.model), strict=True):
         refuse_far(again, one, "another instance with the same state dict answers otherwise")
 
@@ -73,7 +77,7 @@ def device(subject: ModelSubject) -> None:
     import torch
 
     started = subject.bed.start()
-    x = started.example(FEW)
+    x = started.example()
     here = started.answers(x)
     found = torch.accelerator.current_accelerator(check_available=True)
     name = found.type if found else "meta"  # torch's device without memory shows most of what another would
@@ -107,7 +111,7 @@ def backbone_head(subject: ModelSubject) -> None:
     model = cast(Any, started.model)
     if not (hasattr(model, "backbone") and hasattr(model, "head")):
         raise NotApplicableError("it has no `backbone` and `head`")
-    x = started.example(FEW)
+    x = started.example()
     (whole,) = started.answers(x)
     with torch.no_grad():
         parts = model.head(model.backbone(x))

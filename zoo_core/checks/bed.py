@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,9 @@ from zoo_core.runner.build import build
 from zoo_core.specs import ModelSpec, TaskSpec, resolve
 
 BATCH = 8
+FEW = 4  # examples that are answered together
 STEPS = 3
+VALUES = 1 << 19  # numbers in the inputs of a batch at most: of 512x512 grey images two
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,11 +38,16 @@ class Bed:
     data: Part
     cache: Path
 
+    def affordable(self, count: int) -> int:
+        """At most `count` examples, fewer where they are large; two at least, since BatchNorm cannot train on one."""
+        size = math.prod(length or 1 for length in self.data.signature.input_shape)
+        return max(2, min(count, VALUES // size))
+
     def recipe(self, **changes: Any) -> Recipe:
         """The pair's quick recipe with small batches and few steps; changes of keys that it does not have are left."""
         params = recipes.parameters(self.task, self.model, kind_recipe(self.task))
         quick = {**self.task.quick, **self.model.quick}
-        small = {"batch_size": BATCH, "steps": STEPS, "holdout": True}
+        small = {"batch_size": self.affordable(BATCH), "steps": STEPS, "holdout": True}
         known = {key: value for key, value in {**small, **changes}.items() if key in params}
         return recipes.resolve(params, quick, known)
 
@@ -55,7 +63,7 @@ class Bed:
         seed_everything(seed if model_seed is None else model_seed, "cpu")
         model = build(self.model, data.signature, recipe)
         ctx.generator = seed_everything(seed, "cpu")
-        return Started(ctx, body, model, recipe, data)
+        return Started(ctx, body, model, recipe, data, self.affordable(FEW))
 
     def with_train(self, count: int) -> Bed:
         """The same with only so many examples to train on."""
@@ -71,6 +79,7 @@ class Started:
     model: nn.Module
     recipe: Recipe
     data: Part
+    few: int
 
     def steps(self, *, dtype: str = "float32") -> Iterator[Step]:
         """Train: the steps as the task yields them."""
@@ -91,12 +100,12 @@ class Started:
         """Train to the end; the logs of every step."""
         return [{name: float(value) for name, value in step.logs.items()} for step in self.steps(dtype=dtype)]
 
-    def example(self, count: int) -> Any:
-        """The argument of the model's forward, for `count` examples."""
+    def example(self, count: int = 0) -> Any:
+        """The argument of the model's forward, for `count` examples, or for a few."""
         make = getattr(self.body, "example_input", None)
         if make is None:
             raise NotApplicableError("the task gives no example input")
-        return make(self.ctx, count)
+        return make(self.ctx, count or self.few)
 
     def answers(self, x: Any, model: nn.Module | None = None) -> list[Tensor]:
         """The tensors that the model answers with, in eval mode and without gradients."""
@@ -104,6 +113,15 @@ class Started:
         model.eval()
         with torch.no_grad():
             return tensors(model(x))
+
+
+def first_of(value: Any) -> Any:
+    """The first example of a batch: of a tensor, or of those in a list, tuple or dict."""
+    if isinstance(value, dict):
+        return {key: first_of(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(first_of(item) for item in value)
+    return value[:1] if isinstance(value, Tensor) else value
 
 
 def tensors(value: Any) -> list[Tensor]:

@@ -18,7 +18,7 @@ from zoo_core.checks.data import Part, part, tiny
 from zoo_core.checks.dataset import DatasetSubject
 from zoo_core.checks.model import ModelSubject
 from zoo_core.checks.plugin import PluginSubject
-from zoo_core.checks.suite import blocked
+from zoo_core.checks.suite import blocked, outcome_of
 from zoo_core.checks.table import find
 from zoo_core.checks.task import TaskSubject
 from zoo_core.checks.watch import Watch
@@ -52,7 +52,7 @@ def run_checks(job: CheckJob, send: Send) -> None:
         check = find(job.what, name)  # type: ignore[arg-type]
         send(CheckBegan(name=name))
         ended = blocked(check, states) or run_one(check, subject, job.timeout_s)
-        states[name] = ended.state
+        states[name] = outcome_of(ended)
         send(ended)
 
 

@@ -73,7 +73,7 @@ def load_all(dataset: Dataset) -> dict[str, Columns]:
 def metadata(subject: DatasetSubject) -> None:
     spec = subject.spec
     missing = [name for name in ("title", "licence") if not getattr(spec, name).strip()]
-    if spec.origin not in MADE_HERE and not spec.homepage:
+    if spec.origin not in MADE_HERE and not spec.homepage and (spec.offline or spec.downloads):
         missing.append(f"homepage (its origin is {spec.origin})")
     if not spec.offline and not spec.downloads and not spec.layout:
         missing.append("layout (a person has to bring the files)")

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 State: TypeAlias = "Mapping[str, Tensor]"
 BY_HEART = 8  # examples that are learned by heart
-LEARNED = 0.1  # of the first loss
 PATIENCE = 100  # steps
 # What is tried to learn a few examples: the model's own recipe, then others that suit most.
 RATES: tuple[dict[str, Any], ...] = ({}, {"optimizer": "adam", "lr": 0.01}, {"optimizer": "adam", "lr": 0.001})
@@ -38,7 +37,11 @@ def _refuse_infinite(logs: list[dict[str, float]]) -> None:
 
 def gradients(subject: ModelSubject) -> None:
     started = subject.bed.start()
-    trainable = {name: item for name, item in started.model.named_parameters() if item.requires_grad}
+    parameters = dict(started.model.named_parameters())
+    if not parameters:
+        raise NotApplicableError("it has no parameters")
+    trainable = {name: item for name, item in parameters.items() if item.requires_grad}
+    before = {name: item.detach().clone() for name, item in trainable.items()}
     if not trainable:
         raise CheckFailedError("it has no trainable parameter")
     reached: set[str] = set()
@@ -51,6 +54,8 @@ def gradients(subject: ModelSubject) -> None:
     finally:
         for hook in hooks:
             hook.remove()
+    # A task that computes gradients by `torch.autograd.grad` calls no hook.
+    reached |= {name for name, item in trainable.items() if item.grad is not None or (item != before[name]).any()}
     missed = [name for name in trainable if name not in reached]
     if missed:
         raise CheckFailedError(f"{len(missed)} of {len(trainable)} parameters get no gradient, such as {missed[0]}")
@@ -60,20 +65,25 @@ def overfits(subject: ModelSubject) -> None:
     kind = KINDS.get(subject.bed.task.kind)
     if kind is None:
         raise NotApplicableError("the kind is a plugin's own: what its losses mean is not known")
-    bed = subject.bed.with_train(BY_HEART)
+    from zoo_core.kinds.examples import LEARNED
+
+    if not any(item.requires_grad for item in subject.trained.model.parameters()):
+        raise NotApplicableError("it has no parameters to learn with")
+    count, share = subject.bed.affordable(BY_HEART), LEARNED[kind.name]
+    bed = subject.bed.with_train(count)
     plain = {key: recipes.as_param(value).default for key, value in kind.recipe.items() if key not in KEPT}
     tried = []
     for rate in RATES:
-        started = bed.start(**{**plain, **rate, "batch_size": BY_HEART, "steps": PATIENCE})
+        started = bed.start(**{**plain, **rate, "batch_size": count, "steps": PATIENCE})
         losses: list[float] = []
         for step in started.steps():
             losses.append(float(step.logs["loss"]))
-            if sum(losses[-3:]) / 3 <= LEARNED * losses[0] and len(losses) > 3:
+            if sum(losses[-3:]) / 3 <= share * losses[0] and len(losses) > 3:
                 return
         tried.append(sum(losses[-3:]) / 3)
     raise CheckFailedError(
-        f"of {BY_HEART} examples the loss fell from {losses[0]:.3g} to {min(tried):.3g} at best in {PATIENCE} steps; "
-        f"a tenth is asked for"
+        f"of {count} examples the loss fell from {losses[0]:.3g} to {min(tried):.3g} at best in {PATIENCE} steps; "
+        f"{share:g} of the first is asked for"
     )
 
 

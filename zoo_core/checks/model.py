@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from zoo_core.checks.bed import Bed, Started
     from zoo_core.checks.watch import Watch
 
-FEW = 4  # examples that are answered together
-
 
 @dataclass
 class ModelSubject:
@@ -73,7 +71,7 @@ class ModelSubject:
             bed = Bed(task=drawn.task, model=replace(self.spec, kind=kind), data=drawn.data, cache=self.folder)
             try:
                 started = bed.start()
-                refuse_other_shape(kind, started, started.example(FEW))
+                refuse_other_shape(kind, started, started.example())
             # The model's own code on data it was perhaps not made for.
             except Exception as error:
                 reasons.append(f"{kind} {form}: {type(error).__name__}: {error}")
@@ -164,7 +162,7 @@ def _with_statistics(signature: Signature) -> Signature:
 
 def output_shape(subject: ModelSubject) -> None:
     started = subject.bed.start()
-    x = started.example(FEW)
+    x = started.example()
     refuse_other_shape(subject.bed.task.kind, started, x)
 
 
@@ -196,9 +194,9 @@ def odd_sizes(subject: ModelSubject) -> None:
     for height, width in ((least, least), (least + 3, least + 8)):
         drawn = tiny(spec.kind, (channels, height, width), min(2, spec.accepts.max_outputs or 2))
         bed = Bed(task=drawn.task, model=replace(spec, quick={}, recipe={}), data=drawn.data, cache=subject.folder)
-        started = bed.start(batch_size=FEW)
+        started = bed.start(batch_size=2)
         try:
-            refuse_other_shape(spec.kind, started, started.example(FEW))
+            refuse_other_shape(spec.kind, started, started.example())
         except CheckFailedError as error:
             raise CheckFailedError(f"images of {height}x{width}: {error}") from error
         # The model's own code: whatever it raises is why it cannot take the size.

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from zoo_core.checks.model import ModelSubject
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
-EXAMPLES = 4
 
 
 def onnx(subject: ModelSubject) -> None:
@@ -27,7 +26,7 @@ def onnx(subject: ModelSubject) -> None:
     from zoo_core.checks.answering import refuse_far
 
     started, path = subject.trained, subject.folder / "model.onnx"
-    x = started.example(EXAMPLES)
+    x = started.example()
     if not isinstance(x, torch.Tensor):
         raise NotApplicableError("its input is not one tensor")
     answers = started.answers(x)

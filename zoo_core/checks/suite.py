@@ -58,7 +58,7 @@ def run_suite(
         outcomes: dict[str, str] = {}
 
         def take(ended: CheckEnded, subject: Subject = subject, outcomes: dict[str, str] = outcomes) -> None:
-            outcomes[ended.name] = NO_MEANING if ended.state == "skipped" and not ended.applies else ended.state
+            outcomes[ended.name] = outcome_of(ended)
             result = _result(subject, ended)
             results.append(result)
             if on_result is not None:
@@ -100,6 +100,11 @@ def blocked(check: Check, outcomes: Mapping[str, str]) -> CheckEnded | None:
         if outcome not in ("passed", NO_MEANING):
             return _ended(check, "not run", f"it needs {need}, which did not pass")
     return None
+
+
+def outcome_of(ended: CheckEnded) -> str:
+    """What a check's end means for those that need it."""
+    return NO_MEANING if ended.state == "skipped" and not ended.applies else ended.state
 
 
 def _ended(check: Check, state: State, reason: str) -> CheckEnded:
