@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from zoo_core.measure.environment import machine_id
+from zoo_core.records import Record
+from zoo_core.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -97,7 +100,7 @@ def test_inference(zoo_benchmark_model):
 
 
 def test_training(zoo_benchmark_model):
-    assert zoo_benchmark_model("mlp", "cosine", "training step", examples=8).n == 8
+    assert zoo_benchmark_model("mlp", "cosine", "training step", examples=40).n == 40
 """
 
 
@@ -106,6 +109,17 @@ def test_the_fixtures_for_authors_do_what_they_say(run_pytest, tmp_path: Path) -
     done = run_pytest(*words, test=FIXTURES)
     assert done.returncode == 0, done.stdout
     assert "5 passed" in done.stdout
-    found = json.loads((tmp_path / "benchmark.json").read_text())["benchmarks"]
-    assert {item["extra_info"]["what"] for item in found} == {"inference", "training step"}
-    assert {item["extra_info"]["model"] for item in found} == {"zoo-cosine:mlp"}
+    results = tmp_path / "records"
+    command = [sys.executable, "-m", "zoo_core", "results", "import", "benchmark.json", "--results", results]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    records = [record for record in Store(results).read() if isinstance(record, Record)]
+    found = {record.benchmark.what: record for record in records if record.benchmark is not None}
+    assert {what: record.benchmark.examples for what, record in found.items()} == {"inference": 5, "training step": 40}
+    for record in found.values():
+        assert (record.source, record.model.name, record.model.parameters) == (
+            "pytest-benchmark",
+            "zoo-cosine:mlp",
+            4353,
+        )
+        assert record.environment["machine"] == machine_id()
+        assert "steps" not in record.recipe

@@ -18,6 +18,7 @@ SCHEMA = 1
 
 Status: TypeAlias = Literal["ok", "diverged", "error", "crashed", "timeout", "out_of_memory", "interrupted", "skipped"]
 RecipeClass: TypeAlias = Literal["default", "quick", "custom"]
+Source: TypeAlias = Literal["runner", "pytest-benchmark"]
 # A trial that ended so is not run again by the same command; a timeout is, where it is given more time.
 FINAL: frozenset[Status] = frozenset({"ok", "diverged", "error", "crashed", "out_of_memory"})
 FAILED: frozenset[Status] = frozenset({"diverged", "error", "crashed", "timeout", "out_of_memory", "interrupted"})
@@ -163,8 +164,30 @@ class Measured(Part, frozen=True, kw_only=True):
     left_out: dict[str, str] = {}
 
 
+class BenchmarkFacts(Part, frozen=True, kw_only=True):
+    """What pytest-benchmark measured of a model, apart from any trial: one call, with `examples` units at once.
+
+    `name`: the test. `what`: the forward pass in eval mode, or one optimizer step. Times are of one call; there were
+    `rounds` rounds of `iterations` calls. `throughput`: units a second at the median.
+    """
+
+    name: str
+    what: Literal["inference", "training step"]
+    examples: Count
+    median_ms: float
+    min_ms: float
+    iqr_ms: float
+    rounds: Count
+    iterations: Count
+    throughput: float
+
+
 class Record(Part, frozen=True, kw_only=True):
-    """One trial. `key` is its experiment, `id` (key, machine, start) its own name and its file's."""
+    """One trial. `key` is its experiment, `id` (key, machine, start) its own name and its file's.
+
+    `source` tells a trial of the runner from what `zoo results import` took from pytest-benchmark: such a record has
+    `benchmark` alone, nothing measured by the runner and no score, and is never ranked.
+    """
 
     schema: int
     id: str
@@ -189,6 +212,8 @@ class Record(Part, frozen=True, kw_only=True):
     measured: Measured = Measured()
     environment: dict[str, Any] = {}
     command: str = ""
+    source: Source = "runner"
+    benchmark: BenchmarkFacts | None = None
 
     @property
     def score(self) -> float | None:

@@ -7,7 +7,7 @@ Fixtures:
     zoo_trial: a function `(task, model, **settings)` that trains a step in a worker and returns its Record.
     zoo_tiny_data: a function of a shared kind's name (and a shape, and a number of outputs) that draws a few examples.
     zoo_benchmark_model: a function `(model, task, what)` that measures a model's `training step` or `inference` with
-        pytest-benchmark.
+        pytest-benchmark; `zoo results import` puts what `--benchmark-json` writes on the board.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from zoo_core.benchmarks import What
     from zoo_core.checks import Check, Result, Subject
     from zoo_core.checks.data import Tiny
     from zoo_core.records import Record
     from zoo_core.registry import Registry
 
-INFERENCE, TRAINING = "inference", "training step"
+INFERENCE: What = "inference"
+TRAINING: What = "training step"
 EXAMPLES = 32  # answered at once in a benchmark
 
 
@@ -195,17 +197,17 @@ def zoo_tiny_data() -> Callable[..., Tiny]:
 def zoo_benchmark_model(benchmark: Any, tmp_path: Path) -> Callable[..., Any]:
     """Measure with pytest-benchmark: `zoo_benchmark_model("cnn", "mnist")`, inference or a `training step`."""
 
-    def measure(model: str, task: str, what: str = INFERENCE, examples: int = EXAMPLES) -> Any:
-        from zoo_core.checks.bench import inference, training_step
+    def measure(model: str, task: str, what: What = INFERENCE, examples: int = EXAMPLES) -> Any:
+        from zoo_core.benchmarks import EXTRA
+        from zoo_core.checks.bench import measurable
         from zoo_core.registry import Registry
 
         if what not in (INFERENCE, TRAINING):
             raise pytest.UsageError(f"zoo_benchmark_model: {what!r} is neither {INFERENCE!r} nor {TRAINING!r}")
         registry = Registry.load()
         spec = registry.task(task)
-        chosen = registry.model(model, spec)
-        benchmark.extra_info.update(task=spec.qualified, model=chosen.qualified, what=what, examples=examples)
-        prepare = inference if what == INFERENCE else training_step
-        return benchmark(prepare(registry, spec, chosen, tmp_path, examples))
+        call, note = measurable(registry, spec, registry.model(model, spec), what, examples, tmp_path)
+        benchmark.extra_info[EXTRA] = note.as_json()
+        return benchmark(call)
 
     return measure

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from zoo_core.checks import Check, CheckFailedError, NotApplicableError, SkipCheckError, Subject
-from zoo_core.checks.data import Part, part, tiny
+from zoo_core.checks.data import COUNTS, Part, part, tiny
 from zoo_core.checks.dataset import DatasetSubject
 from zoo_core.checks.model import ModelSubject
 from zoo_core.checks.plugin import PluginSubject
@@ -104,21 +104,24 @@ def prepare(job: CheckJob, scratch: Path, watch: Watch) -> Any:
     return ModelSubject(registry.model(job.subject, task), task, registry, scratch, root, watch)
 
 
-def few_examples(registry: Registry, task: TaskSpec, data_root: Path | None) -> Part:
-    """A few examples of the task's offline data set, of a person's, or drawn ones where the kind is shared."""
+def few_examples(registry: Registry, task: TaskSpec, data_root: Path | None, train: int = COUNTS["train"]) -> Part:
+    """A few examples of the task's offline data set, of a person's, or drawn ones where the kind is shared.
+
+    `train`: how many of these are for training.
+    """
     datasets = registry.datasets_of(task)
     offline = [dataset for dataset in datasets if dataset.offline]
     if offline:
-        return _part(offline[0], None)
+        return _part(offline[0], None, train)
     for dataset in datasets:
         root = own_root(dataset, data_root)
         if root is not None:
-            return _part(dataset, root)
+            return _part(dataset, root, train)
     if task.kind in KINDS:
-        return tiny(task.kind).data
+        return tiny(task.kind, train=train).data
     raise SkipCheckError("its task has no data set that works offline: give --data-root")
 
 
-def _part(dataset: DatasetSpec, root: Path | None) -> Part:
+def _part(dataset: DatasetSpec, root: Path | None, train: int) -> Part:
     ctx = Context(cache=own_cache(dataset.qualified), data_root=root, offline=True, dataset=dataset)
-    return part(open_data(dataset, ctx, fingerprint(dataset, root)))
+    return part(open_data(dataset, ctx, fingerprint(dataset, root)), train)

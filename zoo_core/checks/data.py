@@ -54,10 +54,10 @@ def few(split: Split, count: int) -> Split:
     return Split(split.columns, rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)])
 
 
-def part(data: Data) -> Part:
+def part(data: Data, train: int = COUNTS["train"]) -> Part:
     """A few examples of every split of open data."""
     data.unseal()
-    splits = {name: few(data.split(name), count) for name, count in COUNTS.items()}
+    splits = {name: few(data.split(name), count) for name, count in {**COUNTS, "train": train}.items()}
     return Part(data.spec, data.signature, splits)
 
 
@@ -69,11 +69,12 @@ class Tiny:
     data: Part
 
 
-def tiny(kind: str, shape: tuple[int, ...] = (), outputs: int = 0) -> Tiny:
+def tiny(kind: str, shape: tuple[int, ...] = (), outputs: int = 0, train: int = DRAWN) -> Tiny:
     """A few drawn examples of a shared kind, easy to learn; without a shape and outputs those that suit most models."""
     shape, outputs = shape or SHAPES[kind], outputs or OUTPUTS
     signature = Signature(input_shape=shape, outputs=outputs)
-    splits = {name: Split(draw(kind, signature, DRAWN, seed)) for seed, name in enumerate(COUNTS)}
+    sizes = {**dict.fromkeys(COUNTS, DRAWN), "train": train}
+    splits = {name: Split(draw(kind, signature, count, seed)) for seed, (name, count) in enumerate(sizes.items())}
     signature = with_statistics(signature, splits["train"].columns)
     spec = DatasetSpec(
         name=f"tiny-{kind}",

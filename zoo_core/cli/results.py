@@ -1,4 +1,4 @@
-"""`zoo results`: the records on this machine, listed, filtered, shown."""
+"""`zoo results`: the records on this machine, listed, filtered, shown; and what others measured brought in."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typer.core import TyperGroup
 
 from zoo_core.cli import parsing
 from zoo_core.cli.bench import RESULTS
-from zoo_core.cli.console import messages, output, print_json, print_table, score_text, seconds_text
+from zoo_core.cli.console import complain, messages, output, print_json, print_table, score_text, seconds_text
 from zoo_core.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
+    from zoo_core.benchmarks import Imported
     from zoo_core.records import Record
 
 
@@ -45,6 +46,7 @@ FIELDS: tuple[tuple[str, Callable[[Record], Any]], ...] = (
     ("train_s", lambda record: record.measured.train_s),
     ("throughput", lambda record: record.measured.throughput),
     ("started_at", lambda record: record.started_at),
+    ("source", lambda record: record.source),
 )
 
 
@@ -75,6 +77,7 @@ def list_results(
         writer.writerows(rows)
     elif rows:
         columns = ["id", "task", "model", "device", "seed", "status", "recipe_class", "score", "train_s"]
+        columns += ["source"] if any(row["source"] != "runner" for row in rows) else []
         print_table(columns, [[_cell(column, row[column]) for column in columns] for row in rows])
     else:
         typer.echo(f"no records in {results}" + (" match" if any(wanted.values()) else "; `zoo bench` makes some"))
@@ -101,6 +104,49 @@ def show_result(
         print_json(plain)
     else:
         _print_record(found[0], plain)
+
+
+@app.command("import")
+def import_results(
+    files: Annotated[list[Path], typer.Argument(help="What `pytest --benchmark-json FILE` wrote.")],
+    results: Annotated[Path, RESULTS] = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the records' ids as JSON.")] = False,
+) -> None:
+    """Put benchmarks of models, by the fixture `zoo_benchmark_model` of pytest, among the records.
+
+    They are shown apart from trials and never ranked. What is there already is not written again.
+    """
+    from zoo_core.store import Store
+
+    found = [_read_benchmarks(file) for file in files]  # all of them, before anything is written
+    store, new, there = Store(results), [], []
+    for record in (record for imported in found for record in imported.records):
+        try:
+            store.save(record)
+            new.append(record.id)
+        except FileExistsError:
+            there.append(record.id)
+    foreign = [name for imported in found for name in imported.foreign]
+    if as_json:
+        print_json({"imported": new, "there": there, "left_out": foreign})
+    else:
+        typer.echo(f"imported {len(new)} into {results}" + (f", {len(there)} there already" if there else ""))
+    for name in foreign:
+        complain(f"{name!r} is no benchmark of a model by zoo_benchmark_model", "left out: ", "yellow")
+
+
+def _read_benchmarks(file: Path) -> Imported:
+    from zoo_core.benchmarks import read_benchmarks
+
+    try:
+        found = read_benchmarks(file.read_bytes())
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise UsageError(f"{file}: there is no such file; `pytest --benchmark-json {file}` writes one") from None
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from error
+    if not found.records:
+        raise UsageError(f"{file}: none of its {len(found.foreign)} benchmarks is of a model by zoo_benchmark_model")
+    return found
 
 
 def read_records(folder: Path) -> list[Record]:

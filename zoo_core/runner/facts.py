@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from zoo_core.records import DatasetFacts, DeviceFacts, ModelFacts, TaskFacts
 from zoo_core.runner.plan import Trial, code_sha256, kind_version
-from zoo_core.specs import TaskSpec
+from zoo_core.specs import DatasetSpec, TaskSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def task_facts(task: TaskSpec) -> TaskFacts:
@@ -26,16 +30,16 @@ def task_facts(task: TaskSpec) -> TaskFacts:
     )
 
 
-def dataset_facts(trial: Trial) -> DatasetFacts:
-    dataset = trial.dataset
+def dataset_facts(dataset: DatasetSpec, fingerprint: str, examples: dict[str, int]) -> DatasetFacts:
     return DatasetFacts(
         name=dataset.qualified,
         title=dataset.title,
         version=dataset.version,
         origin=dataset.origin,
         licence=dataset.licence,
-        fingerprint=trial.fingerprint,
+        fingerprint=fingerprint,
         homepage=dataset.homepage,
+        examples=examples,
     )
 
 
@@ -64,3 +68,13 @@ def device_facts(trial: Trial) -> DeviceFacts:
         compiled=trial.request.compiled,
         requested_threads=trial.request.threads,
     )
+
+
+def size_facts(model: nn.Module) -> dict[str, Any]:
+    """Of a model that was built: its parameters, and the MiB that they take together with its buffers."""
+    parameters, buffers = [*model.parameters()], [*model.buffers()]
+    return {
+        "parameters": sum(item.numel() for item in parameters),
+        "trainable_parameters": sum(item.numel() for item in parameters if item.requires_grad),
+        "size_mib": sum(tensor.numel() * tensor.element_size() for tensor in [*parameters, *buffers]) / 2**20,
+    }

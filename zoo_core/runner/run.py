@@ -231,7 +231,7 @@ class Run:
             traceback=tilde(without_folder(done.traceback if done else log, trial.model)),
             started_at=started,
             task=replace(task_facts(trial.task), **learned.task),
-            dataset=replace(dataset_facts(trial), examples=learned.examples),
+            dataset=dataset_facts(trial.dataset, trial.fingerprint, learned.examples),
             model=replace(model_facts(trial), weights_sha256=weights, **learned.model),
             device=replace(device_facts(trial), **learned.device),
             seed=trial.seed,

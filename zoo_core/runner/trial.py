@@ -24,7 +24,7 @@ from zoo_core.measure.devices import device_name
 from zoo_core.measure.environment import usable_cores
 from zoo_core.measure.flops import count_flops
 from zoo_core.measure.latency import measure_latency
-from zoo_core.measure.memory import MIB, PeakMemory
+from zoo_core.measure.memory import PeakMemory
 from zoo_core.measure.randomness import seed_everything, undisturbed
 from zoo_core.measure.threads import thread_rule
 from zoo_core.protocols import Context, Evaluation, Step, Task
@@ -35,6 +35,7 @@ from zoo_core.runner import events
 from zoo_core.runner.artifacts import Artifacts
 from zoo_core.runner.build import build
 from zoo_core.runner.events import TrialJob
+from zoo_core.runner.facts import size_facts
 from zoo_core.runner.length import Length, resolve_length
 from zoo_core.runner.plan import code_sha256
 from zoo_core.runner.training import DivergedError, Send, Training, finite
@@ -197,21 +198,13 @@ class Trial:
 
     def _warm_up(self, model: nn.Module, runnable: nn.Module | None = None) -> None:
         """Learn the model's size, set the threads, and take a few steps whose results are thrown away."""
-        parameters, buffers = [*model.parameters()], [*model.buffers()]
-        count = sum(parameter.numel() for parameter in parameters)
+        size = size_facts(model)
         flops, unknown = self._flops(model)
-        self._set_threads(flops, count)
-        facts = {
-            "parameters": count,
-            "trainable_parameters": sum(item.numel() for item in parameters if item.requires_grad),
-            "size_mib": sum(tensor.numel() * tensor.element_size() for tensor in [*parameters, *buffers]) / MIB,
-            "flops_per_unit": flops,
-            "flops_unknown_because": unknown,
-        }
+        self._set_threads(flops, size["parameters"])
         self.send(
             events.Facts(
                 task={"chance": chance(self.spec, self.data.signature)},
-                model=facts,
+                model={**size, "flops_per_unit": flops, "flops_unknown_because": unknown},
                 device={"threads": self.ctx.threads, "name": device_name(self.job.device)},
                 environment={"torch": str(torch.__version__), "cuda": torch.version.cuda or ""},
                 examples=self.data.examples(holdout=self.recipe.holdout),
