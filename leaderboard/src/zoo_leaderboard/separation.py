@@ -166,7 +166,7 @@ def seeds_to_separate(
     if len(enough):
         return MoreSeeds(count=int(more[enough[0]]), verdict="more seeds")
     endless = _found(replace(parts, seeds=np.zeros(1)), alpha, power)
-    return MoreSeeds(count=None, verdict="too many" if endless[0] < size[0] else "test sample")
+    return MoreSeeds(count=None, verdict="too many" if endless[0] <= size[0] else "test sample")
 
 
 def _found(parts: Parts, alpha: float, power: float) -> Floats:

@@ -13,9 +13,10 @@ A half width is sqrt(t1^2 v1 + t2^2 v2), each part with its own quantile of t (B
 covers at least what it says. It is never less than the test sample alone, residual included, makes it: three seeds may
 agree by luck. The p value of a difference is the level at which its half width is just the difference.
 
-With 3 to 5 seeds this covers 95 to 99 %, where the pooled degrees of freedom of Welch and Satterthwaite go down to 92 %
-(with 2 seeds to 87 %), and Owen's (2007) pigeonhole bootstrap over seeds and units, by its percentiles, far lower
-wherever the seeds matter: three seeds drawn with replacement understate their own spread. The tests repeat this.
+Simulated with 2 to 5 seeds and 60 examples in six mixes of the parts, 6,000 times each, it covers 94.4 to 99.4 % at
+95 %. Welch and Satterthwaite's pooled degrees of freedom cover down to 91.6 % with 3 seeds and 89 % with 2; the
+percentiles of Owen's (2007) pigeonhole bootstrap over seeds and units (1,500 times) down to 69 % and 49 %, because so
+few seeds drawn with replacement understate their own spread. The tests repeat the comparison.
 """
 
 from __future__ import annotations
