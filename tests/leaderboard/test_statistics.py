@@ -286,6 +286,10 @@ def test_seeds_that_agree_by_luck_do_not_hide_the_noise_of_the_examples():
     alone = stats.ttest_rel(np.mean(a, axis=0), np.mean(b, axis=0)).pvalue
     assert alone > 0.2
     assert difference(by_example(a), by_example(b)).p_value == pytest.approx(alone, rel=1e-9)
+    a[1][0] = 0.999  # and not when they agree nearly
+    assert difference(by_example(a), by_example(b)).p_value > 0.2
+    one = np.mean(a, axis=0)
+    near(mean_interval(by_example(a)), *stats.t.interval(0.95, 7, loc=one.mean(), scale=stats.sem(one)))
 
 
 def test_pairing_finds_what_seeds_alone_cannot():
@@ -306,10 +310,12 @@ def test_seeds_that_repeat_exactly_are_no_proof_beyond_their_number(n, p_value):
     assert (found.low < 0) == (n == 2)
 
 
-def test_examples_that_all_differ_by_the_same_are_a_difference():
-    base = np.random.default_rng(7).random(100)
-    found = difference(by_example(base + 0.01), by_example(base))
-    assert found.p_value == pytest.approx(2 * stats.t.sf(sqrt(12 * 100), 99), rel=1e-6)
+@pytest.mark.parametrize("shift", [0.01, 0.03, 0.07, 0.1, 0.3])
+def test_examples_that_all_differ_by_the_same_are_a_difference_but_for_rounding(shift):
+    base = np.random.default_rng(7).random(6)
+    found = difference(by_example(base + shift), by_example(base))
+    assert found.p_value == pytest.approx(2 * stats.t.sf(sqrt(12 * 6), 5), rel=1e-6)
+    assert found.p_value > 1e-4
 
 
 @pytest.mark.parametrize(
@@ -554,6 +560,14 @@ def test_no_number_of_seeds_separates_what_the_test_sample_keeps_together():
     shifts = np.array([-0.01, 0.0, 0.01])[:, None]
     found = seeds_to_separate(by_example(base + shifts), by_example(other - other.mean() + base.mean() + 0.01 + shifts))
     assert (found.count, found.verdict) == (None, "test sample")
+
+
+def test_noise_that_seeds_average_out_is_not_the_test_samples():
+    rng = np.random.default_rng(18)
+    a, b = draw(rng, (0, 0, 1)), draw(rng, (0, 0, 1))
+    a = by_example(a.examples - a.scores.mean() + b.scores.mean() + 1.5)
+    assert stats.ttest_rel(a.examples.mean(axis=0), b.examples.mean(axis=0)).pvalue > 0.2
+    assert seeds_to_separate(a, b).verdict == "more seeds"
 
 
 def test_equal_means_would_need_endless_seeds():
