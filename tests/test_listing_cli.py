@@ -162,6 +162,21 @@ def test_zoo_list_plugins_shows_the_reason_of_a_failed_one(zoo: Zoo, make_plugin
     assert named(rows(zoo, "list", "plugins"), "plugin")["zoo-bad"]["state"] == "RuntimeError: out of paper"
 
 
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_a_plugin_that_is_not_in_use_is_told_from_one_that_is_not_there(
+    command: str, zoo: Zoo, make_plugin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    make_plugin("zoo-bad", "raise RuntimeError('out of paper')")
+    if command == "show":  # a check finds it out
+        assert (
+            "plugin zoo-bad did not load: RuntimeError: out of paper; `zoo doctor` shows" in zoo("show", "zoo-bad").err
+        )
+    monkeypatch.setenv("ZOO_LOAD_PLUGINS", "zoo-cosine")
+    done = zoo(command, "zoo-bad")
+    assert done.code == 2
+    assert "plugin zoo-bad is disabled: ZOO_LOAD_PLUGINS does not name it" in done.err
+
+
 def test_without_a_terminal_nothing_is_cut_and_brackets_are_no_markup(zoo: Zoo, make_plugin: Callable[..., Path]):
     make_plugin("zoo-long", PLUGIN)
     listed = zoo("list", "tasks")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -70,6 +71,14 @@ def test_an_author_of_a_model_has_25_lines_and_of_a_task_80(zoo: Callable[..., A
     assert all(authors_lines(path) <= 25 for path in Path().glob("zoo-net-*/zoo_*.py"))
     assert all(authors_lines(path) <= 80 for path in Path().glob("zoo-task-*/zoo_*.py"))
     assert len(list(Path().glob("zoo-*/zoo_*.py"))) == 2 * len(kinds())
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_a_data_set_borrows_a_model_for_its_first_bench(kind: str, zoo: Callable[..., Any]) -> None:
+    bench = next_commands(zoo("new", "dataset", "tiny-data", "--kind", kind, "--defaults").out)[2]
+    model = bench[bench.index("--model") + 1]
+    shown = json.loads(zoo("show", model, "--json").out)
+    assert [entry["kind"] for entry in shown] == [kind]
 
 
 def test_titles_authors_and_licences_come_where_they_belong_whatever_they_hold(zoo: Callable[..., Any]) -> None:

@@ -74,6 +74,7 @@ def test_a_plugin_that_is_broken_is_named_with_its_reason_and_the_others_load(ca
     assert found.version == "2.5"
     assert found.traceback.startswith("Traceback")
     assert [word for word in words if word not in found.reason] == [], found.reason
+    assert "\n" not in found.reason
 
 
 def test_a_broken_plugin_does_not_spoil_those_that_come_after_it(make_plugin: MakePlugin):

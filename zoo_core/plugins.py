@@ -95,7 +95,7 @@ def discover(found: Iterable[EntryPoint] | None = None) -> tuple[list[Plugin], l
                 FailedPlugin(
                     name=point.name,
                     version=_version(point),
-                    reason=f"{type(error).__name__}: {error}",
+                    reason="; ".join(f"{type(error).__name__}: {error}".splitlines()),
                     traceback=traceback.format_exc(),
                 )
             )

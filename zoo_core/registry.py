@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
-from zoo_core.errors import AmbiguousNameError, IncompatibleError, RecipeError, UnknownNameError
+from zoo_core.errors import AmbiguousNameError, IncompatibleError, RecipeError, UnknownNameError, UsageError
 from zoo_core.kinds import KINDS, kind_recipe, seen_by
-from zoo_core.plugins import DisabledPlugin, FailedPlugin, Plugin, discover, installed
+from zoo_core.plugins import ONLY, DisabledPlugin, FailedPlugin, Plugin, discover, installed
 from zoo_core.recipe import parameters
 from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec, check_spec
 from zoo_core.specs import resolve as resolve_entry
@@ -73,7 +73,16 @@ class Registry:
         for plugin in self.plugins:
             if plugin.name == name:
                 return plugin
+        self.refuse_unusable(name)
         raise UnknownNameError("plugin", name, [plugin.name for plugin in self.plugins], hint="`zoo list plugins`")
+
+    def refuse_unusable(self, name: str) -> None:
+        """Raise UsageError, with the reason, where a plugin of that name is installed and not in use."""
+        for failed in self.failed:
+            if failed.name == name:
+                raise UsageError(f"plugin {name} did not load: {failed.reason}; `zoo doctor` shows where it failed")
+        if name in [plugin.name for plugin in self.disabled]:
+            raise UsageError(f"plugin {name} is disabled: {ONLY} does not name it")
 
     def task(self, name: str) -> TaskSpec:
         """The task of a bare or qualified name. Raises UnknownNameError, AmbiguousNameError."""

@@ -246,12 +246,16 @@ class ModelFamily:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandSpec:
-    """A command below `zoo`; `entry` is a function or a `typer.Typer`, imported when the command is called."""
+    """A command below `zoo`; `entry` is a function or a `typer.Typer`, imported when the command is called.
+
+    With `below="results"` it is a command of `zoo results`.
+    """
 
     name: str
     help: str
     entry: str
     plugin: str = ""
+    below: Literal["", "results"] = ""
 
 
 def resolve(entry: str) -> Any:

@@ -42,7 +42,9 @@ def zoo_datasets() -> list[DatasetSpec]:
 
 @hookimpl
 def zoo_models() -> list[ModelSpec]:
-    net = ModelSpec(name="mlp", title="Three layers, tanh", entry="zoo_cosine:mlp", options={"widths": [64, 64]})
+    net = ModelSpec(
+        name="mlp", title="Three layers, tanh", kind="regression", entry="zoo_cosine:mlp", options={"widths": [64, 64]}
+    )
     bends = {"overfits": "a straight line does not bend"}
     return [net, replace(net, name="linear", title="A straight line", options={"widths": []}, expected_failures=bends)]
 

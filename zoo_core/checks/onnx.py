@@ -35,8 +35,15 @@ def onnx(subject: ModelSubject) -> None:
             torch.onnx.export(started.model, (x,), path, dynamo=True, verbose=False)
     # The exporter raises whatever its many parts do.
     except Exception as error:
-        raise CheckFailedError(f"it cannot be exported: {str(error).partition(chr(10))[0]}") from error
+        raise CheckFailedError(f"it cannot be exported: {_root(error)}") from error
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     found = session.run(None, {session.get_inputs()[0].name: x.contiguous().numpy()})
     for one, other in zip(answers, found, strict=True):
         refuse_far(torch.from_numpy(other), one, "the exported model answers otherwise")
+
+
+def _root(error: BaseException) -> str:
+    """The first line of the cause at the bottom: what the exporter says itself is the same of every model."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

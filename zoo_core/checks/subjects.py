@@ -25,6 +25,7 @@ def find_subjects(registry: Registry, names: Sequence[str], task: str = "") -> l
     for name in names:
         subjects = list(_named(registry, name, task))
         if not subjects:
+            registry.refuse_unusable(name)
             raise _unknown(registry, name)
         if subjects == _empty(registry, name):
             raise UsageError(f"nothing to check: plugin {name} adds nothing, no hook of it returns anything")

@@ -69,23 +69,25 @@ class LazyGroup(TyperGroup):
     """Finds a command among the zoo's own first, then among the plugins'."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        for specs in (lambda: OWN, _plugin_commands):
+        for specs in (lambda: OWN, plugin_commands):
             for spec in specs():
                 if spec.name == cmd_name:
-                    return _build(spec)
+                    return build(spec)
         return None
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(dict.fromkeys(spec.name for spec in (*OWN, *_plugin_commands())))
+        return list(dict.fromkeys(spec.name for spec in (*OWN, *plugin_commands())))
 
 
-def _plugin_commands() -> list[CommandSpec]:
+def plugin_commands(below: str = "") -> list[CommandSpec]:
+    """The commands that plugins add below `zoo`, or below one of its own."""
     from zoo_core.registry import Registry
 
-    return sorted(Registry.load().commands, key=lambda spec: spec.name)
+    return sorted((spec for spec in Registry.load().commands if spec.below == below), key=lambda spec: spec.name)
 
 
-def _build(spec: CommandSpec) -> Any:
+def build(spec: CommandSpec) -> Any:
+    """The command that a specification describes, imported."""
     holder = typer.Typer(add_completion=False)
     # A plugin's command is foreign code: one that cannot be imported must not take `zoo --help` with it.
     try:

@@ -141,7 +141,7 @@ def summary(found: Sequence[Result]) -> str:
     number = counts(found)
     inapplicable = sum(not result.applies for result in found)
     ran = sum(number[state] for state in RAN)
-    skipped = f"{number['skipped']} skipped" + (f" ({inapplicable} have no meaning there)" if inapplicable else "")
+    skipped = f"{number['skipped']} skipped" + (f" ({inapplicable} without meaning there)" if inapplicable else "")
     return (
         f"{ran} ran: {number['passed']} passed, {number['failed']} failed, {number['expected']} expected to fail, "
         f"{skipped}, {number['not run']} not run. Conformance: {level(found)}"

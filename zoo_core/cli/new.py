@@ -133,8 +133,10 @@ def _title(name: str) -> str:
 
 def bench_line(order: Order, registry: Registry) -> str:
     """The command that trains what was written, on data that need no network."""
+    if order.what is What.dataset:  # whose model is another's, of any size
+        return f"zoo bench {order.name} --model {_borrowed_model(order, registry)} --offline --preset quick"
     if order.what is not What.model:
-        return f"zoo bench {order.name}{_borrowed_model(order, registry)} --offline"
+        return f"zoo bench {order.name} --offline"
     fitting = [task for task in registry.tasks if task.kind == order.kind]
     task = order.task or next(iter(fitting), None)
     return f"zoo bench {task.name if task else 'TASK'} --model {order.name} --offline"
@@ -142,11 +144,9 @@ def bench_line(order: Order, registry: Registry) -> str:
 
 def _borrowed_model(order: Order, registry: Registry) -> str:
     """A data set brings no model: one of another plugin is tried on it."""
-    if order.what is not What.dataset:
-        return ""
     channels = form(order.kind)["channels"]
     for model in registry.models:
         takes = not model.accepts.channels or channels in model.accepts.channels
         if model.kind == order.kind and takes and model.weights is None and model.accepts.fixed_size is None:
-            return f" --model {model.qualified}"
-    return " --model ./FILE.py:NAME"
+            return model.qualified
+    return "./FILE.py:NAME"

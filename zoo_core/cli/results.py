@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from zoo_core.cli import parsing
+from zoo_core.cli.app import build, plugin_commands
 from zoo_core.cli.bench import RESULTS
 from zoo_core.cli.console import complain, messages, output, print_json, print_table, score_text, seconds_text
 from zoo_core.errors import UnknownNameError, UsageError
@@ -28,6 +29,15 @@ class ListByDefault(TyperGroup):
         if not args or (args[0].startswith("-") and args[0] != "--help"):
             args = ["list", *args]
         return super().parse_args(ctx, args)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """One of its own, or one that a plugin adds below `zoo results`."""
+        own = super().get_command(ctx, cmd_name)
+        return own or next((build(spec) for spec in plugin_commands("results") if spec.name == cmd_name), None)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        added = [spec.name for spec in plugin_commands("results")]
+        return list(dict.fromkeys([*super().list_commands(ctx), *added]))
 
 
 app = typer.Typer(cls=ListByDefault)

@@ -30,7 +30,7 @@ def show_command(
 
 
 def find(registry: Registry, name: str) -> list[dict[str, Any]]:
-    """Everything called `name`, as JSON values. Raises UnknownNameError."""
+    """Everything called `name`, as JSON values. Raises UsageError where that is nothing."""
     found: list[dict[str, Any]] = []
     specs: list[TaskSpec | ModelSpec | DatasetSpec] = [*registry.tasks, *registry.models, *registry.datasets]
     for spec in specs:
@@ -48,6 +48,7 @@ def find(registry: Registry, name: str) -> list[dict[str, Any]]:
     if not found and any(name.startswith((family.prefix, family.qualified)) for family in registry.families):
         found.append({"what": "model", **_plain(registry.model(name))})
     if not found:
+        registry.refuse_unusable(name)
         known = [*(spec.name for spec in specs), *(plugin.name for plugin in registry.plugins)]
         raise UnknownNameError("name", name, known, hint="`zoo list`")
     return found
