@@ -312,7 +312,7 @@ def test_seeds_that_repeat_exactly_are_no_proof_beyond_their_number(n, p_value):
 
 @pytest.mark.parametrize("shift", [0.01, 0.03, 0.07, 0.1, 0.3])
 def test_examples_that_all_differ_by_the_same_are_a_difference_but_for_rounding(shift):
-    base = np.random.default_rng(7).random(6)
+    base = np.random.default_rng(1).random(6)
     found = difference(by_example(base + shift), by_example(base))
     assert found.p_value == pytest.approx(2 * stats.t.sf(sqrt(12 * 6), 5), rel=1e-6)
     assert found.p_value > 1e-4
