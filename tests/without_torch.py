@@ -75,7 +75,7 @@ def build(folder: Path) -> None:
         measured=Measured(scores={"mse": 0.5}),
     )
     Store(folder / "results").save(record)
-    zoo("leaderboard", "build", "--results", str(folder / "results"), "--out", str(folder / "site"))
+    zoo("leaderboard", "build", str(folder / "results"), "--out", str(folder / "site"))
     assert (folder / "site" / "index.html").is_file()
 
 

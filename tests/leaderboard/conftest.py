@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from zoo_leaderboard.entries import entry_of
+from zoo_leaderboard.index import newest
+from zoo_leaderboard.tables import TaskBoard, Versions, task_board
+
 from zoo_core.records import (
     SCHEMA,
     CurvePoint,
@@ -130,6 +134,24 @@ def png(side: int = 8) -> bytes:
 def record() -> Callable[..., Record]:
     """The function that makes records."""
     return make_record
+
+
+def boards_of(records: Sequence[Record]) -> list[TaskBoard]:
+    """The boards of records that lie nowhere, by title; a trial's `path` is its id."""
+    entries = [entry_of(record, record.id) for record in records]
+    versions = Versions(
+        tasks=newest((entry.task, entry.task_version) for entry in entries),
+        datasets=newest((entry.dataset, entry.dataset_version) for entry in entries),
+        models=newest((entry.model, entry.version) for entry in entries),
+    )
+    tasks = dict.fromkeys(record.task.name for record in records)
+    return [task_board([entry for entry in entries if entry.task == task], versions) for task in tasks]
+
+
+@pytest.fixture
+def boards() -> Callable[..., list[TaskBoard]]:
+    """The function that makes boards of records."""
+    return boards_of
 
 
 @pytest.fixture

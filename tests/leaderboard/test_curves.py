@@ -9,19 +9,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zoo_leaderboard import plots
 from zoo_leaderboard.curves import MOST_MODELS, group_curves, json_curves, model_curve, table_points, thin
-from zoo_leaderboard.tables import boards
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def group_of(*records):
-    (board,) = boards(records)
-    return board.groups[0]
+@pytest.fixture
+def curves_of(boards):
+    """The curves of records that make one group."""
+
+    def made(*records):
+        (board,) = boards(records)
+        by_id = {record.id: record for record in records}
+        return group_curves(board.groups[0], lambda entry: by_id[entry.id])
+
+    return made
 
 
-def drawn(group):
-    styles = plots.assign_styles([[str(name) for name in group.models["model"]]])
-    return plots.learning_curves(group_curves(group), group.newest.task, styles)
+@pytest.fixture
+def drawn(curves_of):
+    def svg(*records, by="step"):
+        curves = curves_of(*records)
+        styles = plots.assign_styles([[line.model for line in curves.lines]])
+        return plots.render(plots.learning_curves(curves, records[0].task, styles, by))
+
+    return svg
 
 
 def luminance(colour):
@@ -57,12 +68,12 @@ def test_without_val_the_train_score_is_drawn(record):
     assert (split, list(points["mean"])) == ("train", [0.5, 0.6])
 
 
-def test_lines_of_different_splits_say_which_is_which(record):
-    group = group_of(
+def test_lines_of_different_splits_say_which_is_which(record, curves_of):
+    curves = curves_of(
         record(model="zoo-a:held", score=0.9, curve=[(1, 0.1, 0.5)]),
         record(model="zoo-a:all", score=0.8, curve=[(1, 0.6, None)]),
     )
-    assert [line.label for line in group_curves(group).lines] == ["held (on val)", "all (on train)"]
+    assert [line.label for line in curves.lines] == ["held (on val)", "all (on train)"]
 
 
 def test_seeds_evaluated_at_other_steps_are_joined_by_lines_and_not_continued(record):
@@ -77,13 +88,13 @@ def test_seeds_evaluated_at_other_steps_are_joined_by_lines_and_not_continued(re
     assert list(points["seeds"]) == [1, 2, 2, 1]
 
 
-def test_failed_trials_are_not_drawn(record):
-    group = group_of(record(curve=[(1, None, 0.5)]), record(seed=1, status="diverged", curve=[(1, None, 0.0)]))
-    assert group_curves(group).lines[0].points["mean"].tolist() == [0.5]
+def test_failed_trials_are_not_drawn(record, curves_of):
+    curves = curves_of(record(curve=[(1, None, 0.5)]), record(seed=1, status="diverged", curve=[(1, None, 0.0)]))
+    assert curves.lines[0].points["mean"].tolist() == [0.5]
 
 
-def test_models_without_a_curve_have_no_line(record):
-    assert group_curves(group_of(record())).lines == []
+def test_models_without_a_curve_have_no_line(record, curves_of):
+    assert curves_of(record()).lines == []
 
 
 @given(st.integers(2, 2000), st.integers(2, 300))
@@ -97,31 +108,30 @@ def test_thinning_keeps_the_ends_and_the_limit(length, most):
     assert steps == sorted(set(steps))
 
 
-def test_a_plot_is_svg_with_title_description_target_and_legend(record):
-    group = group_of(
-        *(
-            record(model=model, seed=seed, task_target=0.95, curve=[(1, None, 0.5), (100, None, 0.9)])
-            for model in ("zoo-a:big", "zoo-a:small")
-            for seed in range(2)
-        )
-    )
-    root = ET.fromstring(drawn(group))
+@pytest.mark.parametrize(("by", "unit"), [("step", "training step"), ("seconds", "second of training")])
+def test_a_plot_is_svg_with_title_description_target_and_legend(record, drawn, by, unit):
+    records = [
+        record(model=model, seed=seed, task_target=0.95, curve=[(1, None, 0.5), (100, None, 0.9)])
+        for model in ("zoo-a:big", "zoo-a:small")
+        for seed in range(2)
+    ]
+    root = ET.fromstring(drawn(*records, by=by))
     texts = {element.text for element in root.iter(f"{SVG}text")}
-    assert root.find(f"{SVG}title").text == "accuracy on val by training step"
+    assert root.find(f"{SVG}title").text == f"accuracy on val by {unit}"
     description = root.find(f"{SVG}desc").text
     assert "higher is better, linear scale" in description
-    assert "big ends at 0.9 after 100 steps" in description
+    assert f"big ends at 0.9 after 100 {by.removesuffix('s')}s" in description
     assert {"big", "small", "target 0.95"} <= texts
 
 
-def test_an_error_over_orders_of_magnitude_is_drawn_on_a_logarithmic_axis(record):
+def test_an_error_over_orders_of_magnitude_is_drawn_on_a_logarithmic_axis(record, drawn):
     curve = [(1, None, 0.5), (100, None, 1e-6)]
-    assert "logarithmic scale" in drawn(group_of(record(higher_is_better=False, curve=curve)))
-    assert "linear scale" in drawn(group_of(record(higher_is_better=False, curve=[(1, None, 0.5), (2, None, 0.4)])))
-    assert "linear scale" in drawn(group_of(record(higher_is_better=False, curve=[(1, None, 0.5), (2, None, 0.0)])))
+    assert "logarithmic scale" in drawn(record(higher_is_better=False, curve=curve))
+    assert "linear scale" in drawn(record(higher_is_better=False, curve=[(1, None, 0.5), (2, None, 0.4)]))
+    assert "linear scale" in drawn(record(higher_is_better=False, curve=[(1, None, 0.5), (2, None, 0.0)]))
 
 
-def test_a_plot_loads_and_runs_nothing_whatever_the_names_are(record):
+def test_a_plot_loads_and_runs_nothing_whatever_the_names_are(record, curves_of, drawn):
     curve = [(1, None, 0.5), (2, None, 0.6)]
     names = [
         "<script>alert(1)</script>",
@@ -131,24 +141,42 @@ def test_a_plot_loads_and_runs_nothing_whatever_the_names_are(record):
         "x" * 10_000,
     ]
     names += ["datum.mean = 1", "a:same", "b:same", "]]>", "&lt;"]
-    group = group_of(*(record(model=name, curve=curve, task_metric="</title><script>") for name in names))
-    root = ET.fromstring(drawn(group))
+    records = [record(model=name, curve=curve, task_metric="</title><script>") for name in names]
+    root = ET.fromstring(drawn(*records))
     tags = {element.tag.removeprefix(SVG) for element in root.iter()}
     attributes = {name.rpartition("}")[2] for element in root.iter() for name in element.attrib}
     assert not tags & {"script", "foreignObject", "image", "use", "a", "iframe"}
     assert not [name for name in attributes if name.startswith("on") or name in ("href", "src")]
-    lines = group_curves(group).lines
+    lines = curves_of(*records).lines
     assert len({line.label for line in lines}) == len(names)
     assert max(len(line.label) for line in lines) < 60
 
 
-def test_more_models_than_can_be_told_apart_are_left_to_the_table(record):
-    group = group_of(*(record(model=f"m{n:02d}", score=n / 100, curve=[(1, None, 0.5)]) for n in range(15)))
-    curves = group_curves(group)
+def test_more_models_than_can_be_told_apart_are_left_to_the_table(record, curves_of):
+    curves = curves_of(*(record(model=f"m{n:02d}", score=n / 100, curve=[(1, None, 0.5)]) for n in range(15)))
     assert (len(curves.lines), curves.left_out) == (MOST_MODELS, 3)
     assert curves.lines[0].label == "m14"
     assert json_curves(curves)[0]["points"] == [{"step": 1, "mean": 0.5, "low": 0.5, "high": 0.5, "seeds": 1}]
     assert len(table_points(curves)) == MOST_MODELS
+
+
+@pytest.mark.parametrize(
+    ("higher", "on_front"), [(True, [True, False, True, False]), (False, [True, False, False, True])]
+)
+def test_the_front_has_the_models_that_no_other_beats_in_both(higher, on_front):
+    points = [(1.0, 0.5), (2.0, 0.5), (3.0, 0.9), (4.0, 0.4)]  # cost, score
+    assert plots.front(points, higher_is_better=higher) == on_front
+
+
+def test_of_two_models_of_one_cost_the_better_is_on_the_front():
+    assert plots.front([(1.0, 0.5), (1.0, 0.7)], higher_is_better=True) == [False, True]
+
+
+def test_a_curve_against_seconds_has_each_seeds_own_times(record):
+    slow = record(seed=0, curve=[(10, None, 0.0), (20, None, 1.0)])
+    _, points = model_curve([slow], "seconds")
+    assert points.to_dict("list")["seconds"] == [10.0, 20.0]
+    assert points.to_dict("list")["mean"] == [0.0, 1.0]
 
 
 def test_models_of_a_task_have_their_own_colours_and_keep_them_on_other_pages():

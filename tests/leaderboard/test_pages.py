@@ -84,7 +84,9 @@ def assert_sound(site: Path) -> None:
     for name, page in read(site).items():
         assert page.errors == [], name
         tags = {tag for tag, _ in page.elements}
-        assert not tags & {"script", "style", "iframe", "object", "embed", "form", "base"}, name
+        assert not tags & {"style", "iframe", "object", "embed", "form", "base"}, name
+        (script,) = page.all("script")
+        assert (script["src"], "defer" in script) == ("../" * name.count("/") + "static/script.js", True), name
         for tag, attributes in page.elements:
             assert not [key for key in attributes if key.startswith("on") or key == "style"], (name, tag)
             for key in {"src", "srcset", "href", "data", "poster"} & attributes.keys():
@@ -101,6 +103,7 @@ def assert_stays(site: Path, page: str, tag: str, address: str) -> None:
         assert tag == "a", (page, address)
         return
     path, _, anchor = address.partition("#")
+    path = path.partition("?")[0]
     target = ((site / page).parent / path).resolve() if path else site / page
     assert target.is_file(), (page, address)
     assert target.is_relative_to(site.resolve()), (page, address)
@@ -114,12 +117,12 @@ def test_the_index_lists_tasks_with_their_counts_and_best_models(record, save, r
         record(model="zoo-a:bad", status="crashed", reason="signal 11"),
         record(task="zoo-b:curve", task_title="A curve", model="zoo-b:line", higher_is_better=False, score=0.25),
     )
-    build(results, site)
+    build([results], site)
     text = read(site)["index.html"].text
     assert "2 tasks, 4 models, 6 trials, 1 of them failed." in text
-    assert re.search(r"Digits .*Metric accuracy , ↑ higher is better Models 3 Trials 5 Failures 1", text)
-    assert re.search(r"A curve .*Metric mse , ↓ lower is better Models 1 Trials 1 Failures 0", text)
-    assert re.search(r"default recipe, CPU good 0.9000 ± 0.0000 3 ", text)
+    assert re.search(r"Digits good 0.9000 on real data, default recipe better 0.9500 .*, provisional 3 5 1 0 ", text)
+    assert re.search(rf"A curve line 0.2500 on real data, default recipe, provisional {DASH} 1 1 0 0 ", text)
+    assert re.search(r"default recipe, CPU good 0.9000 0.9000 to 0.9000 3 ", text)
     assert re.search(r"default recipe, CUDA better provisional 0.9500 1 ", text)
     assert_sound(site)
 
@@ -140,10 +143,11 @@ def test_a_task_page_shows_rows_failures_and_how_to_reproduce(record, save, resu
         ),
         record(model="zoo-a:bad", status="out_of_memory", reason="wanted 9 GiB", seed=7, minute=1),
     )
-    build(results, site)
+    build([results], site)
     text = task_text(site)
     assert "Models in order of mean accuracy on test, ↑ higher is better" in text
-    assert f"0.9000 ± 0.1000 3 2 s 61 s {DASH} {DASH} 4,353" in text
+    low, high = 0.9 - 4.3027 * 0.1 / 3**0.5, 0.9 + 4.3027 * 0.1 / 3**0.5  # Student's t of two degrees of freedom
+    assert f"0.9000 {low:.4f} to {high:.4f} 3 2 s 61 s {DASH} {DASH} 4,353" in text
     assert "pretrained on ImageNet-1k" in text
     assert re.search(rf"{DASH} bad A net · zoo-a v1 no score wanted 9 GiB 0 .* out of memory 1", text)
     assert re.search(r"bad 7 out of memory wanted 9 GiB \w{16}-machine-0001 2026-01-02", text)
@@ -156,7 +160,7 @@ def test_a_task_page_shows_rows_failures_and_how_to_reproduce(record, save, resu
 
 def test_below_three_seeds_the_row_says_provisional(record, save, results, site):
     save(record(), record(seed=1))
-    build(results, site)
+    build([results], site)
     assert "net provisional" in task_text(site)
     assert "net provisional" in read(site)["index.html"].text
 
@@ -168,7 +172,7 @@ def test_groups_are_sections_of_their_own(record, save, results, site):
         record(score=0.3, device="cuda"),
         record(score=0.4, recipe_class="quick"),
     )
-    build(results, site)
+    build([results], site)
     (page,) = [page for name, page in read(site).items() if name.startswith("tasks/")]
     assert page.text.count("Models in order of mean accuracy") == 4
     assert "copy data" in page.text
@@ -184,7 +188,7 @@ def test_custom_recipes_show_their_keys_and_the_recorded_command(record, save, r
         record(recipe_class="custom", recipe={"lr": 0.5}, command="zoo bench digits --set lr=0.5"),
         record(recipe_class="custom", recipe={"lr": 0.7}, command="zoo bench digits --set lr=0.7"),
     )
-    build(results, site)
+    build([results], site)
     text = task_text(site)
     assert "( lr=0.5 )" in text
     assert "zoo bench digits --set lr=0.5" in text
@@ -201,7 +205,7 @@ def test_skipped_trials_and_references_are_shown(record, save, results, site):
         record(task_references=references, dataset_homepage="https://example.org/data"),
         record(status="skipped", reason="no data here", fingerprint="unavailable", seed=5),
     )
-    build(results, site)
+    build([results], site)
     (page,) = [page for name, page in read(site).items() if name.startswith("tasks/")]
     assert "no data here" in page.text
     assert "LeNet 0.9900 https://example.org/paper" in page.text
@@ -214,7 +218,7 @@ def test_skipped_trials_and_references_are_shown(record, save, results, site):
 
 def test_tables_have_captions_and_scopes_and_scroll_in_their_own_box(record, save, results, site):
     save(record(curve=[(1, None, 0.5)]), record(seed=1, status="error"))
-    build(results, site)
+    build([results], site)
     for name, page in read(site).items():
         tags = [tag for tag, _ in page.elements]
         assert tags.count("caption") == tags.count("table"), name
@@ -230,7 +234,7 @@ def test_tables_have_captions_and_scopes_and_scroll_in_their_own_box(record, sav
 
 def test_every_page_has_a_strict_content_security_policy(record, save, results, site):
     save(record())
-    build(results, site)
+    build([results], site)
     for page in read(site).values():
         (policy,) = [a["content"] for a in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
         rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
@@ -240,7 +244,7 @@ def test_every_page_has_a_strict_content_security_policy(record, save, results, 
 
 def test_nothing_in_the_site_names_another_host_to_load_from(record, save, results, site):
     save(record(curve=[(1, None, 0.5)]))
-    build(results, site)
+    build([results], site)
     assert_sound(site)
     css = (site / "static" / "style.css").read_text("utf-8")
     assert "url(" not in css
@@ -282,7 +286,7 @@ def hostile_record(record, name):
 def test_a_hostile_name_neither_executes_nor_leaves_the_folder(record, save, results, site, tmp_path, name):
     good = hostile_record(record, name)
     save(good, record(model="zoo-a:bad", task=name, status="error", reason=name))
-    build(results, site)
+    build([results], site)
     assert_sound(site)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "site"]
     text = "".join(page.text for page in read(site).values())
@@ -293,10 +297,10 @@ def test_a_hostile_name_neither_executes_nor_leaves_the_folder(record, save, res
 
 def test_all_hostile_names_together_have_a_page_each(record, save, results, site):
     save(*(hostile_record(record, name) for name in HOSTILE))
-    build(results, site)
+    build([results], site)
     assert_sound(site)
     assert len(list(site.glob("tasks/*.html"))) == len(HOSTILE)
-    assert len(list(site.glob("data/*.json"))) == len(HOSTILE)
+    assert len(list(site.glob("data/*.csv"))) == len(HOSTILE)
 
 
 def test_names_that_are_alike_as_paths_have_files_of_their_own():

@@ -1,85 +1,324 @@
-"""Builds the site: reads the records, makes the tables, writes the pages with their plots, pictures and data."""
+"""Builds the site: what changed is read, computed and rendered; everything else is taken over from the site before."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, TypeVar
 
+from zoo_core import records
 from zoo_core.errors import UsageError
-from zoo_core.records import Record
-from zoo_core.store import Store, Unreadable
+from zoo_core.store import Unreadable
 from zoo_leaderboard import export, plots
 from zoo_leaderboard.conformance import Conformance, read_conformance
-from zoo_leaderboard.curves import Curves, group_curves
-from zoo_leaderboard.folder import replacing, require_replaceable
-from zoo_leaderboard.names import file_name, short_hash
-from zoo_leaderboard.pages import GroupView, Pages, TaskView
-from zoo_leaderboard.pictures import copy_pictures
-from zoo_leaderboard.tables import Group, TaskBoard, boards
+from zoo_leaderboard.folder import Site, replacing, require_replaceable
+from zoo_leaderboard.index import (
+    NEWEST_KEPT,
+    Candidate,
+    Head,
+    Progress,
+    Shard,
+    all_candidates,
+    chosen,
+    head_of,
+    newest,
+    refresh,
+    scan,
+)
+from zoo_leaderboard.names import file_name
+from zoo_leaderboard.pages import Pages, static_files
+from zoo_leaderboard.summary import GroupSummary, Kept, Place, TaskSummary, changes, keep, read_kept
+from zoo_leaderboard.tables import Versions
+from zoo_leaderboard.taskpage import TaskJob, write_task
+from zoo_leaderboard.trialpage import TrialsJob, write_trials
+
+TRIAL_PAGES = NEWEST_KEPT
+WORTH_PROCESSES = 3000  # trials in what changed: below it, starting processes takes longer than they save
+MOST_PROCESSES = 8
+TRIALS_A_JOB = 50
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """What was built: the page to open, how many tasks and records it shows, and what could not be read."""
+    """What was built: the page to open, the tasks and records it shows, and what could not be read.
+
+    `rendered` counts the pages of tasks, models and trials that were made anew.
+    """
 
     index: Path
     tasks: int
     trials: int
+    rendered: int
     unreadable: list[Unreadable]
 
 
-def build(results: Path, out: Path) -> Built:
-    """Write the site of the records below `results` to `out`. Raises UsageError before anything is touched."""
+def build(
+    results: Sequence[Path], out: Path, *, trial_pages: int | None = TRIAL_PAGES, progress: Progress | None = None
+) -> Built:
+    """Write the site of the records below `results` to `out`. Raises UsageError before anything is touched.
+
+    `trial_pages` is the most trials that get a page of their own, None for all.
+    """
     require_replaceable(out)
-    store = Store(results)
-    items = list(store.read())
-    records = [item for item in items if isinstance(item, Record)]
-    unreadable = [item for item in items if isinstance(item, Unreadable)]
-    if not records:
-        named = "".join(f"; left out {item.path}: {item.reason}" for item in unreadable[:5])
-        raise UsageError(f"there are no records in {results}{named}; `zoo bench TASK` makes some")
-    found = boards(records)
+    tell = progress or (lambda *_: None)
+    shards = scan(results)
     conformance = read_conformance(results)
-    with replacing(out) as folder:
-        write_site(found, store, folder, conformance)
-    return Built(index=out / "index.html", tasks=len(found), trials=len(records), unreadable=unreadable)
+    fresh = [shard for shard in shards if head_of(shard) is None]
+    with _workers(sum(len(shard.files) for shard in fresh)) as workers:
+        heads = _heads(shards, fresh, workers, tell)
+        unreadable = [Unreadable(Path(path), reason) for head in heads for path, reason in head.unreadable]
+        _require_records(results, heads, unreadable)
+        kept = read_kept(out)
+        with replacing(out) as site:
+            builder = _Builder(site, list(zip(shards, heads, strict=True)), conformance, kept, workers, tell)
+            after = builder.write(trial_pages)
+    keep(out, after)
+    trials = sum(head.trials for head in heads)
+    return Built(
+        index=out / "index.html",
+        tasks=len(after.tasks),
+        trials=trials,
+        rendered=builder.rendered,
+        unreadable=unreadable,
+    )
 
 
-def write_site(found: list[TaskBoard], store: Store, folder: Path, conformance: Mapping[str, Conformance]) -> None:
-    """Write every file of the site into an empty folder."""
-    styles = plots.assign_styles([board.models for board in found])
-    pages = Pages(styles, conformance)
-    for name in ("tasks", "data", "static"):
-        (folder / name).mkdir()
-    views = [_write_task(board, store, folder, styles) for board in found]
-    for view in views:
-        (folder / "tasks" / f"{view.slug}.html").write_text(pages.task(view), encoding="utf-8")
-    (folder / "index.html").write_text(pages.index(views), encoding="utf-8")
-    for name, content in pages.static_files():
-        (folder / "static" / name).write_bytes(content)
+@contextlib.contextmanager
+def _workers(trials: int) -> Iterator[Executor | None]:
+    """Processes for much work; None where this one does it sooner."""
+    count = min(MOST_PROCESSES, os.cpu_count() or 1)
+    if trials < WORTH_PROCESSES or count < 2:
+        yield None
+        return
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        yield pool
 
 
-def _write_task(board: TaskBoard, store: Store, folder: Path, styles: Mapping[str, plots.Style]) -> TaskView:
-    """Write a task's data, plots and pictures; what its page needs to know of them."""
-    slug = file_name(board.newest.task.name)
-    assets = folder / "tasks" / slug
-    curves = {group.id: group_curves(group) for group in board.groups}
-    (folder / "data" / f"{slug}.json").write_bytes(export.task_json(board, curves))
-    (folder / "data" / f"{slug}.csv").write_bytes(export.task_csv(board))
-    assets.mkdir()
-    views = []
-    for group in board.groups:
-        anchor = f"g-{short_hash(group.id)}"
-        plot = _write_plot(curves[group.id], group, styles, assets / f"{anchor}-curves.svg")
-        pictures = copy_pictures(group, store, assets, anchor)
-        views.append(GroupView(group=group, anchor=anchor, plot=plot, curves=curves[group.id], pictures=pictures))
-    return TaskView(board=board, slug=slug, groups=views)
+def _each(
+    function: Callable[[T], R], items: Sequence[T], workers: Executor | None, tell: Callable[[int, int], None]
+) -> Iterator[tuple[T, R]]:
+    """Each item with its result, in any order."""
+    tell(0, len(items))
+    if workers is None:
+        for done, item in enumerate(items, start=1):
+            yield item, function(item)
+            tell(done, len(items))
+        return
+    waiting: dict[Future[R], T] = {workers.submit(function, item): item for item in items}
+    for done, future in enumerate(as_completed(waiting), start=1):
+        yield waiting.pop(future), future.result()
+        tell(done, len(items))
 
 
-def _write_plot(curves: Curves, group: Group, styles: Mapping[str, plots.Style], path: Path) -> str:
-    """The plot's file name; empty where no curve was recorded."""
-    if not curves.lines:
-        return ""
-    path.write_text(plots.learning_curves(curves, group.newest.task, styles), encoding="utf-8")
-    return path.name
+def _heads(shards: Sequence[Shard], fresh: Sequence[Shard], workers: Executor | None, tell: Progress) -> list[Head]:
+    read = {
+        shard.folder: head for shard, head in _each(refresh, fresh, workers, lambda *n: tell("reading records", *n))
+    }
+    return [read.get(shard.folder) or head_of(shard) or refresh(shard) for shard in shards]
+
+
+def _require_records(results: Sequence[Path], heads: Sequence[Head], unreadable: Sequence[Unreadable]) -> None:
+    if not any(head.trials for head in heads):
+        named = "".join(f"; left out {item.path}: {item.reason}" for item in unreadable[:5])
+        places = ", ".join(map(str, results))
+        raise UsageError(f"there are no records in {places}{named}; `zoo bench TASK` makes some")
+
+
+class _Builder:
+    """One build: the site in the making, what is known of the records, and what the build before left."""
+
+    def __init__(
+        self,
+        site: Site,
+        shards: Sequence[tuple[Shard, Head]],
+        conformance: Mapping[str, Conformance],
+        kept: Kept,
+        workers: Executor | None,
+        tell: Progress,
+    ) -> None:
+        self.site, self.shards, self.conformance = site, shards, conformance
+        self.kept, self.workers, self.tell = kept, workers, tell
+        self.versions = Versions(
+            tasks=newest(item for _, head in shards for item in head.tasks.items()),
+            datasets=newest(item for _, head in shards for item in head.datasets.items()),
+            models=newest(item for _, head in shards for item in head.models.items()),
+        )
+        self.models_of = self._models_of()
+        self.styles = plots.assign_styles([self.models_of[task] for task in sorted(self.models_of)], kept.drawn)
+        self.styles = {name: self.styles[name] for name in sorted({n for ns in self.models_of.values() for n in ns})}
+        self.code = code_digest()
+        self.rendered = 0
+
+    def write(self, trial_pages: int | None) -> Kept:
+        """Write every page; what the next build needs of this one."""
+        trials = self._chosen(trial_pages)
+        tasks = self._tasks(trials)
+        self._trials(trials)
+        summaries = sorted((task for _, task in tasks.values()), key=lambda task: (task.title.casefold(), task.name))
+        self._models(summaries)
+        before = {name: task for name, (_, task) in self.kept.tasks.items()}
+        found = changes(before, summaries) if before else []
+        since = max((task.newest for task in before.values()), default="") if found else self.kept.since
+        found = found or self.kept.changes
+        self._shared(summaries, found, since)
+        styles = {name: (style.colour, style.dash) for name, style in self.styles.items()}
+        return Kept(styles=styles, tasks=tasks, changes=found, since=since)
+
+    def _models_of(self) -> dict[str, list[str]]:
+        found: dict[str, set[str]] = {}
+        for _, head in self.shards:
+            for task, models in head.models_of.items():
+                found.setdefault(task, set()).update(models)
+        return {task: sorted(models) for task, models in found.items()}
+
+    def _chosen(self, most: int | None) -> list[Candidate]:
+        """The trials that get pages; an id that lies in two folders has one."""
+        if most is None:
+            offered = [item for shard, _ in self.shards for item in all_candidates(shard)]
+        else:
+            offered = [item for _, head in self.shards for item in head.candidates]
+        return chosen({item.id: item for item in offered}.values(), most)
+
+    def _tasks(self, trials: Sequence[Candidate]) -> dict[str, tuple[str, TaskSummary]]:
+        """Every task with its digest; those that changed are written anew."""
+        pages: dict[str, dict[str, str]] = {}
+        for item in trials:
+            pages.setdefault(item.task, {})[item.id] = file_name(item.id)
+        found, jobs, digests = {}, [], {}
+        for name in sorted(self.models_of):
+            job = self._task_job(name, pages.get(name, {}))
+            digests[name] = self._digest([head.digest for _, head in self.shards if name in head.tasks], job)
+            digest, summary = self.kept.tasks.get(name, ("", None))
+            if summary is not None and digest == digests[name] and self.site.keep(f"task {name}", digest):
+                found[name] = (digest, summary)
+            else:
+                jobs.append(job)
+        for job, made in _each(write_task, jobs, self.workers, lambda *n: self.tell("tasks", *n)):
+            self.site.note(f"task {job.name}", digests[job.name], made.files)
+            found[job.name] = (digests[job.name], made)
+        self.rendered += len(jobs)
+        return found
+
+    def _task_job(self, name: str, pages: Mapping[str, str]) -> TaskJob:
+        models = self.models_of[name]
+        datasets = {dataset for _, head in self.shards if name in head.tasks for dataset in head.datasets}
+        return TaskJob(
+            name=name,
+            shards=[shard for shard, head in self.shards if name in head.tasks],
+            versions=Versions(
+                tasks={name: self.versions.tasks[name]},
+                datasets={dataset: self.versions.datasets[dataset] for dataset in sorted(datasets)},
+                models={model: self.versions.models[model] for model in models},
+            ),
+            styles={model: self.styles[model] for model in models},
+            conformance=self.conformance,
+            trials=pages,
+            folder=self.site.folder,
+        )
+
+    def _digest(self, heads: Sequence[str], job: TaskJob) -> str:
+        """Of everything that a task's files are made from."""
+        parts = (self.code, heads, job.name, job.versions, job.styles, job.conformance, job.trials)
+        return _hashed(repr(parts))
+
+    def _trials(self, trials: Sequence[Candidate]) -> None:
+        missing: dict[str, Candidate] = {}
+        digests = {}
+        for item in trials:
+            slug = file_name(item.id)
+            digests[slug] = _hashed(repr((self.code, item.stamp, sorted(self.styles.items()), self.conformance)))
+            if not self.site.keep(f"trial {slug}", digests[slug]):
+                missing[slug] = item
+        slugs = list(missing)
+        jobs = [
+            TrialsJob(
+                paths={slug: missing[slug].path for slug in slugs[start : start + TRIALS_A_JOB]},
+                styles=self.styles,
+                conformance=self.conformance,
+                folder=self.site.folder,
+            )
+            for start in range(0, len(slugs), TRIALS_A_JOB)
+        ]
+        for _, made in _each(write_trials, jobs, self.workers, lambda *n: self.tell("trials", *n)):
+            for slug, files in made.items():
+                self.site.note(f"trial {slug}", digests[slug], files)
+        self.rendered += len(missing)
+
+    def _models(self, tasks: Sequence[TaskSummary]) -> None:
+        pages = Pages(self.styles, self.conformance)
+        places: dict[str, list[tuple[TaskSummary, GroupSummary, Place]]] = {}
+        for task in tasks:
+            for group in task.groups:
+                for place in group.places:
+                    places.setdefault(place.model, []).append((task, group, place))
+        missing = []
+        for name, found in sorted(places.items()):
+            shown = [(t.slug, t.title, t.metric, g.anchor, g.stale, len(g.ranked), p) for t, g, p in found]
+            digest = _hashed(repr((self.code, shown, self.styles[name], self.conformance)))
+            path = f"models/{file_name(name)}.html"
+            if not self.site.keep(path, digest):
+                missing.append((name, path, digest))
+        for done, (name, path, digest) in enumerate(missing, start=1):
+            self.site.write(path, pages.model(name, places[name]), digest)
+            self.tell("models", done, len(missing))
+        self.rendered += len(missing)
+
+    def _shared(self, tasks: Sequence[TaskSummary], found: Sequence[str], since: str) -> None:
+        """The pages and files that belong to no task."""
+        pages = Pages(self.styles, self.conformance)
+        self.site.write("index.html", pages.index(tasks, found, since))
+        self.site.write("compare.html", pages.compare(tasks))
+        self.site.write("data/record.schema.json", json.dumps(records.schema(), indent=1) + "\n")
+        self.site.write("data/summary.json", export.as_json(_summary(tasks, found, since)))
+        for name, content in static_files():
+            self.site.write(f"static/{name}", content)
+
+
+def _summary(tasks: Sequence[TaskSummary], found: Sequence[str], since: str) -> dict[str, Any]:
+    """The index as JSON: every task with the leaders of its groups, and all that changed."""
+    return {
+        "changes": found,
+        "since": since,
+        "tasks": [
+            {
+                **{name: getattr(task, name) for name in ("name", "title", "metric", "higher_is_better", "version")},
+                **{name: getattr(task, name) for name in ("trials", "failures", "skipped", "stale", "newest")},
+                "data": f"{task.slug}.json",
+                "groups": [
+                    {
+                        **{
+                            name: getattr(group, name) for name in ("anchor", "dataset_title", "origin", "recipe_class")
+                        },
+                        **{name: getattr(group, name) for name in ("device", "task_version", "stale")},
+                        "leaders": [
+                            {name: getattr(place, name) for name in ("model", "score", "low", "high", "seeds", "tied")}
+                            for place in group.leaders
+                        ],
+                    }
+                    for group in task.groups
+                ],
+            }
+            for task in tasks
+        ],
+    }
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def code_digest() -> str:
+    """A hash of this package: pages that another version of it made are made anew."""
+    folder = Path(__file__).parent
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".html", ".css", ".js", ".svg"))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:32]

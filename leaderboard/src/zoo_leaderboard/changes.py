@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from zoo_leaderboard.separation import Method, difference
-from zoo_leaderboard.statistics import Covers, Sample, check_share, check_values
+from zoo_leaderboard.statistics import Covers, Sample, check_share, check_values, holm
 from zoo_leaderboard.variance import Floats
 
 Verdict: TypeAlias = Literal["regression", "improvement", "no change seen", "unknown"]
+SAME: Verdict = "no change seen"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +95,17 @@ def ratio_change(
     )
 
 
+def among_others(changes: Sequence[Change], *, level: float = 0.95) -> list[Change]:
+    """The changes with verdicts that hold for all of them together (Holm 1979): many looks at noise find something."""
+    adjusted = holm([change.p_value for change in changes])
+    return [
+        change
+        if p_value is None or p_value <= 1 - level or change.verdict == "unknown"
+        else replace(change, verdict=SAME)
+        for change, p_value in zip(changes, adjusted, strict=True)
+    ]
+
+
 def _rank_change(after: Floats, before: Floats, *, higher_is_better: bool, level: float, least: float) -> Change:
     change = _median_change(after, before)
     decidable = min(len(after), len(before)) > 1
@@ -131,5 +143,5 @@ def _verdict(p_value: float | None, size: float, worse: bool, alpha: float, leas
     if p_value is None:
         return "unknown"
     if p_value > alpha or size < least:
-        return "no change seen"
+        return SAME
     return "regression" if worse else "improvement"

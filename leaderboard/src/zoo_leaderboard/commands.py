@@ -1,29 +1,25 @@
-"""The command lines that measure a group again."""
+"""The command lines that measure a row again."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
 
-from zoo_leaderboard.tables import Group
-
-MOST = 20
+from zoo_leaderboard.entries import Entry
 
 
-def reproduce(group: Group, row: str) -> str:
+def reproduce(entries: Sequence[Entry]) -> str:
     """`zoo bench ...` for a row's trials; empty for a custom recipe: only the recorded command tells what was set."""
-    records = group.of_row(row, ok=False)
-    record = records[-1]
-    if record.recipe_class == "custom":
+    entry = entries[-1]
+    if entry.recipe_class == "custom":
         return ""
-    words = ["zoo", "bench", record.task.name, "--model", record.model.name, "--dataset", record.dataset.name]
-    words += ["--device", record.device.kind, "--seeds", seeds_text([item.seed for item in records])]
-    words += ["--preset", "quick"] if record.recipe_class == "quick" else []
-    words += ["--weights", record.model.weights_option] if record.model.weights_option else []
-    words += ["--dtype", record.device.dtype] if record.device.dtype != "float32" else []
-    words += ["--compile"] if record.device.compiled else []
-    threads = record.device.requested_threads
-    return shlex.join(words + (["--threads", str(threads)] if threads else []))
+    words = ["zoo", "bench", entry.task, "--model", entry.model, "--dataset", entry.dataset]
+    words += ["--device", entry.device, "--seeds", seeds_text([item.seed for item in entries])]
+    words += ["--preset", "quick"] if entry.recipe_class == "quick" else []
+    words += ["--weights", entry.weights] if entry.weights else []
+    words += ["--dtype", entry.dtype] if entry.dtype != "float32" else []
+    words += ["--compile"] if entry.compiled else []
+    return shlex.join(words + (["--threads", str(entry.threads)] if entry.threads else []))
 
 
 def seeds_text(seeds: Sequence[int]) -> str:
@@ -32,9 +28,3 @@ def seeds_text(seeds: Sequence[int]) -> str:
     if ordered == list(range(len(ordered))):
         return str(len(ordered))
     return ",".join(map(str, ordered)) + ("," if len(ordered) == 1 else "")
-
-
-def recorded(group: Group) -> list[str]:
-    """The commands that the group's trials were started with, latest first."""
-    commands = [record.command for record in reversed(list(group.records.values())) if record.command]
-    return list(dict.fromkeys(commands))[:MOST]

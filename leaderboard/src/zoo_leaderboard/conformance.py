@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,12 @@ class Conformance:
     meaning: str
 
 
-def read_conformance(results: Path) -> dict[str, Conformance]:
-    """By plugin; empty where nothing was noted. Raises UsageError for a file that is not what the zoo writes."""
-    path = results / CONFORMANCE
+def read_conformance(results: Sequence[Path]) -> dict[str, Conformance]:
+    """By plugin, the last folder's where several noted it. Raises UsageError for a file that the zoo did not write."""
+    return {name: found for folder in results for name, found in _noted(folder / CONFORMANCE).items()}
+
+
+def _noted(path: Path) -> dict[str, Conformance]:
     try:
         noted = json.loads(path.read_bytes())
         return {str(name): _conformance(note) for name, note in noted.items()}

@@ -1,14 +1,15 @@
-"""Learning curves as numbers: the mean over seeds at each step, with the lowest and the highest seed."""
+"""Learning curves as numbers: the mean over seeds at each step or second, with the lowest and the highest seed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
-from zoo_core.records import Record
+from zoo_core.records import CurvePoint, Record
+from zoo_leaderboard.entries import Entry
 from zoo_leaderboard.formats import bare, printable
 from zoo_leaderboard.tables import Group
 
@@ -16,16 +17,23 @@ MOST_MODELS = 12  # more lines than this cannot be told apart
 MOST_POINTS = 200  # of a line: more than its pixels can show
 LONGEST_LABEL = 48
 
+By: TypeAlias = Literal["step", "seconds"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Curve:
-    """One model's line. `split` is what was scored; `points` has step, mean, low, high and seeds."""
+    """One model's line. `split` is what was scored; the tables have step or seconds, mean, low, high and seeds."""
 
     row: str
     model: str
     label: str
     split: str
     points: pd.DataFrame
+    timed: pd.DataFrame
+
+    def by(self, by: By) -> pd.DataFrame:
+        """The points against steps or against seconds of training."""
+        return self.points if by == "step" else self.timed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -40,30 +48,39 @@ class Curves:
         return list(dict.fromkeys(line.split for line in self.lines))
 
 
-def group_curves(group: Group) -> Curves:
-    """The curves of the group's ranked models that recorded any."""
-    found = [(row, *model_curve(group.of_row(str(row.row)))) for row in group.ranked.itertuples()]
-    found = [(row, split, points) for row, split, points in found if not points.empty]
-    mixed = len({split for _, split, _ in found}) > 1
+def group_curves(group: Group, read: Callable[[Entry], Record]) -> Curves:
+    """The curves of the group's models that have a score and recorded any; `read` opens a trial's record."""
+    rows = group.models[group.models["score"].notna() & (group.models["stale"] == group.stale)]
+    with_curves = set(group.trials.loc[group.trials["curve"] & (group.trials["status"] == "ok"), "row"])
+    drawn = [row for row in rows.itertuples() if row.row in with_curves]
+    found = [(row, *_lines([read(entry) for entry in group.ok(str(row.row))])) for row in drawn[:MOST_MODELS]]
+    found = [line for line in found if not line[2].empty]
+    mixed = len({split for _, split, _, _ in found}) > 1
     labels: set[str] = set()
     lines = []
-    for row, split, points in found:
+    for row, split, points, timed in found:
         variant = ", ".join(filter(None, [str(row.variant), f"on {split}" if mixed else ""]))
         label = unique_label(str(row.model), variant, labels)
-        lines.append(Curve(row=str(row.row), model=str(row.model), label=label, split=split, points=points))
-    return Curves(lines=lines[:MOST_MODELS], left_out=max(0, len(lines) - MOST_MODELS))
+        line = Curve(row=str(row.row), model=str(row.model), label=label, split=split, points=points, timed=timed)
+        lines.append(line)
+    return Curves(lines=lines, left_out=max(0, len(drawn) - MOST_MODELS))
 
 
-def model_curve(records: Sequence[Record]) -> tuple[str, pd.DataFrame]:
-    """The scores on val, or on train where no val was held out, as mean, low and high over the seeds by step.
+def _lines(records: Sequence[Record]) -> tuple[str, pd.DataFrame, pd.DataFrame]:
+    split, points = model_curve(records)
+    return split, points, model_curve(records, "seconds")[1]
+
+
+def model_curve(records: Sequence[Record], by: By = "step") -> tuple[str, pd.DataFrame]:
+    """The scores on val, or on train where no val was held out, as mean, low and high over the seeds by step or second.
 
     Seeds evaluated at different steps are joined by straight lines; none is drawn beyond its own last evaluation.
     """
     split = "val" if any(point.val_score is not None for record in records for point in record.curve) else "train"
-    seeds = [_seed_curve(record, split) for record in records]
+    seeds = [_seed_curve(record, split, by) for record in records]
     seeds = [seed for seed in seeds if not seed.empty]
     if not seeds:
-        return split, pd.DataFrame(columns=["step", "mean", "low", "high", "seeds"])
+        return split, pd.DataFrame(columns=[by, "mean", "low", "high", "seeds"])
     wide = pd.concat(seeds, axis=1).sort_index().interpolate(method="index", limit_area="inside")
     points = pd.DataFrame(
         {
@@ -73,15 +90,14 @@ def model_curve(records: Sequence[Record]) -> tuple[str, pd.DataFrame]:
             "seeds": wide.notna().sum(axis=1),
         }
     )
-    return split, points.rename_axis("step").reset_index()
+    return split, points.rename_axis(by).reset_index()
 
 
-def _seed_curve(record: Record, split: str) -> pd.Series[Any]:
-    values = {
-        point.step: point.val_score if split == "val" else point.train_score
-        for point in record.curve
-        if (point.val_score if split == "val" else point.train_score) is not None
-    }
+def _seed_curve(record: Record, split: str, by: By) -> pd.Series[Any]:
+    def score(point: CurvePoint) -> float | None:
+        return point.val_score if split == "val" else point.train_score
+
+    values = {getattr(point, by): score(point) for point in record.curve if score(point) is not None}
     return pd.Series(values, dtype="float64", name=record.id)
 
 
@@ -109,22 +125,19 @@ def unique_label(model: str, variant: str, taken: set[str]) -> str:
 def json_curves(curves: Curves) -> list[dict[str, Any]]:
     """The drawn points as JSON values."""
     return [
-        {"model": line.model, "label": line.label, "split": line.split, "points": _plain(thin(line.points))}
+        {
+            "model": line.model,
+            "label": line.label,
+            "split": line.split,
+            "points": _plain(thin(line.points)),
+            "timed": _plain(thin(line.timed)),
+        }
         for line in curves.lines
     ]
 
 
-def _plain(points: pd.DataFrame) -> list[Mapping[str, Any]]:
-    return [
-        {
-            "step": int(row["step"]),
-            "mean": row["mean"],
-            "low": row["low"],
-            "high": row["high"],
-            "seeds": int(row["seeds"]),
-        }
-        for row in points.to_dict("records")
-    ]
+def _plain(points: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in points.to_dict("records")]
 
 
 def table_points(curves: Curves, most: int = 20) -> pd.DataFrame:

@@ -1,36 +1,34 @@
-"""What the pages show as JSON and CSV, for those who want to compute with it."""
+"""What the pages show as JSON, CSV and script files, for those who want to compute with it and for the compare page."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import pandas as pd
 
+from zoo_core.records import Record, TaskFacts
 from zoo_leaderboard.curves import Curves, json_curves
-from zoo_leaderboard.formats import known
+from zoo_leaderboard.entries import Entry
+from zoo_leaderboard.formats import bare, clip, known
+from zoo_leaderboard.standing import Standing
 from zoo_leaderboard.tables import Group, TaskBoard
 
-GROUP_FIELDS = ("task", "task_version", "metric", "dataset", "fingerprint", "origin", "recipe_class", "device")
+GROUP_FIELDS = ("task", "task_version", "metric", "dataset", "fingerprint", "origin", "recipe_class", "device", "stale")
 MODEL_FIELDS = (
-    *("rank", "model", "version", "title", "variant", "pretrained_on", "score", "spread", "seeds", "provisional"),
-    *(
-        "time_to_target",
-        "time_to_target_s",
-        "met",
-        "train_s",
-        "throughput",
-        "latency_ms",
-        "parameters",
-        "flops_per_unit",
-    ),
-    *("flops_unknown_because", "peak_memory_mib", "statuses", "earlier", "recipe", "reason"),
+    *("rank", "tied", "model", "version", "title", "variant", "pretrained_on", "score", "low", "high", "covers"),
+    *("spread", "seeds", "provisional", "stale", "time_to_target", "time_to_target_s", "met", "train_s", "train_s_low"),
+    *("train_s_high", "throughput", "inference_throughput", "latency_ms", "latency_ms_low", "latency_ms_high"),
+    *("timed", "disturbed", "parameters", "flops_per_unit", "flops_unknown_because", "peak_memory_mib", "hardware"),
+    *("statuses", "earlier", "recipe", "reason"),
 )
-TRIAL_FIELDS = ("id", "model", "version", "seed", "status", "reason", "started_at")
+TRIAL_FIELDS = ("id", "model", "version", "seed", "status", "reason", "started_at", "score", "train_s", "disturbed")
+COMPARED = ("score", "train_s", "time_to_target_s", "throughput", "latency_ms", "parameters", "flops_per_unit")
 
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -44,40 +42,126 @@ def _plain(value: Any) -> Any:
 
 def group_facts(group: Group) -> dict[str, Any]:
     """What the trials of a group share."""
-    record = group.newest
-    dataset = record.dataset
-    values = (record.task.name, record.task.version, record.task.metric, dataset.name, dataset.fingerprint)
-    return dict(zip(GROUP_FIELDS, (*values, dataset.origin, record.recipe_class, record.device.kind), strict=True))
+    entry = group.newest
+    values = (entry.task, entry.task_version, entry.metric, entry.dataset, entry.fingerprint, entry.origin)
+    return dict(zip(GROUP_FIELDS, (*values, entry.recipe_class, entry.device, group.stale), strict=True))
 
 
-def task_json(board: TaskBoard, curves: Mapping[str, Curves]) -> bytes:
-    """The task, and by group its models, its unsuccessful trials and its curves."""
+def task_json(
+    board: TaskBoard, task: TaskFacts, standings: Mapping[str, Standing], curves: Mapping[str, Curves]
+) -> bytes:
+    """The task, and by group its models, its trials and its curves."""
     value = {
-        "task": msgspec.to_builtins(board.newest.task),
+        "task": msgspec.to_builtins(task),
         "groups": [
             {
                 **group_facts(group),
-                "models": _only(group.models, MODEL_FIELDS),
-                "unsuccessful": _only(group.unsuccessful, TRIAL_FIELDS),
+                "models": _only(standings[group.id].models, MODEL_FIELDS),
+                "trials": _only(group.trials, TRIAL_FIELDS),
                 "curves": json_curves(curves[group.id]),
             }
             for group in board.groups
         ],
         "skipped": _only(board.skipped, TRIAL_FIELDS),
+        "imported": [imported(entry) for entry in board.imported],
     }
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=_number)
-    return text.encode() + b"\n"
+    return as_json(value)
 
 
-def task_csv(board: TaskBoard) -> bytes:
+def as_json(value: Any) -> bytes:
+    """A JSON document; numpy's numbers as Python's."""
+    return msgspec.json.format(msgspec.json.encode(value, enc_hook=_number), indent=1) + b"\n"
+
+
+def imported(entry: Entry) -> dict[str, Any]:
+    """Numbers that another program measured."""
+    about = {"id": entry.id, "model": entry.model, "version": entry.version, "device": entry.device}
+    return {**about, "source": entry.source, "started_at": entry.started_at, **(entry.benchmark or {})}
+
+
+def task_csv(board: TaskBoard, standings: Mapping[str, Standing]) -> bytes:
     """A row a group and model."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [*GROUP_FIELDS, *MODEL_FIELDS], lineterminator="\n")
+    fields = list(dict.fromkeys([*GROUP_FIELDS, *MODEL_FIELDS]))
+    writer = csv.DictWriter(buffer, fields, lineterminator="\n")
     writer.writeheader()
     for group in board.groups:
-        for row in _only(group.models, MODEL_FIELDS):
-            writer.writerow({key: _cell(value) for key, value in {**group_facts(group), **row}.items()})
-    return buffer.getvalue().encode()
+        for row in _only(standings[group.id].models, MODEL_FIELDS):
+            writer.writerow({key: csv_cell(value) for key, value in {**group_facts(group), **row}.items()})
+    return buffer.getvalue().encode("utf-8", "replace")
+
+
+def task_script(slug: str, title: str, metric: str, higher: bool, groups: Sequence[tuple[Group, Standing]]) -> str:
+    """The rows of a task for the compare page, as a script file: pages opened from a file may load nothing else."""
+    value = {
+        "slug": slug,
+        "title": clip(title, 80),
+        "metric": clip(metric, 40),
+        "higher": higher,
+        "groups": [_compared_group(group, found) for group, found in groups],
+    }
+    return script("tasks", slug, value)
+
+
+def _compared_group(group: Group, found: Standing) -> dict[str, Any]:
+    keys = dict(zip(found.models["row"], found.models["key"], strict=True))
+    pairs: dict[str, list[float | None]] = {}
+    for i, first in enumerate(found.compared):
+        for j in range(i + 1, len(found.compared)):
+            matrices = (found.pairs.difference, found.pairs.low, found.pairs.high, found.pairs.p_value)  # type: ignore[union-attr]
+            pairs[f"{keys[first]} {keys[found.compared[j]]}"] = [_short(matrix[i, j]) for matrix in matrices]
+    entry = group.newest
+    name = f"{entry.dataset}, {entry.recipe_class} recipe, {entry.device}, task version {entry.task_version}"
+    return {
+        "anchor": group.anchor,
+        "name": clip(name, 160),
+        "rows": [_compared_row(row) for row in rows(found.models)],
+        "pairs": pairs,
+    }
+
+
+def _compared_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    label = f"{bare(row['model'])} ({row['variant']})" if row["variant"] else bare(row["model"])
+    interval = [_short(row["low"]), _short(row["high"])]
+    values = {name: _short(row[name]) for name in COMPARED}
+    about = {"key": row["key"], "label": clip(label, 80), "rank": row["rank"], "seeds": row["seeds"]}
+    return {**about, "interval": interval, **values}
+
+
+def trial_script(slug: str, record: Record, error: float | None) -> str:
+    """A trial for the compare page; `error` is the standard error of its score over the test sample."""
+    measured = record.measured
+    value = {
+        "slug": slug,
+        "id": clip(record.id, 80),
+        "label": clip(f"{bare(record.model.name)}, seed {record.seed}", 80),
+        "task": clip(record.task.name, 80),
+        "group": json.dumps([record.task.name, record.task.version, record.dataset.fingerprint, record.task.metric]),
+        "metric": clip(record.task.metric, 40),
+        "status": record.status,
+        "error": _short(error),
+        "score": _short(record.score),
+        "train_s": _short(measured.train_s),
+        "time_to_target_s": _short(measured.time_to_target.seconds if measured.time_to_target else None),
+        "throughput": _short(measured.throughput),
+        "latency_ms": _short(measured.latency.median_ms if measured.latency else None),
+        "parameters": record.model.parameters,
+        "flops_per_unit": record.model.flops_per_unit,
+    }
+    return script("trials", slug, value)
+
+
+def script(kind: str, slug: str, value: Any) -> str:
+    """A script file that hands one JSON value to the compare page; it is valid as ASCII whatever the names hold."""
+    text = json.dumps(value, allow_nan=False, default=_number, separators=(",", ":"))
+    return f'(self.zooData = self.zooData || {{}})["{kind}/{slug}"] = {text};\n'
+
+
+def _short(value: Any) -> Any:
+    """A number with six digits; None where it is unknown or not finite."""
+    if not known(value) or not math.isfinite(value):
+        return None
+    return int(value) if float(value).is_integer() and abs(value) < 1e15 else float(f"{value:.6g}")
 
 
 def _only(frame: pd.DataFrame, fields: Sequence[str]) -> list[dict[str, Any]]:
@@ -89,7 +173,7 @@ def _number(value: Any) -> Any:
     return value.item()
 
 
-def _cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
     """A CSV cell; a text that a spreadsheet would take for a formula gets an apostrophe, as spreadsheets write it."""
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False, default=_number)

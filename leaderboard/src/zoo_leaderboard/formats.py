@@ -100,3 +100,21 @@ def is_link(text: Any) -> bool:
 def day(moment: str) -> str:
     """The day of an ISO time."""
     return moment[:10]
+
+
+def percent(value: Any) -> str:
+    """A share as a percentage with its sign."""
+    return f"{100 * value:+.1f} %" if known(value) and math.isfinite(value) else DASH
+
+
+def heat(value: Any, whole: float) -> int:
+    """How dark a cell of a heat map is, 0 to 9, from its share of the row's sum."""
+    share = float(value) / whole if isinstance(value, int | float) and whole > 0 else 0.0
+    return min(9, max(0, round(9 * math.sqrt(share)))) if math.isfinite(share) else 0
+
+
+def cell(value: Any) -> str:
+    """A cell of a record's own table: a number with five digits, anything else as a clipped text."""
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    return DASH if value is None else clip(value, 200)

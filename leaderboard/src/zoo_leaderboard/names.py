@@ -7,9 +7,9 @@ import hashlib
 from zoo_core.data.cache import portable
 
 
-def short_hash(text: str) -> str:
-    """Eight hexadecimal digits that tell texts apart."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+def short_hash(text: str, digits: int = 8) -> str:
+    """Hexadecimal digits that tell texts apart."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
 
 
 def file_name(name: str) -> str:

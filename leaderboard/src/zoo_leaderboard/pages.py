@@ -1,4 +1,4 @@
-"""Tables to pages: jinja2 templates that escape everything and refuse a name they were not given."""
+"""Views to pages: jinja2 templates that escape everything and refuse a name they were not given."""
 
 from __future__ import annotations
 
@@ -9,100 +9,110 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from zoo_core.records import Record
-from zoo_leaderboard import commands, formats
+from zoo_core.records import Record, TaskFacts
+from zoo_leaderboard import formats
 from zoo_leaderboard.conformance import Conformance
-from zoo_leaderboard.curves import Curves, table_points
-from zoo_leaderboard.export import rows
+from zoo_leaderboard.curves import Curves
+from zoo_leaderboard.entries import Entry
+from zoo_leaderboard.history import Pair
+from zoo_leaderboard.names import file_name
 from zoo_leaderboard.pictures import Pictures
-from zoo_leaderboard.plots import HEIGHT, WIDTH, Style
+from zoo_leaderboard.plots import Style
+from zoo_leaderboard.summary import GroupSummary, Place, TaskSummary
 from zoo_leaderboard.tables import ENOUGH_SEEDS, Group, TaskBoard
 
-MOST_FAILURES = 200  # listed on a page; the data beside it have all
 FILTERS = (
-    *(formats.score, formats.seconds, formats.number, formats.count, formats.large, formats.statuses),
-    *(formats.plain, formats.clip, formats.bare, formats.plugin, formats.day),
+    *(formats.score, formats.seconds, formats.number, formats.count, formats.large, formats.statuses, formats.cell),
+    *(formats.plain, formats.clip, formats.bare, formats.plugin, formats.day, formats.percent, formats.heat),
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plot:
+    """An SVG file beside the page, and what it shows, in words."""
+
+    file: str
+    words: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class GroupView:
-    """A group and the files made for it; `plot` is a file name, empty where there is none."""
+    """A group with everything that its section shows; `devices` are the classes its setting was measured on.
+
+    `rows` are the rows of the table, `points` the curves as numbers, `trials` those with pages of their own.
+    """
 
     group: Group
-    anchor: str
-    plot: str
+    record: Record
+    rows: Sequence[Mapping[str, Any]]
+    devices: Sequence[str]
+    hardware: Sequence[str]
+    first_two: str
+    by_example: bool
+    failures: Sequence[Mapping[str, Any]]
+    failures_left_out: int
+    trials: Sequence[Entry]
     curves: Curves
+    points: Sequence[Mapping[str, Any]]
+    curve_plots: Sequence[Plot]
+    cost_plots: Sequence[Plot]
     pictures: Pictures | None
+    commands: Sequence[str]
 
     @property
-    def record(self) -> Record:
-        return self.group.newest
-
-    @property
-    def models(self) -> list[dict[str, Any]]:
-        return rows(self.group.models)
-
-    @property
-    def best(self) -> dict[str, Any] | None:
-        found = rows(self.group.ranked.head(1))
-        return found[0] if found else None
-
-    @property
-    def failures(self) -> list[dict[str, Any]]:
-        return rows(self.group.unsuccessful.iloc[::-1].head(MOST_FAILURES))
-
-    @property
-    def failures_left_out(self) -> int:
-        return max(0, len(self.group.unsuccessful) - MOST_FAILURES)
-
-    @property
-    def points(self) -> list[dict[str, Any]]:
-        return rows(table_points(self.curves))
-
-    @property
-    def devices(self) -> list[str]:
-        """The names of the devices that the trials ran on."""
-        named = [record.device.name for record in self.group.records.values() if record.device.name]
-        return list(dict.fromkeys(named))
-
-    @property
-    def examples(self) -> dict[str, int]:
-        found = [record.dataset.examples for record in self.group.records.values() if record.dataset.examples]
-        return found[-1] if found else {}
-
-    @property
-    def command(self) -> str:
-        first = self.group.ranked["row"] if not self.group.ranked.empty else self.group.models["row"]
-        return commands.reproduce(self.group, str(first.iloc[0]))
-
-    @property
-    def recorded(self) -> list[str]:
-        return commands.recorded(self.group)
+    def scored(self) -> bool:
+        return any(row["score"] is not None for row in self.rows)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TaskView:
-    """A task's board, the name of its files, and its groups' views."""
+    """A task's board with its groups' views; `filters` are the choices by name."""
 
     board: TaskBoard
+    facts: TaskFacts
     slug: str
     groups: Sequence[GroupView]
+    skipped: Sequence[Mapping[str, Any]]
+    imported: Sequence[Mapping[str, Any]]
+    history: bool
+    filters: Mapping[str, Sequence[str]]
+    trial_slugs: Mapping[str, str]
 
-    @property
-    def record(self) -> Record:
-        return self.board.newest
 
-    @property
-    def thumbnail(self) -> str:
-        """The picture that stands for the task: of its first group that has one; empty where none has."""
-        return next(
-            (group.pictures.thumbnail for group in self.groups if group.pictures and group.pictures.thumbnail), ""
-        )
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class PairView:
+    """A pair over time with its plots."""
 
-    @property
-    def skipped(self) -> list[dict[str, Any]]:
-        return rows(self.board.skipped.iloc[::-1].head(MOST_FAILURES))
+    pair: Pair
+    plots: Sequence[Plot]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrawnCurve:
+    """A trial's small curve: SVG paths by what they show, the ends of the axes, and the points as rows of a table."""
+
+    words: str
+    paths: Mapping[str, str]
+    low: float
+    high: float
+    steps: int
+    rows: Sequence[Sequence[Any]]
+    thinned: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TrialView:
+    """A record with everything its page shows, as rows of tables; `curve` is None where no score was recorded."""
+
+    record: Record
+    slug: str
+    task_slug: str
+    disturbed: str
+    scores: Sequence[Sequence[Any]]
+    curve: DrawnCurve | None
+    phases: Sequence[Sequence[Any]]
+    pictures: Pictures | None
+    environment: Sequence[Sequence[Any]]
 
 
 class Pages:
@@ -117,32 +127,52 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters.update({function.__name__: function for function in FILTERS})
+        self._environment.filters["file_name"] = file_name
         self._environment.tests["link"] = formats.is_link
         self._environment.globals.update(
-            styles=styles,
-            conformance=conformance,
-            enough_seeds=ENOUGH_SEEDS,
-            plot_width=WIDTH,
-            plot_height=HEIGHT,
-            dash=formats.DASH,
+            styles=styles, conformance=conformance, enough_seeds=ENOUGH_SEEDS, dash=formats.DASH
         )
 
-    def index(self, views: Sequence[TaskView]) -> str:
+    def index(self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) -> str:
         """The page of all tasks."""
-        return self._environment.get_template("index.html").render(
+        return self._render(
+            "index.html",
             root="",
-            tasks=views,
-            models=len({name for view in views for name in view.board.models}),
-            trials=sum(view.board.trials for view in views),
-            failures=sum(view.board.failures for view in views),
-            newest=max(view.record.started_at for view in views),
+            tasks=tasks,
+            devices=sorted({group.device for task in tasks for group in task.groups}),
+            models=len({name for task in tasks for name in task.models}),
+            newest=max((task.newest for task in tasks), default=""),
+            changes=changes,
+            since=since,
         )
 
     def task(self, view: TaskView) -> str:
         """The page of one task."""
-        return self._environment.get_template("task.html").render(root="../", view=view, board=view.board)
+        return self._render("task.html", root="../", view=view, board=view.board, task=view.facts)
 
-    def static_files(self) -> Iterator[tuple[str, bytes]]:
-        """The files that every page shares, by name."""
-        for file in resources.files("zoo_leaderboard").joinpath("static").iterdir():
-            yield file.name, file.read_bytes()
+    def history(self, view: TaskView, pairs: Sequence[PairView], left_out: int) -> str:
+        """The page of a task's pairs over time."""
+        return self._render(
+            "history.html", root="../", view=view, task=view.facts, pairs=pairs, left_out=left_out, slug=view.slug
+        )
+
+    def model(self, name: str, places: Sequence[tuple[TaskSummary, GroupSummary, Place]]) -> str:
+        """The page of one model: where it stands in every task it ran."""
+        return self._render("model.html", root="../", name=name, places=places, newest=places[-1][2])
+
+    def trial(self, view: TrialView) -> str:
+        """The page of one trial: everything in its record."""
+        return self._render("trial.html", root="../", view=view, record=view.record)
+
+    def compare(self, tasks: Sequence[TaskSummary]) -> str:
+        """The page on which scripts compare what the address names."""
+        return self._render("compare.html", root="", tasks=tasks)
+
+    def _render(self, template: str, **values: Any) -> str:
+        return self._environment.get_template(template).render(**values)
+
+
+def static_files() -> Iterator[tuple[str, bytes]]:
+    """The files that every page shares, by name."""
+    for file in resources.files("zoo_leaderboard").joinpath("static").iterdir():
+        yield file.name, file.read_bytes()

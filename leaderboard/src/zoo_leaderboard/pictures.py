@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from zoo_core.records import Record
-from zoo_core.store import Store
-from zoo_leaderboard.tables import Group
+from zoo_leaderboard.entries import Entry
 
 PNG = b"\x89PNG\r\n\x1a\n"
 LARGEST = 16 * 2**20  # bytes
@@ -32,32 +31,29 @@ class Pictures:
     refused: Sequence[tuple[str, str]]
 
 
-def copy_pictures(group: Group, store: Store, folder: Path, prefix: str) -> Pictures | None:
-    """Copy the pictures of the best model's newest trial that has any into `folder`, under names of our own."""
-    record = _with_pictures(group)
-    if record is None:
-        return None
+def copy_best(entries: Sequence[Entry], read: Callable[[Entry], Record], folder: Path, prefix: str) -> Pictures | None:
+    """Copy the pictures of the newest of a row's trials that has any; None where none has."""
+    entry = next((entry for entry in reversed(entries) if entry.pictures), None)
+    return copy_pictures(read(entry), Path(entry.path), folder, prefix) if entry is not None else None
+
+
+def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pictures:
+    """Copy the pictures of the record that lies at `path` into `folder`, under names of our own."""
     shown, refused, thumbnail = [], [], ""
     for number, (caption, name) in enumerate(list(record.measured.pictures.items())[:MOST]):
-        source = store.artifacts(record) / name
+        source = path.with_suffix("") / name
         reason = refusal(source, name)
         if reason:
             refused.append((caption, reason))
             continue
         target = f"{prefix}-picture-{number}.png"
+        folder.mkdir(exist_ok=True)
         shutil.copyfile(source, folder / target)
         if caption == THUMBNAIL:
             thumbnail = target
         else:
             shown.append((caption, target))
     return Pictures(record=record, thumbnail=thumbnail, shown=shown, refused=refused)
-
-
-def _with_pictures(group: Group) -> Record | None:
-    if group.ranked.empty:
-        return None
-    best = group.of_row(str(group.ranked["row"].iloc[0]))
-    return next((record for record in reversed(best) if record.measured.pictures), None)
 
 
 def refusal(path: Path, name: str) -> str:

@@ -1,17 +1,15 @@
-"""Learning curves as SVG: one style a model on every page, readable on light and dark ground."""
+"""Plots as SVG, from Vega-Lite by vl-convert: one style a model on every page, readable on light and dark ground."""
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from xml.sax.saxutils import escape
 
-import altair as alt
-
 from zoo_core.records import TaskFacts
-from zoo_leaderboard.curves import Curves, thin
+from zoo_leaderboard.curves import By, Curves, thin
 from zoo_leaderboard.formats import printable
 from zoo_leaderboard.names import short_hash
 
@@ -19,9 +17,12 @@ from zoo_leaderboard.names import short_hash
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#aa3377", "#a87b00", "#3d94cc", "#e0607e", "#7c828c")
 DASHES: tuple[tuple[int, int], ...] = ((1, 0), (6, 3), (2, 2), (10, 3))
 INK, INK_ON_DARK, GRID = "#6b7280", "#b4bac4", "#8a919c"
-WIDTH, HEIGHT = 680, 300  # pixels
+WIDTH, HEIGHT = 460, 260  # pixels
 FEW_POINTS = 40  # with a mark on each; more would hide the line
-WIDE_RANGE = 50.0  # largest / smallest score from which an error is drawn on a logarithmic axis
+WIDE_RANGE = 50.0  # largest / smallest value from which it is drawn on a logarithmic axis
+VEGA_LITE = "5.20"
+
+Spec: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,12 +33,38 @@ class Style:
     dash: int
 
 
-def assign_styles(tasks: Iterable[Sequence[str]]) -> dict[str, Style]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """A model in a plot of score against something, without a name where there are too many to tell apart.
+
+    `front`: no other model is better in both.
+    """
+
+    label: str
+    model: str
+    x: float
+    score: float
+    low: float | None
+    high: float | None
+    front: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A plot to be rendered: its specification, and what it says to those who do not see it."""
+
+    spec: Spec
+    title: str
+    description: str
+
+
+def assign_styles(tasks: Iterable[Sequence[str]], known: Mapping[str, Style] | None = None) -> dict[str, Style]:
     """A style for every model: its own colour within each task as long as there are colours.
 
-    A model's favourite colour follows from its name, so that builds agree; the next free one is taken on a clash.
+    A model keeps the style it has in `known`. Its favourite colour follows from its name, so that builds agree; the
+    next free one is taken on a clash.
     """
-    styles: dict[str, Style] = {}
+    styles: dict[str, Style] = dict(known or {})
     for models in tasks:
         used = [styles[name] for name in models if name in styles]
         for name in sorted(set(models) - set(styles)):
@@ -54,50 +81,142 @@ def assign_styles(tasks: Iterable[Sequence[str]]) -> dict[str, Style]:
     return styles
 
 
-def learning_curves(curves: Curves, task: TaskFacts, styles: Mapping[str, Style]) -> str:
-    """The lines, bands over seeds, and the target, as an SVG document on transparent ground."""
-    rows = _rows(curves)
-    logarithmic = _is_logarithmic(task, rows)
-    scale = alt.Scale(type="log", nice=True) if logarithmic else alt.Scale(zero=False, nice=True)
-    chart = alt.layer(*_layers(curves, rows, task, scale, styles))
-    buffer = io.StringIO()
-    _themed(chart).save(buffer, format="svg")
-    return _described(buffer.getvalue(), _title(curves, task), describe(curves, task, logarithmic=logarithmic))
+def render(job: Job) -> str:
+    """The SVG document, with a title and a description, and lighter ink on dark ground."""
+    import vl_convert
+
+    svg = vl_convert.vegalite_to_svg(job.spec, vl_version=VEGA_LITE)
+    start = svg.index(">", svg.index("<svg")) + 1
+    dark = f'[fill="{INK}"]{{fill:{INK_ON_DARK}}}[stroke="{INK}"]{{stroke:{INK_ON_DARK}}}'
+    style = f"<style>@media (prefers-color-scheme: dark){{{dark}}}</style>"
+    words = f"<title>{escape(printable(job.title))}</title><desc>{escape(printable(job.description))}</desc>"
+    return f"{svg[:start]}{words}{style}{svg[start:]}"
 
 
-def _themed(chart: Any) -> Any:
-    """Size, ink and legend; `configure` comes first because it drops what was configured before."""
-    chart = chart.properties(width=WIDTH, height=HEIGHT, background="transparent")
-    chart = chart.configure(font="sans-serif", aria=False).configure_view(stroke=None)
-    chart = chart.configure_axis(
-        labelColor=INK,
-        titleColor=INK,
-        titlePadding=12,
-        titleFontWeight="normal",
-        titleFontSize=12,
-        labelFontSize=12,
-        gridColor=GRID,
-        gridOpacity=0.25,
-        domainColor=INK,
-        tickColor=INK,
+def learning_curves(curves: Curves, task: TaskFacts, styles: Mapping[str, Style], by: By = "step") -> Job:
+    """The lines against steps or seconds, bands over seeds, and the target."""
+    rows = [
+        {**{str(key): value for key, value in row.items()}, "line": line.label}
+        for line in curves.lines
+        for row in thin(line.by(by)).to_dict("records")
+    ]
+    lows = [row["low"] for row in rows] + ([task.target] if task.target is not None else [])
+    logarithmic = not task.higher_is_better and is_wide([*lows, *(row["high"] for row in rows)])
+    layers = _curve_layers(curves, rows, styles, by, _score_axis(task, curves.splits, logarithmic=logarithmic))
+    if task.target is not None:
+        layers += _target(task.target, _score_axis(task, curves.splits, logarithmic=logarithmic))
+    what = "training step" if by == "step" else "second of training"
+    title = f"{printable(task.metric)} on {' or '.join(curves.splits)} by {what}"
+    return Job(spec=_themed({"layer": layers}), title=title, description=_describe(curves, task, by, logarithmic))
+
+
+def score_against(points: Sequence[Point], task: TaskFacts, styles: Mapping[str, Style], axis: str) -> Job:
+    """The models' test scores against what they cost, with the front of those that nothing beats in both."""
+    wide = is_wide([point.x for point in points])
+    scale = {"type": "log"} if wide else {"zero": False, "nice": True}
+    x = {"field": "x", "type": "quantitative", "title": axis, "scale": scale, "axis": {"tickCount": 5, "format": "~s"}}
+    logarithmic = not task.higher_is_better and is_wide([point.score for point in points])
+    y = _score_axis(task, ["test"], logarithmic=logarithmic)
+    rows = [
+        {"line": point.label, "x": point.x, "mean": point.score, "low": point.low, "high": point.high}
+        for point in points
+    ]
+    front = sorted((point for point in points if point.front), key=lambda point: point.x)
+    layers: list[Spec] = [
+        {
+            "data": {"values": [{"x": point.x, "mean": point.score} for point in front]},
+            "mark": {
+                "type": "line",
+                "interpolate": "step-after",
+                "color": INK,
+                "strokeDash": [4, 4],
+                "strokeWidth": 1.5,
+            },
+            "encoding": {"x": x, "y": y},
+        },
+        {
+            "data": {"values": [row for row in rows if row["low"] is not None]},
+            "mark": {"type": "rule", "color": INK, "opacity": 0.6},
+            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+        },
+        {
+            "data": {"values": rows},
+            "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
+            "encoding": {"x": x, "y": y, "color": _colour([(p.label, p.model) for p in points], styles)},
+        },
+    ]
+    best = "; ".join(f"{point.label} {point.score:.4g} at {point.x:.4g}" for point in front)
+    description = f"{axis} across, {printable(task.metric)} on test upwards. Beaten by none in both: {best}."
+    return Job(
+        spec=_themed({"layer": layers}), title=f"{printable(task.metric)} against {axis}", description=description
     )
-    return chart.configure_legend(
-        labelColor=INK,
-        labelFontSize=12,
-        labelLimit=300,
-        orient="bottom",
-        columns=4,
-        symbolType="stroke",
-        symbolOpacity=1,
-        symbolSize=300,
-        symbolStrokeWidth=3,
-    )
 
 
-def describe(curves: Curves, task: TaskFacts, *, logarithmic: bool) -> str:
+def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: Mapping[str, Style]) -> Job:
+    """One value of a pair over the days: a point an occasion with its interval, the best so far as steps.
+
+    A row has moment (ISO time), value, low, high, best and model.
+    """
+    values = [dict(row) for row in rows]
+    x = {"field": "moment", "type": "temporal", "title": None, "axis": {"tickCount": 5}}
+    y = {"field": "value", "type": "quantitative", "title": axis, "scale": {"zero": False, "nice": True}}
+    model = str(values[0]["model"])
+    layers: list[Spec] = [
+        {
+            "mark": {"type": "line", "interpolate": "step-after", "color": INK, "strokeDash": [4, 4]},
+            "encoding": {"x": x, "y": {**y, "field": "best"}},
+        },
+        {
+            "mark": {"type": "rule", "color": INK, "opacity": 0.6},
+            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+        },
+        {
+            "mark": {"type": "line", "point": {"size": 60}, "color": PALETTE[styles[model].colour], "strokeWidth": 2},
+            "encoding": {"x": x, "y": y},
+        },
+    ]
+    ends = f"from {values[0]['value']:.4g} at {values[0]['moment'][:10]} to {values[-1]['value']:.4g}"
+    description = f"{axis}, {len(values)} occasions, {ends} at {values[-1]['moment'][:10]}."
+    return Job(spec=_themed({"data": {"values": values}, "layer": layers}), title=title, description=description)
+
+
+def front(points: Sequence[tuple[float, float]], *, higher_is_better: bool) -> list[bool]:
+    """Which of (cost, score) are on the Pareto front: no other costs at most as much and scores at least as well."""
+    sign = -1.0 if higher_is_better else 1.0
+    order = sorted(range(len(points)), key=lambda index: (points[index][0], sign * points[index][1]))
+    on_front, best = [False] * len(points), math.inf
+    for index in order:
+        if sign * points[index][1] < best:
+            best = sign * points[index][1]
+            on_front[index] = True
+    return on_front
+
+
+def is_wide(values: Sequence[float]) -> bool:
+    """Whether positive numbers span so much that a linear axis would flatten what matters."""
+    return min(values) > 0 and max(values) / min(values) > WIDE_RANGE
+
+
+def _themed(spec: Spec) -> Spec:
+    axis: Spec = {"labelColor": INK, "titleColor": INK, "domainColor": INK, "tickColor": INK, "gridColor": GRID}
+    axis |= {"titlePadding": 10, "titleFontWeight": "normal", "titleFontSize": 12, "labelFontSize": 12}
+    legend = {"labelColor": INK, "labelFontSize": 12, "labelLimit": 300, "orient": "bottom", "columns": 3}
+    legend |= {"symbolType": "stroke", "symbolOpacity": 1, "symbolSize": 300, "symbolStrokeWidth": 3}
+    config = {
+        "font": "sans-serif",
+        "aria": False,
+        "view": {"stroke": None},
+        "axis": {**axis, "gridOpacity": 0.25},
+        "legend": legend,
+    }
+    return {**spec, "width": WIDTH, "height": HEIGHT, "background": "transparent", "config": config}
+
+
+def _describe(curves: Curves, task: TaskFacts, by: By, logarithmic: bool) -> str:
     """What the plot shows, in words."""
     ends = [
-        f"{line.label} ends at {line.points['mean'].iloc[-1]:.4g} after {int(line.points['step'].iloc[-1])} steps"
+        f"{line.label} ends at {line.by(by)['mean'].iloc[-1]:.4g} after {line.by(by)[by].iloc[-1]:.4g} "
+        + ("steps" if by == "step" else "seconds")
         for line in curves.lines
     ]
     scale = "logarithmic" if logarithmic else "linear"
@@ -106,64 +225,52 @@ def describe(curves: Curves, task: TaskFacts, *, logarithmic: bool) -> str:
     return f"{printable(task.metric)}, {better} is better, {scale} scale. {'; '.join(ends)}.{target}"
 
 
-def _title(curves: Curves, task: TaskFacts) -> str:
-    return f"{printable(task.metric)} on {' or '.join(curves.splits)} by training step"
+def _score_axis(task: TaskFacts, splits: Sequence[str], *, logarithmic: bool) -> Spec:
+    better = "higher is better" if task.higher_is_better else "lower is better"
+    return {
+        "field": "mean",
+        "type": "quantitative",
+        "title": f"{printable(task.metric)[:40]} on {' or '.join(splits)}, {better}",
+        "scale": {"type": "log", "nice": True} if logarithmic else {"zero": False, "nice": True},
+        "axis": {"tickCount": 6, "format": "~e" if logarithmic else "~r"},
+    }
 
 
-def _rows(curves: Curves) -> list[dict[str, Any]]:
-    rows = []
-    for line in curves.lines:
-        points = thin(line.points)
-        rows += [
-            {**{str(key): value for key, value in row.items()}, "line": line.label} for row in points.to_dict("records")
-        ]
-    return rows
+def _curve_layers(
+    curves: Curves, rows: list[dict[str, Any]], styles: Mapping[str, Style], by: By, y: Spec
+) -> list[Spec]:
+    colour = _colour([(line.label, line.model) for line in curves.lines], styles)
+    dashes = [list(DASHES[styles[line.model].dash]) for line in curves.lines]
+    dash = {"field": "line", "type": "nominal", "title": None}
+    dash["scale"] = {"domain": [line.label for line in curves.lines], "range": dashes}  # type: ignore[assignment]
+    title = "training steps" if by == "step" else "seconds of training"
+    ticks: Spec = {"tickCount": 6, "format": ",d" if by == "step" else ",~r"}
+    x = {"field": by, "type": "quantitative", "title": title, "axis": ticks}
+    few = max(len(line.by(by)) for line in curves.lines) <= FEW_POINTS
+    mark = {"type": "line", "strokeWidth": 2, "point": {"size": 22} if few else False}
+    line = {"data": {"values": rows}, "mark": mark, "encoding": {"x": x, "y": y, "color": colour, "strokeDash": dash}}
+    if not any(row["seeds"] > 1 for row in rows):
+        return [line]
+    encoding = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": colour}
+    return [{"data": {"values": rows}, "mark": {"type": "area", "opacity": 0.2}, "encoding": encoding}, line]
 
 
-def _is_logarithmic(task: TaskFacts, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether an error spans so much that a linear axis would flatten what matters."""
-    lows = [row["low"] for row in rows] + ([task.target] if task.target is not None else [])
-    return not task.higher_is_better and min(lows) > 0 and max(row["high"] for row in rows) / min(lows) > WIDE_RANGE
+def _colour(lines: Sequence[tuple[str, str]], styles: Mapping[str, Style]) -> Spec:
+    """The colour of each (label, model), in that order in the legend."""
+    colours = {label: PALETTE[styles[model].colour] if model else GRID for label, model in lines}
+    scale = {"domain": list(colours), "range": list(colours.values())}
+    return {"field": "line", "type": "nominal", "title": None, "scale": scale, "sort": None}
 
 
-def _layers(
-    curves: Curves, rows: list[dict[str, Any]], task: TaskFacts, scale: alt.Scale, styles: Mapping[str, Style]
-) -> list[alt.Chart]:
-    labels = [line.label for line in curves.lines]
-    chosen = [styles[line.model] for line in curves.lines]
-    colour = alt.Color("line:N", title=None, scale=alt.Scale(domain=labels, range=[PALETTE[s.colour] for s in chosen]))
-    dash = alt.StrokeDash(
-        "line:N", title=None, scale=alt.Scale(domain=labels, range=[list(DASHES[s.dash]) for s in chosen])
-    )
-    steps = alt.X("step:Q", title="training steps", axis=alt.Axis(tickCount=6, format=",d"))
-    title = _axis_title(curves, task)
-    format_ = "~e" if scale.type == "log" else "~r"
-    value = alt.Y("mean:Q", title=title, scale=scale, axis=alt.Axis(tickCount=6, format=format_))
-    data = alt.Chart(alt.InlineData(values=rows))
-    few = max(len(line.points) for line in curves.lines) <= FEW_POINTS
-    layers = [data.mark_line(strokeWidth=2, point={"size": 22} if few else False).encode(steps, value, colour, dash)]
-    if any(row["seeds"] > 1 for row in rows):
-        low = alt.Y("low:Q", title=title, scale=scale)
-        layers.insert(0, data.mark_area(opacity=0.2).encode(steps, low, alt.Y2("high:Q"), colour))
-    return layers + ([] if task.target is None else _target_layers(task.target, scale, title))
-
-
-def _target_layers(target: float, scale: alt.Scale, title: str) -> list[alt.Chart]:
-    data = alt.Chart(alt.InlineData(values=[{"target": target, "text": f"target {target:g}"}]))
-    value = alt.Y("target:Q", title=title, scale=scale)
-    rule = data.mark_rule(color=INK, strokeDash=[4, 4], strokeWidth=1.5).encode(value)
-    text = data.mark_text(color=INK, align="right", dx=-4, dy=-8, fontSize=12)
-    return [rule, text.encode(value, x=alt.value(WIDTH), text="text:N")]
-
-
-def _axis_title(curves: Curves, task: TaskFacts) -> str:
-    direction = "higher is better" if task.higher_is_better else "lower is better"
-    return f"{printable(task.metric)[:40]} on {' or '.join(curves.splits)}, {direction}"
-
-
-def _described(svg: str, title: str, description: str) -> str:
-    """The SVG with a title and a description for those who do not see it, and lighter ink on dark ground."""
-    start = svg.index(">", svg.index("<svg")) + 1
-    dark = f'[fill="{INK}"]{{fill:{INK_ON_DARK}}}[stroke="{INK}"]{{stroke:{INK_ON_DARK}}}'
-    style = f"<style>@media (prefers-color-scheme: dark){{{dark}}}</style>"
-    return f"{svg[:start]}<title>{escape(title)}</title><desc>{escape(description)}</desc>{style}{svg[start:]}"
+def _target(target: float, y: Spec) -> list[Spec]:
+    data = {"values": [{"mean": target, "text": f"target {target:g}"}]}
+    text = {"type": "text", "color": INK, "align": "right", "dx": -4, "dy": -8, "fontSize": 12}
+    where = {"x": {"value": WIDTH}, "y": y, "text": {"field": "text", "type": "nominal"}}
+    return [
+        {
+            "data": data,
+            "mark": {"type": "rule", "color": INK, "strokeDash": [4, 4], "strokeWidth": 1.5},
+            "encoding": {"y": y},
+        },
+        {"data": data, "mark": text, "encoding": where},
+    ]

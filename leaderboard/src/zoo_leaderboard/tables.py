@@ -1,6 +1,7 @@
-"""Records to tables: what may be compared, and one row a model in order of its mean score.
+"""Entries to tables: what may be compared, and one row a model in order of its mean score.
 
-Knows neither HTML nor plots. Units are suffixes, as in the records. Means and medians are over the trials that are ok.
+Knows neither HTML nor plots nor statistics. Units are suffixes, as in the records. Means and medians are over the
+trials that are ok; times and memory are over the undisturbed of them, where there is one.
 """
 
 from __future__ import annotations
@@ -8,63 +9,92 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import pandas as pd
 
-from zoo_core.records import FINAL, Record
+from zoo_core.records import FAILED, FINAL
+from zoo_leaderboard.entries import RUNNER, Entry
+from zoo_leaderboard.names import short_hash
 
 ENOUGH_SEEDS = 3  # below this the order of models is provisional
 ORIGINS = ("real", "copy", "bundled", "exact", "synthetic")
 CLASSES = ("default", "quick", "custom")
-MEDIANS = ("train_s", "throughput", "latency_ms", "peak_memory_mib")
-NUMBERS = ("score", "target_s", *MEDIANS)
+TIMES = ("train_s", "throughput", "inference_throughput", "latency_ms", "peak_memory_mib")
+NUMBERS = ("score", "target_s", *TIMES)
 COUNTS = ("parameters", "flops_per_unit")
 # what one computation of a model depends on beside its seed, as the person chose it
 SETTINGS = ("dtype", "compiled", "threads", "budget_s")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Versions:
+    """The newest version of everything that any record names."""
+
+    tasks: Mapping[str, int]
+    datasets: Mapping[str, int]
+    models: Mapping[str, int]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Group:
-    """Trials that may be compared; `newest` describes them. A row a model in `models`, a current trial in `trials`."""
+    """Trials that may be compared; `newest` is the latest. A row a model in `models`, a current trial in `trials`.
+
+    `by_row` has a row's trials, oldest first. `stale` says why the whole group is out of date; empty where it is not.
+    """
 
     id: str
-    newest: Record
+    newest: Entry
     models: pd.DataFrame
     trials: pd.DataFrame
-    records: Mapping[str, Record]
+    by_row: Mapping[str, Sequence[Entry]]
+    stale: str
 
     @property
-    def ranked(self) -> pd.DataFrame:
-        """The models that have a score."""
-        return self.models[self.models["score"].notna()]
+    def anchor(self) -> str:
+        """Its name within the page."""
+        return f"g-{short_hash(self.id)}"
+
+    @property
+    def setting(self) -> str:
+        """What the groups of one setting share: all but the class of device."""
+        return json.dumps(json.loads(self.id)[:-1])
 
     @property
     def unsuccessful(self) -> pd.DataFrame:
         """The current trials that are not ok."""
         return self.trials[self.trials["status"] != "ok"]
 
-    def of_row(self, row: str, *, ok: bool = True) -> list[Record]:
-        """The current records behind a row of `models`, oldest first."""
-        chosen = self.trials[self.trials["row"] == row]
-        if ok:
-            chosen = chosen[chosen["status"] == "ok"]
-        return [self.records[name] for name in chosen["id"]]
+    def ok(self, row: str) -> list[Entry]:
+        """The row's trials that came to an end well, oldest first."""
+        return [entry for entry in self.by_row[row] if entry.status == "ok"]
+
+    def quiet(self, row: str) -> list[Entry]:
+        """Those of them whose times count: the undisturbed, or all where there is no such."""
+        ok = self.ok(row)
+        return [entry for entry in ok if not entry.disturbed] or ok
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TaskBoard:
-    """A task with its groups, the best comparable first; `skipped` are trials that found nothing to run on."""
+    """A task with its groups, the best comparable first.
 
-    newest: Record
+    `skipped` are trials that found nothing to run on, `imported` numbers of other programs, `history` every trial there
+    ever was, oldest first.
+    """
+
+    newest: Entry
     groups: Sequence[Group]
     skipped: pd.DataFrame
+    imported: Sequence[Entry]
+    history: Sequence[Entry]
 
     @property
     def models(self) -> list[str]:
         """The names of all models that were tried."""
         names = [name for group in self.groups for name in group.models["model"]]
-        return list(dict.fromkeys([*names, *self.skipped["model"]]))
+        return list(dict.fromkeys([*names, *self.skipped["model"], *(entry.model for entry in self.imported)]))
 
     @property
     def trials(self) -> int:
@@ -72,80 +102,33 @@ class TaskBoard:
 
     @property
     def failures(self) -> int:
-        return sum(int((~group.trials["status"].isin(["ok", "skipped"])).sum()) for group in self.groups)
+        return sum(int(group.trials["status"].isin(FAILED).sum()) for group in self.groups)
 
 
-def boards(records: Iterable[Record]) -> list[TaskBoard]:
-    """A board a task, by title."""
-    by_id = {record.id: record for record in records}
-    trials = current_trials(trial_frame(by_id.values()))
-    found = [_board(frame, by_id) for _, frame in trials.groupby("task", sort=True)]
-    return sorted(found, key=lambda board: (board.newest.task.title.casefold(), board.newest.task.name))
+def task_board(entries: Iterable[Entry], versions: Versions) -> TaskBoard:
+    """The board of one task. An id that comes twice, from copied folders, counts once."""
+    history = sorted({entry.id: entry for entry in entries}.values(), key=lambda entry: (entry.started_at, entry.id))
+    trials = current_trials(trial_frame(entry for entry in history if entry.source == RUNNER))
+    by_id = {entry.id: entry for entry in history}
+    groups, skipped = [], [trials.iloc[:0]]
+    for key, frame in trials.groupby("group", sort=True):
+        if (frame["status"] == "skipped").all():
+            skipped.append(frame)
+        else:
+            groups.append(_group(str(key), frame, by_id, versions))
+    return TaskBoard(
+        newest=next((entry for entry in reversed(history) if entry.source == RUNNER), history[-1]),
+        groups=sorted(groups, key=_group_order),
+        skipped=pd.concat(skipped, ignore_index=True),
+        imported=[entry for entry in history if entry.source != RUNNER],
+        history=history,
+    )
 
 
-def group_key(record: Record) -> list[Any]:
-    """What two trials must share to be compared; metric and kind are the task version's, and checked all the same."""
-    task, dataset = record.task, record.dataset
-    judged = [task.kind, task.kind_version, task.metric, task.higher_is_better]
-    return [
-        task.name,
-        task.version,
-        *judged,
-        dataset.name,
-        dataset.fingerprint,
-        record.recipe_class,
-        record.device.kind,
-    ]
-
-
-def row_key(record: Record) -> list[Any]:
-    """What the seeds behind one row share: the same model trained in the same way."""
-    model, device = record.model, record.device
-    settings = [device.dtype, device.compiled, device.requested_threads, record.budget_s]
-    return [model.name, model.version, model.pretrained_on, model.weights_sha256, *settings, record.recipe]
-
-
-def trial_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """A row a record, oldest first."""
-    frame = pd.DataFrame([_trial(record) for record in records])
-    frame = frame.astype({**dict.fromkeys(NUMBERS, "float64"), **dict.fromkeys(COUNTS, "Int64")})
-    return frame.sort_values(["started_at", "id"], ignore_index=True)
-
-
-def _trial(record: Record) -> dict[str, Any]:
-    model, device, measured = record.model, record.device, record.measured
-    target = measured.time_to_target
-    return {
-        "id": record.id,
-        "started_at": record.started_at,
-        "task": record.task.name,
-        "group": json.dumps(group_key(record)),
-        "row": json.dumps([group_key(record), row_key(record)], sort_keys=True),
-        "pair": json.dumps([group_key(record)[:-3], record.recipe_class, device.kind, model.name, record.seed]),
-        "model": model.name,
-        "version": model.version,
-        "title": model.title,
-        "pretrained_on": model.pretrained_on,
-        "code": model.code_sha256,
-        "dtype": device.dtype,
-        "compiled": device.compiled,
-        "threads": device.requested_threads,
-        "budget_s": record.budget_s,
-        "recipe": record.recipe,
-        "seed": record.seed,
-        "status": record.status,
-        "reason": record.reason,
-        "score": record.score,
-        "target_status": target.status if target else "not applicable",
-        "target_s": target.seconds if target else None,
-        "train_s": measured.train_s,
-        "throughput": measured.throughput,
-        "latency_ms": measured.latency.median_ms if measured.latency else None,
-        "peak_memory_mib": measured.peak_memory_mib,
-        "parameters": model.parameters,
-        "flops_per_unit": model.flops_per_unit,
-        "flops_unknown_because": model.flops_unknown_because,
-    }
+def trial_frame(entries: Iterable[Entry]) -> pd.DataFrame:
+    """A row an entry, in their order."""
+    frame = pd.DataFrame(map(msgspec.structs.asdict, entries), columns=Entry.__struct_fields__)
+    return frame.astype({**dict.fromkeys(NUMBERS, "float64"), **dict.fromkeys(COUNTS, "Int64")})
 
 
 def current_trials(trials: pd.DataFrame) -> pd.DataFrame:
@@ -163,61 +146,79 @@ def current_trials(trials: pd.DataFrame) -> pd.DataFrame:
     return chosen.assign(earlier=chosen["row"].map(earlier)).sort_values(["started_at", "id"], ignore_index=True)
 
 
-def _board(trials: pd.DataFrame, by_id: Mapping[str, Record]) -> TaskBoard:
-    groups, skipped = [], [trials.iloc[:0]]
-    for key, frame in trials.groupby("group", sort=True):
-        if (frame["status"] == "skipped").all():
-            skipped.append(frame)
-        else:
-            groups.append(_group(str(key), frame, by_id))
-    return TaskBoard(
-        newest=by_id[str(trials["id"].iloc[-1])],
-        groups=sorted(groups, key=_group_order),
-        skipped=pd.concat(skipped, ignore_index=True),
-    )
-
-
-def _group(key: str, trials: pd.DataFrame, by_id: Mapping[str, Record]) -> Group:
+def _group(key: str, trials: pd.DataFrame, by_id: Mapping[str, Entry], versions: Versions) -> Group:
     newest = by_id[str(trials["id"].iloc[-1])]
-    return Group(
-        id=key,
-        newest=newest,
-        models=model_frame(trials, higher_is_better=newest.task.higher_is_better),
-        trials=trials,
-        records={str(name): by_id[str(name)] for name in trials["id"]},
-    )
+    by_row: dict[str, list[Entry]] = {}
+    for row, name in zip(trials["row"], trials["id"], strict=True):
+        by_row.setdefault(row, []).append(by_id[name])
+    stale = stale_group(newest, versions)
+    models = model_frame(trials, higher_is_better=newest.higher_is_better)
+    models["stale"] = [stale or _stale_model(row, versions) for row in models.itertuples()]
+    return Group(id=key, newest=newest, models=models, trials=trials, by_row=by_row, stale=stale)
+
+
+def stale_group(entry: Entry, versions: Versions) -> str:
+    """Why nothing measured like this is up to date; empty where it is."""
+    newest = versions.tasks.get(entry.task, entry.task_version)
+    if entry.task_version < newest:
+        return f"task version {entry.task_version}, the newest is {newest}"
+    newest = versions.datasets.get(entry.dataset, entry.dataset_version)
+    if entry.dataset_version < newest:
+        return f"data version {entry.dataset_version}, the newest is {newest}"
+    return ""
+
+
+def _stale_model(row: Any, versions: Versions) -> str:
+    newest = versions.models.get(row.model, row.version)
+    return f"model version {row.version}, the newest is {newest}" if row.version < newest else ""
 
 
 def _group_order(group: Group) -> tuple[Any, ...]:
     """Latest task version, then the least altered data, then the recipe everybody has."""
-    record = group.newest
-    origin = record.dataset.origin
-    rank = ORIGINS.index(origin) if origin in ORIGINS else len(ORIGINS)
-    return (-record.task.version, rank, CLASSES.index(record.recipe_class), record.device.kind, group.id)
+    entry = group.newest
+    origin = ORIGINS.index(entry.origin) if entry.origin in ORIGINS else len(ORIGINS)
+    recipe = CLASSES.index(entry.recipe_class) if entry.recipe_class in CLASSES else len(CLASSES)
+    return (-entry.task_version, bool(group.stale), origin, recipe, entry.device, group.id)
 
 
 def model_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
     """A row a model, best mean score first; models without a score come last, by name.
 
-    `spread` is the sample standard deviation over seeds, `rank` counts the better means, `statuses` and `reason` say
-    what became of the trials.
+    `statuses` and `reason` say what became of the trials. `disturbed` counts the ok trials whose times are no quiet
+    machine's, `timed` those whose times count; `quiet` is false where all were disturbed.
     """
     scored = trials[(trials["status"] == "ok") & trials["score"].notna()]
     by_row = scored.groupby("row")
     rows = trials.drop_duplicates("row", keep="last").set_index("row")
-    rows = rows[["model", "version", "title", "pretrained_on", *SETTINGS, "recipe", "earlier"]].join(
-        by_row.agg(score=("score", "mean"), spread=("score", "std"), seeds=("seed", "size"))
-    )
-    rows = rows.join(by_row[[*MEDIANS]].median()).join(_facts(trials)).join(times_to_target(scored))
+    facts = ["model", "version", "title", "pretrained_on", "device", "weights", *SETTINGS, "recipe", "earlier"]
+    rows = rows[facts].join(by_row.agg(score=("score", "mean"), spread=("score", "std"), seeds=("seed", "size")))
+    rows = rows.join(_times(scored)).join(_facts(trials))
     rows["seeds"] = rows["seeds"].fillna(0).astype(int)
     rows["provisional"] = rows["seeds"] < ENOUGH_SEEDS
     rows["time_to_target"] = rows["time_to_target"].where(rows["score"].notna(), None)
-    rows["rank"] = rows["score"].rank(method="min", ascending=not higher_is_better).astype("Int64")
     rows["statuses"] = _statuses(trials)
     rows["reason"] = trials[trials["status"] != "ok"].groupby("row")["reason"].last()
+    rows["hardware"] = trials.groupby("row")["device_name"].agg(
+        lambda names: ", ".join(dict.fromkeys(filter(None, names)))
+    )
+    rows["recipe"] = [json.loads(text) for text in rows["recipe"]]
     rows["variant"] = _variants(rows)
-    rows = rows.sort_values(["rank", "model", "version", "variant"], na_position="last")
-    return rows.reset_index()
+    order = rows["score"] * (-1 if higher_is_better else 1)
+    rows = rows.assign(order=order).sort_values(["order", "model", "version", "variant"], na_position="last")
+    rows = rows.drop(columns="order").reset_index()
+    rows["key"] = [f"r-{short_hash(row, 12)}" for row in rows["row"]]  # a page may have thousands
+    return rows
+
+
+def _times(scored: pd.DataFrame) -> pd.DataFrame:
+    """By row the medians of what a busy machine falsifies, over the quiet trials where there are any."""
+    disturbed = scored["disturbed"] != ""
+    quiet_rows = set(scored.loc[~disturbed, "row"])
+    counted = scored[~disturbed | ~scored["row"].isin(quiet_rows)]
+    by_row = counted.groupby("row")
+    times = by_row[[*TIMES]].median().join(times_to_target(counted)).join(by_row.size().rename("timed"))
+    counts = disturbed.groupby(scored["row"]).sum().rename("disturbed")
+    return times.join(counts).assign(quiet=lambda frame: [row in quiet_rows for row in frame.index])
 
 
 def _facts(trials: pd.DataFrame) -> pd.DataFrame:
@@ -245,20 +246,23 @@ def times_to_target(trials: pd.DataFrame) -> pd.DataFrame:
 
 def _statuses(trials: pd.DataFrame) -> pd.Series[Any]:
     """By row how many trials ended how, ok first."""
-    counts = {
-        row: {"ok": 0} | {str(status): int(n) for status, n in statuses.value_counts().sort_index().items()}
-        for row, statuses in trials.groupby("row")["status"]
-    }
-    return pd.Series({row: {name: n for name, n in found.items() if n} for row, found in counts.items()})
+    counted = trials.groupby(["row", "status"]).size()
+    found: dict[Any, dict[str, int]] = {row: {"ok": 0} for row in trials["row"]}
+    for key, n in counted.to_dict().items():
+        row, status = cast(tuple[str, str], key)
+        found[row][status] = int(n)
+    return pd.Series({row: {name: n for name, n in counts.items() if n} for row, counts in found.items()})
 
 
 def _variants(rows: pd.DataFrame) -> list[str]:
     """In words what tells a row from the model's usual settings, and from the model's other rows."""
-    words = []
+    siblings: dict[tuple[str, int], list[Any]] = {}
     for row in rows.itertuples():
-        siblings = rows[(rows["model"] == row.model) & (rows["version"] == row.version)]["recipe"]
-        words.append(", ".join([*_settings(row), *_recipe_differences(row.recipe, siblings)]))
-    return words
+        siblings.setdefault((str(row.model), int(row.version)), []).append(row.recipe)  # type: ignore[arg-type]
+    return [
+        ", ".join([*_settings(row), *_recipe_differences(row.recipe, siblings[(str(row.model), int(row.version))])])  # type: ignore[arg-type]
+        for row in rows.itertuples()
+    ]
 
 
 def _settings(row: Any) -> list[str]:

@@ -1,0 +1,309 @@
+"use strict";
+// Sorting, filtering, choosing columns and comparing. Every table is complete without it; it loads only files of this site.
+
+const FIRST_ROWS = 200; // of a table shown at once: laying out more takes longer than anybody reads
+const params = new URLSearchParams(location.search);
+
+/** Write the state into the address, so that the view can be sent to someone. */
+function remember(name, value) {
+  if (value) params.set(name, value); else params.delete(name);
+  const query = params.toString();
+  history.replaceState(null, "", (query ? "?" + query : location.pathname) + location.hash);
+}
+
+function element(tag, text, attributes) {
+  const made = document.createElement(tag);
+  if (text !== undefined && text !== null) made.textContent = text;
+  for (const [name, value] of Object.entries(attributes || {})) made.setAttribute(name, value);
+  return made;
+}
+
+// --- the tables of a task -------------------------------------------------------------------------------------------
+
+function setUpBoard(tools) {
+  const boards = [...document.querySelectorAll("section.group")].map(readBoard);
+  tools.hidden = false;
+  setUpFilters(tools, boards);
+  setUpColumns(tools, boards);
+  setUpSorting(boards);
+  setUpChoosing(tools, boards);
+  show(boards);
+}
+
+/** A table's rows with what sorting and filtering look at, read once. */
+function readBoard(section) {
+  const table = section.querySelector("table.board");
+  const heads = [...table.tHead.rows[0].cells];
+  const rows = [...table.tBodies[0].rows].map((row, place) => ({
+    row, place,
+    text: row.textContent.toLowerCase(),
+    values: [...row.cells].map(cell => cell.dataset.v === undefined ? cell.textContent.trim().toLowerCase()
+      : cell.dataset.v === "" ? null : Number(cell.dataset.v)),
+  }));
+  return {section, table, heads, rows, order: rows, whole: false};
+}
+
+function setUpFilters(tools, boards) {
+  for (const field of tools.querySelectorAll("[data-filter]")) {
+    const name = field.dataset.filter;
+    field.value = params.get(name) || "";
+    if (field.value !== (params.get(name) || "")) { field.value = ""; remember(name, ""); }
+    field.addEventListener("input", () => { remember(name, field.value); show(boards); });
+  }
+}
+
+function setUpColumns(tools, boards) {
+  const hidden = new Set((params.get("hide") || "").split(" "));
+  const place = tools.querySelector("#columns .choices");
+  const names = new Map();
+  for (const board of boards) for (const head of board.heads) {
+    if (head.dataset.col !== "model" && !names.has(head.dataset.col)) names.set(head.dataset.col, head.textContent.trim());
+  }
+  for (const [column, title] of names) {
+    const label = element("label");
+    const box = element("input", null, {type: "checkbox"});
+    box.checked = !hidden.has(column);
+    box.addEventListener("change", () => {
+      if (box.checked) hidden.delete(column); else hidden.add(column);
+      remember("hide", [...hidden].filter(Boolean).join(" "));
+      showColumns(boards, hidden);
+    });
+    label.append(box, " " + title);
+    place.append(label);
+  }
+  showColumns(boards, hidden);
+}
+
+function showColumns(boards, hidden) {
+  for (const {table, heads} of boards) heads.forEach((head, index) => {
+    const hide = hidden.has(head.dataset.col);
+    if (head.hidden !== hide) for (const row of table.rows) if (row.cells[index]) row.cells[index].hidden = hide;
+  });
+}
+
+function setUpSorting(boards) {
+  for (const {heads} of boards) for (const head of heads) {
+    const button = element("button", null, {type: "button", class: "sort"});
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const up = head.getAttribute("aria-sort") === "ascending";
+      remember("sort", head.dataset.col + (up ? ":down" : ":up"));
+      show(boards);
+    });
+  }
+}
+
+/** Rows by a column; what is not known comes last, whichever way. */
+function sorted(board, column, down) {
+  const index = board.heads.findIndex(head => head.dataset.col === column);
+  for (const head of board.heads) head.removeAttribute("aria-sort");
+  if (index < 0) return board.rows;
+  board.heads[index].setAttribute("aria-sort", down ? "descending" : "ascending");
+  const sign = down ? -1 : 1;
+  const collator = new Intl.Collator(undefined, {numeric: true});
+  return [...board.rows].sort((a, b) => {
+    const x = a.values[index], y = b.values[index];
+    if (x === null || y === null) return (x === null) - (y === null) || a.place - b.place;
+    const order = typeof x === "number" && typeof y === "number" ? x - y : collator.compare(String(x), String(y));
+    return sign * (x === y ? 0 : order) || a.place - b.place;
+  });
+}
+
+/** Draw the tables as the address says. */
+function show(boards) {
+  const [column, way] = (params.get("sort") || "").split(":");
+  const words = (params.get("q") || "").toLowerCase().split(/\s+/).filter(Boolean);
+  let shown = 0, all = 0;
+  for (const board of boards) {
+    const off = ["device", "data", "recipe"].some(name => params.get(name) && params.get(name) !== board.section.dataset[name]);
+    board.section.hidden = off;
+    board.order = sorted(board, column, way === "down");
+    const fits = board.order.filter(({row, text}) => words.every(word => text.includes(word))
+      && ["plugin", "hardware"].every(name => !params.get(name) || params.get(name) === row.dataset[name]));
+    draw(board, fits);
+    all += board.rows.length;
+    shown += off ? 0 : fits.length;
+  }
+  const note = document.getElementById("shown");
+  if (note) note.textContent = shown === all ? all + " rows" : shown + " of " + all + " rows";
+}
+
+function draw(board, fits) {
+  const visible = board.whole ? fits : fits.slice(0, FIRST_ROWS);
+  for (const {row} of board.rows) row.hidden = true;
+  for (const {row} of visible) row.hidden = false;
+  const body = board.table.tBodies[0];
+  const before = [...body.rows];
+  const wanted = [...visible, ...board.order.filter(item => item.row.hidden)].map(item => item.row);
+  if (wanted.some((row, place) => row !== before[place])) body.replaceChildren(...wanted);
+  drawRest(board, fits, visible.length);
+}
+
+function drawRest(board, fits, visible) {
+  let button = board.section.querySelector("button.rest");
+  if (!button) {
+    button = element("button", null, {type: "button", class: "rest"});
+    button.addEventListener("click", () => { board.whole = true; draw(board, board.fits); });
+    board.table.parentElement.after(button);
+  }
+  board.fits = fits;
+  button.hidden = visible === fits.length;
+  button.textContent = "Show all " + fits.length + " rows";
+}
+
+/** A box beside every model, and the way to the compare page. */
+function setUpChoosing(tools, boards) {
+  const button = tools.querySelector("#compare-chosen");
+  const chosen = () => [...document.querySelectorAll("input.choose:checked")].map(box => box.value);
+  for (const {rows} of boards) for (const {row} of rows) {
+    const head = row.querySelector("th");
+    const name = head.querySelector(".name").textContent;
+    const box = element("input", null, {type: "checkbox", class: "choose", value: row.id, "aria-label": "Compare " + name});
+    head.prepend(box);
+    box.addEventListener("change", () => { button.disabled = chosen().length < 2; });
+  }
+  button.addEventListener("click", () => {
+    const query = new URLSearchParams([["task", tools.dataset.slug], ...chosen().map(key => ["row", key])]);
+    location.href = document.body.dataset.root + "compare.html?" + query;
+  });
+}
+
+// --- the compare page -----------------------------------------------------------------------------------------------
+
+const FIELDS = [
+  ["score", "score"], ["train_s", "train time (s)"], ["time_to_target_s", "time to target (s)"],
+  ["throughput", "training units / s"], ["latency_ms", "latency (ms)"], ["parameters", "parameters"],
+  ["flops_per_unit", "FLOPs"],
+];
+
+/** Load a data file of this site; only plain names become addresses. */
+function load(kind, slug) {
+  return new Promise((resolve, reject) => {
+    if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(slug)) { reject(new Error("there is no " + kind + " of that name")); return; }
+    const script = element("script", null, {src: (kind === "tasks" ? "data/" : "trials/") + slug + ".js"});
+    script.onload = () => resolve(self.zooData[kind + "/" + slug]);
+    script.onerror = () => reject(new Error("this site has no " + (kind === "tasks" ? "task" : "trial page") + " called " + slug));
+    document.head.append(script);
+  });
+}
+
+function digits(value) {
+  if (value === null || value === undefined) return "\u2013";
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-3 || size >= 1e7) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+}
+
+function interval(low, high) {
+  return low === null || low === undefined ? "" : digits(low) + " to " + digits(high);
+}
+
+async function setUpCompare(place) {
+  const trials = params.getAll("trial"), task = params.get("task");
+  try {
+    if (trials.length) compareTrials(place, await Promise.all(trials.map(slug => load("trials", slug))));
+    else if (task) compareRows(place, await load("tasks", task), params.getAll("row"));
+  } catch (error) {
+    place.append(element("p", error.message + ".", {class: "bad"}));
+  }
+}
+
+function compareRows(place, task, keys) {
+  place.append(element("h2", task.title));
+  const group = task.groups.find(item => item.rows.some(row => keys.includes(row.key)));
+  if (!group || keys.length < 2) { chooseRows(place, task, keys); return; }
+  const rows = keys.map(key => group.rows.find(row => row.key === key)).filter(Boolean);
+  place.append(element("p", group.name, {class: "muted"}));
+  if (rows.length < keys.length) {
+    place.append(element("p", "Some of the models were measured otherwise (other data, recipe or device) and cannot be compared.", {class: "old"}));
+  }
+  const difference = row => {
+    const pair = group.pairs[rows[0].key + " " + row.key], turned = group.pairs[row.key + " " + rows[0].key];
+    if (pair) return {value: -pair[0], low: pair[1] === null ? null : -pair[2], high: pair[1] === null ? null : -pair[1], p: pair[3]};
+    if (turned) return {value: turned[0], low: turned[1], high: turned[2], p: turned[3]};
+    return row.score === null || rows[0].score === null ? {value: null} : {value: row.score - rows[0].score, low: null};
+  };
+  drawComparison(place, rows, row => interval(...row.interval), difference, task);
+  chooseRows(place, task, keys);
+}
+
+function compareTrials(place, trials) {
+  const same = trials.filter(trial => trial.group === trials[0].group);
+  place.append(element("h2", "Trials of " + trials[0].task));
+  if (same.length < trials.length) {
+    place.append(element("p", "Trials of another task, other data or another metric are left out: they cannot be compared.", {class: "old"}));
+  }
+  if (trials.length < 2) {
+    place.append(element("p", "Add another trial to the address: copy the end of its page's address, without .html, as &trial=NAME. Pages of trials are linked from each task's page."));
+  }
+  const of = trial => trial.error === null || trial.score === null ? ""
+    : interval(trial.score - 1.96 * trial.error, trial.score + 1.96 * trial.error);
+  const difference = trial => {
+    const first = same[0];
+    if (trial.score === null || first.score === null) return {value: null};
+    const value = trial.score - first.score;
+    if (trial.error === null || first.error === null) return {value, low: null};
+    const half = 1.96 * Math.hypot(trial.error, first.error);
+    return {value, low: value - half, high: value + half};
+  };
+  drawComparison(place, same, of, difference, {metric: trials[0].metric});
+  place.append(element("p", "Intervals are 95 % over the test examples, each trial's by itself; what another seed would change is not in them.", {class: "muted"}));
+}
+
+/** A table with a column each, and the differences to the first below. */
+function drawComparison(place, items, intervalOf, difference, task) {
+  const box = element("div", null, {class: "scroll", role: "region", tabindex: "0", "aria-label": "Comparison"});
+  const table = element("table");
+  table.append(element("caption", "Everything side by side"));
+  const head = table.createTHead().insertRow();
+  head.append(element("th", "", {scope: "col"}), ...items.map(item => element("th", item.label, {scope: "col", class: "num"})));
+  head.cells[0].textContent = "What";
+  const body = table.createTBody();
+  const line = (title, cells) => {
+    const row = body.insertRow();
+    row.append(element("th", title, {scope: "row"}), ...cells.map(text => element("td", text, {class: "num"})));
+  };
+  line(task.metric, items.map(item => digits(item.score)));
+  line("95 % interval", items.map(item => intervalOf(item) || "\u2013"));
+  const differences = items.map(difference);
+  line("difference to the first", differences.map((item, place) => place ? digits(item.value) : "\u2013"));
+  line("its 95 % interval", differences.map((item, place) => place && interval(item.low, item.high) || "\u2013"));
+  if (differences.some(item => item.p !== undefined)) {
+    line("p, uncorrected", differences.map((item, place) => place ? digits(item.p) : "\u2013"));
+  }
+  for (const [name, title] of FIELDS.slice(1)) line(title, items.map(item => digits(item[name])));
+  for (const [name, title] of [["rank", "rank"], ["seeds", "seeds"], ["status", "status"]]) {
+    if (items.some(item => item[name] !== undefined)) line(title, items.map(item => String(item[name] ?? "\u2013")));
+  }
+  box.append(table);
+  place.append(box);
+}
+
+/** Boxes for the models of a task, by what may be compared. */
+function chooseRows(place, task, keys) {
+  for (const group of task.groups) {
+    const details = element("details");
+    details.open = keys.length === 0 || group.rows.some(row => keys.includes(row.key));
+    details.append(element("summary", "Choose among " + group.name));
+    const list = element("div", null, {class: "choices"});
+    for (const row of group.rows) {
+      const label = element("label");
+      const box = element("input", null, {type: "checkbox", value: row.key});
+      box.checked = keys.includes(row.key);
+      label.append(box, " " + row.label);
+      list.append(label);
+    }
+    const button = element("button", "Compare", {type: "button"});
+    button.addEventListener("click", () => {
+      const chosen = [...list.querySelectorAll("input:checked")].map(box => ["row", box.value]);
+      location.search = "?" + new URLSearchParams([["task", task.slug], ...chosen]);
+    });
+    details.append(list, button);
+    place.append(details);
+  }
+}
+
+const tools = document.getElementById("tools");
+if (tools) setUpBoard(tools);
+const compare = document.getElementById("compare");
+if (compare) setUpCompare(compare);
