@@ -13,7 +13,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional as F
-from zoo_gan.curve import Curve, height
+from zoo_gan.curve import SIZES, Curve, height
 from zoo_gan.data import Digits, Mnist, in_mnist_form, read_idx
 from zoo_gan.plugin import zoo_datasets
 
@@ -37,6 +37,13 @@ def test_every_point_lies_on_the_curve_also_where_x_is_0() -> None:
 def test_the_points_that_models_are_compared_with_are_in_order_and_equally_spaced() -> None:
     x = Curve(Context()).load("test")["x"][:, 0]
     assert np.diff(x) == pytest.approx(20 / len(x), abs=1e-5)
+
+
+def test_no_point_of_the_curve_is_in_two_splits() -> None:
+    splits = {split: Curve(Context()).load(split)["x"] for split in SIZES}
+    assert {split: len(points) for split, points in splits.items()} == SIZES
+    distinct = np.unique(np.concatenate([splits["val"], splits["test"], np.unique(splits["train"], axis=0)]), axis=0)
+    assert len(distinct) == SIZES["val"] + SIZES["test"] + len(np.unique(splits["train"], axis=0))
 
 
 def test_the_curves_mean_and_deviation_are_those_of_its_points() -> None:
