@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,22 @@ def test_other_data_are_decoded_anew(install: Callable[..., Fake]):
     opened("a" * 32)
     opened("b" * 32)
     assert len(fake.made) == 2
+
+
+def test_a_change_in_a_module_that_the_loader_imports_decodes_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "zoo_decoded").mkdir()
+    formats, loader = (tmp_path / "zoo_decoded" / f"{name}.py" for name in ("formats", "data"))
+    loader.write_text("from zoo_decoded.formats import read\n")
+    formats.write_text("read = 1\n")
+    spec = replace(SPEC, entry="zoo_decoded.data:Loader")
+    fake = Fake(OWN_VAL)
+    monkeypatch.setattr(opening, "resolve", lambda entry: fake)
+    for times, text in ((1, "read = 1\n"), (2, "read = 2\n"), (2, "read = 1\n")):
+        formats.write_text(text)
+        open_data(spec, Context(), "f" * 32)
+        assert len(fake.made) == times
 
 
 def test_the_loader_is_told_which_dataset_and_root_it_is_for(install: Callable[..., Fake], tmp_path: Path):

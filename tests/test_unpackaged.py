@@ -12,7 +12,7 @@ import pytest
 
 from zoo_core.errors import EntryError, UnknownNameError, UsageError
 from zoo_core.registry import Registry
-from zoo_core.runner.plan import code_sha256
+from zoo_core.sources import code_sha256
 from zoo_core.specs import resolve
 from zoo_core.unpackaged import (
     address,

@@ -16,7 +16,7 @@ from zoo_core.measure.environment import cpu_name, describe
 from zoo_core.records import DeviceFacts, ModelFacts
 from zoo_core.registry import Registry
 from zoo_core.runner.facts import dataset_facts, size_facts, task_facts
-from zoo_core.runner.plan import code_sha256
+from zoo_core.sources import code_sha256
 from zoo_core.specs import ModelSpec, TaskSpec
 
 ENDLESS = 10**9  # steps: as many as are asked for

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +17,8 @@ from zoo_core.data.columns import Columns, Split, length
 from zoo_core.data.splits import held_out_rows
 from zoo_core.errors import DataError, SealedSplitError, UnknownSplitError
 from zoo_core.protocols import Context, Dataset
-from zoo_core.specs import DatasetSpec, Signature, resolve, source_file
+from zoo_core.sources import code_sha256
+from zoo_core.specs import DatasetSpec, Signature, resolve
 
 DECODING = ".decoding-"
 FORMAT = 2  # of the folder below; a new one makes new folders
@@ -81,18 +81,13 @@ class Data:
 
 def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str) -> Data:
     """The data of `spec`, from the cache or decoded now. Raises what the data set's loader raises."""
-    name = f"{portable(spec.qualified)}-v{spec.version}-{fingerprint}-{_code(spec)}-f{FORMAT}"
+    code = code_sha256(spec.entry)[:8]  # who changes the loader does not train on what the old one decoded
+    name = f"{portable(spec.qualified)}-v{spec.version}-{fingerprint}-{code}-f{FORMAT}"
     folder = cache_dir() / "columns" / name
     if not (folder / "opened.json").is_file():
         _decode(spec, replace(ctx, dataset=spec), folder)
     opened = json.loads((folder / "opened.json").read_bytes())
     return Data(folder, Opened(_signature(opened["signature"]), opened["sizes"]), spec)
-
-
-def _code(spec: DatasetSpec) -> str:
-    """Of the loader's file, so that an author who changes it does not train on what the old one decoded."""
-    path = source_file(spec.entry)
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:8] if path is not None and path.is_file() else "nofile"
 
 
 def _decode(spec: DatasetSpec, ctx: Context, folder: Path) -> None:

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.records import DatasetFacts, DeviceFacts, ModelFacts, TaskFacts
-from zoo_core.runner.plan import Trial, code_sha256, kind_version
+from zoo_core.runner.plan import Trial, kind_version
+from zoo_core.sources import code_sha256
 from zoo_core.specs import DatasetSpec, TaskSpec
 
 if TYPE_CHECKING:

@@ -20,9 +20,10 @@ from zoo_core.recipe import Recipe
 from zoo_core.records import FINAL, RecipeClass, Record
 from zoo_core.registry import Pair, Registry
 from zoo_core.runner.events import OpenJob, TrialJob, TryJob
-from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, Param, TaskSpec, source_file
+from zoo_core.sources import code_sha256
+from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, Param, TaskSpec
 from zoo_core.store import Store
-from zoo_core.unpackaged import PICKLE, address, attribute_of
+from zoo_core.unpackaged import address, attribute_of
 
 NO_DATA = "unavailable"  # the fingerprint of data that are not here
 
@@ -301,13 +302,3 @@ def pair_parameters(task: TaskSpec, model: ModelSpec) -> dict[str, Param]:
 
 def kind_version(task: TaskSpec) -> int:
     return KINDS[task.kind].version if task.kind in KINDS else task.version
-
-
-def code_sha256(entry: str) -> str:
-    """Hash of the file that an entry is in, line ends aside; empty where there is none."""
-    path = source_file(entry) if entry else None
-    if path is not None and path.suffix == PICKLE:
-        return path.stem  # the hash of the source it was made from, see zoo_core/pickled.py
-    if path is None or not path.is_file():
-        return ""
-    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()

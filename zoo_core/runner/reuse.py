@@ -22,7 +22,8 @@ from zoo_core.recipe import Recipe, check_value
 from zoo_core.registry import Registry
 from zoo_core.runner.build import build
 from zoo_core.runner.events import EvaluateJob, PredictJob
-from zoo_core.runner.plan import code_sha256, pair_parameters
+from zoo_core.runner.plan import pair_parameters
+from zoo_core.sources import code_sha256
 from zoo_core.specs import Signature, TaskSpec, resolve
 from zoo_core.unpackaged import PLUGIN
 

@@ -37,8 +37,8 @@ from zoo_core.runner.build import build
 from zoo_core.runner.events import TrialJob
 from zoo_core.runner.facts import size_facts
 from zoo_core.runner.length import Length, resolve_length
-from zoo_core.runner.plan import code_sha256
 from zoo_core.runner.training import DivergedError, Send, Training, finite
+from zoo_core.sources import code_sha256
 from zoo_core.specs import ModelSpec, Signature, TaskSpec, resolve
 from zoo_core.weights import read_weights
 
