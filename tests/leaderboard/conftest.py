@@ -7,11 +7,14 @@ import json
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
-
+from zoo_leaderboard.build import build
 from zoo_leaderboard.entries import entry_of
 from zoo_leaderboard.index import newest
 from zoo_leaderboard.tables import TaskBoard, Versions, task_board
@@ -21,6 +24,8 @@ from zoo_core.records import (
     CurvePoint,
     DatasetFacts,
     DeviceFacts,
+    Latency,
+    Load,
     Measured,
     ModelFacts,
     Record,
@@ -175,3 +180,131 @@ def save(results: Path) -> Callable[..., Store]:
         return store
 
     return save_all
+
+
+# --- a board with planted truths: 10 tasks x 12 models x 5 seeds x 2 devices ------------------------------------------
+
+HOSTILE_NAMES = (
+    "<script>alert(1)</script>",
+    "'\"><img src=x onerror=alert(1)>",
+    "{{7*7}}{% raw %}",
+    "../../x",
+    "..\\..\\x",
+    "\u202e\u2066gnp.exe\u200f",
+    "long" * 2500,
+)
+TIE, WINNER, FAILED, STALE_MODEL, STALE_TASK, ONE_SEED, DISTURBED, TARGET, NO_VAL, NAMES = (
+    *("zoo-p:tie", "zoo-p:winner", "zoo-p:failed", "zoo-p:stale-model", "zoo-p:stale-task"),
+    *("zoo-p:one-seed", "zoo-p:disturbed", "zoo-p:target", "zoo-p:no-val", HOSTILE_NAMES[0]),
+)
+PLANTED_TASKS = (TIE, WINNER, FAILED, STALE_MODEL, STALE_TASK, ONE_SEED, DISTURBED, TARGET, NO_VAL, NAMES)
+NOISE = (-0.004, -0.002, 0.0, 0.002, 0.004)  # of the seeds: their sample standard deviation is 0.00316
+EXAMPLES = 400
+
+
+def planted_record(task: str, number: int, seed: int, device: str) -> Record:
+    """One of 1,200 trials: model m00 to m11, each 0.03 better than the one before, unless its task plants otherwise."""
+    model, more = f"zoo-p:m{number:02d}", {}
+    score = 0.55 + 0.03 * number + NOISE[seed]
+    more["minute"] = 20 * PLANTED_TASKS.index(task) + seed
+    more["curve"] = [(step, score * step / 100, (score - 0.01) * step / 100) for step in (20, 60, 100)]
+    more["target"] = TimeToTarget(status="met", seconds=5.0 + seed)
+    more["train_s"] = 10.0 + seed
+    if task == TIE and number >= 10:
+        score = 0.9 + NOISE[(seed + number) % 5]  # the same five scores in another order
+    if task == WINNER:
+        score = (0.95 if number == 11 else 0.6 + 0.001 * number) + NOISE[seed]
+    if task == FAILED and number == 0:
+        more |= {"status": "error", "reason": "ValueError: planted"}
+    if task == FAILED and number == 1 and seed == 4:
+        more |= {"status": "out_of_memory", "reason": "wanted 9 GiB"}
+    if task == STALE_MODEL and number == 11:
+        more["model_version"] = 1
+    elif number == 11:
+        more["model_version"] = 2
+    if task == STALE_TASK:
+        more["task_version"] = 1 if number < 6 else 2
+    if task == DISTURBED and number == 4 and seed >= 3:
+        more |= {"train_s": 100.0, "measured_load": Load(cpu_s=9.9, wall_s=10.0, trials_beside=1)}
+    if task == DISTURBED and number == 5:
+        more["measured_load"] = Load(cpu_s=4.0, wall_s=10.0)
+    if task == TARGET and number == 6 and seed < 3:
+        more["target"] = TimeToTarget(status="missed")
+    if task == TARGET and number == 7 and seed < 1:
+        more["target"] = TimeToTarget(status="missed")
+    if task == NO_VAL:
+        more["target"] = TimeToTarget(status="not applicable")
+        more["curve"] = [(step, score * step / 100, None) for step in (20, 60, 100)]
+    if task == NAMES:
+        hostile = HOSTILE_NAMES[number % len(HOSTILE_NAMES)]
+        model = f"{hostile}:{hostile}{number}"
+        more |= {"recipe": {hostile: hostile}, "model_title": hostile, "task_summary": hostile, "command": hostile}
+        more |= {"measured_pictures": {hostile: "picture-0.png"}, "dataset_title": hostile}
+    if task == TIE:
+        more["measured_per_example"] = "per_example.npz"
+    title = task.partition(":")[2].replace("-", " ").capitalize() or task
+    latency = Latency(median_ms=(1.0 if device == "cpu" else 0.5) + number / 10 + seed / 1000, p95_ms=3.0, n=50)
+    return make_record(
+        task=task,
+        task_title=title,
+        task_target=0.8,
+        model=model,
+        seed=seed,
+        device=device,
+        score=score,
+        dataset="zoo-p:pictures",
+        model_parameters=1000 * (number + 1),
+        measured_latency=latency,
+        measured_throughput=1000.0 - number,
+        **more,
+    )
+
+
+def planted_examples(record: Record) -> dict[str, np.ndarray]:
+    """Results by example whose mean is the record's score: better models answer more of the same examples right."""
+    right = round(record.score * EXAMPLES)  # type: ignore[operator]
+    order = np.random.default_rng(0).permutation(EXAMPLES)
+    score = np.zeros(EXAMPLES, dtype=np.uint8)
+    score[order[:right]] = 1
+    return {"score": score, "truth": np.arange(EXAMPLES, dtype=np.int32) % 10}
+
+
+def plant(results: Path) -> None:
+    """Write the board with planted truths, artifacts included."""
+    store = Store(results)
+    for task in PLANTED_TASKS:
+        for device in ("cpu", "cuda"):
+            for number in range(12):
+                for seed in range(1 if task == ONE_SEED and number == 11 else 5):
+                    made = planted_record(task, number, seed, device)
+                    if task == TIE:
+                        kept = planted_examples(made)
+                        made = msgspec.structs.replace(
+                            made,
+                            measured=msgspec.structs.replace(
+                                made.measured, scores={"accuracy": float(kept["score"].mean())}
+                            ),
+                        )
+                        store.artifacts(made).mkdir(parents=True)
+                        np.savez(store.artifacts(made) / "per_example.npz", **kept)
+                    if task == NAMES:
+                        store.artifacts(made).mkdir(parents=True)
+                        (store.artifacts(made) / "picture-0.png").write_bytes(png())
+                    store.save(made)
+
+
+@dataclass(frozen=True)
+class Planted:
+    """The board with planted truths: its records and its site."""
+
+    results: Path
+    site: Path
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    """Built once for all tests that look at it."""
+    folder = tmp_path_factory.mktemp("planted")
+    plant(folder / "results")
+    build([folder / "results"], folder / "site")
+    return Planted(folder / "results", folder / "site")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -119,19 +120,7 @@ class Pages:
     """Renders pages; `styles` are the models' colours on the whole site, `conformance` is by plugin."""
 
     def __init__(self, styles: Mapping[str, Style], conformance: Mapping[str, Conformance]) -> None:
-        self._environment = Environment(
-            loader=PackageLoader("zoo_leaderboard"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.filters.update({function.__name__: function for function in FILTERS})
-        self._environment.filters["file_name"] = file_name
-        self._environment.tests["link"] = formats.is_link
-        self._environment.globals.update(
-            styles=styles, conformance=conformance, enough_seeds=ENOUGH_SEEDS, dash=formats.DASH
-        )
+        self._shared = {"styles": styles, "conformance": conformance}
 
     def index(self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) -> str:
         """The page of all tasks."""
@@ -169,7 +158,24 @@ class Pages:
         return self._render("compare.html", root="", tasks=tasks)
 
     def _render(self, template: str, **values: Any) -> str:
-        return self._environment.get_template(template).render(**values)
+        return environment().get_template(template).render(**self._shared, **values)
+
+
+@cache
+def environment() -> Environment:
+    """The templates, compiled once a process: that takes longer than most pages."""
+    made = Environment(
+        loader=PackageLoader("zoo_leaderboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update({function.__name__: function for function in FILTERS})
+    made.filters["file_name"] = file_name
+    made.tests["link"] = formats.is_link
+    made.globals.update(enough_seeds=ENOUGH_SEEDS, dash=formats.DASH)
+    return made
 
 
 def static_files() -> Iterator[tuple[str, bytes]]:

@@ -1,7 +1,7 @@
 "use strict";
 // Sorting, filtering, choosing columns and comparing. Every table is complete without it; it loads only files of this site.
 
-const FIRST_ROWS = 200; // of a table shown at once: laying out more takes longer than anybody reads
+const FIRST_ROWS = 100; // of a table shown at once: laying out thousands takes longer than a click should
 const params = new URLSearchParams(location.search);
 
 /** Write the state into the address, so that the view can be sent to someone. */
@@ -40,7 +40,8 @@ function readBoard(section) {
     values: [...row.cells].map(cell => cell.dataset.v === undefined ? cell.textContent.trim().toLowerCase()
       : cell.dataset.v === "" ? null : Number(cell.dataset.v)),
   }));
-  return {section, table, heads, rows, order: rows, whole: false};
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  return {section, table, heads, rows, whole: Boolean(target && table.tBodies[0].contains(target))};
 }
 
 function setUpFilters(tools, boards) {
@@ -75,9 +76,11 @@ function setUpColumns(tools, boards) {
 }
 
 function showColumns(boards, hidden) {
-  for (const {table, heads} of boards) heads.forEach((head, index) => {
+  for (const {heads, rows} of boards) heads.forEach((head, index) => {
     const hide = hidden.has(head.dataset.col);
-    if (head.hidden !== hide) for (const row of table.rows) if (row.cells[index]) row.cells[index].hidden = hide;
+    if (head.hidden === hide) return;
+    head.hidden = hide;
+    for (const {row} of rows) row.cells[index].hidden = hide;
   });
 }
 
@@ -118,8 +121,7 @@ function show(boards) {
   for (const board of boards) {
     const off = ["device", "data", "recipe"].some(name => params.get(name) && params.get(name) !== board.section.dataset[name]);
     board.section.hidden = off;
-    board.order = sorted(board, column, way === "down");
-    const fits = board.order.filter(({row, text}) => words.every(word => text.includes(word))
+    const fits = sorted(board, column, way === "down").filter(({row, text}) => words.every(word => text.includes(word))
       && ["plugin", "hardware"].every(name => !params.get(name) || params.get(name) === row.dataset[name]));
     draw(board, fits);
     all += board.rows.length;
@@ -130,13 +132,11 @@ function show(boards) {
 }
 
 function draw(board, fits) {
-  const visible = board.whole ? fits : fits.slice(0, FIRST_ROWS);
-  for (const {row} of board.rows) row.hidden = true;
-  for (const {row} of visible) row.hidden = false;
+  const visible = (board.whole ? fits : fits.slice(0, FIRST_ROWS)).map(item => item.row);
   const body = board.table.tBodies[0];
-  const before = [...body.rows];
-  const wanted = [...visible, ...board.order.filter(item => item.row.hidden)].map(item => item.row);
-  if (wanted.some((row, place) => row !== before[place])) body.replaceChildren(...wanted);
+  if (visible.length !== body.rows.length || visible.some((row, place) => row !== body.rows[place])) {
+    body.replaceChildren(...visible);
+  }
   drawRest(board, fits, visible.length);
 }
 
@@ -155,12 +155,14 @@ function drawRest(board, fits, visible) {
 /** A box beside every model, and the way to the compare page. */
 function setUpChoosing(tools, boards) {
   const button = tools.querySelector("#compare-chosen");
-  const chosen = () => [...document.querySelectorAll("input.choose:checked")].map(box => box.value);
+  const boxes = [];
+  const chosen = () => boxes.filter(box => box.checked).map(box => box.value);
   for (const {rows} of boards) for (const {row} of rows) {
     const head = row.querySelector("th");
     const name = head.querySelector(".name").textContent;
     const box = element("input", null, {type: "checkbox", class: "choose", value: row.id, "aria-label": "Compare " + name});
     head.prepend(box);
+    boxes.push(box);
     box.addEventListener("change", () => { button.disabled = chosen().length < 2; });
   }
   button.addEventListener("click", () => {

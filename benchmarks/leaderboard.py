@@ -1,0 +1,255 @@
+"""How the leaderboard grows: a complete build, a second one after one new trial, and a page of 2,000 rows in a browser.
+
+    python benchmarks/leaderboard.py [--trials 100000] [--keep FOLDER]
+
+Prints the seconds and the peak memory (of all processes together) of building the site of that many trials over 50
+tasks and 400 models, with learning curves and results by example; the share of that time that a build after one new
+trial takes; and the milliseconds until a page of 2,000 rows is sorted or filtered and laid out again in Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import psutil
+
+from zoo_core.records import (
+    SCHEMA,
+    CurvePoint,
+    DatasetFacts,
+    DeviceFacts,
+    Latency,
+    Load,
+    Measured,
+    ModelFacts,
+    PhaseFacts,
+    Record,
+    TaskFacts,
+)
+from zoo_core.store import Store
+
+TASKS, MODELS, SEEDS, EXAMPLES, POOL = 50, 400, 5, 1000, 120
+REPEATS = 9  # of each sorting and filtering
+
+
+def examples(strength: float, generator: np.random.Generator) -> tuple[float, bytes]:
+    """A score, and the file of the results by example that it is the mean of."""
+    right = (generator.random(EXAMPLES) < strength).astype(np.uint8)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, score=right, truth=np.arange(EXAMPLES, dtype=np.int32) % 10)
+    return float(right.mean()), buffer.getvalue()
+
+
+def record(task: int, model: int, seed: int, device: str, score: float, minute: int, draw: random.Random) -> Record:
+    """A trial as the runner would have written it."""
+    recipe = {"lr": 0.1, "epochs": 10, "batch_size": 128, "weight_decay": 1e-4, "schedule": "cosine", "model": model}
+    key = hashlib.sha256(f"{task} {model} {seed} {device}".encode()).hexdigest()
+    failed = draw.random() < 0.01
+    curve = [
+        CurvePoint(
+            step=100 * step,
+            seconds=1.5 * step,
+            epoch=float(step),
+            train_loss=2.0 / step,
+            train_score=score * step / 10,
+            val_score=score * step / 10 - 0.01,
+        )
+        for step in range(1, 11)
+    ]
+    measured = Measured(
+        scores={"accuracy": score, "f1": score},
+        train_s=15 + draw.random(),
+        throughput=3000 + model,
+        latency=Latency(median_ms=1 + model / 100, p95_ms=2.0, n=50),
+        peak_memory_mib=100.0 + model,
+        load=Load(cpu_s=15.0, wall_s=15.1, involuntary_switches=12),
+        steps=1000,
+        units=128_000,
+        per_example="per_example.npz",
+    )
+    return Record(
+        schema=SCHEMA,
+        id=f"{key[:16]}-0a1b2c3d-{minute:08d}",
+        key=key,
+        status="error" if failed else "ok",
+        started_at=f"2026-01-{1 + minute // 1440 % 28:02d}T{minute // 60 % 24:02d}:{minute % 60:02d}:00.000000+00:00",
+        task=TaskFacts(
+            name=f"zoo-t{task}:task-{task}",
+            title=f"Task {task}",
+            summary="Tell things apart.",
+            version=1,
+            kind="image-classification",
+            kind_version=1,
+            metric="accuracy",
+            higher_is_better=True,
+            unit="images",
+            target=0.9,
+            chance=0.1,
+        ),
+        dataset=DatasetFacts(
+            name=f"zoo-t{task}:data",
+            title="Pictures",
+            version=1,
+            origin="real",
+            licence="CC0-1.0",
+            fingerprint=f"{task:032x}",
+            examples={"train": 50_000, "val": 5_000, "test": EXAMPLES},
+        ),
+        model=ModelFacts(
+            name=f"zoo-m{model % 20}:net-{model}",
+            title=f"Net {model}",
+            version=1,
+            code_sha256=f"{model:064x}",
+            parameters=10_000 * (model + 1),
+            trainable_parameters=10_000 * (model + 1),
+            flops_per_unit=1_000_000 * (model + 1),
+        ),
+        device=DeviceFacts(kind=device, name=f"A {device}", threads=1),
+        seed=seed,
+        recipe=recipe,
+        recipe_class="default",
+        budget="length",
+        reason="RuntimeError: planted" if failed else "",
+        traceback="Traceback: planted\n" if failed else "",
+        curve=[] if failed else curve,
+        phases=[PhaseFacts(name=name, seconds=1.0) for name in ("data", "build", "warm-up", "train", "evaluate")],
+        measured=Measured() if failed else measured,
+        environment={"machine": "0a1b2c3d", "cpu": "A processor", "versions": {"torch": "2.10.0"}},
+        command=f"zoo bench task-{task} --model net-{model} --device {device} --seeds 5",
+    )
+
+
+def fill(results: Path, trials: int) -> int:
+    """Write about that many trials; the number written."""
+    draw, generator = random.Random(0), np.random.default_rng(0)
+    rows = max(1, trials // (TASKS * SEEDS))  # of a task: models on either device
+    store, written = Store(results), 0
+    for task in range(TASKS):
+        pool = [examples(0.5 + 0.4 * place / POOL, generator) for place in range(POOL)]
+        for row in range(rows):
+            model, device = (row // 2 * 2 + task) % MODELS, ("cpu", "cuda")[row % 2]
+            for seed in range(SEEDS):
+                score, content = pool[(row * POOL // rows + draw.randrange(4)) % POOL]
+                save(store, record(task, model, seed, device, score, written, draw), content)
+                written += 1
+    return written
+
+
+def save(store: Store, made: Record, content: bytes) -> None:
+    """Write a record as `Store.save` does, without waiting for the disk a hundred thousand times."""
+    folder = store.artifacts(made)
+    folder.mkdir(parents=True)
+    if made.status == "ok":
+        (folder / "per_example.npz").write_bytes(content)
+    folder.with_name(f"{folder.name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1))
+
+
+class Memory(threading.Thread):
+    """Watches the memory of a process and all its children."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        super().__init__(daemon=True)
+        self.process, self.peak_mib, self.ended = process, 0.0, threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.05):
+            total = 0
+            for process in family(self.process):
+                try:
+                    total += process.memory_info().rss
+                except psutil.Error:  # it has ended
+                    continue
+            self.peak_mib = max(self.peak_mib, total / 2**20)
+
+
+def family(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def build(results: Path, out: Path, cache: Path) -> tuple[float, float]:
+    """Seconds and peak MiB of `zoo leaderboard build` as a person calls it."""
+    words = [sys.executable, "-m", "zoo_core", "leaderboard", "build", str(results), "--out", str(out)]
+    started = time.perf_counter()
+    with subprocess.Popen(words, env={**os.environ, "ZOO_CACHE": str(cache)}, stdout=subprocess.DEVNULL) as process:
+        memory = Memory(psutil.Process(process.pid))
+        memory.start()
+        code = process.wait()
+        memory.ended.set()
+    assert code == 0, code
+    return time.perf_counter() - started, memory.peak_mib
+
+
+def browse(page_file: Path) -> Iterator[tuple[str, float]]:
+    """Median milliseconds of sorting and filtering, layout included."""
+    from playwright.sync_api import sync_playwright
+
+    measure = """(action) => { const start = performance.now(); action(); document.body.offsetHeight;
+                 return performance.now() - start; }"""
+    sort = f"() => ({measure})(() => document.querySelector('[data-col=score] button').click())"
+    words = """(text) => (%s)(() => { const field = document.querySelector('[data-filter=q]'); field.value = text;
+               field.dispatchEvent(new Event('input')); })"""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(page_file.as_uri())
+        yield "sort", statistics.median(page.evaluate(sort) for _ in range(REPEATS))
+        texts = [f"net-{number}" for number in range(REPEATS)] + [""] * REPEATS
+        texts = [text for pair in zip(texts[:REPEATS], texts[REPEATS:], strict=True) for text in pair]
+        yield "filter", statistics.median(page.evaluate(words % measure, text) for text in texts)
+        browser.close()
+
+
+def long_page(folder: Path, cache: Path) -> Path:
+    """A task's page of 2,000 rows."""
+    store, draw = Store(folder / "long"), random.Random(0)
+    for model in range(2000):
+        save(store, record(0, model, 0, "cpu", 0.5 + model / 5000, model, draw), b"")
+    build(folder / "long", folder / "long-site", cache)
+    return next((folder / "long-site" / "tasks").glob("*.html"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=100_000)
+    parser.add_argument("--keep", type=Path, help="work in this folder and leave it; records that lie there are used")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or Path(temporary)
+        results, site, cache = folder / "results", folder / "site", folder / "cache"
+        shutil.rmtree(cache, ignore_errors=True)
+        shutil.rmtree(site, ignore_errors=True)
+        if not results.is_dir():
+            print(f"{fill(results, options.trials):,} trials written")
+        first, memory = build(results, site, cache)
+        print(f"first build:  {first:.1f} s, {memory:.0f} MiB")
+        new = record(7, 7, 99, "cpu", 0.7, random.randrange(10**7), random.Random(1))
+        save(Store(results), new, examples(0.7, np.random.default_rng(1))[1])
+        second, memory = build(results, site, cache)
+        print(f"one new trial: {second:.1f} s, {second / first:.3f} of the first, {memory:.0f} MiB")
+        if shutil.which("chromium") is None:
+            print("no chromium: the browser was not measured")
+            return
+        for what, milliseconds in browse(long_page(folder, cache)):
+            print(f"{what} of 2,000 rows: {milliseconds:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
