@@ -109,7 +109,7 @@ def test_thinning_keeps_the_ends_and_the_limit(length, most):
 
 
 @pytest.mark.parametrize(("by", "unit"), [("step", "training step"), ("seconds", "second of training")])
-def test_a_plot_is_svg_with_title_description_target_and_legend(record, drawn, by, unit):
+def test_a_plot_is_svg_with_title_description_and_target(record, drawn, by, unit):
     records = [
         record(model=model, seed=seed, task_target=0.95, curve=[(1, None, 0.5), (100, None, 0.9)])
         for model in ("zoo-a:big", "zoo-a:small")
@@ -121,7 +121,7 @@ def test_a_plot_is_svg_with_title_description_target_and_legend(record, drawn, b
     description = root.find(f"{SVG}desc").text
     assert "higher is better, linear scale" in description
     assert f"big ends at 0.9 after 100 {by.removesuffix('s')}s" in description
-    assert {"big", "small", "target 0.95"} <= texts
+    assert "target 0.95" in texts
 
 
 def test_an_error_over_orders_of_magnitude_is_drawn_on_a_logarithmic_axis(record, drawn):

@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-import pandas as pd
 
 from zoo_core.records import Record, TaskFacts
 from zoo_leaderboard.curves import Curves, json_curves
 from zoo_leaderboard.entries import Entry
 from zoo_leaderboard.formats import bare, clip, known
 from zoo_leaderboard.standing import Standing
-from zoo_leaderboard.tables import Group, TaskBoard
+from zoo_leaderboard.tables import Group, TaskBoard, plain_rows
 
 GROUP_FIELDS = ("task", "task_version", "metric", "dataset", "fingerprint", "origin", "recipe_class", "device", "stale")
 MODEL_FIELDS = (
@@ -29,15 +28,6 @@ MODEL_FIELDS = (
 )
 TRIAL_FIELDS = ("id", "model", "version", "seed", "status", "reason", "started_at", "score", "train_s", "disturbed")
 COMPARED = ("score", "train_s", "time_to_target_s", "throughput", "latency_ms", "parameters", "flops_per_unit")
-
-
-def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """A frame's rows with None where nothing is known."""
-    return [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _plain(value: Any) -> Any:
-    return value if known(value) and value not in (float("inf"), float("-inf")) else None
 
 
 def group_facts(group: Group) -> dict[str, Any]:
@@ -56,13 +46,13 @@ def task_json(
         "groups": [
             {
                 **group_facts(group),
-                "models": _only(standings[group.id].models, MODEL_FIELDS),
-                "trials": _only(group.trials, TRIAL_FIELDS),
+                "models": _only(standings[group.id].rows, MODEL_FIELDS),
+                "trials": plain_rows(group.trials[[*TRIAL_FIELDS]]),
                 "curves": json_curves(curves[group.id]),
             }
             for group in board.groups
         ],
-        "skipped": _only(board.skipped, TRIAL_FIELDS),
+        "skipped": plain_rows(board.skipped[[*TRIAL_FIELDS]]),
         "imported": [imported(entry) for entry in board.imported],
     }
     return as_json(value)
@@ -86,7 +76,7 @@ def task_csv(board: TaskBoard, standings: Mapping[str, Standing]) -> bytes:
     writer = csv.DictWriter(buffer, fields, lineterminator="\n")
     writer.writeheader()
     for group in board.groups:
-        for row in _only(standings[group.id].models, MODEL_FIELDS):
+        for row in _only(standings[group.id].rows, MODEL_FIELDS):
             writer.writerow({key: csv_cell(value) for key, value in {**group_facts(group), **row}.items()})
     return buffer.getvalue().encode("utf-8", "replace")
 
@@ -104,7 +94,7 @@ def task_script(slug: str, title: str, metric: str, higher: bool, groups: Sequen
 
 
 def _compared_group(group: Group, found: Standing) -> dict[str, Any]:
-    keys = dict(zip(found.models["row"], found.models["key"], strict=True))
+    keys = {row["row"]: row["key"] for row in found.rows}
     pairs: dict[str, list[float | None]] = {}
     for i, first in enumerate(found.compared):
         for j in range(i + 1, len(found.compared)):
@@ -115,7 +105,7 @@ def _compared_group(group: Group, found: Standing) -> dict[str, Any]:
     return {
         "anchor": group.anchor,
         "name": clip(name, 160),
-        "rows": [_compared_row(row) for row in rows(found.models)],
+        "rows": [_compared_row(row) for row in found.rows],
         "pairs": pairs,
     }
 
@@ -164,8 +154,8 @@ def _short(value: Any) -> Any:
     return int(value) if float(value).is_integer() and abs(value) < 1e15 else float(f"{value:.6g}")
 
 
-def _only(frame: pd.DataFrame, fields: Sequence[str]) -> list[dict[str, Any]]:
-    return rows(frame[list(fields)])
+def _only(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> list[dict[str, Any]]:
+    return [{name: row[name] for name in fields} for row in rows]
 
 
 def _number(value: Any) -> Any:

@@ -15,7 +15,9 @@ _LINK = re.compile(r"https?://[^\s<>\"']{1,2000}")
 
 def known(value: Any) -> bool:
     """Whether a cell holds something."""
-    return value is not None and not (isinstance(value, float) and math.isnan(value)) and str(value) != "<NA>"
+    if isinstance(value, float):
+        return not math.isnan(value)
+    return value is not None and type(value).__name__ != "NAType"
 
 
 def score(value: Any) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -62,16 +63,14 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shard:
-    """A folder of record files, `results/<task>`, as it lies on disk now: name, size and time of change of each."""
+    """A folder of record files, `results/<task>`, as it lies on disk now: name, size and time of change of each.
+
+    `digest` changes with every file that comes, goes or changes, and with this program.
+    """
 
     folder: Path
     files: tuple[tuple[str, int, int], ...]
-
-    @property
-    def digest(self) -> str:
-        """Changes with every file that comes, goes or changes, and with this program."""
-        text = repr((self.files, code_digest()))
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    digest: str
 
     @property
     def cache(self) -> Path:
@@ -80,6 +79,7 @@ class Shard:
         return cache_dir() / "leaderboard" / "index" / name
 
 
+@cache
 def code_digest() -> str:
     """A hash of the modules that decide what an entry holds."""
     own = (Path(module.__file__ or "").read_bytes() for module in (entries, records))
@@ -108,7 +108,10 @@ def _shard(folder: Path) -> Shard:
             if entry.name.endswith(".json") and not entry.name.startswith("."):
                 stat = entry.stat()
                 found.append((entry.name, stat.st_size, stat.st_mtime_ns))
-    return Shard(folder=folder, files=tuple(sorted(found)))
+    files = tuple(sorted(found))
+    text = repr((files, code_digest()))
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return Shard(folder=folder, files=files, digest=digest)
 
 
 def head_of(shard: Shard) -> Head | None:

@@ -40,7 +40,8 @@ class Plot:
 class GroupView:
     """A group with everything that its section shows; `devices` are the classes its setting was measured on.
 
-    `rows` are the rows of the table, `points` the curves as numbers, `trials` those with pages of their own.
+    `rows` are the rows of the table, `points` the curves as numbers, `trials` those with pages of their own; `legend`
+    has the model of every name in the plots.
     """
 
     group: Group
@@ -55,6 +56,7 @@ class GroupView:
     trials: Sequence[Entry]
     curves: Curves
     points: Sequence[Mapping[str, Any]]
+    legend: Mapping[str, str]
     curve_plots: Sequence[Plot]
     cost_plots: Sequence[Plot]
     pictures: Pictures | None

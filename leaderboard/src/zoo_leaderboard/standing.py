@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from zoo_leaderboard.samples import sample
 from zoo_leaderboard.separation import MoreSeeds, Pairwise, pairwise, ranks, seeds_to_separate
 from zoo_leaderboard.statistics import Sample, mean_interval, median_interval
-from zoo_leaderboard.tables import Group
+from zoo_leaderboard.tables import Group, plain_rows
 
 MOST_BY_EXAMPLE = 40  # rows of a group, best first, compared example by example; those behind them by their seeds
 MOST_COMPARED = 30  # rows whose differences lie beside the page, pair by pair
@@ -19,12 +20,12 @@ TIMED = ("train_s", "latency_ms")
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Standing:
-    """A group's `models` with rank, interval and the times' intervals; `pairs` are the first rows against each other.
+    """A group's models as rows, with rank, interval and the times' intervals; `pairs` are the first against each other.
 
     `compared` are the rows behind `pairs`, in its order; `first_two` is None where there are no two.
     """
 
-    models: pd.DataFrame
+    rows: Sequence[Mapping[str, Any]]
     compared: Sequence[str]
     pairs: Pairwise | None
     first_two: MoreSeeds | None
@@ -46,7 +47,7 @@ def standing(group: Group) -> Standing:
     compared = [str(row) for row in ranked["row"][:MOST_COMPARED]]
     pairs = pairwise([samples[row] for row in compared]) if len(compared) > 1 else None
     first_two = seeds_to_separate(own[0], own[1], comparisons=len(own) - 1) if len(own) > 1 else None
-    return Standing(models=models, compared=compared, pairs=pairs, first_two=first_two)
+    return Standing(rows=plain_rows(models), compared=compared, pairs=pairs, first_two=first_two)
 
 
 def _intervals(samples: dict[str, Sample]) -> pd.DataFrame:

@@ -7,6 +7,7 @@ trials that are ok; times and memory are over the undisturbed of them, where the
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -16,6 +17,7 @@ import pandas as pd
 
 from zoo_core.records import FAILED, FINAL
 from zoo_leaderboard.entries import RUNNER, Entry
+from zoo_leaderboard.formats import known
 from zoo_leaderboard.names import short_hash
 
 ENOUGH_SEEDS = 3  # below this the order of models is provisional
@@ -219,6 +221,17 @@ def _times(scored: pd.DataFrame) -> pd.DataFrame:
     times = by_row[[*TIMES]].median().join(times_to_target(counted)).join(by_row.size().rename("timed"))
     counts = disturbed.groupby(scored["row"]).sum().rename("disturbed")
     return times.join(counts).assign(quiet=lambda frame: [row in quiet_rows for row in frame.index])
+
+
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A frame's rows with None where nothing is known, or nothing finite."""
+    names = [str(name) for name in frame.columns]
+    columns = [[value if _is_finite(value) else None for value in frame[name].tolist()] for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _is_finite(value: Any) -> bool:
+    return known(value) and not (isinstance(value, float) and math.isinf(value))
 
 
 def _facts(trials: pd.DataFrame) -> pd.DataFrame:

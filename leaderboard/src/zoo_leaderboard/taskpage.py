@@ -21,7 +21,7 @@ from zoo_leaderboard.pictures import copy_best
 from zoo_leaderboard.plots import Style
 from zoo_leaderboard.standing import Standing, separation_words, standing
 from zoo_leaderboard.summary import GroupSummary, Place, TaskSummary
-from zoo_leaderboard.tables import Group, TaskBoard, Versions, task_board
+from zoo_leaderboard.tables import Group, TaskBoard, Versions, plain_rows, task_board
 
 MOST_FAILURES = 200  # listed on a page; the data beside it have all
 MOST_COMMANDS = 20
@@ -78,7 +78,7 @@ class _Writer:
             facts=facts,
             slug=self.slug,
             groups=[self._group(group, standings, curves[group.id]) for group in self.board.groups],
-            skipped=export.rows(self.board.skipped.iloc[::-1].head(MOST_FAILURES)),
+            skipped=plain_rows(self.board.skipped.iloc[::-1].head(MOST_FAILURES)),
             imported=[export.imported(entry) for entry in self.board.imported],
             history=bool(pairs),
             filters=_filters(self.board),
@@ -113,6 +113,9 @@ class _Writer:
             row["command"] = commands.reproduce(group.by_row[row["row"]])
         record = self.read(group.newest)
         unsuccessful = group.unsuccessful
+        costs = {name: _points(rows, name, higher_is_better=record.task.higher_is_better) for name, _ in COSTS}
+        legend = {line.label: line.model for line in curves.lines}
+        legend |= {point.label: point.model for points in costs.values() for point in points if point.model}
         trials = [entry for entries in group.by_row.values() for entry in entries if entry.id in self.job.trials]
         return GroupView(
             group=group,
@@ -122,13 +125,14 @@ class _Writer:
             hardware=list(dict.fromkeys(name for name in group.trials["device_name"] if name)),
             first_two=separation_words(found.first_two),
             by_example=any("test sample" in str(row["covers"]) for row in rows),
-            failures=export.rows(unsuccessful.iloc[::-1].head(MOST_FAILURES)),
+            failures=plain_rows(unsuccessful.iloc[::-1].head(MOST_FAILURES)),
             failures_left_out=max(0, len(unsuccessful) - MOST_FAILURES),
             trials=sorted(trials, key=lambda entry: entry.started_at, reverse=True),
             curves=curves,
-            points=export.rows(table_points(curves)) if curves.lines else [],
+            points=plain_rows(table_points(curves)) if curves.lines else [],
+            legend=legend,
             curve_plots=self._curve_plots(group, record, curves),
-            cost_plots=self._cost_plots(group, record, rows),
+            cost_plots=self._cost_plots(group, record, costs),
             pictures=self._pictures(group, rows),
             commands=_recorded(group, self.read),
         )
@@ -139,12 +143,11 @@ class _Writer:
         jobs = {by: plots.learning_curves(curves, record.task, self.job.styles, by) for by in ("step", "seconds")}
         return [self._plot(f"{group.anchor}-by-{by}", job) for by, job in jobs.items()]
 
-    def _cost_plots(self, group: Group, record: Record, rows: Sequence[Mapping[str, Any]]) -> list[Plot]:
+    def _cost_plots(self, group: Group, record: Record, costs: Mapping[str, Sequence[plots.Point]]) -> list[Plot]:
         found = []
         for name, axis in COSTS:
-            points = _points(rows, name, higher_is_better=record.task.higher_is_better)
-            if len(points) > 1:
-                job = plots.score_against(points, record.task, self.job.styles, axis)
+            if len(costs[name]) > 1:
+                job = plots.score_against(costs[name], record.task, self.job.styles, axis)
                 found.append(self._plot(f"{group.anchor}-{name.replace('_', '-')}", job))
         return found
 
@@ -202,11 +205,9 @@ def _beside(
     setting = [other for other in groups if other.setting == group.setting and other is not group]
     devices = [group.newest.device, *(other.newest.device for other in setting)]
     elsewhere = {
-        (other.newest.device, _settings(row["row"])): row
-        for other in setting
-        for row in export.rows(standings[other.id].models)
+        (other.newest.device, _settings(row["row"])): row for other in setting for row in standings[other.id].rows
     }
-    rows = export.rows(standings[group.id].models)
+    rows = [dict(row) for row in standings[group.id].rows]
     for row in rows:
         there = [row, *(elsewhere.get((device, _settings(row["row"]))) for device in devices[1:])]
         row["speeds"] = [(one["throughput"], one["latency_ms"]) if one else (None, None) for one in there]
