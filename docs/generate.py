@@ -6,6 +6,7 @@ python docs/generate.py [FOLDER]
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import re
 import sys
@@ -17,7 +18,8 @@ from typing import Any
 import msgspec
 import typer
 
-from zoo_core import errors, hookspecs, records
+import zoo_core
+from zoo_core import errors, hookspecs, protocols, recipe, records, specs, testing
 from zoo_core.checks.table import CHECKS
 from zoo_core.cli import app
 from zoo_core.kinds import KINDS
@@ -36,8 +38,57 @@ def hooks_page() -> str:
     return "".join(parts)
 
 
+def specs_page() -> str:
+    """What a plugin's author imports from `zoo_core`: metadata, and the objects that pass to and from a task."""
+    head = "# Specs\n\nWhat `zoo_core` has for a plugin's author, beside [hooks](hooks.md) and [errors](errors.md).\n"
+    head += "`Params` map a hyper-parameter's name to a Param, or to its default.\n"
+    parts = [head]
+    for module in (specs, protocols, recipe):
+        public = [item for name, item in vars(module).items() if name in zoo_core.__all__ and _is_own(item, module)]
+        for item in sorted(public, key=lambda item: inspect.getsourcelines(item)[1]):
+            parts.append(f"\n## {item.__name__}\n\n```text\n{inspect.getdoc(item)}\n```\n")
+            parts += _fields_table(item) if dataclasses.is_dataclass(item) else []
+            parts += _methods(item)
+    return "".join(parts)
+
+
+def _is_own(item: Any, module: Any) -> bool:
+    return inspect.isclass(item) and item.__module__ == module.__name__
+
+
+def _fields_table(item: Any) -> list[str]:
+    """Annotations as they are written: they name types that are not imported."""
+    rows = ["\n| field | type | default |\n|---|---|---|\n"]
+    for field in dataclasses.fields(item):
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        plain = field.default_factory is dataclasses.MISSING and not callable(field.default)
+        default = "" if required or not plain else f"`{field.default!r}`"
+        kind = str(field.type).replace("|", "\\|")
+        rows.append(f"| `{field.name}` | `{kind}` | {'required' if required else default} |\n")
+    return rows
+
+
+def _methods(item: Any) -> Iterator[str]:
+    """Methods and properties that have words of their own."""
+    for name, member in vars(item).items():
+        function = member.fget if isinstance(member, property) else member
+        if name.startswith("_") or not inspect.isfunction(function) or not function.__doc__:
+            continue
+        called = name if isinstance(member, property) else f"{name}{_arguments_of(function)}"
+        yield f"\n`{called}`: {' '.join(function.__doc__.split())}\n"
+
+
+def _arguments_of(function: Any) -> str:
+    names = [name for name in inspect.signature(function).parameters if name != "self"]
+    return f"({', '.join(names)})"
+
+
 def errors_page() -> str:
-    return "# Errors\n\n```text\n" + inspect.cleandoc(errors.__doc__ or "") + "\n```\n"
+    parts = ["# Errors\n\n```text\n" + inspect.cleandoc(errors.__doc__ or "") + "\n```\n"]
+    for name, item in vars(errors).items():
+        if inspect.isclass(item) and issubclass(item, errors.ZooError):
+            parts.append(f"\n## {name}\n\n{inspect.getdoc(item)}\n")
+    return "".join(parts)
 
 
 def records_page() -> str:
@@ -98,22 +149,28 @@ def checks_page() -> str:
             needs = f"\n\nNeeds: {', '.join(f'`{name}`' for name in check.needs)}." if check.needs else ""
             parts.append(f"\n### {what} {check.name}\n\nIt holds that {check.summary}.\n\n")
             parts.append(f"Why: {check.why}\n\nTo mend: {check.mend}{needs}\n")
+    parts.append(f"\n## In pytest\n\n```text\n{inspect.cleandoc(testing.__doc__ or '')}\n```\n")
     return "".join(parts)
 
 
 def commands_page() -> str:
     parts = ["# Commands\n"]
     for words, command in _commands(typer.main.get_command(app), ("zoo",)):
-        usage = " ".join([*words, *(f"[{item.name.upper()}]" for item in _arguments(command))])
+        arguments = _arguments(command)
+        usage = " ".join([*words, *map(_usage, arguments)])
         parts.append(f"\n## {' '.join(words)}\n\n`{usage}`\n\n{inspect.cleandoc(command.help or '')}\n")
-        rows = [
-            f"| `{', '.join(item.opts)}` | {item.help or ''} |\n"
-            for item in command.params
-            if item not in _arguments(command)
+        rows = [f"| `{item.name.upper()}` | {item.help or ''} |\n" for item in arguments]
+        rows += [
+            f"| `{', '.join(item.opts)}` | {item.help or ''} |\n" for item in command.params if item not in arguments
         ]
         if rows:
-            parts.append("\n| option | meaning |\n|---|---|\n" + "".join(rows))
+            parts.append("\n| argument, option | meaning |\n|---|---|\n" + "".join(rows))
     return "".join(parts)
+
+
+def _usage(argument: Any) -> str:
+    name = argument.name.upper() + (" ..." if argument.nargs == -1 else "")
+    return name if argument.required else f"[{name}]"
 
 
 def _arguments(command: Any) -> list[Any]:
@@ -131,6 +188,7 @@ def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str,
 
 PAGES = {
     "hooks.md": hooks_page,
+    "specs.md": specs_page,
     "errors.md": errors_page,
     "records.md": records_page,
     "kinds.md": kinds_page,

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import typer
 
-from zoo_core import hookspecs
+import zoo_core
+from zoo_core import errors, hookspecs, records
+from zoo_core.cli import app
+from zoo_core.records import Record
 
+STRUCTS = {item for item in vars(records).values() if inspect.isclass(item) and issubclass(item, msgspec.Struct)}
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(path for path in ROOT.glob("docs/**/*.md") if "site" not in path.parts)
 DOCUMENTS = [
@@ -68,6 +77,67 @@ def test_every_hook_has_a_test_and_an_entry_in_the_reference() -> None:
     for hook in (name for name in vars(hookspecs) if name.startswith("zoo_")):
         assert f"## {hook}\n" in reference
         assert f"def {hook}(" in tests
+
+
+def reference(page: str) -> str:
+    return (ROOT / "docs" / "reference" / f"{page}.md").read_text(encoding="utf-8")
+
+
+def test_every_error_is_in_the_reference() -> None:
+    names = [name for name, item in vars(errors).items() if inspect.isclass(item) and issubclass(item, errors.ZooError)]
+    assert len(names) > 20
+    for name in names:
+        assert f"\n## {name}\n" in reference("errors")
+
+
+def test_every_field_of_a_record_is_in_the_reference() -> None:
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", reference("records"), re.M | re.S))
+    reached = {Record}
+    while new := {part for struct in reached for part in parts_of(struct)} - reached:
+        reached |= new
+    assert {"Record", "Measured", "Latency", "BenchmarkFacts"} <= {struct.__name__ for struct in reached}
+    for struct in reached:
+        for field in msgspec.structs.fields(struct):
+            assert f"| `{field.name}` |" in sections[struct.__name__], f"{struct.__name__}.{field.name}"
+
+
+def parts_of(struct: Any) -> set[Any]:
+    """The structs that the types of a struct's fields are made of."""
+    found, left = set(), list(typing.get_type_hints(struct).values())
+    while left:
+        hint = left.pop()
+        found.add(hint)
+        left += typing.get_args(hint)
+    return found & STRUCTS
+
+
+def test_every_command_and_each_of_its_options_is_in_the_reference() -> None:
+    sections = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", reference("commands"), re.M | re.S))
+    seen = 0
+    for words, command in commands_below(typer.main.get_command(app), ("zoo",)):
+        text = sections[" ".join(words)]
+        for item in command.params:
+            label = item.name.upper() if item.param_type_name == "argument" else ", ".join(item.opts)
+            assert f"| `{label}` |" in text, f"{words} {label}"
+            seen += 1
+    assert seen > 100
+
+
+def commands_below(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield words, command
+    for name in command.list_commands(context := typer.Context(command)) if hasattr(command, "list_commands") else ():
+        yield from commands_below(command.get_command(context, name), (*words, name))
+
+
+def test_all_that_authors_import_is_in_the_reference() -> None:
+    pages = reference("specs") + reference("errors")
+    for name in set(zoo_core.__all__) - {"hookimpl", "Params"}:
+        assert f"\n## {name}\n" in pages, name
+        item = getattr(zoo_core, name)
+        for field in dataclasses.fields(item) if dataclasses.is_dataclass(item) else ():
+            assert f"| `{field.name}` |" in pages.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    assert "`hookimpl`" in reference("hooks")
+    assert "`Params`" in reference("specs")
 
 
 def fenced(document: Path) -> list[tuple[str, str]]:
