@@ -59,6 +59,8 @@ def make_record(
     target: TimeToTarget | None = None,
     train_s: float | None = None,
     command: str = "zoo bench digits",
+    started: str = "",
+    environment_machine: str = "",
     **more: Any,
 ) -> Record:
     """A record; `curve` is (step, train score, val score); `more` sets fields of the parts by `part_field`."""
@@ -76,7 +78,8 @@ def make_record(
         id=f"{key[:16]}-machine-{minute:04d}",
         key=key,
         status=status,  # type: ignore[arg-type]
-        started_at=f"2026-01-02T{minute // 60:02d}:{minute % 60:02d}:00.000000+00:00",
+        started_at=started or f"2026-01-02T{minute // 60:02d}:{minute % 60:02d}:00.000000+00:00",
+        environment={"machine": environment_machine} if environment_machine else {},
         task=TaskFacts(
             **{
                 "name": task,

@@ -1,0 +1,89 @@
+"""A pair over time: occasions, the best so far, and changes that are more than noise."""
+
+from __future__ import annotations
+
+import pytest
+from zoo_leaderboard.build import build
+from zoo_leaderboard.entries import entry_of
+from zoo_leaderboard.history import pairs, plotted, plotted_speed
+
+from zoo_core.records import Load
+
+NOISE = (-0.002, -0.001, 0.0, 0.001, 0.002)
+
+
+@pytest.fixture
+def day(record):
+    """The five trials of one day."""
+
+    def made(number: int, score: float, train_s: float = 10.0, machine: str = "m1", **more):
+        return [
+            record(
+                seed=seed,
+                score=score + noise,
+                train_s=train_s * (1 + noise),
+                minute=seed + 10 * number,
+                code=f"code{number}",
+                environment_machine=machine,
+                started=f"2026-03-{number:02d}T00:0{seed}:00+00:00",
+                **more,
+            )
+            for seed, noise in enumerate(NOISE)
+        ]
+
+    return made
+
+
+def history(records):
+    entries = sorted((entry_of(record, record.id) for record in records), key=lambda entry: entry.started_at)
+    return pairs(entries)
+
+
+def test_a_pair_measured_once_has_no_history(day):
+    assert history(day(1, 0.9)) == []
+
+
+def test_occasions_are_days_of_one_code_and_the_best_so_far_is_kept(day):
+    (pair,) = history([*day(1, 0.8), *day(2, 0.9), *day(3, 0.85)])
+    assert [occasion.score for occasion in pair.occasions] == pytest.approx([0.8, 0.9, 0.85])
+    assert [occasion.best for occasion in pair.occasions] == pytest.approx([0.8, 0.9, 0.9])
+    assert [row["best"] for row in plotted(pair)] == pytest.approx([0.8, 0.9, 0.9])
+
+
+def test_changes_are_marked_where_they_are_more_than_noise(day):
+    (pair,) = history([*day(1, 0.8), *day(2, 0.9), *day(3, 0.85), *day(4, 0.8501)])
+    verdicts = [occasion.change.verdict if occasion.change else None for occasion in pair.occasions]
+    assert verdicts == [None, "improvement", "regression", "no change seen"]
+    assert pair.regressions == 1
+
+
+def test_speed_is_compared_on_the_same_machine_only(day):
+    slow = day(2, 0.8, train_s=20.0, machine="m2")
+    (pair,) = history([*day(1, 0.8, train_s=10.0), *slow, *day(3, 0.8, train_s=15.0)])
+    verdicts = [occasion.speed.verdict if occasion.speed else None for occasion in pair.occasions]
+    assert verdicts == [None, None, "regression"]
+    assert pair.occasions[2].speed.change == pytest.approx(0.5, abs=1e-3)
+    assert [row["value"] for row in plotted_speed(pair)] == pytest.approx([10.0, 20.0, 15.0])
+
+
+def test_disturbed_times_are_no_history(day):
+    disturbed = day(2, 0.8, train_s=90.0, measured_load=Load(cpu_s=1.0, wall_s=10.0))
+    (pair,) = history([*day(1, 0.8), *disturbed])
+    assert (pair.occasions[1].train_s, pair.occasions[1].speed) == (None, None)
+
+
+def test_the_page_marks_regressions(day, save, results, tmp_path):
+    save(*day(1, 0.9), *day(2, 0.8))
+    build([results], tmp_path / "site")
+    (page,) = (tmp_path / "site" / "history").glob("*.html")
+    text = page.read_text("utf-8")
+    assert "1 regression" in text
+    assert "▼ worse" in text
+    (task,) = (tmp_path / "site" / "tasks").glob("*.html")
+    assert f'href="../history/{page.name}"' in task.read_text("utf-8")
+
+
+def test_a_task_without_history_has_no_page_of_it(day, save, results, tmp_path):
+    save(*day(1, 0.9))
+    build([results], tmp_path / "site")
+    assert not list((tmp_path / "site" / "history").iterdir())
