@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from zoo_core import records
 from zoo_core.errors import UsageError
@@ -34,18 +31,14 @@ from zoo_leaderboard.index import (
 )
 from zoo_leaderboard.names import file_name
 from zoo_leaderboard.pages import Pages, static_files
+from zoo_leaderboard.processes import each, workers_for
 from zoo_leaderboard.summary import GroupSummary, Kept, Place, TaskSummary, changes, keep, read_kept
 from zoo_leaderboard.tables import Versions
 from zoo_leaderboard.taskpage import TaskJob, write_task
 from zoo_leaderboard.trialpage import TrialsJob, write_trials
 
 TRIAL_PAGES = NEWEST_KEPT
-WORTH_PROCESSES = 3000  # trials in what changed: below it, starting processes takes longer than they save
-MOST_PROCESSES = 8
 TRIALS_A_JOB = 50
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +67,7 @@ def build(
     shards = scan(results)
     conformance = read_conformance(results)
     fresh = [shard for shard in shards if head_of(shard) is None]
-    with _workers(sum(len(shard.files) for shard in fresh)) as workers:
+    with workers_for(sum(len(shard.files) for shard in fresh)) as workers:
         heads = _heads(shards, fresh, workers, tell)
         unreadable = [Unreadable(Path(path), reason) for head in heads for path, reason in head.unreadable]
         _require_records(results, heads, unreadable)
@@ -93,37 +86,8 @@ def build(
     )
 
 
-@contextlib.contextmanager
-def _workers(trials: int) -> Iterator[Executor | None]:
-    """Processes for much work; None where this one does it sooner."""
-    count = min(MOST_PROCESSES, os.cpu_count() or 1)
-    if trials < WORTH_PROCESSES or count < 2:
-        yield None
-        return
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
-        yield pool
-
-
-def _each(
-    function: Callable[[T], R], items: Sequence[T], workers: Executor | None, tell: Callable[[int, int], None]
-) -> Iterator[tuple[T, R]]:
-    """Each item with its result, in any order."""
-    tell(0, len(items))
-    if workers is None:
-        for done, item in enumerate(items, start=1):
-            yield item, function(item)
-            tell(done, len(items))
-        return
-    waiting: dict[Future[R], T] = {workers.submit(function, item): item for item in items}
-    for done, future in enumerate(as_completed(waiting), start=1):
-        yield waiting.pop(future), future.result()
-        tell(done, len(items))
-
-
 def _heads(shards: Sequence[Shard], fresh: Sequence[Shard], workers: Executor | None, tell: Progress) -> list[Head]:
-    read = {
-        shard.folder: head for shard, head in _each(refresh, fresh, workers, lambda *n: tell("reading records", *n))
-    }
+    read = {shard.folder: head for shard, head in each(refresh, fresh, workers, lambda *n: tell("reading records", *n))}
     return [read.get(shard.folder) or head_of(shard) or refresh(shard) for shard in shards]
 
 
@@ -203,7 +167,7 @@ class _Builder:
                 found[name] = (digest, summary)
             else:
                 jobs.append(job)
-        for job, made in _each(write_task, jobs, self.workers, lambda *n: self.tell("tasks", *n)):
+        for job, made in each(write_task, jobs, self.workers, lambda *n: self.tell("tasks", *n)):
             self.site.note(f"task {job.name}", digests[job.name], made.files)
             found[job.name] = (digests[job.name], made)
         self.rendered += len(jobs)
@@ -249,7 +213,7 @@ class _Builder:
             )
             for start in range(0, len(slugs), TRIALS_A_JOB)
         ]
-        for _, made in _each(write_trials, jobs, self.workers, lambda *n: self.tell("trials", *n)):
+        for _, made in each(write_trials, jobs, self.workers, lambda *n: self.tell("trials", *n)):
             for slug, files in made.items():
                 self.site.note(f"trial {slug}", digests[slug], files)
         self.rendered += len(missing)

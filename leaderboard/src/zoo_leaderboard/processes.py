@@ -1,0 +1,43 @@
+"""Work in several processes, where there is enough of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from typing import TypeVar
+
+WORTH_PROCESSES = 3000  # trials in what changed: below it, starting processes takes longer than they save
+MOST_PROCESSES = 8
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@contextlib.contextmanager
+def workers_for(trials: int) -> Iterator[Executor | None]:
+    """Processes for much work; None where this one does it sooner."""
+    count = min(MOST_PROCESSES, os.cpu_count() or 1)
+    if trials < WORTH_PROCESSES or count < 2:
+        yield None
+        return
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+def each(
+    function: Callable[[T], R], items: Sequence[T], workers: Executor | None, tell: Callable[[int, int], None]
+) -> Iterator[tuple[T, R]]:
+    """Each item with its result, in any order."""
+    tell(0, len(items))
+    if workers is None:
+        for done, item in enumerate(items, start=1):
+            yield item, function(item)
+            tell(done, len(items))
+        return
+    waiting: dict[Future[R], T] = {workers.submit(function, item): item for item in items}
+    for done, future in enumerate(as_completed(waiting), start=1):
+        yield waiting.pop(future), future.result()
+        tell(done, len(items))
