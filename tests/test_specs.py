@@ -245,6 +245,12 @@ def test_an_error_inside_an_entrys_module_is_told_as_it_is(tmp_path: Path, monke
         resolve("zoo_raises_inside:name")
 
 
+def test_a_command_is_put_below_one_that_takes_others_or_below_none():
+    check_spec(CommandSpec(name="c", help="", entry="m:n", below="results"))
+    with pytest.raises(InvalidSpecError, match="below 'bench'"):
+        check_spec(CommandSpec(name="c", help="", entry="m:n", below="bench"))
+
+
 def test_the_source_file_is_found_without_importing_the_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = tmp_path / "zoo_never_imported.py"
     file.write_text("raise RuntimeError('imported')")

@@ -18,9 +18,8 @@ from zoo_core.pickled import model_of_object
 from zoo_core.records import FAILED, Record
 from zoo_core.registry import Registry
 from zoo_core.runner import bench as runs
-from zoo_core.runner.events import Event
-from zoo_core.runner.plan import Request, Trial
-from zoo_core.runner.run import Listener
+from zoo_core.runner.plan import Request
+from zoo_core.runner.run import Listener, Silent
 from zoo_core.specs import ModelSpec
 from zoo_core.store import Store
 
@@ -190,18 +189,8 @@ def _command(called: Mapping[str, Any]) -> str:
 
 def _display(progress: bool) -> AbstractContextManager[Listener]:
     if not progress:
-        return nullcontext(_Silent())
+        return nullcontext(Silent())
     return NotebookDisplay() if is_notebook() else make_display(messages())
-
-
-class _Silent:
-    """Hears a run and says nothing."""
-
-    def began(self, trial: Trial, number: int, total: int) -> None: ...
-
-    def heard(self, event: Event) -> None: ...
-
-    def ended(self, record: Record) -> None: ...
 
 
 def _row(record: Record) -> dict[str, Any]:

@@ -13,11 +13,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from zoo_core.errors import EntryError, InvalidSpecError
 
 Origin = Literal["real", "copy", "bundled", "exact", "synthetic"]
+Below = Literal["", "results"]
+BELOW: tuple[Below, ...] = get_args(Below)
 GENERATED: tuple[Origin, ...] = ("bundled", "exact", "synthetic")  # no file of a person's is needed
 
 NO_WEIGHTS = "none"  # what `--weights` says for a random beginning
@@ -255,7 +257,7 @@ class CommandSpec:
     help: str
     entry: str
     plugin: str = ""
-    below: Literal["", "results"] = ""
+    below: Below = ""
 
 
 def resolve(entry: str) -> Any:
@@ -309,6 +311,8 @@ def check_spec(spec: TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandS
     for download in spec.downloads if isinstance(spec, DatasetSpec) else ():
         if not (download.sha256 or download.md5):
             raise InvalidSpecError(f"dataset {name}: download {download.name} has no checksum: nobody could trust it")
+    if isinstance(spec, CommandSpec) and spec.below not in BELOW:
+        raise InvalidSpecError(f"command {name}: it cannot be put below {spec.below!r}, only below {BELOW[1]!r}")
     if isinstance(spec, ModelSpec) and len(spec.mean) != len(spec.std):
         raise InvalidSpecError(f"model {name}: `mean` has {len(spec.mean)} channels, `std` {len(spec.std)}")
     if isinstance(spec, TaskSpec):

@@ -49,13 +49,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.option.zoo:
-        items.extend(_checks(session, config.option.zoo))
+    for collector in _subjects(session, config.option.zoo) if config.option.zoo else ():
+        report = collector.ihook.pytest_make_collect_report(collector=collector)
+        collector.ihook.pytest_collectreport(report=report)  # so that they are counted
+        items.extend(report.result)
 
 
-def _checks(session: pytest.Session, names: list[str]) -> Iterator[pytest.Item]:
+def _subjects(session: pytest.Session, names: list[str]) -> Iterator[SubjectCollector]:
     from zoo_core.checks.subjects import find_subjects
-    from zoo_core.checks.table import CHECKS
     from zoo_core.errors import ZooError
     from zoo_core.registry import Registry
 
@@ -66,9 +67,7 @@ def _checks(session: pytest.Session, names: list[str]) -> Iterator[pytest.Item]:
         raise pytest.UsageError(f"--zoo: {error}") from error
     for subject in subjects:
         name = f"{subject.what} {subject.title}"
-        collector = SubjectCollector.from_parent(session, name=name, nodeid=name, subject=subject, registry=registry)
-        for check in CHECKS[subject.what]:
-            yield CheckItem.from_parent(collector, name=check.name, check=check)
+        yield SubjectCollector.from_parent(session, name=name, nodeid=name, subject=subject, registry=registry)
 
 
 class SubjectCollector(pytest.Collector):
@@ -80,7 +79,9 @@ class SubjectCollector(pytest.Collector):
         self._results: dict[str, Result] = {}
 
     def collect(self) -> list[pytest.Item]:
-        return []  # `pytest_collection_modifyitems` makes them
+        from zoo_core.checks.table import CHECKS
+
+        return [CheckItem.from_parent(self, name=check.name, check=check) for check in CHECKS[self._subject.what]]
 
     def result(self, name: str) -> Result:
         if not self._results:
@@ -151,7 +152,7 @@ def zoo_trial(zoo_results: Path) -> Callable[..., Record]:
         from zoo_core.registry import Pair, Registry
         from zoo_core.runner.local import LocalExecutor
         from zoo_core.runner.plan import Request, make_plan
-        from zoo_core.runner.run import Run
+        from zoo_core.runner.run import Run, Silent
         from zoo_core.store import Store
 
         registry, store = Registry.load(), Store(zoo_results)
@@ -166,19 +167,6 @@ def zoo_trial(zoo_results: Path) -> Callable[..., Record]:
         return record
 
     return run
-
-
-class Silent:
-    """Hears how a run goes and says nothing."""
-
-    def began(self, trial: Any, number: int, total: int) -> None:
-        pass
-
-    def heard(self, event: Any) -> None:
-        pass
-
-    def ended(self, record: Record) -> None:
-        pass
 
 
 @pytest.fixture

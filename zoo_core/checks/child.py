@@ -6,32 +6,31 @@ import faulthandler
 import os
 import sys
 import tempfile
-import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec.structs import replace
 
-from zoo_core.checks import Check, CheckFailedError, NotApplicableError, SkipCheckError, Subject
+from zoo_core.checks import Check, SkipCheckError, Subject
 from zoo_core.checks.data import COUNTS, Part, part, tiny
 from zoo_core.checks.dataset import DatasetSubject
 from zoo_core.checks.model import ModelSubject
 from zoo_core.checks.plugin import PluginSubject
-from zoo_core.checks.suite import blocked, outcome_of
+from zoo_core.checks.suite import blocked, make, outcome_of
 from zoo_core.checks.table import find
 from zoo_core.checks.task import TaskSubject
 from zoo_core.checks.watch import Watch
 from zoo_core.data.cache import cache_dir, own_cache
 from zoo_core.data.files import fingerprint, own_root
 from zoo_core.data.open import open_data
-from zoo_core.errors import DataUnavailableError
 from zoo_core.kinds import KINDS
 from zoo_core.protocols import Context
 from zoo_core.registry import Registry
 from zoo_core.runner.events import CheckBegan, CheckEnded, CheckJob
 from zoo_core.runner.training import Send
-from zoo_core.specs import DatasetSpec, TaskSpec, resolve
+from zoo_core.specs import DatasetSpec, TaskSpec
 
 LONGEST = 600  # characters of a reason
 
@@ -59,24 +58,12 @@ def run_checks(job: CheckJob, send: Send) -> None:
 def run_one(check: Check, subject: object, timeout_s: float) -> CheckEnded:
     """Make one check; a hang past `timeout_s` ends this process, which the parent understands."""
     faulthandler.dump_traceback_later(timeout_s, exit=True, file=sys.__stderr__ or 2)
-    began = time.perf_counter()
-    state, reason, applies = "passed", "", True
     try:
-        resolve(check.entry)(subject)
-    except NotApplicableError as error:
-        state, reason, applies = "skipped", str(error), False
-    except (SkipCheckError, DataUnavailableError) as error:
-        state, reason = "skipped", str(error)
-    except CheckFailedError as error:
-        state, reason = "failed", str(error)
-    # Plugin code runs inside: whatever it raises, SystemExit included, is why the check failed.
-    except (Exception, SystemExit) as error:
-        state, reason = "failed", told(error)
+        # Plugin code runs inside: whatever it raises, SystemExit included, is why the check failed.
+        ended = make(check, subject, (Exception, SystemExit), told)
     finally:
         faulthandler.cancel_dump_traceback_later()
-    return CheckEnded(
-        name=check.name, state=state, reason=reason[:LONGEST], seconds=time.perf_counter() - began, applies=applies
-    )
+    return replace(ended, reason=ended.reason[:LONGEST])
 
 
 def told(error: BaseException) -> str:

@@ -55,7 +55,10 @@ def loads(subject: PluginSubject) -> None:
 def torch_free(subject: PluginSubject) -> None:
     code = ASK.format(group=PROJECT, name=subject.subject.name, heavy=HEAVY)
     path = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{code}"]
-    done = subprocess.run(path, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    try:
+        done = subprocess.run(path, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise CheckFailedError(f"a process that asks it did not answer within {PATIENCE_S:g} s") from None
     if done.returncode:
         raise CheckFailedError(f"a process that asks it ended with exit code {done.returncode}: {done.stderr[-200:]}")
     found = done.stdout.rstrip("\n").rpartition("\n")[2].split()

@@ -14,9 +14,9 @@ from zoo_core.unpackaged import PLUGIN, address, names_file
 
 
 def find_subjects(registry: Registry, names: Sequence[str], task: str = "") -> list[Subject]:
-    """What the names mean, each thing once; all that is installed without names. Raises UnknownNameError.
+    """What the names mean, each thing once; all that is installed without names. Raises UsageError.
 
-    A plugin's name stands for all it adds; `task` is the one on which models are checked.
+    A plugin's name stands for all it adds; `task` is the one on which models are checked, which they must fit.
     """
     if not names:
         names = [plugin.name for plugin in registry.plugins if not _is_commands_alone(plugin)]
@@ -79,7 +79,9 @@ def _named(registry: Registry, name: str, task: str) -> Iterator[Subject]:
 def _on_tasks(registry: Registry, model: ModelSpec, task: str) -> Iterator[Subject]:
     """The model on the task asked for, else on each that it is registered for, else on drawn data of its kind."""
     if task:
-        yield _subject("model", model, registry, registry.task(task).qualified)
+        spec = registry.task(task)
+        registry.require_fit(model, spec, registry.datasets_of(spec)[0])
+        yield _subject("model", model, registry, spec.qualified)
         return
     names = [pair.task.qualified for pair in registry.pairs() if pair.model == model]
     for name in names or [""]:

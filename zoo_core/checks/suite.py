@@ -20,7 +20,7 @@ from zoo_core.checks import (
     Subject,
 )
 from zoo_core.checks.table import CHECKS
-from zoo_core.errors import ZooError
+from zoo_core.errors import DataUnavailableError, ZooError
 from zoo_core.registry import Registry
 from zoo_core.runner.events import CheckBegan, CheckEnded, CheckJob, Event, Found
 from zoo_core.runner.local import Ended, exit_reason
@@ -67,7 +67,7 @@ def run_suite(
         checks = _chosen(subject, settings.only)
         for check in checks:
             if not check.apart:
-                take(blocked(check, outcomes) or _run_here(check, subject, registry))
+                take(blocked(check, outcomes) or make(check, _prepared(subject, registry), (ZooError,), str))
         apart = [check for check in checks if check.apart]
         stopped = [blocked(check, outcomes) for check in apart]
         if find_spec("torch") is None:
@@ -126,18 +126,23 @@ def _result(subject: Subject, ended: CheckEnded) -> Result:
     )
 
 
-def _run_here(check: Check, subject: Subject, registry: Registry) -> CheckEnded:
+def make(
+    check: Check, subject: object, faults: tuple[type[BaseException], ...], tell: Callable[[BaseException], str]
+) -> CheckEnded:
+    """Make one check; that it raises one of `faults`, told by `tell`, means that it failed, as its own error does."""
     began = time.perf_counter()
     state: State = "passed"
     reason, applies = "", True
     try:
-        resolve(check.entry)(_prepared(subject, registry))
+        resolve(check.entry)(subject)
     except NotApplicableError as error:
         state, reason, applies = "skipped", str(error), False
-    except SkipCheckError as error:
+    except (SkipCheckError, DataUnavailableError) as error:
         state, reason = "skipped", str(error)
-    except (CheckFailedError, ZooError) as error:
+    except CheckFailedError as error:
         state, reason = "failed", str(error)
+    except faults as error:
+        state, reason = "failed", tell(error)
     return CheckEnded(name=check.name, state=state, reason=reason, seconds=time.perf_counter() - began, applies=applies)
 
 

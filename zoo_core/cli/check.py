@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo_core.checks import RAN, Result, counts, level
+from zoo_core.checks import RAN, Result, Subject, counts, level
+from zoo_core.checks.subjects import find_subjects
 from zoo_core.checks.table import CHECKS
 from zoo_core.cli.app import FAILURE
 from zoo_core.cli.bench import RESULTS
@@ -51,17 +52,24 @@ def check_command(
         _explain(only or [], as_json=as_json)
         return
     _require_known(only or [])
-    found = _run(names or [], task, _settings(only or [], timeout, data_root))
+    settings = _settings(only or [], timeout, data_root)
+    registry = Registry.load()
+    subjects = find_subjects(registry, names or [], task)
+    if record and (only or all(subject.what != "plugin" for subject in subjects)):
+        raise UsageError(
+            "--record goes with whole plugins and all checks: name a plugin, or none for all, and no --only"
+        )
+    found = _run(registry, subjects, settings)
     if not any(result.state in RAN for result in found):
         if found:
-            _print(found)
+            _print(found, whole=False)
         raise UsageError("nothing to check: not one check could be made; the reasons are above, `zoo list` shows names")
     if record:
         _record(found, results)
     if as_json:
-        print_json(as_values(found))
+        print_json(as_values(found, whole=not only))
     else:
-        _print(found)
+        _print(found, whole=not only)
     if any(result.state == "failed" for result in found):
         raise typer.Exit(FAILURE)
 
@@ -71,6 +79,8 @@ def _settings(only: Sequence[str], timeout: str, data_root: Path | None) -> Sett
     from zoo_core.runner.local import LocalExecutor
 
     seconds = parse_duration("--timeout", timeout)
+    if data_root is not None and not data_root.expanduser().exists():
+        raise UsageError(f"--data-root {data_root} is not there")
     return Settings(make_executor=LocalExecutor, only=only, timeout_s=seconds, data_root=data_root)
 
 
@@ -81,12 +91,9 @@ def _require_known(only: Sequence[str]) -> None:
             raise UnknownNameError("check", name, known, hint="`zoo check --list`")
 
 
-def _run(names: Sequence[str], task: str, settings: Settings) -> list[Result]:
-    from zoo_core.checks.subjects import find_subjects
+def _run(registry: Registry, subjects: Sequence[Subject], settings: Settings) -> list[Result]:
     from zoo_core.checks.suite import run_suite
 
-    registry = Registry.load()
-    subjects = find_subjects(registry, names, task)
     console = messages()
     total = len(subjects)
     numbers = {subject.title: number for number, subject in enumerate(subjects, 1)}
@@ -119,17 +126,22 @@ def _explain(only: Sequence[str], *, as_json: bool) -> None:
             typer.echo(f"  needs: {', '.join(row['needs'])}")
 
 
-def _print(found: Sequence[Result]) -> None:
-    """What did not simply pass, then one line."""
-    rows = [
-        (f"{result.subject.what} {result.subject.title}", result.check.name, result.state, _remark(result))
-        for state in SHOWN
-        for result in found
-        if result.state == state and result.applies
-    ]
-    if rows:
-        print_table(["subject", "check", "state", "reason"], rows)
-    typer.echo(summary(found))
+def _print(found: Sequence[Result], *, whole: bool) -> None:
+    """What did not simply pass, a row for each reason; then one line."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for result in sorted((item for item in found if item.state in SHOWN), key=lambda item: SHOWN.index(item.state)):
+        if result.applies:
+            row = (f"{result.subject.what} {result.subject.title}", result.state, _remark(result))
+            alike.setdefault(row, []).append(result.check.name)
+    if alike:
+        print_table(["subject", "check", "state", "reason"], [_row(*key, names) for key, names in alike.items()])
+    typer.echo(summary(found) + (f". Conformance: {level(found)}" if whole else ""))
+
+
+def _row(subject: str, state: str, reason: str, names: Sequence[str]) -> tuple[str, ...]:
+    if len(names) == 1:
+        return subject, names[0], state, reason
+    return subject, f"{len(names)} checks", state, f"{reason} ({', '.join(names)})"
 
 
 def _remark(result: Result) -> str:
@@ -137,25 +149,25 @@ def _remark(result: Result) -> str:
 
 
 def summary(found: Sequence[Result]) -> str:
-    """`N ran: ...`, and the level."""
+    """`N ran: ...`"""
     number = counts(found)
     inapplicable = sum(not result.applies for result in found)
     ran = sum(number[state] for state in RAN)
     skipped = f"{number['skipped']} skipped" + (f" ({inapplicable} without meaning there)" if inapplicable else "")
     return (
         f"{ran} ran: {number['passed']} passed, {number['failed']} failed, {number['expected']} expected to fail, "
-        f"{skipped}, {number['not run']} not run. Conformance: {level(found)}"
+        f"{skipped}, {number['not run']} not run"
     )
 
 
-def as_values(found: Sequence[Result]) -> dict[str, Any]:
-    """The results as JSON values."""
+def as_values(found: Sequence[Result], *, whole: bool) -> dict[str, Any]:
+    """The results as JSON values; there is a level only of the whole suite."""
     from zoo_core.checks.suite import by_plugin
 
     return {
-        "level": level(found),
+        "level": level(found) if whole else None,
         "counts": counts(found),
-        "plugins": {name: level(results) for name, results in by_plugin(found).items()},
+        "plugins": {name: level(results) for name, results in by_plugin(found).items()} if whole else {},
         "results": [
             {
                 "what": result.subject.what,
@@ -194,6 +206,4 @@ def _record(found: Sequence[Result], folder: Path) -> None:
                 "counts": counts(results),
                 "checked_at": datetime.now(UTC).isoformat(timespec="seconds"),
             }
-    if not any(result.subject.what == "plugin" for result in found):
-        raise UsageError("--record goes with whole plugins: name one, or none for all")
     write_atomically(path, json.dumps(noted, indent=1, sort_keys=True).encode())

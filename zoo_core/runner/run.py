@@ -47,6 +47,16 @@ class Listener(Protocol):
     def ended(self, record: Record) -> None: ...
 
 
+class Silent:
+    """Hears a run and says nothing."""
+
+    def began(self, trial: Trial, number: int, total: int) -> None: ...
+
+    def heard(self, event: Event) -> None: ...
+
+    def ended(self, record: Record) -> None: ...
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a run did: its new records, those that were there already, and whether it was stopped."""
