@@ -17,7 +17,7 @@ from zoo_pose.action import Action, ActionAugmentation, ActionTreaty
 from zoo_pose.augment import about_vertical, at_times
 from zoo_pose.drawn import StickFigures
 from zoo_pose.models.copy_last import copy_last
-from zoo_pose.models.layers import with_velocity
+from zoo_pose.models.layers import Frames, with_velocity
 from zoo_pose.models.recurrent import bilstm, gru, lstm, rnn
 from zoo_pose.models.tcn import tcn
 from zoo_pose.models.transformer import transformer
@@ -106,7 +106,28 @@ def test_a_forecast_moves_along_with_the_body_and_grows_with_it(name: str) -> No
 
 def test_velocities_are_differences_of_frames() -> None:
     x = torch.tensor([[[[1.0]], [[3.0]], [[2.0]]]])
-    assert with_velocity(x, gain=1.0).tolist() == [[[1, 0], [3, 2], [2, -1]]]
+    assert with_velocity(x).tolist() == [[[1, 0], [3, 2], [2, -1]]]
+
+
+def test_frames_lose_their_mean_and_places_and_movements_each_have_one_scale() -> None:
+    x = torch.randn(16, 9, 20, 3, generator=torch.Generator().manual_seed(0)) * 3 + 5
+    x[:, :, 0] = 7 + (x[:, :, 0] - 5) / 100  # a joint that hardly moves
+    frames = Frames(FIGURES)
+    frames.initialize(x)
+    seen = frames(x)
+    assert seen.mean(dim=(0, 1)).abs().max() < 1e-4
+    for part in seen.split(60, dim=2):
+        assert part.var(dim=(0, 1)).mean().item() == pytest.approx(1, abs=0.01)
+        assert part[..., :3].std() < 0.02  # its noise stays small beside the others' movement
+
+
+def test_what_a_model_knows_of_train_is_kept_with_its_weights() -> None:
+    taught, other = (lstm(FIGURES, 8, 1, 0.1, "class").eval() for _ in range(2))
+    x = torch.randn(4, 9, 20, 3) + 3
+    cast(Any, taught).initialize(x)
+    before = taught(x)
+    other.load_state_dict(taught.state_dict())
+    assert torch.equal(other(x), before)
 
 
 # Augmentation

@@ -10,6 +10,7 @@ from zoo_core import Signature
 from zoo_pose.models.layers import features_of, with_head
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+SEEN_DROPOUT = 0.4  # of what is seen, as a share of the dropout between layers
 
 
 class Recurrent(nn.Module):
@@ -17,22 +18,19 @@ class Recurrent(nn.Module):
 
     def __init__(self, cell: str, features: int, width: int, layers: int, dropout: float, both_ways: bool) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(features)  # what all bodies have in common would drown the movement
-        self.project = nn.Linear(features, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(SEEN_DROPOUT * dropout)
         between = dropout if layers > 1 else 0.0  # torch warns of dropout behind a single layer
         self.cells = CELLS[cell](
-            width, width, num_layers=layers, batch_first=True, dropout=between, bidirectional=both_ways
+            features, width, num_layers=layers, batch_first=True, dropout=between, bidirectional=both_ways
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.norm(x.transpose(1, 2)).transpose(1, 2)
-        states: Tensor = self.cells(self.dropout(self.project(x).relu()))[0]
+        states: Tensor = self.cells(self.dropout(x))[0]
         return states
 
 
 def rnn(signature: Signature, width: int, layers: int, dropout: float) -> nn.Module:
-    """Elman's net: (batch, frames, joints, axes) -> (batch, classes), by the mean over time; so the next three."""
+    """Elman's net: (batch, frames, joints, axes) -> (batch, classes), by mean and most over time; so the next three."""
     return _classifier("rnn", signature, width, layers, dropout)
 
 

@@ -32,9 +32,7 @@ class TemporalConvolutions(nn.Module):
 
     def __init__(self, features: int, width: int, blocks: int, dropout: float) -> None:
         super().__init__()
-        self.project = nn.Sequential(
-            nn.BatchNorm1d(features), nn.Conv1d(features, width, 1, bias=False), nn.BatchNorm1d(width), nn.ReLU()
-        )
+        self.project = nn.Sequential(nn.Conv1d(features, width, 1, bias=False), nn.BatchNorm1d(width), nn.ReLU())
         self.blocks = nn.Sequential(*(Block(width, 2**number, dropout) for number in range(blocks)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,6 +41,6 @@ class TemporalConvolutions(nn.Module):
 
 
 def tcn(signature: Signature, width: int, blocks: int, dropout: float) -> nn.Module:
-    """(batch, frames, joints, axes) -> (batch, classes), by the mean over time."""
+    """(batch, frames, joints, axes) -> (batch, classes), by mean and most over time."""
     encoder = TemporalConvolutions(features_of(signature), width, blocks, dropout)
-    return Classifier(encoder, width, signature.outputs or 0, dropout)
+    return Classifier(signature, encoder, width, dropout)
