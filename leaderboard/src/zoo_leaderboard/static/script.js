@@ -173,31 +173,54 @@ function setUpChoosing(tools, boards) {
 
 // --- the compare page -----------------------------------------------------------------------------------------------
 
+// Of a row or trial: field, words, how its number is written.
 const FIELDS = [
-  ["score", "score"], ["train_s", "train time (s)"], ["time_to_target_s", "time to target (s)"],
-  ["throughput", "training units / s"], ["latency_ms", "latency (ms)"], ["parameters", "parameters"],
-  ["flops_per_unit", "FLOPs"],
+  ["train_s", "train time (s)", number], ["time_to_target_s", "time to target (s)", number],
+  ["throughput", "training units / s", number], ["latency_ms", "latency (ms)", number],
+  ["parameters", "parameters", value => value.toLocaleString("en-US")], ["flops_per_unit", "FLOPs", large],
 ];
 
 /** Load a data file of this site; only plain names become addresses. */
 function load(kind, slug) {
   return new Promise((resolve, reject) => {
-    if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(slug)) { reject(new Error("there is no " + kind + " of that name")); return; }
+    if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(slug)) { reject(new Error("The address names " + kind + " in a way that no page of this site is called")); return; }
     const script = element("script", null, {src: (kind === "tasks" ? "data/" : "trials/") + slug + ".js"});
-    script.onload = () => resolve(self.zooData[kind + "/" + slug]);
-    script.onerror = () => reject(new Error("this site has no " + (kind === "tasks" ? "task" : "trial page") + " called " + slug));
+    const missing = new Error("This site has no " + (kind === "tasks" ? "task" : "trial page") + " called " + slug);
+    const found = () => (self.zooData || {})[kind + "/" + slug]; // a disk that ignores case may give another's file
+    script.onload = () => found() ? resolve(found()) : reject(missing);
+    script.onerror = () => reject(missing);
     document.head.append(script);
   });
 }
 
-function digits(value) {
-  if (value === null || value === undefined) return "\u2013";
+// Numbers as formats.py writes them on the other pages.
+
+function known(value, write) {
+  return value === null || value === undefined ? "\u2013" : write(value);
+}
+
+function score(value) {
   const size = Math.abs(value);
-  return size !== 0 && (size < 1e-3 || size >= 1e7) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+  return size === 0 || (size >= 1e-3 && size < 1e4) ? value.toFixed(4) : value.toExponential(2);
+}
+
+function number(value) {
+  return Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en-US") : String(Number(value.toPrecision(3)));
+}
+
+function large(value) {
+  for (const [factor, prefix] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
+    if (value >= factor) return Number((value / factor).toPrecision(3)) + " " + prefix;
+  }
+  return String(value);
+}
+
+function probability(value) {
+  return value < 1e-4 ? "< 0.0001" : String(Number(value.toPrecision(2)));
 }
 
 function interval(low, high) {
-  return low === null || low === undefined ? "" : digits(low) + " to " + digits(high);
+  return low === null || low === undefined ? "" : score(low) + " to " + score(high);
 }
 
 async function setUpCompare(place) {
@@ -213,6 +236,10 @@ async function setUpCompare(place) {
 function compareRows(place, task, keys) {
   place.append(element("h2", task.title));
   const group = task.groups.find(item => item.rows.some(row => keys.includes(row.key)));
+  if (!keys.every(key => task.groups.some(item => item.rows.some(row => row.key === key)))) {
+    place.append(element("p", "The address names models that this task does not have, or no longer.", {class: "bad"}));
+    keys = keys.filter(key => task.groups.some(item => item.rows.some(row => row.key === key)));
+  }
   if (!group || keys.length < 2) { chooseRows(place, task, keys); return; }
   const rows = keys.map(key => group.rows.find(row => row.key === key)).filter(Boolean);
   place.append(element("p", group.name, {class: "muted"}));
@@ -255,7 +282,7 @@ function compareTrials(place, trials) {
 /** A table with a column each, and the differences to the first below. */
 function drawComparison(place, items, intervalOf, difference, task) {
   const box = element("div", null, {class: "scroll", role: "region", tabindex: "0", "aria-label": "Comparison"});
-  const table = element("table");
+  const table = element("table", null, {class: "comparison"});
   table.append(element("caption", "Everything side by side"));
   const head = table.createTHead().insertRow();
   head.append(element("th", "", {scope: "col"}), ...items.map(item => element("th", item.label, {scope: "col", class: "num"})));
@@ -265,15 +292,15 @@ function drawComparison(place, items, intervalOf, difference, task) {
     const row = body.insertRow();
     row.append(element("th", title, {scope: "row"}), ...cells.map(text => element("td", text, {class: "num"})));
   };
-  line(task.metric, items.map(item => digits(item.score)));
+  line(task.metric, items.map(item => known(item.score, score)));
   line("95 % interval", items.map(item => intervalOf(item) || "\u2013"));
   const differences = items.map(difference);
-  line("difference to the first", differences.map((item, place) => place ? digits(item.value) : "\u2013"));
+  line("difference to the first", differences.map((item, place) => place ? known(item.value, score) : "\u2013"));
   line("its 95 % interval", differences.map((item, place) => place && interval(item.low, item.high) || "\u2013"));
   if (differences.some(item => item.p !== undefined)) {
-    line("p, uncorrected", differences.map((item, place) => place ? digits(item.p) : "\u2013"));
+    line("p, uncorrected", differences.map((item, place) => place ? known(item.p, probability) : "\u2013"));
   }
-  for (const [name, title] of FIELDS.slice(1)) line(title, items.map(item => digits(item[name])));
+  for (const [name, title, write] of FIELDS) line(title, items.map(item => known(item[name], write)));
   for (const [name, title] of [["rank", "rank"], ["seeds", "seeds"], ["status", "status"]]) {
     if (items.some(item => item[name] !== undefined)) line(title, items.map(item => String(item[name] ?? "\u2013")));
   }
