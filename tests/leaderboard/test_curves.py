@@ -201,3 +201,32 @@ def test_lines_can_be_seen_on_light_and_on_dark_ground(colour):
 def test_ink_can_be_read_on_light_and_on_dark_ground():
     assert contrast(plots.INK, "#ffffff") >= 4.5
     assert contrast(plots.INK_ON_DARK, "#12151a") >= 4.5
+
+
+def test_reference_figures_are_lines_across_on_the_data_they_were_reached_on(record, curves_of):
+    references = [{"value": 0.94, "model": "LeNet", "source": "a paper"}, {"value": "<b>", "source": ""}]
+    made = record(task_references=references, task_target=0.9, curve=[(1, None, 0.5), (9, None, 0.8)])
+    assert [level.words for level in plots.levels(made.task, "real")] == ["target 0.9", "LeNet 0.94"]
+    assert [level.words for level in plots.levels(made.task, "synthetic")] == ["target 0.9"]
+    styles = plots.assign_styles([[made.model.name]])
+    job = plots.learning_curves(curves_of(made), made.task, styles, "step", "real")
+    root = ET.fromstring(plots.render(job))
+    assert {"target 0.9", "LeNet 0.94"} <= {element.text for element in root.iter(f"{SVG}text")}
+    assert "Drawn across: LeNet 0.94." in job.description
+
+
+def test_scores_against_cost_are_points_with_intervals_and_the_front(record):
+    task = record().task
+    about = [("a", 1.0, 0.5), ("b", 2.0, 0.9), ("c", 3.0, 0.7)]
+    points = [
+        plots.Point(label=name, model=name, x=x, score=score, low=score - 0.1, high=score + 0.1, front=name != "c")
+        for name, x, score in about
+    ]
+    job = plots.score_against(points, task, plots.assign_styles([["a", "b", "c"]]), "latency (ms)")
+    root = ET.fromstring(plots.render(job))
+    assert (
+        job.description
+        == "latency (ms) across, accuracy on test upwards. Beaten by none in both: a 0.5 at 1; b 0.9 at 2."
+    )
+    assert len([e for e in root.iter(f"{SVG}path") if e.get("aria-roledescription") == "point"]) in (0, 3)
+    assert root.find(f"{SVG}title").text == "accuracy against latency (ms)"

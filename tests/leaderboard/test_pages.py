@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 from zoo_leaderboard import plots
 from zoo_leaderboard.build import build
 from zoo_leaderboard.formats import DASH
 from zoo_leaderboard.names import file_name
 
-from zoo_core.records import TimeToTarget
+from zoo_core.records import BenchmarkFacts, TimeToTarget
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 HOSTILE = [
@@ -312,4 +313,34 @@ def test_names_that_are_alike_as_paths_have_files_of_their_own():
 
 def test_the_stylesheet_and_the_plots_use_the_same_colours():
     css = Path(plots.__file__).with_name("static").joinpath("style.css").read_text("utf-8")
-    assert re.findall(r"\.c\d \{ background: (#\w+); \}", css) == list(plots.PALETTE)
+    assert re.findall(r"\.c\d \{ color: (#\w+); \}", css) == list(plots.PALETTE)
+
+
+def test_a_model_from_a_file_shows_the_recorded_command_and_none_that_cannot_run(record, save, results, site):
+    save(record(model="unpackaged:net.Net", command="zoo bench digits --model ./net.py:Net"))
+    build([results], site)
+    text = task_text(site)
+    assert "zoo bench digits --model ./net.py:Net" in text
+    assert "--model unpackaged" not in text
+
+
+def test_numbers_of_other_programs_are_shown_by_themselves_and_never_ranked(record, save, results, site):
+    facts = BenchmarkFacts(
+        name="test_net.py::test_speed",
+        what="inference",
+        examples=32,
+        median_ms=1.5,
+        min_ms=1.4,
+        iqr_ms=0.1,
+        rounds=9,
+        iterations=1,
+        throughput=21_333.0,
+    )
+    imported = record(model="zoo-a:timed", score=None, minute=3)
+    save(record(), msgspec.structs.replace(imported, source="pytest-benchmark", benchmark=facts))
+    build([results], site)
+    text = task_text(site)
+    assert "timed inference cpu 32 1.5 21,333 9 pytest-benchmark" in text
+    assert "1 task, 2 models, 1 trial, 0 of them failed" in read(site)["index.html"].text
+    assert text.count("no score") == 0
+    assert_sound(site)

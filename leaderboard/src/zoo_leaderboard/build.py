@@ -220,11 +220,11 @@ class _Builder:
 
     def _models(self, tasks: Sequence[TaskSummary]) -> None:
         pages = Pages(self.styles, self.conformance)
-        places: dict[str, list[tuple[TaskSummary, GroupSummary, Place]]] = {}
+        places: dict[str, list[tuple[TaskSummary, GroupSummary, Place]]] = {name: [] for name in self.styles}
         for task in tasks:
             for group in task.groups:
                 for place in group.places:
-                    places.setdefault(place.model, []).append((task, group, place))
+                    places[place.model].append((task, group, place))
         missing = []
         for name, found in sorted(places.items()):
             shown = [(t.slug, t.title, t.metric, g.anchor, g.stale, len(g.ranked), p) for t, g, p in found]

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 from zoo_leaderboard.entries import Entry
 
+UNPACKAGED = "unpackaged:"  # names of models that were a file, of which a record keeps only the hash
+
 
 def reproduce(entries: Sequence[Entry]) -> str:
-    """`zoo bench ...` for a row's trials; empty for a custom recipe: only the recorded command tells what was set."""
+    """`zoo bench ...` for a row's trials; empty for a custom recipe, or a model of no package: the record tells how."""
     entry = entries[-1]
-    if entry.recipe_class == "custom":
+    if entry.recipe_class == "custom" or entry.model.startswith(UNPACKAGED):
         return ""
     words = ["zoo", "bench", entry.task, "--model", entry.model, "--dataset", entry.dataset]
     words += ["--device", entry.device, "--seeds", seeds_text([item.seed for item in entries])]

@@ -40,8 +40,8 @@ class Plot:
 class GroupView:
     """A group with everything that its section shows; `devices` are the classes its setting was measured on.
 
-    `rows` are the rows of the table, `points` the curves as numbers, `trials` those with pages of their own; `legend`
-    has the model of every name in the plots.
+    `rows` are the rows of the table, `points` the curves as numbers, `trials` those with pages of their own; the
+    legends have the model of every name in the plots.
     """
 
     group: Group
@@ -56,9 +56,10 @@ class GroupView:
     trials: Sequence[Entry]
     curves: Curves
     points: Sequence[Mapping[str, Any]]
-    legend: Mapping[str, str]
     curve_plots: Sequence[Plot]
+    curve_legend: Mapping[str, str]
     cost_plots: Sequence[Plot]
+    cost_legend: Mapping[str, str]
     pictures: Pictures | None
     commands: Sequence[str]
 
@@ -149,7 +150,8 @@ class Pages:
 
     def model(self, name: str, places: Sequence[tuple[TaskSummary, GroupSummary, Place]]) -> str:
         """The page of one model: where it stands in every task it ran."""
-        return self._render("model.html", root="../", name=name, places=places, newest=places[-1][2])
+        title = places[-1][2].title if places else ""
+        return self._render("model.html", root="../", name=name, places=places, title=title)
 
     def trial(self, view: TrialView) -> str:
         """The page of one trial: everything in its record."""

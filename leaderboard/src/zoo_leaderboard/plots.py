@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from zoo_core.records import TaskFacts
 from zoo_leaderboard.curves import By, Curves, thin
-from zoo_leaderboard.formats import printable
+from zoo_leaderboard.formats import clip, printable
 from zoo_leaderboard.names import short_hash
 
 # Told apart with any colour vision (by lightness where hue fails); at least 3:1 on white and on our dark ground.
@@ -22,6 +22,8 @@ WIDTH, HEIGHT = 460, 260  # pixels
 FEW_POINTS = 40  # with a mark on each; more would hide the line
 WIDE_RANGE = 50.0  # largest / smallest value from which it is drawn on a logarithmic axis
 VEGA_LITE = "5.20"
+MOST_REFERENCES = 3  # lines across a plot
+REFERRED = ("real", "copy", "exact")  # origins of data on which a reference figure means something
 
 Spec: TypeAlias = dict[str, Any]
 
@@ -48,6 +50,14 @@ class Point:
     low: float | None
     high: float | None
     front: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Level:
+    """A score that is drawn as a line across: a target, or what others reached."""
+
+    score: float
+    words: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,35 +104,52 @@ def render(job: Job) -> str:
     return f"{svg[:start]}{words}{style}{svg[start:]}"
 
 
-def learning_curves(curves: Curves, task: TaskFacts, styles: Mapping[str, Style], by: By = "step") -> Job:
-    """The lines against steps or seconds, bands over seeds, and the target."""
+def levels(task: TaskFacts, origin: str) -> list[Level]:
+    """The task's target and its reference figures, which say nothing of data that were drawn."""
+    found = [] if task.target is None else [Level(score=task.target, words=f"target {task.target:g}")]
+    for reference in task.references[:MOST_REFERENCES] if origin in REFERRED else ():
+        value = reference.get("value")
+        if isinstance(value, int | float) and math.isfinite(value):
+            found.append(Level(score=value, words=f"{clip(reference.get('model') or 'reference', 24)} {value:g}"))
+    return found
+
+
+def learning_curves(
+    curves: Curves, task: TaskFacts, styles: Mapping[str, Style], by: By = "step", origin: str = ""
+) -> Job:
+    """The lines against steps or seconds, bands over seeds, the target and the references."""
     rows = [
         {**{str(key): value for key, value in row.items()}, "line": line.label}
         for line in curves.lines
         for row in thin(line.by(by)).to_dict("records")
     ]
-    lows = [row["low"] for row in rows] + ([task.target] if task.target is not None else [])
-    logarithmic = not task.higher_is_better and is_wide([*lows, *(row["high"] for row in rows)])
-    layers = _curve_layers(curves, rows, styles, by, _score_axis(task, curves.splits, logarithmic=logarithmic))
-    if task.target is not None:
-        layers += _target(task.target, _score_axis(task, curves.splits, logarithmic=logarithmic))
+    across = levels(task, origin)
+    values = [row[name] for row in rows for name in ("low", "high")] + [level.score for level in across]
+    logarithmic = not task.higher_is_better and is_wide(values)
+    y = _score_axis(task, curves.splits, logarithmic=logarithmic)
+    layers = _curve_layers(curves, rows, styles, by, y) + (_level_layers(across, y) if across else [])
     what = "training step" if by == "step" else "second of training"
     title = f"{printable(task.metric)} on {' or '.join(curves.splits)} by {what}"
-    return Job(spec=_themed({"layer": layers}), title=title, description=_describe(curves, task, by, logarithmic))
+    return Job(
+        spec=_themed({"layer": layers}), title=title, description=_describe(curves, task, by, across, logarithmic)
+    )
 
 
-def score_against(points: Sequence[Point], task: TaskFacts, styles: Mapping[str, Style], axis: str) -> Job:
+def score_against(
+    points: Sequence[Point], task: TaskFacts, styles: Mapping[str, Style], axis: str, origin: str = ""
+) -> Job:
     """The models' test scores against what they cost, with the front of those that nothing beats in both."""
     wide = is_wide([point.x for point in points])
     scale = {"type": "log"} if wide else {"zero": False, "nice": True}
     x = {"field": "x", "type": "quantitative", "title": axis, "scale": scale, "axis": {"tickCount": 5, "format": "~s"}}
-    logarithmic = not task.higher_is_better and is_wide([point.score for point in points])
+    across = levels(task, origin)[1 if task.target is not None else 0 :]  # the target is one of val
+    scores = [point.score for point in points] + [level.score for level in across]
+    logarithmic = not task.higher_is_better and is_wide(scores)
     y = _score_axis(task, ["test"], logarithmic=logarithmic)
-    rows = [
-        {"line": point.label, "x": point.x, "mean": point.score, "low": point.low, "high": point.high}
-        for point in points
-    ]
+    rows = [{"line": point.label, "x": point.x, "mean": point.score} for point in points]
     front = sorted((point for point in points if point.front), key=lambda point: point.x)
+    drawable = (point for point in points if point.low is not None and (point.low > 0 or not logarithmic))
+    intervals = [{"x": point.x, "low": point.low, "high": point.high} for point in drawable]
     layers: list[Spec] = [
         {
             "data": {"values": [{"x": point.x, "mean": point.score} for point in front]},
@@ -136,7 +163,7 @@ def score_against(points: Sequence[Point], task: TaskFacts, styles: Mapping[str,
             "encoding": {"x": x, "y": y},
         },
         {
-            "data": {"values": [row for row in rows if row["low"] is not None]},
+            "data": {"values": intervals},
             "mark": {"type": "rule", "color": INK, "opacity": 0.6},
             "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
         },
@@ -146,6 +173,7 @@ def score_against(points: Sequence[Point], task: TaskFacts, styles: Mapping[str,
             "encoding": {"x": x, "y": y, **_point_styles(points, styles)},
         },
     ]
+    layers += _level_layers(across, y) if across else []
     best = "; ".join(f"{point.label} {point.score:.4g} at {point.x:.4g}" for point in front)
     description = f"{axis} across, {printable(task.metric)} on test upwards. Beaten by none in both: {best}."
     return Job(
@@ -205,7 +233,7 @@ def _themed(spec: Spec) -> Spec:
     return {**spec, "width": WIDTH, "height": HEIGHT, "background": "transparent", "config": config}
 
 
-def _describe(curves: Curves, task: TaskFacts, by: By, logarithmic: bool) -> str:
+def _describe(curves: Curves, task: TaskFacts, by: By, across: Sequence[Level], logarithmic: bool) -> str:
     """What the plot shows, in words."""
     ends = [
         f"{line.label} ends at {line.by(by)['mean'].iloc[-1]:.4g} after {line.by(by)[by].iloc[-1]:.4g} "
@@ -213,7 +241,7 @@ def _describe(curves: Curves, task: TaskFacts, by: By, logarithmic: bool) -> str
         for line in curves.lines
     ]
     scale = "logarithmic" if logarithmic else "linear"
-    target = f" The target is {task.target:g}." if task.target is not None else ""
+    target = "".join(f" Drawn across: {level.words}." for level in across)
     better = "higher" if task.higher_is_better else "lower"
     return f"{printable(task.metric)}, {better} is better, {scale} scale. {'; '.join(ends)}.{target}"
 
@@ -262,15 +290,10 @@ def _by_line(values: Mapping[str, Any]) -> Spec:
     return {"field": "line", "type": "nominal", "scale": scale, "legend": None}
 
 
-def _target(target: float, y: Spec) -> list[Spec]:
-    data = {"values": [{"mean": target, "text": f"target {target:g}"}]}
+def _level_layers(levels: Sequence[Level], y: Spec) -> list[Spec]:
+    """Lines across the plot, each with its words above its right end."""
+    data = {"values": [{"mean": level.score, "text": clip(level.words, 40)} for level in levels]}
+    rule = {"type": "rule", "color": INK, "strokeDash": [4, 4], "strokeWidth": 1.5}
     text = {"type": "text", "color": INK, "align": "right", "dx": -4, "dy": -8, "fontSize": 12}
     where = {"x": {"value": WIDTH}, "y": y, "text": {"field": "text", "type": "nominal"}}
-    return [
-        {
-            "data": data,
-            "mark": {"type": "rule", "color": INK, "strokeDash": [4, 4], "strokeWidth": 1.5},
-            "encoding": {"y": y},
-        },
-        {"data": data, "mark": text, "encoding": where},
-    ]
+    return [{"data": data, "mark": rule, "encoding": {"y": y}}, {"data": data, "mark": text, "encoding": where}]

@@ -114,8 +114,7 @@ class _Writer:
         record = self.read(group.newest)
         unsuccessful = group.unsuccessful
         costs = {name: _points(rows, name, higher_is_better=record.task.higher_is_better) for name, _ in COSTS}
-        legend = {line.label: line.model for line in curves.lines}
-        legend |= {point.label: point.model for points in costs.values() for point in points if point.model}
+        named = {point.label: point.model for points in costs.values() for point in points if point.model}
         trials = [entry for entries in group.by_row.values() for entry in entries if entry.id in self.job.trials]
         return GroupView(
             group=group,
@@ -130,9 +129,10 @@ class _Writer:
             trials=sorted(trials, key=lambda entry: entry.started_at, reverse=True),
             curves=curves,
             points=plain_rows(table_points(curves)) if curves.lines else [],
-            legend=legend,
             curve_plots=self._curve_plots(group, record, curves),
+            curve_legend={line.label: line.model for line in curves.lines},
             cost_plots=self._cost_plots(group, record, costs),
+            cost_legend=named,
             pictures=self._pictures(group, rows),
             commands=_recorded(group, self.read),
         )
@@ -140,14 +140,17 @@ class _Writer:
     def _curve_plots(self, group: Group, record: Record, curves: Curves) -> list[Plot]:
         if not curves.lines:
             return []
-        jobs = {by: plots.learning_curves(curves, record.task, self.job.styles, by) for by in ("step", "seconds")}
+        jobs = {
+            by: plots.learning_curves(curves, record.task, self.job.styles, by, group.newest.origin)
+            for by in ("step", "seconds")
+        }
         return [self._plot(f"{group.anchor}-by-{by}", job) for by, job in jobs.items()]
 
     def _cost_plots(self, group: Group, record: Record, costs: Mapping[str, Sequence[plots.Point]]) -> list[Plot]:
         found = []
         for name, axis in COSTS:
             if len(costs[name]) > 1:
-                job = plots.score_against(costs[name], record.task, self.job.styles, axis)
+                job = plots.score_against(costs[name], record.task, self.job.styles, axis, group.newest.origin)
                 found.append(self._plot(f"{group.anchor}-{name.replace('_', '-')}", job))
         return found
 

@@ -281,7 +281,7 @@ function compareTrials(place, trials) {
 
 /** A table with a column each, and the differences to the first below. */
 function drawComparison(place, items, intervalOf, difference, task) {
-  const box = element("div", null, {class: "scroll", role: "region", tabindex: "0", "aria-label": "Comparison"});
+  const box = element("div", null, {class: "scroll", role: "group", tabindex: "0", "aria-label": "Comparison"});
   const table = element("table", null, {class: "comparison"});
   table.append(element("caption", "Everything side by side"));
   const head = table.createTHead().insertRow();
