@@ -31,7 +31,7 @@ MOTION = {
     **AUGMENTATION,
 }
 SEEN = {"rotate": 30.0, "zoom": 0.2, "jitter": 0.02, "lose": 0.05, "cut": 0.3, "warp": 0.35}  # in `pose`
-MOVED = {"rotate": 30.0, "zoom": 0.15, "jitter": 0.02}  # of bodies whose movement is foretold
+MOVED = {"rotate": 60.0, "zoom": 0.2, "mirror": True, "jitter": 0.005}  # of bodies whose movement is foretold
 
 
 @hookimpl
@@ -122,7 +122,7 @@ def zoo_datasets() -> list[DatasetSpec]:
 @hookimpl
 def zoo_models() -> list[ModelSpec]:
     return [
-        _recurrent("rnn", "A recurrent net", lr=0.002, clip_norm=0.5),
+        _recurrent("rnn", "A recurrent net", clip_norm=0.5),
         _recurrent("lstm", "Long short-term memory: the course's", both=True, batch_size=24, epochs=120.0),
         _recurrent("bilstm", "The same, forwards and backwards"),
         _recurrent("gru", "Gated recurrent units"),
@@ -132,7 +132,10 @@ def zoo_models() -> list[ModelSpec]:
             entry="zoo_pose.models.transformer:transformer",
             tasks=("pose", "motion"),
             options={**_output(), "width": 96, "layers": 3, "heads": 4, "dropout": 0.2},
-            recipe={"pose": {**SEEN, "lr": 0.001}, "motion": {**MOVED, "output": "motion", "lr": 0.001}},
+            recipe={
+                "pose": {**SEEN, "lr": 0.001},
+                "motion": {**MOVED, "output": "motion", "lr": 0.002, "dropout": 0.1},
+            },
         ),
         ModelSpec(
             name="tcn",
@@ -148,7 +151,7 @@ def zoo_models() -> list[ModelSpec]:
             entry="zoo_pose.models.copy_last:copy_last",
             tasks=("motion",),
             recipe={"motion": {"steps": 1}},
-            quick={"steps": 1},
+            quick={"steps": 1, "batch_size": 64},  # not the default recipe: boards of quick recipes want it too
         ),
     ]
 
@@ -159,7 +162,7 @@ def _output() -> dict[str, Any]:
 
 def _recurrent(name: str, title: str, *, both: bool = False, **pose: Any) -> ModelSpec:
     """A recurrent net for `pose`, with `both` also for `motion`."""
-    motion = {**MOVED, "output": "motion", "lr": 0.002, "width": 128, "layers": 1, "dropout": 0.3}
+    motion = {**MOVED, "output": "motion", "lr": 0.002, "width": 256, "epochs": 10.0}
     return ModelSpec(
         name=name,
         title=title,
