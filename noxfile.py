@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 ROOT = Path(__file__).parent
 VENV = ROOT / ".venv"
@@ -44,18 +45,42 @@ def run(session: nox.Session, *arguments: str, **options: object) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Benchmark every pair offline on its quick recipe, three seeds each, and build the leaderboard."""
+    """Benchmark every pair offline on its quick recipe, and build the leaderboard; `-- --seeds 3` for ranks that hold."""
     set_up(session)
-    bench = ["bench", "--all", "--offline", "--preset", "quick", "--seeds", "3", "--device", "cpu", *session.posargs]
+    bench = ["bench", "--all", "--offline", "--preset", "quick", "--device", "cpu", *session.posargs]
     session.run(str(ZOO), *bench, external=True, success_codes=[0, 1])  # failed trials belong on the board too
     session.run(str(ZOO), "leaderboard", "build", external=True)
+
+
+def chromium(session: nox.Session) -> None:
+    """Install Debian's Chromium, where that can be done, for the tests of the board's pages; without it they skip."""
+    if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        return
+    if shutil.which("apt-get") is None or getattr(os, "geteuid", lambda: 1)() != 0:
+        session.warn("no Chromium, and only root with apt-get can install it here: the board's pages are not tested")
+        return
+    commands = (("update", "-qq"), ("install", "-y", "-qq", "chromium"))
+    try:
+        for command in commands:
+            session.run("apt-get", *command, external=True, silent=True, env={"DEBIAN_FRONTEND": "noninteractive"})
+    except CommandFailed as error:  # apt-get's own words are above
+        session.warn(f"no Chromium, and it cannot be installed ({error}): the board's pages are not tested")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests; `nox -s tests -- -k words` passes arguments on."""
     set_up(session)
+    chromium(session)
     run(session, "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Run only the tests of the board's pages in Chromium."""
+    set_up(session)
+    chromium(session)
+    run(session, "-m", "pytest", "tests/leaderboard/test_browser.py", *session.posargs)
 
 
 @nox.session

@@ -1,0 +1,665 @@
+"""The site in Chromium, opened from its files, the network refused: it reads, works, and can be used by everybody."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+import msgspec
+import numpy as np
+import pytest
+from scipy import stats
+from zoo_leaderboard.build import build
+from zoo_leaderboard.entries import entry_of
+from zoo_leaderboard.formats import number, score
+from zoo_leaderboard.names import file_name
+from zoo_leaderboard.samples import sample
+from zoo_leaderboard.separation import difference
+
+from zoo_core.records import BenchmarkFacts, Load, Measured, PhaseFacts, Record, TableFacts
+from zoo_core.store import Store
+
+playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[dev]'")
+axe = pytest.importorskip("axe_playwright_python.base", reason="no axe-core: pip install -e '.[dev]'")
+Page, expect = playwright.Page, playwright.expect
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium, then these tests run")
+
+WIDTHS, SCHEMES = (360, 1440), ("light", "dark")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+CONFUSED = np.full((3, 3), 5) + np.eye(3, dtype=int) * 80
+
+
+def later(record: Record, day: int, shift: float) -> Record:
+    """The trial measured again on a day of February with other code, its score moved."""
+    return msgspec.structs.replace(
+        record,
+        id=f"{record.id}-day{day}",
+        started_at=f"2026-02-{day:02d}T0{record.seed}:00:00.000000+00:00",
+        model=msgspec.structs.replace(record.model, code_sha256=f"{day}" * 64),
+        measured=msgspec.structs.replace(
+            record.measured,
+            scores={"accuracy": record.score + shift},
+            per_example="",  # type: ignore[operator]
+        ),
+    )
+
+
+def full(record: Record) -> Record:
+    """The record with all that a trial's page can show."""
+    tables = {
+        "confusion": TableFacts(
+            columns=["truth", "a", "b", "c"], rows=[["abc"[n], *map(int, CONFUSED[n])] for n in range(3)]
+        ),
+        "per class": TableFacts(columns=["class", "recall", "n"], rows=[["a", 0.9, 100], ["b", 1 / 3, 100]]),
+    }
+    return msgspec.structs.replace(
+        record,
+        phases=[PhaseFacts(name="data", seconds=0.25), PhaseFacts(name="train", seconds=14.5)],
+        environment={"machine": "abcdef", "cpu": "A processor @ 2.60 GHz", "packages": {"torch": "2.10.0"}},
+        measured=msgspec.structs.replace(
+            record.measured,
+            tables=tables,
+            val_scores={"accuracy": 0.8},
+            load=Load(cpu_s=4.0, wall_s=10.0),
+            peak_memory_mib=12.5,
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """A small board that has what the planted one lacks: a history, full trials, an import; and its records."""
+
+    site: Path
+    records: list[Record]
+    results: Path
+
+
+@pytest.fixture(scope="module")
+def told(planted, tmp_path_factory) -> Told:
+    folder = tmp_path_factory.mktemp("told")
+    store = Store(folder / "results")
+    source = Store(planted.results)
+    kept = [
+        r
+        for r in source.read()
+        if r.task.name == "zoo-p:tie" and r.device.kind == "cpu" and r.model.name[-2:] in ("10", "11")
+    ]
+    for record in kept:
+        store.save(full(record) if record.seed == 0 else record)
+        shutil.copytree(source.artifacts(record), store.artifacts(record), dirs_exist_ok=True)
+        store.save(later(record, 3, 0.02))
+        store.save(later(record, 5, -0.06))
+    facts = {"measured": Measured(), "seed": 9, "started_at": "2026-02-06T00:00:00.000000+00:00"}
+    trace = "Traceback (most recent call last):\n" + f"  File 'net.py', line 3, in {'a_long_name_' * 12}\n" * 4
+    why = {"reason": "ValueError: wanted 3 channels, got 1", "traceback": trace}
+    store.save(msgspec.structs.replace(kept[0], id="failed", key="failed", status="error", **facts, **why))
+    store.save(
+        msgspec.structs.replace(kept[0], id="skipped", key="skipped", status="skipped", reason="no data", **facts)
+    )
+    call = BenchmarkFacts(
+        name="t",
+        what="inference",
+        examples=32,
+        median_ms=1.5,
+        min_ms=1.2,
+        iqr_ms=0.1,
+        rounds=20,
+        iterations=1,
+        throughput=21333.0,
+    )
+    store.save(
+        msgspec.structs.replace(
+            kept[0], id="imported", key="imported", source="pytest-benchmark", benchmark=call, **facts
+        )
+    )
+    build([folder / "results"], folder / "site")
+    return Told(site=folder / "site", records=kept, results=folder / "results")
+
+
+def trial_page(told: Told, words: str) -> str:
+    return next(path for path in sorted(told.site.glob("trials/*.html")) if words in path.read_text("utf-8")).as_uri()
+
+
+def compare_page(site: Path, task: str, *models: str) -> str:
+    """The address that compares rows of a task's first group."""
+    keys = [key_of(site, task, model) for model in models]
+    return (
+        f"{(site / 'compare.html').as_uri()}?{urlencode([('task', file_name(task)), *(('row', key) for key in keys)])}"
+    )
+
+
+def script_data(site: Path, task: str) -> dict[str, Any]:
+    """What the compare page reads of a task."""
+    text = (site / "data" / f"{file_name(task)}.js").read_text("utf-8")
+    return json.loads(text.partition("] = ")[2].rstrip().rstrip(";"))  # type: ignore[no-any-return]
+
+
+def key_of(site: Path, task: str, label: str) -> str:
+    return next(row["key"] for row in script_data(site, task)["groups"][0]["rows"] if row["label"] == label)
+
+
+KINDS = (
+    *("index", "task", "task with old versions", "task with hostile names", "model"),
+    *("small index", "small task", "small model", "trial", "failed trial", "history", "compare", "compare trials"),
+)
+# Seconds for each look: the small board shows the same parts in every look, these show what is planted in one or two.
+LARGE = {
+    "index": ("360 px, dark", "1440 px, light"),
+    "model": ("360 px, light", "1440 px, dark"),
+    "task": ("1440 px, dark",),
+    "task with old versions": ("1440 px, light",),
+    "task with hostile names": ("360 px, dark",),
+}
+
+
+@pytest.fixture(scope="module")
+def addresses(planted, told) -> dict[str, str]:
+    """Every kind of page."""
+    hostile = next(planted.site.glob("tasks/script*.html"))
+    trials = [path.stem for path in sorted(told.site.glob("trials/*.html"))][:3]
+    small = {folder: next(told.site.glob(f"{folder}/*.html")).as_uri() for folder in ("tasks", "models", "history")}
+    return {
+        "index": (planted.site / "index.html").as_uri(),
+        "task": page_of(planted.site, "zoo-p:failed"),
+        "task with old versions": page_of(planted.site, "zoo-p:stale-task"),
+        "task with hostile names": hostile.as_uri(),
+        "model": (planted.site / "models" / f"{file_name('zoo-p:m11')}.html").as_uri(),
+        "small index": (told.site / "index.html").as_uri(),
+        "small task": small["tasks"],
+        "small model": small["models"],
+        "trial": trial_page(told, "confusion"),
+        "failed trial": trial_page(told, "Traceback"),
+        "history": small["history"],
+        "compare": compare_page(told.site, "zoo-p:tie", "m10", "m11"),
+        "compare trials": f"{(told.site / 'compare.html').as_uri()}?{urlencode([('trial', name) for name in trials])}",
+    }
+
+
+def page_of(site: Path, task: str) -> str:
+    return (site / "tasks" / f"{file_name(task)}.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+class Visits:
+    """Opens pages in a context without a network: `asked` is what they wanted of it, `said` what each complained of."""
+
+    def __init__(self, browser: Any, **options: Any) -> None:
+        self.context = browser.new_context(offline=True, viewport={"width": 1440, "height": 900}, **options)
+        self.context.set_default_timeout(10_000)
+        self.asked: list[str] = []
+        self.said: dict[Any, list[str]] = {}
+        self.context.route(re.compile(r"^(?!file:)"), self._refuse)
+
+    def _refuse(self, route: Any) -> None:
+        self.asked.append(route.request.url)
+        route.abort()
+
+    @contextlib.contextmanager
+    def to(self, address: str, *, accept: str = "") -> Iterator[Any]:
+        """A page; once left, it must have said nothing, or only what `accept` finds, and asked nothing of a network."""
+        page = self.context.new_page()
+        troubles = self.said[page] = []
+        page.on("console", lambda said: troubles.append(f"{said.type}: {said.text}"))
+        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+        page.on("request", lambda request: request.url.startswith("file:") or self.asked.append(request.url))
+
+        def dismiss(dialog: Any) -> None:
+            troubles.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
+        page.on("dialog", dismiss)
+        page.goto(address)
+        yield page
+        page.wait_for_load_state()
+        page.close()
+        assert [trouble for trouble in troubles if not (accept and re.search(accept, trouble))] == []
+        assert self.asked == []
+
+
+@pytest.fixture(scope="module")
+def visits(browser) -> Iterator[Visits]:
+    found = Visits(browser)
+    yield found
+    found.context.close()
+
+
+@pytest.fixture(scope="module")
+def without_scripts(browser) -> Iterator[Visits]:
+    found = Visits(browser, java_script_enabled=False)
+    yield found
+    found.context.close()
+
+
+@pytest.fixture
+def task(visits, planted) -> Callable[..., contextlib.AbstractContextManager[Any]]:
+    """Visits the page of a planted task: `task("winner", sort="model:up")`."""
+    return lambda name, **query: visits.to(
+        page_of(planted.site, f"zoo-p:{name}") + (f"?{urlencode(query)}" if query else "")
+    )
+
+
+def looks(page: Any) -> Iterator[str]:
+    """Set each width and scheme in turn; the words say which."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            yield f"{width} px, {scheme}"
+
+
+def open_details(page: Any) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+
+
+def luminance(colour: Any) -> float:
+    """Relative luminance as WCAG 2 defines it, of (red, green, blue) of 0 to 255."""
+    parts = np.asarray(colour, dtype=float) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def contrast(first: Any, second: Any) -> float:
+    dark, light = sorted((luminance(first), luminance(second)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def style(page: Any, selector: str, name: str) -> list[int]:
+    value = page.locator(selector).first.evaluate(f"element => getComputedStyle(element).{name}")
+    return [int(part) for part in re.findall(r"\d+", value)[:3]]
+
+
+# --- every kind of page ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request) -> str:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def shown(kind, visits, addresses) -> Iterator[Any]:
+    """A page of the kind, opened once for all that is asked of every kind."""
+    with visits.to(addresses[kind]) as page:
+        open_details(page)
+        yield page
+
+
+def test_a_page_complains_of_nothing_and_asks_nothing_of_a_network(shown, visits):
+    shown.wait_for_load_state("load")
+    assert shown.locator("h1").count() == 1
+    assert visits.said[shown] == []
+    assert visits.asked == []
+
+
+@pytest.mark.parametrize("width", [320, *WIDTHS])
+def test_a_page_is_no_wider_than_the_window(width, shown):
+    shown.set_viewport_size({"width": width, "height": 900})
+    assert shown.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_ground_is_dark_where_dark_is_preferred_and_light_elsewhere(shown):
+    for scheme in SCHEMES:
+        shown.emulate_media(color_scheme=scheme)
+        ground, ink = style(shown, "body", "backgroundColor"), style(shown, "h1", "color")
+        assert (luminance(ground) < 0.02) if scheme == "dark" else (luminance(ground) > 0.9)
+        assert contrast(ground, ink) > 7
+
+
+def test_axe_finds_no_violation_in_either_width_and_scheme(kind, shown):
+    options = {"runOnly": RULES, "resultTypes": ["violations"], "preload": False}  # else it fetches the stylesheet
+    found = {}
+    shown.evaluate(axe.AXE_SCRIPT)  # through the debugger: the pages' policy forbids scripts within them
+    for look in looks(shown):
+        if kind in LARGE and look not in LARGE[kind]:
+            continue
+        result = shown.evaluate("options => axe.run(document, options)", options)
+        assert len(result["passes"]) > 10
+        found[look] = [(item["id"], [node["html"] for node in item["nodes"]]) for item in result["violations"]]
+    assert {look: violations for look, violations in found.items() if violations} == {}
+
+
+def test_without_scripts_every_row_of_every_table_can_be_seen(kind, without_scripts, addresses):
+    with without_scripts.to(addresses[kind]) as page:
+        for summary in page.locator("summary:visible").all():
+            summary.click()
+        rows = page.locator("tbody tr")
+        assert rows.count() > 0
+        assert page.locator("tbody tr:visible").count() == rows.count()
+        assert page.locator("#tools:visible, button:visible, input:visible").count() == 0
+
+
+def test_without_scripts_the_compare_page_explains_itself_and_links_the_data(without_scripts, planted):
+    with without_scripts.to((planted.site / "compare.html").as_uri()) as page:
+        words = page.locator("noscript p")  # its text is not found by Playwright's own search for words
+        expect(words).to_be_visible()
+        assert words.inner_text().startswith("This page needs scripts")
+        assert "zoo results compare A B" in words.inner_text()
+        links = [a.get_attribute("href") for a in page.locator("main td a:visible").all()]
+    assert len(links) == 20
+    assert all((planted.site / link).is_file() for link in links)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_plots_ink_follows_the_scheme(scheme, visits, planted):
+    image = pytest.importorskip("PIL.Image")
+    with visits.to(page_of(planted.site, "zoo-p:winner")) as page:
+        page.emulate_media(color_scheme=scheme)
+        plot = page.locator(".plot img").first
+        plot.scroll_into_view_if_needed()
+        page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=plot.element_handle())
+        pixels = np.asarray(image.open(io.BytesIO(plot.screenshot())).convert("RGB"))
+        ground = style(page, "body", "backgroundColor")
+    assert abs(pixels[0, 0].astype(int) - ground).max() <= 2  # the plot has no ground of its own
+    labels = pixels[:, : pixels.shape[1] // 10].reshape(-1, 3)  # those of the vertical axis
+    assert max(contrast(colour, ground) for colour in np.unique(labels, axis=0)) > 4.5
+
+
+# --- sorting, filtering, columns, permalinks ------------------------------------------------------------------------
+
+
+def models(page: Any, group: int = 0) -> list[str]:
+    """The models of a visible table, as they stand."""
+    return page.locator("section.group:visible").nth(group).locator("table.board tbody tr .name").all_inner_texts()
+
+
+def head(page: Any, column: str, group: int = 0) -> Any:
+    return page.locator("section.group:visible").nth(group).locator(f"th[data-col={column}]")
+
+
+def up(*left_out: str) -> list[str]:
+    return [name for name in (f"m{number:02d}" for number in range(12)) if name not in left_out]
+
+
+def test_a_column_sorts_and_sorts_the_other_way_when_chosen_again(task):
+    with task("winner") as page:
+        assert models(page) == up()[::-1]
+        head(page, "parameters").get_by_role("button").click()
+        assert models(page) == up()
+        assert head(page, "parameters").get_attribute("aria-sort") == "ascending"
+        assert models(page, 1) == up()
+        head(page, "parameters").get_by_role("button").click()
+        assert models(page) == up()[::-1]
+        assert head(page, "parameters").get_attribute("aria-sort") == "descending"
+        head(page, "model").get_by_role("button").click()
+        assert models(page) == up()
+        assert page.locator("section.group").first.locator("[aria-sort]").count() == 1
+
+
+def test_what_is_not_known_comes_last_either_way(task):
+    with task("failed") as page:
+        head(page, "score").get_by_role("button").click()
+        assert models(page) == [*up("m00"), "m00"]
+        head(page, "score").get_by_role("button").click()
+        assert models(page) == [*up("m00")[::-1], "m00"]
+
+
+def test_a_missed_target_sorts_behind_those_met(task):
+    with task("target") as page:
+        head(page, "target").get_by_role("button").click()
+        assert models(page)[-1] == "m06"
+        head(page, "target").get_by_role("button").click()
+        assert models(page)[0] == "m06"
+
+
+def test_a_column_is_sorted_by_keyboard(task):
+    with task("winner") as page:
+        page.locator("#f-q").focus()
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.closest('th')?.dataset.col") == "parameters":
+                break
+        page.keyboard.press("Enter")
+        assert models(page) == up()
+        page.keyboard.press("Space")
+        assert models(page) == up()[::-1]
+        assert style(page, "th[data-col=parameters] button", "outlineWidth") == [3]
+
+
+def test_text_and_device_filter_and_the_count_says_how_many(task):
+    with task("winner") as page:
+        count = page.locator("#shown")
+        expect(count).to_have_text("24 rows")
+        page.locator("#f-q").fill("M1")
+        expect(count).to_have_text("4 of 24 rows")
+        assert models(page) == models(page, 1) == ["m11", "m10"]
+        page.locator("#f-device").select_option("cuda")
+        expect(count).to_have_text("2 of 24 rows")
+        assert page.locator("section.group:visible").count() == 1
+        page.locator("#f-q").fill("nothing is called so")
+        expect(count).to_have_text("0 of 24 rows")
+        assert models(page) == []
+        page.locator("#f-q").fill("")
+        expect(count).to_have_text("12 of 24 rows")
+        assert models(page) == up()[::-1]
+
+
+def test_plugins_filter_whatever_they_are_called(visits, addresses):
+    with visits.to(addresses["task with hostile names"]) as page:
+        page.locator("#f-plugin").select_option("<script>alert(1)</script>")
+        expect(page.locator("#shown")).to_have_text("4 of 24 rows")
+        assert models(page) == ["<script>alert(1)</script>7", "<script>alert(1)</script>0"]
+
+
+def test_the_column_picker_hides_and_shows_a_column(task):
+    with task("winner") as page:
+        page.locator("#columns summary").click()
+        box = page.locator("#columns").get_by_label("Parameters")
+        expect(box).to_be_checked()
+        cells = page.locator("section.group").first.locator("tbody tr").first.locator("td, th")
+        before = cells.locator("visible=true").all_inner_texts()
+        assert "12,000" in before
+        box.uncheck()
+        after = cells.locator("visible=true").all_inner_texts()
+        assert after == [text for text in before if text != "12,000"]
+        expect(head(page, "parameters")).to_be_hidden()
+        box.check()
+        expect(head(page, "parameters")).to_be_visible()
+
+
+def seen(page: Any) -> list[str]:
+    """What can be seen of the tables, as text."""
+    return [table.inner_text() for table in page.locator("table.board:visible").all()]
+
+
+def test_the_address_holds_the_view_and_gives_it_to_somebody_else(task, visits):
+    with task("winner") as page:
+        head(page, "latency-1").get_by_role("button").click()
+        head(page, "latency-1").get_by_role("button").click()
+        page.locator("#f-q").fill("m0")
+        page.locator("#f-device").select_option("cpu")
+        page.locator("#columns summary").click()
+        page.locator("#columns").get_by_label("Parameters").uncheck()
+        page.locator("#columns").get_by_label("Seeds").uncheck()
+        address, view = page.url, seen(page)
+    query = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+    assert query == {"sort": "latency-1:down", "q": "m0", "device": "cpu", "hide": "parameters seeds"}
+    with visits.to(address) as page:
+        assert seen(page) == view
+        assert models(page) == up("m10", "m11")[::-1]
+        assert page.locator("#f-q").input_value() == "m0"
+        assert page.locator("#f-device").input_value() == "cpu"
+        expect(page.locator("#shown")).to_have_text("10 of 24 rows")
+        page.locator("#columns summary").click()
+        expect(page.locator("#columns").get_by_label("Seeds")).not_to_be_checked()
+
+
+def test_an_address_with_choices_that_do_not_exist_shows_everything(task):
+    with task("winner", sort="nothing:up", device="abacus", hide="nothing") as page:
+        expect(page.locator("#shown")).to_have_text("24 rows")
+        assert models(page) == up()[::-1]
+
+
+# --- comparing ------------------------------------------------------------------------------------------------------
+
+
+def comparison(page: Any) -> dict[str, list[str]]:
+    """The table of the compare page: the values by what they are."""
+    page.locator("table.comparison").wait_for()
+    rows = [row.locator("th, td").all_inner_texts() for row in page.locator("table.comparison tr").all()]
+    return {name: values for name, *values in rows}
+
+
+def between(low: float, high: float) -> str:
+    return f"{score(low)} to {score(high)}"
+
+
+def test_two_models_ticked_on_a_tasks_page_are_compared_as_scipy_does(task, planted):
+    scores = {
+        name: [
+            r.score
+            for r in Store(planted.results).read()
+            if (r.task.name, r.model.name, r.device.kind) == ("zoo-p:winner", f"zoo-p:{name}", "cpu")
+        ]
+        for name in ("m11", "m10")
+    }
+    with task("winner") as page:
+        button = page.get_by_role("button", name="Compare the chosen")
+        expect(button).to_be_disabled()
+        page.locator("section.group").first.get_by_label("Compare m11").check()
+        expect(button).to_be_disabled()
+        page.locator("section.group").first.get_by_label("Compare m10").check()
+        button.click()
+        page.wait_for_url("**/compare.html?**")
+        found = comparison(page)
+    welch = stats.ttest_ind(scores["m10"], scores["m11"], equal_var=False)
+    interval = welch.confidence_interval(0.95)
+    assert found["What"] == ["m11", "m10"]
+    assert found["accuracy"] == [score(np.mean(scores[name])) for name in ("m11", "m10")]
+    assert found["difference to the first"][1] == score(np.mean(scores["m10"]) - np.mean(scores["m11"]))
+    assert found["its 95 % interval"][1] == between(interval.low, interval.high)
+    assert found["p, uncorrected"][1] == "< 0.0001"
+    assert found["parameters"] == ["12,000", "11,000"]
+    assert found["latency (ms)"] == [number(2.102), number(2.002)]
+
+
+@pytest.mark.parametrize(("first", "second"), [("m09", "m11"), ("m11", "m09")])
+def test_models_are_compared_by_example_whichever_comes_first(first, second, visits, planted):
+    records = [r for r in Store(planted.results).read() if r.task.name == "zoo-p:tie" and r.device.kind == "cpu"]
+    store = Store(planted.results)
+
+    def sample_of(model: str) -> Any:
+        own = [record for record in records if record.model.name == f"zoo-p:{model}"]
+        return sample([entry_of(r, str(store.artifacts(r).with_suffix(".json"))) for r in own])
+
+    expected = difference(sample_of(second), sample_of(first))
+    assert expected.method == "paired by example"
+    with visits.to(compare_page(planted.site, "zoo-p:tie", first, second)) as page:
+        found = comparison(page)
+    assert found["What"] == [first, second]
+    assert found["difference to the first"][1] == score(expected.difference)
+    assert found["its 95 % interval"][1] == between(expected.low, expected.high)
+
+
+def test_the_numbers_compared_are_those_of_the_data_beside_the_page(visits, planted):
+    data = json.loads((planted.site / "data" / f"{file_name('zoo-p:target')}.json").read_text("utf-8"))
+    rows = {row["model"].partition(":")[2]: row for row in data["groups"][0]["models"]}
+    with visits.to(compare_page(planted.site, "zoo-p:target", "m07", "m06", "m05")) as page:
+        found = comparison(page)
+    for place, name in enumerate(("m07", "m06", "m05")):
+        row = rows[name]
+        assert found["accuracy"][place] == score(row["score"])
+        assert found["95 % interval"][place] == between(row["low"], row["high"])
+        assert found["rank"][place] == str(row["rank"])
+        assert found["time to target (s)"][place] == number(row["time_to_target_s"])
+    assert found["time to target (s)"][1] == "\N{EN DASH}"  # missed
+
+
+def test_trials_are_compared_by_address_with_the_error_over_their_examples(visits, told):
+    first, second = (record for record in told.records if record.seed == 1)
+    means, errors = [], []
+    for record in (first, second):
+        with np.load(Store(told.results).artifacts(record) / "per_example.npz") as kept:
+            means.append(kept["score"].mean())
+            errors.append(stats.sem(kept["score"]))
+    half = stats.norm.ppf(0.975) * np.hypot(*errors)
+    query = urlencode([("trial", file_name(record.id)) for record in (first, second)])
+    with visits.to(f"{(told.site / 'compare.html').as_uri()}?{query}") as page:
+        found = comparison(page)
+    gap = means[1] - means[0]
+    assert found["What"] == [f"{record.model.name.partition(':')[2]}, seed 1" for record in (first, second)]
+    assert found["difference to the first"][1] == score(gap)
+    assert found["its 95 % interval"][1] == between(gap - half, gap + half)
+    assert found["status"] == ["ok", "ok"]
+
+
+def test_models_are_chosen_on_the_compare_page_itself(visits, planted):
+    with visits.to((planted.site / "compare.html").as_uri()) as page:
+        page.get_by_role("link", name="Winner").click()
+        choice = page.locator("#compare details").first
+        choice.get_by_label("m03").check()
+        choice.get_by_label("m04").check()
+        choice.get_by_role("button").click()
+        page.wait_for_url("**row=**")
+        assert comparison(page)["What"] == ["m04", "m03"]
+
+
+def test_models_that_may_not_be_compared_are_left_out_with_a_reason(visits, planted):
+    groups = script_data(planted.site, "zoo-p:winner")["groups"]
+    keys = [groups[0]["rows"][0]["key"], groups[0]["rows"][1]["key"], groups[1]["rows"][0]["key"]]
+    query = urlencode([("task", file_name("zoo-p:winner")), *(("row", key) for key in keys)])
+    with visits.to(f"{(planted.site / 'compare.html').as_uri()}?{query}") as page:
+        assert comparison(page)["What"] == ["m11", "m10"]
+        expect(page.locator("#compare")).to_contain_text("measured otherwise")
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("task=no-such-task", "This site has no task called no-such-task."),
+        ("trial=no-such-trial", "This site has no trial page called no-such-trial."),
+        ("task=../../etc/passwd", "names tasks in a way that no page of this site is called."),
+        ("trial=<img src=x onerror=alert(1)>", "names trials in a way"),
+        ("task=https://example.org/x", "names tasks in a way"),
+        ("task={winner}&row=r-1&row=r-2", "The address names models that this task does not have"),
+    ],
+)
+def test_a_bad_name_in_the_address_gets_a_sentence(query, words, visits, planted):
+    query = quote(query.format(winner=file_name("zoo-p:winner")), safe="=&/:")
+    address = f"{(planted.site / 'compare.html').as_uri()}?{query}"
+    with visits.to(address, accept="ERR_FILE_NOT_FOUND") as page:
+        expect(page.locator("#compare .bad")).to_contain_text(words)
+        assert page.locator("#compare img").count() == 0
+
+
+# --- hostile names --------------------------------------------------------------------------------------------------
+
+
+def test_hostile_names_are_only_text_on_a_tasks_page(visits, addresses):
+    with visits.to(addresses["task with hostile names"]) as page:  # an alert would be a trouble
+        names = models(page)
+        assert len(names) == 12
+        assert {"<script>alert(1)</script>7", "'\"><img src=x onerror=alert(1)>8", "{{7*7}}{% raw %}9"} <= set(names)
+        assert page.locator("script").count() == 1
+        assert page.locator("img[src=x], [onerror]").count() == 0
+        assert "49" not in " ".join(names)
+        assert page.locator("h1").inner_text() == "<script>alert(1)</script>"
+        assert not re.search("[\u202a-\u202e\u2066-\u2069]", page.locator("body").inner_text())
+
+
+def test_hostile_names_are_only_text_on_the_compare_page(visits, planted):
+    data = script_data(planted.site, "<script>alert(1)</script>")
+    labels = [row["label"] for row in data["groups"][0]["rows"]]
+    with visits.to(compare_page(planted.site, "<script>alert(1)</script>", *labels)) as page:
+        assert comparison(page)["What"] == labels
+        assert page.locator("#compare").locator("img, script, [onerror]").count() == 0
+        assert page.locator("script").count() == 2  # the site's own and the task's data
+        page.set_viewport_size({"width": 360, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
