@@ -124,14 +124,15 @@ def zoo_models() -> list[ModelSpec]:
                 "gan-curve": {
                     "lr": 0.002,
                     "critic_lr": 0.002,
-                    "penalty": 0.1,
+                    "penalty": 0.03,
                     "batch_size": 256,
-                    "steps": 16_000,
-                    "schedule": "linear",
-                    "ema": 0.9995,
+                    "steps": 10_000,
+                    "schedule": "cosine",
+                    "ema": 0.999,
                 }
             },
             quick={"steps": 1000, "batch_size": 128, "ema": 0.99},
+            version=2,  # 2: rates fall by a cosine, less penalty, fewer steps
         ),
         ModelSpec(
             name="mlp-gan",
