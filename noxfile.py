@@ -45,7 +45,7 @@ def run(session: nox.Session, *arguments: str, **options: object) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Benchmark every pair offline on its quick recipe, and build the leaderboard; `-- --seeds 3` for ranks that hold."""
+    """Benchmark every pair offline on its quick recipe, build the leaderboard; `-- --seeds 3` for ranks that hold."""
     set_up(session)
     bench = ["bench", "--all", "--offline", "--preset", "quick", "--device", "cpu", *session.posargs]
     session.run(str(ZOO), *bench, external=True, success_codes=[0, 1])  # failed trials belong on the board too
