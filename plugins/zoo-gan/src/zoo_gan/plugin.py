@@ -124,7 +124,7 @@ def zoo_models() -> list[ModelSpec]:
                 "gan-curve": {
                     "lr": 0.002,
                     "critic_lr": 0.002,
-                    "penalty": 0.03,
+                    "penalty": 0.06,
                     "batch_size": 256,
                     "steps": 10_000,
                     "schedule": "cosine",
