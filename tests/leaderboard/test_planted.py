@@ -159,6 +159,8 @@ def test_a_model_of_an_older_version_is_marked_has_no_rank_and_the_command_that_
 
 def test_a_group_of_an_older_task_version_is_out_of_date_as_a_whole(page, data):
     assert "Out of date: task version 1, the newest is 2." in page("zoo-p:stale-task")
+    assert "zoo-p:stale-task version 2" in text_of(page("zoo-p:stale-task")).replace("  ", " ")
+    assert "the latest is 1" not in page("zoo-p:stale-task")
     groups = data("zoo-p:stale-task")["groups"]
     assert [(group["task_version"], bool(group["stale"])) for group in groups] == [
         (2, False),

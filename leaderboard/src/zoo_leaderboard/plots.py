@@ -189,7 +189,7 @@ def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: 
     values = [dict(row) for row in rows]
     x = {"field": "moment", "type": "temporal", "title": None, "axis": {"tickCount": 5}}
     y = {"field": "value", "type": "quantitative", "title": axis, "scale": {"zero": False, "nice": True}}
-    model = str(values[0]["model"])
+    colour = PALETTE[styles[str(values[0]["model"])].colour]
     layers: list[Spec] = [
         {
             "mark": {"type": "line", "interpolate": "step-after", "color": INK, "strokeDash": [4, 4]},
@@ -200,7 +200,7 @@ def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: 
             "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
         },
         {
-            "mark": {"type": "line", "point": {"size": 60}, "color": PALETTE[styles[model].colour], "strokeWidth": 2},
+            "mark": {"type": "line", "point": {"size": 60, "color": colour}, "color": colour, "strokeWidth": 2},
             "encoding": {"x": x, "y": y},
         },
     ]

@@ -80,7 +80,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TaskBoard:
-    """A task with its groups, the best comparable first.
+    """A task with its groups, the best comparable first; `newest` is the latest trial of the task's newest version.
 
     `skipped` are trials that found nothing to run on, `imported` numbers of other programs, `history` every trial there
     ever was, oldest first.
@@ -119,7 +119,7 @@ def task_board(entries: Iterable[Entry], versions: Versions) -> TaskBoard:
         else:
             groups.append(_group(str(key), frame, by_id, versions))
     return TaskBoard(
-        newest=next((entry for entry in reversed(history) if entry.source == RUNNER), history[-1]),
+        newest=max(history, key=lambda entry: (entry.source == RUNNER, entry.task_version, entry.started_at)),
         groups=sorted(groups, key=_group_order),
         skipped=pd.concat(skipped, ignore_index=True),
         imported=[entry for entry in history if entry.source != RUNNER],
