@@ -65,9 +65,15 @@ def zoo_tasks() -> list[TaskSpec]:
             datasets=DATASETS,
             metric="joint_error",
             higher_is_better=False,
+            target=0.082,  # metres, on val: copying the last frame has 0.103 on MSR, 0.085 on stick figures
             unit="windows",
             recipe={**MOTION, **ADAMW, "epochs": 20.0, "batch_size": 64},
-            quick={"steps": 150},
+            quick={"steps": 100},
+            references=(
+                Reference(
+                    value=0.1206, model="copy-last", source="measured here, on MSR Action3D's subjects 2, 4 and 6"
+                ),
+            ),
             entry="zoo_pose.motion:Motion",
         ),
     ]
