@@ -31,7 +31,7 @@ class Frames(nn.Module):
 
     Places and movements minus their means over train, since what all bodies have in common would drown the movement;
     places over one deviation, movements over another. A deviation for each number would raise the noise of joints that
-    hardly move to the height of a waving hand's: on MSR Action3D that costs an LSTM ten points.
+    hardly move to the height of a waving hand's: on MSR Action3D that costs an LSTM five points.
     """
 
     mean: Tensor
