@@ -119,7 +119,7 @@ def task_board(entries: Iterable[Entry], versions: Versions) -> TaskBoard:
         else:
             groups.append(_group(str(key), frame, by_id, versions))
     return TaskBoard(
-        newest=max(history, key=lambda entry: (entry.source == RUNNER, entry.task_version, entry.started_at)),
+        newest=max(history, key=lambda entry: (entry.source == RUNNER, entry.task_version, entry.started_at, entry.id)),
         groups=sorted(groups, key=_group_order),
         skipped=pd.concat(skipped, ignore_index=True),
         imported=[entry for entry in history if entry.source != RUNNER],
