@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 from zoo_leaderboard import pages
@@ -264,3 +265,41 @@ def test_a_note_on_conformance_that_cannot_be_read_is_refused_before_anything_is
     with pytest.raises(UsageError, match="zoo check --record"):
         build([results], tmp_path / "site")
     assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.parametrize("kept", ["group", "plain", "huge", "cut"])
+def test_results_by_example_that_are_not_what_they_say_cost_only_themselves(record, save, results, tmp_path, kept):
+    made = record(score=0.5, measured_per_example="per_example.npz")
+    folder = save(made).artifacts(made)
+    folder.mkdir(parents=True)
+    path = folder / "per_example.npz"
+    if kept == "plain":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(4))
+    elif kept == "huge":
+        np.savez_compressed(path, score=np.tile(np.array([0, 1], dtype=np.uint8), 150_000))
+    else:
+        np.savez(path, score=np.array([0.0, 1.0]), group=np.zeros(3))
+    if kept == "cut":
+        path.write_bytes(path.read_bytes()[:-30])
+    build([results], tmp_path / "site")
+    (data,) = (tmp_path / "site" / "data").glob("zoo-a*.json")
+    assert json.loads(data.read_text())["groups"][0]["models"][0]["covers"] == ""
+
+
+def test_a_linked_folder_of_artifacts_is_not_followed(record, save, results, tmp_path, picture):
+    made = record(measured_pictures={"secret": "picture-0.png"})
+    store = save(made)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "picture-0.png").write_bytes(picture)
+    store.artifacts(made).symlink_to(tmp_path / "elsewhere")
+    (results / "zoo-a--digits" / "nowhere.json").symlink_to(tmp_path / "absent")
+    build([results], tmp_path / "site")
+    assert not list((tmp_path / "site").rglob("*.png"))
+
+
+def test_a_number_that_nothing_can_hold_makes_its_record_unreadable(record, save, results, tmp_path):
+    save(record())
+    save(record(seed=10**30, minute=1))
+    built = build([results], tmp_path / "site")
+    assert (built.trials, len(built.unreadable)) == (1, 1)

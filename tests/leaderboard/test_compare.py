@@ -31,6 +31,7 @@ def run(record, tmp_path) -> Callable[..., Path]:
                 train_s = (10 + number) * draw.lognormvariate(0, 0.01) * (1.3 if model == slower else 1)
                 latency = Latency(median_ms=draw.lognormvariate(0, 0.01), p95_ms=2.0, n=9)
                 about = {"score": score, "train_s": train_s, "measured_latency": latency, "code": name}
+                about |= {"environment_machine": "m1"}
                 Store(tmp_path / name).save(record(model=model, seed=seed, minute=seed, **about, **more))
         return tmp_path / name
 
@@ -88,7 +89,7 @@ def test_disturbed_times_are_not_compared(zoo, run):
 def test_times_of_another_machine_are_not_compared(zoo, run, tmp_path):
     before, after = run("before", 1), run("after", 2, slower="zoo-a:m05")
     for path in after.rglob("*.json"):
-        path.write_text(path.read_text().replace('"environment": {}', '"environment": {"machine": "another"}'))
+        path.write_text(path.read_text().replace('"machine": "m1"', '"machine": "m2"'))
     ended = zoo("results", "compare", before, after, "--json")
     assert not [item for item in json.loads(ended.out)["compared"] if "train_s" in item]
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from zoo_core import records
 from zoo_core.errors import UsageError
 from zoo_core.store import Unreadable
@@ -147,7 +149,7 @@ class _Builder:
 
     def _chosen(self, most: int | None) -> list[Candidate]:
         """The trials that get pages; an id that lies in two folders has one."""
-        if most is None:
+        if most is None or most > NEWEST_KEPT:
             offered = [item for shard, _ in self.shards for item in all_candidates(shard)]
         else:
             offered = [item for _, head in self.shards for item in head.candidates]
@@ -227,7 +229,10 @@ class _Builder:
                     places[place.model].append((task, group, place))
         missing = []
         for name, found in sorted(places.items()):
-            shown = [(t.slug, t.title, t.metric, g.anchor, g.stale, len(g.ranked), p) for t, g, p in found]
+            shown = [
+                (t.slug, t.title, t.metric, msgspec.structs.replace(g, places=[]), len(g.ranked), p)
+                for t, g, p in found
+            ]
             digest = _hashed(repr((self.code, shown, self.styles[name], self.conformance)))
             path = f"models/{file_name(name)}.html"
             if not self.site.keep(path, digest):

@@ -37,7 +37,8 @@ class Compared:
     def regressions(self) -> list[str]:
         """What got worse by more than noise: score, a speed, or trials that fail where none did."""
         found = [name for name, change in self.changes.items() if change.verdict == "regression"]
-        return found + (["failures"] if self.failed[1] and not self.failed[0] else [])
+        fails = self.failed[1] and (not self.failed[0] or (self.before and not self.after))
+        return found + (["failures"] if fails else [])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +95,9 @@ def _by_setting(results: Sequence[Path]) -> dict[str, list[Entry]]:
     for name in trials.loc[trials["status"] != "skipped", "id"]:
         entry = found[str(name)]
         settings.setdefault(_setting(entry), []).append(entry)
-    return dict(sorted(settings.items()))
+    # A folder that grew has earlier versions and recipes too: the newest row of a setting is what the run says.
+    newest = {key: [entry for entry in entries if entry.row == entries[-1].row] for key, entries in settings.items()}
+    return dict(sorted(newest.items()))
 
 
 def _setting(entry: Entry) -> str:
@@ -115,13 +118,14 @@ def _compared(before: Sequence[Entry], after: Sequence[Entry], least_score: floa
     if old and new:
         higher = entry.higher_is_better
         changes["score"] = score_change(sample(old), sample(new), higher_is_better=higher, least=least_score)
-    same_machine = {item.machine for item in before} == {item.machine for item in after}
+    machines = {item.machine for item in (*before, *after)}
+    same_machine = len(machines) == 1 and "" not in machines
     for name in SPEEDS if same_machine else ():
         times = [_times(side, name) for side in (old, new)]
         if all(times):
             changes[name] = ratio_change(*times, least=least_speed)
     about = {name: getattr(entry, name) for name in ("task", "model", "dataset", "recipe_class", "device", "metric")}
-    failed = (sum(item.failed for item in before), sum(item.failed for item in after))
+    failed = (_failures(before), _failures(after))
     return Compared(about=about, before=old, after=new, changes=changes, failed=failed)
 
 
@@ -129,9 +133,15 @@ def _ok(entries: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.status == "ok" and entry.score is not None]
 
 
+def _failures(entries: Sequence[Entry]) -> int:
+    """The trials that failed by themselves: Ctrl-C is no failure of a model."""
+    return sum(entry.failed and entry.status != "interrupted" for entry in entries)
+
+
 def _times(entries: Sequence[Entry], name: str) -> list[float]:
     """The times of the quiet trials."""
-    return [value for entry in entries if not entry.disturbed and (value := getattr(entry, name))]
+    times = (getattr(entry, name) for entry in entries if not entry.disturbed)
+    return [value for value in times if value is not None and value > 0]
 
 
 def as_builtins(comparison: Comparison) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class Site:
         known = self._known.get(unit)
         if known is None or known.digest != digest or not all(map(_is_inside, known.files)):
             return False
+        if not all((self._earlier / name).is_file() for name in known.files):  # else half of it would be linked
+            return False
         try:
             for name in known.files:
                 _take(self._earlier / name, self.folder / name)

@@ -44,8 +44,9 @@ class Occasion:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pair:
-    """A model with its occasions, oldest first."""
+    """A model with its occasions, oldest first; `key` tells its setting from every other."""
 
+    key: str
     model: str
     dataset: str
     recipe_class: str
@@ -54,7 +55,7 @@ class Pair:
 
     @property
     def anchor(self) -> str:
-        return f"p-{short_hash(repr((self.model, self.dataset, self.recipe_class, self.device)))}"
+        return f"p-{short_hash(self.key)}"
 
     @property
     def regressions(self) -> int:
@@ -65,18 +66,27 @@ class Pair:
 
 def pairs(history: Sequence[Entry]) -> list[Pair]:
     """The pairs that were measured on more than one occasion, the last measured first."""
-    by_pair: dict[tuple[str, ...], list[Entry]] = {}
+    by_pair: dict[str, list[Entry]] = {}
     for entry in history:
         if entry.status == "ok" and entry.score is not None and entry.source == RUNNER:
-            by_pair.setdefault((entry.model, entry.dataset, entry.recipe_class, entry.device), []).append(entry)
+            by_pair.setdefault(_key(entry), []).append(entry)
     found = []
-    for (model, dataset, recipe_class, device), entries in by_pair.items():
+    for key, entries in by_pair.items():
         parts = _occasions(entries)
         if len(parts) > 1:
             occasions = tuple(_measured(parts))
-            pair = Pair(model=model, dataset=dataset, recipe_class=recipe_class, device=device, occasions=occasions)
-            found.append(pair)
+            last = entries[-1]
+            about = {name: getattr(last, name) for name in ("model", "dataset", "recipe_class", "device")}
+            found.append(Pair(key=key, occasions=occasions, **about))
     return sorted(found, key=lambda pair: pair.occasions[-1].moment, reverse=True)
+
+
+def _key(entry: Entry) -> str:
+    """What all occasions of a pair share: content of the data, metric, how the model is trained; code may change."""
+    settings = (entry.pretrained_on, entry.dtype, entry.compiled, entry.threads, entry.budget_s)
+    recipe = entry.recipe if entry.recipe_class == "custom" else ""
+    judged = (entry.dataset, entry.fingerprint, entry.metric, entry.higher_is_better)
+    return repr((entry.model, *judged, entry.recipe_class, entry.device, *settings, recipe))
 
 
 def _occasions(entries: Sequence[Entry]) -> list[list[Entry]]:
@@ -96,8 +106,11 @@ def _measured(parts: Sequence[Sequence[Entry]]) -> list[Occasion]:
         higher = part[0].higher_is_better
         interval = mean_interval(samples[index])
         score = interval.value
-        best = (max if higher else min)([score, *(occasion.best for occasion in found[-1:])])
-        change = score_change(samples[index - 1], samples[index], higher_is_better=higher) if index else None
+        version = part[0].task_version  # another version may split or score otherwise: its scores begin anew
+        before = [occasion for occasion in found if occasion.last.task_version == version]
+        best = (max if higher else min)([score, *(occasion.best for occasion in before[-1:])])
+        follows = bool(found) and found[-1].last.task_version == version
+        change = score_change(samples[index - 1], samples[index], higher_is_better=higher) if follows else None
         occasion = Occasion(
             moment=part[0].started_at,
             entries=tuple(part),
@@ -124,14 +137,17 @@ def _corrected(occasions: Sequence[Occasion]) -> list[Occasion]:
 
 def _speed(earlier: Sequence[Sequence[Entry]], part: Sequence[Entry]) -> Change | None:
     """The training time against the last occasion on the same machine; None where either has no quiet times."""
-    before = next((item for item in reversed(earlier) if item[0].machine == part[0].machine), None)
-    if before is None or not _times(before) or not _times(part):
+    machine, version = part[0].machine, part[0].task_version
+    same = (item for item in reversed(earlier) if (item[0].machine, item[0].task_version) == (machine, version))
+    before = next(same, None)
+    if before is None or not machine or not _times(before) or not _times(part):
         return None
     return ratio_change(_times(before), _times(part))
 
 
 def _times(part: Sequence[Entry]) -> list[float]:
-    return [entry.train_s for entry in part if entry.train_s and not entry.disturbed]
+    times = (entry.train_s for entry in part if not entry.disturbed)
+    return [value for value in times if value is not None and value > 0]
 
 
 def _median(values: Sequence[float]) -> float | None:

@@ -106,8 +106,9 @@ def _shard(folder: Path) -> Shard:
     with os.scandir(folder) as entries_:
         for entry in entries_:
             if entry.name.endswith(".json") and not entry.name.startswith("."):
-                stat = entry.stat()
-                found.append((entry.name, stat.st_size, stat.st_mtime_ns))
+                with contextlib.suppress(OSError):  # a link to nowhere, or a file that went meanwhile
+                    stat = entry.stat()
+                    found.append((entry.name, stat.st_size, stat.st_mtime_ns))
     files = tuple(sorted(found))
     text = repr((files, code_digest()))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
@@ -162,8 +163,10 @@ def _file(folder: Path, item: tuple[str, int, int], known: File | None) -> File:
         return known
     path = folder.absolute() / item[0]  # the cache outlives the working folder
     try:
-        return File(*item, entry_of(records.decode(path.read_bytes()), str(path)))
-    except (RecordError, OSError) as error:
+        entry = entry_of(records.decode(path.read_bytes()), str(path))
+        msgspec.msgpack.encode(entry)  # refuses numbers that nothing of ours can hold
+        return File(*item, entry)
+    except (RecordError, OSError, OverflowError) as error:
         return File(*item, None, str(error))
 
 

@@ -46,7 +46,8 @@ def _copy(record: Record, source: Store, target: Store) -> bool:
     staged = target.stage(record.id)
     try:
         artifacts = source.artifacts(record)
-        for path in sorted(artifacts.iterdir()) if artifacts.is_dir() else ():
+        own = artifacts.is_dir() and not artifacts.is_symlink()  # a link would lead out of the results
+        for path in sorted(artifacts.iterdir()) if own else ():
             if path.is_file() and not path.is_symlink():
                 shutil.copyfile(path, staged / path.name)
         target.save(record, staged)

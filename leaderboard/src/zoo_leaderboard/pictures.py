@@ -60,7 +60,7 @@ def refusal(path: Path, name: str) -> str:
     """Why a picture's file is not copied; empty if it may be. `name` is a record's word and not trusted."""
     if not _PLAIN.fullmatch(name):
         return "its name is not a plain file name"
-    if path.is_symlink() or not path.is_file():
+    if path.parent.is_symlink() or path.is_symlink() or not path.is_file():
         return "the file is not there"
     if path.stat().st_size > LARGEST:
         return f"it is over {LARGEST // 2**20} MiB"

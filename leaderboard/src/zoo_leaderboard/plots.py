@@ -22,6 +22,7 @@ WIDTH, HEIGHT = 460, 260  # pixels
 FEW_POINTS = 40  # with a mark on each; more would hide the line
 WIDE_RANGE = 50.0  # largest / smallest value from which it is drawn on a logarithmic axis
 VEGA_LITE = "5.20"
+LARGEST = 1e300  # of a score that is drawn
 MOST_REFERENCES = 3  # lines across a plot
 REFERRED = ("real", "copy", "exact")  # origins of data on which a reference figure means something
 
@@ -109,7 +110,7 @@ def levels(task: TaskFacts, origin: str) -> list[Level]:
     found = [] if task.target is None else [Level(score=task.target, words=f"target {task.target:g}")]
     for reference in task.references[:MOST_REFERENCES] if origin in REFERRED else ():
         value = reference.get("value")
-        if isinstance(value, int | float) and math.isfinite(value):
+        if isinstance(value, int | float) and -LARGEST < value < LARGEST:
             found.append(Level(score=value, words=f"{clip(reference.get('model') or 'reference', 24)} {value:g}"))
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,12 @@ from zoo_leaderboard.entries import Entry
 from zoo_leaderboard.statistics import Sample
 
 LARGEST = 64 * 2**20  # bytes of one file of per-example results, packed and of each array in it unpacked
+MOST_EXAMPLES = 200_000  # of a trial: a group's rows are held in memory together; more are compared by their seeds
+# what numpy and zipfile raise for files that are not what they say
+UNREADABLE = (
+    *(OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, RuntimeError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 Array = np.ndarray[Any, Any]
@@ -47,22 +54,24 @@ def read_examples(entry: Entry) -> Examples | None:
     """What the trial kept by example; None where there is nothing, or nothing that fits its score."""
     if not _PLAIN.fullmatch(entry.per_example) or entry.score is None:
         return None
-    path = Path(entry.path).with_suffix("") / entry.per_example
+    folder = Path(entry.path).with_suffix("")
+    path = folder / entry.per_example
     try:
-        if path.is_symlink() or path.stat().st_size > LARGEST:
+        if folder.is_symlink() or path.is_symlink() or path.stat().st_size > LARGEST:
             return None
         with np.load(path, allow_pickle=False) as kept:
             if any(member.file_size > LARGEST for member in kept.zip.infolist()):
                 return None
             return _examples(entry, {name: kept[name] for name in ("score", "truth", "group") if name in kept.files})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except UNREADABLE:
         return None  # without them the seeds alone are compared, and the page says so
 
 
 def _examples(entry: Entry, kept: dict[str, Array]) -> Examples | None:
     scores = np.asarray(kept["score"], dtype=np.float64)
     groups = kept.get("group")
-    fits = scores.ndim == 1 and len(scores) > 1 and np.isfinite(scores).all()
+    fits = scores.ndim == 1 and 1 < len(scores) <= MOST_EXAMPLES and bool(np.isfinite(scores).all())
+    fits = fits and (groups is None or groups.shape == scores.shape)
     if not fits or not np.isclose(scores.mean(), float(entry.score or 0.0), rtol=1e-4, atol=1e-9):
         return None
     parts = [array.tobytes() for array in (kept.get("truth"), groups) if array is not None]

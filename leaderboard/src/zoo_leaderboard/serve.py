@@ -34,6 +34,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 def serve(results: Sequence[Path], out: Path, port: int, trial_pages: int | None) -> None:
     """Build, serve until Ctrl-C, and build again whenever a record comes. Raises UsageError for a port in use."""
+    seen = _state(results)
     build(results, out, trial_pages=trial_pages)
     try:
         server = ThreadingHTTPServer((HOST, port), partial(_Quiet, directory=str(out)))
@@ -44,7 +45,7 @@ def serve(results: Sequence[Path], out: Path, port: int, trial_pages: int | None
     with server:
         typer.echo(f"http://{HOST}:{server.server_address[1]}/ (Ctrl-C ends it)")
         stop = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(results, out, trial_pages, stop), daemon=True)
+        watcher = threading.Thread(target=_watch, args=(results, out, trial_pages, seen, stop), daemon=True)
         watcher.start()
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
@@ -52,9 +53,8 @@ def serve(results: Sequence[Path], out: Path, port: int, trial_pages: int | None
         watcher.join()
 
 
-def _watch(results: Sequence[Path], out: Path, trial_pages: int | None, stop: threading.Event) -> None:
+def _watch(results: Sequence[Path], out: Path, trial_pages: int | None, seen: list[str], stop: threading.Event) -> None:
     """Build again when a file came, went or changed; a build that fails is told, and the earlier site stays."""
-    seen = _state(results)
     while not stop.wait(EVERY_S):
         now = _state(results)
         if now == seen:

@@ -46,8 +46,17 @@ def standing(group: Group) -> Standing:
         models = models.join(_time_intervals(group, name), on="row")
     compared = [str(row) for row in ranked["row"][:MOST_COMPARED]]
     pairs = pairwise([samples[row] for row in compared]) if len(compared) > 1 else None
-    first_two = seeds_to_separate(own[0], own[1], comparisons=len(own) - 1) if len(own) > 1 else None
+    first_two = _first_two(own, pairs) if pairs is not None else None
     return Standing(rows=plain_rows(models), compared=compared, pairs=pairs, first_two=first_two)
+
+
+def _first_two(samples: Sequence[Sample], pairs: Pairwise) -> MoreSeeds:
+    """What would separate the first two, by the same step of Holm's correction as in the second one's rank."""
+    if len(samples[0].scores) == len(samples[1].scores) == 1:
+        return MoreSeeds(count=None, verdict="undecidable")  # another seed of either would change its score too
+    others = pairs.p_value[1]
+    comparisons = int((others >= others[0]).sum())
+    return seeds_to_separate(samples[0], samples[1], comparisons=max(1, comparisons))
 
 
 def _intervals(samples: dict[str, Sample]) -> pd.DataFrame:

@@ -130,7 +130,7 @@ def keep(out: Path, kept: Kept) -> None:
     """Leave this for the next build; a cache that cannot be written costs time, no result."""
     try:
         write_atomically(_place(out), msgspec.msgpack.encode(kept))
-    except OSError:
+    except (OSError, OverflowError):
         return
 
 

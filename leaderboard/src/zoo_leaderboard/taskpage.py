@@ -213,7 +213,9 @@ def _beside(
     rows = [dict(row) for row in standings[group.id].rows]
     for row in rows:
         there = [row, *(elsewhere.get((device, _settings(row["row"]))) for device in devices[1:])]
-        row["speeds"] = [(one["throughput"], one["latency_ms"]) if one else (None, None) for one in there]
+        row["speeds"] = [
+            (one["throughput"], one["latency_ms"], bool(one["quiet"])) if one else (None, None, True) for one in there
+        ]
     return devices, rows
 
 
