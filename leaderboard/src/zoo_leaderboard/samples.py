@@ -59,7 +59,7 @@ def read_examples(entry: Entry) -> Examples | None:
     try:
         if folder.is_symlink() or path.is_symlink() or path.stat().st_size > LARGEST:
             return None
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             if any(member.file_size > LARGEST for member in kept.zip.infolist()):
                 return None
             return _examples(entry, {name: kept[name] for name in ("score", "truth", "group") if name in kept.files})
