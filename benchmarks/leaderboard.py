@@ -55,12 +55,9 @@ def examples(strength: float, generator: np.random.Generator) -> tuple[float, by
     return float(right.mean()), buffer.getvalue()
 
 
-def record(task: int, model: int, seed: int, device: str, score: float, minute: int, draw: random.Random) -> Record:
-    """A trial as the runner would have written it."""
-    recipe = {"lr": 0.1, "epochs": 10, "batch_size": 128, "weight_decay": 1e-4, "schedule": "cosine", "model": model}
-    key = hashlib.sha256(f"{task} {model} {seed} {device}".encode()).hexdigest()
-    failed = draw.random() < 0.01
-    curve = [
+def curve_of(score: float) -> list[CurvePoint]:
+    """Ten evaluations on the way to the score."""
+    return [
         CurvePoint(
             step=100 * step,
             seconds=1.5 * step,
@@ -71,7 +68,11 @@ def record(task: int, model: int, seed: int, device: str, score: float, minute: 
         )
         for step in range(1, 11)
     ]
-    measured = Measured(
+
+
+def measured_of(model: int, score: float, draw: random.Random) -> Measured:
+    """What the worker would have found out."""
+    return Measured(
         scores={"accuracy": score, "f1": score},
         train_s=15 + draw.random(),
         throughput=3000 + model,
@@ -82,6 +83,13 @@ def record(task: int, model: int, seed: int, device: str, score: float, minute: 
         units=128_000,
         per_example="per_example.npz",
     )
+
+
+def record(task: int, model: int, seed: int, device: str, score: float, minute: int, draw: random.Random) -> Record:
+    """A trial as the runner would have written it."""
+    recipe = {"lr": 0.1, "epochs": 10, "batch_size": 128, "weight_decay": 1e-4, "schedule": "cosine", "model": model}
+    key = hashlib.sha256(f"{task} {model} {seed} {device}".encode()).hexdigest()
+    failed = draw.random() < 0.01
     return Record(
         schema=SCHEMA,
         id=f"{key[:16]}-0a1b2c3d-{minute:08d}",
@@ -126,9 +134,9 @@ def record(task: int, model: int, seed: int, device: str, score: float, minute: 
         budget="length",
         reason="RuntimeError: planted" if failed else "",
         traceback="Traceback: planted\n" if failed else "",
-        curve=[] if failed else curve,
+        curve=[] if failed else curve_of(score),
         phases=[PhaseFacts(name=name, seconds=1.0) for name in ("data", "build", "warm-up", "train", "evaluate")],
-        measured=Measured() if failed else measured,
+        measured=Measured() if failed else measured_of(model, score, draw),
         environment={"machine": "0a1b2c3d", "cpu": "A processor", "versions": {"torch": "2.10.0"}},
         command=f"zoo bench task-{task} --model net-{model} --device {device} --seeds 5",
     )

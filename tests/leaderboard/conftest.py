@@ -21,6 +21,7 @@ from zoo_leaderboard.tables import TaskBoard, Versions, task_board
 
 from zoo_core.records import (
     SCHEMA,
+    BenchmarkFacts,
     CurvePoint,
     DatasetFacts,
     DeviceFacts,
@@ -160,6 +161,22 @@ def boards_of(records: Sequence[Record]) -> list[TaskBoard]:
 def boards() -> Callable[..., list[TaskBoard]]:
     """The function that makes boards of records."""
     return boards_of
+
+
+@pytest.fixture(scope="session")
+def benchmark_facts() -> BenchmarkFacts:
+    """What pytest-benchmark measured of some model."""
+    return BenchmarkFacts(
+        name="test_net.py::test_speed",
+        what="inference",
+        examples=32,
+        median_ms=1.5,
+        min_ms=1.4,
+        iqr_ms=0.1,
+        rounds=9,
+        iterations=1,
+        throughput=21_333.0,
+    )
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from zoo_leaderboard.names import file_name
 from zoo_leaderboard.samples import sample
 from zoo_leaderboard.separation import difference
 
-from zoo_core.records import BenchmarkFacts, Load, Measured, PhaseFacts, Record, TableFacts
+from zoo_core.records import Load, Measured, PhaseFacts, Record, TableFacts
 from zoo_core.store import Store
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[dev]'")
@@ -86,7 +86,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(planted, tmp_path_factory) -> Told:
+def told(planted, benchmark_facts, tmp_path_factory) -> Told:
     folder = tmp_path_factory.mktemp("told")
     store = Store(folder / "results")
     source = Store(planted.results)
@@ -107,20 +107,9 @@ def told(planted, tmp_path_factory) -> Told:
     store.save(
         msgspec.structs.replace(kept[0], id="skipped", key="skipped", status="skipped", reason="no data", **facts)
     )
-    call = BenchmarkFacts(
-        name="t",
-        what="inference",
-        examples=32,
-        median_ms=1.5,
-        min_ms=1.2,
-        iqr_ms=0.1,
-        rounds=20,
-        iterations=1,
-        throughput=21333.0,
-    )
     store.save(
         msgspec.structs.replace(
-            kept[0], id="imported", key="imported", source="pytest-benchmark", benchmark=call, **facts
+            kept[0], id="imported", key="imported", source="pytest-benchmark", benchmark=benchmark_facts, **facts
         )
     )
     build([folder / "results"], folder / "site")
@@ -481,8 +470,8 @@ def seen(page: Any) -> list[str]:
 
 def test_the_address_holds_the_view_and_gives_it_to_somebody_else(task, visits):
     with task("winner") as page:
-        head(page, "latency-1").get_by_role("button").click()
-        head(page, "latency-1").get_by_role("button").click()
+        head(page, "latency-cpu").get_by_role("button").click()
+        head(page, "latency-cpu").get_by_role("button").click()
         page.locator("#f-q").fill("m0")
         page.locator("#f-device").select_option("cpu")
         page.locator("#columns summary").click()
@@ -490,7 +479,7 @@ def test_the_address_holds_the_view_and_gives_it_to_somebody_else(task, visits):
         page.locator("#columns").get_by_label("Seeds").uncheck()
         address, view = page.url, seen(page)
     query = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
-    assert query == {"sort": "latency-1:down", "q": "m0", "device": "cpu", "hide": "parameters seeds"}
+    assert query == {"sort": "latency-cpu:down", "q": "m0", "device": "cpu", "hide": "parameters seeds"}
     with visits.to(address) as page:
         assert seen(page) == view
         assert models(page) == up("m10", "m11")[::-1]
@@ -584,12 +573,12 @@ def test_the_numbers_compared_are_those_of_the_data_beside_the_page(visits, plan
 
 def test_trials_are_compared_by_address_with_the_error_over_their_examples(visits, told):
     first, second = (record for record in told.records if record.seed == 1)
-    means, errors = [], []
+    means, halves = [], []
     for record in (first, second):
         with np.load(Store(told.results).artifacts(record) / "per_example.npz") as kept:
             means.append(kept["score"].mean())
-            errors.append(stats.sem(kept["score"]))
-    half = stats.norm.ppf(0.975) * np.hypot(*errors)
+            halves.append(stats.t.ppf(0.975, len(kept["score"]) - 1) * stats.sem(kept["score"]))
+    half = np.hypot(*halves)
     query = urlencode([("trial", file_name(record.id)) for record in (first, second)])
     with visits.to(f"{(told.site / 'compare.html').as_uri()}?{query}") as page:
         found = comparison(page)
@@ -597,6 +586,7 @@ def test_trials_are_compared_by_address_with_the_error_over_their_examples(visit
     assert found["What"] == [f"{record.model.name.partition(':')[2]}, seed 1" for record in (first, second)]
     assert found["difference to the first"][1] == score(gap)
     assert found["its 95 % interval"][1] == between(gap - half, gap + half)
+    assert found["95 % interval"] == [between(m - h, m + h) for m, h in zip(means, halves, strict=True)]
     assert found["status"] == ["ok", "ok"]
 
 

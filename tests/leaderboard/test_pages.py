@@ -14,7 +14,7 @@ from zoo_leaderboard.build import build
 from zoo_leaderboard.formats import DASH
 from zoo_leaderboard.names import file_name
 
-from zoo_core.records import BenchmarkFacts, TimeToTarget
+from zoo_core.records import TimeToTarget
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 HOSTILE = [
@@ -324,20 +324,9 @@ def test_a_model_from_a_file_shows_the_recorded_command_and_none_that_cannot_run
     assert "--model unpackaged" not in text
 
 
-def test_numbers_of_other_programs_are_shown_by_themselves_and_never_ranked(record, save, results, site):
-    facts = BenchmarkFacts(
-        name="test_net.py::test_speed",
-        what="inference",
-        examples=32,
-        median_ms=1.5,
-        min_ms=1.4,
-        iqr_ms=0.1,
-        rounds=9,
-        iterations=1,
-        throughput=21_333.0,
-    )
+def test_numbers_of_other_programs_are_shown_apart_and_never_ranked(record, benchmark_facts, save, results, site):
     imported = record(model="zoo-a:timed", score=None, minute=3)
-    save(record(), msgspec.structs.replace(imported, source="pytest-benchmark", benchmark=facts))
+    save(record(), msgspec.structs.replace(imported, source="pytest-benchmark", benchmark=benchmark_facts))
     build([results], site)
     text = task_text(site)
     assert "timed inference cpu 32 1.5 21,333 9 pytest-benchmark" in text

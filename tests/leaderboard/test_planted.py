@@ -189,6 +189,12 @@ def test_disturbed_times_enter_no_median_where_there_are_others(tables, data):
     assert models["zoo-p:m04"]["seeds"] == 5
 
 
+def test_a_models_page_marks_times_of_disturbed_trials(planted):
+    pages = {name: planted.site / "models" / f"{file_name(f'zoo-p:{name}')}.html" for name in ("m03", "m05")}
+    marks = {name: path.read_text("utf-8").count(">disturbed<") for name, path in pages.items()}
+    assert marks == {"m03": 0, "m05": 1}  # a small share of a core says nothing of an accelerator
+
+
 def test_a_missed_target_counts_as_infinite_time(tables):
     rows = tables("zoo-p:target").of("cpu")
     assert row_of(rows, "m06")[4] == "missed met by 2 of 5"

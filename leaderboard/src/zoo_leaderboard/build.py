@@ -22,7 +22,6 @@ from zoo_leaderboard.index import (
     NEWEST_KEPT,
     Candidate,
     Head,
-    Progress,
     Shard,
     all_candidates,
     chosen,
@@ -32,9 +31,9 @@ from zoo_leaderboard.index import (
     scan,
 )
 from zoo_leaderboard.names import file_name
-from zoo_leaderboard.pages import Pages, static_files
-from zoo_leaderboard.processes import each, workers_for
-from zoo_leaderboard.summary import GroupSummary, Kept, Place, TaskSummary, changes, keep, read_kept
+from zoo_leaderboard.pages import ModelPlace, Pages, static_files
+from zoo_leaderboard.processes import Progress, each, workers_for
+from zoo_leaderboard.summary import Kept, TaskSummary, changes, keep, read_kept
 from zoo_leaderboard.tables import Versions
 from zoo_leaderboard.taskpage import TaskJob, write_task
 from zoo_leaderboard.trialpage import TrialsJob, write_trials
@@ -200,9 +199,10 @@ class _Builder:
     def _trials(self, trials: Sequence[Candidate]) -> None:
         missing: dict[str, Candidate] = {}
         digests = {}
+        shared = repr((self.code, sorted(self.styles.items()), self.conformance))
         for item in trials:
             slug = file_name(item.id)
-            digests[slug] = _hashed(repr((self.code, item.stamp, sorted(self.styles.items()), self.conformance)))
+            digests[slug] = _hashed(shared + item.stamp)
             if not self.site.keep(f"trial {slug}", digests[slug]):
                 missing[slug] = item
         slugs = list(missing)
@@ -222,25 +222,29 @@ class _Builder:
 
     def _models(self, tasks: Sequence[TaskSummary]) -> None:
         pages = Pages(self.styles, self.conformance)
-        places: dict[str, list[tuple[TaskSummary, GroupSummary, Place]]] = {name: [] for name in self.styles}
-        for task in tasks:
-            for group in task.groups:
-                for place in group.places:
-                    places[place.model].append((task, group, place))
         missing = []
-        for name, found in sorted(places.items()):
-            shown = [
-                (t.slug, t.title, t.metric, msgspec.structs.replace(g, places=[]), len(g.ranked), p)
-                for t, g, p in found
-            ]
+        for name, (places, shown) in self._places(tasks).items():
             digest = _hashed(repr((self.code, shown, self.styles[name], self.conformance)))
             path = f"models/{file_name(name)}.html"
             if not self.site.keep(path, digest):
-                missing.append((name, path, digest))
-        for done, (name, path, digest) in enumerate(missing, start=1):
-            self.site.write(path, pages.model(name, places[name]), digest)
+                missing.append((name, path, digest, places))
+        for done, (name, path, digest, places) in enumerate(missing, start=1):
+            self.site.write(path, pages.model(name, places), digest)
             self.tell("models", done, len(missing))
         self.rendered += len(missing)
+
+    def _places(self, tasks: Sequence[TaskSummary]) -> dict[str, tuple[list[ModelPlace], list[Any]]]:
+        """By model where it stands, and what of that its page shows."""
+        found: dict[str, tuple[list[ModelPlace], list[Any]]] = {name: ([], []) for name in self.styles}
+        for task in tasks:
+            for group in task.groups:
+                of = len(group.ranked)
+                about = (task.slug, task.title, task.metric, msgspec.structs.replace(group, places=[]), of)
+                digest = _hashed(repr(about))  # once a group: it may have hundreds of places
+                for place in group.places:
+                    found[place.model][0].append(ModelPlace(task=task, group=group, place=place, of=of))
+                    found[place.model][1].append((digest, place))
+        return found
 
     def _shared(self, tasks: Sequence[TaskSummary], found: Sequence[str], since: str) -> None:
         """The pages and files that belong to no task."""
@@ -248,38 +252,9 @@ class _Builder:
         self.site.write("index.html", pages.index(tasks, found, since))
         self.site.write("compare.html", pages.compare(tasks))
         self.site.write("data/record.schema.json", json.dumps(records.schema(), indent=1) + "\n")
-        self.site.write("data/summary.json", export.as_json(_summary(tasks, found, since)))
+        self.site.write("data/summary.json", export.as_json(export.summary(tasks, found, since)))
         for name, content in static_files():
             self.site.write(f"static/{name}", content)
-
-
-def _summary(tasks: Sequence[TaskSummary], found: Sequence[str], since: str) -> dict[str, Any]:
-    """The index as JSON: every task with the leaders of its groups, and all that changed."""
-    return {
-        "changes": found,
-        "since": since,
-        "tasks": [
-            {
-                **{name: getattr(task, name) for name in ("name", "title", "metric", "higher_is_better", "version")},
-                **{name: getattr(task, name) for name in ("trials", "failures", "skipped", "stale", "newest")},
-                "data": f"{task.slug}.json",
-                "groups": [
-                    {
-                        **{
-                            name: getattr(group, name) for name in ("anchor", "dataset_title", "origin", "recipe_class")
-                        },
-                        **{name: getattr(group, name) for name in ("device", "task_version", "stale")},
-                        "leaders": [
-                            {name: getattr(place, name) for name in ("model", "score", "low", "high", "seeds", "tied")}
-                            for place in group.leaders
-                        ],
-                    }
-                    for group in task.groups
-                ],
-            }
-            for task in tasks
-        ],
-    }
 
 
 def _hashed(text: str) -> str:

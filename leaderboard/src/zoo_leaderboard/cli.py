@@ -14,7 +14,7 @@ from zoo_core.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo_leaderboard.build import Built
-    from zoo_leaderboard.index import Progress
+    from zoo_leaderboard.processes import Progress
 
 app = typer.Typer(
     help="Turn the records into a site that opens from a file.", no_args_is_help=True, add_completion=False

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zoo_leaderboard.compare import Compared
     from zoo_leaderboard.entries import Entry
 
-SHORT = {"no change seen": "no change seen", "unknown": "cannot be said"}
+UNKNOWN = "cannot be said"  # where there are too few seeds
 
 
 def compare_command(
@@ -80,7 +80,9 @@ def _change(change: Change | None) -> str:
     interval = ""
     if change.low is not None and change.high is not None:
         interval = f" ({change.low * factor:{form}} to {change.high * factor:{form}})"
-    return f"{change.change * factor:{form}}{unit}{interval} {SHORT.get(change.verdict, change.verdict)}"
+    return (
+        f"{change.change * factor:{form}}{unit}{interval} {UNKNOWN if change.verdict == 'unknown' else change.verdict}"
+    )
 
 
 def export_command(
@@ -90,13 +92,13 @@ def export_command(
     ),
 ) -> None:
     """Write every trial as a row of CSV, or in a list of JSON: names, settings, score, times, reason of a failure."""
+    from zoo_leaderboard.cli import folders
     from zoo_leaderboard.export import as_json, csv_cell
-    from zoo_leaderboard.index import load, scan
+    from zoo_leaderboard.index import every
 
     if out.suffix not in (".csv", ".json"):
         raise UsageError(f"--out {out}: end it with .csv or .json")
-    found = {entry.id: entry for shard in scan(results or [Path("results")]) for entry in load(shard)}
-    rows = [_exported(entry) for entry in sorted(found.values(), key=lambda entry: (entry.started_at, entry.id))]
+    rows = [_exported(entry) for entry in every(folders(results))]
     if out.suffix == ".json":
         content = as_json(rows)
     else:

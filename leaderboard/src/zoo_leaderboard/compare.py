@@ -13,7 +13,7 @@ import msgspec
 from zoo_core.errors import UsageError
 from zoo_leaderboard.changes import Change, among_others, ratio_change, score_change
 from zoo_leaderboard.entries import RUNNER, Entry
-from zoo_leaderboard.index import load, scan
+from zoo_leaderboard.index import every
 from zoo_leaderboard.samples import sample
 from zoo_leaderboard.tables import current_trials, trial_frame
 
@@ -87,10 +87,10 @@ def _corrected(compared: Sequence[Compared]) -> list[Compared]:
 
 def _by_setting(results: Sequence[Path]) -> dict[str, list[Entry]]:
     """The current trials by what makes them comparable, as JSON."""
-    found = {entry.id: entry for shard in scan(results) for entry in load(shard) if entry.source == RUNNER}
+    found = {entry.id: entry for entry in every(results) if entry.source == RUNNER}
     if not found:
         raise UsageError(f"there are no records in {', '.join(map(str, results))}; `zoo bench TASK` makes some")
-    trials = current_trials(trial_frame(sorted(found.values(), key=lambda entry: (entry.started_at, entry.id))))
+    trials = current_trials(trial_frame(found.values()))
     settings: dict[str, list[Entry]] = {}
     for name in trials.loc[trials["status"] != "skipped", "id"]:
         entry = found[str(name)]

@@ -16,6 +16,8 @@ from zoo_leaderboard.curves import Curves, json_curves
 from zoo_leaderboard.entries import Entry
 from zoo_leaderboard.formats import bare, clip, known
 from zoo_leaderboard.standing import Standing
+from zoo_leaderboard.statistics import Interval
+from zoo_leaderboard.summary import TaskSummary
 from zoo_leaderboard.tables import Group, TaskBoard, plain_rows
 
 GROUP_FIELDS = ("task", "task_version", "metric", "dataset", "fingerprint", "origin", "recipe_class", "device", "stale")
@@ -56,6 +58,35 @@ def task_json(
         "imported": [imported(entry) for entry in board.imported],
     }
     return as_json(value)
+
+
+def summary(tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) -> dict[str, Any]:
+    """The index as JSON: every task with the leaders of its groups, and all that changed."""
+    return {
+        "changes": changes,
+        "since": since,
+        "tasks": [
+            {
+                **{name: getattr(task, name) for name in ("name", "title", "metric", "higher_is_better", "version")},
+                **{name: getattr(task, name) for name in ("trials", "failures", "skipped", "stale", "newest")},
+                "data": f"{task.slug}.json",
+                "groups": [
+                    {
+                        **{
+                            name: getattr(group, name) for name in ("anchor", "dataset_title", "origin", "recipe_class")
+                        },
+                        **{name: getattr(group, name) for name in ("device", "task_version", "stale")},
+                        "leaders": [
+                            {name: getattr(place, name) for name in ("model", "score", "low", "high", "seeds", "tied")}
+                            for place in group.leaders
+                        ],
+                    }
+                    for group in task.groups
+                ],
+            }
+            for task in tasks
+        ],
+    }
 
 
 def as_json(value: Any) -> bytes:
@@ -118,18 +149,18 @@ def _compared_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**about, "interval": interval, **values}
 
 
-def trial_script(slug: str, record: Record, error: float | None) -> str:
-    """A trial for the compare page; `error` is the standard error of its score over the test sample."""
+def trial_script(slug: str, record: Record, entry: Entry, interval: Interval | None) -> str:
+    """A trial for the compare page; `interval` is its score's over the test sample, None where it has no score."""
     measured = record.measured
     value = {
         "slug": slug,
         "id": clip(record.id, 80),
         "label": clip(f"{bare(record.model.name)}, seed {record.seed}", 80),
         "task": clip(record.task.name, 80),
-        "group": json.dumps([record.task.name, record.task.version, record.dataset.fingerprint, record.task.metric]),
+        "group": entry.group,
         "metric": clip(record.task.metric, 40),
         "status": record.status,
-        "error": _short(error),
+        "interval": [_short(interval.low), _short(interval.high)] if interval else [None, None],
         "score": _short(record.score),
         "train_s": _short(measured.train_s),
         "time_to_target_s": _short(measured.time_to_target.seconds if measured.time_to_target else None),

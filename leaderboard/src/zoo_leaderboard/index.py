@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -143,6 +143,16 @@ def load(shard: Shard) -> Iterator[Entry]:
             yield file.entry
 
 
+def every(results: Sequence[Path]) -> list[Entry]:
+    """All entries below some results folders, oldest first; an id that comes twice counts once. As `scan` raises."""
+    return oldest_first(entry for shard in scan(results) for entry in load(shard))
+
+
+def oldest_first(found: Iterable[Entry]) -> list[Entry]:
+    """The entries in the order of their start, each id once."""
+    return sorted({entry.id: entry for entry in found}.values(), key=lambda entry: (entry.started_at, entry.id))
+
+
 def _kept(shard: Shard) -> list[File]:
     try:
         content = shard.cache.with_suffix(".files").read_bytes()
@@ -223,6 +233,3 @@ def read_record(entry_path: str) -> records.Record:
         return records.decode(Path(entry_path).read_bytes())
     except OSError as error:
         raise DamagedRecordError(f"{entry_path} cannot be read any more: {error}") from error
-
-
-Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from zoo_core.data.cache import portable
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+
+
+def is_plain(name: str) -> bool:
+    """Whether a record's word for a file is a name within its own folder, and no path."""
+    return _PLAIN.fullmatch(name) is not None
 
 
 def short_hash(text: str, digits: int = 8) -> str:

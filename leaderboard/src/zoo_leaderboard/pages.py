@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from zoo_core.data.cache import portable
 from zoo_core.records import Record, TaskFacts
 from zoo_leaderboard import formats
 from zoo_leaderboard.conformance import Conformance
@@ -91,6 +92,16 @@ class PairView:
     plots: Sequence[Plot]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ModelPlace:
+    """Where a model stands in one group of one task, among `of` ranked models."""
+
+    task: TaskSummary
+    group: GroupSummary
+    place: Place
+    of: int
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DrawnCurve:
     """A trial's small curve: SVG paths by what they show, the ends of the axes, and the points as rows of a table."""
@@ -148,9 +159,9 @@ class Pages:
             "history.html", root="../", view=view, task=view.facts, pairs=pairs, left_out=left_out, slug=view.slug
         )
 
-    def model(self, name: str, places: Sequence[tuple[TaskSummary, GroupSummary, Place]]) -> str:
+    def model(self, name: str, places: Sequence[ModelPlace]) -> str:
         """The page of one model: where it stands in every task it ran."""
-        title = places[-1][2].title if places else ""
+        title = places[-1].place.title if places else ""
         return self._render("model.html", root="../", name=name, places=places, title=title)
 
     def trial(self, view: TrialView) -> str:
@@ -176,7 +187,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update({function.__name__: function for function in FILTERS})
-    made.filters["file_name"] = file_name
+    made.filters.update(file_name=file_name, portable=portable)
     made.tests["link"] = formats.is_link
     made.globals.update(enough_seeds=ENOUGH_SEEDS, dash=formats.DASH)
     return made

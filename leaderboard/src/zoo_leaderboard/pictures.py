@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,12 +9,12 @@ from pathlib import Path
 
 from zoo_core.records import Record
 from zoo_leaderboard.entries import Entry
+from zoo_leaderboard.names import is_plain
 
 PNG = b"\x89PNG\r\n\x1a\n"
 LARGEST = 16 * 2**20  # bytes
 MOST = 12
 THUMBNAIL = "thumbnail"
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +57,7 @@ def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pict
 
 def refusal(path: Path, name: str) -> str:
     """Why a picture's file is not copied; empty if it may be. `name` is a record's word and not trusted."""
-    if not _PLAIN.fullmatch(name):
+    if not is_plain(name):
         return "its name is not a plain file name"
     if path.parent.is_symlink() or path.is_symlink() or not path.is_file():
         return "the file is not there"

@@ -12,6 +12,8 @@ from typing import TypeVar
 WORTH_PROCESSES = 3000  # trials in what changed: below it, starting processes takes longer than they save
 MOST_PROCESSES = 8
 
+Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
+
 T = TypeVar("T")
 R = TypeVar("R")
 

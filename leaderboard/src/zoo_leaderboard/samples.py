@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zoo_leaderboard.entries import Entry
+from zoo_leaderboard.names import is_plain
 from zoo_leaderboard.statistics import Sample
 
 LARGEST = 64 * 2**20  # bytes of one file of per-example results, packed and of each array in it unpacked
@@ -22,7 +23,6 @@ UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, RuntimeError, NotImplementedError),
     *(zipfile.BadZipFile, zlib.error),
 )
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 Array = np.ndarray[Any, Any]
 
@@ -41,18 +41,18 @@ def sample(entries: Sequence[Entry], *, examples: bool = True) -> Sample:
     return Sample(scores=table.mean(axis=1), examples=table, groups=whole[0].groups, data=whole[0].data)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Examples:
     """One trial's score by example, float64 (n,); `groups` (n,) or None; `data` is equal for equal examples."""
 
-    __slots__ = ("data", "groups", "scores")
-
-    def __init__(self, scores: Array, groups: Array | None, data: str) -> None:
-        self.scores, self.groups, self.data = scores, groups, data
+    scores: Array
+    groups: Array | None
+    data: str
 
 
 def read_examples(entry: Entry) -> Examples | None:
     """What the trial kept by example; None where there is nothing, or nothing that fits its score."""
-    if not _PLAIN.fullmatch(entry.per_example) or entry.score is None:
+    if not is_plain(entry.per_example) or entry.score is None:
         return None
     folder = Path(entry.path).with_suffix("")
     path = folder / entry.per_example
@@ -76,4 +76,4 @@ def _examples(entry: Entry, kept: dict[str, Array]) -> Examples | None:
         return None
     parts = [array.tobytes() for array in (kept.get("truth"), groups) if array is not None]
     data = hashlib.sha256(b"\0".join([str(len(scores)).encode(), *parts])).hexdigest()[:16]
-    return Examples(scores, groups, data)
+    return Examples(scores=scores, groups=groups, data=data)

@@ -15,6 +15,7 @@ import typer
 from zoo_core.cli.console import messages
 from zoo_core.errors import UsageError, ZooError
 from zoo_leaderboard.build import build
+from zoo_leaderboard.conformance import read_conformance
 from zoo_leaderboard.index import scan
 
 EVERY_S = 2.0  # between looks at the results folders
@@ -69,6 +70,6 @@ def _watch(results: Sequence[Path], out: Path, trial_pages: int | None, seen: li
 
 def _state(results: Sequence[Path]) -> list[str]:
     try:
-        return [shard.digest for shard in scan(results)]
+        return [*(shard.digest for shard in scan(results)), repr(read_conformance(results))]
     except (OSError, UsageError):  # a folder that is being moved: look again
         return []

@@ -18,7 +18,10 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(Part, frozen=True, kw_only=True, array_like=True):
-    """Where a model stands in one group; `key` is its row on the task's page, `command` measures it again."""
+    """Where a model stands in one group; `key` is its row on the task's page, `command` measures it again.
+
+    `quiet` is false where all its times are of disturbed trials.
+    """
 
     key: str
     model: str
@@ -31,19 +34,18 @@ class Place(Part, frozen=True, kw_only=True, array_like=True):
     score: float | None
     low: float | None
     high: float | None
-    covers: str
     seeds: int
     provisional: bool
     stale: str
     time_to_target: str | None
     time_to_target_s: float | None
+    quiet: bool | None
     train_s: float | None
     latency_ms: float | None
     parameters: int | None
     statuses: dict[str, int]
     reason: str | None
     recipe: dict[str, Any]
-    hardware: str
     command: str
 
 
@@ -51,7 +53,6 @@ class GroupSummary(Part, frozen=True, kw_only=True, array_like=True):
     """A group: what its trials share, and its rows, best first."""
 
     anchor: str
-    setting: str
     dataset_title: str
     origin: str
     recipe_class: str
@@ -68,10 +69,6 @@ class GroupSummary(Part, frozen=True, kw_only=True, array_like=True):
     def leaders(self) -> list[Place]:
         """The models that none is significantly better than, best mean first."""
         return [place for place in self.places if place.rank == 1]
-
-    @property
-    def stale_places(self) -> list[Place]:
-        return [place for place in self.places if place.stale]
 
 
 class TaskSummary(Part, frozen=True, kw_only=True):
@@ -91,13 +88,12 @@ class TaskSummary(Part, frozen=True, kw_only=True):
     newest: str
     models: list[str]
     groups: list[GroupSummary]
-    history: bool
     files: list[str]
 
     @property
     def stale(self) -> int:
         """How many rows are out of date."""
-        return sum(len(group.stale_places) for group in self.groups)
+        return sum(bool(place.stale) for group in self.groups for place in group.places)
 
 
 class Kept(Part, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ import pandas as pd
 from zoo_core.records import FAILED, FINAL
 from zoo_leaderboard.entries import RUNNER, Entry
 from zoo_leaderboard.formats import known
+from zoo_leaderboard.index import oldest_first
 from zoo_leaderboard.names import short_hash
 
 ENOUGH_SEEDS = 3  # below this the order of models is provisional
@@ -109,7 +110,7 @@ class TaskBoard:
 
 def task_board(entries: Iterable[Entry], versions: Versions) -> TaskBoard:
     """The board of one task. An id that comes twice, from copied folders, counts once."""
-    history = sorted({entry.id: entry for entry in entries}.values(), key=lambda entry: (entry.started_at, entry.id))
+    history = oldest_first(entries)
     trials = current_trials(trial_frame(entry for entry in history if entry.source == RUNNER))
     by_id = {entry.id: entry for entry in history}
     groups, skipped = [], [trials.iloc[:0]]

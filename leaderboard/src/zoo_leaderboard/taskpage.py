@@ -196,7 +196,6 @@ class _Writer:
             newest=board.newest.started_at,
             models=board.models,
             groups=[_group_summary(group) for group in view.groups],
-            history=view.history,
             files=self.files,
         )
 
@@ -270,7 +269,6 @@ def _group_summary(view: GroupView) -> GroupSummary:
     entry, dataset = view.group.newest, view.record.dataset
     return GroupSummary(
         anchor=view.group.anchor,
-        setting=view.group.setting,
         dataset_title=dataset.title,
         origin=dataset.origin,
         recipe_class=entry.recipe_class,

@@ -11,7 +11,7 @@ from typing import Any
 from zoo_core import records
 from zoo_core.records import CurvePoint, Record
 from zoo_leaderboard.conformance import Conformance
-from zoo_leaderboard.entries import disturbance, entry_of
+from zoo_leaderboard.entries import entry_of
 from zoo_leaderboard.export import trial_script
 from zoo_leaderboard.formats import printable
 from zoo_leaderboard.index import read_record
@@ -19,7 +19,8 @@ from zoo_leaderboard.names import file_name
 from zoo_leaderboard.pages import DrawnCurve, Pages, TrialView
 from zoo_leaderboard.pictures import copy_pictures
 from zoo_leaderboard.plots import Style
-from zoo_leaderboard.samples import read_examples
+from zoo_leaderboard.samples import sample
+from zoo_leaderboard.statistics import mean_interval
 
 MOST_ROWS = 200  # of the curve's table
 LEFT, TOP, RIGHT, BOTTOM = 70.0, 10.0, 550.0, 230.0  # of the curve within its picture, as in the template
@@ -45,21 +46,25 @@ def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
     record = read_record(str(path))
     own = folder / "trials" / slug
     own.mkdir(exist_ok=True)
+    entry = entry_of(record, str(path))
     pictures = copy_pictures(record, path, own, "p")
     view = TrialView(
         record=record,
         slug=slug,
         task_slug=file_name(record.task.name),
-        disturbed=disturbance(record),
+        disturbed=entry.disturbed,
         scores=_scores(record),
         curve=_curve(record),
         phases=[(phase.name, phase.seconds) for phase in record.phases],
         pictures=pictures,
         environment=list(_flat(record.environment)),
     )
+    interval = mean_interval(sample([entry])) if record.score is not None else None
     contents = {
         f"trials/{slug}.html": pages.trial(view),
-        f"trials/{slug}.js": trial_script(slug, record, _standard_error(record, path)),
+        f"trials/{slug}.js": trial_script(
+            slug, record, entry, mean_interval(sample([entry])) if record.score is not None else None
+        ),
         f"trials/{slug}/record.json": records.encode(record).decode(),
     }
     for name, content in contents.items():
@@ -71,24 +76,6 @@ def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
 def _scores(record: Record) -> list[tuple[str, float | None, float | None]]:
     test, val = record.measured.scores, record.measured.val_scores
     return [(name, test.get(name), val.get(name)) for name in dict.fromkeys([*test, *val])]
-
-
-def _standard_error(record: Record, path: Path) -> float | None:
-    """Of the score over the test sample, by groups where there are any; None where no results by example fit it."""
-    found = read_examples(entry_of(record, str(path)))
-    if found is None:
-        return None
-    scores, groups = found.scores, found.groups
-    deviations = scores - scores.mean()
-    if groups is not None and len(groups) == len(scores):
-        parts: dict[Any, float] = {}
-        for group, deviation in zip(groups.tolist(), deviations.tolist(), strict=True):
-            parts[group] = parts.get(group, 0.0) + deviation
-        sums = list(parts.values())
-    else:
-        sums = deviations.tolist()
-    n = len(sums)
-    return math.sqrt(sum(value * value for value in sums) * n / (n - 1)) / len(scores) if n > 1 else None
 
 
 def _curve(record: Record) -> DrawnCurve | None:

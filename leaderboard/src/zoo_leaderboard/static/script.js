@@ -260,22 +260,21 @@ function compareTrials(place, trials) {
   const same = trials.filter(trial => trial.group === trials[0].group);
   place.append(element("h2", "Trials of " + trials[0].task));
   if (same.length < trials.length) {
-    place.append(element("p", "Trials of another task, other data or another metric are left out: they cannot be compared.", {class: "old"}));
+    place.append(element("p", "Trials of another task, other data, another class of recipe or of device are left out: they cannot be compared.", {class: "old"}));
   }
   if (trials.length < 2) {
     place.append(element("p", "Add another trial to the address: copy the end of its page's address, without .html, as &trial=NAME. Pages of trials are linked from each task's page."));
   }
-  const of = trial => trial.error === null || trial.score === null ? ""
-    : interval(trial.score - 1.96 * trial.error, trial.score + 1.96 * trial.error);
   const difference = trial => {
     const first = same[0];
     if (trial.score === null || first.score === null) return {value: null};
     const value = trial.score - first.score;
-    if (trial.error === null || first.error === null) return {value, low: null};
-    const half = 1.96 * Math.hypot(trial.error, first.error);
+    const halves = [trial, first].map(({interval: [low, high]}) => low === null ? null : (high - low) / 2);
+    if (halves.includes(null)) return {value, low: null};
+    const half = Math.hypot(...halves);
     return {value, low: value - half, high: value + half};
   };
-  drawComparison(place, same, of, difference, {metric: trials[0].metric});
+  drawComparison(place, same, trial => interval(...trial.interval), difference, {metric: trials[0].metric});
   place.append(element("p", "Intervals are 95 % over the test examples, each trial's by itself; what another seed would change is not in them.", {class: "muted"}));
 }
 

@@ -110,7 +110,6 @@ def zoo_datasets() -> list[DatasetSpec]:
 def zoo_models() -> list[ModelSpec]:
     latent = Param(default=64, help="numbers of noise that an example is made of", minimum=1)
     small = Accepts(fixed_size=28)
-    wasserstein = {"loss": "wasserstein", "penalty": 10.0, "critic_steps": 3, "beta1": 0.0, "beta2": 0.9}
     return [
         ModelSpec(
             name="gan",
@@ -153,33 +152,39 @@ def zoo_models() -> list[ModelSpec]:
             recipe={"gan-digits": {"lr": 0.002, "critic_lr": 0.0005}},
             quick={"width": 16},
         ),
-        ModelSpec(
-            name="wgan-gp",
-            title="Wasserstein GAN with gradient penalty, dense or of convolutions as the data are",
-            entry="zoo_gan.models.wgan:wgan",
-            tasks=("gan-curve", "gan-digits"),
-            accepts=small,
-            options={
-                "latent": latent,
-                "width": Param(default=64, help="of dense layers; channels nearest to the image"),
-            },
-            recipe={
-                "*": wasserstein,
-                "gan-curve": {
-                    "penalty": 0.1,
-                    "beta1": 0.5,
-                    "beta2": 0.99,
-                    "lr": 0.002,
-                    "critic_lr": 0.002,
-                    "batch_size": 256,
-                    "latent": 8,
-                    "steps": 6000,
-                    "schedule": "cosine",
-                    "ema": 0.999,
-                },
-                "gan-digits": {"lr": 0.001, "critic_lr": 0.001},
-            },
-            quick={"width": 20, "critic_steps": 1, "critic_lr": 0.005, "ema": 0.95},  # faster, in place of more steps
-            version=2,  # 2: points with more momentum, twice the steps and batch, rates falling by a cosine
-        ),
+        _wgan(latent, small),
     ]
+
+
+def _wgan(latent: Param, accepts: Accepts) -> ModelSpec:
+    """The one model that makes points as well as images."""
+    wasserstein = {"loss": "wasserstein", "penalty": 10.0, "critic_steps": 3, "beta1": 0.0, "beta2": 0.9}
+    return ModelSpec(
+        name="wgan-gp",
+        title="Wasserstein GAN with gradient penalty, dense or of convolutions as the data are",
+        entry="zoo_gan.models.wgan:wgan",
+        tasks=("gan-curve", "gan-digits"),
+        accepts=accepts,
+        options={
+            "latent": latent,
+            "width": Param(default=64, help="of dense layers; channels nearest to the image"),
+        },
+        recipe={
+            "*": wasserstein,
+            "gan-curve": {
+                "penalty": 0.1,
+                "beta1": 0.5,
+                "beta2": 0.99,
+                "lr": 0.002,
+                "critic_lr": 0.002,
+                "batch_size": 256,
+                "latent": 8,
+                "steps": 6000,
+                "schedule": "cosine",
+                "ema": 0.999,
+            },
+            "gan-digits": {"lr": 0.001, "critic_lr": 0.001},
+        },
+        quick={"width": 20, "critic_steps": 1, "critic_lr": 0.005, "ema": 0.95},  # faster, in place of more steps
+        version=2,  # 2: points with more momentum, twice the steps and batch, rates falling by a cosine
+    )
