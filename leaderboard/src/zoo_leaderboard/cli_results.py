@@ -80,9 +80,8 @@ def _change(change: Change | None) -> str:
     interval = ""
     if change.low is not None and change.high is not None:
         interval = f" ({change.low * factor:{form}} to {change.high * factor:{form}})"
-    return (
-        f"{change.change * factor:{form}}{unit}{interval} {UNKNOWN if change.verdict == 'unknown' else change.verdict}"
-    )
+    verdict = UNKNOWN if change.verdict == "unknown" else change.verdict
+    return f"{change.change * factor:{form}}{unit}{interval} {verdict}"
 
 
 def export_command(

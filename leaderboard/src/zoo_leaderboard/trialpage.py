@@ -62,9 +62,7 @@ def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
     interval = mean_interval(sample([entry])) if record.score is not None else None
     contents = {
         f"trials/{slug}.html": pages.trial(view),
-        f"trials/{slug}.js": trial_script(
-            slug, record, entry, mean_interval(sample([entry])) if record.score is not None else None
-        ),
+        f"trials/{slug}.js": trial_script(slug, record, entry, interval),
         f"trials/{slug}/record.json": records.encode(record).decode(),
     }
     for name, content in contents.items():
