@@ -84,7 +84,7 @@ def only_plugins(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def hide_others(*names: str) -> None:
         points = [point for point in entry_points(group="zoo") if point.name in names]
-        monkeypatch.setattr("zoo_core.plugins.entry_points", lambda **_: points)
+        monkeypatch.setattr("zoo_core.registry.plugins.entry_points", lambda **_: points)
 
     return hide_others
 

@@ -28,7 +28,7 @@ import msgspec
 import numpy as np
 import psutil
 
-from zoo_core.records import (
+from zoo_core.results.records import (
     SCHEMA,
     CurvePoint,
     DatasetFacts,
@@ -41,7 +41,7 @@ from zoo_core.records import (
     Record,
     TaskFacts,
 )
-from zoo_core.store import Store
+from zoo_core.results.store import Store
 
 TASKS, MODELS, SEEDS, EXAMPLES, POOL = 50, 400, 5, 1000, 120
 REPEATS = 9  # of each sorting and filtering

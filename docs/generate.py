@@ -19,11 +19,12 @@ import msgspec
 import typer
 
 import zoo_core
-from zoo_core import errors, hookspecs, protocols, recipe, records, specs, testing
+from zoo_core import errors, hookspecs, protocols, recipe, specs, testing
 from zoo_core.checks.table import CHECKS
 from zoo_core.cli import app
 from zoo_core.kinds import KINDS
 from zoo_core.recipe import RUNNER_PARAMS, as_param
+from zoo_core.results import records
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code: change the code, then run `nox -s docs`. -->\n\n"
@@ -108,7 +109,7 @@ def records_page() -> str:
 def _type_name(hint: Any) -> str:
     text = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
     text = re.sub(r"^(?:typing\.)?Optional\[(.+)\]$", r"\1 | None", text)  # Python versions differ in the spelling
-    return text.replace("zoo_core.records.", "").replace("typing.", "").replace("|", "\\|")
+    return text.replace("zoo_core.results.records.", "").replace("typing.", "").replace("|", "\\|")
 
 
 def kinds_page() -> str:

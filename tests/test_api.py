@@ -16,12 +16,12 @@ import pytest
 
 import zoo_core as zoo
 from zoo_core.api import Result, Table, _command, _dataframe
-from zoo_core.cli.notebook import NotebookDisplay, is_notebook
+from zoo_core.entries import resolve
+from zoo_core.entries.notebook import model_of_object, model_of_pickle, source_sha256
 from zoo_core.errors import UnknownNameError, UsageError
-from zoo_core.pickled import model_of_object, model_of_pickle, source_sha256
 from zoo_core.registry import Registry
 from zoo_core.runner.events import PhaseBegan, Progress
-from zoo_core.specs import resolve
+from zoo_core.ui.notebook import NotebookDisplay, is_notebook
 
 QUICK = {"offline": True, "max_steps": 2, "device": "cpu", "progress": False}
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from zoo_core.columns import Ragged, Split
 from zoo_core.data import batches
 from zoo_core.data.batches import DeviceSplit
-from zoo_core.data.columns import Ragged, Split
 
 
 def numbers(count: int, rows: list[int] | None = None) -> Split:

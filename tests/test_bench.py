@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zoo_core.records import SCHEMA, decode
+from zoo_core.results.records import SCHEMA, decode
 
 STEP = ("bench", "cosine", "--model", "mlp", "--max-steps", "1", "--device", "cpu")
 
@@ -289,7 +289,7 @@ def test_a_narrow_terminal_gets_whole_words(
 ) -> None:
     from rich.console import Console
 
-    from zoo_core.cli import console
+    from zoo_core.ui import console
 
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setattr(console, "output", lambda: Console(width=30, force_terminal=False))
@@ -298,7 +298,7 @@ def test_a_narrow_terminal_gets_whole_words(
 
 
 def test_names_are_completed_bare_and_qualified(only_plugins: Callable[..., None]) -> None:
-    from zoo_core.cli.parsing import complete_any, complete_model
+    from zoo_core.ui.parsing import complete_any, complete_model
 
     only_plugins("zoo-mnist", "zoo-cosine")
     assert complete_model("cnn") == ["cnn", "cnn-fast"]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from zoo_core.benchmarks import Note, read_benchmarks
 from zoo_core.errors import UsageError
-from zoo_core.records import DatasetFacts, DeviceFacts, ModelFacts, TaskFacts, decode, encode
+from zoo_core.results.benchmarks import Note, read_benchmarks
+from zoo_core.results.records import DatasetFacts, DeviceFacts, ModelFacts, TaskFacts, decode, encode
 
 TASK = TaskFacts(
     name="zoo-x:t",

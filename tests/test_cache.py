@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from zoo_core.data.cache import remove_abandoned
+from zoo_core.files import remove_abandoned
 
 
 def test_folders_that_nobody_has_filled_for_more_than_a_day_are_removed_and_no_others(tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from zoo_core import checkpoints
-from zoo_core.checkpoints import Checkpoint
-from zoo_core.data.cache import cache_dir, portable
 from zoo_core.errors import WeightsError
+from zoo_core.files import cache_dir, portable
 from zoo_core.recipe import resolve
-from zoo_core.records import Record, decode
 from zoo_core.registry import Registry
+from zoo_core.results.records import Record, decode
+from zoo_core.runner import checkpoints
+from zoo_core.runner.checkpoints import Checkpoint
 from zoo_core.runner.plan import pair_parameters
 from zoo_core.runner.reuse import Saved
 from zoo_core.specs import Signature

@@ -20,7 +20,7 @@ from zoo_core.checks.table import CHECKS, find
 from zoo_core.kinds import KINDS
 from zoo_core.registry import Registry
 from zoo_core.runner.events import CheckEnded
-from zoo_core.runner.local import LocalExecutor
+from zoo_core.runner.executor import LocalExecutor
 
 BROKEN = Path(__file__).parent / "broken"
 ALL = [(what, check) for what, checks in CHECKS.items() for check in checks]

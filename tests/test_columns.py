@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from zoo_core.data.columns import Columns, Ragged, Split, length, load, save
+from zoo_core.columns import Columns, Ragged, Split, length, load, save
 from zoo_core.errors import DataError
 
 DTYPES = st.sampled_from([np.uint8, np.int32, np.int64, np.float16, np.float32, np.float64, np.bool_, "U3"])

@@ -19,9 +19,10 @@ import pytest
 import typer
 
 import zoo_core
-from zoo_core import errors, hookspecs, records
+from zoo_core import errors, hookspecs
 from zoo_core.cli import app
-from zoo_core.records import Record
+from zoo_core.results import records
+from zoo_core.results.records import Record
 
 STRUCTS = {item for item in vars(records).values() if inspect.isclass(item) and issubclass(item, msgspec.Struct)}
 ROOT = Path(__file__).resolve().parents[1]

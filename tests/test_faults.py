@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from zoo_core.records import Record, decode
+from zoo_core.results.records import Record, decode
 
 FAULTS = """
     import os, subprocess, sys, time

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo_core.data.columns import Split
+from zoo_core.columns import Split
 from zoo_core.kinds import KINDS
 from zoo_core.kinds.features import Features, frozen_backbone
 from zoo_core.kinds.image_classification import ImageClassification

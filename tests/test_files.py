@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from zoo_core.data import archives
-from zoo_core.data.files import download_folder, find_file, find_folder, fingerprint, own_root, state
+from zoo_core.data.locate import download_folder, fingerprint, own_root, state
+from zoo_core.data.open import data_context
 from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError, UnsafeArchiveError
 from zoo_core.protocols import Context
 from zoo_core.specs import DatasetSpec, Download, Signature
@@ -80,7 +81,7 @@ def inside(outer: str, files: Mapping[str, bytes] = FILES) -> dict[str, bytes]:
 
 
 def context(spec: DatasetSpec, root: Path | None = None, *, offline: bool = False) -> Context:
-    return Context(dataset=spec, data_root=root, offline=offline)
+    return data_context(spec, Context(data_root=root, offline=offline))
 
 
 # fingerprints of a person's files
@@ -267,7 +268,7 @@ def test_a_hostile_archive_as_root_is_refused(tmp_path: Path):
     with pytest.raises(UnsafeArchiveError):
         fingerprint(dataset(), root)
     with pytest.raises(UnsafeArchiveError):
-        find_folder(context(dataset(), root))
+        context(dataset(), root).folder()
 
 
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -340,22 +341,22 @@ def test_a_root_is_absolute_and_the_home_folder_is_filled_in(tmp_path: Path, mon
 @pytest.mark.parametrize("name", ["images.gz", "images", "deep/er/images.gz", "deep/er/images"])
 def test_a_file_is_found_packed_or_unpacked_at_any_depth(name: str, tmp_path: Path):
     root = write(tmp_path / "root", {name: b"1", "other/file": b"2"})
-    assert find_file(context(dataset(), root), "images.gz") == root / name
+    assert context(dataset(), root).file("images.gz") == root / name
 
 
 def test_the_packed_file_goes_before_the_unpacked_one(tmp_path: Path):
     root = write(tmp_path / "root", {"a/images": b"1", "b/images.gz": b"2"})
-    assert find_file(context(dataset(), root), "images.gz") == root / "b/images.gz"
+    assert context(dataset(), root).file("images.gz") == root / "b/images.gz"
 
 
 def test_a_folder_of_the_files_name_is_not_the_file(tmp_path: Path):
     root = write(tmp_path / "root", {"images.gz/images": b"1"})
-    assert find_file(context(dataset(), root), "images.gz") == root / "images.gz/images"
+    assert context(dataset(), root).file("images.gz") == root / "images.gz/images"
 
 
 def test_a_file_is_found_in_an_archive(tmp_path: Path):
     root = as_tar(tmp_path / "all.tar.gz", {"deep/images.gz": b"1"})
-    assert find_file(context(dataset(), root), "images.gz").read_bytes() == b"1"
+    assert context(dataset(), root).file("images.gz").read_bytes() == b"1"
 
 
 def test_a_file_that_is_not_below_the_root_is_told_with_what_the_root_must_hold(tmp_path: Path):
@@ -363,25 +364,25 @@ def test_a_file_that_is_not_below_the_root_is_told_with_what_the_root_must_hold(
     with pytest.raises(
         DataUnavailableError, match=r"images\.gz is not below .*root; give --data-root.*train/ and test/"
     ):
-        find_file(context(dataset(), root), "images.gz")
+        context(dataset(), root).file("images.gz")
 
 
 def test_a_folder_is_given_as_it_is(tmp_path: Path):
-    assert find_folder(context(dataset(), tmp_path)) == tmp_path
+    assert context(dataset(), tmp_path).folder() == tmp_path
 
 
 def test_an_archive_is_unpacked_once_into_the_cache(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch):
     root = as_zip(tmp_path / "all.zip", FILES)
-    folder = find_folder(context(dataset(), root))
+    folder = context(dataset(), root).folder()
     assert folder.is_relative_to(cache)
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")} == set(FILES)
     monkeypatch.setattr(archives, "extract", None)
-    assert find_folder(context(dataset(), root)) == folder
+    assert context(dataset(), root).folder() == folder
 
 
 def test_an_archive_that_changed_is_unpacked_anew(tmp_path: Path):
-    before = find_folder(context(dataset(), as_zip(tmp_path / "all.zip", FILES)))
-    after = find_folder(context(dataset(), as_zip(tmp_path / "all.zip", {"new.txt": b"a new one"})))
+    before = context(dataset(), as_zip(tmp_path / "all.zip", FILES)).folder()
+    after = context(dataset(), as_zip(tmp_path / "all.zip", {"new.txt": b"a new one"})).folder()
     assert before != after
     assert [path.name for path in after.iterdir()] == ["new.txt"]
 
@@ -394,22 +395,22 @@ def test_an_archive_that_two_trials_unpack_at_once_is_unpacked_for_both(
 
     def with_a_faster_trial(archive: Path) -> Iterator[Any]:
         monkeypatch.setattr(archives, "members", real_members)
-        find_folder(context(dataset(), root))
+        context(dataset(), root).folder()
         yield from real_members(archive)
 
     monkeypatch.setattr(archives, "members", with_a_faster_trial)
-    folder = find_folder(context(dataset(), root))
+    folder = context(dataset(), root).folder()
     assert (folder / "labels.csv").read_bytes() == FILES["labels.csv"]
 
 
 def test_a_folder_nobody_named_is_told_with_what_it_must_hold():
     with pytest.raises(DataUnavailableError, match="has to be brought along; give --data-root"):
-        find_folder(context(dataset()))
+        context(dataset()).folder()
 
 
 def test_a_context_without_a_dataset_finds_nothing():
     with pytest.raises(DataError, match="belongs to no data set"):
-        find_file(Context(), "a")
+        Context().file("a")
 
 
 def test_what_is_said_of_the_state_of_data(tmp_path: Path):
@@ -481,10 +482,10 @@ def files_below(folder: Path) -> list[str]:
 def test_a_file_is_downloaded_once_checked_and_kept(serve: Callable[..., Server]):
     server = serve({"a.bin": b"published"})
     spec = published({"a.bin": b"published"}, server.url)
-    found = find_file(context(spec), "a.bin")
+    found = context(spec).file("a.bin")
     assert found.read_bytes() == b"published"
     assert found == download_folder(spec) / "a.bin"
-    assert find_file(context(spec), "a.bin") == find_file(context(spec, offline=True), "a.bin") == found
+    assert context(spec).file("a.bin") == context(spec, offline=True).file("a.bin") == found
     assert server.asked == ["/a.bin"]
 
 
@@ -492,7 +493,7 @@ def test_a_download_with_a_wrong_checksum_is_damaged_data_and_nothing_is_kept(se
     server = serve({"a.bin": b"something else"})
     spec = published({"a.bin": b"published"}, server.url)
     with pytest.raises(DamagedDataError, match=r"a\.bin is not the published file"):
-        find_file(context(spec), "a.bin")
+        context(spec).file("a.bin")
     assert files_below(download_folder(spec)) == []
 
 
@@ -500,14 +501,14 @@ def test_where_the_first_address_is_dead_the_second_is_tried(serve: Callable[...
     server = serve({"a.bin": b"published"})
     dead = serve({})
     spec = published({"a.bin": b"published"}, dead.url, "http://127.0.0.1:9", server.url)
-    assert find_file(context(spec), "a.bin").read_bytes() == b"published"
+    assert context(spec).file("a.bin").read_bytes() == b"published"
     assert dead.asked == ["/a.bin"]
 
 
 def test_where_the_first_address_breaks_off_the_second_is_tried(serve: Callable[..., Server]):
     server = serve({"cut/a.bin": b"publ", "a.bin": b"published"})
     spec = published({"a.bin": b"published"}, f"{server.url}/cut", server.url)
-    assert find_file(context(spec), "a.bin").read_bytes() == b"published"
+    assert context(spec).file("a.bin").read_bytes() == b"published"
     assert files_below(download_folder(spec)) == ["a.bin"]
 
 
@@ -515,7 +516,7 @@ def test_where_no_server_answers_the_error_names_the_addresses_and_what_to_do(se
     dead = serve({})
     spec = published({"a.bin": b"published"}, dead.url, "http://127.0.0.1:9")
     with pytest.raises(DataUnavailableError) as caught:
-        find_file(context(spec), "a.bin")
+        context(spec).file("a.bin")
     for words in ("zoo-x:d", f"{dead.url}/a.bin", "http://127.0.0.1:9/a.bin", "network", "--data-root", "train/"):
         assert words in str(caught.value)
     assert files_below(download_folder(spec)) == []
@@ -524,8 +525,8 @@ def test_where_no_server_answers_the_error_names_the_addresses_and_what_to_do(se
 def test_a_downloaded_file_that_was_changed_is_downloaded_again(serve: Callable[..., Server]):
     server = serve({"a.bin": b"published"})
     spec = published({"a.bin": b"published"}, server.url)
-    find_file(context(spec), "a.bin").write_bytes(b"changed!!")
-    assert find_file(context(spec), "a.bin").read_bytes() == b"published"
+    context(spec).file("a.bin").write_bytes(b"changed!!")
+    assert context(spec).file("a.bin").read_bytes() == b"published"
     assert len(server.asked) == 2
 
 
@@ -533,18 +534,18 @@ def test_offline_a_file_that_was_never_downloaded_is_not_asked_for(serve: Callab
     server = serve({"a.bin": b"published"})
     spec = published({"a.bin": b"published"}, server.url)
     with pytest.raises(DataUnavailableError, match=r"a\.bin was never downloaded, and --offline forbids it"):
-        find_file(context(spec, offline=True), "a.bin")
+        context(spec, offline=True).file("a.bin")
     assert server.asked == []
 
 
 def test_a_file_that_the_dataset_does_not_declare_is_not_downloaded():
     with pytest.raises(DataError, match=r"declares no download 'b\.bin'"):
-        find_file(context(published({"a.bin": b"1"})), "b.bin")
+        context(published({"a.bin": b"1"})).file("b.bin")
 
 
 def test_a_data_root_goes_before_a_download(serve: Callable[..., Server], tmp_path: Path):
     server = serve({"a.bin": b"published"})
     spec = published({"a.bin": b"published"}, server.url)
     root = write(tmp_path / "mine", {"a.bin": b"my own"})
-    assert find_file(context(spec, root), "a.bin").read_bytes() == b"my own"
+    assert context(spec, root).file("a.bin").read_bytes() == b"my own"
     assert server.asked == []

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -21,16 +22,18 @@ HEAVY = {"torch", "numpy", "pandas", "torchvision", "timm", "PIL", "sklearn", "s
 
 # The files of the core whose docs say "torch inside".
 HEAVY_INSIDE = {
-    "checkpoints.py",
+    "columns.py",
     "train.py",
     "transfer.py",
     "weights.py",
     "pictures.py",
     "metrics.py",
+    "testing/timing.py",
     *(f"data/{name}.py" for name in ("columns", "splits", "open", "batches", "images")),
     *(f"measure/{name}.py" for name in ("clock", "randomness", "flops", "latency", "memory", "devices")),
-    *(f"checks/{name}.py" for name in ("bed", "bench", "child", "data", "planted")),
-    *(f"runner/{name}.py" for name in ("artifacts", "build", "reuse", "trial", "training", "tryout")),
+    *(f"checks/{name}.py" for name in ("bed", "child", "data", "planted")),
+    *(f"runner/{name}.py" for name in ("artifacts", "build", "checkpoints", "handlers", "reuse", "trial")),
+    *(f"runner/{name}.py" for name in ("training", "tryout")),
 }
 
 # What plugins may import beside the names of `zoo_core.__all__`.
@@ -47,13 +50,13 @@ PUBLIC_MODULES = (
     "zoo_core.pictures",
 )
 LEADERBOARD_MAY = (
-    "zoo_core.records",
-    "zoo_core.store",
+    "zoo_core.results",
     "zoo_core.errors",
     "zoo_core.hookspecs",
     "zoo_core.specs",
-    "zoo_core.cli",
-    "zoo_core.data.cache",
+    "zoo_core.files",
+    "zoo_core.ui.console",
+    "zoo_core.cli.options",
 )
 
 Imported = tuple[str, str, int]  # module, name ("" for a plain import), line
@@ -165,25 +168,84 @@ def test_the_core_imports_itself_by_its_full_name(path: Path):
     assert shown(path, [item for item in imports(path) if item[0].startswith(".")]) == []
 
 
-LAYERS = {"cli": 3, "api": 3, "api.py": 3, "testing": 3, "testing.py": 3, "runner": 2, "checks": 2}
+# Every room of the core, the lowest floor first: a room imports only from floors below its own. `__init__` and
+# `__main__` are the doors of the package.
+CORE_FLOORS = (
+    {"errors", "files", "transfer"},
+    {"columns", "specs", "weights"},
+    {"entries", "hookspecs", "metrics", "pictures", "recipe"},
+    {"protocols", "results"},
+    {"measure"},
+    {"data"},
+    {"train"},
+    {"kinds"},
+    {"registry"},
+    {"runner"},
+    {"checks", "ui"},
+    {"api", "cli", "testing"},
+    {"__init__", "__main__"},
+)
+LEADERBOARD_FLOORS = (
+    {"__init__", "stats", "text"},
+    {"records"},
+    {"board"},
+    {"site"},
+    {"cli"},
+    {"plugin"},
+)
+PACKAGES = {
+    "zoo_core": (CORE, CORE_FLOORS),
+    "zoo_leaderboard": (ROOT / "leaderboard" / "src" / "zoo_leaderboard", LEADERBOARD_FLOORS),
+}
+packages = pytest.mark.parametrize("package", PACKAGES)
 
 
-def layer(name: str) -> int:
-    """Of `zoo_core.cli.app:main` that of `cli`."""
-    return LAYERS.get(name.split(".")[1], 1)
+def modules(package: str) -> dict[str, Path]:
+    """Every module of a package by its full name; that of a folder's `__init__.py` is the folder's."""
+    home = PACKAGES[package][0]
+    names = ((path.relative_to(home.parent).with_suffix("").parts, path) for path in sources(home))
+    return {".".join(parts[:-1] if parts[-1] == "__init__" else parts): path for parts, path in names}
 
 
-@core_files
-def test_arrows_in_the_core_point_from_cli_to_runner_to_the_rest(path: Path):
-    mine = LAYERS.get(path.relative_to(CORE).parts[0], 1)
-    if path in (CORE / "__main__.py", CORE / "__init__.py"):  # doors: they open what is behind when it is asked for
-        return
-    found = [
-        (module, name, line)
-        for module, name, line in imports(path)
-        if top(module) == "zoo_core" and layer(f"{module}.{name}") > mine
+def room(module: str) -> str:
+    """Of `zoo_core.cli.app` that is `cli`; of `zoo_core` itself `__init__`."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def arrows(package: str) -> Iterator[tuple[str, str, int]]:
+    """Every import of a module of the package by another: importer, imported, line; in functions and for types too."""
+    known = modules(package)
+    for importer, path in known.items():
+        for module, name, line in imports(path):
+            imported = f"{module}.{name}" if f"{module}.{name}" in known else module
+            if imported in known and imported != importer:
+                yield importer, imported, line
+
+
+@packages
+def test_every_room_is_on_one_floor(package: str):
+    floors = PACKAGES[package][1]
+    listed = [name for floor in floors for name in floor]
+    assert sorted(listed) == sorted({room(module) for module in modules(package)})
+
+
+@packages
+def test_every_arrow_between_rooms_points_to_a_lower_floor(package: str):
+    level = {name: number for number, floor in enumerate(PACKAGES[package][1]) for name in floor}
+    wrong = [
+        f"{importer}:{line} imports {imported}"
+        for importer, imported, line in arrows(package)
+        if room(importer) != room(imported) and level[room(imported)] >= level[room(importer)]
     ]
-    assert shown(path, found) == []
+    assert wrong == []
+
+
+@packages
+def test_no_modules_import_each_other_in_a_circle(package: str):
+    graph: dict[str, set[str]] = {module: set() for module in modules(package)}
+    for importer, imported, _ in arrows(package):
+        graph[importer].add(imported)
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 @plugin_files
@@ -234,7 +296,7 @@ def test_the_leaderboard_imports_neither_torch_nor_plugins(path: Path):
 
 
 def test_importing_the_command_line_imports_nothing_heavy():
-    modules = "zoo_core.cli, zoo_core.registry, zoo_core.runner.plan, zoo_core.store, zoo_core.data.files"
+    modules = "zoo_core.cli, zoo_core.registry, zoo_core.runner.plan, zoo_core.results.store, zoo_core.data.locate"
     code = f"import sys, {modules}; print([name for name in {sorted(HEAVY)} if name in sys.modules])"
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr

@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import precision_recall_fscore_support
 from torch import nn
 
-from zoo_core.data.columns import Split
+from zoo_core.columns import Split
 from zoo_core.kinds import KINDS, chance
 from zoo_core.kinds.image_classification import ImageTreaty
 from zoo_core.kinds.regression import Regression, RegressionTreaty

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from zoo_core.cli import new as command
-from zoo_core.scaffold import kinds, write
+from zoo_core.cli.scaffold import kinds, write
 
 WORDS: dict[str, tuple[str, ...]] = {
     "model": ("model", "tiny-net", "--task", "mnist"),

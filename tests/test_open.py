@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from zoo_core.data import open as opening
-from zoo_core.data.open import Data, open_data
+from zoo_core.data.open import OpenData, open_data
 from zoo_core.data.splits import held_out_rows
 from zoo_core.errors import DamagedDataError, DataError, SealedSplitError, UnknownSplitError
 from zoo_core.protocols import Context
@@ -65,11 +65,11 @@ def numbers(count: int, first: int = 0) -> dict[str, Any]:
     return {"x": x, "y": x.sum(axis=1)}
 
 
-def opened(fingerprint: str = "f" * 32, **changes: Any) -> Data:
+def opened(fingerprint: str = "f" * 32, **changes: Any) -> OpenData:
     return open_data(SPEC, Context(**changes), fingerprint)
 
 
-def column(data: Data, split: str, name: str = "x", *, holdout: bool = True) -> Any:
+def column(data: OpenData, split: str, name: str = "x", *, holdout: bool = True) -> Any:
     found = data.split(split, holdout=holdout)
     return found.columns[name] if found.rows is None else found.columns[name][found.rows]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from zoo_core.cli.parsing import DTYPES, parse_dtype, parse_duration, parse_seeds, parse_settings
 from zoo_core.errors import UsageError
+from zoo_core.ui.parsing import DTYPES, parse_dtype, parse_duration, parse_seeds, parse_settings
 
 MANY = settings(max_examples=40, deadline=None)
 SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}

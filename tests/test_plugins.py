@@ -14,8 +14,8 @@ import pytest
 
 from zoo_core import hookspecs
 from zoo_core.errors import UnknownNameError
-from zoo_core.plugins import FailedPlugin, discover
 from zoo_core.registry import Registry
+from zoo_core.registry.plugins import FailedPlugin, discover
 
 MakePlugin = Callable[..., Path]
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo_core import records
 from zoo_core.errors import DamagedRecordError, NewerSchemaError
-from zoo_core.records import (
+from zoo_core.results import records
+from zoo_core.results.records import (
     FAILED,
     FINAL,
     SCHEMA,

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from zoo_core.errors import AmbiguousNameError, IncompatibleError, UnknownNameError
-from zoo_core.plugins import Plugin
 from zoo_core.registry import Pair, Registry, fits, is_registered
+from zoo_core.registry.plugins import Plugin
 from zoo_core.specs import Accepts, DatasetSpec, ModelSpec, Signature, TaskSpec
 
 NUMBERS = Signature(input_shape=(1,), outputs=1)

@@ -11,8 +11,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, jaccard_
 from torch.nn import functional as F
 
 from zoo_core import metrics
+from zoo_core.columns import Split
 from zoo_core.data.batches import DeviceSplit
-from zoo_core.data.columns import Split
 from zoo_core.errors import IncompatibleError
 from zoo_core.kinds import KINDS, seen_by
 from zoo_core.kinds.segmentation import (

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from zoo_core.sources import code_files, code_sha256, imported
-from zoo_core.specs import source_file
+from zoo_core.entries import source_file
+from zoo_core.entries.codehash import code_files, code_sha256, imported
 
 Write = Callable[[dict[str, str]], Path]
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zoo_core.entries import resolve, source_file
 from zoo_core.errors import EntryError, InvalidSpecError
 from zoo_core.specs import (
     Accepts,
@@ -23,8 +24,6 @@ from zoo_core.specs import (
     Signature,
     TaskSpec,
     check_spec,
-    resolve,
-    source_file,
 )
 
 IMAGE = Signature(input_shape=(3, 32, 32), outputs=10)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo_core.data.columns import Ragged
+from zoo_core.columns import Ragged
 from zoo_core.data.splits import held_out_rows
 from zoo_core.errors import DataError
 

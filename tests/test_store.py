@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo_core.data.cache import cache_dir, portable, write_atomically
+from zoo_core.files import cache_dir, portable, write_atomically
 from zoo_core.measure.environment import machine_id
-from zoo_core.records import SCHEMA, DatasetFacts, DeviceFacts, ModelFacts, Record, TaskFacts, encode
-from zoo_core.store import Store, Unreadable
+from zoo_core.results.records import SCHEMA, DatasetFacts, DeviceFacts, ModelFacts, Record, TaskFacts, encode
+from zoo_core.results.store import Store, Unreadable
 
 KEY = "0123456789abcdef" * 4
 MANY = settings(max_examples=30, deadline=None)
@@ -94,7 +94,7 @@ def test_a_saved_record_is_read_and_found_again(store: Store):
 def test_an_empty_or_missing_folder_holds_no_records_and_is_not_made(store: Store):
     assert list(store.read()) == []
     assert store.find("zoo-x:t", KEY) == []
-    store.clean()
+    store.clean(machine_id())
     assert not store.folder.exists()
 
 
@@ -147,7 +147,7 @@ def test_a_record_that_cannot_be_read_is_reported_and_left_byte_for_byte(case: s
     assert reported.path == bad
     assert reported.reason
     assert store.find("zoo-x:t", KEY) == [record()]
-    store.clean()
+    store.clean(machine_id())
     assert bad.read_bytes() == UNREADABLE[case]
 
 
@@ -198,7 +198,7 @@ def test_only_the_staging_of_processes_that_are_gone_is_cleaned(store: Store):
     for folder in (dead, strange, elsewhere):
         folder.mkdir()
         (folder / "picture.png").write_bytes(b"png")
-    store.clean()
+    store.clean(machine_id())
     assert not dead.exists()
     assert mine.is_dir()
     assert strange.is_dir()
@@ -212,7 +212,7 @@ def test_temporary_files_of_old_are_cleaned_and_one_being_written_now_is_not(sto
         file.write_bytes(b"half")
     week_ago = time.time() - 7 * 24 * 3600
     os.utime(old, (week_ago, week_ago))
-    store.clean()
+    store.clean(machine_id())
     assert not old.exists()
     assert fresh.exists()
     assert path.exists()

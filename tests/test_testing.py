@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from zoo_core.measure.environment import machine_id
-from zoo_core.records import Record
-from zoo_core.store import Store
+from zoo_core.results.records import Record
+from zoo_core.results.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo_core.data.files import fingerprint
+from zoo_core.data.locate import fingerprint
 from zoo_core.errors import SealedSplitError
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.flops import count_flops

@@ -10,19 +10,12 @@ from typing import Any
 
 import pytest
 
+from zoo_core.entries import names_file, resolve
+from zoo_core.entries.codehash import code_sha256
+from zoo_core.entries.file import model_of_file
+from zoo_core.entries.unpackaged import address, call, model_name, takes_signature, without_folder
 from zoo_core.errors import EntryError, UnknownNameError, UsageError
 from zoo_core.registry import Registry
-from zoo_core.sources import code_sha256
-from zoo_core.specs import resolve
-from zoo_core.unpackaged import (
-    address,
-    call,
-    model_name,
-    model_of_file,
-    names_file,
-    takes_signature,
-    without_folder,
-)
 
 NET = '''
 """A straight line."""

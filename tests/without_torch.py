@@ -44,8 +44,8 @@ def main() -> None:
 
 def build(folder: Path) -> None:
     """A board of one skipped trial: the record that an environment without data can make."""
-    from zoo_core.records import SCHEMA, DatasetFacts, DeviceFacts, Measured, ModelFacts, Record, TaskFacts
-    from zoo_core.store import Store
+    from zoo_core.results.records import SCHEMA, DatasetFacts, DeviceFacts, Measured, ModelFacts, Record, TaskFacts
+    from zoo_core.results.store import Store
 
     task = TaskFacts(
         name="a:b",

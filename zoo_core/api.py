@@ -8,20 +8,19 @@ from html import escape
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from zoo_core.cli import parsing
-from zoo_core.cli.console import messages, print_failed_plugins
-from zoo_core.cli.display import SUMMARY, ending_text, group, make_display, summary_rows
-from zoo_core.cli.listing import What, rows_of
-from zoo_core.cli.notebook import NotebookDisplay, is_notebook
+from zoo_core.entries.notebook import model_of_object
 from zoo_core.errors import UsageError
-from zoo_core.pickled import model_of_object
-from zoo_core.records import FAILED, Record
 from zoo_core.registry import Registry
-from zoo_core.runner import bench as runs
-from zoo_core.runner.plan import Request
+from zoo_core.results.records import FAILED, Record
+from zoo_core.results.store import Store
+from zoo_core.runner.request import make_request, run_request
 from zoo_core.runner.run import Listener, Silent
 from zoo_core.specs import ModelSpec
-from zoo_core.store import Store
+from zoo_core.ui import parsing
+from zoo_core.ui.console import messages, print_failed_plugins
+from zoo_core.ui.listing import Listing, cell_text, rows_of
+from zoo_core.ui.notebook import NotebookDisplay, is_notebook
+from zoo_core.ui.progress import SUMMARY, ending_text, group, make_display, summary_rows
 
 Model: TypeAlias = str | Callable[..., Any]
 
@@ -43,7 +42,7 @@ class Table(list[dict[str, Any]]):
 
 
 class Result:
-    """What a `bench` did: the records it asked for, those that were there already among them."""
+    """Listing a `bench` did: the records it asked for, those that were there already among them."""
 
     def __init__(self, records: Sequence[Record], folder: Path) -> None:
         self.records = list(records)
@@ -108,16 +107,20 @@ def bench(
     called = {key: value for key, value in locals().items() if value != _DEFAULTS.get(key, ...)}
     registry, store = Registry.load(), Store(Path(results))
     models = [] if model is None else [model] if isinstance(model, str) or callable(model) else list(model)
-    text = str(weights)
-    request = Request(
-        pairs=runs.choose_pairs(registry, task, _specs(registry, task, models)),
+    request = make_request(
+        registry,
+        task,
+        _specs(registry, task, models),
+        settings=recipe or {},
+        epochs=epochs,
+        max_steps=max_steps,
+        weights=str(weights),
         seeds=_seeds(seeds),
         devices=[device] if isinstance(device, str) else list(device),
         dataset=dataset,
         offline=offline,
         data_root=Path(data_root) if data_root else None,
         quick=quick,
-        overrides=runs.make_overrides(epochs, max_steps, timed=bool(budget), settings=recipe or {}),
         budget_s=parsing.parse_duration("budget", str(budget)) if budget else None,
         timeout_s=parsing.parse_duration("timeout", str(timeout)) if timeout else None,
         dtype=parsing.parse_dtype(dtype),
@@ -125,14 +128,10 @@ def bench(
         threads=threads,
         force=force,
         retry_failed=retry_failed,
-        models_named=bool(models),
-        weights=runs.weights_path(text, models),
-        weights_sha256=runs.weights_sha256(text),
         save=save,
         command=_command(called),
     )
-    runs.require_known_keys(request)
-    _, outcome = runs.run_request(request, registry, store, lambda: _display(progress))
+    _, outcome = run_request(request, registry, store, lambda: _display(progress))
     if outcome.interrupted:
         raise KeyboardInterrupt  # a script must not go on as if all were there; what was recorded stays
     return Result(outcome.records, store.folder)
@@ -140,23 +139,23 @@ def bench(
 
 def list_tasks(pattern: str = "*") -> Table:
     """The tasks that the installed plugins add, as `zoo list` shows them."""
-    return _listing(What.tasks, pattern)
+    return _listing(Listing.tasks, pattern)
 
 
 def list_models(pattern: str = "*") -> Table:
     """The models whose names match; of a family, such as `timm/`, those that a pattern like `timm/resnet*` asks for."""
-    return _listing(What.models, pattern)
+    return _listing(Listing.models, pattern)
 
 
 def list_datasets(pattern: str = "*") -> Table:
     """The data sets that the installed plugins add."""
-    return _listing(What.datasets, pattern)
+    return _listing(Listing.datasets, pattern)
 
 
-def _listing(what: What, pattern: str) -> Table:
+def _listing(listing: Listing, pattern: str) -> Table:
     registry = Registry.load()
     print_failed_plugins(registry.failed)
-    return Table(rows_of(what, registry, pattern))
+    return Table(rows_of(listing, registry, pattern))
 
 
 _DEFAULTS: dict[str, Any] = dict(bench.__kwdefaults__ or {})
@@ -194,7 +193,7 @@ def _display(progress: bool) -> AbstractContextManager[Listener]:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    """What of a record is one number or word, under the names that the board's data have."""
+    """Listing of a record is one number or word, under the names that the board's data have."""
     measured, target = record.measured, record.measured.time_to_target
     return {
         "task": record.task.name,
@@ -226,15 +225,9 @@ def _dataframe(rows: list[dict[str, Any]]) -> Any:
     return pd.DataFrame(rows)
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return "-" if value is None or value == "" else str(value)
-
-
 def _text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Aligned columns."""
-    lines = [list(columns), *([_cell(value) for value in row] for row in rows)]
+    lines = [list(columns), *([cell_text(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
@@ -242,5 +235,5 @@ def _text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def _html(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table; names come from plugins and files, so nothing in a cell is markup."""
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(_cell(value))}</td>" for value in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell_text(value))}</td>" for value in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

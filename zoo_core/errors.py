@@ -30,6 +30,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+FAILURE, USAGE, INTERRUPTED = 1, 2, 130  # exit codes of commands; 0: all trials ok or skipped
+
 
 class ZooError(Exception):
     """Anything the zoo reports on purpose."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo_core.data.columns import Array
+from zoo_core.columns import Array
 
 
 def mean_squared_error(answers: Array, truth: Array) -> float:

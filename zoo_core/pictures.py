@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from zoo_core.data.columns import Array
+from zoo_core.columns import Array
 
 TILE = 84  # pixels a side
 LINE, LINES = 13, 2  # pixels, of a caption

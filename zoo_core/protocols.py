@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zoo_core.errors import DataError
+
 if TYPE_CHECKING:
     import logging
 
@@ -17,8 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from zoo_core.data.columns import Columns
-    from zoo_core.data.open import Data
+    from zoo_core.columns import Columns, Split
     from zoo_core.recipe import Recipe
     from zoo_core.specs import DatasetSpec, Signature
 
@@ -33,6 +34,14 @@ def _no_progress() -> float:
     return 0.0
 
 
+class Files(Protocol):
+    """Finds the files of one data set; what `Context.file` and `Context.folder` ask."""
+
+    def file(self, name: str) -> Path: ...
+
+    def folder(self, archive: str = "") -> Path: ...
+
+
 @dataclass(kw_only=True, slots=True)
 class Context:
     """Where and how a trial runs; one object handed to everything. Fields may be added, signatures stay.
@@ -42,6 +51,7 @@ class Context:
     cache: a folder of this data set's or trial's own, for what is worth keeping between runs.
     data_root: the folder or archive a person named for the data set, or None.
     budget_s: training seconds, or None where the recipe gives the length.
+    dataset, files: the data set that is being opened, and what finds its files; None in a task.
     progress: how much of the training is done, in [0, 1], also under a time budget; schedules follow it.
     """
 
@@ -57,24 +67,26 @@ class Context:
     progress: Callable[[], float] = _no_progress
     log: logging.Logger = field(default_factory=_logger)
     dataset: DatasetSpec | None = None
+    files: Files | None = None
 
     def file(self, name: str) -> Path:
         """The path of the data set's file `name`: below `data_root`, else downloaded and checked.
 
         Raises DataUnavailableError (not here, not to be had now) and DamagedDataError (wrong checksum).
         """
-        from zoo_core.data.files import find_file
-
-        return find_file(self, name)
+        return self._open_files().file(name)
 
     def folder(self, archive: str = "") -> Path:
         """The folder a person named for the data set, unpacked if an archive; else the download `archive`, unpacked.
 
         Raises DataUnavailableError saying what it must hold, if there is neither.
         """
-        from zoo_core.data.files import find_folder
+        return self._open_files().folder(archive)
 
-        return find_folder(self, archive)
+    def _open_files(self) -> Files:
+        if self.files is None:
+            raise DataError("no data set's files belong to this context: `zoo_core.data.open.data_context` makes one")
+        return self.files
 
 
 @dataclass(slots=True)
@@ -136,6 +148,26 @@ class Dataset(Protocol):
     signature: Signature
 
     def load(self, split: str) -> Columns: ...
+
+
+class Data(Protocol):
+    """Open data, as a task sees them.
+
+    signature: concrete, and as the model sees the examples. spec: the data set's. sizes: examples by split.
+    identity: a text that changes with the data set, its version, its files and its loader.
+    """
+
+    signature: Signature
+    spec: DatasetSpec
+    sizes: dict[str, int]
+    identity: str
+
+    def split(self, name: str, *, holdout: bool = True) -> Split:
+        """The examples of `train`, `val` or `test`.
+
+        `holdout=False` leaves in train what would be held out of it; a val split of the data's own is not touched.
+        Raises UnknownSplitError, and SealedSplitError for `test` before the final score.
+        """
 
 
 class Task(Protocol):

@@ -10,13 +10,12 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, TypeAlias
 
 from zoo_core.errors import RecipeError, UnknownNameError
 from zoo_core.specs import ModelSpec, Param, Params, TaskSpec
 
-if TYPE_CHECKING:
-    from zoo_core.records import RecipeClass
+RecipeClass: TypeAlias = Literal["default", "quick", "custom"]
 
 # Keys that the runner itself reads, whatever the kind.
 RUNNER_PARAMS: Params = MappingProxyType(

@@ -1,21 +1,18 @@
 """Metadata of tasks, data sets and models: frozen, torch-free, all that `zoo list` reads.
 
-Code is named, not imported: an `entry` is a string `package.module:name`, resolved when it is used.
+Code is named, not imported: an `entry` is a string `package.module:name`, which `zoo_core.entries` resolves.
 `expected_failures`: of tasks, data sets and models, the name of a check of `zoo check` -> why it is known to fail.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any, Literal, get_args
 
-from zoo_core.errors import EntryError, InvalidSpecError
+from zoo_core.errors import InvalidSpecError
 
 Origin = Literal["real", "copy", "bundled", "exact", "synthetic"]
 Below = Literal["", "results"]
@@ -258,44 +255,6 @@ class CommandSpec:
     entry: str
     plugin: str = ""
     below: Below = ""
-
-
-def resolve(entry: str) -> Any:
-    """Import what `package.module:name`, or `/path/file.py:name`, names. Raises EntryError with what is missing."""
-    module_name, _, attribute = entry.rpartition(":")
-    if not module_name or not attribute:
-        raise EntryError(f"entry {entry!r} is not of the form package.module:name")
-    if Path(module_name).is_absolute():
-        from zoo_core.unpackaged import load
-
-        return load(entry)
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # the module is there; something that it imports is not
-        raise EntryError(f"entry {entry!r}: there is no module {error.name}") from None
-    try:
-        return getattr(module, attribute)
-    except AttributeError:
-        raise EntryError(f"entry {entry!r}: module {module_name} has no {attribute!r}") from None
-
-
-def source_file(entry: str) -> Path | None:
-    """The file of an entry's module, found without importing anything; None where it has none."""
-    if Path(entry).is_absolute():
-        return Path(entry.rpartition(":")[0])
-    top, *rest = entry.partition(":")[0].split(".")
-    found = importlib.util.find_spec(top) if top else None
-    if found is None:
-        return None
-    if not rest:
-        return Path(found.origin) if found.has_location and found.origin else None
-    for folder in found.submodule_search_locations or ():
-        for path in (Path(folder, *rest).with_suffix(".py"), Path(folder, *rest, "__init__.py")):
-            if path.is_file():
-                return path
-    return None
 
 
 def check_spec(spec: TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec) -> None:

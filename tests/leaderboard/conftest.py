@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from zoo_leaderboard.build import build
-from zoo_leaderboard.entries import entry_of
-from zoo_leaderboard.index import newest
-from zoo_leaderboard.tables import TaskBoard, Versions, task_board
+from zoo_leaderboard.board.tables import TaskBoard, Versions, task_board
+from zoo_leaderboard.records.entries import entry_of
+from zoo_leaderboard.records.index import newest
+from zoo_leaderboard.site.build import build
 
-from zoo_core.records import (
+from zoo_core.results.records import (
     SCHEMA,
     BenchmarkFacts,
     CurvePoint,
@@ -33,7 +33,7 @@ from zoo_core.records import (
     TaskFacts,
     TimeToTarget,
 )
-from zoo_core.store import Store
+from zoo_core.results.store import Store
 
 
 def make_record(

@@ -17,15 +17,15 @@ import msgspec
 import numpy as np
 import pytest
 from scipy import stats
-from zoo_leaderboard.build import build
-from zoo_leaderboard.entries import entry_of
-from zoo_leaderboard.formats import number, score
-from zoo_leaderboard.names import file_name
-from zoo_leaderboard.samples import sample
-from zoo_leaderboard.separation import difference
+from zoo_leaderboard.records.entries import entry_of
+from zoo_leaderboard.records.samples import sample
+from zoo_leaderboard.site.build import build
+from zoo_leaderboard.stats.separation import difference
+from zoo_leaderboard.text.formats import number, score
+from zoo_leaderboard.text.names import file_name
 
-from zoo_core.records import Load, Measured, PhaseFacts, Record, TableFacts
-from zoo_core.store import Store
+from zoo_core.results.records import Load, Measured, PhaseFacts, Record, TableFacts
+from zoo_core.results.store import Store
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[dev]'")
 axe = pytest.importorskip("axe_playwright_python.base", reason="no axe-core: pip install -e '.[dev]'")

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from typer.testing import CliRunner
-from zoo_leaderboard import pages
-from zoo_leaderboard.build import build
-from zoo_leaderboard.cli import app
-from zoo_leaderboard.folder import MARKER
-from zoo_leaderboard.names import file_name
+from zoo_leaderboard.cli.leaderboard import app
 from zoo_leaderboard.plugin import zoo_commands
+from zoo_leaderboard.site import pages
+from zoo_leaderboard.site.build import build
+from zoo_leaderboard.site.folder import MARKER
+from zoo_leaderboard.text.names import file_name
 
 from zoo_core.errors import UsageError
 
@@ -32,7 +32,7 @@ def task_page(site: Path) -> str:
 
 def test_build_is_a_command_below_leaderboard(record, save, results, tmp_path):
     save(record())
-    assert ("", "leaderboard", "zoo_leaderboard.cli:app") in [
+    assert ("", "leaderboard", "zoo_leaderboard.cli.leaderboard:app") in [
         (spec.below, spec.name, spec.entry) for spec in zoo_commands()
     ]
     ran = CliRunner().invoke(app, ["build", str(results), "--out", str(tmp_path / "site")])
@@ -231,7 +231,7 @@ def test_building_imports_no_torch(record, save, results, tmp_path):
     program = (
         "import sys; from pathlib import Path; from zoo_leaderboard import plugin, cli;"
         "assert not {'pandas', 'scipy', 'jinja2'} & set(sys.modules), 'heavy imports at the command line';"
-        "from zoo_leaderboard.build import build; build([Path(sys.argv[1])], Path(sys.argv[2]));"
+        "from zoo_leaderboard.site.build import build; build([Path(sys.argv[1])], Path(sys.argv[2]));"
         "print(sorted({'torch', 'torchvision'} & set(sys.modules)))"
     )
     ran = subprocess.run(

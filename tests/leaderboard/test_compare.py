@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from zoo_leaderboard.merge import merge
+from zoo_leaderboard.records.merge import merge
 
 from zoo_core.errors import UsageError
-from zoo_core.records import Latency, Load
-from zoo_core.store import Store
+from zoo_core.results.records import Latency, Load
+from zoo_core.results.store import Store
 
 MODELS, SEEDS = 12, 5
 

@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zoo_leaderboard import plots
-from zoo_leaderboard.curves import MOST_MODELS, group_curves, json_curves, model_curve, table_points, thin
+from zoo_leaderboard.board.curves import MOST_MODELS, group_curves, json_curves, model_curve, table_points, thin
+from zoo_leaderboard.site import plots
 
 SVG = "{http://www.w3.org/2000/svg}"
 

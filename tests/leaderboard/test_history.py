@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from zoo_leaderboard.build import build
-from zoo_leaderboard.entries import entry_of
-from zoo_leaderboard.history import pairs, plotted, plotted_speed
+from zoo_leaderboard.board.history import pairs, plotted, plotted_speed
+from zoo_leaderboard.records.entries import entry_of
+from zoo_leaderboard.site.build import build
 
-from zoo_core.records import Load
+from zoo_core.results.records import Load
 
 NOISE = (-0.002, -0.001, 0.0, 0.001, 0.002)
 

@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 
 import pytest
-from zoo_leaderboard import index
-from zoo_leaderboard.build import build
-from zoo_leaderboard.folder import MARKER
-from zoo_leaderboard.index import Candidate, chosen
+from zoo_leaderboard.records import index
+from zoo_leaderboard.records.index import Candidate, chosen
+from zoo_leaderboard.site.build import build
+from zoo_leaderboard.site.folder import MARKER
 
 from zoo_core.errors import UsageError
-from zoo_core.store import Store
+from zoo_core.results.store import Store
 
 
 @pytest.fixture(autouse=True)

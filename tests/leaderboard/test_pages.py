@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from zoo_leaderboard import plots
-from zoo_leaderboard.build import build
-from zoo_leaderboard.formats import DASH
-from zoo_leaderboard.names import file_name
+from zoo_leaderboard.site import plots
+from zoo_leaderboard.site.build import build
+from zoo_leaderboard.text.formats import DASH
+from zoo_leaderboard.text.names import file_name
 
-from zoo_core.records import TimeToTarget
+from zoo_core.results.records import TimeToTarget
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 HOSTILE = [

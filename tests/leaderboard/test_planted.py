@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
-from zoo_leaderboard.formats import DASH
-from zoo_leaderboard.names import file_name
+from zoo_leaderboard.text.formats import DASH
+from zoo_leaderboard.text.names import file_name
 
 NOISE = np.array([-0.004, -0.002, 0.0, 0.002, 0.004])
 

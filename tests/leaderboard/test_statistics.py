@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from zoo_leaderboard.changes import ratio_change, score_change
-from zoo_leaderboard.separation import difference, pairwise, ranks, seeds_to_separate
-from zoo_leaderboard.statistics import Sample, holm, mean_interval, median_interval
+from zoo_leaderboard.stats.changes import ratio_change, score_change
+from zoo_leaderboard.stats.separation import difference, pairwise, ranks, seeds_to_separate
+from zoo_leaderboard.stats.statistics import Sample, holm, mean_interval, median_interval
 
 MANY = settings(max_examples=40, deadline=None)
 MIXES = [  # variances of seed, example and residual, as they enter the mean

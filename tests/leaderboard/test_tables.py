@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zoo_core.records import Latency, TimeToTarget
+from zoo_core.results.records import Latency, TimeToTarget
 
 MISSED, NOT_APPLICABLE = TimeToTarget(status="missed"), TimeToTarget(status="not applicable")
 

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from zoo_core import recipe as recipes
 from zoo_core.checks import NotApplicableError
 from zoo_core.checks.data import Part
+from zoo_core.entries import resolve
 from zoo_core.kinds import body_entry, kind_recipe, seen_by
 from zoo_core.kinds.examples import STAND_INS
 from zoo_core.measure.randomness import seed_everything
 from zoo_core.protocols import Context, Step, Task
 from zoo_core.recipe import Recipe
 from zoo_core.runner.build import build
-from zoo_core.specs import ModelSpec, TaskSpec, resolve
+from zoo_core.specs import ModelSpec, TaskSpec
 
 BATCH = 8
 FEW = 4  # examples that are answered together

@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from msgspec.structs import replace
 
-from zoo_core.checks import Check, SkipCheckError, Subject
-from zoo_core.checks.data import COUNTS, Part, part, tiny
+from zoo_core.checks import Check, Subject
 from zoo_core.checks.dataset import DatasetSubject
 from zoo_core.checks.model import ModelSubject
 from zoo_core.checks.plugin import PluginSubject
@@ -22,15 +21,10 @@ from zoo_core.checks.suite import blocked, make, outcome_of
 from zoo_core.checks.table import find
 from zoo_core.checks.task import TaskSubject
 from zoo_core.checks.watch import Watch
-from zoo_core.data.cache import cache_dir, own_cache
-from zoo_core.data.files import fingerprint, own_root
-from zoo_core.data.open import open_data
-from zoo_core.kinds import KINDS
-from zoo_core.protocols import Context
+from zoo_core.files import cache_dir
 from zoo_core.registry import Registry
-from zoo_core.runner.events import CheckBegan, CheckEnded, CheckJob
+from zoo_core.runner.events import CheckBegan, CheckEnded, CheckJob, Found
 from zoo_core.runner.training import Send
-from zoo_core.specs import DatasetSpec, TaskSpec
 
 LONGEST = 600  # characters of a reason
 
@@ -53,6 +47,7 @@ def run_checks(job: CheckJob, send: Send) -> None:
         ended = blocked(check, states) or run_one(check, subject, job.timeout_s)
         states[name] = outcome_of(ended)
         send(ended)
+    send(Found(value=True))
 
 
 def run_one(check: Check, subject: object, timeout_s: float) -> CheckEnded:
@@ -89,26 +84,3 @@ def prepare(job: CheckJob, scratch: Path, watch: Watch) -> Any:
         return TaskSubject(registry.task(job.subject), registry, scratch, root, watch)
     task = registry.task(job.task) if job.task else None
     return ModelSubject(registry.model(job.subject, task), task, registry, scratch, root, watch)
-
-
-def few_examples(registry: Registry, task: TaskSpec, data_root: Path | None, train: int = COUNTS["train"]) -> Part:
-    """A few examples of the task's offline data set, of a person's, or drawn ones where the kind is shared.
-
-    `train`: how many of these are for training.
-    """
-    datasets = registry.datasets_of(task)
-    offline = [dataset for dataset in datasets if dataset.offline]
-    if offline:
-        return _part(offline[0], None, train)
-    for dataset in datasets:
-        root = own_root(dataset, data_root)
-        if root is not None:
-            return _part(dataset, root, train)
-    if task.kind in KINDS:
-        return tiny(task.kind, train=train).data
-    raise SkipCheckError("its task has no data set that works offline: give --data-root")
-
-
-def _part(dataset: DatasetSpec, root: Path | None, train: int) -> Part:
-    ctx = Context(cache=own_cache(dataset.qualified), data_root=root, offline=True, dataset=dataset)
-    return part(open_data(dataset, ctx, fingerprint(dataset, root)), train)

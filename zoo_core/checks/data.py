@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from zoo_core.data.columns import Split
-from zoo_core.data.open import Data
+from zoo_core.checks import SkipCheckError
+from zoo_core.columns import Split
+from zoo_core.data.locate import fingerprint, own_root
+from zoo_core.data.open import OpenData, open_data
 from zoo_core.errors import UnknownSplitError
+from zoo_core.files import own_cache
+from zoo_core.kinds import KINDS
 from zoo_core.kinds.examples import LOWER_IS_BETTER, METRICS, SHAPES, draw, with_statistics
+from zoo_core.protocols import Context
+from zoo_core.registry import Registry
 from zoo_core.specs import DatasetSpec, Signature, TaskSpec
 
 COUNTS: Mapping[str, int] = {"train": 24, "val": 12, "test": 12}
@@ -18,7 +25,7 @@ DRAWN = 24  # examples of a drawn split
 OUTPUTS = 3
 
 
-class Part(Data):
+class Part:
     """A few examples of a data set, all splits open; `asked` lists the splits that were asked for."""
 
     def __init__(self, spec: DatasetSpec, signature: Signature, splits: Mapping[str, Split]) -> None:
@@ -54,7 +61,7 @@ def few(split: Split, count: int) -> Split:
     return Split(split.columns, rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)])
 
 
-def part(data: Data, train: int = COUNTS["train"]) -> Part:
+def part(data: OpenData, train: int = COUNTS["train"]) -> Part:
     """A few examples of every split of open data."""
     data.unseal()
     splits = {name: few(data.split(name), count) for name, count in {**COUNTS, "train": train}.items()}
@@ -96,3 +103,26 @@ def tiny(kind: str, shape: tuple[int, ...] = (), outputs: int = 0, train: int = 
         plugin="zoo-core",
     )
     return Tiny(task=task, data=Part(spec, signature, splits))
+
+
+def few_examples(registry: Registry, task: TaskSpec, data_root: Path | None, train: int = COUNTS["train"]) -> Part:
+    """A few examples of the task's offline data set, of a person's, or drawn ones where the kind is shared.
+
+    `train`: how many of these are for training.
+    """
+    datasets = registry.datasets_of(task)
+    offline = [dataset for dataset in datasets if dataset.offline]
+    if offline:
+        return _part(offline[0], None, train)
+    for dataset in datasets:
+        root = own_root(dataset, data_root)
+        if root is not None:
+            return _part(dataset, root, train)
+    if task.kind in KINDS:
+        return tiny(task.kind, train=train).data
+    raise SkipCheckError("its task has no data set that works offline: give --data-root")
+
+
+def _part(dataset: DatasetSpec, root: Path | None, train: int) -> Part:
+    ctx = Context(cache=own_cache(dataset.qualified), data_root=root, offline=True)
+    return part(open_data(dataset, ctx, fingerprint(dataset, root)), train)

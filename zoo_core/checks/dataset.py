@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, get_args
 from zoo_core.checks import CheckFailedError, NotApplicableError, SkipCheckError
 from zoo_core.checks.table import unknown
 from zoo_core.checks.watch import Watch
-from zoo_core.data.cache import own_cache
 from zoo_core.data.downloads import is_published
-from zoo_core.data.files import download_folder, own_root
+from zoo_core.data.locate import download_folder, own_root
+from zoo_core.entries import resolve
 from zoo_core.errors import UnknownSplitError
+from zoo_core.files import own_cache
 from zoo_core.protocols import Context, Dataset
-from zoo_core.specs import DatasetSpec, Origin, Signature, resolve
+from zoo_core.specs import DatasetSpec, Origin, Signature
 
 if TYPE_CHECKING:
-    from zoo_core.data.columns import Column, Columns
+    from zoo_core.columns import Column, Columns
 
 MADE_HERE = ("exact", "synthetic")  # origins that have no homepage
 NO_SPLIT = "no-such-split"
@@ -43,7 +44,9 @@ class DatasetSubject:
         if root is None and not spec.offline and not (spec.downloads and here):
             way = f"`zoo data fetch {spec.name}`, or give" if spec.downloads else "give"
             raise SkipCheckError(f"its data are not here: {way} --data-root")
-        ctx = Context(cache=own_cache(spec.qualified), data_root=root, offline=True, dataset=spec)
+        from zoo_core.data.open import data_context
+
+        ctx = data_context(spec, Context(cache=own_cache(spec.qualified), data_root=root, offline=True))
         made: Dataset = resolve(spec.entry)(ctx)
         return made
 
@@ -114,7 +117,7 @@ def entry(subject: DatasetSubject) -> None:
 def splits(subject: DatasetSubject) -> None:
     import numpy as np
 
-    from zoo_core.data.columns import Ragged, length
+    from zoo_core.columns import Ragged, length
 
     for name, columns in subject.splits.items():
         for key, column in columns.items():
@@ -196,7 +199,7 @@ def labels_in_range(subject: DatasetSubject) -> None:
 def finite(subject: DatasetSubject) -> None:
     import numpy as np
 
-    from zoo_core.data.columns import Ragged
+    from zoo_core.columns import Ragged
 
     for name, columns in subject.splits.items():
         for key, column in columns.items():
@@ -219,7 +222,7 @@ def order(subject: DatasetSubject) -> None:
 def same_column(one: Column, other: Column) -> bool:
     import numpy as np
 
-    from zoo_core.data.columns import Ragged
+    from zoo_core.columns import Ragged
 
     if isinstance(one, Ragged) or isinstance(other, Ragged):
         return (

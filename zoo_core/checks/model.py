@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from zoo_core import recipe as recipes
 from zoo_core.checks import CheckFailedError, NotApplicableError
 from zoo_core.checks.dataset import refuse_unknown_marks
+from zoo_core.entries import resolve
+from zoo_core.entries.unpackaged import PLUGIN, takes_signature
 from zoo_core.kinds import KINDS, LOOKING, kind_recipe, seen_by
 from zoo_core.registry import Registry
-from zoo_core.specs import ModelSpec, Signature, TaskSpec, resolve
-from zoo_core.unpackaged import PLUGIN, takes_signature
+from zoo_core.specs import ModelSpec, Signature, TaskSpec
 
 if TYPE_CHECKING:
     from zoo_core.checks.bed import Bed, Started
@@ -36,8 +37,7 @@ class ModelSubject:
     @cached_property
     def bed(self) -> Bed:
         from zoo_core.checks.bed import Bed
-        from zoo_core.checks.child import few_examples
-        from zoo_core.checks.data import tiny
+        from zoo_core.checks.data import few_examples, tiny
         from zoo_core.kinds.examples import SHAPES
 
         if self.task is None and not self.spec.kind:

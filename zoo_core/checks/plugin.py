@@ -9,10 +9,11 @@ from importlib.metadata import EntryPoint, entry_points
 
 from zoo_core.checks import CheckFailedError, NotApplicableError, Subject
 from zoo_core.checks.watch import Watch
+from zoo_core.entries import resolve
 from zoo_core.hookspecs import PROJECT
-from zoo_core.plugins import Plugin
 from zoo_core.registry import Registry
-from zoo_core.specs import ModelSpec, check_spec, resolve
+from zoo_core.registry.plugins import Plugin
+from zoo_core.specs import ModelSpec, check_spec
 
 HEAVY = ("torch", "torchvision", "timm", "transformers", "tensorflow", "jax", "numpy", "pandas", "scipy", "sklearn")
 MEMBERS = 3  # of a family that are resolved
@@ -22,7 +23,7 @@ PATIENCE_S = 60.0
 ASK = """
 import sys
 from importlib.metadata import entry_points
-from zoo_core.plugins import discover
+from zoo_core.registry.plugins import discover
 discover([point for point in entry_points(group={group!r}) if point.name == {name!r}])
 print("\\n" + " ".join(name for name in {heavy!r} if name in sys.modules))
 """

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from zoo_core.checks import Subject
+from zoo_core.entries import names_file
+from zoo_core.entries.unpackaged import PLUGIN, address
 from zoo_core.errors import UnknownNameError, UsageError
-from zoo_core.plugins import Plugin
 from zoo_core.registry import Registry
+from zoo_core.registry.plugins import Plugin
 from zoo_core.specs import DatasetSpec, ModelSpec, TaskSpec
-from zoo_core.unpackaged import PLUGIN, address, names_file
 
 
 def find_subjects(registry: Registry, names: Sequence[str], task: str = "") -> list[Subject]:

@@ -20,11 +20,11 @@ from zoo_core.checks import (
     Subject,
 )
 from zoo_core.checks.table import CHECKS
+from zoo_core.entries import resolve
 from zoo_core.errors import DataUnavailableError, ZooError
 from zoo_core.registry import Registry
 from zoo_core.runner.events import CheckBegan, CheckEnded, CheckJob, Event, Found
-from zoo_core.runner.local import Ended, exit_reason
-from zoo_core.specs import resolve
+from zoo_core.runner.executor import Ended, exit_reason
 
 TIMEOUT_S = 120.0  # a check
 SPARE_S = 30.0  # beyond the time of all checks, after which a worker is ended from outside

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.checks import CheckFailedError, NotApplicableError, SkipCheckError
 from zoo_core.checks.dataset import refuse_unknown_marks
+from zoo_core.entries import resolve
 from zoo_core.kinds import KINDS, body_entry, kind_recipe
 from zoo_core.recipe import parameters
 from zoo_core.recipe import resolve as resolve_recipe
 from zoo_core.registry import Registry
-from zoo_core.specs import ModelSpec, TaskSpec, resolve
+from zoo_core.specs import ModelSpec, TaskSpec
 
 if TYPE_CHECKING:
     from zoo_core.checks.bed import Bed, Started
@@ -46,7 +47,7 @@ class TaskSubject:
     @cached_property
     def bed(self) -> Bed:
         from zoo_core.checks.bed import Bed
-        from zoo_core.checks.child import few_examples
+        from zoo_core.checks.data import few_examples
 
         data = few_examples(self.registry, self.spec, self.data_root)
         return Bed(task=self.spec, model=self.model, data=data, cache=self.folder)

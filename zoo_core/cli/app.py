@@ -9,11 +9,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from zoo_core import __version__
-from zoo_core.errors import EntryError, ZooError
-from zoo_core.specs import CommandSpec, resolve
-
-FAILURE, USAGE, INTERRUPTED = 1, 2, 130  # exit codes, beside 0: all ok or skipped
+from zoo_core.entries import resolve
+from zoo_core.errors import INTERRUPTED, USAGE, EntryError, ZooError
+from zoo_core.specs import CommandSpec
 
 OWN = (
     CommandSpec(
@@ -114,7 +112,9 @@ app = typer.Typer(name="zoo", cls=LazyGroup, no_args_is_help=True, pretty_except
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(__version__)
+        from importlib.metadata import version
+
+        typer.echo(version("zoo-core"))
         raise typer.Exit
 
 
@@ -132,14 +132,14 @@ def main() -> None:
     try:
         app()
     except ZooError as error:
-        from zoo_core.cli.console import complain
+        from zoo_core.ui.console import complain
 
         complain(str(error))
         sys.exit(USAGE)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except PermissionError as error:
-        from zoo_core.cli.console import complain
+        from zoo_core.ui.console import complain
 
         complain(f"{error.filename} may not be read or written: change its permissions, or name another place")
         sys.exit(USAGE)

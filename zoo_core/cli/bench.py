@@ -11,40 +11,34 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_core.cli import parsing
-from zoo_core.cli.app import FAILURE, INTERRUPTED
-from zoo_core.cli.console import messages, print_failed_plugins, print_json
-from zoo_core.errors import UnknownNameError, UsageError
+from zoo_core.cli import completion
+from zoo_core.cli.options import DATA_ROOT, RESULTS
+from zoo_core.errors import FAILURE, INTERRUPTED, UnknownNameError, UsageError
 from zoo_core.registry import Registry
+from zoo_core.ui import parsing
+from zoo_core.ui.console import messages, print_failed_plugins, print_json
 
 if TYPE_CHECKING:
+    from zoo_core.results.store import Store
     from zoo_core.runner.plan import Request
     from zoo_core.runner.run import Outcome
-    from zoo_core.store import Store
-
-RESULTS = typer.Option("--results", envvar="ZOO_RESULTS", help="The folder that records go to.")
-DATA_ROOT = typer.Option(
-    "--data-root",
-    envvar="ZOO_DATA_ROOT",
-    help="The data set's folder or archive; with several data sets a folder that holds one for each by name.",
-)
 
 
 def bench_command(
-    task: Annotated[str, typer.Argument(help="The task to run.", autocompletion=parsing.complete_task)] = "",
+    task: Annotated[str, typer.Argument(help="The task to run.", autocompletion=completion.complete_task)] = "",
     model: Annotated[
         list[str] | None,
         typer.Option(
             "--model",
             "-m",
             help="Only this, or ./FILE.py:NAME; may be repeated.",
-            autocompletion=parsing.complete_model,
+            autocompletion=completion.complete_model,
         ),
     ] = None,
     all_pairs: Annotated[bool, typer.Option("--all", help="Run every registered pair.")] = False,
     cross: Annotated[bool, typer.Option("--cross", help="With --all: every pair whose kind and input fit.")] = False,
     dataset: Annotated[
-        str, typer.Option("--dataset", "-d", help="Instead of the default.", autocompletion=parsing.complete_dataset)
+        str, typer.Option("--dataset", "-d", help="Instead of the default.", autocompletion=completion.complete_dataset)
     ] = "",
     device: Annotated[
         list[str] | None, typer.Option("--device", help="cpu, cuda, cuda:1 ..., auto; may be repeated. Default: auto.")
@@ -72,50 +66,48 @@ def bench_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON.")] = False,
 ) -> None:
     """Train and measure a task's models (or --all); what is recorded already is not run again."""
-    from zoo_core.runner import bench
-    from zoo_core.runner.plan import Request
-    from zoo_core.store import Store
+    from zoo_core.results.store import Store
+    from zoo_core.runner.request import make_request
 
     if preset not in ("", "quick"):
         raise UsageError(f"--preset {preset!r} is not known: say quick")
     registry = Registry.load()
     try:
-        pairs = bench.choose_pairs(registry, task, model or [], all_pairs=all_pairs, cross=cross)
+        request = make_request(
+            registry,
+            task,
+            model or [],
+            settings=parsing.parse_settings(settings or []),
+            all_pairs=all_pairs,
+            cross=cross,
+            epochs=epochs,
+            max_steps=max_steps,
+            weights=weights,
+            seeds=parsing.parse_seeds(seeds),
+            devices=device or ["auto"],
+            dataset=dataset,
+            offline=offline,
+            data_root=data_root,
+            quick=preset == "quick",
+            budget_s=parsing.parse_duration("--budget", budget) if budget else None,
+            timeout_s=parsing.parse_duration("--timeout", timeout) if timeout else None,
+            dtype=parsing.parse_dtype(dtype),
+            compiled=compiled,
+            threads=threads,
+            force=force,
+            retry_failed=retry_failed,
+            save=save,
+            command=shlex.join(["zoo", *sys.argv[1:]]),
+        )
     except UnknownNameError:  # perhaps of a plugin that did not load
         print_failed_plugins(registry.failed)
         raise
-    request = Request(
-        pairs=pairs,
-        seeds=parsing.parse_seeds(seeds),
-        devices=device or ["auto"],
-        dataset=dataset,
-        offline=offline,
-        data_root=data_root,
-        quick=preset == "quick",
-        overrides=bench.make_overrides(
-            epochs, max_steps, timed=bool(budget), settings=parsing.parse_settings(settings or [])
-        ),
-        budget_s=parsing.parse_duration("--budget", budget) if budget else None,
-        timeout_s=parsing.parse_duration("--timeout", timeout) if timeout else None,
-        dtype=parsing.parse_dtype(dtype),
-        compiled=compiled,
-        threads=threads,
-        force=force,
-        retry_failed=retry_failed,
-        strict=not all_pairs,
-        models_named=bool(model),
-        weights=bench.weights_path(weights, model or []),
-        weights_sha256=bench.weights_sha256(weights),
-        save=save,
-        command=shlex.join(["zoo", *sys.argv[1:]]),
-    )
-    bench.require_known_keys(request)
     _run(request, registry, Store(results), dry_run=dry_run, as_json=as_json)
 
 
 def _run(request: Request, registry: Registry, store: Store, *, dry_run: bool, as_json: bool) -> None:
-    from zoo_core.cli.display import make_display, print_plan, print_summary
-    from zoo_core.runner.bench import run_request
+    from zoo_core.runner.request import run_request
+    from zoo_core.ui.progress import make_display, print_plan, print_summary
 
     signal.signal(signal.SIGTERM, _as_interrupt)
     began = time.monotonic()

@@ -14,14 +14,14 @@ import typer
 from zoo_core.checks import RAN, Result, Subject, counts, level
 from zoo_core.checks.subjects import find_subjects
 from zoo_core.checks.table import CHECKS
-from zoo_core.cli.app import FAILURE
-from zoo_core.cli.bench import RESULTS
-from zoo_core.cli.console import messages, print_json, print_table
-from zoo_core.cli.parsing import complete_any, parse_duration
-from zoo_core.data.cache import write_atomically
-from zoo_core.errors import UnknownNameError, UsageError
+from zoo_core.cli.completion import complete_any
+from zoo_core.cli.options import RESULTS
+from zoo_core.errors import FAILURE, UnknownNameError, UsageError
+from zoo_core.files import write_atomically
 from zoo_core.registry import Registry
-from zoo_core.store import CONFORMANCE
+from zoo_core.results.store import CONFORMANCE
+from zoo_core.ui.console import messages, print_json, print_table
+from zoo_core.ui.parsing import parse_duration
 
 if TYPE_CHECKING:
     from zoo_core.checks.suite import Settings
@@ -76,7 +76,7 @@ def check_command(
 
 def _settings(only: Sequence[str], timeout: str, data_root: Path | None) -> Settings:
     from zoo_core.checks.suite import Settings
-    from zoo_core.runner.local import LocalExecutor
+    from zoo_core.runner.executor import LocalExecutor
 
     seconds = parse_duration("--timeout", timeout)
     if data_root is not None and not data_root.expanduser().exists():

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo_core.cli import parsing
-from zoo_core.cli.bench import DATA_ROOT
-from zoo_core.cli.console import output, print_json, print_table
+from zoo_core.cli import completion
+from zoo_core.cli.options import DATA_ROOT
 from zoo_core.registry import Registry
 from zoo_core.specs import DatasetSpec
+from zoo_core.ui.console import output, print_json, print_table
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -32,7 +32,7 @@ def list_data(
 
 
 def _row(dataset: DatasetSpec, data_root: Path | None, *, several: bool) -> dict[str, Any]:
-    from zoo_core.data.files import own_root, state
+    from zoo_core.data.locate import own_root, state
 
     root = own_root(dataset, data_root, several=several)
     return {
@@ -47,15 +47,15 @@ def _row(dataset: DatasetSpec, data_root: Path | None, *, several: bool) -> dict
 
 @app.command("fetch")
 def fetch_data(
-    name: Annotated[str, typer.Argument(help="The data set.", autocompletion=parsing.complete_dataset)],
+    name: Annotated[str, typer.Argument(help="The data set.", autocompletion=completion.complete_dataset)],
     data_root: Annotated[Path | None, DATA_ROOT] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not use the network.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Download (or read) a data set, check it, and decode it, so that trials find it ready."""
-    from zoo_core.data.files import fingerprint, own_root
+    from zoo_core.data.locate import fingerprint, own_root
     from zoo_core.runner.events import OpenJob
-    from zoo_core.runner.local import LocalExecutor
+    from zoo_core.runner.executor import LocalExecutor
 
     dataset = Registry.load().dataset(name)
     root = own_root(dataset, data_root)
@@ -73,12 +73,12 @@ def fetch_data(
 
 @app.command("where")
 def where_data(
-    name: Annotated[str, typer.Argument(help="A data set.", autocompletion=parsing.complete_dataset)] = "",
+    name: Annotated[str, typer.Argument(help="A data set.", autocompletion=completion.complete_dataset)] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print the folders in which data are kept; for a data set also what its own folder must hold."""
-    from zoo_core.data.cache import cache_dir
-    from zoo_core.data.files import download_folder
+    from zoo_core.data.locate import download_folder
+    from zoo_core.files import cache_dir
 
     places = {"cache": str(cache_dir())}
     if name:

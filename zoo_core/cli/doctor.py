@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo_core.cli.console import output, print_json, print_table
 from zoo_core.registry import Registry
+from zoo_core.ui.console import output, print_json, print_table
 
 
 def doctor_command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
@@ -30,12 +30,12 @@ def doctor_command(as_json: Annotated[bool, typer.Option("--json", help="Print J
 
 def examine(registry: Registry) -> dict[str, Any]:
     """The machine, the software, the devices torch sees, the cache, the failed plugins; JSON values."""
-    from zoo_core.data.cache import cache_dir
+    from zoo_core.files import cache_dir
     from zoo_core.measure.environment import describe
 
     cache = cache_dir()
     return {
-        **describe(registry.plugins),
+        **describe(registry.versions),
         "devices": devices(),
         "cache": str(cache),
         "cache_mib": sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) >> 20,
@@ -55,7 +55,7 @@ def devices() -> list[str] | str:
     from zoo_core.errors import ZooError
     from zoo_core.measure.environment import Device
     from zoo_core.runner.events import DevicesJob
-    from zoo_core.runner.local import LocalExecutor
+    from zoo_core.runner.executor import LocalExecutor
 
     try:
         found = msgspec.convert(LocalExecutor().ask(DevicesJob()), list[Device])

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable
-from enum import StrEnum
-from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from zoo_core.cli.console import print_failed_plugins, print_json, print_table
-from zoo_core.errors import UsageError
-from zoo_core.plugins import ONLY, DisabledPlugin, FailedPlugin
 from zoo_core.registry import Registry
-
-Rows = list[dict[str, Any]]
-
-
-class What(StrEnum):
-    tasks = "tasks"
-    models = "models"
-    datasets = "datasets"
-    plugins = "plugins"
-    pairs = "pairs"
+from zoo_core.registry.plugins import ONLY
+from zoo_core.ui.console import print_failed_plugins, print_json, print_table
+from zoo_core.ui.listing import Listing, cell_text, rows_of
 
 
 def list_command(
-    what: Annotated[What, typer.Argument(help="What to list.")] = What.tasks,
+    what: Annotated[Listing, typer.Argument(help="What to list.")] = Listing.tasks,
     pattern: Annotated[str, typer.Argument(help="Only names that match, such as 'mlp*' or 'timm/resnet*'.")] = "*",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -39,133 +23,9 @@ def list_command(
     if as_json:
         print_json(rows)
     elif rows:
-        print_table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
+        print_table(list(rows[0]), [[cell_text(value) for value in row.values()] for row in rows])
     else:
         typer.echo(f"no {what.value}" + (f" match {pattern!r}" if pattern != "*" else ": install a plugin"))
-    if registry.disabled and what is not What.plugins:
+    if registry.disabled and what is not Listing.plugins:
         typer.echo(f"{len(registry.disabled)} plugins are disabled: {ONLY} does not name them", err=True)
     print_failed_plugins(registry.failed)
-
-
-def rows_of(what: What, registry: Registry, pattern: str = "*") -> Rows:
-    """A row for each thing of that sort whose name matches."""
-    return _LISTINGS[what](registry, pattern)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return "-" if value is None or value == "" else str(value)
-
-
-def _tasks(registry: Registry, pattern: str) -> Rows:
-    return [
-        {
-            "task": task.name,
-            "title": task.title,
-            "kind": task.kind,
-            "metric": task.metric,
-            "datasets": list(task.datasets),
-            "models": [model.name for model in registry.models_for(task)],
-            "plugin": task.plugin,
-        }
-        for task in registry.tasks
-        if _matches(task, pattern)
-    ]
-
-
-def _models(registry: Registry, pattern: str) -> Rows:
-    rows = [
-        {"model": model.name, "title": model.title, "tasks": _tasks_of(registry, model), "plugin": model.plugin}
-        for model in registry.models
-        if _matches(model, pattern)
-    ]
-    if "/" in pattern:
-        return rows + [
-            {"model": name, "title": "", "tasks": [], "plugin": ""} for name in registry.family_names(pattern)
-        ]
-    families = [family for family in registry.families if fnmatchcase(family.prefix, pattern)]
-    return rows + [
-        {"model": f"{family.prefix}*", "title": family.title, "tasks": [], "plugin": family.plugin}
-        for family in families
-    ]
-
-
-def _tasks_of(registry: Registry, model: Any) -> list[str]:
-    return [pair.task.name for pair in registry.pairs() if pair.model == model]
-
-
-def _datasets(registry: Registry, pattern: str) -> Rows:
-    return [
-        {
-            "dataset": dataset.name,
-            "title": dataset.title,
-            "origin": dataset.origin,
-            "offline": "yes" if dataset.offline else "no",
-            "licence": dataset.licence,
-            "plugin": dataset.plugin,
-        }
-        for dataset in registry.datasets
-        if _matches(dataset, pattern)
-    ]
-
-
-def _plugins(registry: Registry, pattern: str) -> Rows:
-    levels = _levels()
-    sound = [
-        {
-            "plugin": plugin.name,
-            "version": plugin.version,
-            "tasks": len(plugin.tasks),
-            "datasets": len(plugin.datasets),
-            "models": len(plugin.models) + len(plugin.families),
-            "commands": len(plugin.commands),
-            "checked": levels.get((plugin.name, plugin.version), ""),
-            "state": "; ".join(["ok", *plugin.deprecated]),
-        }
-        for plugin in registry.plugins
-        if fnmatchcase(plugin.name, pattern)
-    ]
-    others: list[tuple[FailedPlugin | DisabledPlugin, str]] = [(plugin, plugin.reason) for plugin in registry.failed]
-    others += [(plugin, f"disabled: {ONLY} does not name it") for plugin in registry.disabled]
-    nothing = {"tasks": 0, "datasets": 0, "models": 0, "commands": 0, "checked": ""}
-    return sound + [
-        {"plugin": plugin.name, "version": plugin.version, **nothing, "state": reason}
-        for plugin, reason in others
-        if fnmatchcase(plugin.name, pattern)
-    ]
-
-
-def _levels() -> dict[tuple[str, str], str]:
-    """How conformant `zoo check --record` found a version of a plugin, in this folder's records."""
-    from zoo_core.store import CONFORMANCE  # with the library of records, which the other listings need not
-
-    path = Path(os.environ.get("ZOO_RESULTS", "results")) / CONFORMANCE
-    try:
-        noted = json.loads(path.read_bytes())
-        return {(name, note["version"]): str(note["level"]) for name, note in noted.items()}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is damaged ({error}): remove it, and run `zoo check --record` again") from error
-
-
-def _pairs(registry: Registry, pattern: str) -> Rows:
-    return [
-        {"task": pair.task.qualified, "model": pair.model.qualified, "kind": pair.task.kind}
-        for pair in registry.pairs()
-        if _matches(pair.task, pattern) or _matches(pair.model, pattern)
-    ]
-
-
-def _matches(spec: Any, pattern: str) -> bool:
-    return fnmatchcase(spec.name, pattern) or fnmatchcase(spec.qualified, pattern)
-
-
-_LISTINGS: dict[What, Callable[[Registry, str], Rows]] = {
-    What.tasks: _tasks,
-    What.models: _models,
-    What.datasets: _datasets,
-    What.plugins: _plugins,
-    What.pairs: _pairs,
-}

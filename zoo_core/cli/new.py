@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
+from zoo_core.cli.scaffold import LICENCES, Order, What, form, kinds, package_files, write
 from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.registry import Registry
-from zoo_core.scaffold import LICENCES, Order, What, form, kinds, package_files, write
 from zoo_core.specs import TaskSpec
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from zoo_core.cli import parsing
+from zoo_core.cli import completion
 from zoo_core.cli.app import build, plugin_commands
-from zoo_core.cli.bench import RESULTS
-from zoo_core.cli.console import complain, messages, output, print_json, print_table, score_text, seconds_text
+from zoo_core.cli.options import RESULTS
 from zoo_core.errors import UnknownNameError, UsageError
+from zoo_core.ui.console import complain, messages, output, print_json, print_table, score_text, seconds_text
 
 if TYPE_CHECKING:
-    from zoo_core.benchmarks import Imported
-    from zoo_core.records import Record
+    from zoo_core.results.benchmarks import Imported
+    from zoo_core.results.records import Record
 
 
 class ListByDefault(TyperGroup):
@@ -62,11 +62,11 @@ FIELDS: tuple[tuple[str, Callable[[Record], Any]], ...] = (
 
 @app.command("list")
 def list_results(
-    task: Annotated[str, typer.Option(help="Only this task.", autocompletion=parsing.complete_task)] = "",
-    model: Annotated[str, typer.Option(help="Only this model.", autocompletion=parsing.complete_model)] = "",
+    task: Annotated[str, typer.Option(help="Only this task.", autocompletion=completion.complete_task)] = "",
+    model: Annotated[str, typer.Option(help="Only this model.", autocompletion=completion.complete_model)] = "",
     status: Annotated[str, typer.Option(help="Only this status: ok, error, timeout ...")] = "",
     device: Annotated[str, typer.Option(help="Only this device class: cpu, cuda ...")] = "",
-    dataset: Annotated[str, typer.Option(help="Only this data set.", autocompletion=parsing.complete_dataset)] = "",
+    dataset: Annotated[str, typer.Option(help="Only this data set.", autocompletion=completion.complete_dataset)] = "",
     recipe_class: Annotated[str, typer.Option(help="Only this recipe class: default, quick or custom.")] = "",
     results: Annotated[Path, RESULTS] = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -96,7 +96,7 @@ def list_results(
 @app.command("show")
 def show_result(
     record_id: Annotated[
-        str, typer.Argument(help="A record's id, or its beginning.", autocompletion=parsing.complete_record)
+        str, typer.Argument(help="A record's id, or its beginning.", autocompletion=completion.complete_record)
     ],
     results: Annotated[Path, RESULTS] = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole record as JSON.")] = False,
@@ -126,7 +126,7 @@ def import_results(
 
     They are shown apart from trials and never ranked. What is there already is not written again.
     """
-    from zoo_core.store import Store
+    from zoo_core.results.store import Store
 
     found = [_read_benchmarks(file) for file in files]  # all of them, before anything is written
     store, new, there = Store(results), [], []
@@ -146,7 +146,7 @@ def import_results(
 
 
 def _read_benchmarks(file: Path) -> Imported:
-    from zoo_core.benchmarks import read_benchmarks
+    from zoo_core.results.benchmarks import read_benchmarks
 
     try:
         found = read_benchmarks(file.read_bytes())
@@ -161,7 +161,7 @@ def _read_benchmarks(file: Path) -> Imported:
 
 def read_records(folder: Path) -> list[Record]:
     """The readable records of a folder, oldest first; the others are named on standard error."""
-    from zoo_core.store import Store, Unreadable
+    from zoo_core.results.store import Store, Unreadable
 
     records = []
     for item in Store(folder).read():

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo_core.cli import parsing
-from zoo_core.cli.app import FAILURE
-from zoo_core.cli.bench import DATA_ROOT
-from zoo_core.cli.console import complain, output, print_json, print_table, score_text
-from zoo_core.errors import UsageError
-from zoo_core.unpackaged import address, model_of_file, names_file
+from zoo_core.cli import completion
+from zoo_core.cli.options import DATA_ROOT
+from zoo_core.entries import model_of_path, names_file
+from zoo_core.entries.unpackaged import address
+from zoo_core.errors import FAILURE, UsageError
+from zoo_core.ui.console import complain, output, print_json, print_table, score_text
 
 CHECKPOINT = typer.Argument(help="The file that `zoo bench --save` wrote.")
 DEVICE = typer.Option("--device", help="cpu, cuda, cuda:1 ..., auto.")
@@ -24,7 +24,7 @@ def eval_command(
     checkpoint: Annotated[Path, CHECKPOINT],
     dataset: Annotated[
         str,
-        typer.Option("--dataset", "-d", help="Instead of its own.", autocompletion=parsing.complete_dataset),
+        typer.Option("--dataset", "-d", help="Instead of its own.", autocompletion=completion.complete_dataset),
     ] = "",
     data_root: Annotated[Path | None, DATA_ROOT] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not use the network.")] = False,
@@ -98,12 +98,12 @@ def _model(name: str) -> str:
     """The file with its path, so that a worker finds it. Raises UsageError where it holds no such model."""
     if name and not names_file(name):
         raise UsageError(f"--model {name!r}: name a file with what builds the model in it, ./FILE.py:NAME")
-    return address(model_of_file(name)) if name else ""
+    return address(model_of_path(name)) if name else ""
 
 
 def _ask(device: str, make_job: Any) -> Any:
     """Run a job on the device of that name and return its answer."""
-    from zoo_core.runner.local import LocalExecutor
+    from zoo_core.runner.executor import LocalExecutor
     from zoo_core.runner.run import find_devices
 
     executor = LocalExecutor()

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo_core.cli.console import output, print_json, print_table
-from zoo_core.cli.parsing import complete_any
+from zoo_core.cli.completion import complete_any
+from zoo_core.entries import model_of_path, names_file
 from zoo_core.errors import UnknownNameError
 from zoo_core.registry import Registry
 from zoo_core.specs import DatasetSpec, ModelSpec, Param, TaskSpec
-from zoo_core.unpackaged import model_of_file, names_file
+from zoo_core.ui.console import output, print_json, print_table
 
 
 def show_command(
@@ -44,7 +44,7 @@ def find(registry: Registry, name: str) -> list[dict[str, Any]]:
         found.append(entry)
     found += [{"what": "plugin", **_plain(plugin)} for plugin in registry.plugins if plugin.name == name]
     if names_file(name):
-        return [{"what": "model", **_plain(model_of_file(name))}]
+        return [{"what": "model", **_plain(model_of_path(name))}]
     if not found and any(name.startswith((family.prefix, family.qualified)) for family in registry.families):
         found.append({"what": "model", **_plain(registry.model(name))})
     if not found:

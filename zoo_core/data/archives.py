@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from zoo_core.data.cache import remove_abandoned
 from zoo_core.errors import DamagedDataError, UnsafeArchiveError
+from zoo_core.files import remove_abandoned
 
 UNPACKING = ".unpacking-"
 # RuntimeError, and NotImplementedError below it, are zipfile's words for a password and for a packing it does not know.

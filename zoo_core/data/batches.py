@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from zoo_core.data.columns import Ragged, Split
+from zoo_core.columns import Ragged, Split
 
 Batch: TypeAlias = dict[str, Tensor]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from zoo_core.data.columns import Array
+from zoo_core.columns import Array
 from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError
 from zoo_core.measure.environment import usable_cores
 

@@ -11,14 +11,18 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from zoo_core.data import columns as column_files
-from zoo_core.data.cache import cache_dir, portable, remove_abandoned
-from zoo_core.data.columns import Columns, Split, length
+from zoo_core import columns as column_files
+from zoo_core.columns import Columns, Split, length
+from zoo_core.data.locate import DatasetFiles
 from zoo_core.data.splits import held_out_rows
+from zoo_core.entries import resolve
+from zoo_core.entries.codehash import code_sha256
 from zoo_core.errors import DataError, SealedSplitError, UnknownSplitError
-from zoo_core.protocols import Context, Dataset
-from zoo_core.sources import code_sha256
-from zoo_core.specs import DatasetSpec, Signature, resolve
+from zoo_core.files import cache_dir, portable, remove_abandoned
+from zoo_core.protocols import Context, Data, Dataset
+from zoo_core.specs import DatasetSpec, Signature
+
+__all__ = ["Data", "OpenData", "Opened", "data_context", "open_data"]  # plugins import `Data` from here
 
 DECODING = ".decoding-"
 FORMAT = 2  # of the folder below; a new one makes new folders
@@ -32,7 +36,7 @@ class Opened:
     sizes: dict[str, int]
 
 
-class Data:
+class OpenData:
     """A trial's view of its data: `train` and `val` at any time, `test` only once the runner has unsealed it."""
 
     def __init__(self, folder: Path, opened: Opened, spec: DatasetSpec) -> None:
@@ -79,15 +83,21 @@ class Data:
         self._sealed = False
 
 
-def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str) -> Data:
+def data_context(spec: DatasetSpec, ctx: Context) -> Context:
+    """`ctx` as the loader of `spec` gets it: `ctx.file` and `ctx.folder` find this data set's files."""
+    files = DatasetFiles(spec, ctx.data_root, offline=ctx.offline)
+    return replace(ctx, dataset=spec, files=files)
+
+
+def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str) -> OpenData:
     """The data of `spec`, from the cache or decoded now. Raises what the data set's loader raises."""
     code = code_sha256(spec.entry)[:8]  # who changes the loader does not train on what the old one decoded
     name = f"{portable(spec.qualified)}-v{spec.version}-{fingerprint}-{code}-f{FORMAT}"
     folder = cache_dir() / "columns" / name
     if not (folder / "opened.json").is_file():
-        _decode(spec, replace(ctx, dataset=spec), folder)
+        _decode(spec, data_context(spec, ctx), folder)
     opened = json.loads((folder / "opened.json").read_bytes())
-    return Data(folder, Opened(_signature(opened["signature"]), opened["sizes"]), spec)
+    return OpenData(folder, Opened(_signature(opened["signature"]), opened["sizes"]), spec)
 
 
 def _decode(spec: DatasetSpec, ctx: Context, folder: Path) -> None:

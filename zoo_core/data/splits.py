@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from zoo_core.data.columns import Array, Column, Columns, length
+from zoo_core.columns import Array, Column, Columns, length
 from zoo_core.errors import DataError
 
 SHARE = 10  # one in so many examples

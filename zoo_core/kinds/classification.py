@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from zoo_core.data.columns import Array
+from zoo_core.columns import Array
 from zoo_core.metrics import accuracy, confusion_matrix, group_accuracy, precision_recall_f1
 from zoo_core.protocols import Evaluation, Table
 from zoo_core.specs import Signature

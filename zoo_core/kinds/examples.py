@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo_core.data.columns import Array, Columns
+from zoo_core.columns import Array, Columns
 from zoo_core.kinds import IMAGES, SEGMENTATION
 from zoo_core.specs import Signature
 

@@ -24,9 +24,9 @@ import psutil
 import torch
 from torch import Tensor, nn
 
+from zoo_core.columns import Array, Ragged, Split
 from zoo_core.data.batches import Batch, DeviceSplit
-from zoo_core.data.cache import remove_abandoned
-from zoo_core.data.columns import Array, Ragged, Split
+from zoo_core.files import remove_abandoned
 from zoo_core.protocols import Context
 
 SHARE = 0.5  # of the free disk or memory that the features of a split may take

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo_core.columns import Array
 from zoo_core.data.batches import Batch
-from zoo_core.data.columns import Array
 from zoo_core.data.images import read_images
 from zoo_core.kinds.augment import Augmentation, is_asked_for
 from zoo_core.kinds.classification import class_names, classification_evaluation, most_probable

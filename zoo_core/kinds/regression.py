@@ -15,8 +15,8 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo_core.columns import Array
 from zoo_core.data.batches import Batch
-from zoo_core.data.columns import Array
 from zoo_core.kinds.supervised import Supervised
 from zoo_core.metrics import mean_absolute_error, mean_squared_error, r_squared
 from zoo_core.pictures import GREY, ORANGE, scatter

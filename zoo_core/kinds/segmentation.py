@@ -26,8 +26,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo_core import metrics
+from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
-from zoo_core.data.columns import Array
 from zoo_core.errors import IncompatibleError
 from zoo_core.kinds.augment import brightness, contrast
 from zoo_core.kinds.inputs import ImageInputs

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from zoo_core.data.columns import Array
+from zoo_core.columns import Array
 from zoo_core.pictures import INK, PAPER
 
 # Told apart by the colour-blind: Okabe and Ito's colours (jfly.uni-koeln.de/color), grey and four of Paul Tol's.

@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
-from zoo_core.data.columns import Array
-from zoo_core.data.open import Data
 from zoo_core.errors import IncompatibleError
 from zoo_core.kinds import inputs
 from zoo_core.kinds.features import Features, frozen_backbone, is_made_of_its_parts, rest_frozen_parts
-from zoo_core.protocols import Context, Evaluation, Phase, Step, Table
+from zoo_core.protocols import Context, Data, Evaluation, Phase, Step, Table
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 from zoo_core.train import supervised_steps

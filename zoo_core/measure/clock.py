@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import torch
 
-from zoo_core.records import Load
+from zoo_core.results.records import Load
 
 
 def synchronize(device: str) -> None:

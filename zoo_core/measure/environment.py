@@ -7,15 +7,14 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from zoo_core.plugins import Plugin
-from zoo_core.records import Part
+from zoo_core.results.records import Part
 
 DISTRIBUTIONS = ("zoo-core", "torch", "torchvision", "timm", "numpy", "scikit-learn")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MKL_NUM_THREADS", "THP_MEM_ALLOC_ENABLE", "KMP_BLOCKTIME")
@@ -31,8 +30,11 @@ class Device(Part, frozen=True, kw_only=True):
     memory_mib: int | None = None
 
 
-def describe(plugins: Sequence[Plugin]) -> dict[str, Any]:
-    """CPU, cores, memory, operating system, versions, commit: JSON values, no name or path of the person's."""
+def describe(plugins: Mapping[str, str]) -> dict[str, Any]:
+    """CPU, cores, memory, operating system, versions, commit: JSON values, no name or path of the person's.
+
+    `plugins`: the version of each loaded plugin, by name.
+    """
     return {
         "machine": machine_id(),
         "cpu": cpu_name(),
@@ -43,7 +45,7 @@ def describe(plugins: Sequence[Plugin]) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": {name: installed for name in DISTRIBUTIONS if (installed := installed_version(name))},
-        "plugins": {plugin.name: plugin.version for plugin in plugins},
+        "plugins": dict(plugins),
         "commit": commit(),
         "driver": nvidia_driver(),
         "threads": {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},

@@ -9,7 +9,7 @@ import numpy as np
 from torch import nn
 
 from zoo_core.measure.clock import synchronize
-from zoo_core.records import Latency
+from zoo_core.results.records import Latency
 
 WARM_UP = 3
 MOST = 200  # repeats

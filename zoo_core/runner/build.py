@@ -8,9 +8,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from zoo_core.entries import resolve
+from zoo_core.entries.unpackaged import PLUGIN, call
 from zoo_core.errors import EntryError, WeightsError
-from zoo_core.specs import ModelSpec, Signature, resolve
-from zoo_core.unpackaged import PLUGIN, call
+from zoo_core.specs import ModelSpec, Signature
 from zoo_core.weights import load_into
 
 

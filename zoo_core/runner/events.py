@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
-from zoo_core.records import CurvePoint, Measured, Part, Status
+from zoo_core.results.records import CurvePoint, Measured, Part, Status
 
 
-class DevicesJob(Part, frozen=True, kw_only=True, tag="devices"):
+class BaseJob(Part, frozen=True, kw_only=True):
+    """A job names its handler, `package.module:function`, which the worker calls; what it returns is sent as `Found`.
+
+    With `sends_events` the handler is called with the job and `send`, and sends its events itself.
+    """
+
+    handler: ClassVar[str]
+    sends_events: ClassVar[bool] = False
+
+    @property
+    def log_folder(self) -> str:
+        """Where the worker keeps what the job's code prints; empty: it goes to the caller's terminal."""
+        return ""
+
+    @property
+    def refuses_network(self) -> bool:
+        return bool(getattr(self, "offline", False))
+
+
+class DevicesJob(BaseJob, frozen=True, kw_only=True, tag="devices"):
     """Which accelerators does torch see?"""
 
+    handler: ClassVar[str] = "zoo_core.runner.handlers:list_devices"
 
-class OpenJob(Part, frozen=True, kw_only=True, tag="open"):
+
+class OpenJob(BaseJob, frozen=True, kw_only=True, tag="open"):
     """Decode a data set, so that trials find it ready."""
+
+    handler: ClassVar[str] = "zoo_core.runner.handlers:open_dataset"
 
     dataset: str
     fingerprint: str
@@ -22,8 +45,11 @@ class OpenJob(Part, frozen=True, kw_only=True, tag="open"):
     offline: bool
 
 
-class TrialJob(Part, frozen=True, kw_only=True, tag="trial"):
+class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     """Everything one trial needs. Names are qualified; `staging` takes its artifacts."""
+
+    handler: ClassVar[str] = "zoo_core.runner.trial:run_trial"
+    sends_events: ClassVar[bool] = True
 
     task: str
     dataset: str
@@ -42,23 +68,38 @@ class TrialJob(Part, frozen=True, kw_only=True, tag="trial"):
     weights: str = ""
     save: bool = False
 
+    @property
+    def log_folder(self) -> str:
+        return self.staging
+
 
 class TryJob(TrialJob, frozen=True, kw_only=True, tag="try"):
     """Build the trial's model with its weights and let it answer once: whether it can take the data at all."""
 
+    handler: ClassVar[str] = "zoo_core.runner.handlers:try_model"
+    sends_events: ClassVar[bool] = False
 
-class WeightsJob(Part, frozen=True, kw_only=True, tag="weights"):
+    @property
+    def log_folder(self) -> str:
+        return ""
+
+
+class WeightsJob(BaseJob, frozen=True, kw_only=True, tag="weights"):
     """Where is the file of a model's first weights? Fetched if need be."""
+
+    handler: ClassVar[str] = "zoo_core.runner.handlers:find_weights"
 
     model: str
     offline: bool
 
 
-class EvaluateJob(Part, frozen=True, kw_only=True, tag="evaluate"):
+class EvaluateJob(BaseJob, frozen=True, kw_only=True, tag="evaluate"):
     """Score a saved model again; `dataset` is empty for the one it was trained on, `threads` 0 for as many as then.
 
     `model`: the file of a model without a package; so in `PredictJob`.
     """
+
+    handler: ClassVar[str] = "zoo_core.runner.handlers:evaluate_checkpoint"
 
     checkpoint: str
     dataset: str
@@ -69,8 +110,10 @@ class EvaluateJob(Part, frozen=True, kw_only=True, tag="evaluate"):
     model: str = ""
 
 
-class PredictJob(Part, frozen=True, kw_only=True, tag="predict"):
+class PredictJob(BaseJob, frozen=True, kw_only=True, tag="predict"):
     """Let a saved model answer a person's files."""
+
+    handler: ClassVar[str] = "zoo_core.runner.handlers:predict_files"
 
     checkpoint: str
     files: list[str]
@@ -78,12 +121,19 @@ class PredictJob(Part, frozen=True, kw_only=True, tag="predict"):
     device: str
     model: str = ""
 
+    @property
+    def refuses_network(self) -> bool:
+        return True  # it needs none, and its checkpoint may be a stranger's
 
-class CheckJob(Part, frozen=True, kw_only=True, tag="check"):
+
+class CheckJob(BaseJob, frozen=True, kw_only=True, tag="check"):
     """Run checks of one subject, in order. `outcomes`: how the checks before them ended, state by name.
 
     `subject` and `task` are names; `folder` is empty and takes whatever the checks and the plugin write.
     """
+
+    handler: ClassVar[str] = "zoo_core.checks.child:run_checks"
+    sends_events: ClassVar[bool] = True
 
     what: str
     subject: str
@@ -93,6 +143,10 @@ class CheckJob(Part, frozen=True, kw_only=True, tag="check"):
     data_root: str | None
     folder: str
     timeout_s: float
+
+    @property
+    def log_folder(self) -> str:
+        return self.folder
 
 
 Job: TypeAlias = DevicesJob | OpenJob | TrialJob | TryJob | WeightsJob | EvaluateJob | PredictJob | CheckJob

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.records import DatasetFacts, DeviceFacts, ModelFacts, TaskFacts
+from zoo_core.entries.codehash import code_sha256
+from zoo_core.results.records import DatasetFacts, DeviceFacts, ModelFacts, TaskFacts
 from zoo_core.runner.plan import Trial, kind_version
-from zoo_core.sources import code_sha256
 from zoo_core.specs import DatasetSpec, TaskSpec
 
 if TYPE_CHECKING:

@@ -12,18 +12,18 @@ from typing import Any, Literal
 from msgspec import structs
 
 from zoo_core import recipe as recipes
-from zoo_core.data.files import fingerprint, own_root
+from zoo_core.data.locate import fingerprint, own_root
+from zoo_core.entries.codehash import code_sha256
+from zoo_core.entries.unpackaged import address, attribute_of
 from zoo_core.errors import DataError, RecipeError, UsageError
 from zoo_core.kinds import KINDS, kind_recipe
 from zoo_core.measure.environment import machine_id
-from zoo_core.recipe import Recipe
-from zoo_core.records import FINAL, RecipeClass, Record
+from zoo_core.recipe import Recipe, RecipeClass
 from zoo_core.registry import Pair, Registry
+from zoo_core.results.records import FINAL, Record
+from zoo_core.results.store import Store
 from zoo_core.runner.events import OpenJob, TrialJob, TryJob
-from zoo_core.sources import code_sha256
 from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, Param, TaskSpec
-from zoo_core.store import Store
-from zoo_core.unpackaged import address, attribute_of
 
 NO_DATA = "unavailable"  # the fingerprint of data that are not here
 

@@ -9,23 +9,24 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo_core import checkpoints
-from zoo_core.checkpoints import Checkpoint
-from zoo_core.data.cache import own_cache
-from zoo_core.data.files import fingerprint, own_root
+from zoo_core.data.locate import fingerprint, own_root
 from zoo_core.data.open import open_data
+from zoo_core.entries import resolve
+from zoo_core.entries.codehash import code_sha256
+from zoo_core.entries.unpackaged import PLUGIN
 from zoo_core.errors import IncompatibleError
+from zoo_core.files import own_cache
 from zoo_core.kinds import LOOKING, body_entry, seen_by
 from zoo_core.measure.randomness import seed_everything, undisturbed
 from zoo_core.protocols import Context, Table
 from zoo_core.recipe import Recipe, check_value
 from zoo_core.registry import Registry
+from zoo_core.runner import checkpoints
 from zoo_core.runner.build import build
+from zoo_core.runner.checkpoints import Checkpoint
 from zoo_core.runner.events import EvaluateJob, PredictJob
 from zoo_core.runner.plan import pair_parameters
-from zoo_core.sources import code_sha256
-from zoo_core.specs import Signature, TaskSpec, resolve
-from zoo_core.unpackaged import PLUGIN
+from zoo_core.specs import Signature, TaskSpec
 
 
 def evaluate(job: EvaluateJob) -> dict[str, Any]:

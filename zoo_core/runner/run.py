@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from zoo_core.data.downloads import digest_of
+from zoo_core.entries.unpackaged import without_folder
 from zoo_core.errors import (
     DamagedDataError,
     DataUnavailableError,
@@ -21,17 +22,15 @@ from zoo_core.errors import (
     ZooError,
 )
 from zoo_core.kinds import seen_by
-from zoo_core.measure.environment import Device, describe
-from zoo_core.plugins import Plugin
-from zoo_core.records import FAILED, SCHEMA, Measured, PhaseFacts, Record, Status
+from zoo_core.measure.environment import Device, describe, machine_id
+from zoo_core.results.records import FAILED, SCHEMA, Measured, PhaseFacts, Record, Status
+from zoo_core.results.store import Store
 from zoo_core.runner.events import DevicesJob, Event, Facts, WeightsJob
+from zoo_core.runner.executor import Ended, LocalExecutor, exit_reason
 from zoo_core.runner.facts import dataset_facts, device_facts, model_facts, task_facts
-from zoo_core.runner.local import Ended, LocalExecutor, exit_reason
 from zoo_core.runner.plan import Plan, Skipped, Trial
 from zoo_core.runner.worker import LOG
 from zoo_core.specs import NO_WEIGHTS, Signature
-from zoo_core.store import Store
-from zoo_core.unpackaged import without_folder
 
 LOG_TAIL = 8_000  # characters of a dead worker's output that its record keeps
 LONGEST_LOG = 64_000  # bytes of output kept beside a record
@@ -104,7 +103,7 @@ class Run:
     """One `zoo bench` call after it was planned."""
 
     def __init__(
-        self, plan: Plan, store: Store, executor: LocalExecutor, plugins: Sequence[Plugin], listener: Listener
+        self, plan: Plan, store: Store, executor: LocalExecutor, plugins: Mapping[str, str], listener: Listener
     ) -> None:
         self._plan, self._store, self._executor, self._listener = plan, store, executor, listener
         self._environment = describe(plugins)
@@ -181,7 +180,7 @@ class Run:
 
     def run(self) -> Outcome:
         """Run every trial; on Ctrl-C the running one is recorded as interrupted, the rest is left for next time."""
-        self._store.clean()
+        self._store.clean(machine_id())
         for skipped in self._plan.skipped:
             self._skip(skipped)
         total = len(self._plan.todo)

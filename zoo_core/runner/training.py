@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from zoo_core.measure.clock import TrainingClock
 from zoo_core.protocols import Evaluation, Phase, Step
 from zoo_core.recipe import Recipe
-from zoo_core.records import CurvePoint, TimeToTarget
+from zoo_core.results.records import CurvePoint, TimeToTarget
 from zoo_core.runner import events
 from zoo_core.runner.length import POINTS, Length
 from zoo_core.specs import TaskSpec

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo_core.checkpoints import FILE, Checkpoint
-from zoo_core.checkpoints import save as save_checkpoint
-from zoo_core.data.cache import own_cache
-from zoo_core.data.open import Data, open_data
+from zoo_core.data.open import OpenData, open_data
+from zoo_core.entries import resolve
+from zoo_core.entries.codehash import code_sha256
 from zoo_core.errors import IncompatibleError
+from zoo_core.files import own_cache
 from zoo_core.kinds import body_entry, chance, seen_by
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.devices import device_name
@@ -29,17 +29,18 @@ from zoo_core.measure.randomness import seed_everything, undisturbed
 from zoo_core.measure.threads import thread_rule
 from zoo_core.protocols import Context, Evaluation, Step, Task
 from zoo_core.recipe import Recipe
-from zoo_core.records import Measured, Status, TableFacts
 from zoo_core.registry import Registry
+from zoo_core.results.records import Measured, Status, TableFacts
 from zoo_core.runner import events
 from zoo_core.runner.artifacts import Artifacts
 from zoo_core.runner.build import build
+from zoo_core.runner.checkpoints import FILE, Checkpoint
+from zoo_core.runner.checkpoints import save as save_checkpoint
 from zoo_core.runner.events import TrialJob
 from zoo_core.runner.facts import size_facts
 from zoo_core.runner.length import Length, resolve_length
 from zoo_core.runner.training import DivergedError, Send, Training, finite
-from zoo_core.sources import code_sha256
-from zoo_core.specs import ModelSpec, Signature, TaskSpec, resolve
+from zoo_core.specs import ModelSpec, Signature, TaskSpec
 from zoo_core.weights import read_weights
 
 WARM_UP_STEPS = 3
@@ -149,7 +150,7 @@ class Trial:
             offline=job.offline,
             budget_s=job.budget_s,
         )
-        self.data: Data = open_data(dataset, self.ctx, job.fingerprint)
+        self.data: OpenData = open_data(dataset, self.ctx, job.fingerprint)
         recipe = Recipe(job.recipe)
         self.data_signature: Signature = self.data.signature
         self.data.signature = seen_by(self.model_spec, self.spec, self.data_signature, recipe)

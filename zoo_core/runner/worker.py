@@ -12,26 +12,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from zoo_core.entries import resolve
 from zoo_core.errors import OfflineError, UsageError, ZooError
-from zoo_core.registry import Registry
 from zoo_core.runner import events
-from zoo_core.runner.events import (
-    CheckJob,
-    DevicesJob,
-    EvaluateJob,
-    Event,
-    Job,
-    OpenJob,
-    PredictJob,
-    TrialJob,
-    TryJob,
-    WeightsJob,
-)
+from zoo_core.runner.events import Event
 
 # What a trial imports in any case; a fork server has it ready.
 PRELOAD = [
@@ -57,16 +45,17 @@ def main(connection: Connection, content: bytes) -> None:
         )  # what a plugin put in may not be what an event holds: it is told here, where it is
         connection.send_bytes(content)
 
-    if isinstance(job, CheckJob):
-        _write_output_to(Path(job.folder) / LOG)
-    if isinstance(job, TrialJob) and not isinstance(job, TryJob):
-        _write_output_to(Path(job.staging) / LOG)
-    needs_no_network = isinstance(job, PredictJob)  # and its checkpoint may be a stranger's
-    if needs_no_network or getattr(job, "offline", False):
+    if job.log_folder:
+        _write_output_to(Path(job.log_folder) / LOG)
+    if job.refuses_network:
         refuse_network()
     # The one place where whatever a plugin raises, SystemExit included, becomes an event instead of a traceback here.
     try:
-        _do(job, send)
+        handle = resolve(job.handler)
+        if job.sends_events:
+            handle(job, send)
+        else:
+            send(events.Found(value=handle(job)))
     except ZooError as error:
         send(events.Refused(error=type(error).__name__, reason=str(error)))
     except BaseException:
@@ -76,64 +65,6 @@ def main(connection: Connection, content: bytes) -> None:
 
 def do_nothing() -> None:
     """A process that shows that processes can be started."""
-
-
-def _do(job: Job, send: Send) -> None:
-    if isinstance(job, DevicesJob):
-        from zoo_core.measure.devices import accelerators
-
-        send(events.Found(value=accelerators()))
-    elif isinstance(job, OpenJob):
-        send(events.Found(value=_open(job)))
-    elif isinstance(job, WeightsJob):
-        send(events.Found(value=_weights(job)))
-    elif isinstance(job, CheckJob):
-        from zoo_core.checks.child import run_checks
-
-        run_checks(job, send)
-        send(events.Found(value=True))
-    elif isinstance(job, TryJob):
-        from zoo_core.runner.tryout import try_out
-
-        try_out(job)
-        send(events.Found(value=True))
-    elif isinstance(job, EvaluateJob | PredictJob):
-        from zoo_core.runner import reuse
-
-        value = reuse.evaluate(job) if isinstance(job, EvaluateJob) else asdict(reuse.predict(job))
-        send(events.Found(value=value))
-    else:
-        from zoo_core.runner.trial import run_trial
-
-        run_trial(job, send)
-
-
-def _open(job: OpenJob) -> dict[str, object]:
-    from zoo_core.data.cache import own_cache
-    from zoo_core.data.open import open_data
-    from zoo_core.protocols import Context
-
-    spec = Registry.load().dataset(job.dataset)
-    ctx = Context(
-        cache=own_cache(spec.qualified),
-        data_root=Path(job.data_root) if job.data_root else None,
-        offline=job.offline,
-    )
-    data = open_data(spec, ctx, job.fingerprint)
-    return {"signature": asdict(data.signature), "sizes": data.sizes}
-
-
-def _weights(job: WeightsJob) -> str:
-    from zoo_core.data.cache import cache_dir, portable
-    from zoo_core.data.downloads import fetch
-
-    spec = Registry.load().model(job.model)
-    if spec.weights is None:
-        return ""
-    owner = f"the weights of model {spec.qualified}"
-    remedy = "give --weights with a file of them, or --weights none to begin at random"
-    folder = cache_dir() / "weights" / portable(spec.qualified)
-    return str(fetch(spec.weights, folder, offline=job.offline, owner=owner, remedy=remedy))
 
 
 def _own_session() -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 from zoo_cifar10.data import CLASSES, Cifar10, Cifar10Images, read_batch
 
 from zoo_core import Context, DamagedDataError, DatasetSpec, DataUnavailableError, Signature, UnknownSplitError
+from zoo_core.data.open import data_context
 
 SPEC = DatasetSpec(
     name="cifar10-of-a-test",
@@ -31,11 +32,11 @@ OFFICIAL = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hor
 
 
 def official(root: Path) -> Cifar10:
-    return Cifar10(Context(data_root=root, dataset=SPEC))
+    return Cifar10(data_context(SPEC, Context(data_root=root)))
 
 
 def pictures(root: Path) -> Cifar10Images:
-    return Cifar10Images(Context(data_root=root, dataset=SPEC))
+    return Cifar10Images(data_context(SPEC, Context(data_root=root)))
 
 
 def drawn(count: int, seed: int = 0) -> tuple[np.ndarray, list[int]]:

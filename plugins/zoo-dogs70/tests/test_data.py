@@ -23,6 +23,7 @@ from zoo_core import (
     UnknownSplitError,
     ZooError,
 )
+from zoo_core.data.open import data_context
 
 SPEC = DatasetSpec(
     name="dogs-of-a-test",
@@ -37,7 +38,7 @@ FOLDERS = {"train": "train", "val": "valid", "test": "test"}
 
 
 def dogs(root: Path) -> DogBreeds:
-    return DogBreeds(Context(data_root=root, dataset=SPEC))
+    return DogBreeds(data_context(SPEC, Context(data_root=root)))
 
 
 @pytest.fixture(scope="module")

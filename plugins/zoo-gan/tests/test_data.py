@@ -18,12 +18,13 @@ from zoo_gan.data import Digits, Mnist, in_mnist_form, read_idx
 from zoo_gan.plugin import zoo_datasets
 
 from zoo_core import Context, DamagedDataError, DataUnavailableError, UnknownSplitError
+from zoo_core.data.open import data_context
 
 MNIST = next(spec for spec in zoo_datasets() if spec.name == "gan-mnist")
 
 
 def mnist(root: Path) -> Mnist:
-    return Mnist(Context(data_root=root, dataset=MNIST))
+    return Mnist(data_context(MNIST, Context(data_root=root)))
 
 
 def test_every_point_lies_on_the_curve_also_where_x_is_0() -> None:

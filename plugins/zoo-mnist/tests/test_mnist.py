@@ -20,12 +20,13 @@ from zoo_mnist.models.mlp import mlp
 from zoo_mnist.plugin import zoo_datasets
 
 from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
+from zoo_core.data.open import data_context
 
 MNIST = zoo_datasets()[0]
 
 
 def mnist(root: Path) -> Mnist:
-    return Mnist(Context(data_root=root, dataset=MNIST))
+    return Mnist(data_context(MNIST, Context(data_root=root)))
 
 
 @pytest.mark.data

@@ -20,20 +20,21 @@ from zoo_pose.skeletons import COCO_17, KINECT_20, KINECT_25
 
 from zoo_core import Context, DamagedDataError, DataUnavailableError, UnknownSplitError, ZooError
 from zoo_core.data.columns import Ragged
+from zoo_core.data.open import data_context
 
 SPECS = {spec.name: spec for spec in zoo_datasets()}
 
 
 def msr(root: Path) -> MsrAction3d:
-    return MsrAction3d(Context(data_root=root, dataset=SPECS["msr-action3d"]))
+    return MsrAction3d(data_context(SPECS["msr-action3d"], Context(data_root=root)))
 
 
 def ntu(root: Path) -> NtuRgbd:
-    return NtuRgbd(Context(data_root=root, dataset=SPECS["ntu-rgbd"]))
+    return NtuRgbd(data_context(SPECS["ntu-rgbd"], Context(data_root=root)))
 
 
 def pifpaf(root: Path) -> OpenPifPaf:
-    return OpenPifPaf(Context(data_root=root, dataset=SPECS["openpifpaf"]))
+    return OpenPifPaf(data_context(SPECS["openpifpaf"], Context(data_root=root)))
 
 
 def values(columns: Any) -> Ragged:

@@ -16,11 +16,11 @@ from safetensors.torch import load_file, save_file
 from zoo_timm.models import TimmModels, build
 
 from zoo_core import ModelSpec, Signature, UnknownNameError
-from zoo_core.data.cache import cache_dir, portable
 from zoo_core.errors import WeightsError
+from zoo_core.files import cache_dir, portable
 from zoo_core.kinds import seen_by
-from zoo_core.records import Record, decode
 from zoo_core.registry import Registry
+from zoo_core.results.records import Record, decode
 from zoo_core.transfer import Transfer
 
 TINY = ("test_resnet", "test_vit", "test_efficientnet")  # three families; models that timm keeps for its own tests

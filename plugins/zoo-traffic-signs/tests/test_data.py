@@ -24,6 +24,7 @@ from zoo_core import (
     UnknownSplitError,
     ZooError,
 )
+from zoo_core.data.open import data_context
 
 SPEC = DatasetSpec(
     name="signs-of-a-test",
@@ -37,11 +38,11 @@ OFFICIAL_HEADER = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId"
 
 
 def gtsrb(root: Path) -> Gtsrb:
-    return Gtsrb(Context(data_root=root, dataset=SPEC))
+    return Gtsrb(data_context(SPEC, Context(data_root=root)))
 
 
 def rtsd(root: Path) -> Rtsd:
-    return Rtsd(Context(data_root=root, dataset=SPEC))
+    return Rtsd(data_context(SPEC, Context(data_root=root)))
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from zoo_unet.data import ROAD, CamVid, CamVid480, ImageMasks, IsbiMembranes
 from zoo_unet.masks import guessing, read_mask
 
 from zoo_core import Context, DamagedDataError, DatasetSpec, DataUnavailableError, Signature, UnknownSplitError
+from zoo_core.data.open import data_context
 
 SPEC = DatasetSpec(
     name="masks-of-a-test",
@@ -29,7 +30,7 @@ Damages = dict[str, tuple[Callable[[Path], Any], str]]
 
 
 def opened(loader: Loader, root: Path) -> Any:
-    return loader(Context(data_root=root, dataset=SPEC))
+    return loader(data_context(SPEC, Context(data_root=root)))
 
 
 def unpacked(test_data: Path, name: str, folder: Path) -> Path:

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from zoo_core import Context
 from zoo_core.data.columns import Array
+from zoo_core.data.open import data_context
 from zoo_gan.curve import ENDS, Curve
 from zoo_gan.data import Digits, Mnist
 from zoo_gan.images import FEWEST
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     spec = next(spec for spec in zoo_datasets() if spec.name == "gan-mnist")
-    mnist, digits = Mnist(Context(data_root=arguments.data_root, dataset=spec)), Digits(Context())
+    mnist, digits = Mnist(data_context(spec, Context(data_root=arguments.data_root))), Digits(Context())
     sets = [mnist.load("train"), *[digits.load("train")] * COPIES]
     torch.manual_seed(0)
     torch.set_flush_denormal(True)

@@ -1,0 +1,163 @@
+"""Two runs against each other: the pairs that both measured, and what changed by more than noise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zoo_core.errors import UsageError
+from zoo_leaderboard.board.tables import current_trials, trial_frame
+from zoo_leaderboard.records.entries import RUNNER, Entry
+from zoo_leaderboard.records.index import every
+from zoo_leaderboard.records.samples import sample
+from zoo_leaderboard.stats.changes import Change, among_others, ratio_change, score_change
+
+SPEEDS = ("train_s", "latency_ms")  # compared where both runs are of one machine
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compared:
+    """A model in one setting, before and after: its ok trials, and what is known of the changes by name.
+
+    The names are `score`, `train_s` and `latency_ms`; `failed` counts the trials of each side that came to nothing.
+    """
+
+    about: dict[str, Any]
+    before: Sequence[Entry]
+    after: Sequence[Entry]
+    changes: dict[str, Change]
+    failed: tuple[int, int]
+
+    @property
+    def regressions(self) -> list[str]:
+        """What got worse by more than noise: score, a speed, or trials that fail where none did."""
+        found = [name for name, change in self.changes.items() if change.verdict == "regression"]
+        fails = self.failed[1] and (not self.failed[0] or (self.before and not self.after))
+        return found + (["failures"] if fails else [])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """What both runs measured, and what only one did, in words."""
+
+    compared: Sequence[Compared]
+    only_before: Sequence[str]
+    only_after: Sequence[str]
+
+    @property
+    def regressions(self) -> int:
+        return sum(bool(item.regressions) for item in self.compared)
+
+
+def compare(before: Sequence[Path], after: Sequence[Path], *, least_score: float, least_speed: float) -> Comparison:
+    """Compare two runs; `least_score` (the metric's unit) and `least_speed` (a share) are the least that counts.
+
+    Compared are the trials of one task version, data fingerprint, recipe class, device class, precision and model,
+    whatever the model's version and code. Raises UsageError for a folder that is not there or holds no records.
+    """
+    old, new = _by_setting(before), _by_setting(after)
+    both = [key for key in new if key in old]
+    compared = _corrected([_compared(old[key], new[key], least_score, least_speed) for key in both])
+    if not both:
+        raise UsageError(
+            "the two runs have nothing in common: no model was measured on the same task version, data, recipe class, "
+            "device class and precision in both"
+        )
+    return Comparison(
+        compared=compared,
+        only_before=[_words(key) for key in old if key not in new],
+        only_after=[_words(key) for key in new if key not in old],
+    )
+
+
+def _corrected(compared: Sequence[Compared]) -> list[Compared]:
+    """The same with verdicts that allow for how many changes were looked at."""
+    looked_at = [(place, name) for place, item in enumerate(compared) for name in item.changes]
+    corrected = among_others([compared[place].changes[name] for place, name in looked_at])
+    found: list[dict[str, Change]] = [{} for _ in compared]
+    for (place, name), change in zip(looked_at, corrected, strict=True):
+        found[place][name] = change
+    return [replace(item, changes=changes) for item, changes in zip(compared, found, strict=True)]
+
+
+def _by_setting(results: Sequence[Path]) -> dict[str, list[Entry]]:
+    """The current trials by what makes them comparable, as JSON."""
+    found = {entry.id: entry for entry in every(results) if entry.source == RUNNER}
+    if not found:
+        raise UsageError(f"there are no records in {', '.join(map(str, results))}; `zoo bench TASK` makes some")
+    trials = current_trials(trial_frame(found.values()))
+    settings: dict[str, list[Entry]] = {}
+    for name in trials.loc[trials["status"] != "skipped", "id"]:
+        entry = found[str(name)]
+        settings.setdefault(_setting(entry), []).append(entry)
+    # A folder that grew has earlier versions and recipes too: the newest row of a setting is what the run says.
+    newest = {key: [entry for entry in entries if entry.row == entries[-1].row] for key, entries in settings.items()}
+    return dict(sorted(newest.items()))
+
+
+def _setting(entry: Entry) -> str:
+    settings = [entry.dtype, entry.compiled, entry.threads, entry.budget_s]
+    recipe = entry.recipe if entry.recipe_class == "custom" else ""
+    return json.dumps([json.loads(entry.group), entry.model, entry.pretrained_on, *settings, recipe])
+
+
+def _words(setting: str) -> str:
+    group, model = json.loads(setting)[:2]
+    return f"{model} on {group[0]} ({group[6]}, {group[8]} recipe, {group[9]})"
+
+
+def _compared(before: Sequence[Entry], after: Sequence[Entry], least_score: float, least_speed: float) -> Compared:
+    entry = after[-1]
+    old, new = _ok(before), _ok(after)
+    changes = {}
+    if old and new:
+        higher = entry.higher_is_better
+        changes["score"] = score_change(sample(old), sample(new), higher_is_better=higher, least=least_score)
+    machines = {item.machine for item in (*before, *after)}
+    same_machine = len(machines) == 1 and "" not in machines
+    for name in SPEEDS if same_machine else ():
+        times = [_times(side, name) for side in (old, new)]
+        if all(times):
+            changes[name] = ratio_change(*times, least=least_speed)
+    about = {name: getattr(entry, name) for name in ("task", "model", "dataset", "recipe_class", "device", "metric")}
+    failed = (_failures(before), _failures(after))
+    return Compared(about=about, before=old, after=new, changes=changes, failed=failed)
+
+
+def _ok(entries: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.status == "ok" and entry.score is not None]
+
+
+def _failures(entries: Sequence[Entry]) -> int:
+    """The trials that failed by themselves: Ctrl-C is no failure of a model."""
+    return sum(entry.failed and entry.status != "interrupted" for entry in entries)
+
+
+def _times(entries: Sequence[Entry], name: str) -> list[float]:
+    """The times of the quiet trials."""
+    times = (getattr(entry, name) for entry in entries if not entry.disturbed)
+    return [value for value in times if value is not None and value > 0]
+
+
+def as_builtins(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as JSON values."""
+    return {
+        "regressions": comparison.regressions,
+        "only_before": list(comparison.only_before),
+        "only_after": list(comparison.only_after),
+        "compared": [
+            {
+                **item.about,
+                "seeds": [len(item.before), len(item.after)],
+                "failed": list(item.failed),
+                **{name: msgspec.to_builtins(change) for name, change in item.changes.items()},
+                "regressions": item.regressions,
+            }
+            for item in comparison.compared
+        ],
+    }

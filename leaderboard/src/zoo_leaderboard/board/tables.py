@@ -1,0 +1,291 @@
+"""Entries to tables: what may be compared, and one row a model in order of its mean score.
+
+Knows neither HTML nor plots nor statistics. Units are suffixes, as in the records. Means and medians are over the
+trials that are ok; times and memory are over the undisturbed of them, where there is one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+import pandas as pd
+
+from zoo_core.results.records import FAILED, FINAL
+from zoo_leaderboard.records.entries import RUNNER, Entry
+from zoo_leaderboard.records.index import oldest_first
+from zoo_leaderboard.text.formats import known
+from zoo_leaderboard.text.names import short_hash
+
+ENOUGH_SEEDS = 3  # below this the order of models is provisional
+ORIGINS = ("real", "copy", "bundled", "exact", "synthetic")
+CLASSES = ("default", "quick", "custom")
+TIMES = ("train_s", "throughput", "inference_throughput", "latency_ms", "peak_memory_mib")
+NUMBERS = ("score", "target_s", *TIMES)
+COUNTS = ("parameters", "flops_per_unit")
+# what one computation of a model depends on beside its seed, as the person chose it
+SETTINGS = ("dtype", "compiled", "threads", "budget_s")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Versions:
+    """The newest version of everything that any record names."""
+
+    tasks: Mapping[str, int]
+    datasets: Mapping[str, int]
+    models: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Group:
+    """Trials that may be compared; `newest` is the latest. A row a model in `models`, a current trial in `trials`.
+
+    `by_row` has a row's trials, oldest first. `stale` says why the whole group is out of date; empty where it is not.
+    """
+
+    id: str
+    newest: Entry
+    models: pd.DataFrame
+    trials: pd.DataFrame
+    by_row: Mapping[str, Sequence[Entry]]
+    stale: str
+
+    @property
+    def anchor(self) -> str:
+        """Its name within the page."""
+        return f"g-{short_hash(self.id)}"
+
+    @property
+    def setting(self) -> str:
+        """What the groups of one setting share: all but the class of device."""
+        return json.dumps(json.loads(self.id)[:-1])
+
+    @property
+    def unsuccessful(self) -> pd.DataFrame:
+        """The current trials that are not ok."""
+        return self.trials[self.trials["status"] != "ok"]
+
+    def ok(self, row: str) -> list[Entry]:
+        """The row's trials that came to an end well, oldest first."""
+        return [entry for entry in self.by_row[row] if entry.status == "ok"]
+
+    def quiet(self, row: str) -> list[Entry]:
+        """Those of them whose times count: the undisturbed, or all where there is no such."""
+        ok = self.ok(row)
+        return [entry for entry in ok if not entry.disturbed] or ok
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TaskBoard:
+    """A task with its groups, the best comparable first; `newest` is the latest trial of the task's newest version.
+
+    `skipped` are trials that found nothing to run on, `imported` numbers of other programs, `history` every trial there
+    ever was, oldest first.
+    """
+
+    newest: Entry
+    groups: Sequence[Group]
+    skipped: pd.DataFrame
+    imported: Sequence[Entry]
+    history: Sequence[Entry]
+
+    @property
+    def models(self) -> list[str]:
+        """The names of all models that were tried."""
+        names = [name for group in self.groups for name in group.models["model"]]
+        return list(dict.fromkeys([*names, *self.skipped["model"], *(entry.model for entry in self.imported)]))
+
+    @property
+    def trials(self) -> int:
+        return sum(len(group.trials) for group in self.groups)
+
+    @property
+    def failures(self) -> int:
+        return sum(int(group.trials["status"].isin(FAILED).sum()) for group in self.groups)
+
+
+def task_board(entries: Iterable[Entry], versions: Versions) -> TaskBoard:
+    """The board of one task. An id that comes twice, from copied folders, counts once."""
+    history = oldest_first(entries)
+    trials = current_trials(trial_frame(entry for entry in history if entry.source == RUNNER))
+    by_id = {entry.id: entry for entry in history}
+    groups, skipped = [], [trials.iloc[:0]]
+    for key, frame in trials.groupby("group", sort=True):
+        if (frame["status"] == "skipped").all():
+            skipped.append(frame)
+        else:
+            groups.append(_group(str(key), frame, by_id, versions))
+    return TaskBoard(
+        newest=max(history, key=lambda entry: (entry.source == RUNNER, entry.task_version, entry.started_at, entry.id)),
+        groups=sorted(groups, key=_group_order),
+        skipped=pd.concat(skipped, ignore_index=True),
+        imported=[entry for entry in history if entry.source != RUNNER],
+        history=history,
+    )
+
+
+def trial_frame(entries: Iterable[Entry]) -> pd.DataFrame:
+    """A row an entry, in their order."""
+    frame = pd.DataFrame(map(msgspec.structs.asdict, entries), columns=Entry.__struct_fields__)
+    return frame.astype({**dict.fromkeys(NUMBERS, "float64"), **dict.fromkeys(COUNTS, "Int64")})
+
+
+def current_trials(trials: pd.DataFrame) -> pd.DataFrame:
+    """The latest trial of every experiment; the others are history, counted in `earlier`.
+
+    A trial that came to an end counts before a later one that did not (interrupted, timed out, skipped), as in
+    `zoo bench`. Of a model whose code was changed only the trials of the latest code count.
+    """
+    trials = trials.assign(final=trials["status"].isin(FINAL)).sort_values(["final", "started_at", "id"])
+    latest_code = trials.groupby("row")["code"].transform("last")
+    chosen = trials[trials["code"] == latest_code].drop_duplicates(["row", "seed"], keep="last")
+    skipped = chosen["status"] == "skipped"
+    chosen = chosen[~skipped | ~chosen["pair"].isin(chosen.loc[~skipped, "pair"])]  # run since, when it had its data
+    earlier = trials.groupby("row").size() - chosen.groupby("row").size()
+    return chosen.assign(earlier=chosen["row"].map(earlier)).sort_values(["started_at", "id"], ignore_index=True)
+
+
+def _group(key: str, trials: pd.DataFrame, by_id: Mapping[str, Entry], versions: Versions) -> Group:
+    newest = by_id[str(trials["id"].iloc[-1])]
+    by_row: dict[str, list[Entry]] = {}
+    for row, name in zip(trials["row"], trials["id"], strict=True):
+        by_row.setdefault(row, []).append(by_id[name])
+    stale = stale_group(newest, versions)
+    models = model_frame(trials, higher_is_better=newest.higher_is_better)
+    models["stale"] = [stale or _stale_model(row, versions) for row in models.itertuples()]
+    return Group(id=key, newest=newest, models=models, trials=trials, by_row=by_row, stale=stale)
+
+
+def stale_group(entry: Entry, versions: Versions) -> str:
+    """Why nothing measured like this is up to date; empty where it is."""
+    newest = versions.tasks.get(entry.task, entry.task_version)
+    if entry.task_version < newest:
+        return f"task version {entry.task_version}, the newest is {newest}"
+    newest = versions.datasets.get(entry.dataset, entry.dataset_version)
+    if entry.dataset_version < newest:
+        return f"data version {entry.dataset_version}, the newest is {newest}"
+    return ""
+
+
+def _stale_model(row: Any, versions: Versions) -> str:
+    newest = versions.models.get(row.model, row.version)
+    return f"model version {row.version}, the newest is {newest}" if row.version < newest else ""
+
+
+def _group_order(group: Group) -> tuple[Any, ...]:
+    """Latest task version, then the least altered data, then the recipe everybody has."""
+    entry = group.newest
+    origin = ORIGINS.index(entry.origin) if entry.origin in ORIGINS else len(ORIGINS)
+    recipe = CLASSES.index(entry.recipe_class) if entry.recipe_class in CLASSES else len(CLASSES)
+    return (-entry.task_version, bool(group.stale), origin, recipe, entry.device, group.id)
+
+
+def model_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
+    """A row a model, best mean score first; models without a score come last, by name.
+
+    `statuses` and `reason` say what became of the trials. `disturbed` counts the ok trials whose times are no quiet
+    machine's, `timed` those whose times count; `quiet` is false where all were disturbed.
+    """
+    scored = trials[(trials["status"] == "ok") & trials["score"].notna()]
+    by_row = scored.groupby("row")
+    rows = trials.drop_duplicates("row", keep="last").set_index("row")
+    facts = ["model", "version", "title", "pretrained_on", "device", "weights", *SETTINGS, "recipe", "earlier"]
+    rows = rows[facts].join(by_row.agg(score=("score", "mean"), spread=("score", "std"), seeds=("seed", "size")))
+    rows = rows.join(_times(scored)).join(_facts(trials))
+    rows["seeds"] = rows["seeds"].fillna(0).astype(int)
+    rows["provisional"] = rows["seeds"] < ENOUGH_SEEDS
+    rows["time_to_target"] = rows["time_to_target"].where(rows["score"].notna(), None)
+    rows["statuses"] = _statuses(trials)
+    rows["reason"] = trials[trials["status"] != "ok"].groupby("row")["reason"].last()
+    rows["hardware"] = trials.groupby("row")["device_name"].agg(
+        lambda names: ", ".join(dict.fromkeys(filter(None, names)))
+    )
+    rows["recipe"] = [json.loads(text) for text in rows["recipe"]]
+    rows["variant"] = _variants(rows)
+    order = rows["score"] * (-1 if higher_is_better else 1)
+    rows = rows.assign(order=order).sort_values(["order", "model", "version", "variant"], na_position="last")
+    rows = rows.drop(columns="order").reset_index()
+    rows["key"] = [f"r-{short_hash(row, 12)}" for row in rows["row"]]  # a page may have thousands
+    return rows
+
+
+def _times(scored: pd.DataFrame) -> pd.DataFrame:
+    """By row the medians of what a busy machine falsifies, over the quiet trials where there are any."""
+    disturbed = scored["disturbed"] != ""
+    quiet_rows = set(scored.loc[~disturbed, "row"])
+    counted = scored[~disturbed | ~scored["row"].isin(quiet_rows)]
+    by_row = counted.groupby("row")
+    times = by_row[[*TIMES]].median().join(times_to_target(counted)).join(by_row.size().rename("timed"))
+    counts = disturbed.groupby(scored["row"]).sum().rename("disturbed")
+    return times.join(counts).assign(quiet=lambda frame: [row in quiet_rows for row in frame.index])
+
+
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A frame's rows with None where nothing is known, or nothing finite."""
+    names = [str(name) for name in frame.columns]
+    columns = [[value if _is_finite(value) else None for value in frame[name].tolist()] for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _is_finite(value: Any) -> bool:
+    return known(value) and not (isinstance(value, float) and math.isinf(value))
+
+
+def _facts(trials: pd.DataFrame) -> pd.DataFrame:
+    """What the trials found out about the model itself, the latest that is known."""
+    return trials.groupby("row")[[*COUNTS, "flops_unknown_because"]].last()
+
+
+def times_to_target(trials: pd.DataFrame) -> pd.DataFrame:
+    """By row `time_to_target` (met, missed, not applicable), `time_to_target_s` and `met`, how many trials met it.
+
+    The median counts a missed target as infinite, so it can be "missed"; "not applicable" is neither.
+    """
+    infinite = trials["target_s"].mask(trials["target_status"] == "missed", float("inf"))
+    seconds = infinite.mask(trials["target_status"] == "not applicable").groupby(trials["row"]).median()
+    status = pd.Series("met", index=seconds.index).mask(seconds == float("inf"), "missed")
+    met = (trials["target_status"] == "met").groupby(trials["row"]).sum()
+    return pd.DataFrame(
+        {
+            "time_to_target": status.mask(seconds.isna(), "not applicable"),
+            "time_to_target_s": seconds.mask(seconds == float("inf")),
+            "met": met,
+        }
+    )
+
+
+def _statuses(trials: pd.DataFrame) -> pd.Series[Any]:
+    """By row how many trials ended how, ok first."""
+    counted = trials.groupby(["row", "status"]).size()
+    found: dict[Any, dict[str, int]] = {row: {"ok": 0} for row in trials["row"]}
+    for key, n in counted.to_dict().items():
+        row, status = cast(tuple[str, str], key)
+        found[row][status] = int(n)
+    return pd.Series({row: {name: n for name, n in counts.items() if n} for row, counts in found.items()})
+
+
+def _variants(rows: pd.DataFrame) -> list[str]:
+    """In words what tells a row from the model's usual settings, and from the model's other rows."""
+    siblings: dict[tuple[str, int], list[Any]] = {}
+    for row in rows.itertuples():
+        siblings.setdefault((str(row.model), int(row.version)), []).append(row.recipe)  # type: ignore[arg-type]
+    return [
+        ", ".join([*_settings(row), *_recipe_differences(row.recipe, siblings[(str(row.model), int(row.version))])])  # type: ignore[arg-type]
+        for row in rows.itertuples()
+    ]
+
+
+def _settings(row: Any) -> list[str]:
+    words = [] if row.dtype == "float32" else [str(row.dtype)]
+    words += ["compiled"] if row.compiled else []
+    words += [f"{row.threads} threads"] if row.threads else []
+    return words + ([] if pd.isna(row.budget_s) else [f"budget {row.budget_s:g} s"])
+
+
+def _recipe_differences(recipe: Any, siblings: Iterable[Any]) -> list[str]:
+    others = list(siblings)
+    return [f"{key}={value}" for key, value in recipe.items() if any(other.get(key, ...) != value for other in others)]

@@ -1,0 +1,169 @@
+"""What the board needs to know of one trial without opening its record again, and what tells trials apart.
+
+Three texts say what may be mixed. `group`: trials that may be compared. `row`: the seeds of one model trained in one
+way. `pair`: without the data's content, by which a skipped trial finds the one that was run since.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from zoo_core.results.records import FAILED, Record
+
+RUNNER = "runner"  # the source of a trial; the numbers of other programs are shown, and never mixed with it
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One trial. `path` is its record's file; units are suffixes, as in the records."""
+
+    path: str
+    id: str
+    status: str
+    reason: str
+    started_at: str
+    task: str
+    task_version: int
+    higher_is_better: bool
+    metric: str
+    group: str
+    row: str
+    pair: str
+    dataset: str
+    dataset_version: int
+    fingerprint: str
+    origin: str
+    recipe_class: str
+    recipe: str
+    model: str
+    version: int
+    title: str
+    pretrained_on: str
+    weights: str
+    code: str
+    device: str
+    device_name: str
+    machine: str
+    dtype: str
+    compiled: bool
+    threads: int
+    budget_s: float | None
+    seed: int
+    score: float | None
+    target_status: str
+    target_s: float | None
+    train_s: float | None
+    throughput: float | None
+    inference_throughput: float | None
+    latency_ms: float | None
+    peak_memory_mib: float | None
+    parameters: int | None
+    flops_per_unit: int | None
+    flops_unknown_because: str
+    disturbed: str
+    per_example: str
+    pictures: bool
+    curve: bool
+    source: str
+    benchmark: dict[str, Any] | None
+
+    @property
+    def failed(self) -> bool:
+        return self.status in FAILED
+
+
+def entry_of(record: Record, path: str) -> Entry:
+    """The entry of a record that lies at `path`."""
+    task, dataset, model, device, measured = record.task, record.dataset, record.model, record.device, record.measured
+    target, group = measured.time_to_target, group_key(record)
+    return Entry(
+        path=path,
+        id=record.id,
+        status=record.status,
+        reason=record.reason,
+        started_at=record.started_at,
+        task=task.name,
+        task_version=task.version,
+        higher_is_better=task.higher_is_better,
+        metric=task.metric,
+        group=json.dumps(group),
+        row=json.dumps([group, row_key(record)], sort_keys=True),
+        pair=json.dumps([group[:-3], record.recipe_class, device.kind, model.name, record.seed]),
+        dataset=dataset.name,
+        dataset_version=dataset.version,
+        fingerprint=dataset.fingerprint,
+        origin=dataset.origin,
+        recipe_class=record.recipe_class,
+        recipe=json.dumps(record.recipe),
+        model=model.name,
+        version=model.version,
+        title=model.title,
+        pretrained_on=model.pretrained_on,
+        weights=model.weights_option,
+        code=model.code_sha256,
+        device=device.kind,
+        device_name=device.name,
+        machine=str(record.environment.get("machine", "")),
+        dtype=device.dtype,
+        compiled=device.compiled,
+        threads=device.requested_threads,
+        budget_s=record.budget_s,
+        seed=record.seed,
+        score=record.score,
+        target_status=target.status if target else "not applicable",
+        target_s=target.seconds if target else None,
+        train_s=measured.train_s,
+        throughput=measured.throughput,
+        inference_throughput=measured.inference_throughput,
+        latency_ms=measured.latency.median_ms if measured.latency else None,
+        peak_memory_mib=measured.peak_memory_mib,
+        parameters=model.parameters,
+        flops_per_unit=model.flops_per_unit,
+        flops_unknown_because=model.flops_unknown_because,
+        disturbed=disturbance(record),
+        per_example=measured.per_example,
+        pictures=bool(measured.pictures),
+        curve=bool(record.curve),
+        source=record.source,
+        benchmark=msgspec.to_builtins(record.benchmark),
+    )
+
+
+def group_key(record: Record) -> list[Any]:
+    """What two trials must share to be compared; metric and kind are the task version's, and checked all the same."""
+    task, dataset = record.task, record.dataset
+    judged = [task.kind, task.kind_version, task.metric, task.higher_is_better]
+    data = [dataset.name, dataset.fingerprint]
+    return [task.name, task.version, *judged, *data, record.recipe_class, record.device.kind]
+
+
+def row_key(record: Record) -> list[Any]:
+    """What the seeds behind one row share: the same model trained in the same way."""
+    model, device = record.model, record.device
+    settings = [device.dtype, device.compiled, device.requested_threads, record.budget_s]
+    return [model.name, model.version, model.pretrained_on, model.weights_sha256, *settings, record.recipe]
+
+
+LEAST_CPU_SHARE = 0.85  # of one core, in the timed windows of a trial on the CPU: a quiet machine gives 0.97 and more
+MOST_SWITCHES_PER_S = 100.0  # involuntary: the scheduler's tick alone makes a few a second
+SHORTEST_S = 0.2  # shorter windows say nothing about load
+
+
+def disturbance(record: Record) -> str:
+    """Why the trial's times are not those of a quiet machine; empty where nothing speaks against them."""
+    load = record.measured.load
+    if load is None:
+        return ""
+    reasons = []
+    if load.trials_beside:
+        reasons.append(f"{load.trials_beside} other trial{'' if load.trials_beside == 1 else 's'} ran beside it")
+    if load.wall_s >= SHORTEST_S:
+        share = load.cpu_s / load.wall_s
+        if record.device.kind == "cpu" and share < LEAST_CPU_SHARE:
+            reasons.append(f"it had {share:.0%} of a core")
+        switches = (load.involuntary_switches or 0) / load.wall_s
+        if switches > MOST_SWITCHES_PER_S:
+            reasons.append(f"it was put off {switches:.0f} times a second")
+    return ", ".join(reasons)

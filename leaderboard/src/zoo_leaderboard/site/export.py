@@ -1,0 +1,201 @@
+"""What the pages show as JSON, CSV and script files, for those who want to compute with it and for the compare page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from zoo_core.results.records import Record, TaskFacts
+from zoo_leaderboard.board.curves import Curves, json_curves
+from zoo_leaderboard.board.standing import Standing
+from zoo_leaderboard.board.tables import Group, TaskBoard, plain_rows
+from zoo_leaderboard.records.entries import Entry
+from zoo_leaderboard.site.summary import TaskSummary
+from zoo_leaderboard.stats.statistics import Interval
+from zoo_leaderboard.text.formats import bare, clip, known
+
+GROUP_FIELDS = ("task", "task_version", "metric", "dataset", "fingerprint", "origin", "recipe_class", "device", "stale")
+MODEL_FIELDS = (
+    *("rank", "tied", "model", "version", "title", "variant", "pretrained_on", "score", "low", "high", "covers"),
+    *("spread", "seeds", "provisional", "stale", "time_to_target", "time_to_target_s", "met", "train_s", "train_s_low"),
+    *("train_s_high", "throughput", "inference_throughput", "latency_ms", "latency_ms_low", "latency_ms_high"),
+    *("timed", "disturbed", "parameters", "flops_per_unit", "flops_unknown_because", "peak_memory_mib", "hardware"),
+    *("statuses", "earlier", "recipe", "reason"),
+)
+TRIAL_FIELDS = ("id", "model", "version", "seed", "status", "reason", "started_at", "score", "train_s", "disturbed")
+COMPARED = ("score", "train_s", "time_to_target_s", "throughput", "latency_ms", "parameters", "flops_per_unit")
+
+
+def group_facts(group: Group) -> dict[str, Any]:
+    """What the trials of a group share."""
+    entry = group.newest
+    values = (entry.task, entry.task_version, entry.metric, entry.dataset, entry.fingerprint, entry.origin)
+    return dict(zip(GROUP_FIELDS, (*values, entry.recipe_class, entry.device, group.stale), strict=True))
+
+
+def task_json(
+    board: TaskBoard, task: TaskFacts, standings: Mapping[str, Standing], curves: Mapping[str, Curves]
+) -> bytes:
+    """The task, and by group its models, its trials and its curves."""
+    value = {
+        "task": msgspec.to_builtins(task),
+        "groups": [
+            {
+                **group_facts(group),
+                "models": _only(standings[group.id].rows, MODEL_FIELDS),
+                "trials": plain_rows(group.trials[[*TRIAL_FIELDS]]),
+                "curves": json_curves(curves[group.id]),
+            }
+            for group in board.groups
+        ],
+        "skipped": plain_rows(board.skipped[[*TRIAL_FIELDS]]),
+        "imported": [imported(entry) for entry in board.imported],
+    }
+    return as_json(value)
+
+
+def summary(tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) -> dict[str, Any]:
+    """The index as JSON: every task with the leaders of its groups, and all that changed."""
+    return {
+        "changes": changes,
+        "since": since,
+        "tasks": [
+            {
+                **{name: getattr(task, name) for name in ("name", "title", "metric", "higher_is_better", "version")},
+                **{name: getattr(task, name) for name in ("trials", "failures", "skipped", "stale", "newest")},
+                "data": f"{task.slug}.json",
+                "groups": [
+                    {
+                        **{
+                            name: getattr(group, name) for name in ("anchor", "dataset_title", "origin", "recipe_class")
+                        },
+                        **{name: getattr(group, name) for name in ("device", "task_version", "stale")},
+                        "leaders": [
+                            {name: getattr(place, name) for name in ("model", "score", "low", "high", "seeds", "tied")}
+                            for place in group.leaders
+                        ],
+                    }
+                    for group in task.groups
+                ],
+            }
+            for task in tasks
+        ],
+    }
+
+
+def as_json(value: Any) -> bytes:
+    """A JSON document; numpy's numbers as Python's."""
+    return msgspec.json.format(msgspec.json.encode(value, enc_hook=_number), indent=1) + b"\n"
+
+
+def imported(entry: Entry) -> dict[str, Any]:
+    """Numbers that another program measured."""
+    about = {"id": entry.id, "model": entry.model, "version": entry.version, "device": entry.device}
+    return {**about, "source": entry.source, "started_at": entry.started_at, **(entry.benchmark or {})}
+
+
+def task_csv(board: TaskBoard, standings: Mapping[str, Standing]) -> bytes:
+    """A row a group and model."""
+    buffer = io.StringIO()
+    fields = list(dict.fromkeys([*GROUP_FIELDS, *MODEL_FIELDS]))
+    writer = csv.DictWriter(buffer, fields, lineterminator="\n")
+    writer.writeheader()
+    for group in board.groups:
+        for row in _only(standings[group.id].rows, MODEL_FIELDS):
+            writer.writerow({key: csv_cell(value) for key, value in {**group_facts(group), **row}.items()})
+    return buffer.getvalue().encode("utf-8", "replace")
+
+
+def task_script(slug: str, title: str, metric: str, higher: bool, groups: Sequence[tuple[Group, Standing]]) -> str:
+    """The rows of a task for the compare page, as a script file: pages opened from a file may load nothing else."""
+    value = {
+        "slug": slug,
+        "title": clip(title, 80),
+        "metric": clip(metric, 40),
+        "higher": higher,
+        "groups": [_compared_group(group, found) for group, found in groups],
+    }
+    return script("tasks", slug, value)
+
+
+def _compared_group(group: Group, found: Standing) -> dict[str, Any]:
+    keys = {row["row"]: row["key"] for row in found.rows}
+    pairs: dict[str, list[float | None]] = {}
+    for i, first in enumerate(found.compared):
+        for j in range(i + 1, len(found.compared)):
+            matrices = (found.pairs.difference, found.pairs.low, found.pairs.high, found.pairs.p_value)  # type: ignore[union-attr]
+            pairs[f"{keys[first]} {keys[found.compared[j]]}"] = [_short(matrix[i, j]) for matrix in matrices]
+    entry = group.newest
+    name = f"{entry.dataset}, {entry.recipe_class} recipe, {entry.device}, task version {entry.task_version}"
+    return {
+        "anchor": group.anchor,
+        "name": clip(name, 160),
+        "rows": [_compared_row(row) for row in found.rows],
+        "pairs": pairs,
+    }
+
+
+def _compared_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    label = f"{bare(row['model'])} ({row['variant']})" if row["variant"] else bare(row["model"])
+    interval = [_short(row["low"]), _short(row["high"])]
+    values = {name: _short(row[name]) for name in COMPARED}
+    about = {"key": row["key"], "label": clip(label, 80), "rank": row["rank"], "seeds": row["seeds"]}
+    return {**about, "interval": interval, **values}
+
+
+def trial_script(slug: str, record: Record, entry: Entry, interval: Interval | None) -> str:
+    """A trial for the compare page; `interval` is its score's over the test sample, None where it has no score."""
+    measured = record.measured
+    value = {
+        "slug": slug,
+        "id": clip(record.id, 80),
+        "label": clip(f"{bare(record.model.name)}, seed {record.seed}", 80),
+        "task": clip(record.task.name, 80),
+        "group": entry.group,
+        "metric": clip(record.task.metric, 40),
+        "status": record.status,
+        "interval": [_short(interval.low), _short(interval.high)] if interval else [None, None],
+        "score": _short(record.score),
+        "train_s": _short(measured.train_s),
+        "time_to_target_s": _short(measured.time_to_target.seconds if measured.time_to_target else None),
+        "throughput": _short(measured.throughput),
+        "latency_ms": _short(measured.latency.median_ms if measured.latency else None),
+        "parameters": record.model.parameters,
+        "flops_per_unit": record.model.flops_per_unit,
+    }
+    return script("trials", slug, value)
+
+
+def script(kind: str, slug: str, value: Any) -> str:
+    """A script file that hands one JSON value to the compare page; it is valid as ASCII whatever the names hold."""
+    text = json.dumps(value, allow_nan=False, default=_number, separators=(",", ":"))
+    return f'(self.zooData = self.zooData || {{}})["{kind}/{slug}"] = {text};\n'
+
+
+def _short(value: Any) -> Any:
+    """A number with six digits; None where it is unknown or not finite."""
+    if not known(value) or not math.isfinite(value):
+        return None
+    return int(value) if float(value).is_integer() and abs(value) < 1e15 else float(f"{value:.6g}")
+
+
+def _only(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> list[dict[str, Any]]:
+    return [{name: row[name] for name in fields} for row in rows]
+
+
+def _number(value: Any) -> Any:
+    """numpy's numbers as Python's; anything else is a mistake of ours."""
+    return value.item()
+
+
+def csv_cell(value: Any) -> Any:
+    """A CSV cell; a text that a spreadsheet would take for a formula gets an apostrophe, as spreadsheets write it."""
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, default=_number)
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

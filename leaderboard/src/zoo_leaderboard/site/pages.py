@@ -1,0 +1,199 @@
+"""Views to pages: jinja2 templates that escape everything and refuse a name they were not given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from zoo_core.files import portable
+from zoo_core.results.records import Record, TaskFacts
+from zoo_leaderboard.board.curves import Curves
+from zoo_leaderboard.board.history import Pair
+from zoo_leaderboard.board.tables import ENOUGH_SEEDS, Group, TaskBoard
+from zoo_leaderboard.records.conformance import Conformance
+from zoo_leaderboard.records.entries import Entry
+from zoo_leaderboard.site.pictures import Pictures
+from zoo_leaderboard.site.plots import Style
+from zoo_leaderboard.site.summary import GroupSummary, Place, TaskSummary
+from zoo_leaderboard.text import formats
+from zoo_leaderboard.text.names import file_name
+
+FILTERS = (
+    *(formats.score, formats.seconds, formats.number, formats.count, formats.large, formats.statuses, formats.cell),
+    *(formats.plain, formats.clip, formats.bare, formats.plugin, formats.day, formats.percent, formats.heat),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plot:
+    """An SVG file beside the page, and what it shows, in words."""
+
+    file: str
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class GroupView:
+    """A group with everything that its section shows; `devices` are the classes its setting was measured on.
+
+    `rows` are the rows of the table, `points` the curves as numbers, `trials` those with pages of their own; the
+    legends have the model of every name in the plots.
+    """
+
+    group: Group
+    record: Record
+    rows: Sequence[Mapping[str, Any]]
+    devices: Sequence[str]
+    hardware: Sequence[str]
+    first_two: str
+    by_example: bool
+    failures: Sequence[Mapping[str, Any]]
+    failures_left_out: int
+    trials: Sequence[Entry]
+    curves: Curves
+    points: Sequence[Mapping[str, Any]]
+    curve_plots: Sequence[Plot]
+    curve_legend: Mapping[str, str]
+    cost_plots: Sequence[Plot]
+    cost_legend: Mapping[str, str]
+    pictures: Pictures | None
+    commands: Sequence[str]
+
+    @property
+    def scored(self) -> bool:
+        return any(row["score"] is not None for row in self.rows)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TaskView:
+    """A task's board with its groups' views; `filters` are the choices by name."""
+
+    board: TaskBoard
+    facts: TaskFacts
+    slug: str
+    groups: Sequence[GroupView]
+    skipped: Sequence[Mapping[str, Any]]
+    imported: Sequence[Mapping[str, Any]]
+    history: bool
+    filters: Mapping[str, Sequence[str]]
+    trial_slugs: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class PairView:
+    """A pair over time with its plots."""
+
+    pair: Pair
+    plots: Sequence[Plot]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ModelPlace:
+    """Where a model stands in one group of one task, among `of` ranked models."""
+
+    task: TaskSummary
+    group: GroupSummary
+    place: Place
+    of: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrawnCurve:
+    """A trial's small curve: SVG paths by what they show, the ends of the axes, and the points as rows of a table."""
+
+    words: str
+    paths: Mapping[str, str]
+    low: float
+    high: float
+    steps: int
+    rows: Sequence[Sequence[Any]]
+    thinned: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TrialView:
+    """A record with everything its page shows, as rows of tables; `curve` is None where no score was recorded."""
+
+    record: Record
+    slug: str
+    task_slug: str
+    disturbed: str
+    scores: Sequence[Sequence[Any]]
+    curve: DrawnCurve | None
+    phases: Sequence[Sequence[Any]]
+    pictures: Pictures | None
+    environment: Sequence[Sequence[Any]]
+
+
+class Pages:
+    """Renders pages; `styles` are the models' colours on the whole site, `conformance` is by plugin."""
+
+    def __init__(self, styles: Mapping[str, Style], conformance: Mapping[str, Conformance]) -> None:
+        self._shared = {"styles": styles, "conformance": conformance}
+
+    def index(self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) -> str:
+        """The page of all tasks."""
+        return self._render(
+            "index.html",
+            root="",
+            tasks=tasks,
+            devices=sorted({group.device for task in tasks for group in task.groups}),
+            models=len({name for task in tasks for name in task.models}),
+            newest=max((task.newest for task in tasks), default=""),
+            changes=changes,
+            since=since,
+        )
+
+    def task(self, view: TaskView) -> str:
+        """The page of one task."""
+        return self._render("task.html", root="../", view=view, board=view.board, task=view.facts)
+
+    def history(self, view: TaskView, pairs: Sequence[PairView], left_out: int) -> str:
+        """The page of a task's pairs over time."""
+        return self._render(
+            "history.html", root="../", view=view, task=view.facts, pairs=pairs, left_out=left_out, slug=view.slug
+        )
+
+    def model(self, name: str, places: Sequence[ModelPlace]) -> str:
+        """The page of one model: where it stands in every task it ran."""
+        title = places[-1].place.title if places else ""
+        return self._render("model.html", root="../", name=name, places=places, title=title)
+
+    def trial(self, view: TrialView) -> str:
+        """The page of one trial: everything in its record."""
+        return self._render("trial.html", root="../", view=view, record=view.record)
+
+    def compare(self, tasks: Sequence[TaskSummary]) -> str:
+        """The page on which scripts compare what the address names."""
+        return self._render("compare.html", root="", tasks=tasks)
+
+    def _render(self, template: str, **values: Any) -> str:
+        return environment().get_template(template).render(**self._shared, **values)
+
+
+@cache
+def environment() -> Environment:
+    """The templates, compiled once a process: that takes longer than most pages."""
+    made = Environment(
+        loader=PackageLoader("zoo_leaderboard.site"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update({function.__name__: function for function in FILTERS})
+    made.filters.update(file_name=file_name, portable=portable)
+    made.tests["link"] = formats.is_link
+    made.globals.update(enough_seeds=ENOUGH_SEEDS, dash=formats.DASH)
+    return made
+
+
+def static_files() -> Iterator[tuple[str, bytes]]:
+    """The files that every page shares, by name."""
+    for file in resources.files("zoo_leaderboard.site").joinpath("static").iterdir():
+        yield file.name, file.read_bytes()

@@ -1,0 +1,69 @@
+"""Pictures that a task made of its best model: copied beside the page when they are what they say."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo_core.results.records import Record
+from zoo_leaderboard.records.entries import Entry
+from zoo_leaderboard.text.names import is_plain
+
+PNG = b"\x89PNG\r\n\x1a\n"
+LARGEST = 16 * 2**20  # bytes
+MOST = 12
+THUMBNAIL = "thumbnail"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pictures:
+    """The record they are of; `shown` as (caption, file name), `refused` as (name, reason).
+
+    `thumbnail` is the file name of the picture that a task calls so; it stands for the task on the page of all tasks.
+    """
+
+    record: Record
+    thumbnail: str
+    shown: Sequence[tuple[str, str]]
+    refused: Sequence[tuple[str, str]]
+
+
+def copy_best(entries: Sequence[Entry], read: Callable[[Entry], Record], folder: Path, prefix: str) -> Pictures | None:
+    """Copy the pictures of the newest of a row's trials that has any; None where none has."""
+    entry = next((entry for entry in reversed(entries) if entry.pictures), None)
+    return copy_pictures(read(entry), Path(entry.path), folder, prefix) if entry is not None else None
+
+
+def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pictures:
+    """Copy the pictures of the record that lies at `path` into `folder`, under names of our own."""
+    shown, refused, thumbnail = [], [], ""
+    for number, (caption, name) in enumerate(list(record.measured.pictures.items())[:MOST]):
+        source = path.with_suffix("") / name
+        reason = refusal(source, name)
+        if reason:
+            refused.append((caption, reason))
+            continue
+        target = f"{prefix}-picture-{number}.png"
+        folder.mkdir(exist_ok=True)
+        shutil.copyfile(source, folder / target)
+        if caption == THUMBNAIL:
+            thumbnail = target
+        else:
+            shown.append((caption, target))
+    return Pictures(record=record, thumbnail=thumbnail, shown=shown, refused=refused)
+
+
+def refusal(path: Path, name: str) -> str:
+    """Why a picture's file is not copied; empty if it may be. `name` is a record's word and not trusted."""
+    if not is_plain(name):
+        return "its name is not a plain file name"
+    if path.parent.is_symlink() or path.is_symlink() or not path.is_file():
+        return "the file is not there"
+    if path.stat().st_size > LARGEST:
+        return f"it is over {LARGEST // 2**20} MiB"
+    with path.open("rb") as file:
+        if file.read(len(PNG)) != PNG:
+            return "it is not a PNG file"
+    return ""

@@ -1,0 +1,300 @@
+"""Plots as SVG, from Vega-Lite by vl-convert: one style a model on every page, readable on light and dark ground."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from xml.sax.saxutils import escape
+
+from zoo_core.results.records import TaskFacts
+from zoo_leaderboard.board.curves import By, Curves, thin
+from zoo_leaderboard.text.formats import clip, printable
+from zoo_leaderboard.text.names import short_hash
+
+# Told apart with any colour vision (by lightness where hue fails); at least 3:1 on white and on our dark ground.
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#aa3377", "#a87b00", "#3d94cc", "#e0607e", "#7c828c")
+DASHES: tuple[tuple[int, int], ...] = ((1, 0), (6, 3), (2, 2), (10, 3))
+SHAPES = ("circle", "square", "triangle-up", "diamond")  # of points; a model has the dash and the shape of one place
+INK, INK_ON_DARK, GRID = "#6b7280", "#b4bac4", "#8a919c"
+WIDTH, HEIGHT = 460, 260  # pixels
+FEW_POINTS = 40  # with a mark on each; more would hide the line
+WIDE_RANGE = 50.0  # largest / smallest value from which it is drawn on a logarithmic axis
+VEGA_LITE = "5.20"
+LARGEST = 1e300  # of a score that is drawn
+MOST_REFERENCES = 3  # lines across a plot
+REFERRED = ("real", "copy", "exact")  # origins of data on which a reference figure means something
+
+Spec: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Style:
+    """How a model is drawn: indices into PALETTE, and into DASHES and SHAPES."""
+
+    colour: int
+    dash: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """A model in a plot of score against something, without a name where there are too many to tell apart.
+
+    `front`: no other model is better in both.
+    """
+
+    label: str
+    model: str
+    x: float
+    score: float
+    low: float | None
+    high: float | None
+    front: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Level:
+    """A score that is drawn as a line across: a target, or what others reached."""
+
+    score: float
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A plot to be rendered: its specification, and what it says to those who do not see it."""
+
+    spec: Spec
+    title: str
+    description: str
+
+
+def assign_styles(tasks: Iterable[Sequence[str]], known: Mapping[str, Style] | None = None) -> dict[str, Style]:
+    """A style for every model: its own colour within each task as long as there are colours.
+
+    A model keeps the style it has in `known`. Its favourite colour follows from its name, so that builds agree; the
+    next free one is taken on a clash.
+    """
+    styles: dict[str, Style] = dict(known or {})
+    for models in tasks:
+        used = [styles[name] for name in models if name in styles]
+        for name in sorted(set(models) - set(styles)):
+            favourite = int(short_hash(name), 16)
+            order = [(favourite + step) % len(PALETTE) for step in range(len(PALETTE))]
+            free = [
+                Style(colour=colour, dash=dash)
+                for dash in range(len(DASHES))
+                for colour in order
+                if not any(other.colour == colour and other.dash >= dash for other in used)
+            ]
+            styles[name] = free[0] if free else Style(colour=order[0], dash=favourite % len(DASHES))
+            used.append(styles[name])
+    return styles
+
+
+def render(job: Job) -> str:
+    """The SVG document, with a title and a description, and lighter ink on dark ground."""
+    import vl_convert
+
+    svg = vl_convert.vegalite_to_svg(job.spec, vl_version=VEGA_LITE)
+    start = svg.index(">", svg.index("<svg")) + 1
+    dark = f'[fill="{INK}"]{{fill:{INK_ON_DARK}}}[stroke="{INK}"]{{stroke:{INK_ON_DARK}}}'
+    style = f"<style>@media (prefers-color-scheme: dark){{{dark}}}</style>"
+    words = f"<title>{escape(printable(job.title))}</title><desc>{escape(printable(job.description))}</desc>"
+    return f"{svg[:start]}{words}{style}{svg[start:]}"
+
+
+def levels(task: TaskFacts, origin: str) -> list[Level]:
+    """The task's target and its reference figures, which say nothing of data that were drawn."""
+    found = [] if task.target is None else [Level(score=task.target, words=f"target {task.target:g}")]
+    for reference in task.references[:MOST_REFERENCES] if origin in REFERRED else ():
+        value = reference.get("value")
+        if isinstance(value, int | float) and -LARGEST < value < LARGEST:
+            found.append(Level(score=value, words=f"{clip(reference.get('model') or 'reference', 24)} {value:g}"))
+    return found
+
+
+def learning_curves(
+    curves: Curves, task: TaskFacts, styles: Mapping[str, Style], by: By = "step", origin: str = ""
+) -> Job:
+    """The lines against steps or seconds, bands over seeds, the target and the references."""
+    rows = [
+        {**{str(key): value for key, value in row.items()}, "line": line.label}
+        for line in curves.lines
+        for row in thin(line.by(by)).to_dict("records")
+    ]
+    across = levels(task, origin)
+    values = [row[name] for row in rows for name in ("low", "high")] + [level.score for level in across]
+    logarithmic = not task.higher_is_better and is_wide(values)
+    y = _score_axis(task, curves.splits, logarithmic=logarithmic)
+    layers = _curve_layers(curves, rows, styles, by, y) + (_level_layers(across, y) if across else [])
+    what = "training step" if by == "step" else "second of training"
+    title = f"{printable(task.metric)} on {' or '.join(curves.splits)} by {what}"
+    return Job(
+        spec=_themed({"layer": layers}), title=title, description=_describe(curves, task, by, across, logarithmic)
+    )
+
+
+def score_against(
+    points: Sequence[Point], task: TaskFacts, styles: Mapping[str, Style], axis: str, origin: str = ""
+) -> Job:
+    """The models' test scores against what they cost, with the front of those that nothing beats in both."""
+    wide = is_wide([point.x for point in points])
+    scale = {"type": "log"} if wide else {"zero": False, "nice": True}
+    x = {"field": "x", "type": "quantitative", "title": axis, "scale": scale, "axis": {"tickCount": 5, "format": "~s"}}
+    across = levels(task, origin)[1 if task.target is not None else 0 :]  # the target is one of val
+    scores = [point.score for point in points] + [level.score for level in across]
+    logarithmic = not task.higher_is_better and is_wide(scores)
+    y = _score_axis(task, ["test"], logarithmic=logarithmic)
+    rows = [{"line": point.label, "x": point.x, "mean": point.score} for point in points]
+    front = sorted((point for point in points if point.front), key=lambda point: point.x)
+    drawable = (point for point in points if point.low is not None and (point.low > 0 or not logarithmic))
+    intervals = [{"x": point.x, "low": point.low, "high": point.high} for point in drawable]
+    layers: list[Spec] = [
+        {
+            "data": {"values": [{"x": point.x, "mean": point.score} for point in front]},
+            "mark": {
+                "type": "line",
+                "interpolate": "step-after",
+                "color": INK,
+                "strokeDash": [4, 4],
+                "strokeWidth": 1.5,
+            },
+            "encoding": {"x": x, "y": y},
+        },
+        {
+            "data": {"values": intervals},
+            "mark": {"type": "rule", "color": INK, "opacity": 0.6},
+            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+        },
+        {
+            "data": {"values": rows},
+            "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
+            "encoding": {"x": x, "y": y, **_point_styles(points, styles)},
+        },
+    ]
+    layers += _level_layers(across, y) if across else []
+    best = "; ".join(f"{point.label} {point.score:.4g} at {point.x:.4g}" for point in front)
+    description = f"{axis} across, {printable(task.metric)} on test upwards. Beaten by none in both: {best}."
+    return Job(
+        spec=_themed({"layer": layers}), title=f"{printable(task.metric)} against {axis}", description=description
+    )
+
+
+def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: Mapping[str, Style]) -> Job:
+    """One value of a pair over the days: a point an occasion with its interval, the best so far as steps.
+
+    A row has moment (ISO time), value, low, high, best and model.
+    """
+    values = [dict(row) for row in rows]
+    x = {"field": "moment", "type": "temporal", "title": None, "axis": {"tickCount": 5}}
+    y = {"field": "value", "type": "quantitative", "title": axis, "scale": {"zero": False, "nice": True}}
+    colour = PALETTE[styles[str(values[0]["model"])].colour]
+    layers: list[Spec] = [
+        {
+            "mark": {"type": "line", "interpolate": "step-after", "color": INK, "strokeDash": [4, 4]},
+            "encoding": {"x": x, "y": {**y, "field": "best"}},
+        },
+        {
+            "mark": {"type": "rule", "color": INK, "opacity": 0.6},
+            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+        },
+        {
+            "mark": {"type": "line", "point": {"size": 60, "color": colour}, "color": colour, "strokeWidth": 2},
+            "encoding": {"x": x, "y": y},
+        },
+    ]
+    ends = f"from {values[0]['value']:.4g} at {values[0]['moment'][:10]} to {values[-1]['value']:.4g}"
+    description = f"{axis}, {len(values)} occasions, {ends} at {values[-1]['moment'][:10]}."
+    return Job(spec=_themed({"data": {"values": values}, "layer": layers}), title=title, description=description)
+
+
+def front(points: Sequence[tuple[float, float]], *, higher_is_better: bool) -> list[bool]:
+    """Which of (cost, score) are on the Pareto front: no other costs at most as much and scores at least as well."""
+    sign = -1.0 if higher_is_better else 1.0
+    order = sorted(range(len(points)), key=lambda index: (points[index][0], sign * points[index][1]))
+    on_front, best = [False] * len(points), math.inf
+    for index in order:
+        if sign * points[index][1] < best:
+            best = sign * points[index][1]
+            on_front[index] = True
+    return on_front
+
+
+def is_wide(values: Sequence[float]) -> bool:
+    """Whether positive numbers span so much that a linear axis would flatten what matters."""
+    return min(values) > 0 and max(values) / min(values) > WIDE_RANGE
+
+
+def _themed(spec: Spec) -> Spec:
+    axis: Spec = {"labelColor": INK, "titleColor": INK, "domainColor": INK, "tickColor": INK, "gridColor": GRID}
+    axis |= {"titlePadding": 10, "titleFontWeight": "normal", "titleFontSize": 12, "labelFontSize": 12}
+    config = {"font": "sans-serif", "aria": False, "view": {"stroke": None}, "axis": {**axis, "gridOpacity": 0.25}}
+    return {**spec, "width": WIDTH, "height": HEIGHT, "background": "transparent", "config": config}
+
+
+def _describe(curves: Curves, task: TaskFacts, by: By, across: Sequence[Level], logarithmic: bool) -> str:
+    """What the plot shows, in words."""
+    ends = [
+        f"{line.label} ends at {line.by(by)['mean'].iloc[-1]:.4g} after {line.by(by)[by].iloc[-1]:.4g} "
+        + ("steps" if by == "step" else "seconds")
+        for line in curves.lines
+    ]
+    scale = "logarithmic" if logarithmic else "linear"
+    target = "".join(f" Drawn across: {level.words}." for level in across)
+    better = "higher" if task.higher_is_better else "lower"
+    return f"{printable(task.metric)}, {better} is better, {scale} scale. {'; '.join(ends)}.{target}"
+
+
+def _score_axis(task: TaskFacts, splits: Sequence[str], *, logarithmic: bool) -> Spec:
+    better = "higher is better" if task.higher_is_better else "lower is better"
+    return {
+        "field": "mean",
+        "type": "quantitative",
+        "title": f"{printable(task.metric)[:40]} on {' or '.join(splits)}, {better}",
+        "scale": {"type": "log", "nice": True} if logarithmic else {"zero": False, "nice": True},
+        "axis": {"tickCount": 6, "format": "~e" if logarithmic else "~r"},
+    }
+
+
+def _curve_layers(
+    curves: Curves, rows: list[dict[str, Any]], styles: Mapping[str, Style], by: By, y: Spec
+) -> list[Spec]:
+    colour = _colour([(line.label, line.model) for line in curves.lines], styles)
+    dash = _by_line({line.label: list(DASHES[styles[line.model].dash]) for line in curves.lines})
+    title = "training steps" if by == "step" else "seconds of training"
+    ticks: Spec = {"tickCount": 6, "format": ",d" if by == "step" else ",~r"}
+    x = {"field": by, "type": "quantitative", "title": title, "axis": ticks}
+    few = max(len(line.by(by)) for line in curves.lines) <= FEW_POINTS
+    mark = {"type": "line", "strokeWidth": 2, "point": {"size": 22} if few else False}
+    line = {"data": {"values": rows}, "mark": mark, "encoding": {"x": x, "y": y, "color": colour, "strokeDash": dash}}
+    if not any(row["seeds"] > 1 for row in rows):
+        return [line]
+    encoding = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": colour}
+    return [{"data": {"values": rows}, "mark": {"type": "area", "opacity": 0.2}, "encoding": encoding}, line]
+
+
+def _colour(lines: Sequence[tuple[str, str]], styles: Mapping[str, Style]) -> Spec:
+    """The colour of each (label, model); grey for those without a model's name."""
+    return _by_line({label: PALETTE[styles[model].colour] if model else GRID for label, model in lines})
+
+
+def _point_styles(points: Sequence[Point], styles: Mapping[str, Style]) -> Spec:
+    shapes = {point.label: SHAPES[styles[point.model].dash if point.model else 0] for point in points}
+    return {"color": _colour([(point.label, point.model) for point in points], styles), "shape": _by_line(shapes)}
+
+
+def _by_line(values: Mapping[str, Any]) -> Spec:
+    """A property by label. The legend is the page's: drawn here it would take half of the time, and be no text."""
+    scale = {"domain": list(values), "range": list(values.values())}
+    return {"field": "line", "type": "nominal", "scale": scale, "legend": None}
+
+
+def _level_layers(levels: Sequence[Level], y: Spec) -> list[Spec]:
+    """Lines across the plot, each with its words above its right end."""
+    data = {"values": [{"mean": level.score, "text": clip(level.words, 40)} for level in levels]}
+    rule = {"type": "rule", "color": INK, "strokeDash": [4, 4], "strokeWidth": 1.5}
+    text = {"type": "text", "color": INK, "align": "right", "dx": -4, "dy": -8, "fontSize": 12}
+    where = {"x": {"value": WIDTH}, "y": y, "text": {"field": "text", "type": "nominal"}}
+    return [{"data": data, "mark": rule, "encoding": {"y": y}}, {"data": data, "mark": text, "encoding": where}]

@@ -1,0 +1,166 @@
+"""What the pages of the whole site need of a task, small enough to be kept between builds; and what changed since."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zoo_core.files import cache_dir, write_atomically
+from zoo_leaderboard.site.plots import Style
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of what is kept."""
+
+
+class Place(Part, frozen=True, kw_only=True, array_like=True):
+    """Where a model stands in one group; `key` is its row on the task's page, `command` measures it again.
+
+    `quiet` is false where all its times are of disturbed trials.
+    """
+
+    key: str
+    model: str
+    version: int
+    title: str
+    variant: str
+    pretrained_on: str
+    rank: int | None
+    tied: int | None
+    score: float | None
+    low: float | None
+    high: float | None
+    seeds: int
+    provisional: bool
+    stale: str
+    time_to_target: str | None
+    time_to_target_s: float | None
+    quiet: bool | None
+    train_s: float | None
+    latency_ms: float | None
+    parameters: int | None
+    statuses: dict[str, int]
+    reason: str | None
+    recipe: dict[str, Any]
+    command: str
+
+
+class GroupSummary(Part, frozen=True, kw_only=True, array_like=True):
+    """A group: what its trials share, and its rows, best first."""
+
+    anchor: str
+    dataset_title: str
+    origin: str
+    recipe_class: str
+    device: str
+    task_version: int
+    stale: str
+    places: list[Place]
+
+    @property
+    def ranked(self) -> list[Place]:
+        return [place for place in self.places if place.rank is not None]
+
+    @property
+    def leaders(self) -> list[Place]:
+        """The models that none is significantly better than, best mean first."""
+        return [place for place in self.places if place.rank == 1]
+
+
+class TaskSummary(Part, frozen=True, kw_only=True):
+    """A task; `files` are all that was written for it, below the site."""
+
+    name: str
+    title: str
+    summary: str
+    slug: str
+    metric: str
+    higher_is_better: bool
+    version: int
+    thumbnail: str
+    trials: int
+    failures: int
+    skipped: int
+    newest: str
+    models: list[str]
+    groups: list[GroupSummary]
+    files: list[str]
+
+    @property
+    def stale(self) -> int:
+        """How many rows are out of date."""
+        return sum(bool(place.stale) for group in self.groups for place in group.places)
+
+
+class Kept(Part, frozen=True, kw_only=True):
+    """What one build leaves for the next: the models' styles, the tasks with digests, and what it said changed."""
+
+    styles: dict[str, tuple[int, int]] = {}
+    tasks: dict[str, tuple[str, TaskSummary]] = {}
+    changes: list[str] = []
+    since: str = ""
+
+    @property
+    def drawn(self) -> dict[str, Style]:
+        return {name: Style(colour=colour, dash=dash) for name, (colour, dash) in self.styles.items()}
+
+
+def _place(out: Path) -> Path:
+    name = hashlib.sha256(str(out.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return cache_dir() / "leaderboard" / "sites" / f"{name}.msgpack"
+
+
+def read_kept(out: Path) -> Kept:
+    """What the last build of this site left; nothing where there was none, or where another version of us made it."""
+    try:
+        return msgspec.msgpack.decode(_place(out).read_bytes(), type=Kept)
+    except (OSError, msgspec.DecodeError):
+        return Kept()
+
+
+def keep(out: Path, kept: Kept) -> None:
+    """Leave this for the next build; a cache that cannot be written costs time, no result."""
+    try:
+        write_atomically(_place(out), msgspec.msgpack.encode(kept))
+    except (OSError, OverflowError):
+        return
+
+
+def changes(before: Mapping[str, TaskSummary], now: Sequence[TaskSummary]) -> list[str]:
+    """What is new since the previous build, in sentences; empty where nothing is."""
+    found = []
+    for task in now:
+        old = before.get(task.name)
+        if old is None:
+            found.append(f"{task.title} is new, with {_counted(task.trials, 'trial')}.")
+            continue
+        if task.trials != old.trials or task.failures != old.failures:
+            found.append(
+                f"{task.title}: {_counted(old.trials, 'trial')} then, {task.trials} now; "
+                f"{_counted(old.failures, 'failure')} then, {task.failures} now."
+            )
+        found += [f"{task.title}: the model {model} is new." for model in sorted(set(task.models) - set(old.models))]
+        found += _new_leaders(old, task)
+        if task.stale > old.stale:
+            found.append(f"{task.title}: {_counted(task.stale - old.stale, 'more row')} out of date.")
+    gone = sorted(set(before) - {task.name for task in now})
+    return found + [f"{before[name].title} has no records any more." for name in gone]
+
+
+def _new_leaders(old: TaskSummary, task: TaskSummary) -> list[str]:
+    before = {group.anchor: [place.model for place in group.leaders] for group in old.groups}
+    found = []
+    for group in task.groups:
+        leaders = [place.model for place in group.leaders]
+        if group.anchor in before and leaders and set(leaders) != set(before[group.anchor]):
+            names = ", ".join(dict.fromkeys(leaders))
+            found.append(f"{task.title} on {group.device} ({group.dataset_title}): first is now {names}.")
+    return found
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,124 @@
+"""One trial's files: its page, its record, its pictures, and its numbers for the compare page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo_core.results import records
+from zoo_core.results.records import CurvePoint, Record
+from zoo_leaderboard.records.conformance import Conformance
+from zoo_leaderboard.records.entries import entry_of
+from zoo_leaderboard.records.index import read_record
+from zoo_leaderboard.records.samples import sample
+from zoo_leaderboard.site.export import trial_script
+from zoo_leaderboard.site.pages import DrawnCurve, Pages, TrialView
+from zoo_leaderboard.site.pictures import copy_pictures
+from zoo_leaderboard.site.plots import Style
+from zoo_leaderboard.stats.statistics import mean_interval
+from zoo_leaderboard.text.formats import printable
+from zoo_leaderboard.text.names import file_name
+
+MOST_ROWS = 200  # of the curve's table
+LEFT, TOP, RIGHT, BOTTOM = 70.0, 10.0, 550.0, 230.0  # of the curve within its picture, as in the template
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialsJob:
+    """Records whose pages are to be written, by the file names of the pages."""
+
+    paths: Mapping[str, str]
+    styles: Mapping[str, Style]
+    conformance: Mapping[str, Conformance]
+    folder: Path
+
+
+def write_trials(job: TrialsJob) -> dict[str, list[str]]:
+    """Write the pages; the files of each, below the site."""
+    pages = Pages(job.styles, job.conformance)
+    return {slug: _write(slug, Path(path), pages, job.folder) for slug, path in job.paths.items()}
+
+
+def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
+    record = read_record(str(path))
+    own = folder / "trials" / slug
+    own.mkdir(exist_ok=True)
+    entry = entry_of(record, str(path))
+    pictures = copy_pictures(record, path, own, "p")
+    view = TrialView(
+        record=record,
+        slug=slug,
+        task_slug=file_name(record.task.name),
+        disturbed=entry.disturbed,
+        scores=_scores(record),
+        curve=_curve(record),
+        phases=[(phase.name, phase.seconds) for phase in record.phases],
+        pictures=pictures,
+        environment=list(_flat(record.environment)),
+    )
+    interval = mean_interval(sample([entry])) if record.score is not None else None
+    contents = {
+        f"trials/{slug}.html": pages.trial(view),
+        f"trials/{slug}.js": trial_script(slug, record, entry, interval),
+        f"trials/{slug}/record.json": records.encode(record).decode(),
+    }
+    for name, content in contents.items():
+        (folder / name).write_text(content, encoding="utf-8", errors="replace")
+    names = [name for _, name in pictures.shown] + ([pictures.thumbnail] if pictures.thumbnail else [])
+    return [*contents, *(f"trials/{slug}/{name}" for name in names)]
+
+
+def _scores(record: Record) -> list[tuple[str, float | None, float | None]]:
+    test, val = record.measured.scores, record.measured.val_scores
+    return [(name, test.get(name), val.get(name)) for name in dict.fromkeys([*test, *val])]
+
+
+def _curve(record: Record) -> DrawnCurve | None:
+    """The train and val scores by step as SVG paths; None where neither was recorded."""
+    points = record.curve
+    scores = (value for point in points for value in (point.train_score, point.val_score))
+    values = [value for value in scores if value is not None and math.isfinite(value)]
+    if not values:
+        return None
+    low, high, steps = min(values), max(values), max(point.step for point in points) or 1
+    paths = {name: _path(points, f"{name}_score", low, high, steps) for name in ("train", "val")}
+    every = max(1, math.ceil(len(points) / MOST_ROWS))
+    rows = [(p.step, p.seconds, p.epoch, p.train_loss, p.train_score, p.val_score) for p in points[::every]]
+    words = f"{printable(record.task.metric)[:40]} by training step, from {low:.4g} to {high:.4g}"
+    drawn = {name: path for name, path in paths.items() if path}
+    return DrawnCurve(
+        words=words,
+        paths=drawn,
+        low=low,
+        high=high,
+        steps=steps,
+        rows=rows,
+        thinned=every > 1,
+    )
+
+
+def _path(points: Sequence[CurvePoint], name: str, low: float, high: float, steps: int) -> str:
+    """A line through the known scores; a single one is a dot."""
+    spread = (high - low) or 1.0
+    places = [
+        (LEFT + (RIGHT - LEFT) * point.step / steps, BOTTOM - (BOTTOM - TOP) * (getattr(point, name) - low) / spread)
+        for point in points
+        if getattr(point, name) is not None and math.isfinite(getattr(point, name))
+    ]
+    if len(places) == 1:
+        places.append((places[0][0] + 0.1, places[0][1]))
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places) if places else ""
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested facts as rows named `outer inner`; what is not known is left out."""
+    rows: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key} ")
+        elif value not in (None, "", []):
+            rows.append((f"{prefix}{key}".replace("_", " "), value))
+    return rows

@@ -1,0 +1,176 @@
+"""Which rows of a board can be told apart: differences with intervals, ranks with ties, and seeds still missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+from scipy import special
+
+from zoo_leaderboard.stats.pairs import Integers, compare, tabulate
+from zoo_leaderboard.stats.statistics import Covers, Sample, check_share, coverage_words, holm_rows
+from zoo_leaderboard.stats.variance import Floats, Parts, half_widths, p_values
+
+Method: TypeAlias = Literal["paired by example", "Welch", "none"]
+
+BLOCK = 256  # rows that are ranked at once, and
+PAIRS = 2**16  # pairs that are compared at once: less memory, and what is at work stays in the cache
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """a - b with its interval and two-sided p value; None, and method none, where the two cannot be compared."""
+
+    difference: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    method: Method
+    covers: Covers
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Pairwise:
+    """Every row less every other, each (rows, rows): entry [i, j] is i - j; p values are not adjusted.
+
+    nan where two rows cannot be compared; the diagonal is 0 with p value 1.
+    """
+
+    difference: Floats
+    low: Floats
+    high: Floats
+    p_value: Floats
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Ranking:
+    """For each row, int (rows,): its rank, how many others have the same, and how many it could be compared with."""
+
+    rank: Integers
+    tied: Integers
+    compared: Integers
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MoreSeeds:
+    """How many more seeds of each of two rows would likely separate them; a count only in the first two cases.
+
+    separated: 0, they are. more seeds: the count. test sample: the same examples would keep them together whatever the
+    number of seeds. too many: more than was asked for. undecidable: the spread over seeds is not known.
+    """
+
+    count: int | None
+    verdict: Literal["separated", "more seeds", "test sample", "too many", "undecidable"]
+
+
+def difference(a: Sample, b: Sample, *, level: float = 0.95) -> Difference:
+    """The mean score of a less that of b; paired by example (or group) where both have results on the same data.
+
+    Raises:
+        ValueError: the two name the same data and have other numbers of examples, or other groups.
+    """
+    check_share(level, "level")
+    pairs = compare(tabulate([a, b]), np.array([0]), np.array([1]))
+    parts, value = pairs.parts(), float(pairs.difference[0])
+    p_value = float(p_values(np.abs(pairs.difference), parts)[0])
+    if np.isnan(p_value):
+        return Difference(difference=value, low=None, high=None, p_value=None, method="none", covers="")
+    half, test = float(half_widths(parts, 1 - level)[0]), bool(parts.test_df[0] > 0)
+    return Difference(
+        difference=value,
+        low=value - half,
+        high=value + half,
+        p_value=p_value,
+        method="paired by example" if test else "Welch",
+        covers=coverage_words(seeds=bool(parts.seeds_df[0] > 0), test=test),
+    )
+
+
+def pairwise(samples: Sequence[Sample], *, level: float = 0.95) -> Pairwise:
+    """All differences of the rows, as `difference` gives them one by one; takes a few matrices (rows, rows)."""
+    check_share(level, "level")
+    count = len(samples)
+    first, second = np.triu_indices(count, 1)
+    pairs = compare(tabulate(samples), first, second)
+    parts, value = pairs.parts(), pairs.difference
+    p_value = p_values(np.abs(value), parts)
+    half = np.where(np.isnan(p_value), np.nan, half_widths(parts, 1 - level))
+
+    def square(upper: Floats, lower: Floats, diagonal: float) -> Floats:
+        matrix = np.full((count, count), diagonal)
+        matrix[first, second], matrix[second, first] = upper, lower
+        return matrix
+
+    return Pairwise(
+        difference=square(value, -value, 0.0),
+        low=square(value - half, -value - half, 0.0),
+        high=square(value + half, -value + half, 0.0),
+        p_value=square(p_value, p_value, 1.0),
+    )
+
+
+def ranks(samples: Sequence[Sample], *, higher_is_better: bool, level: float = 0.95) -> Ranking:
+    """1 + the number of rows significantly better, after Holm's adjustment over the row's own comparisons.
+
+    "Not significantly different" is not transitive: a row may tie with two that differ from each other. A row that can
+    be compared with no other has rank 1 and compared 0.
+    """
+    check_share(level, "level")
+    count = len(samples)
+    p_value = _all_p_values(samples)
+    compared = np.count_nonzero(~np.isnan(p_value), axis=1)
+    means = np.array([sample.scores.mean() for sample in samples]) * (1 if higher_is_better else -1)
+    rank = np.ones(count, dtype=np.int64)
+    for rows in np.array_split(np.arange(count), count // BLOCK + 1):
+        better = means > means[rows, None]
+        rank[rows] += np.count_nonzero(better & (holm_rows(p_value[rows]) <= 1 - level), axis=1)
+    _, which, sizes = np.unique(rank, return_inverse=True, return_counts=True)
+    return Ranking(rank=rank, tied=sizes[which] - 1, compared=compared)
+
+
+def _all_p_values(samples: Sequence[Sample]) -> Floats:
+    """(rows, rows), nan on the diagonal and where two rows cannot be compared."""
+    table, count = tabulate(samples), len(samples)
+    found = np.full((count, count), np.nan)
+    upper = np.triu_indices(count, 1)
+    for start in range(0, len(upper[0]), PAIRS):
+        first, second = (side[start : start + PAIRS] for side in upper)
+        pairs = compare(table, first, second)
+        found[first, second] = found[second, first] = p_values(np.abs(pairs.difference), pairs.parts())
+    return found
+
+
+def seeds_to_separate(
+    a: Sample, b: Sample, *, level: float = 0.95, most: int = 100, comparisons: int = 1, power: float = 0.8
+) -> MoreSeeds:
+    """The smallest number of further seeds, for each of both, that separates the two with about this power.
+
+    Supposes that the difference and the variances are as estimated so far. `comparisons` is the number of rows that a
+    row is compared with: Holm asks the smallest of their p values to be below (1 - level) / comparisons.
+    """
+    check_share(level, "level")
+    check_share(power, "power")
+    if most < 1 or comparisons < 1:
+        raise ValueError(f"most and comparisons are at least 1, not {most} and {comparisons}")
+    alpha = (1 - level) / comparisons
+    pairs = compare(tabulate([a, b]), np.array([0]), np.array([1]))
+    size, parts = np.abs(pairs.difference), pairs.parts()
+    if p_values(size, parts)[0] <= alpha:
+        return MoreSeeds(count=0, verdict="separated")
+    if not parts.seeds_df[0]:
+        return MoreSeeds(count=None, verdict="undecidable")
+    more = np.arange(1, most + 1)
+    enough = np.flatnonzero(_found(pairs.parts(more), alpha, power) <= size)
+    if len(enough):
+        return MoreSeeds(count=int(more[enough[0]]), verdict="more seeds")
+    endless = _found(replace(parts, seeds=np.zeros(1)), alpha, power)
+    return MoreSeeds(count=None, verdict="too many" if endless[0] <= size[0] else "test sample")
+
+
+def _found(parts: Parts, alpha: float, power: float) -> Floats:
+    """The difference that is found with this power: the half width, and the power's quantile of its error beyond."""
+    error = np.sqrt(parts.seeds + parts.test)
+    whole = replace(parts, drawn=parts.test)  # the residual shrinks with the seeds
+    return np.asarray(half_widths(whole, alpha) + special.ndtri(power) * error, dtype=np.float64)

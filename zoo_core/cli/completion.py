@@ -1,0 +1,51 @@
+"""Completes the names of tasks, models, data sets, plugins and records in a shell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoo_core.specs import DatasetSpec, ModelSpec, TaskSpec
+
+
+def complete_task(incomplete: str) -> list[str]:
+    from zoo_core.registry import Registry
+
+    return _beginning(incomplete, Registry.load().tasks)
+
+
+def complete_model(incomplete: str) -> list[str]:
+    from zoo_core.registry import Registry
+
+    registry = Registry.load()
+    families = [family.prefix for family in registry.families if family.prefix.startswith(incomplete)]
+    return [*_beginning(incomplete, registry.models), *families]
+
+
+def complete_dataset(incomplete: str) -> list[str]:
+    from zoo_core.registry import Registry
+
+    return _beginning(incomplete, Registry.load().datasets)
+
+
+def complete_any(incomplete: str) -> list[str]:
+    from zoo_core.registry import Registry
+
+    plugins = [plugin.name for plugin in Registry.load().plugins if plugin.name.startswith(incomplete)]
+    names = [*complete_task(incomplete), *complete_model(incomplete), *complete_dataset(incomplete), *plugins]
+    return list(dict.fromkeys(names))
+
+
+def complete_record(incomplete: str) -> list[str]:
+    return sorted(path.stem for path in Path(os.environ.get("ZOO_RESULTS", "results")).glob(f"*/{incomplete}*.json"))
+
+
+def _beginning(incomplete: str, specs: Iterable[TaskSpec | ModelSpec | DatasetSpec]) -> list[str]:
+    """The names that begin so: bare ones, qualified ones once a colon or a plugin's name is typed."""
+    specs = list(specs)
+    bare = [spec.name for spec in specs if spec.name.startswith(incomplete)]
+    qualified = [spec.qualified for spec in specs if incomplete and spec.qualified.startswith(incomplete)]
+    return list(dict.fromkeys([*bare, *qualified]))

@@ -1,0 +1,152 @@
+"""Writes plugin packages from the templates in `templates/`: plain text in which `$words` are filled in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from zoo_core.specs import TaskSpec
+
+LICENCES = ("MIT", "Apache-2.0")
+TEMPLATES = resources.files("zoo_core.cli") / "templates"
+
+
+class What(StrEnum):
+    plugin = "plugin"
+    model = "model"
+    dataset = "dataset"
+    task = "task"
+
+
+def kinds() -> list[str]:
+    """The kinds that have templates, the one that is meant where none is said first."""
+    names = [path.name for path in TEMPLATES.iterdir() if path.name.startswith("form-")]
+    return sorted(name.removeprefix("form-").removesuffix(".toml") for name in names)
+
+
+def form(kind: str) -> dict[str, Any]:
+    """What of a template depends on the kind."""
+    return tomllib.loads((TEMPLATES / f"form-{kind}.toml").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """What is to be written: all that was said, asked or left at its default."""
+
+    what: What
+    name: str
+    kind: str
+    task: TaskSpec | None
+    title: str
+    author: str
+    licence: str
+
+    @property
+    def package(self) -> str:
+        return f"zoo-{self.name}"
+
+    @property
+    def module(self) -> str:
+        return self.package.replace("-", "_")
+
+
+def package_files(order: Order, bench: str) -> Iterator[tuple[str, str]]:
+    """Path and text of every file of the package."""
+    values = _values(order, bench)
+    for part in ("task", "dataset", "model"):
+        values[part] = _filled(f"part-{part}.template", values)
+    body = _filled(f"data-{order.kind}.template", values)
+    # At the top of a module of its own; where `zoo list` imports the module, inside the function.
+    inside = body.replace("    def load(self, split):\n", "    def load(self, split):\n        import numpy as np\n\n")
+    values["build"] = _filled(f"build-{order.kind}.template", values)
+    yield "pyproject.toml", _filled("pyproject.toml.template", values) + "\n"
+    yield "README.md", _filled("README.md.template", values) + "\n"
+    yield "LICENSE", _filled(f"LICENSE-{order.licence}.template", values) + "\n"
+    yield f"tests/test_{order.module.removeprefix('zoo_')}.py", _filled("test.py.template", values) + "\n"
+    if order.what is What.plugin:
+        for file, template in (("__init__", "plugin"), ("data", "plugin-data"), ("models", "plugin-models")):
+            text = _filled(f"{template}.py.template", {**values, "data": body})
+            yield f"src/{order.module}/{file}.py", text + "\n"
+        return
+    template = _of_kind(order) if _reads_files(order) else f"{order.what.value}.py.template"
+    yield f"{order.module}.py", _filled(template, {**values, "data": inside}) + "\n"
+
+
+def _of_kind(order: Order) -> str:
+    return f"{order.what.value}-{order.kind}.py.template"
+
+
+def _reads_files(order: Order) -> bool:
+    """Whether this kind has a template of a data set that reads a person's files, and draws some for want of them."""
+    return (TEMPLATES / _of_kind(order)).is_file()
+
+
+def _values(order: Order, bench: str) -> dict[str, object]:
+    module, values = order.module, form(order.kind)
+    parts = order.what is What.plugin
+    real = _reads_files(order)
+    drawn = f"{order.name}-drawn" if real else order.name
+    return {
+        **values,
+        "summary": values["summary_of_files" if real else "summary"],
+        "name": order.name,
+        "package": order.package,
+        "module": module,
+        "kind": order.kind,
+        "title": order.title,
+        "author": order.author,
+        "licence": order.licence,
+        "year": date.today().year,  # noqa: DTZ011 - the year where the author is
+        "quoted_title": json.dumps(order.title, ensure_ascii=False),
+        "quoted_author": json.dumps(order.author, ensure_ascii=False),
+        "tasks": f'"{order.task.qualified}",' if order.task else "",
+        "drawn": drawn,
+        "datasets": f'"{order.name}", "{drawn}"' if real else f'"{order.name}",',
+        "model_name": f"{order.name}-net",
+        "model_title": "A first net",
+        "data_entry": f"{module}.data" if parts else module,
+        "models_entry": f"{module}.models" if parts else module,
+        "files": f'packages = ["src/{module}"]' if parts else f'only-include = ["{module}.py"]',
+        "what_it_is": {"model": "a model", "dataset": "a data set and its task"}.get(order.what, "a task"),
+        "bench": bench,
+        "first": FIRST[order.what],
+    }
+
+
+FIRST = {
+    What.model: "`build`, which makes the net, and `recipe`, by which it is trained.",
+    What.dataset: "the data set's class, which reads or draws the examples, its licence, and the task's words.",
+    What.task: "`Drawn`, which makes the examples, the task's words and target, and `build`, which makes the net.",
+    What.plugin: "data.py, which makes the examples, models.py, which makes the nets, and the words in `__init__.py`.",
+}
+
+
+def _filled(template: str, values: Mapping[str, object]) -> str:
+    text = (TEMPLATES / template).read_text(encoding="utf-8")
+    return Template(text).substitute(values).rstrip("\n")
+
+
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    """Write all files or none: they come into a folder beside, which is then renamed."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=".zoo-new-", dir=folder.parent))
+    try:
+        for name, text in files.items():
+            (beside / name).parent.mkdir(parents=True, exist_ok=True)
+            (beside / name).write_text(text, encoding="utf-8")
+        beside.chmod(0o755)  # a temporary folder is its maker's alone
+        if folder.is_dir():
+            folder.rmdir()  # an empty one
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -1,0 +1,81 @@
+"""Checkpoints: one safetensors file with a model's weights and, in its header, what is needed to build it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from zoo_core.errors import WeightsError
+from zoo_core.results.records import Part
+from zoo_core.specs import Signature
+from zoo_core.weights import load_into, read_weights
+
+FILE = "checkpoint.safetensors"
+HEADER = "zoo"  # the key of the header's text
+SCHEMA = 1
+
+
+class Checkpoint(Part, frozen=True, kw_only=True):
+    """Of which trial the weights are. `signature` is the data's, `scores` those on test, names are qualified."""
+
+    schema: int = SCHEMA
+    task: str
+    task_version: int
+    dataset: str
+    fingerprint: str
+    model: str
+    model_version: int
+    code_sha256: str
+    recipe: dict[str, Any]
+    signature: Signature
+    seed: int
+    device: str
+    dtype: Literal["float32", "bfloat16"]
+    threads: Annotated[int, msgspec.Meta(ge=1)]
+    metric: str
+    scores: dict[str, float | None]
+
+
+class _Head(msgspec.Struct):
+    schema: int = SCHEMA
+
+
+def save(path: Path, model: nn.Module, about: Checkpoint) -> None:
+    """Write the file. Tensors that share memory are written each for itself."""
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+    save_file(tensors, path, metadata={HEADER: msgspec.json.encode(about).decode()})
+
+
+def read(path: Path) -> Checkpoint:
+    """What a checkpoint says of itself, without its tensors. Raises WeightsError."""
+    try:
+        with safe_open(path, framework="pt") as opened:
+            header = (opened.metadata() or {}).get(HEADER, "")
+    except FileNotFoundError:
+        raise WeightsError(f"there is no checkpoint {path}") from None
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} cannot be read as a checkpoint ({error}): save it again") from error
+    if not header:
+        raise WeightsError(f"{path} holds weights alone: only what `zoo bench --save` wrote can be built again")
+    try:
+        head = msgspec.json.decode(header, type=_Head)
+        if head.schema > SCHEMA:
+            raise WeightsError(
+                f"{path} is of schema {head.schema}, this zoo reads up to {SCHEMA}: install a newer zoo-core"
+            )
+        return msgspec.json.decode(header, type=Checkpoint)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise WeightsError(f"{path}: its header is damaged ({error}): save it again") from error
+
+
+def restore(path: Path, model: nn.Module) -> None:
+    """Put the checkpoint's weights into a model that was built as it says. Raises WeightsError."""
+    try:
+        load_into(model, read_weights(path, ".safetensors"))
+    except WeightsError as error:
+        raise WeightsError(f"checkpoint {path}: {error}") from error

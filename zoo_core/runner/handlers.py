@@ -1,0 +1,61 @@
+"""What a worker does with the small jobs: those that ask for a value. Trials and checks have modules of their own."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from zoo_core.data.downloads import fetch
+from zoo_core.data.open import open_data
+from zoo_core.files import cache_dir, own_cache, portable
+from zoo_core.measure.devices import accelerators
+from zoo_core.protocols import Context
+from zoo_core.registry import Registry
+from zoo_core.runner import reuse
+from zoo_core.runner.events import DevicesJob, EvaluateJob, OpenJob, PredictJob, TryJob, WeightsJob
+from zoo_core.runner.tryout import try_out
+
+
+def list_devices(_: DevicesJob) -> object:
+    """The accelerators that torch sees, the current one first."""
+    return accelerators()
+
+
+def open_dataset(job: OpenJob) -> dict[str, object]:
+    """Decode a data set; its signature, and the examples of each split."""
+    spec = Registry.load().dataset(job.dataset)
+    ctx = Context(
+        cache=own_cache(spec.qualified),
+        data_root=Path(job.data_root) if job.data_root else None,
+        offline=job.offline,
+    )
+    data = open_data(spec, ctx, job.fingerprint)
+    return {"signature": asdict(data.signature), "sizes": data.sizes}
+
+
+def find_weights(job: WeightsJob) -> str:
+    """The path of the file of a model's first weights, fetched if need be; empty where it has none."""
+    spec = Registry.load().model(job.model)
+    if spec.weights is None:
+        return ""
+    owner = f"the weights of model {spec.qualified}"
+    remedy = "give --weights with a file of them, or --weights none to begin at random"
+    folder = cache_dir() / "weights" / portable(spec.qualified)
+    return str(fetch(spec.weights, folder, offline=job.offline, owner=owner, remedy=remedy))
+
+
+def try_model(job: TryJob) -> bool:
+    """Let the job's model predict once. Raises IncompatibleError where it cannot take the data."""
+    try_out(job)
+    return True
+
+
+def evaluate_checkpoint(job: EvaluateJob) -> dict[str, Any]:
+    """Score a saved model again."""
+    return reuse.evaluate(job)
+
+
+def predict_files(job: PredictJob) -> dict[str, Any]:
+    """The predictions of a saved model for a person's files, as a table."""
+    return asdict(reuse.predict(job))

@@ -1,0 +1,54 @@
+"""Reads what people type: durations, seeds, dtypes, `key=value`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+from zoo_core.errors import UsageError
+
+MOST_SEEDS = 100_000
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)")
+DTYPES = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16"}
+
+
+def parse_duration(option: str, text: str) -> float:
+    """Seconds from `60s`, `10m`, `1.5h` or a plain number. Raises UsageError."""
+    found = _DURATION.fullmatch(text.strip().lower())
+    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if not 0 < seconds < math.inf:
+        raise UsageError(f"{option} {text!r} is not a duration: write 60s, 10m or 1.5h")
+    return seconds
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`3` is three seeds, 0 to 2; `0,3,7` are those, `7,` is only 7. Raises UsageError."""
+    try:
+        listed = [int(part) for part in text.split(",") if part.strip()]
+        count = listed[0] if listed else 0
+        seeds = listed if "," in text else list(range(count if count <= MOST_SEEDS else 0))
+    except ValueError:
+        seeds = []
+    if not seeds or min(seeds) < 0 or max(seeds) >= 2**63:
+        raise UsageError(f"--seeds {text!r}: give how many (3) or which (0,3,7)")
+    return list(dict.fromkeys(seeds))
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, str]:
+    """`key=value` texts as a dict. Raises UsageError."""
+    values: dict[str, str] = {}
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        if not separator or not key.strip():
+            raise UsageError(f"--set {setting!r}: write key=value, such as --set lr=0.1")
+        values[key.strip()] = value.strip()
+    return values
+
+
+def parse_dtype(text: str) -> str:
+    """A dtype of autocast, as torch names it. Raises UsageError."""
+    if text.lower() not in DTYPES:
+        raise UsageError(f"--dtype {text!r} is not one of {', '.join(DTYPES)}")
+    return DTYPES[text.lower()]
