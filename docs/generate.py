@@ -96,7 +96,7 @@ def records_page() -> str:
     parts = [f"# Records, schema {records.SCHEMA}\n\n{inspect.cleandoc(records.__doc__ or '')}\n"]
     structs = [item for _, item in inspect.getmembers(records, inspect.isclass) if issubclass(item, msgspec.Struct)]
     for struct in sorted(structs, key=lambda item: inspect.getsourcelines(item)[1]):
-        if struct.__name__.startswith("_") or struct is records.Part:
+        if struct.__name__.startswith("_") or struct is records.JsonStruct:
             continue
         parts.append(f"\n## {struct.__name__}\n\n{inspect.getdoc(struct) or ''}\n\n| field | type |\n|---|---|\n")
         hints = typing.get_type_hints(struct)
@@ -149,7 +149,7 @@ def checks_page() -> str:
         for check in checks:
             needs = f"\n\nNeeds: {', '.join(f'`{name}`' for name in check.needs)}." if check.needs else ""
             parts.append(f"\n### {what} {check.name}\n\nIt holds that {check.summary}.\n\n")
-            parts.append(f"Why: {check.why}\n\nTo mend: {check.mend}{needs}\n")
+            parts.append(f"Why: {check.why}\n\nTo fix: {check.fix}{needs}\n")
     parts.append(f"\n## In pytest\n\n```text\n{inspect.cleandoc(testing.__doc__ or '')}\n```\n")
     return "".join(parts)
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import zoo_core as zoo
-from zoo_core.api import Result, Table, _command, _dataframe
-from zoo_core.entries import resolve
+from zoo_core.api import BenchResult, TableView, _command, _dataframe
+from zoo_core.entries import resolve_entry
 from zoo_core.entries.notebook import model_of_object, model_of_pickle, source_sha256
 from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.registry import Registry
@@ -193,7 +193,7 @@ def test_another_process_finds_the_same_model_in_the_cache() -> None:
     path, _, attribute = kept.entry.rpartition(":")
     assert model_of_pickle(Path(path), attribute, task()) == kept
     assert Registry.load().model(kept.entry, task()) == kept
-    assert resolve(kept.entry)("signature", 4) == 4
+    assert resolve_entry(kept.entry)("signature", 4) == 4
 
 
 def test_a_pickle_from_elsewhere_is_not_read(tmp_path: Path) -> None:
@@ -211,8 +211,8 @@ def test_a_listing_is_a_table_of_text_and_of_escaped_html() -> None:
     assert "<td>cosine</td>" in tasks._repr_html_()
     assert [row["model"] for row in zoo.list_models("linear")] == ["linear"]
     assert [row["dataset"] for row in zoo.list_datasets("digits")] == ["digits"]
-    assert "&lt;script&gt;" in Table([{"name": "<script>"}])._repr_html_()
-    assert repr(Table()) == "nothing"
+    assert "&lt;script&gt;" in TableView([{"name": "<script>"}])._repr_html_()
+    assert repr(TableView()) == "nothing"
 
 
 def test_a_result_shows_as_a_table_and_converts_to_a_dataframe() -> None:
@@ -222,7 +222,7 @@ def test_a_result_shows_as_a_table_and_converts_to_a_dataframe() -> None:
     frame = result.to_dataframe()
     assert list(frame["model"]) == ["zoo-cosine:linear"]
     assert frame["score"][0] == result.records[0].score
-    assert repr(Result([], Path())).split()[0] == "task"
+    assert repr(BenchResult([], Path())).split()[0] == "task"
 
 
 def test_the_reason_of_a_failure_is_no_markup() -> None:

@@ -19,9 +19,9 @@ from torchvision.transforms.v2 import functional as tv
 
 from zoo_core.kinds import AUGMENTATION, KINDS, augment
 from zoo_core.kinds.augment import Augmentation, blur, brightness, contrast, cutmix, mixup, recolour, shift, warp
-from zoo_core.kinds.image_classification import ImageTreaty
+from zoo_core.kinds.image_classification import ImageObjective
 from zoo_core.protocols import Context
-from zoo_core.recipe import Recipe, as_param, resolve
+from zoo_core.recipe import Recipe, as_param, resolve_recipe
 from zoo_core.specs import Signature
 
 PARTS = ("crop", "flip", "recolour", "rotate", "zoom", "shear", "contrast", "brightness", "blur")  # a draw an image
@@ -39,7 +39,7 @@ def random_images(*shape: int) -> Tensor:
 
 def image_recipe(**values: object) -> Recipe:
     params = {key: as_param(value) for key, value in KINDS["image-classification"].recipe.items()}
-    return resolve(params, None, values)
+    return resolve_recipe(params, None, values)
 
 
 def context(seed: int = 0) -> Context:
@@ -189,10 +189,10 @@ def test_cutmix_is_torchvisions_also_where_the_box_is_clipped(
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_the_loss_of_mixed_images_is_the_cross_entropy_of_their_soft_labels(share: float, smoothing: float) -> None:
-    treaty = ImageTreaty(SIGNATURE, image_recipe(label_smoothing=smoothing), Context())
+    objective = ImageObjective(SIGNATURE, image_recipe(label_smoothing=smoothing), Context())
     output = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
     labels, mixed = torch.tensor([0, 1, 2, 3, 0]), torch.tensor([0, 0, 1, 2, 3])
-    loss, score = treaty.loss(output, {"y": labels, "y_mixed": mixed, "share": torch.tensor(share)})
+    loss, score = objective.loss(output, {"y": labels, "y_mixed": mixed, "share": torch.tensor(share)})
     soft = share * F.one_hot(labels, 4) + (1 - share) * F.one_hot(mixed, 4)
     torch.testing.assert_close(loss, F.cross_entropy(output, soft, label_smoothing=smoothing))
     assert score == (output.argmax(1) == labels).float().mean()
@@ -215,10 +215,10 @@ def test_a_mixed_batch_says_whose_pixels_it_has(part: str) -> None:
 
 
 def test_nothing_asked_for_is_no_augmentation() -> None:
-    treaty = ImageTreaty(SIGNATURE, image_recipe(), context())
-    assert treaty.augment(image_recipe(), context()) is None
+    objective = ImageObjective(SIGNATURE, image_recipe(), context())
+    assert objective.augment(image_recipe(), context()) is None
     for part, strength in STRENGTHS.items():
-        assert treaty.augment(image_recipe(**{part: strength}), context()) is not None, part
+        assert objective.augment(image_recipe(**{part: strength}), context()) is not None, part
 
 
 def test_parts_of_strength_zero_change_no_bit() -> None:

@@ -298,7 +298,7 @@ def test_a_narrow_terminal_gets_whole_words(
 
 
 def test_names_are_completed_bare_and_qualified(only_plugins: Callable[..., None]) -> None:
-    from zoo_core.ui.parsing import complete_any, complete_model
+    from zoo_core.cli.completion import complete_any, complete_model
 
     only_plugins("zoo-mnist", "zoo-cosine")
     assert complete_model("cnn") == ["cnn", "cnn-fast"]

@@ -20,7 +20,7 @@ from torch import nn
 
 from zoo_core.errors import WeightsError
 from zoo_core.files import cache_dir, portable
-from zoo_core.recipe import resolve
+from zoo_core.recipe import resolve_recipe
 from zoo_core.registry import Registry
 from zoo_core.results.records import Record, decode
 from zoo_core.runner import checkpoints
@@ -199,7 +199,7 @@ def about(model: str = "net", **changes: Any) -> Checkpoint:
     entries: dict[str, Any] = {
         **{"task": task.qualified, "task_version": 1, "dataset": "zoo-sides:sides", "fingerprint": "f"},
         **{"model": spec.qualified, "model_version": 1, "code_sha256": "c", "metric": "accuracy"},
-        **{"recipe": dict(resolve(pair_parameters(task, spec))), "seed": 3, "device": "cpu", "dtype": "float32"},
+        **{"recipe": dict(resolve_recipe(pair_parameters(task, spec))), "seed": 3, "device": "cpu", "dtype": "float32"},
         **{"threads": 1, "scores": {"accuracy": 0.25, "f1": None}},
         "signature": Signature(input_shape=(1, 8, 8), outputs=4, classes=CLASSES, mean=(0.3,), std=(0.2,)),
     }

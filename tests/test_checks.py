@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from zoo_core.checks import Check, Result, Subject, counts, level
+from zoo_core.checks import Check, CheckResult, Subject, counts, level
 from zoo_core.checks.subjects import find_subjects
 from zoo_core.checks.suite import Settings, blocked, outcome_of, run_suite
 from zoo_core.checks.table import CHECKS, find
@@ -49,12 +49,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
             sys.modules.pop(path.stem, None)
 
 
-def run(registry: Registry, name: str, what: str, **settings: Any) -> list[Result]:
+def run(registry: Registry, name: str, what: str, **settings: Any) -> list[CheckResult]:
     subjects = [subject for subject in find_subjects(registry, [name]) if subject.what == what]
     return run_suite(registry, subjects, Settings(make_executor=LocalExecutor, **settings))
 
 
-def names(results: list[Result], *states: str) -> set[str]:
+def names(results: list[CheckResult], *states: str) -> set[str]:
     return {result.check.name for result in results if result.state in states}
 
 
@@ -101,7 +101,7 @@ def test_every_check_is_explained_and_needs_only_checks_before_it(what: str, che
     before = [item.name for item in CHECKS[what]]  # type: ignore[index]
     assert set(check.needs) <= set(before[: before.index(check.name)])
     assert check.why.endswith(".")
-    assert check.mend.endswith(".")
+    assert check.fix.endswith(".")
     assert before.count(check.name) == 1
 
 
@@ -190,15 +190,15 @@ def test_a_mark_of_no_check_is_a_fault(make_plugin: Callable[..., Path], install
 )
 def test_the_level_is_that_of_the_worst_state(states: list[Any], expected: str) -> None:
     subject = Subject(what="model", name="a:b", plugin="a")
-    results = [Result(check=CHECKS["model"][0], subject=subject, state=state) for state in states]
+    results = [CheckResult(check=CHECKS["model"][0], subject=subject, state=state) for state in states]
     assert level(results) == expected
     assert sum(counts(results).values()) == len(states)
 
 
 def test_what_has_no_meaning_costs_no_level() -> None:
     subject = Subject(what="model", name="a:b", plugin="a")
-    passed = Result(check=CHECKS["model"][0], subject=subject, state="passed")
-    no_meaning = Result(check=CHECKS["model"][1], subject=subject, state="skipped", applies=False)
+    passed = CheckResult(check=CHECKS["model"][0], subject=subject, state="passed")
+    no_meaning = CheckResult(check=CHECKS["model"][1], subject=subject, state="skipped", applies=False)
     assert level([passed, no_meaning]) == "full"
 
 
@@ -206,17 +206,17 @@ def test_what_has_no_meaning_costs_no_level() -> None:
 def test_of_every_shared_kind_there_are_examples_that_the_smallest_model_and_the_truth_answer(
     kind: str, tmp_path: Path
 ) -> None:
-    from zoo_core.checks.bed import Bed, stand_in_for
     from zoo_core.checks.data import tiny
+    from zoo_core.checks.harness import Harness, stand_in_for
     from zoo_core.checks.planted import planted
     from zoo_core.checks.task import score
-    from zoo_core.kinds.examples import answer_shape
+    from zoo_core.kinds.examples import expected_shape
 
     drawn = tiny(kind)
-    started = Bed(task=drawn.task, model=stand_in_for(drawn.task), data=drawn.data, cache=tmp_path).start()
+    started = Harness(task=drawn.task, model=stand_in_for(drawn.task), data=drawn.data, cache=tmp_path).start()
     x = started.example(4)
     (answer,) = started.answers(x)
-    assert answer.shape == answer_shape(kind, x, 3)
+    assert answer.shape == expected_shape(kind, x, 3)
     assert len(started.train()) == 3
     true, wrong = (score(started, "val", model)[drawn.task.metric] for model in planted(kind, started.data))
     assert true == (1.0 if drawn.task.higher_is_better else 0.0)
@@ -238,7 +238,7 @@ def test_the_command_says_what_failed_how_to_mend_it_and_ends_with_the_counts(
 ) -> None:
     done = zoo("check", "model-gradients", "--only", "overfits")
     assert done.code == 1
-    assert "such as forgotten.weight. To mend: Use the part" in done.out
+    assert "such as forgotten.weight. To fix: Use the part" in done.out
     assert "not run  it needs gradients, which did not pass" in done.out
     assert done.out.splitlines()[-1] == ("6 ran: 5 passed, 1 failed, 0 expected to fail, 0 skipped, 1 not run")
 

@@ -21,9 +21,9 @@ from zoo_core.columns import Split
 from zoo_core.kinds import KINDS
 from zoo_core.kinds.features import Features, frozen_backbone
 from zoo_core.kinds.image_classification import ImageClassification
-from zoo_core.measure.randomness import seed_everything, undisturbed
+from zoo_core.measure.randomness import evaluation_mode, seed_everything
 from zoo_core.protocols import Context, Evaluation, Phase, Step
-from zoo_core.recipe import RUNNER_PARAMS, Recipe, as_param, resolve
+from zoo_core.recipe import RUNNER_PARAMS, Recipe, as_param, resolve_recipe
 from zoo_core.specs import Signature, TaskSpec
 from zoo_core.transfer import Transfer
 
@@ -107,7 +107,9 @@ class Trained:
 
 def image_recipe(**values: object) -> Recipe:
     params = {key: as_param(value) for key, value in {**RUNNER_PARAMS, **KINDS[SPEC.kind].recipe}.items()}
-    return resolve(params, None, {"batch_size": 4, "steps": 18, "lr": 0.1, **values})  # 18 steps are three epochs
+    return resolve_recipe(
+        params, None, {"batch_size": 4, "steps": 18, "lr": 0.1, **values}
+    )  # 18 steps are three epochs
 
 
 def train(cache: Path, model: Any = None, data: Any = None, *, seed: int = 0, **values: object) -> Trained:
@@ -121,7 +123,7 @@ def train(cache: Path, model: Any = None, data: Any = None, *, seed: int = 0, **
             result.steps += 1
         else:
             result.phases.append(event)
-    with undisturbed(model, ctx.generator, "cpu"):
+    with evaluation_mode(model, ctx.generator, "cpu"):
         for split in ("val", "val", "test"):
             result.evaluations[split] = task.evaluate(ctx, model, split)
     return result

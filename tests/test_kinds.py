@@ -12,10 +12,10 @@ from torch import nn
 
 from zoo_core.columns import Split
 from zoo_core.kinds import KINDS, chance
-from zoo_core.kinds.image_classification import ImageTreaty
-from zoo_core.kinds.regression import Regression, RegressionTreaty
+from zoo_core.kinds.image_classification import ImageObjective
+from zoo_core.kinds.regression import Regression, RegressionObjective
 from zoo_core.protocols import Context
-from zoo_core.recipe import RUNNER_PARAMS, Recipe, as_param, resolve
+from zoo_core.recipe import RUNNER_PARAMS, Recipe, as_param, resolve_recipe
 from zoo_core.specs import Signature, TaskSpec
 
 SIGNATURE = Signature(
@@ -25,7 +25,7 @@ SIGNATURE = Signature(
 
 def image_recipe(**values: object) -> Recipe:
     params = {key: as_param(value) for key, value in KINDS["image-classification"].recipe.items()}
-    return resolve(params, None, values)
+    return resolve_recipe(params, None, values)
 
 
 @pytest.fixture
@@ -34,29 +34,29 @@ def images() -> torch.Tensor:
 
 
 def test_images_are_scaled_shifted_and_divided_by_trains_statistics(images: torch.Tensor) -> None:
-    treaty = ImageTreaty(SIGNATURE, image_recipe(), Context())
+    objective = ImageObjective(SIGNATURE, image_recipe(), Context())
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (SIGNATURE.mean, SIGNATURE.std))
-    torch.testing.assert_close(treaty.inputs({"x": images}), (images / 255 - mean) / std)
+    torch.testing.assert_close(objective.inputs({"x": images}), (images / 255 - mean) / std)
 
 
 def test_without_normalisation_images_are_in_zero_to_one(images: torch.Tensor) -> None:
-    treaty = ImageTreaty(SIGNATURE, image_recipe(normalize=False), Context())
-    torch.testing.assert_close(treaty.inputs({"x": images}), images / 255)
+    objective = ImageObjective(SIGNATURE, image_recipe(normalize=False), Context())
+    torch.testing.assert_close(objective.inputs({"x": images}), images / 255)
 
 
 def test_convolution_nets_get_channels_last_images_and_dense_nets_do_not(images: torch.Tensor) -> None:
-    treaty = ImageTreaty(SIGNATURE, image_recipe(), Context())
-    treaty.ready(nn.Sequential(nn.Flatten(), nn.Linear(48, 3)))
-    assert treaty.inputs({"x": images}).is_contiguous()
-    treaty.ready(nn.Sequential(nn.Conv2d(3, 2, 1)))
-    assert treaty.inputs({"x": images}).is_contiguous(memory_format=torch.channels_last)
+    objective = ImageObjective(SIGNATURE, image_recipe(), Context())
+    objective.ready(nn.Sequential(nn.Flatten(), nn.Linear(48, 3)))
+    assert objective.inputs({"x": images}).is_contiguous()
+    objective.ready(nn.Sequential(nn.Conv2d(3, 2, 1)))
+    assert objective.inputs({"x": images}).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_the_image_loss_is_torchs_cross_entropy_and_the_score_the_accuracy() -> None:
-    treaty = ImageTreaty(SIGNATURE, image_recipe(label_smoothing=0.1), Context())
+    objective = ImageObjective(SIGNATURE, image_recipe(label_smoothing=0.1), Context())
     output, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 0], dtype=torch.uint8)
     output[:, 0] += 100
-    loss, score = treaty.loss(output, {"y": labels})
+    loss, score = objective.loss(output, {"y": labels})
     torch.testing.assert_close(loss, nn.functional.cross_entropy(output, labels.long(), label_smoothing=0.1))
     assert score.item() == 0.5
 
@@ -64,7 +64,7 @@ def test_the_image_loss_is_torchs_cross_entropy_and_the_score_the_accuracy() -> 
 def test_image_scores_and_the_table_per_class_agree_with_scikit_learn() -> None:
     generator = np.random.default_rng(0)
     outputs, truth = generator.normal(size=(200, 3)), generator.integers(0, 3, 200)
-    found = ImageTreaty(SIGNATURE, image_recipe(), Context()).evaluate(outputs, {"y": truth})
+    found = ImageObjective(SIGNATURE, image_recipe(), Context()).evaluate(outputs, {"y": truth})
     expected = precision_recall_fscore_support(truth, outputs.argmax(1), zero_division=0)
     for column, values in enumerate(expected, 1):
         assert [row[column] for row in found.tables["per class"].rows] == pytest.approx(list(values), abs=1e-12)
@@ -73,35 +73,35 @@ def test_image_scores_and_the_table_per_class_agree_with_scikit_learn() -> None:
 
 
 def test_the_picture_of_mistakes_is_there_only_if_there_are_mistakes(images: torch.Tensor) -> None:
-    treaty = ImageTreaty(SIGNATURE, image_recipe(), Context())
+    objective = ImageObjective(SIGNATURE, image_recipe(), Context())
     truth = np.array([0, 1, 2, 0, 1])
     right = np.eye(3)[truth]
 
     def look(rows: Sequence[int]) -> np.ndarray:
         return images.numpy()[rows]
 
-    assert set(treaty.pictures(look, right, truth)) == {"thumbnail", "answers"}
-    sheet = treaty.pictures(look, -right, truth)["mistakes"]
+    assert set(objective.pictures(look, right, truth)) == {"thumbnail", "answers"}
+    sheet = objective.pictures(look, -right, truth)["mistakes"]
     assert sheet.dtype == np.uint8
     assert sheet.ndim == 3
     assert sheet.shape[2] == 3
 
 
 def test_regression_scores_are_those_of_hand() -> None:
-    treaty = RegressionTreaty(Signature(input_shape=(1,), outputs=1), Recipe({}), Context())
+    objective = RegressionObjective(Signature(input_shape=(1,), outputs=1), Recipe({}), Context())
     answers, truth = np.array([[1.0], [3.0]]), np.array([[0.0], [4.0]])
-    found = treaty.evaluate(answers, {"y": truth})
+    found = objective.evaluate(answers, {"y": truth})
     assert found.scores == {"mse": 1.0, "mae": 1.0, "r2": 1 - 2 / 8}
     assert found.per_example["score"].tolist() == [1.0, 1.0]
-    loss, score = treaty.loss(torch.tensor(answers), {"y": torch.tensor(truth)})
+    loss, score = objective.loss(torch.tensor(answers), {"y": torch.tensor(truth)})
     assert (loss.item(), score.item()) == (1.0, 1.0)
 
 
 def test_a_regression_is_drawn_over_its_input_or_answer_over_truth_where_inputs_are_many() -> None:
-    treaty = RegressionTreaty(Signature(input_shape=(1,), outputs=1), Recipe({}), Context())
+    objective = RegressionObjective(Signature(input_shape=(1,), outputs=1), Recipe({}), Context())
     truth = np.linspace(0, 1, 5, dtype=np.float32)[:, None]
     for inputs in (np.linspace(-1, 1, 5)[:, None], np.zeros((5, 3))):
-        pictures = treaty.pictures(lambda rows, x=inputs: x[list(rows)], truth + 0.5, truth)
+        pictures = objective.pictures(lambda rows, x=inputs: x[list(rows)], truth + 0.5, truth)
         assert set(pictures) == {"thumbnail", "answers"}
         red, blue = pictures["answers"][:, :, 0].astype(int), pictures["answers"][:, :, 2].astype(int)
         assert (red - blue > 100).sum() >= 5 * 4  # five orange points
@@ -128,7 +128,7 @@ def test_a_models_first_look_is_at_inputs_from_all_over_train() -> None:
             return Split({"x": x, "y": x})
 
     params = {key: as_param(value) for key, value in {**RUNNER_PARAMS, **KINDS["regression"].recipe}.items()}
-    recipe, ctx, model = resolve(params, None, {"steps": 1, "lr": 0.0}), Context(), Curious()
+    recipe, ctx, model = resolve_recipe(params, None, {"steps": 1, "lr": 0.0}), Context(), Curious()
     spec = TaskSpec(
         name="t", title="T", summary="", kind="regression", datasets=("d",), metric="mse", higher_is_better=False
     )
@@ -173,7 +173,7 @@ def test_what_the_data_say_of_guessing_goes_before_the_task() -> None:
 def test_the_group_accuracy_counts_each_group_once_by_the_mean_log_probability_of_its_examples() -> None:
     outputs, truth = np.log([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.6, 0.4]]), np.array([0, 0, 1, 1])
     # group 7: log .9 + log .4 > log .1 + log .6, so class 0; group 9: log .2 + log .6 < log .8 + log .4, so class 1
-    found = ImageTreaty(SIGNATURE, image_recipe(), Context()).evaluate(
+    found = ImageObjective(SIGNATURE, image_recipe(), Context()).evaluate(
         np.concatenate([outputs, np.full((4, 1), -50.0)], axis=1), {"y": truth, "group": np.array([7, 7, 9, 9])}
     )
     assert found.scores["accuracy"] == 0.5

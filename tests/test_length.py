@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo_core.protocols import Step
-from zoo_core.recipe import RUNNER_PARAMS, Recipe, resolve
+from zoo_core.recipe import RUNNER_PARAMS, Recipe, resolve_recipe
 from zoo_core.runner.length import Length, resolve_length
 
 MANY = settings(max_examples=30, deadline=None)
 
 
 def recipe(**changes: Any) -> Recipe:
-    return resolve(RUNNER_PARAMS, {}, changes)
+    return resolve_recipe(RUNNER_PARAMS, {}, changes)
 
 
 def length(epoch_steps: int | None = 100, budget_s: float | None = None, **changes: Any) -> Length:
@@ -39,7 +39,7 @@ def looks(epoch_steps: int | None, **changes: Any) -> list[int]:
     points: list[int] = []
 
     def send(event: events.Event) -> None:
-        if isinstance(event, events.Point):
+        if isinstance(event, events.Evaluated):
             points.append(event.point.step)
 
     model: Any = None

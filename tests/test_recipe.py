@@ -14,7 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo_core.errors import RecipeError, UnknownNameError
-from zoo_core.recipe import RUNNER_PARAMS, Recipe, as_param, check_value, parameters, parse, recipe_class, resolve
+from zoo_core.recipe import (
+    RUNNER_PARAMS,
+    Recipe,
+    as_param,
+    check_value,
+    parameters,
+    parse,
+    recipe_class,
+    resolve_recipe,
+)
 from zoo_core.specs import ModelSpec, Param, TaskSpec
 
 KIND = {"lr": Param(default=0.1, minimum=0.0), "optimizer": Param(default="sgd", choices=("sgd", "adam"))}
@@ -64,28 +73,30 @@ def test_each_layer_goes_over_those_below_it(values: dict[str, float]):
         return {"lr": values[name]} if name in values else {}
 
     params = parameters(task(layer("task")), model(every=layer("every"), t=layer("of_task")), {"lr": values["kind"]})
-    assert resolve(params, layer("preset"), layer("override")).lr == max(values.values())
+    assert resolve_recipe(params, layer("preset"), layer("override")).lr == max(values.values())
 
 
 def test_the_same_layers_hold_for_an_option_of_the_model():
     params = parameters(task(), model({"width": 1}, every={"width": 2}), KIND)
-    assert resolve(params).width == 2
+    assert resolve_recipe(params).width == 2
     params = parameters(task(), model({"width": 1}, every={"width": 2}, t={"width": 3}), KIND)
-    assert resolve(params).width == 3
-    assert resolve(params, {"width": 4}).width == 4
-    assert resolve(params, {"width": 4}, {"width": "5"}).width == 5
+    assert resolve_recipe(params).width == 3
+    assert resolve_recipe(params, {"width": 4}).width == 4
+    assert resolve_recipe(params, {"width": 4}, {"width": "5"}).width == 5
 
 
 def test_a_model_may_name_the_task_by_its_qualified_name():
-    assert resolve(parameters(task(), model(t={"lr": 0.2}, zoo_x__t={"lr": 0.3}), KIND)).lr == 0.3
+    assert resolve_recipe(parameters(task(), model(t={"lr": 0.2}, zoo_x__t={"lr": 0.3}), KIND)).lr == 0.3
 
 
 def test_what_a_model_says_of_another_task_plays_no_part():
-    assert resolve(parameters(task(), model(other={"lr": 0.5, "unknown": 1}), KIND)).lr == 0.1
+    assert resolve_recipe(parameters(task(), model(other={"lr": 0.5, "unknown": 1}), KIND)).lr == 0.1
 
 
 def test_every_recipe_has_the_keys_that_the_runner_reads():
-    assert resolve(parameters(task(), model(), {})) == {key: param.default for key, param in RUNNER_PARAMS.items()}
+    assert resolve_recipe(parameters(task(), model(), {})) == {
+        key: param.default for key, param in RUNNER_PARAMS.items()
+    }
 
 
 def test_a_layer_changes_the_default_and_keeps_help_choices_and_minimum():
@@ -132,7 +143,7 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(layer: int):
     layers: list[dict[str, Any]] = [{}, {}]
     layers[layer] = {"optimiser": "adam"}
     with pytest.raises(UnknownNameError, match=r"unknown recipe key 'optimiser': did you mean optimizer\?"):
-        resolve(KIND, *layers)
+        resolve_recipe(KIND, *layers)
 
 
 @pytest.mark.parametrize("text", ["true", "True", "yes", "ON", "1"])
@@ -304,35 +315,35 @@ QUICK = {"lr": 0.5}
 
 
 def test_the_defaults_are_class_default():
-    assert recipe_class(resolve(KIND), KIND, QUICK) == "default"
+    assert recipe_class(resolve_recipe(KIND), KIND, QUICK) == "default"
 
 
 def test_the_preset_is_class_quick():
-    assert recipe_class(resolve(KIND, QUICK), KIND, QUICK) == "quick"
+    assert recipe_class(resolve_recipe(KIND, QUICK), KIND, QUICK) == "quick"
 
 
 def test_any_other_recipe_is_class_custom():
-    assert recipe_class(resolve(KIND, QUICK, {"optimizer": "adam"}), KIND, QUICK) == "custom"
-    assert recipe_class(resolve(KIND, {}, {"lr": "0.2"}), KIND, QUICK) == "custom"
+    assert recipe_class(resolve_recipe(KIND, QUICK, {"optimizer": "adam"}), KIND, QUICK) == "custom"
+    assert recipe_class(resolve_recipe(KIND, {}, {"lr": "0.2"}), KIND, QUICK) == "custom"
 
 
 def test_a_key_set_to_its_default_is_still_class_default():
-    assert recipe_class(resolve(KIND, {}, {"lr": "0.1"}), KIND, QUICK) == "default"
+    assert recipe_class(resolve_recipe(KIND, {}, {"lr": "0.1"}), KIND, QUICK) == "default"
 
 
 def test_a_list_set_to_its_default_is_still_class_default_however_the_default_is_written():
     for default in ([512, 256], (512, 256)):
         params = {"widths": Param(default=default)}
-        assert recipe_class(resolve(params, {}, {"widths": "512,256"}), params, {}) == "default"
+        assert recipe_class(resolve_recipe(params, {}, {"widths": "512,256"}), params, {}) == "default"
 
 
 def test_the_presets_values_set_by_hand_are_class_quick():
-    assert recipe_class(resolve(KIND, {}, {"lr": "0.5"}), KIND, QUICK) == "quick"
+    assert recipe_class(resolve_recipe(KIND, {}, {"lr": "0.5"}), KIND, QUICK) == "quick"
 
 
 def test_a_task_without_a_preset_has_no_class_quick():
-    assert recipe_class(resolve(KIND), KIND, {}) == "default"
-    assert recipe_class(resolve(KIND, {}, {"lr": "0.5"}), KIND, {}) == "custom"
+    assert recipe_class(resolve_recipe(KIND), KIND, {}) == "default"
+    assert recipe_class(resolve_recipe(KIND, {}, {"lr": "0.5"}), KIND, {}) == "custom"
 
 
 @FEW

@@ -272,10 +272,10 @@ def test_what_is_final_and_what_failed_are_among_the_statuses():
 
 
 # The runner's events are parts too, but not of a record.
-PARTS = [part for part in records.Part.__subclasses__() if part.__module__ == records.__name__]
+PARTS = [part for part in records.JsonStruct.__subclasses__() if part.__module__ == records.__name__]
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
-def test_the_schema_is_json_and_names_every_field(part: type[records.Part]):
+def test_the_schema_is_json_and_names_every_field(part: type[records.JsonStruct]):
     schema = json.loads(json.dumps(records.schema()))
     assert set(schema["$defs"][part.__name__]["properties"]) == {field.name for field in msgspec.structs.fields(part)}

@@ -1,4 +1,4 @@
-"""The kind `segmentation` keeps its treaty: what counts, what is padded, and scores that are scikit-learn's."""
+"""The kind `segmentation` keeps its objective: what counts, what is padded, and scores that are scikit-learn's."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from zoo_core import metrics
 from zoo_core.columns import Split
 from zoo_core.data.batches import DeviceSplit
 from zoo_core.errors import IncompatibleError
-from zoo_core.kinds import KINDS, seen_by
+from zoo_core.kinds import KINDS, adapted_signature
 from zoo_core.kinds.segmentation import (
-    SegmentationTreaty,
+    SegmentationObjective,
     Views,
     class_weights,
     confusions,
@@ -25,9 +25,9 @@ from zoo_core.kinds.segmentation import (
     unpadded,
     view,
 )
-from zoo_core.kinds.supervised import EVALUATION_VALUES, Look, _evaluation_batch
+from zoo_core.kinds.supervised import EVALUATION_VALUES, RowReader, _evaluation_batch
 from zoo_core.protocols import Context
-from zoo_core.recipe import Recipe, as_param, resolve
+from zoo_core.recipe import Recipe, as_param, resolve_recipe
 from zoo_core.specs import Accepts, ModelSpec, Signature, TaskSpec
 
 IGNORED = 9
@@ -39,11 +39,11 @@ SEEDS = pytest.mark.parametrize("seed", range(5))
 
 def recipe(**values: object) -> Recipe:
     params = {key: as_param(value) for key, value in KINDS["segmentation"].recipe.items()}
-    return resolve(params, None, values)
+    return resolve_recipe(params, None, values)
 
 
-def treaty(signature: Signature, metric: str = "mean_iou", **values: object) -> SegmentationTreaty:
-    return SegmentationTreaty(signature, recipe(**values), Context(), metric=metric)
+def objective(signature: Signature, metric: str = "mean_iou", **values: object) -> SegmentationObjective:
+    return SegmentationObjective(signature, recipe(**values), Context(), metric=metric)
 
 
 def random_case(seed: int, classes: int, ignored: int | None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -59,7 +59,7 @@ def random_case(seed: int, classes: int, ignored: int | None) -> tuple[torch.Ten
 @SEEDS
 def test_scores_of_several_classes_are_scikit_learns_over_all_pixels_that_count(seed: int) -> None:
     logits, truth = random_case(seed, 4, IGNORED)
-    kind = treaty(FOUR)
+    kind = objective(FOUR)
     found = kind.evaluate(kind.reduce(logits, {"y": truth}).numpy(), {})
     counted = (truth != IGNORED).numpy()
     t, a = truth.numpy()[counted], logits.argmax(1).numpy()[counted]
@@ -78,7 +78,7 @@ def test_scores_of_several_classes_are_scikit_learns_over_all_pixels_that_count(
 @SEEDS
 def test_dice_and_iou_of_two_classes_are_scikit_learns_of_the_second(seed: int) -> None:
     logits, truth = random_case(seed, 2, None)
-    kind = treaty(TWO, "dice")
+    kind = objective(TWO, "dice")
     found = kind.evaluate(kind.reduce(logits, {"y": truth}).numpy(), {})
     t, a = truth.flatten().numpy(), logits.argmax(1).flatten().numpy()
     assert found.scores["dice"] == pytest.approx(f1_score(t, a), **CLOSE)
@@ -92,7 +92,7 @@ def test_dice_and_iou_of_two_classes_are_scikit_learns_of_the_second(seed: int) 
 def test_the_score_of_a_training_batch_is_the_metric(metric: str, seed: int) -> None:
     binary = metric in ("dice", "iou")
     logits, truth = random_case(seed, 2 if binary else 4, None if binary else IGNORED)
-    kind = treaty(TWO if binary else FOUR, metric)
+    kind = objective(TWO if binary else FOUR, metric)
     _, score = kind.loss(logits, {"y": truth})
     found = kind.evaluate(kind.reduce(logits, {"y": truth}).numpy(), {})
     assert float(score) == pytest.approx(found.scores[metric], **CLOSE)
@@ -101,7 +101,7 @@ def test_the_score_of_a_training_batch_is_the_metric(metric: str, seed: int) -> 
 def test_the_positive_class_may_be_the_first() -> None:
     first = Signature(input_shape=(1, 8, 8), outputs=2, mean=(0.5,), std=(0.2,), extra={"positive": 0})
     confusion = np.array([[[6, 2], [1, 3]]])
-    found = treaty(first, "dice").evaluate(confusion, {})
+    found = objective(first, "dice").evaluate(confusion, {})
     assert found.scores["dice"] == pytest.approx(12 / 15)
     assert found.scores["iou"] == pytest.approx(6 / 9)
 
@@ -111,7 +111,7 @@ def test_a_class_that_neither_truth_nor_answers_have_does_not_count() -> None:
     assert np.isnan(metrics.intersection_over_union(confusion)).tolist() == [False, False, True]
     assert float(metrics.mean_iou(confusion)) == pytest.approx((3 / 4 + 4 / 5) / 2)
     assert np.isnan(metrics.mean_iou(np.zeros((3, 3))))
-    found = treaty(FOUR).evaluate(np.diag([2, 3, 0, 0])[None], {})
+    found = objective(FOUR).evaluate(np.diag([2, 3, 0, 0])[None], {})
     assert found.scores["mean_iou"] == 1.0
     assert [row[1] for row in found.tables["per class"].rows] == [1.0, 1.0, None, None]
 
@@ -119,32 +119,32 @@ def test_a_class_that_neither_truth_nor_answers_have_does_not_count() -> None:
 @pytest.mark.parametrize("metric", ["dice", "iou"])
 def test_the_dice_of_one_class_is_not_asked_of_many(metric: str) -> None:
     with pytest.raises(IncompatibleError, match=f"metric {metric} is of one of two classes, the data have 4"):
-        treaty(FOUR, metric)
+        objective(FOUR, metric)
 
 
 @pytest.mark.parametrize("metric", ["dice", "iou", "mean_iou", "mean_dice", "pixel_accuracy"])
 def test_each_image_has_its_own_score_in_the_metric(metric: str) -> None:
     confusion = np.array([[[6, 2], [1, 3]]])
     expected = {"dice": 6 / 9, "iou": 3 / 6, "pixel_accuracy": 9 / 12}.get(metric, (6 / 9 + 3 / 6) / 2)
-    assert treaty(TWO, metric).evaluate(confusion, {}).per_example["score"].tolist() == pytest.approx([expected])
+    assert objective(TWO, metric).evaluate(confusion, {}).per_example["score"].tolist() == pytest.approx([expected])
 
 
 def test_an_image_without_the_class_is_right_if_none_is_answered() -> None:
-    found = treaty(TWO, "dice").evaluate(np.array([[[64, 0], [0, 0]], [[60, 4], [0, 0]], [[0, 0], [0, 64]]]), {})
+    found = objective(TWO, "dice").evaluate(np.array([[[64, 0], [0, 0]], [[60, 4], [0, 0]], [[0, 0], [0, 64]]]), {})
     assert found.per_example["score"].tolist() == [1.0, 0.0, 1.0]
 
 
 @SEEDS
 def test_the_loss_is_torchs_cross_entropy_without_the_ignored_pixels(seed: int) -> None:
     logits, truth = random_case(seed, 4, IGNORED)
-    loss, _ = treaty(FOUR).loss(logits, {"y": truth.to(torch.uint8)})
+    loss, _ = objective(FOUR).loss(logits, {"y": truth.to(torch.uint8)})
     torch.testing.assert_close(loss, F.cross_entropy(logits, truth, ignore_index=IGNORED))
 
 
 def test_balanced_classes_are_weighed_as_torchs_cross_entropy_weighs_them() -> None:
     logits, truth = random_case(0, 4, IGNORED)
     columns = {"x": np.zeros((3, 3, 20, 24), np.uint8), "y": truth.numpy().astype(np.uint8)}
-    kind = treaty(FOUR, class_balance=1.0)
+    kind = objective(FOUR, class_balance=1.0)
     kind.study(DeviceSplit(Split(columns), "cpu"))
     counts = torch.stack([(truth == label).sum() for label in range(4)]).float()
     weight = torch.where(counts > 0, counts[:3].median() / counts, 0)
@@ -159,7 +159,7 @@ def test_weights_are_the_median_share_over_a_classs_share_to_a_power() -> None:
 
 def test_a_batch_of_ignored_pixels_alone_costs_nothing() -> None:
     logits = torch.randn(2, 4, 20, 24, requires_grad=True)
-    loss, score = treaty(FOUR, dice_weight=1.0).loss(logits, {"y": torch.full((2, 20, 24), IGNORED)})
+    loss, score = objective(FOUR, dice_weight=1.0).loss(logits, {"y": torch.full((2, 20, 24), IGNORED)})
     loss.backward()
     assert logits.grad is not None
     assert not logits.grad.any()
@@ -180,8 +180,8 @@ def test_the_soft_dice_of_certain_answers_is_the_dice() -> None:
 
 def test_dice_is_added_to_the_loss_with_its_weight() -> None:
     logits, truth = random_case(1, 4, IGNORED)
-    plain, _ = treaty(FOUR).loss(logits, {"y": truth})
-    both, _ = treaty(FOUR, dice_weight=0.5).loss(logits, {"y": truth})
+    plain, _ = objective(FOUR).loss(logits, {"y": truth})
+    both, _ = objective(FOUR, dice_weight=0.5).loss(logits, {"y": truth})
     counted = truth != IGNORED
     dice = soft_dice_loss(logits, torch.where(counted, truth, 0), counted, torch.ones(4))
     torch.testing.assert_close(both, plain + 0.5 * dice)
@@ -197,7 +197,7 @@ def test_images_are_padded_to_multiples_of_32_and_answers_cut_back(size: tuple[i
 
 def test_inputs_are_normalised_and_mirrored_at_the_border() -> None:
     x = torch.arange(24 * 24, dtype=torch.int32).remainder(256).to(torch.uint8).view(1, 1, 24, 24)
-    seen = treaty(Signature(input_shape=(1, 24, 24), outputs=2, mean=(0.5,), std=(0.2,))).inputs({"x": x})
+    seen = objective(Signature(input_shape=(1, 24, 24), outputs=2, mean=(0.5,), std=(0.2,))).inputs({"x": x})
     assert seen.shape == (1, 1, 32, 32)
     expected = np.pad((x[0, 0].numpy() / 255 - 0.5) / 0.2, 4, mode="reflect")
     torch.testing.assert_close(seen[0, 0], torch.from_numpy(expected).float())
@@ -216,10 +216,10 @@ def test_grey_images_get_three_channels_and_the_weights_normalisation_but_keep_t
     model = ModelSpec(
         name="m", entry="a:b", accepts=Accepts(channels=(3,), fixed_size=224), mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0)
     )
-    seen = seen_by(model, task, TWO, recipe())
+    seen = adapted_signature(model, task, TWO, recipe())
     assert seen.input_shape == (3, 8, 8)
     assert (seen.mean, seen.std) == (model.mean, model.std)
-    inputs = treaty(seen).inputs({"x": torch.full((1, 1, 32, 32), 255, dtype=torch.uint8)})
+    inputs = objective(seen).inputs({"x": torch.full((1, 1, 32, 32), 255, dtype=torch.uint8)})
     torch.testing.assert_close(inputs[0, :, 0, 0], torch.tensor([0.9, 0.4, 0.7 / 3]))
 
 
@@ -264,7 +264,7 @@ def test_light_changes_the_image_and_not_the_truth() -> None:
     assert lit["y"] is batch["y"]
     assert not torch.equal(lit["x"], batch["x"].float())
     assert 0 <= float(lit["x"].min()) <= float(lit["x"].max()) <= 255
-    assert treaty(FOUR).augment(recipe(), Context()) is None
+    assert objective(FOUR).augment(recipe(), Context()) is None
 
 
 def test_confusions_are_counted_image_by_image() -> None:
@@ -289,10 +289,10 @@ def test_the_pictures_show_truth_answers_and_mistakes() -> None:
     def forward(batch: Any) -> torch.Tensor:
         return F.one_hot(batch["x"][:, 0].long() % 4, 4).permute(0, 3, 1, 2).float()
 
-    kind = treaty(FOUR)
+    kind = objective(FOUR)
     split = DeviceSplit(Split({"x": images, "y": truth}), "cpu")
     outputs = torch.cat([kind.reduce(forward(batch), batch) for batch in split.in_order(2)]).numpy()
-    pictures = kind.pictures(Look(split, forward), outputs, truth)
+    pictures = kind.pictures(RowReader(split, forward), outputs, truth)
     assert set(pictures) == {"thumbnail", "answers", "worst"}
     assert pictures["thumbnail"].shape == (360, 480, 3)
     assert all(picture.dtype == np.uint8 and picture.ndim == 3 for picture in pictures.values())

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo_core.entries import resolve, source_file
+from zoo_core.entries import resolve_entry, source_file
 from zoo_core.errors import EntryError, InvalidSpecError
 from zoo_core.specs import (
     Accepts,
@@ -217,31 +217,31 @@ def test_a_refusal_is_given_exactly_where_a_declaration_is_broken(
 
 
 def test_an_entry_resolves_to_what_it_names():
-    assert resolve("zoo_core.specs:resolve") is resolve
+    assert resolve_entry("zoo_core.entries:resolve_entry") is resolve_entry
 
 
 @pytest.mark.parametrize("entry", ["", "zoo_core.specs", "zoo_core.specs:", ":resolve"])
 def test_a_malformed_entry_does_not_resolve(entry: str):
     with pytest.raises(EntryError, match=r"package\.module:name"):
-        resolve(entry)
+        resolve_entry(entry)
 
 
 def test_an_entry_whose_name_is_missing_says_which_module_lacks_it():
     with pytest.raises(EntryError, match=r"module zoo_core\.specs has no 'Nothing'"):
-        resolve("zoo_core.specs:Nothing")
+        resolve_entry("zoo_core.specs:Nothing")
 
 
 @pytest.mark.parametrize("module", ["no_such_package", "zoo_core.no_such_module"])
 def test_an_entry_whose_module_is_missing_says_so(module: str):
     with pytest.raises(EntryError, match=module.rpartition(".")[2]):
-        resolve(f"{module}:name")
+        resolve_entry(f"{module}:name")
 
 
 def test_an_error_inside_an_entrys_module_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "zoo_raises_inside.py").write_text("raise RuntimeError('inside')")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(RuntimeError, match="inside"):
-        resolve("zoo_raises_inside:name")
+        resolve_entry("zoo_raises_inside:name")
 
 
 def test_a_command_is_put_below_one_that_takes_others_or_below_none():

@@ -50,7 +50,7 @@ def test_a_failed_check_is_a_failed_test_that_says_how_to_mend_it(run_pytest, tm
     done = run_pytest("--zoo", "./net.py:Net")
     assert done.returncode == 1
     assert "model gradients: 2 of 4 parameters get no gradient, such as forgotten.weight" in done.stdout
-    assert "To mend: Use the part, remove it" in done.stdout
+    assert "To fix: Use the part, remove it" in done.stdout
     assert "SKIPPED" in done.stdout
     assert "not run: it needs gradients, which did not pass" in done.stdout
 

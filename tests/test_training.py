@@ -17,17 +17,17 @@ from zoo_core.errors import SealedSplitError
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.flops import count_flops
 from zoo_core.measure.latency import measure_latency
-from zoo_core.measure.randomness import seed_everything, undisturbed
+from zoo_core.measure.randomness import evaluation_mode, seed_everything
 from zoo_core.measure.threads import thread_rule
 from zoo_core.protocols import Evaluation, Phase, Step
-from zoo_core.recipe import RUNNER_PARAMS, resolve
+from zoo_core.recipe import RUNNER_PARAMS, resolve_recipe
 from zoo_core.registry import Registry
 from zoo_core.runner import events
 from zoo_core.runner.events import TrialJob
 from zoo_core.runner.length import ENDLESS, Length
 from zoo_core.runner.plan import pair_parameters
 from zoo_core.runner.training import DivergedError, Training, Window
-from zoo_core.runner.trial import Trial, run_trial
+from zoo_core.runner.trial import TrialRunner, run_trial
 from zoo_core.specs import TaskSpec
 from zoo_core.train import make_optimizer, rate_factor
 
@@ -44,7 +44,7 @@ def make_job(tmp_path: Path, task_name: str = "mnist", model_name: str = "mlp-3"
     task = registry.task(task_name)
     model = registry.model(model_name, task)
     dataset = registry.datasets_of(task)[-1]
-    recipe = resolve(pair_parameters(task, model), None, overrides)
+    recipe = resolve_recipe(pair_parameters(task, model), None, overrides)
     return TrialJob(
         task=task.qualified,
         dataset=dataset.qualified,
@@ -66,7 +66,7 @@ def make_job(tmp_path: Path, task_name: str = "mnist", model_name: str = "mlp-3"
 def test_evaluating_twice_as_often_leaves_the_same_weights(tmp_path: Path) -> None:
     weights = []
     for eval_every in (1.0, 0.5):
-        trial = Trial(make_job(tmp_path, steps=20, eval_every=eval_every), lambda event: None)
+        trial = TrialRunner(make_job(tmp_path, steps=20, eval_every=eval_every), lambda event: None)
         trial.run()
         assert trial.training is not None
         weights.append(trial.training.scored_model.state_dict())
@@ -78,13 +78,13 @@ def test_a_trial_tells_its_story_in_events_and_ends_with_done(tmp_path: Path) ->
     run_trial(make_job(tmp_path, "cosine", "mlp", steps=10), heard.append)
     phases = [event.name for event in heard if isinstance(event, events.PhaseBegan)]
     assert phases[:4] == ["prepare", "warm-up", "build", "train"]
-    assert len([event for event in heard if isinstance(event, events.Point)]) == 10
+    assert len([event for event in heard if isinstance(event, events.Evaluated)]) == 10
     assert isinstance(heard[-1], events.Done)
     assert heard[-1].status == "ok"
 
 
 def test_the_test_split_stays_sealed_until_the_final_score(tmp_path: Path) -> None:
-    trial = Trial(make_job(tmp_path, "cosine", "mlp", steps=1), lambda event: None)
+    trial = TrialRunner(make_job(tmp_path, "cosine", "mlp", steps=1), lambda event: None)
     trial.prepare()
     with pytest.raises(SealedSplitError, match="opened once"):
         trial.data.split("test")
@@ -113,7 +113,7 @@ def train(
     left = iter(scores)
     training = Training(
         spec=SPEC,
-        recipe=resolve({**RUNNER_PARAMS}, None, recipe),
+        recipe=resolve_recipe({**RUNNER_PARAMS}, None, recipe),
         length=length or Length(total=4, epoch_steps=None, interval=1.0),
         budget_s=None,
         clock=TrainingClock("cpu", Phases(lambda name: None)),
@@ -131,7 +131,7 @@ def plain_steps(losses: list[float]) -> Iterator[Step]:
 
 def test_the_first_val_score_at_the_target_is_the_time_to_target_and_does_not_end_the_trial() -> None:
     training, heard = train(plain_steps([1, 1, 1, 1]), [0.1, 0.6, 0.4, 0.7])
-    points = [event.point for event in heard if isinstance(event, events.Point)]
+    points = [event.point for event in heard if isinstance(event, events.Evaluated)]
     assert training.time_to_target.status == "met"
     assert training.time_to_target.seconds == points[1].seconds
     assert (training.steps, training.units, len(points)) == (4, 8, 4)
@@ -150,7 +150,7 @@ def test_stop_ends_after_so_many_looks_without_a_better_score() -> None:
 def test_running_train_values_are_means_over_the_units_since_the_last_look() -> None:
     steps = iter([Step(3, {"loss": torch.tensor(1.0)}), Step(1, {"loss": torch.tensor(5.0)})])
     _, heard = train(steps, [0.1], Length(total=2, epoch_steps=2, interval=2.0))
-    (point,) = [event.point for event in heard if isinstance(event, events.Point)]
+    (point,) = [event.point for event in heard if isinstance(event, events.Evaluated)]
     assert point.train_loss == pytest.approx((3 * 1 + 1 * 5) / 4)
     assert point.epoch == 1.0
 
@@ -203,7 +203,7 @@ def test_looking_restores_every_random_state_and_every_modules_mode() -> None:
 
     expected = draw()
     generator = seed_everything(3, "cpu")
-    with undisturbed(net, generator, "cpu"):
+    with evaluation_mode(net, generator, "cpu"):
         draw()
         assert not net[1].training
         assert not torch.is_grad_enabled()
@@ -260,7 +260,7 @@ def test_optimizers_train_only_what_can_be_trained(name: str) -> None:
     net[0].requires_grad_(False)
     task = Registry.load().task("cosine")
     model = Registry.load().model("mlp", task)
-    optimizer = make_optimizer(net, resolve(pair_parameters(task, model), None, {"optimizer": name}), "cpu")
+    optimizer = make_optimizer(net, resolve_recipe(pair_parameters(task, model), None, {"optimizer": name}), "cpu")
     assert [*optimizer.param_groups[0]["params"]] == [*net[1].parameters()]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from zoo_core.entries import names_file, resolve
+from zoo_core.entries import names_file, resolve_entry
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.file import model_of_file
 from zoo_core.entries.unpackaged import address, call, model_name, takes_signature, without_folder
@@ -148,25 +148,25 @@ def test_the_nearest_name_of_the_file_is_offered(write: Callable[..., str]) -> N
 def test_an_entry_with_a_path_is_loaded_and_may_import_its_neighbours(write: Callable[..., str]) -> None:
     write("HIDDEN = 7\n", "neighbour_of_a_net.py")
     path = write("from neighbour_of_a_net import HIDDEN\ndef build():\n    return HIDDEN\n")
-    assert resolve(f"{path}:build")() == 7
-    assert resolve(f"{path}:build") is resolve(f"{path}:build")
+    assert resolve_entry(f"{path}:build")() == 7
+    assert resolve_entry(f"{path}:build") is resolve_entry(f"{path}:build")
 
 
 def test_a_file_that_changed_within_a_second_is_not_taken_from_pythons_cache(write: Callable[..., str]) -> None:
     path = write("def build():\n    return 1\n")
-    resolve(f"{path}:build")
-    name = resolve(f"{path}:build").__module__
+    resolve_entry(f"{path}:build")
+    name = resolve_entry(f"{path}:build").__module__
     del sys.modules[name]
     write("def build():\n    return 2\n")
-    assert resolve(f"{path}:build")() == 2
+    assert resolve_entry(f"{path}:build")() == 2
 
 
 def test_a_name_that_the_file_does_not_make_is_an_entry_error(write: Callable[..., str]) -> None:
     path = write("def build(): pass\n")
     with pytest.raises(EntryError, match="did you mean build"):
-        resolve(f"{path}:built")
+        resolve_entry(f"{path}:built")
     with pytest.raises(EntryError, match="there is no file"):
-        resolve(f"{path}x.py:build")
+        resolve_entry(f"{path}x.py:build")
 
 
 def test_the_code_hash_is_that_of_the_file(write: Callable[..., str]) -> None:

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from zoo_core.errors import WeightsError
-from zoo_core.runner.build import build
+from zoo_core.runner.build import build_model
 from zoo_core.specs import ModelSpec, Signature
 from zoo_core.transfer import Transfer
 from zoo_core.weights import load_into, read_weights
@@ -292,18 +292,18 @@ WEIGHTS = {"weight": torch.ones(2, 3), "bias": torch.ones(2)}
 
 def test_weights_are_put_into_what_the_build_function_made(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = spec_of(plain, monkeypatch)
-    assert_same(build(spec, SIGNATURE, {"width": 2, "lr": 0.1}, WEIGHTS).state_dict(), WEIGHTS)
+    assert_same(build_model(spec, SIGNATURE, {"width": 2, "lr": 0.1}, WEIGHTS).state_dict(), WEIGHTS)
     torch.manual_seed(0)
     first = plain(SIGNATURE, 2)
     torch.manual_seed(0)
-    assert_same(build(spec, SIGNATURE, {"width": 2}).state_dict(), first.state_dict())
+    assert_same(build_model(spec, SIGNATURE, {"width": 2}).state_dict(), first.state_dict())
 
 
 def test_a_build_function_with_a_parameter_weights_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = spec_of(choosy, monkeypatch)
-    found = build(spec, SIGNATURE, {"width": 2}, WEIGHTS).state_dict()
+    found = build_model(spec, SIGNATURE, {"width": 2}, WEIGHTS).state_dict()
     assert_same(found, {name: tensor / 2 for name, tensor in WEIGHTS.items()})
-    assert not torch.equal(build(spec, SIGNATURE, {"width": 2}).state_dict()["weight"], found["weight"])
+    assert not torch.equal(build_model(spec, SIGNATURE, {"width": 2}).state_dict()["weight"], found["weight"])
 
 
 @pytest.mark.parametrize("function", [plain, choosy])
@@ -312,7 +312,7 @@ def test_weights_that_do_not_fit_are_told_with_the_models_name(
 ) -> None:
     spec = spec_of(function, monkeypatch)
     with pytest.raises(WeightsError, match=r"^model zoo-some:net: the weights do not fit .* the model has \(5,\)"):
-        build(spec, SIGNATURE, {"width": 5}, WEIGHTS)
+        build_model(spec, SIGNATURE, {"width": 5}, WEIGHTS)
 
 
 # Transfer

@@ -25,7 +25,7 @@ from zoo_core.ui.progress import SUMMARY, ending_text, group, make_display, summ
 Model: TypeAlias = str | Callable[..., Any]
 
 
-class Table(list[dict[str, Any]]):
+class TableView(list[dict[str, Any]]):
     """Rows that a notebook shows as a table."""
 
     def __repr__(self) -> str:
@@ -41,7 +41,7 @@ class Table(list[dict[str, Any]]):
         return _dataframe(list(self))
 
 
-class Result:
+class BenchResult:
     """Listing a `bench` did: the records it asked for, those that were there already among them."""
 
     def __init__(self, records: Sequence[Record], folder: Path) -> None:
@@ -96,7 +96,7 @@ def bench(
     retry_failed: bool = False,
     results: str | Path = "results",
     progress: bool = True,
-) -> Result:
+) -> BenchResult:
     """Train and measure models on a task, as the command `zoo bench` does; what is recorded already is not run again.
 
     `model`: a name, a class or function that builds the model, or several of these; none: all of the task. What builds
@@ -134,28 +134,28 @@ def bench(
     _, outcome = run_request(request, registry, store, lambda: _display(progress))
     if outcome.interrupted:
         raise KeyboardInterrupt  # a script must not go on as if all were there; what was recorded stays
-    return Result(outcome.records, store.folder)
+    return BenchResult(outcome.records, store.folder)
 
 
-def list_tasks(pattern: str = "*") -> Table:
+def list_tasks(pattern: str = "*") -> TableView:
     """The tasks that the installed plugins add, as `zoo list` shows them."""
     return _listing(Listing.tasks, pattern)
 
 
-def list_models(pattern: str = "*") -> Table:
+def list_models(pattern: str = "*") -> TableView:
     """The models whose names match; of a family, such as `timm/`, those that a pattern like `timm/resnet*` asks for."""
     return _listing(Listing.models, pattern)
 
 
-def list_datasets(pattern: str = "*") -> Table:
+def list_datasets(pattern: str = "*") -> TableView:
     """The data sets that the installed plugins add."""
     return _listing(Listing.datasets, pattern)
 
 
-def _listing(listing: Listing, pattern: str) -> Table:
+def _listing(listing: Listing, pattern: str) -> TableView:
     registry = Registry.load()
     print_failed_plugins(registry.failed)
-    return Table(rows_of(listing, registry, pattern))
+    return TableView(rows_of(listing, registry, pattern))
 
 
 _DEFAULTS: dict[str, Any] = dict(bench.__kwdefaults__ or {})

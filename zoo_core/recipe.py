@@ -102,7 +102,7 @@ def _with_default(key: str, param: Param, value: Any, owner: str = "") -> Param:
     return Param(default=value, help=param.help, choices=param.choices, minimum=param.minimum)
 
 
-def resolve(
+def resolve_recipe(
     params: Mapping[str, Param], preset: Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None
 ) -> Recipe:
     """The recipe's values: defaults <- preset <- overrides (strings are parsed by the default's type)."""
@@ -118,9 +118,9 @@ def resolve(
 
 def recipe_class(recipe: Recipe, params: Mapping[str, Param], quick: Mapping[str, Any]) -> RecipeClass:
     """`default`, `quick` or `custom`: what may be ranked together."""
-    if recipe == resolve(params):
+    if recipe == resolve_recipe(params):
         return "default"
-    return "quick" if quick and recipe == resolve(params, quick) else "custom"
+    return "quick" if quick and recipe == resolve_recipe(params, quick) else "custom"
 
 
 def parse(key: str, param: Param, text: str) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-What = Literal["plugin", "dataset", "task", "model"]
+SubjectType = Literal["plugin", "dataset", "task", "model"]
 State = Literal["passed", "failed", "expected", "skipped", "not run"]
 Level = Literal["full", "partial", "expected", "failing"]
 
@@ -32,17 +32,17 @@ class NotApplicableError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """One check: what it holds against its subject, why that matters, and how to mend what it finds.
+    """One check: what it holds against its subject, why that matters, and how to fix what it finds.
 
     `needs`: checks of the same subject without whose success it says nothing. `entry`: a function of the prepared
     subject that raises where the rule is broken. `apart`: it runs plugin code, so in a process of its own, with torch.
     """
 
     name: str
-    what: What
+    what: SubjectType
     summary: str
     why: str
-    mend: str
+    fix: str
     entry: str
     needs: tuple[str, ...] = ()
     apart: bool = True
@@ -56,7 +56,7 @@ class Subject:
     `expected`: check name -> why its author knows it to fail.
     """
 
-    what: What
+    what: SubjectType
     name: str
     plugin: str
     version: str = ""
@@ -74,7 +74,7 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
+class CheckResult:
     """What became of one check; `applies` is false where it was skipped for having no meaning here."""
 
     check: Check
@@ -85,7 +85,7 @@ class Result:
     applies: bool = True
 
 
-def counts(results: Iterable[Result]) -> dict[State, int]:
+def counts(results: Iterable[CheckResult]) -> dict[State, int]:
     """How many ended in each state."""
     found = dict.fromkeys(STATES, 0)
     for result in results:
@@ -93,7 +93,7 @@ def counts(results: Iterable[Result]) -> dict[State, int]:
     return found
 
 
-def level(results: Iterable[Result]) -> Level:
+def level(results: Iterable[CheckResult]) -> Level:
     """The conformance of what was checked.
 
     `full`: all that applies passed; `expected`: some fail as their author says; `partial`: some could not be made

@@ -25,7 +25,7 @@ DRAWN = 24  # examples of a drawn split
 OUTPUTS = 3
 
 
-class Part:
+class SmallData:
     """A few examples of a data set, all splits open; `asked` lists the splits that were asked for."""
 
     def __init__(self, spec: DatasetSpec, signature: Signature, splits: Mapping[str, Split]) -> None:
@@ -47,12 +47,12 @@ class Part:
     def unseal(self) -> None:
         """They are open."""
 
-    def anew(self, train: int = 0) -> Part:
+    def anew(self, train: int = 0) -> SmallData:
         """The same examples, of train only the first `train` if that is not 0; nothing was asked for yet."""
         splits = dict(self._splits)
         if train:
             splits["train"] = few(splits["train"], train)
-        return Part(self.spec, self.signature, splits)
+        return SmallData(self.spec, self.signature, splits)
 
 
 def few(split: Split, count: int) -> Split:
@@ -61,11 +61,11 @@ def few(split: Split, count: int) -> Split:
     return Split(split.columns, rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)])
 
 
-def part(data: OpenData, train: int = COUNTS["train"]) -> Part:
+def small_data(data: OpenData, train: int = COUNTS["train"]) -> SmallData:
     """A few examples of every split of open data."""
     data.unseal()
     splits = {name: few(data.split(name), count) for name, count in {**COUNTS, "train": train}.items()}
-    return Part(data.spec, data.signature, splits)
+    return SmallData(data.spec, data.signature, splits)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +73,7 @@ class Tiny:
     """A drawn task of a shared kind, with its data."""
 
     task: TaskSpec
-    data: Part
+    data: SmallData
 
 
 def tiny(kind: str, shape: tuple[int, ...] = (), outputs: int = 0, train: int = DRAWN) -> Tiny:
@@ -102,10 +102,10 @@ def tiny(kind: str, shape: tuple[int, ...] = (), outputs: int = 0, train: int = 
         higher_is_better=kind not in LOWER_IS_BETTER,
         plugin="zoo-core",
     )
-    return Tiny(task=task, data=Part(spec, signature, splits))
+    return Tiny(task=task, data=SmallData(spec, signature, splits))
 
 
-def few_examples(registry: Registry, task: TaskSpec, data_root: Path | None, train: int = COUNTS["train"]) -> Part:
+def few_examples(registry: Registry, task: TaskSpec, data_root: Path | None, train: int = COUNTS["train"]) -> SmallData:
     """A few examples of the task's offline data set, of a person's, or drawn ones where the kind is shared.
 
     `train`: how many of these are for training.
@@ -113,16 +113,16 @@ def few_examples(registry: Registry, task: TaskSpec, data_root: Path | None, tra
     datasets = registry.datasets_of(task)
     offline = [dataset for dataset in datasets if dataset.offline]
     if offline:
-        return _part(offline[0], None, train)
+        return _small_data(offline[0], None, train)
     for dataset in datasets:
         root = own_root(dataset, data_root)
         if root is not None:
-            return _part(dataset, root, train)
+            return _small_data(dataset, root, train)
     if task.kind in KINDS:
         return tiny(task.kind, train=train).data
     raise SkipCheckError("its task has no data set that works offline: give --data-root")
 
 
-def _part(dataset: DatasetSpec, root: Path | None, train: int) -> Part:
+def _small_data(dataset: DatasetSpec, root: Path | None, train: int) -> SmallData:
     ctx = Context(cache=own_cache(dataset.qualified), data_root=root, offline=True)
-    return part(open_data(dataset, ctx, fingerprint(dataset, root)), train)
+    return small_data(open_data(dataset, ctx, fingerprint(dataset, root)), train)

@@ -14,7 +14,7 @@ from zoo_core.checks.table import unknown
 from zoo_core.checks.watch import Watch
 from zoo_core.data.downloads import is_published
 from zoo_core.data.locate import download_folder, own_root
-from zoo_core.entries import resolve
+from zoo_core.entries import resolve_entry
 from zoo_core.errors import UnknownSplitError
 from zoo_core.files import own_cache
 from zoo_core.protocols import Context, Dataset
@@ -47,7 +47,7 @@ class DatasetSubject:
         from zoo_core.data.open import data_context
 
         ctx = data_context(spec, Context(cache=own_cache(spec.qualified), data_root=root, offline=True))
-        made: Dataset = resolve(spec.entry)(ctx)
+        made: Dataset = resolve_entry(spec.entry)(ctx)
         return made
 
     @property

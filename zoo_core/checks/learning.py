@@ -23,7 +23,7 @@ KEPT = ("optimizer", "lr", "momentum", "nesterov", "batch_size", "image_size", "
 
 
 def finite_loss(subject: ModelSubject) -> None:
-    _refuse_infinite(subject.bed.start().train())
+    _refuse_infinite(subject.harness.start().train())
 
 
 def _refuse_infinite(logs: list[dict[str, float]]) -> None:
@@ -36,7 +36,7 @@ def _refuse_infinite(logs: list[dict[str, float]]) -> None:
 
 
 def gradients(subject: ModelSubject) -> None:
-    started = subject.bed.start()
+    started = subject.harness.start()
     parameters = dict(started.model.named_parameters())
     if not parameters:
         raise NotApplicableError("it has no parameters")
@@ -62,19 +62,19 @@ def gradients(subject: ModelSubject) -> None:
 
 
 def overfits(subject: ModelSubject) -> None:
-    kind = KINDS.get(subject.bed.task.kind)
+    kind = KINDS.get(subject.harness.task.kind)
     if kind is None:
         raise NotApplicableError("the kind is a plugin's own: what its losses mean is not known")
     from zoo_core.kinds.examples import LEARNED
 
     if not any(item.requires_grad for item in subject.trained.model.parameters()):
         raise NotApplicableError("it has no parameters to learn with")
-    count, share = subject.bed.affordable(BY_HEART), LEARNED[kind.name]
-    bed = subject.bed.with_train(count)
+    count, share = subject.harness.affordable(BY_HEART), LEARNED[kind.name]
+    harness = subject.harness.with_train(count)
     plain = {key: recipes.as_param(value).default for key, value in kind.recipe.items() if key not in KEPT}
     tried = []
     for rate in RATES:
-        started = bed.start(**{**plain, **rate, "batch_size": count, "steps": PATIENCE})
+        started = harness.start(**{**plain, **rate, "batch_size": count, "steps": PATIENCE})
         losses: list[float] = []
         for step in started.steps():
             losses.append(float(step.logs["loss"]))
@@ -98,7 +98,7 @@ def same_seed(subject: ModelSubject) -> None:
 
 def _seeded(subject: ModelSubject) -> tuple[State, list[dict[str, float]], State]:
     """First weights, losses and last weights of a short training."""
-    started = subject.bed.start(seed=3)
+    started = subject.harness.start(seed=3)
     first = {name: tensor.clone() for name, tensor in started.model.state_dict().items()}
     return first, started.train(), started.model.state_dict()
 
@@ -114,7 +114,7 @@ def _refuse_unequal(one: State, other: State, complaint: str) -> None:
 def other_seed(subject: ModelSubject) -> None:
     import torch
 
-    one, other = (subject.bed.start(seed=seed).model for seed in (3, 4))
+    one, other = (subject.harness.start(seed=seed).model for seed in (3, 4))
     if not any(item.requires_grad for item in one.parameters()):
         raise NotApplicableError("it has no weights to draw")
     others = other.state_dict()
@@ -123,4 +123,4 @@ def other_seed(subject: ModelSubject) -> None:
 
 
 def bf16(subject: ModelSubject) -> None:
-    _refuse_infinite(subject.bed.start(steps=1).train(dtype="bfloat16"))
+    _refuse_infinite(subject.harness.start(steps=1).train(dtype="bfloat16"))

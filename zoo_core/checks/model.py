@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from zoo_core import recipe as recipes
 from zoo_core.checks import CheckFailedError, NotApplicableError
 from zoo_core.checks.dataset import refuse_unknown_marks
-from zoo_core.entries import resolve
+from zoo_core.entries import resolve_entry
 from zoo_core.entries.unpackaged import PLUGIN, takes_signature
-from zoo_core.kinds import KINDS, LOOKING, kind_recipe, seen_by
+from zoo_core.kinds import IMAGE_KINDS, KINDS, adapted_signature, kind_recipe
 from zoo_core.registry import Registry
 from zoo_core.specs import ModelSpec, Signature, TaskSpec
 
 if TYPE_CHECKING:
-    from zoo_core.checks.bed import Bed, Started
+    from zoo_core.checks.harness import Harness, Started
     from zoo_core.checks.watch import Watch
 
 
@@ -35,9 +35,9 @@ class ModelSubject:
     watch: Watch | None = None
 
     @cached_property
-    def bed(self) -> Bed:
-        from zoo_core.checks.bed import Bed
+    def harness(self) -> Harness:
         from zoo_core.checks.data import few_examples, tiny
+        from zoo_core.checks.harness import Harness
         from zoo_core.kinds.examples import SHAPES
 
         if self.task is None and not self.spec.kind:
@@ -48,14 +48,14 @@ class ModelSubject:
             if len(shape) == 3:
                 shape = (shape[0], max(shape[1], size), max(shape[2], size))
             drawn = tiny(self.spec.kind, shape)
-            return Bed(task=drawn.task, model=self.spec, data=drawn.data, cache=self.folder)
+            return Harness(task=drawn.task, model=self.spec, data=drawn.data, cache=self.folder)
         data = few_examples(self.registry, self.task, self.data_root)
-        return Bed(task=self.task, model=self.spec, data=data, cache=self.folder)
+        return Harness(task=self.task, model=self.spec, data=data, cache=self.folder)
 
-    def _first_that_fits(self) -> Bed:
+    def _first_that_fits(self) -> Harness:
         """Drawn data of the first shared kind, or of the form of the first installed task, that the model answers."""
-        from zoo_core.checks.bed import Bed
         from zoo_core.checks.data import tiny
+        from zoo_core.checks.harness import Harness
         from zoo_core.kinds.examples import SHAPES
 
         forms: dict[tuple[str, tuple[Any, ...], int], None] = {}
@@ -68,21 +68,21 @@ class ModelSubject:
         reasons = []
         for kind, form, outputs in forms:
             drawn = tiny(kind, form, outputs)
-            bed = Bed(task=drawn.task, model=replace(self.spec, kind=kind), data=drawn.data, cache=self.folder)
+            harness = Harness(task=drawn.task, model=replace(self.spec, kind=kind), data=drawn.data, cache=self.folder)
             try:
-                started = bed.start()
+                started = harness.start()
                 refuse_other_shape(kind, started, started.example())
             # The model's own code on data it was perhaps not made for.
             except Exception as error:
                 reasons.append(f"{kind} {form}: {type(error).__name__}: {error}")
                 continue
-            return bed
+            return harness
         raise CheckFailedError(f"it answers no installed task's data ({reasons[0]}): say which it is for with --task")
 
     @cached_property
     def trained(self) -> Started:
         """After a few steps, for looking at only."""
-        started = self.bed.start()
+        started = self.harness.start()
         started.train()
         return started
 
@@ -105,11 +105,11 @@ def recipe(subject: ModelSubject) -> None:
     if subject.task is None:
         raise NotApplicableError("it is registered for no task")
     params = recipes.parameters(subject.task, subject.spec, kind_recipe(subject.task))
-    recipes.resolve(params, {**subject.task.quick, **subject.spec.quick})
+    recipes.resolve_recipe(params, {**subject.task.quick, **subject.spec.quick})
 
 
 def entry(subject: ModelSubject) -> None:
-    build = resolve(subject.spec.entry)
+    build = resolve_entry(subject.spec.entry)
     if not callable(build):
         raise CheckFailedError(f"{subject.spec.entry} is a {type(build).__name__}, not a function")
     whole = subject.spec.plugin != PLUGIN or takes_signature(build)
@@ -117,17 +117,17 @@ def entry(subject: ModelSubject) -> None:
         inspect.signature(build).bind(*[object()] * whole, **dict.fromkeys(subject.spec.options))
     except TypeError as error:
         options = "".join(f", {name}=..." for name in subject.spec.options)
-        raise CheckFailedError(f"it cannot be called as build(signature{options}): {error}") from error
+        raise CheckFailedError(f"it cannot be called as build_model(signature{options}): {error}") from error
 
 
 def builds(subject: ModelSubject) -> None:
-    from zoo_core.runner.build import build
+    from zoo_core.runner.build import build_model
 
-    spec, bed = subject.spec, subject.bed
-    recipe = bed.recipe()
-    for signature in [seen_by(spec, bed.task, bed.data.signature, recipe), *claimed(subject)]:
+    spec, harness = subject.spec, subject.harness
+    recipe = harness.recipe()
+    for signature in [adapted_signature(spec, harness.task, harness.data.signature, recipe), *claimed(subject)]:
         try:
-            build(spec, signature, recipe)
+            build_model(spec, signature, recipe)
         # The model's own code: whatever it raises is why it cannot be built.
         except Exception as error:
             form = f"{signature.input_shape} with {signature.outputs} outputs"
@@ -141,8 +141,8 @@ def claimed(subject: ModelSubject) -> Iterator[Signature]:
         for dataset in subject.registry.datasets_of(task):
             pattern = dataset.signature
             if None not in pattern.input_shape and pattern.outputs and not spec.accepts.refusal(pattern):
-                yield seen_by(spec, task, _with_statistics(pattern), subject.bed.recipe())
-    if spec.kind not in LOOKING or spec.plugin == PLUGIN:
+                yield adapted_signature(spec, task, _with_statistics(pattern), subject.harness.recipe())
+    if spec.kind not in IMAGE_KINDS or spec.plugin == PLUGIN:
         return
     accepts = spec.accepts
     size = accepts.fixed_size or accepts.min_size
@@ -161,9 +161,9 @@ def _with_statistics(signature: Signature) -> Signature:
 
 
 def output_shape(subject: ModelSubject) -> None:
-    started = subject.bed.start()
+    started = subject.harness.start()
     x = started.example()
-    refuse_other_shape(subject.bed.task.kind, started, x)
+    refuse_other_shape(subject.harness.task.kind, started, x)
 
 
 def refuse_other_shape(kind: str, started: Started, x: Any) -> None:
@@ -173,28 +173,30 @@ def refuse_other_shape(kind: str, started: Started, x: Any) -> None:
         raise CheckFailedError("it answers without a tensor")
     if kind not in KINDS:
         return
-    from zoo_core.kinds.examples import answer_shape
+    from zoo_core.kinds.examples import expected_shape
 
-    wanted = answer_shape(kind, x, started.data.signature.outputs or 0)
+    wanted = expected_shape(kind, x, started.data.signature.outputs or 0)
     if len(found) != 1 or tuple(found[0].shape) != wanted:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in found)
         raise CheckFailedError(f"an input {tuple(x.shape)} gives {shapes}, the kind asks for {wanted}")
 
 
 def odd_sizes(subject: ModelSubject) -> None:
-    from zoo_core.checks.bed import Bed
     from zoo_core.checks.data import tiny
+    from zoo_core.checks.harness import Harness
 
     spec = subject.spec
-    if spec.kind not in LOOKING or spec.plugin == PLUGIN:
+    if spec.kind not in IMAGE_KINDS or spec.plugin == PLUGIN:
         raise NotApplicableError("it is not said to take images of other tasks: its spec states no such kind")
     if spec.accepts.fixed_size is not None:
         raise NotApplicableError(f"it takes images of {spec.accepts.fixed_size} pixels a side only")
     channels, least = (spec.accepts.channels or (3,))[0], spec.accepts.min_size
     for height, width in ((least, least), (least + 3, least + 8)):
         drawn = tiny(spec.kind, (channels, height, width), min(2, spec.accepts.max_outputs or 2))
-        bed = Bed(task=drawn.task, model=replace(spec, quick={}, recipe={}), data=drawn.data, cache=subject.folder)
-        started = bed.start(batch_size=2)
+        harness = Harness(
+            task=drawn.task, model=replace(spec, quick={}, recipe={}), data=drawn.data, cache=subject.folder
+        )
+        started = harness.start(batch_size=2)
         try:
             refuse_other_shape(spec.kind, started, started.example())
         except CheckFailedError as error:

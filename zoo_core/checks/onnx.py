@@ -23,7 +23,7 @@ def onnx(subject: ModelSubject) -> None:
     import onnxruntime
     import torch
 
-    from zoo_core.checks.answering import refuse_far
+    from zoo_core.checks.inference import refuse_far
 
     started, path = subject.trained, subject.folder / "model.onnx"
     x = started.example()

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo_core.checks.data import Part
-from zoo_core.kinds.examples import planted_answers
+from zoo_core.checks.data import SmallData
+from zoo_core.kinds.examples import planted_predictions
 
 
 class Planted(nn.Module):
@@ -23,9 +23,9 @@ class Planted(nn.Module):
         return self.answers[rows]
 
 
-def planted(kind: str, data: Part) -> tuple[Planted, Planted]:
+def planted(kind: str, data: SmallData) -> tuple[Planted, Planted]:
     """For a shared kind: a model that answers val's truth, and one that is wrong on each example."""
     split = data.split("val")
     truth = np.asarray(split.columns["y"])[slice(None) if split.rows is None else split.rows]
-    true, wrong = planted_answers(kind, truth, data.signature.outputs or 1)
+    true, wrong = planted_predictions(kind, truth, data.signature.outputs or 1)
     return Planted(true), Planted(wrong)

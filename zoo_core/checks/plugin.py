@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from zoo_core.checks import CheckFailedError, NotApplicableError, Subject
 from zoo_core.checks.watch import Watch
-from zoo_core.entries import resolve
+from zoo_core.entries import resolve_entry
 from zoo_core.hookspecs import PROJECT
 from zoo_core.registry import Registry
 from zoo_core.registry.plugins import Plugin
@@ -87,7 +87,7 @@ def commands(subject: PluginSubject) -> None:
     if not subject.plugin.commands:
         raise NotApplicableError("it adds no command")
     for command in subject.plugin.commands:
-        target = resolve(command.entry)
+        target = resolve_entry(command.entry)
         if not callable(target):
             raise CheckFailedError(f"command {command.name}: {command.entry} is a {type(target).__name__}")
 
@@ -96,12 +96,12 @@ def families(subject: PluginSubject) -> None:
     if not subject.plugin.families:
         raise NotApplicableError("it adds no family of models")
     for family in subject.plugin.families:
-        members = resolve(family.entry)
+        members = resolve_entry(family.entry)
         names = list(members.list(f"{family.prefix}*"))
         if not names:
             raise CheckFailedError(f"family {family.prefix} lists no member")
         for name in names[:MEMBERS]:
             spec = members.resolve(name)
             if not isinstance(spec, ModelSpec) or spec.name != name:
-                raise CheckFailedError(f"family {family.prefix}: resolve({name!r}) gave {spec!r}")
+                raise CheckFailedError(f"family {family.prefix}: resolve_entry({name!r}) gave {spec!r}")
             check_spec(replace(spec, name=spec.name.replace("/", "-")))

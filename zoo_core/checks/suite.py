@@ -13,14 +13,14 @@ from typing import Any, Protocol
 from zoo_core.checks import (
     Check,
     CheckFailedError,
+    CheckResult,
     NotApplicableError,
-    Result,
     SkipCheckError,
     State,
     Subject,
 )
 from zoo_core.checks.table import CHECKS
-from zoo_core.entries import resolve
+from zoo_core.entries import resolve_entry
 from zoo_core.errors import DataUnavailableError, ZooError
 from zoo_core.registry import Registry
 from zoo_core.runner.events import CheckBegan, CheckEnded, CheckJob, Event, Found
@@ -30,7 +30,7 @@ TIMEOUT_S = 120.0  # a check
 SPARE_S = 30.0  # beyond the time of all checks, after which a worker is ended from outside
 NO_MEANING = "not applicable"  # an outcome that stops no other check
 
-OnResult = Callable[[Result], None]
+OnResult = Callable[[CheckResult], None]
 
 
 class Executor(Protocol):
@@ -50,9 +50,9 @@ class Settings:
 
 def run_suite(
     registry: Registry, subjects: Iterable[Subject], settings: Settings, on_result: OnResult | None = None
-) -> list[Result]:
+) -> list[CheckResult]:
     """Run every check of every subject; `on_result` hears of each as it ends."""
-    results: list[Result] = []
+    results: list[CheckResult] = []
     executor: Executor | None = None
     for subject in subjects:
         outcomes: dict[str, str] = {}
@@ -111,7 +111,7 @@ def _ended(check: Check, state: State, reason: str) -> CheckEnded:
     return CheckEnded(name=check.name, state=state, reason=reason)
 
 
-def _result(subject: Subject, ended: CheckEnded) -> Result:
+def _result(subject: Subject, ended: CheckEnded) -> CheckResult:
     """The check's result, in the light of what its author expects."""
     check = next(check for check in CHECKS[subject.what] if check.name == ended.name)
     state: Any = ended.state
@@ -121,7 +121,7 @@ def _result(subject: Subject, ended: CheckEnded) -> Result:
         state, reason = "expected", f"{expected} [{reason}]"
     elif expected is not None and state == "passed":
         state, reason = "failed", f"it passes now, but is expected to fail ({expected}): remove it from the spec"
-    return Result(
+    return CheckResult(
         check=check, subject=subject, state=state, reason=reason, seconds=ended.seconds, applies=ended.applies
     )
 
@@ -134,7 +134,7 @@ def make(
     state: State = "passed"
     reason, applies = "", True
     try:
-        resolve(check.entry)(subject)
+        resolve_entry(check.entry)(subject)
     except NotApplicableError as error:
         state, reason, applies = "skipped", str(error), False
     except (SkipCheckError, DataUnavailableError) as error:
@@ -231,9 +231,9 @@ def _death(ended: Ended, listener: _Listener, timeout_s: float) -> str:
     return f"the process died: {exit_reason(ended.exit_code)}"
 
 
-def by_plugin(results: Iterable[Result]) -> dict[str, list[Result]]:
+def by_plugin(results: Iterable[CheckResult]) -> dict[str, list[CheckResult]]:
     """The results of each plugin."""
-    found: dict[str, list[Result]] = {}
+    found: dict[str, list[CheckResult]] = {}
     for result in results:
         found.setdefault(result.subject.plugin, []).append(result)
     return found

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.checks import CheckFailedError, NotApplicableError, SkipCheckError
 from zoo_core.checks.dataset import refuse_unknown_marks
-from zoo_core.entries import resolve
+from zoo_core.entries import resolve_entry
 from zoo_core.kinds import KINDS, body_entry, kind_recipe
-from zoo_core.recipe import parameters
-from zoo_core.recipe import resolve as resolve_recipe
+from zoo_core.recipe import parameters, resolve_recipe
 from zoo_core.registry import Registry
 from zoo_core.specs import ModelSpec, TaskSpec
 
 if TYPE_CHECKING:
-    from zoo_core.checks.bed import Bed, Started
+    from zoo_core.checks.harness import Harness, Started
     from zoo_core.checks.watch import Watch
 
 METHODS = ("prepare", "train", "evaluate")
@@ -35,7 +34,7 @@ class TaskSubject:
     @cached_property
     def model(self) -> ModelSpec:
         """The suite's own for a shared kind, else the first that is registered."""
-        from zoo_core.checks.bed import stand_in_for
+        from zoo_core.checks.harness import stand_in_for
 
         if self.spec.kind in KINDS:
             return stand_in_for(self.spec)
@@ -45,12 +44,12 @@ class TaskSubject:
         return models[0]
 
     @cached_property
-    def bed(self) -> Bed:
-        from zoo_core.checks.bed import Bed
+    def harness(self) -> Harness:
         from zoo_core.checks.data import few_examples
+        from zoo_core.checks.harness import Harness
 
         data = few_examples(self.registry, self.spec, self.data_root)
-        return Bed(task=self.spec, model=self.model, data=data, cache=self.folder)
+        return Harness(task=self.spec, model=self.model, data=data, cache=self.folder)
 
 
 def metadata(subject: TaskSubject) -> None:
@@ -71,7 +70,7 @@ def recipe(subject: TaskSubject) -> None:
 
 
 def entry(subject: TaskSubject) -> None:
-    body = resolve(body_entry(subject.spec))(subject.spec)
+    body = resolve_entry(body_entry(subject.spec))(subject.spec)
     missing = [name for name in METHODS if not callable(getattr(body, name, None))]
     if missing:
         raise CheckFailedError(f"what {body_entry(subject.spec)} makes has no method {', no '.join(missing)}")
@@ -80,7 +79,7 @@ def entry(subject: TaskSubject) -> None:
 def trains(subject: TaskSubject) -> None:
     from torch import Tensor
 
-    started = subject.bed.start()
+    started = subject.harness.start()
     wanted, taken = started.recipe.steps, 0
     for step in started.steps():
         taken += step.steps
@@ -96,7 +95,7 @@ def trains(subject: TaskSubject) -> None:
 
 
 def scores(subject: TaskSubject) -> None:
-    started = subject.bed.start()
+    started = subject.harness.start()
     started.train()
     for split in ("val", "test"):
         found = score(started, split)
@@ -107,10 +106,10 @@ def scores(subject: TaskSubject) -> None:
 
 
 def score(started: Started, split: str, model: Any = None) -> dict[str, float]:
-    from zoo_core.measure.randomness import undisturbed
+    from zoo_core.measure.randomness import evaluation_mode
 
     model = started.model if model is None else model
-    with undisturbed(model, started.ctx.generator, "cpu"):
+    with evaluation_mode(model, started.ctx.generator, "cpu"):
         return started.body.evaluate(started.ctx, model, split).scores
 
 
@@ -122,7 +121,7 @@ def direction(subject: TaskSubject) -> None:
         raise CheckFailedError(f"the target {spec.target:g} is worse than guessing, {spec.chance:g}")
     if spec.kind not in KINDS:
         raise NotApplicableError("its kind is its plugin's own: what the truth would answer is not known")
-    started = subject.bed.start()
+    started = subject.harness.start()
     true, wrong = (score(started, "val", model)[spec.metric] for model in planted(spec.kind, started.data))
     better = true > wrong if spec.higher_is_better else true < wrong
     if not better:
@@ -133,7 +132,7 @@ def direction(subject: TaskSubject) -> None:
 
 
 def test_sealed(subject: TaskSubject) -> None:
-    started = subject.bed.start()
+    started = subject.harness.start()
     started.train()
     score(started, "val")
     if "test" in started.data.asked:
@@ -152,6 +151,6 @@ def other_seed(subject: TaskSubject) -> None:
 
 def _trained(subject: TaskSubject, seed: int) -> tuple[list[dict[str, float]], list[bytes]]:
     """Losses and weights of a training whose model is the same for every seed."""
-    started = subject.bed.start(seed=seed, model_seed=0)
+    started = subject.harness.start(seed=seed, model_seed=0)
     logs = started.train()
     return logs, [tensor.numpy().tobytes() for tensor in started.model.state_dict().values()]

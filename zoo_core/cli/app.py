@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from zoo_core.entries import resolve
+from zoo_core.entries import resolve_entry
 from zoo_core.errors import INTERRUPTED, USAGE, EntryError, ZooError
 from zoo_core.specs import CommandSpec
 
@@ -70,7 +70,7 @@ class LazyGroup(TyperGroup):
         for specs in (lambda: OWN, plugin_commands):
             for spec in specs():
                 if spec.name == cmd_name:
-                    return build(spec)
+                    return load_command(spec)
         return None
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -84,12 +84,12 @@ def plugin_commands(below: str = "") -> list[CommandSpec]:
     return sorted((spec for spec in Registry.load().commands if spec.below == below), key=lambda spec: spec.name)
 
 
-def build(spec: CommandSpec) -> Any:
+def load_command(spec: CommandSpec) -> Any:
     """The command that a specification describes, imported."""
     holder = typer.Typer(add_completion=False)
     # A plugin's command is foreign code: one that cannot be imported must not take `zoo --help` with it.
     try:
-        target = resolve(spec.entry)
+        target = resolve_entry(spec.entry)
     except Exception as error:
         target = _broken(spec, error)
     if isinstance(target, typer.Typer):

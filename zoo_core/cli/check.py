@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo_core.checks import RAN, Result, Subject, counts, level
+from zoo_core.checks import RAN, CheckResult, Subject, counts, level
 from zoo_core.checks.subjects import find_subjects
 from zoo_core.checks.table import CHECKS
 from zoo_core.cli.completion import complete_any
@@ -47,7 +47,7 @@ def check_command(
     results: Annotated[Path, RESULTS] = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check plugins, tasks, data sets and models against the rules of the zoo; what is wrong, why, how to mend it."""
+    """Check plugins, tasks, data sets and models against the rules of the zoo; what is wrong, why, how to fix it."""
     if explain:
         _explain(only or [], as_json=as_json)
         return
@@ -91,7 +91,7 @@ def _require_known(only: Sequence[str]) -> None:
             raise UnknownNameError("check", name, known, hint="`zoo check --list`")
 
 
-def _run(registry: Registry, subjects: Sequence[Subject], settings: Settings) -> list[Result]:
+def _run(registry: Registry, subjects: Sequence[Subject], settings: Settings) -> list[CheckResult]:
     from zoo_core.checks.suite import run_suite
 
     console = messages()
@@ -99,7 +99,7 @@ def _run(registry: Registry, subjects: Sequence[Subject], settings: Settings) ->
     numbers = {subject.title: number for number, subject in enumerate(subjects, 1)}
     with console.status("checking") if console.is_terminal else nullcontext() as status:
 
-        def heard(result: Result) -> None:
+        def heard(result: CheckResult) -> None:
             if status is not None:
                 subject = result.subject
                 status.update(f"{numbers[subject.title]}/{total} {subject.what} {subject.title}: {result.check.name}")
@@ -110,7 +110,7 @@ def _run(registry: Registry, subjects: Sequence[Subject], settings: Settings) ->
 def _explain(only: Sequence[str], *, as_json: bool) -> None:
     _require_known(only)
     rows = [
-        {"of": check.what, "check": check.name, "holds": check.summary, "why": check.why, "mend": check.mend}
+        {"of": check.what, "check": check.name, "holds": check.summary, "why": check.why, "fix": check.fix}
         | {"needs": list(check.needs)}
         for checks in CHECKS.values()
         for check in checks
@@ -121,12 +121,12 @@ def _explain(only: Sequence[str], *, as_json: bool) -> None:
         return
     for row in rows:
         typer.secho(f"{row['of']} {row['check']}", bold=True, nl=False)
-        typer.echo(f": {row['holds']}\n  why: {row['why']}\n  mend: {row['mend']}")
+        typer.echo(f": {row['holds']}\n  why: {row['why']}\n  fix: {row['fix']}")
         if row["needs"]:
             typer.echo(f"  needs: {', '.join(row['needs'])}")
 
 
-def _print(found: Sequence[Result], *, whole: bool) -> None:
+def _print(found: Sequence[CheckResult], *, whole: bool) -> None:
     """What did not simply pass, a row for each reason; then one line."""
     alike: dict[tuple[str, str, str], list[str]] = {}
     for result in sorted((item for item in found if item.state in SHOWN), key=lambda item: SHOWN.index(item.state)):
@@ -144,11 +144,11 @@ def _row(subject: str, state: str, reason: str, names: Sequence[str]) -> tuple[s
     return subject, f"{len(names)} checks", state, f"{reason} ({', '.join(names)})"
 
 
-def _remark(result: Result) -> str:
-    return f"{result.reason}. To mend: {result.check.mend}" if result.state == "failed" else result.reason
+def _remark(result: CheckResult) -> str:
+    return f"{result.reason}. To fix: {result.check.fix}" if result.state == "failed" else result.reason
 
 
-def summary(found: Sequence[Result]) -> str:
+def summary(found: Sequence[CheckResult]) -> str:
     """`N ran: ...`"""
     number = counts(found)
     inapplicable = sum(not result.applies for result in found)
@@ -160,7 +160,7 @@ def summary(found: Sequence[Result]) -> str:
     )
 
 
-def as_values(found: Sequence[Result], *, whole: bool) -> dict[str, Any]:
+def as_values(found: Sequence[CheckResult], *, whole: bool) -> dict[str, Any]:
     """The results as JSON values; there is a level only of the whole suite."""
     from zoo_core.checks.suite import by_plugin
 
@@ -178,7 +178,7 @@ def as_values(found: Sequence[Result], *, whole: bool) -> dict[str, Any]:
                 "state": result.state,
                 "applies": result.applies,
                 "reason": result.reason,
-                "mend": result.check.mend,
+                "fix": result.check.fix,
                 "seconds": round(result.seconds, 3),
             }
             for result in found
@@ -186,7 +186,7 @@ def as_values(found: Sequence[Result], *, whole: bool) -> dict[str, Any]:
     }
 
 
-def _record(found: Sequence[Result], folder: Path) -> None:
+def _record(found: Sequence[CheckResult], folder: Path) -> None:
     """Note the level of each plugin that was checked as a whole; other plugins' notes stay."""
     from zoo_core.checks.suite import by_plugin
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from zoo_core.cli.scaffold import LICENCES, Order, What, form, kinds, package_files, write
+from zoo_core.cli.scaffold import LICENCES, Order, PackageType, form, kinds, package_files, write
 from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.registry import Registry
 from zoo_core.specs import TaskSpec
@@ -21,7 +21,7 @@ LONGEST = 40
 
 
 def new_command(
-    what: Annotated[What, typer.Argument(help="What it adds.")],
+    what: Annotated[PackageType, typer.Argument(help="What it adds.")],
     name: Annotated[str, typer.Argument(help="Its name, such as tiny-net; the package is called zoo-NAME.")],
     task: Annotated[str, typer.Option("--task", help="Of a model: the task it is for; else one with the kind.")] = "",
     kind: Annotated[str, typer.Option("--kind", help="The problem's form, as in `zoo list`.")] = "",
@@ -39,7 +39,7 @@ def new_command(
     refuse_folder(folder)
     ask = sys.stdin.isatty() and not defaults
     spec = registry.task(task) if task else None
-    if what is What.model and spec is None and not kind:
+    if what is PackageType.model and spec is None and not kind:
         spec = _ask_task(registry, ask=ask)
     order = Order(
         what=what,
@@ -66,7 +66,7 @@ def _shown(folder: Path) -> str:
 # what was said
 
 
-def refuse_name(name: str, what: What, registry: Registry) -> None:
+def refuse_name(name: str, what: PackageType, registry: Registry) -> None:
     """Raises UsageError for a name that is no package's, or is somebody else's."""
     if not NAME.fullmatch(name) or len(name) > LONGEST:
         raise UsageError(
@@ -77,7 +77,7 @@ def refuse_name(name: str, what: What, registry: Registry) -> None:
         raise UsageError(f"a plugin zoo-{name} is installed already: choose another name, or change that one")
     for sort, found in (("task", registry.tasks), ("model", registry.models), ("dataset", registry.datasets)):
         for spec in found:
-            if spec.name == name and (sort == "model" or what is not What.model):
+            if spec.name == name and (sort == "model" or what is not PackageType.model):
                 raise UsageError(f"plugin {spec.plugin} adds a {sort} {name!r} already: choose another name")
     module = f"zoo_{name}".replace("-", "_")
     if find_spec(module) is not None:
@@ -133,9 +133,9 @@ def _title(name: str) -> str:
 
 def bench_line(order: Order, registry: Registry) -> str:
     """The command that trains what was written, on data that need no network."""
-    if order.what is What.dataset:  # whose model is another's, of any size
+    if order.what is PackageType.dataset:  # whose model is another's, of any size
         return f"zoo bench {order.name} --model {_borrowed_model(order, registry)} --offline --preset quick"
-    if order.what is not What.model:
+    if order.what is not PackageType.model:
         return f"zoo bench {order.name} --offline"
     fitting = [task for task in registry.tasks if task.kind == order.kind]
     task = order.task or next(iter(fitting), None)

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from zoo_core.cli import completion
-from zoo_core.cli.app import build, plugin_commands
+from zoo_core.cli.app import load_command, plugin_commands
 from zoo_core.cli.options import RESULTS
 from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.ui.console import complain, messages, output, print_json, print_table, score_text, seconds_text
@@ -33,7 +33,7 @@ class ListByDefault(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """One of its own, or one that a plugin adds below `zoo results`."""
         own = super().get_command(ctx, cmd_name)
-        return own or next((build(spec) for spec in plugin_commands("results") if spec.name == cmd_name), None)
+        return own or next((load_command(spec) for spec in plugin_commands("results") if spec.name == cmd_name), None)
 
     def list_commands(self, ctx: Any) -> list[str]:
         added = [spec.name for spec in plugin_commands("results")]

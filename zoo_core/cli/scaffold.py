@@ -21,7 +21,7 @@ LICENCES = ("MIT", "Apache-2.0")
 TEMPLATES = resources.files("zoo_core.cli") / "templates"
 
 
-class What(StrEnum):
+class PackageType(StrEnum):
     plugin = "plugin"
     model = "model"
     dataset = "dataset"
@@ -43,7 +43,7 @@ def form(kind: str) -> dict[str, Any]:
 class Order:
     """What is to be written: all that was said, asked or left at its default."""
 
-    what: What
+    what: PackageType
     name: str
     kind: str
     task: TaskSpec | None
@@ -73,7 +73,7 @@ def package_files(order: Order, bench: str) -> Iterator[tuple[str, str]]:
     yield "README.md", _filled("README.md.template", values) + "\n"
     yield "LICENSE", _filled(f"LICENSE-{order.licence}.template", values) + "\n"
     yield f"tests/test_{order.module.removeprefix('zoo_')}.py", _filled("test.py.template", values) + "\n"
-    if order.what is What.plugin:
+    if order.what is PackageType.plugin:
         for file, template in (("__init__", "plugin"), ("data", "plugin-data"), ("models", "plugin-models")):
             text = _filled(f"{template}.py.template", {**values, "data": body})
             yield f"src/{order.module}/{file}.py", text + "\n"
@@ -93,7 +93,7 @@ def _reads_files(order: Order) -> bool:
 
 def _values(order: Order, bench: str) -> dict[str, object]:
     module, values = order.module, form(order.kind)
-    parts = order.what is What.plugin
+    parts = order.what is PackageType.plugin
     real = _reads_files(order)
     drawn = f"{order.name}-drawn" if real else order.name
     return {
@@ -124,10 +124,10 @@ def _values(order: Order, bench: str) -> dict[str, object]:
 
 
 FIRST = {
-    What.model: "`build`, which makes the net, and `recipe`, by which it is trained.",
-    What.dataset: "the data set's class, which reads or draws the examples, its licence, and the task's words.",
-    What.task: "`Drawn`, which makes the examples, the task's words and target, and `build`, which makes the net.",
-    What.plugin: "data.py, which makes the examples, models.py, which makes the nets, and the words in `__init__.py`.",
+    PackageType.model: "`build`, which makes the net, and `recipe`, by which it is trained.",
+    PackageType.dataset: "the data set's class, which reads or draws the examples, its licence, the task's words.",
+    PackageType.task: "`Drawn`, which makes the examples, the task's target, and `build`, which makes the net.",
+    PackageType.plugin: "data.py, which makes the examples, models.py, which makes the nets, and `__init__.py`.",
 }
 
 

@@ -15,7 +15,7 @@ from zoo_core import columns as column_files
 from zoo_core.columns import Columns, Split, length
 from zoo_core.data.locate import DatasetFiles
 from zoo_core.data.splits import held_out_rows
-from zoo_core.entries import resolve
+from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.errors import DataError, SealedSplitError, UnknownSplitError
 from zoo_core.files import cache_dir, portable, remove_abandoned
@@ -102,7 +102,7 @@ def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str) -> OpenData:
 
 def _decode(spec: DatasetSpec, ctx: Context, folder: Path) -> None:
     """Read every split and write the folder, all of it or nothing."""
-    dataset: Dataset = resolve(spec.entry)(ctx)
+    dataset: Dataset = resolve_entry(spec.entry)(ctx)
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(folder.parent, DECODING)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=DECODING) as temporary:

@@ -30,7 +30,7 @@ def model_of_path(name: str, task: TaskSpec | None = None) -> ModelSpec:
     return file.model_of_file(name, task)
 
 
-def resolve(entry: str) -> Any:
+def resolve_entry(entry: str) -> Any:
     """Import what `package.module:name`, or `/path/file.py:name`, names. Raises EntryError with what is missing."""
     module_name, _, attribute = entry.rpartition(":")
     if not module_name or not attribute:

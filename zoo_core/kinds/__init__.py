@@ -1,6 +1,6 @@
 """The shared kinds: the treaties that let one plugin's model run another plugin's task.
 
-Each treaty is stated in the docstring of its module, which also holds the ready body. This table is torch-free.
+Each objective is stated in the docstring of its module, which also holds the ready body. This table is torch-free.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ AUGMENTATION: Params = MappingProxyType(
 
 IMAGES = "image-classification"
 SEGMENTATION = "segmentation"
-LOOKING = (IMAGES, SEGMENTATION)  # kinds whose inputs are images, which `seen_by` adapts
+IMAGE_KINDS = (IMAGES, SEGMENTATION)  # kinds whose inputs are images, which `adapted_signature` adapts
 
 NORMALIZE = Param(
     default=True,
@@ -143,14 +143,14 @@ def body_entry(task: TaskSpec) -> str:
     return task.entry or KINDS[task.kind].entry
 
 
-def seen_by(model: ModelSpec, task: TaskSpec, signature: Signature, recipe: Mapping[str, Any]) -> Signature:
+def adapted_signature(model: ModelSpec, task: TaskSpec, signature: Signature, recipe: Mapping[str, Any]) -> Signature:
     """The signature that a model is built for: the data's, save what its kind adapts.
 
     Images to classify are brought to the recipe's `image_size`, else to the only size the model takes; grey ones get
     three channels for a model that takes only three; they are normalised as the model's weights want it, where its spec
     says how.
     """
-    if task.kind not in LOOKING or len(signature.input_shape) != 3:
+    if task.kind not in IMAGE_KINDS or len(signature.input_shape) != 3:
         return signature
     channels, height, width = signature.input_shape
     mean, std = signature.mean, signature.std

@@ -50,12 +50,12 @@ def with_statistics(signature: Signature, train: Columns) -> Signature:
     return replace(signature, mean=mean, std=std)
 
 
-def answer_shape(kind: str, x: Tensor, outputs: int) -> tuple[int, ...]:
-    """The shape that the kind's treaty asks of a model's answer to `x`."""
+def expected_shape(kind: str, x: Tensor, outputs: int) -> tuple[int, ...]:
+    """The shape that the kind's objective asks of a model's answer to `x`."""
     return (len(x), outputs, *(x.shape[2:] if kind == SEGMENTATION else ()))
 
 
-def planted_answers(kind: str, truth: Array, classes: int) -> tuple[Tensor, Tensor]:
+def planted_predictions(kind: str, truth: Array, classes: int) -> tuple[Tensor, Tensor]:
     """What a model would answer (n, ...) that knows the truth, and one that is wrong on each example."""
     if kind == REGRESSION:
         values = torch.from_numpy(truth)

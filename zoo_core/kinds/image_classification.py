@@ -39,10 +39,10 @@ PICTURED = 24  # images on a sheet
 
 def ImageClassification(spec: TaskSpec) -> Supervised:
     """The ready body of this kind."""
-    return Supervised(spec, ImageTreaty)
+    return Supervised(spec, ImageObjective)
 
 
-class ImageTreaty:
+class ImageObjective:
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         self.classes = class_names(signature)
         self._smoothing = recipe.label_smoothing

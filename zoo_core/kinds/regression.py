@@ -29,10 +29,10 @@ DRAWN = 1000  # points of a picture, at most
 
 def Regression(spec: TaskSpec) -> Supervised:
     """The ready body of this kind."""
-    return Supervised(spec, RegressionTreaty)
+    return Supervised(spec, RegressionObjective)
 
 
-class RegressionTreaty:
+class RegressionObjective:
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         pass
 

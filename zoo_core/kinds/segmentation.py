@@ -32,7 +32,7 @@ from zoo_core.errors import IncompatibleError
 from zoo_core.kinds.augment import brightness, contrast
 from zoo_core.kinds.inputs import ImageInputs
 from zoo_core.kinds.segmentation_pictures import answer_rows, split_view, spread
-from zoo_core.kinds.supervised import Look, Supervised
+from zoo_core.kinds.supervised import RowReader, Supervised
 from zoo_core.protocols import Context, Evaluation, Table
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
@@ -47,10 +47,10 @@ STUDIED = 256  # pictures of train at most, whose pixels are counted at once
 
 def Segmentation(spec: TaskSpec) -> Supervised:
     """The ready body of this kind."""
-    return Supervised(spec, functools.partial(SegmentationTreaty, metric=spec.metric))
+    return Supervised(spec, functools.partial(SegmentationObjective, metric=spec.metric))
 
 
-class SegmentationTreaty:
+class SegmentationObjective:
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context, *, metric: str = "mean_iou") -> None:
         self._count = signature.outputs or len(signature.classes)
         self.classes = signature.classes or tuple(str(index) for index in range(self._count))
@@ -154,7 +154,7 @@ class SegmentationTreaty:
             tables["confusion"] = Table(["true class", *self.classes], rows)
         return tables
 
-    def pictures(self, look: Look, outputs: Array, truth: Array) -> dict[str, np.ndarray[Any, Any]]:
+    def pictures(self, look: RowReader, outputs: Array, truth: Array) -> dict[str, np.ndarray[Any, Any]]:
         """Image, truth, answer and mistakes of a few images over all of test, and of those answered worst."""
         scores = self._per_image(outputs)
         worst = np.argsort(np.where(np.isnan(scores), np.inf, scores), kind="stable")[:PICTURED].tolist()
@@ -170,7 +170,7 @@ class SegmentationTreaty:
         thumbnail = split_view(look([best])[0], self._answers(look, [best], truth)[0])
         return {"thumbnail": thumbnail, "answers": sheet(rows), "worst": sheet(worst)}
 
-    def _answers(self, look: Look, rows: list[int], truth: Array) -> Array:
+    def _answers(self, look: RowReader, rows: list[int], truth: Array) -> Array:
         """Classes answered, uint8 (rows, height, width); image by image, since logits are large."""
         size = truth.shape[1:]
         found = [unpadded(look.outputs([row]), size)[0].argmax(axis=0) for row in rows]

@@ -1,4 +1,4 @@
-"""The task body that the supervised kinds share; what differs between them is a `Treaty`."""
+"""The task body that the supervised kinds share; what differs between them is a `Objective`."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ INITIAL = 5000  # training examples that a model's `initialize` sees
 Forward: TypeAlias = Callable[[Batch], Tensor]
 
 
-class Treaty(Protocol):
+class Objective(Protocol):
     """A kind's terms: what goes into a model, what its output costs, what the outputs score.
 
-    A treaty may also have:
+    A objective may also have:
         ready(model): called before the model is used.
         study(train): called once with the train split, before the model is.
         augment(recipe, ctx) -> a function of a training batch that gives another, or None.
@@ -57,15 +57,15 @@ class Treaty(Protocol):
 
 
 class Supervised:
-    """A `Task` for columns `x` and `y`; see `Treaty` for what a kind adds.
+    """A `Task` for columns `x` and `y`; see `Objective` for what a kind adds.
 
     A model may have `initialize(x)`, called once before the first step with the inputs of up to 5,000 training
     examples, for first weights that depend on the data; and a frozen `backbone`, whose features are computed once.
     """
 
-    def __init__(self, spec: TaskSpec, make_treaty: Callable[[Signature, Recipe, Context], Treaty]) -> None:
+    def __init__(self, spec: TaskSpec, make_objective: Callable[[Signature, Recipe, Context], Objective]) -> None:
         self.spec = spec
-        self._make_treaty = make_treaty
+        self._make_objective = make_objective
         self._splits: dict[str, DeviceSplit] = {}
         self._backbone: nn.Module | None = None  # the one that `_features` were asked for
         self._features: Features | None = None
@@ -74,21 +74,21 @@ class Supervised:
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
         self._data, self._recipe = data, recipe
-        self._treaty = self._make_treaty(data.signature, recipe, ctx)
+        self._objective = self._make_objective(data.signature, recipe, ctx)
         train = self._split(ctx, "train")
-        if hasattr(self._treaty, "study"):
-            self._treaty.study(train)
+        if hasattr(self._objective, "study"):
+            self._objective.study(train)
 
     def epoch_steps(self, recipe: Recipe) -> int:
         return self._splits["train"].steps(int(recipe.batch_size))
 
     def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase]:
-        treaty, split = self._treaty, self._splits["train"]
+        objective, split = self._objective, self._splits["train"]
         forward = self._through_all(model)
         rest_frozen_parts(model)
         if hasattr(model, "initialize"):
             self._initialize(model, split)
-        augment = treaty.augment(recipe, ctx) if hasattr(treaty, "augment") else None
+        augment = objective.augment(recipe, ctx) if hasattr(objective, "augment") else None
         if self._goes_by_features(ctx, model):
             yield Phase("features")
             featured, spent_s = self._featured_split("train")
@@ -98,7 +98,7 @@ class Supervised:
 
         def loss_and_score(_: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
             batch = augment(batch) if augment else batch
-            return treaty.loss(forward(batch), batch)
+            return objective.loss(forward(batch), batch)
 
         yield from supervised_steps(ctx, model, split, loss_and_score, recipe)
 
@@ -109,7 +109,7 @@ class Supervised:
             forward = _through_head(model)
         else:
             source = self._split(ctx, split)
-        reduce = getattr(self._treaty, "reduce", lambda output, _: output.float())
+        reduce = getattr(self._objective, "reduce", lambda output, _: output.float())
         outputs: list[Tensor] = []
         columns: dict[str, list[Tensor]] = {}
         for batch in source.in_order(_evaluation_batch(source)):
@@ -120,21 +120,21 @@ class Supervised:
         found = torch.cat(outputs).cpu().numpy()
         others = {name: torch.cat(parts).cpu().numpy() for name, parts in columns.items()}
         self._answers = (model, split, found, others)
-        return self._treaty.evaluate(found, others)
+        return self._objective.evaluate(found, others)
 
     def example_input(self, ctx: Context, batch_size: int) -> Tensor:
-        return self._treaty.inputs(self._splits["train"].first(batch_size))
+        return self._objective.inputs(self._splits["train"].first(batch_size))
 
     def pictures(self, ctx: Context, model: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
-        if not hasattr(self._treaty, "pictures"):
+        if not hasattr(self._objective, "pictures"):
             return {}
         if self._answers is None or self._answers[0] is not model or self._answers[1] != "test":
             self.evaluate(ctx, model, "test")
         assert self._answers is not None
         _, _, outputs, columns = self._answers
 
-        look = Look(self._split(ctx, "test"), self._through_all(model))
-        pictures: dict[str, np.ndarray[Any, Any]] = self._treaty.pictures(look, outputs, columns["y"])
+        look = RowReader(self._split(ctx, "test"), self._through_all(model))
+        pictures: dict[str, np.ndarray[Any, Any]] = self._objective.pictures(look, outputs, columns["y"])
         return pictures
 
     def predict(
@@ -148,24 +148,24 @@ class Supervised:
         top: int,
     ) -> Table:
         """The model's answers to a person's files, without the data; see `protocols.Task`."""
-        treaty: Any = self._make_treaty(signature, recipe, ctx)
-        self._treaty = treaty
-        if not hasattr(treaty, "read"):
+        objective: Any = self._make_objective(signature, recipe, ctx)
+        self._objective = objective
+        if not hasattr(objective, "read"):
             raise IncompatibleError(f"models of kind {self.spec.kind} cannot answer files")
-        batch, forward = treaty.read(files, shape), self._through_all(model)
+        batch, forward = objective.read(files, shape), self._through_all(model)
         parts = [forward({"x": part}) for part in torch.split(batch["x"], EVALUATION_BATCH)]
         outputs = torch.cat(parts).float()
         rows = [
             [str(path), answer, probability]
-            for path, answers in zip(files, treaty.answers(outputs.cpu().numpy(), top), strict=True)
+            for path, answers in zip(files, objective.answers(outputs.cpu().numpy(), top), strict=True)
             for answer, probability in answers
         ]
         return Table(["file", "class", "probability"], rows)
 
     def _through_all(self, model: nn.Module) -> Forward:
-        if hasattr(self._treaty, "ready"):
-            self._treaty.ready(model)
-        return lambda batch: model(self._treaty.inputs(batch))
+        if hasattr(self._objective, "ready"):
+            self._objective.ready(model)
+        return lambda batch: model(self._objective.inputs(batch))
 
     def _initialize(self, model: nn.Module, split: DeviceSplit) -> None:
         """Show the model inputs spread over all of train, in full precision."""
@@ -173,12 +173,12 @@ class Supervised:
         count = min(INITIAL, len(split), max(2, INITIAL_VALUES // size))
         some = torch.linspace(0, len(split) - 1, count).long()
         with torch.no_grad(), torch.autocast(split.device.type, enabled=False):
-            cast(Any, model).initialize(self._treaty.inputs(split.at(some)))
+            cast(Any, model).initialize(self._objective.inputs(split.at(some)))
 
     def _goes_by_features(self, ctx: Context, model: nn.Module) -> bool:
         """Whether the model is a frozen backbone and a head, and nothing is augmented."""
         backbone = frozen_backbone(model)
-        if backbone is None or (hasattr(self._treaty, "augment") and self._treaty.augment(self._recipe, ctx)):
+        if backbone is None or (hasattr(self._objective, "augment") and self._objective.augment(self._recipe, ctx)):
             return False
         if self._backbone is not backbone:
             self._backbone, self._featured = backbone, {}
@@ -187,13 +187,13 @@ class Supervised:
 
     def _features_of(self, ctx: Context, model: nn.Module, backbone: nn.Module) -> Features | None:
         """Where the backbone's features are made and found; None where they would not train this model."""
-        if not is_made_of_its_parts(model, self._treaty.inputs(self._splits["train"].first(2))):
+        if not is_made_of_its_parts(model, self._objective.inputs(self._splits["train"].first(2))):
             ctx.log.warning("forward(x) is not head(backbone(x)): the backbone runs in every step")
             return None
-        makers = (inspect.getfile(type(self._treaty)), inputs.__file__)  # how inputs are made
+        makers = (inspect.getfile(type(self._objective)), inputs.__file__)  # how inputs are made
         code = sha256(b"".join(Path(name).read_bytes() for name in makers)).hexdigest()
         identity = f"{self._data.identity} {self._data.signature} {self._recipe.get('normalize')} {code}"
-        return Features(ctx, backbone, self._treaty.inputs, identity, FEATURES_BATCH)
+        return Features(ctx, backbone, self._objective.inputs, identity, FEATURES_BATCH)
 
     def _split(self, ctx: Context, name: str) -> DeviceSplit:
         if name not in self._splits:
@@ -210,7 +210,7 @@ class Supervised:
         return self._featured[name], made.spent_s if made else 0.0
 
 
-class Look:
+class RowReader:
     """Looks at single rows of a split, int (n,), for pictures."""
 
     def __init__(self, split: DeviceSplit, forward: Forward) -> None:

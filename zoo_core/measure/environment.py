@@ -14,13 +14,13 @@ from typing import Any
 
 import psutil
 
-from zoo_core.results.records import Part
+from zoo_core.results.records import JsonStruct
 
 DISTRIBUTIONS = ("zoo-core", "torch", "torchvision", "timm", "numpy", "scikit-learn")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MKL_NUM_THREADS", "THP_MEM_ALLOC_ENABLE", "KMP_BLOCKTIME")
 
 
-class Device(Part, frozen=True, kw_only=True):
+class Device(JsonStruct, frozen=True, kw_only=True):
     """An accelerator as a person names it (`cuda:1`), and what it is."""
 
     spelling: str

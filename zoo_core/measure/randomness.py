@@ -20,7 +20,7 @@ def seed_everything(seed: int, device: str) -> torch.Generator:
 
 
 @contextlib.contextmanager
-def undisturbed(model: nn.Module, generator: torch.Generator | None, device: str) -> Iterator[None]:
+def evaluation_mode(model: nn.Module, generator: torch.Generator | None, device: str) -> Iterator[None]:
     """Eval mode and no gradients inside; afterwards random states and every module's mode are as they were."""
     modes = [(module, module.training) for module in model.modules()]
     python, numpy, own = random.getstate(), np.random.get_state(), generator.get_state() if generator else None

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
-from zoo_core.entries import model_of_path, names_file
-from zoo_core.entries import resolve as resolve_entry
+from zoo_core.entries import model_of_path, names_file, resolve_entry
 from zoo_core.errors import AmbiguousNameError, IncompatibleError, RecipeError, UnknownNameError, UsageError
-from zoo_core.kinds import KINDS, kind_recipe, seen_by
+from zoo_core.kinds import KINDS, adapted_signature, kind_recipe
 from zoo_core.recipe import parameters
 from zoo_core.registry.plugins import ONLY, DisabledPlugin, FailedPlugin, Plugin, discover, installed
 from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec, check_spec
@@ -167,7 +166,7 @@ class Registry:
         if recipe is None:
             recipe = _default_recipe(model, task)
         signature = (dataset or self.datasets_of(task)[0]).signature
-        return model.accepts.refusal(seen_by(model, task, signature, recipe))
+        return model.accepts.refusal(adapted_signature(model, task, signature, recipe))
 
     def require_fit(
         self, model: ModelSpec, task: TaskSpec, dataset: DatasetSpec, recipe: Mapping[str, Any] | None = None

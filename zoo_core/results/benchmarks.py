@@ -23,23 +23,23 @@ from zoo_core.results.records import (
     Count,
     DatasetFacts,
     DeviceFacts,
+    JsonStruct,
     ModelFacts,
-    Part,
     Record,
     TaskFacts,
     decode,
     encode,
 )
 
-What: TypeAlias = Literal["inference", "training step"]
+BenchmarkedCall: TypeAlias = Literal["inference", "training step"]
 EXTRA = "zoo"  # the key of the note in a benchmark's `extra_info`
 MACHINE = re.compile(r"[0-9a-f]{8}")
 
 
-class Note(Part, frozen=True, kw_only=True):
+class Note(JsonStruct, frozen=True, kw_only=True):
     """What a benchmark is of, as a record says it."""
 
-    what: What
+    what: BenchmarkedCall
     examples: Count
     task: TaskFacts
     dataset: DatasetFacts

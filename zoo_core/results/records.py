@@ -24,11 +24,11 @@ FINAL: frozenset[Status] = frozenset({"ok", "diverged", "error", "crashed", "out
 FAILED: frozenset[Status] = frozenset({"diverged", "error", "crashed", "timeout", "out_of_memory", "interrupted"})
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class JsonStruct(msgspec.Struct, frozen=True, kw_only=True):
     """Base of everything in a record."""
 
 
-class TaskFacts(Part, frozen=True, kw_only=True):
+class TaskFacts(JsonStruct, frozen=True, kw_only=True):
     """The task as it was; `name` is qualified."""
 
     name: str
@@ -45,7 +45,7 @@ class TaskFacts(Part, frozen=True, kw_only=True):
     references: list[dict[str, Any]] = []
 
 
-class DatasetFacts(Part, frozen=True, kw_only=True):
+class DatasetFacts(JsonStruct, frozen=True, kw_only=True):
     """The data; `examples` by split, val as held out by the recipe."""
 
     name: str
@@ -61,7 +61,7 @@ class DatasetFacts(Part, frozen=True, kw_only=True):
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # what a table's column can hold
 
 
-class ModelFacts(Part, frozen=True, kw_only=True):
+class ModelFacts(JsonStruct, frozen=True, kw_only=True):
     """The model; the numbers are None until it was built. FLOPs are those of the forward pass of one unit.
 
     `weights` names the file it began with, empty where it began at random; `weights_option` is what `--weights` said.
@@ -82,7 +82,7 @@ class ModelFacts(Part, frozen=True, kw_only=True):
     flops_unknown_because: str = ""
 
 
-class DeviceFacts(Part, frozen=True, kw_only=True):
+class DeviceFacts(JsonStruct, frozen=True, kw_only=True):
     """Where it ran; `kind` is the device class (`cpu`, `cuda` ...), `requested_threads` 0 where the rule chose."""
 
     kind: str
@@ -94,7 +94,7 @@ class DeviceFacts(Part, frozen=True, kw_only=True):
     threads: int | None = None
 
 
-class CurvePoint(Part, frozen=True, kw_only=True):
+class CurvePoint(JsonStruct, frozen=True, kw_only=True):
     """The state at an evaluation: train values are means over the steps since the last one, as they were trained."""
 
     step: int
@@ -105,21 +105,21 @@ class CurvePoint(Part, frozen=True, kw_only=True):
     val_score: float | None = None
 
 
-class PhaseFacts(Part, frozen=True, kw_only=True):
+class PhaseFacts(JsonStruct, frozen=True, kw_only=True):
     """One stretch of the trial's wall time, in order."""
 
     name: str
     seconds: float
 
 
-class TimeToTarget(Part, frozen=True, kw_only=True):
+class TimeToTarget(JsonStruct, frozen=True, kw_only=True):
     """`met` at `seconds` of training, `missed`, or `not applicable` (no target, or no val split held out)."""
 
     status: Literal["met", "missed", "not applicable"]
     seconds: float | None = None
 
 
-class Latency(Part, frozen=True, kw_only=True):
+class Latency(JsonStruct, frozen=True, kw_only=True):
     """Of the forward pass of one unit, synchronised, after a warm-up; n repeats."""
 
     median_ms: float
@@ -127,7 +127,7 @@ class Latency(Part, frozen=True, kw_only=True):
     n: int
 
 
-class Load(Part, frozen=True, kw_only=True):
+class Load(JsonStruct, frozen=True, kw_only=True):
     """How disturbed the timed windows were: CPU and wall seconds, involuntary context switches, other trials."""
 
     cpu_s: float
@@ -136,12 +136,12 @@ class Load(Part, frozen=True, kw_only=True):
     trials_beside: int = 0
 
 
-class TableFacts(Part, frozen=True, kw_only=True):
+class TableFacts(JsonStruct, frozen=True, kw_only=True):
     columns: list[str]
     rows: list[list[Any]]
 
 
-class Measured(Part, frozen=True, kw_only=True):
+class Measured(JsonStruct, frozen=True, kw_only=True):
     """All that the worker found out; the fields it did not reach keep their defaults."""
 
     scores: dict[str, float | None] = {}
@@ -164,7 +164,7 @@ class Measured(Part, frozen=True, kw_only=True):
     left_out: dict[str, str] = {}
 
 
-class BenchmarkFacts(Part, frozen=True, kw_only=True):
+class BenchmarkFacts(JsonStruct, frozen=True, kw_only=True):
     """What pytest-benchmark measured of a model, apart from any trial: one call, with `examples` units at once.
 
     `name`: the test. `what`: the forward pass in eval mode, or one optimizer step. Times are of one call; there were
@@ -182,7 +182,7 @@ class BenchmarkFacts(Part, frozen=True, kw_only=True):
     throughput: float
 
 
-class Record(Part, frozen=True, kw_only=True):
+class Record(JsonStruct, frozen=True, kw_only=True):
     """One trial. `key` is its experiment, `id` (key, machine, start) its own name and its file's.
 
     `source` tells a trial of the runner from what `zoo results import` took from pytest-benchmark: such a record has

@@ -8,14 +8,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from zoo_core.entries import resolve
+from zoo_core.entries import resolve_entry
 from zoo_core.entries.unpackaged import PLUGIN, call
 from zoo_core.errors import EntryError, WeightsError
 from zoo_core.specs import ModelSpec, Signature
 from zoo_core.weights import load_into
 
 
-def build(
+def build_model(
     spec: ModelSpec, signature: Signature, recipe: Mapping[str, Any], weights: Mapping[str, Tensor] | None = None
 ) -> nn.Module:
     """A new model on the CPU. Weights go to the build function if it has a parameter for them, else into its model.
@@ -23,7 +23,7 @@ def build(
     Raises WeightsError where they do not fit, EntryError where what was built is no model.
     """
     options = {key: recipe[key] for key in spec.options}
-    entry = resolve(spec.entry)
+    entry = resolve_entry(spec.entry)
     try:
         if weights is not None and "weights" in inspect.signature(entry).parameters:
             options["weights"] = weights

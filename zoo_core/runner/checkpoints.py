@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from zoo_core.errors import WeightsError
-from zoo_core.results.records import Part
+from zoo_core.results.records import JsonStruct
 from zoo_core.specs import Signature
 from zoo_core.weights import load_into, read_weights
 
@@ -20,7 +20,7 @@ HEADER = "zoo"  # the key of the header's text
 SCHEMA = 1
 
 
-class Checkpoint(Part, frozen=True, kw_only=True):
+class Checkpoint(JsonStruct, frozen=True, kw_only=True):
     """Of which trial the weights are. `signature` is the data's, `scores` those on test, names are qualified."""
 
     schema: int = SCHEMA

@@ -6,10 +6,10 @@ from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
-from zoo_core.results.records import CurvePoint, Measured, Part, Status
+from zoo_core.results.records import CurvePoint, JsonStruct, Measured, Status
 
 
-class BaseJob(Part, frozen=True, kw_only=True):
+class BaseJob(JsonStruct, frozen=True, kw_only=True):
     """A job names its handler, `package.module:function`, which the worker calls; what it returns is sent as `Found`.
 
     With `sends_events` the handler is called with the job and `send`, and sends its events itself.
@@ -152,11 +152,11 @@ class CheckJob(BaseJob, frozen=True, kw_only=True, tag="check"):
 Job: TypeAlias = DevicesJob | OpenJob | TrialJob | TryJob | WeightsJob | EvaluateJob | PredictJob | CheckJob
 
 
-class PhaseBegan(Part, frozen=True, kw_only=True, tag="phase"):
+class PhaseBegan(JsonStruct, frozen=True, kw_only=True, tag="phase"):
     name: str
 
 
-class Progress(Part, frozen=True, kw_only=True, tag="progress"):
+class Progress(JsonStruct, frozen=True, kw_only=True, tag="progress"):
     """Now and then while training; `share` of it done in [0, 1], `rate` in units a second."""
 
     step: int
@@ -164,11 +164,11 @@ class Progress(Part, frozen=True, kw_only=True, tag="progress"):
     rate: float
 
 
-class Point(Part, frozen=True, kw_only=True, tag="point"):
+class Evaluated(JsonStruct, frozen=True, kw_only=True, tag="point"):
     point: CurvePoint
 
 
-class Facts(Part, frozen=True, kw_only=True, tag="facts"):
+class Facts(JsonStruct, frozen=True, kw_only=True, tag="facts"):
     """What the worker learned before training; fields of the record's task, model and device, and the split sizes."""
 
     task: dict[str, Any] = {}
@@ -178,20 +178,20 @@ class Facts(Part, frozen=True, kw_only=True, tag="facts"):
     examples: dict[str, int] = {}
 
 
-class Found(Part, frozen=True, kw_only=True, tag="found"):
+class Found(JsonStruct, frozen=True, kw_only=True, tag="found"):
     """The answer to a job that asks: devices, the data's signature and split sizes, a path, scores, a table."""
 
     value: Any
 
 
-class Refused(Part, frozen=True, kw_only=True, tag="refused"):
+class Refused(JsonStruct, frozen=True, kw_only=True, tag="refused"):
     """A job that ended before it began: `error` is a class of `zoo_core.errors`."""
 
     error: str
     reason: str
 
 
-class Done(Part, frozen=True, kw_only=True, tag="done"):
+class Done(JsonStruct, frozen=True, kw_only=True, tag="done"):
     """A trial's end as the worker saw it."""
 
     status: Status
@@ -201,11 +201,11 @@ class Done(Part, frozen=True, kw_only=True, tag="done"):
     traceback: str = ""
 
 
-class CheckBegan(Part, frozen=True, kw_only=True, tag="check began"):
+class CheckBegan(JsonStruct, frozen=True, kw_only=True, tag="check began"):
     name: str
 
 
-class CheckEnded(Part, frozen=True, kw_only=True, tag="check ended"):
+class CheckEnded(JsonStruct, frozen=True, kw_only=True, tag="check ended"):
     """`applies` is false where a check is skipped because it has no meaning for its subject."""
 
     name: str
@@ -215,7 +215,7 @@ class CheckEnded(Part, frozen=True, kw_only=True, tag="check ended"):
     applies: bool = True
 
 
-Event: TypeAlias = PhaseBegan | Progress | Point | Facts | Found | Refused | Done | CheckBegan | CheckEnded
+Event: TypeAlias = PhaseBegan | Progress | Evaluated | Facts | Found | Refused | Done | CheckBegan | CheckEnded
 
 encode = msgspec.json.Encoder().encode
 decode_job = msgspec.json.Decoder(Job).decode

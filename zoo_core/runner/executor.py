@@ -27,7 +27,7 @@ import psutil
 from zoo_core.errors import UsageError
 from zoo_core.files import cache_dir
 from zoo_core.runner import events, worker
-from zoo_core.runner.events import Done, Event, Facts, Found, Job, PhaseBegan, Point, Refused, TrialJob
+from zoo_core.runner.events import Done, Evaluated, Event, Facts, Found, Job, PhaseBegan, Refused, TrialJob
 
 GRACE_S = 5.0  # for a worker to end after its last word
 PATIENCE_S = 0.5  # of silence, after which it is asked whether the worker lives
@@ -45,7 +45,7 @@ class Ended:
     found: Found | None = None
     refused: Refused | None = None
     facts: Facts | None = None
-    points: list[Point] = field(default_factory=list)
+    points: list[Evaluated] = field(default_factory=list)
     phases: dict[str, float] = field(default_factory=lambda: {"start": 0.0})
     phase: str = "start"
     wall_s: float = 0.0
@@ -174,7 +174,7 @@ class LocalExecutor:
                     ended.enter(event.name, time.perf_counter() - began)
                 case Facts():
                     ended.facts = event
-                case Point():
+                case Evaluated():
                     ended.points.append(event)
                 case Done():
                     ended.done = event

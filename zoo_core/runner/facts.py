@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.results.records import DatasetFacts, DeviceFacts, ModelFacts, TaskFacts
-from zoo_core.runner.plan import Trial, kind_version
+from zoo_core.runner.plan import PlannedTrial, kind_version
 from zoo_core.specs import DatasetSpec, TaskSpec
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def dataset_facts(dataset: DatasetSpec, fingerprint: str, examples: dict[str, in
     )
 
 
-def model_facts(trial: Trial) -> ModelFacts:
+def model_facts(trial: PlannedTrial) -> ModelFacts:
     model, weights, asked = trial.model, trial.weights_name, trial.request.weights
     pretrained_on = model.pretrained_on
     if asked:  # a person's file may have been trained on anything: nobody shall take it for the published one
@@ -60,7 +60,7 @@ def model_facts(trial: Trial) -> ModelFacts:
     )
 
 
-def device_facts(trial: Trial) -> DeviceFacts:
+def device_facts(trial: PlannedTrial) -> DeviceFacts:
     index = trial.device.partition(":")[2]
     return DeviceFacts(
         kind=trial.device_kind,

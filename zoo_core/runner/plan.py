@@ -60,7 +60,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Trial:
+class PlannedTrial:
     """One training to be done: names + JSON, so that any executor could carry it."""
 
     task: TaskSpec
@@ -159,7 +159,7 @@ class Trial:
 class Skipped:
     """A trial that will not run, and why: `error` where that is a plugin's fault."""
 
-    trial: Trial
+    trial: PlannedTrial
     reason: str
     status: Literal["skipped", "error"] = "skipped"
 
@@ -168,7 +168,7 @@ class Skipped:
 class Plan:
     """Trials to run, records that already answer, trials that cannot run."""
 
-    todo: list[Trial]
+    todo: list[PlannedTrial]
     done: list[Record]
     skipped: list[Skipped]
 
@@ -187,7 +187,7 @@ def make_plan(request: Request, registry: Registry, store: Store) -> Plan:
             registry.require_fit(pair.model, pair.task, dataset, recipe)
         for device in request.devices:
             for seed in request.seeds:
-                trial = Trial(
+                trial = PlannedTrial(
                     task=pair.task,
                     model=pair.model,
                     dataset=dataset,
@@ -221,7 +221,7 @@ def _recipe_or_reason(pair: Pair, request: Request) -> tuple[Recipe, RecipeClass
     try:
         params = pair_parameters(pair.task, pair.model)
         quick = quick_preset(pair)
-        recipe = recipes.resolve(params, quick if request.quick else {}, _known(request, params))
+        recipe = recipes.resolve_recipe(params, quick if request.quick else {}, _known(request, params))
     except RecipeError as error:
         if request.strict:
             raise
@@ -230,7 +230,7 @@ def _recipe_or_reason(pair: Pair, request: Request) -> tuple[Recipe, RecipeClass
     return recipe, "custom" if timed else recipes.recipe_class(recipe, params, quick), ""
 
 
-def _sort_in(trial: Trial, plan: Plan, store: Store) -> None:
+def _sort_in(trial: PlannedTrial, plan: Plan, store: Store) -> None:
     request = trial.request
     recorded = [] if request.force else store.find(trial.task.qualified, trial.key)
     answers = [record for record in recorded if _answers(record, request)]

@@ -11,18 +11,18 @@ from torch import nn
 
 from zoo_core.data.locate import fingerprint, own_root
 from zoo_core.data.open import open_data
-from zoo_core.entries import resolve
+from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.unpackaged import PLUGIN
 from zoo_core.errors import IncompatibleError
 from zoo_core.files import own_cache
-from zoo_core.kinds import LOOKING, body_entry, seen_by
-from zoo_core.measure.randomness import seed_everything, undisturbed
+from zoo_core.kinds import IMAGE_KINDS, adapted_signature, body_entry
+from zoo_core.measure.randomness import evaluation_mode, seed_everything
 from zoo_core.protocols import Context, Table
 from zoo_core.recipe import Recipe, check_value
 from zoo_core.registry import Registry
 from zoo_core.runner import checkpoints
-from zoo_core.runner.build import build
+from zoo_core.runner.build import build_model
 from zoo_core.runner.checkpoints import Checkpoint
 from zoo_core.runner.events import EvaluateJob, PredictJob
 from zoo_core.runner.plan import pair_parameters
@@ -79,7 +79,7 @@ def predict(job: PredictJob) -> Table:
 
 def _fits(given: Signature, own: Signature, task: TaskSpec) -> bool:
     """Whether a model can be asked about other data: examples of its form, or images, of which it takes any size."""
-    if task.kind in LOOKING:
+    if task.kind in IMAGE_KINDS:
         return given.input_shape[:1] == own.input_shape[:1]
     return given.input_shape == own.input_shape
 
@@ -93,7 +93,7 @@ class Saved:
         self.spec = registry.task(self.about.task)
         self.model_spec = registry.model(self._model_name(model), self.spec)
         self.recipe = self._recipe()
-        self.task: Any = resolve(body_entry(self.spec))(self.spec)
+        self.task: Any = resolve_entry(body_entry(self.spec))(self.spec)
         torch.set_flush_denormal(True)
         torch.set_num_threads(threads or self.about.threads)
         self.ctx = Context(
@@ -134,16 +134,16 @@ class Saved:
 
     def seen(self) -> Signature:
         """What the model was built to see, and by which mean and deviation it is normalised."""
-        return seen_by(self.model_spec, self.spec, self.about.signature, self.recipe)
+        return adapted_signature(self.model_spec, self.spec, self.about.signature, self.recipe)
 
     def model(self) -> nn.Module:
         """The model with its weights, on the device."""
-        model = build(self.model_spec, self.seen(), self.recipe)
+        model = build_model(self.model_spec, self.seen(), self.recipe)
         checkpoints.restore(self.path, model)
         return model.to(self.ctx.device)
 
     def looking(self, model: nn.Module) -> AbstractContextManager[None]:
-        return undisturbed(model, self.ctx.generator, self.ctx.device)
+        return evaluation_mode(model, self.ctx.generator, self.ctx.device)
 
     def autocast(self) -> AbstractContextManager[Any]:
         enabled = self.ctx.dtype != "float32"

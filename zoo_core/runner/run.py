@@ -21,14 +21,14 @@ from zoo_core.errors import (
     WeightsError,
     ZooError,
 )
-from zoo_core.kinds import seen_by
+from zoo_core.kinds import adapted_signature
 from zoo_core.measure.environment import Device, describe, machine_id
 from zoo_core.results.records import FAILED, SCHEMA, Measured, PhaseFacts, Record, Status
 from zoo_core.results.store import Store
 from zoo_core.runner.events import DevicesJob, Event, Facts, WeightsJob
 from zoo_core.runner.executor import Ended, LocalExecutor, exit_reason
 from zoo_core.runner.facts import dataset_facts, device_facts, model_facts, task_facts
-from zoo_core.runner.plan import Plan, Skipped, Trial
+from zoo_core.runner.plan import Plan, PlannedTrial, Skipped
 from zoo_core.runner.worker import LOG
 from zoo_core.specs import NO_WEIGHTS, Signature
 
@@ -39,7 +39,7 @@ LONGEST_LOG = 64_000  # bytes of output kept beside a record
 class Listener(Protocol):
     """Hears how a run goes; the command line draws it."""
 
-    def began(self, trial: Trial, number: int, total: int) -> None: ...
+    def began(self, trial: PlannedTrial, number: int, total: int) -> None: ...
 
     def heard(self, event: Event) -> None: ...
 
@@ -49,7 +49,7 @@ class Listener(Protocol):
 class Silent:
     """Hears a run and says nothing."""
 
-    def began(self, trial: Trial, number: int, total: int) -> None: ...
+    def began(self, trial: PlannedTrial, number: int, total: int) -> None: ...
 
     def heard(self, event: Event) -> None: ...
 
@@ -131,7 +131,7 @@ class Run:
                 todo.append(trial)
         self._plan.todo[:] = todo
 
-    def _open(self, trial: Trial, data: tuple[str, str], signatures: dict[tuple[str, str], Signature]) -> str:
+    def _open(self, trial: PlannedTrial, data: tuple[str, str], signatures: dict[tuple[str, str], Signature]) -> str:
         """Decode one data set and note its signature; why it is not to be had, or empty."""
         signatures[data] = trial.dataset.signature
         try:
@@ -146,14 +146,14 @@ class Run:
         signatures[data] = msgspec.convert(answer["signature"], Signature)
         return ""
 
-    def _untried(self, trial: Trial) -> str:
+    def _untried(self, trial: PlannedTrial) -> str:
         """Why the model cannot begin: its weights are not to be had or do not fit, or it cannot answer at all."""
         experiment = (trial.model.qualified, trial.task.qualified, trial.dataset.qualified, trial.fingerprint)
         if experiment not in self._tried:
             self._tried[experiment] = self._try(trial)
         return self._tried[experiment]
 
-    def _try(self, trial: Trial) -> str:
+    def _try(self, trial: PlannedTrial) -> str:
         name = trial.model.qualified
         try:
             if name not in self._weights:
@@ -171,7 +171,7 @@ class Run:
             pass
         return ""
 
-    def _find_weights(self, trial: Trial) -> str:
+    def _find_weights(self, trial: PlannedTrial) -> str:
         request = trial.request
         if request.weights or trial.model.weights is None:
             return "" if request.weights == NO_WEIGHTS else request.weights
@@ -209,7 +209,7 @@ class Run:
         self._store.save(record)
         self._finish(record)
 
-    def _run_one(self, trial: Trial) -> Record:
+    def _run_one(self, trial: PlannedTrial) -> Record:
         started = now()
         staging = self._store.stage(trial.record_id(started))
         ended = self._executor.run(
@@ -222,7 +222,9 @@ class Run:
         self._store.save(record, staging)
         return record
 
-    def _record(self, trial: Trial, started: str, ended: Ended, status: Status, reason: str, log: str = "") -> Record:
+    def _record(
+        self, trial: PlannedTrial, started: str, ended: Ended, status: Status, reason: str, log: str = ""
+    ) -> Record:
         facts, done = ended.facts, ended.done
         learned = facts or Facts()
         weights = self._weights_sha256.get(self._weights.get(trial.model.qualified, ""), "")
@@ -308,9 +310,9 @@ def _log_tail(staging: Path) -> str:
     return content[-LOG_TAIL:].decode("utf-8", "replace")
 
 
-def _refusal(trial: Trial, signature: Signature) -> str:
+def _refusal(trial: PlannedTrial, signature: Signature) -> str:
     """Why the model cannot take the data; under a named task that is the caller's mistake."""
-    reason = trial.model.accepts.refusal(seen_by(trial.model, trial.task, signature, trial.recipe))
+    reason = trial.model.accepts.refusal(adapted_signature(trial.model, trial.task, signature, trial.recipe))
     if reason and trial.request.strict:
         raise IncompatibleError(f"model {trial.model.qualified} cannot take {trial.dataset.qualified}: {reason}")
     return reason

@@ -159,7 +159,7 @@ class Training:
             val_score=finite(val_score),
         )
         self.points += 1
-        self._send(events.Point(point=point))
+        self._send(events.Evaluated(point=point))
         self._send(events.PhaseBegan(name="train"))
         for name, value in [*means.items(), ("val score", val_score)]:
             if value is not None and not math.isfinite(value):

@@ -14,18 +14,18 @@ import torch
 from torch import nn
 
 from zoo_core.data.open import OpenData, open_data
-from zoo_core.entries import resolve
+from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.errors import IncompatibleError
 from zoo_core.files import own_cache
-from zoo_core.kinds import body_entry, chance, seen_by
+from zoo_core.kinds import adapted_signature, body_entry, chance
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.devices import device_name
 from zoo_core.measure.environment import usable_cores
 from zoo_core.measure.flops import count_flops
 from zoo_core.measure.latency import measure_latency
 from zoo_core.measure.memory import PeakMemory
-from zoo_core.measure.randomness import seed_everything, undisturbed
+from zoo_core.measure.randomness import evaluation_mode, seed_everything
 from zoo_core.measure.threads import thread_rule
 from zoo_core.protocols import Context, Evaluation, Step, Task
 from zoo_core.recipe import Recipe
@@ -33,7 +33,7 @@ from zoo_core.registry import Registry
 from zoo_core.results.records import Measured, Status, TableFacts
 from zoo_core.runner import events
 from zoo_core.runner.artifacts import Artifacts
-from zoo_core.runner.build import build
+from zoo_core.runner.build import build_model
 from zoo_core.runner.checkpoints import FILE, Checkpoint
 from zoo_core.runner.checkpoints import save as save_checkpoint
 from zoo_core.runner.events import TrialJob
@@ -50,7 +50,7 @@ INFERENCE_REPEATS = 20
 
 def run_trial(job: TrialJob, send: Send) -> None:
     """Run the trial and send its events, the last of them `Done`, whatever happens short of a crash."""
-    trial = Trial(job, send)
+    trial = TrialRunner(job, send)
     status: Status = "ok"
     reason = trace = ""
     try:
@@ -75,7 +75,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("not enough memory" in text or "can't allocate memory" in text)
 
 
-class Trial:
+class TrialRunner:
     """The state of one trial; `run` is its story."""
 
     def __init__(self, job: TrialJob, send: Send) -> None:
@@ -93,9 +93,9 @@ class Trial:
             model, runnable = self._compile()
         else:
             with self.phases.phase("warm-up"):
-                self._warm_up(self.build())
+                self._warm_up(self.build_model())
             with self.phases.phase("build"):
-                model = runnable = self.build()
+                model = runnable = self.build_model()
         self._reseed()
         training = self._train(model, runnable)
         with self.phases.phase("test"):
@@ -153,13 +153,13 @@ class Trial:
         self.data: OpenData = open_data(dataset, self.ctx, job.fingerprint)
         recipe = Recipe(job.recipe)
         self.data_signature: Signature = self.data.signature
-        self.data.signature = seen_by(self.model_spec, self.spec, self.data_signature, recipe)
+        self.data.signature = adapted_signature(self.model_spec, self.spec, self.data_signature, recipe)
         refusal = self.model_spec.accepts.refusal(self.data.signature)
         if refusal:
             raise IncompatibleError(f"model {self.model_spec.qualified} cannot take {dataset.qualified}: {refusal}")
         self._weights = read_weights(Path(job.weights)) if job.weights else None
         self._reseed()
-        self.task: Task = resolve(body_entry(self.spec))(self.spec)
+        self.task: Task = resolve_entry(body_entry(self.spec))(self.spec)
         self.task.prepare(self.ctx, self.data, recipe)
         epoch_steps = getattr(self.task, "epoch_steps", None)
         self.length: Length = resolve_length(recipe, epoch_steps(recipe) if epoch_steps else None, job.budget_s)
@@ -168,16 +168,16 @@ class Trial:
     def _reseed(self) -> None:
         self.ctx.generator = seed_everything(self.job.seed, self.job.device)
 
-    def build(self) -> nn.Module:
+    def build_model(self) -> nn.Module:
         """A new model on the device, the same for the same seed."""
         self._reseed()
-        return build(self.model_spec, self.data.signature, self.recipe, self._weights).to(self.job.device)
+        return build_model(self.model_spec, self.data.signature, self.recipe, self._weights).to(self.job.device)
 
     def _compile(self) -> tuple[nn.Module, nn.Module]:
         """The model and its compiled form. Another instance would be compiled anew, so this one takes the warm-up steps
         and is given its first weights back."""
         with self.phases.phase("build"):
-            model = self.build()
+            model = self.build_model()
         with self.phases.phase("compile"):
             first = copy.deepcopy(model.state_dict())
             runnable: nn.Module = torch.compile(model)  # type: ignore[assignment]
@@ -218,7 +218,7 @@ class Trial:
         if example_input is None:
             return None, "the task gives no example input"
         try:
-            with undisturbed(model, self.ctx.generator, self.job.device):
+            with evaluation_mode(model, self.ctx.generator, self.job.device):
                 return count_flops(model, example_input(self.ctx, 1))
         except NotImplementedError as error:  # an operator that cannot be watched
             return None, str(error).partition("\n")[0]
@@ -268,7 +268,7 @@ class Trial:
             return self._evaluate(model, "val")
 
     def _evaluate(self, model: nn.Module, split: str) -> Evaluation:
-        with undisturbed(model, self.ctx.generator, self.job.device), self._autocast():
+        with evaluation_mode(model, self.ctx.generator, self.job.device), self._autocast():
             return self.task.evaluate(self.ctx, model, split)
 
     # after training
@@ -314,7 +314,7 @@ class Trial:
     def _make_pictures(self, model: nn.Module) -> None:
         make = getattr(self.task, "pictures", None)
         if make is not None:
-            with undisturbed(model, self.ctx.generator, self.job.device), self._autocast():
+            with evaluation_mode(model, self.ctx.generator, self.job.device), self._autocast():
                 self.artifacts.keep_pictures(make(self.ctx, model))
 
     def _measure_inference(self, model: nn.Module) -> None:
@@ -323,7 +323,7 @@ class Trial:
         if example_input is None:
             return
         device = self.job.device
-        with undisturbed(model, self.ctx.generator, device), self._autocast():
+        with evaluation_mode(model, self.ctx.generator, device), self._autocast():
             latency = self.found["latency"] = measure_latency(model, example_input(self.ctx, 1), device)
             size = batch_for(latency.median_ms)
             try:

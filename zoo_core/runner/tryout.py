@@ -6,15 +6,15 @@ import torch
 
 from zoo_core.errors import IncompatibleError, ZooError
 from zoo_core.runner.events import TrialJob
-from zoo_core.runner.trial import Trial
+from zoo_core.runner.trial import TrialRunner
 
 
 def try_out(job: TrialJob) -> None:
     """Build the job's model and let it answer two examples. Raises IncompatibleError saying what went wrong."""
-    trial = Trial(job, lambda _: None)
+    trial = TrialRunner(job, lambda _: None)
     trial.prepare()
     try:
-        model = trial.build()
+        model = trial.build_model()
         example_input = getattr(trial.task, "example_input", None)
         if example_input is not None:
             with torch.no_grad():

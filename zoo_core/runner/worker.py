@@ -16,7 +16,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from zoo_core.entries import resolve
+from zoo_core.entries import resolve_entry
 from zoo_core.errors import OfflineError, UsageError, ZooError
 from zoo_core.runner import events
 from zoo_core.runner.events import Event
@@ -51,7 +51,7 @@ def main(connection: Connection, content: bytes) -> None:
         refuse_network()
     # The one place where whatever a plugin raises, SystemExit included, becomes an event instead of a traceback here.
     try:
-        handle = resolve(job.handler)
+        handle = resolve_entry(job.handler)
         if job.sends_events:
             handle(job, send)
         else:

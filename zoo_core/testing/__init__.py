@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from zoo_core.checks import Check, Result, Subject
+    from zoo_core.checks import Check, CheckResult, Subject
     from zoo_core.checks.data import Tiny
     from zoo_core.registry import Registry
-    from zoo_core.results.benchmarks import What
+    from zoo_core.results.benchmarks import BenchmarkedCall
     from zoo_core.results.records import Record
 
-INFERENCE: What = "inference"
-TRAINING: What = "training step"
+INFERENCE: BenchmarkedCall = "inference"
+TRAINING: BenchmarkedCall = "training step"
 EXAMPLES = 32  # answered at once in a benchmark
 
 
@@ -76,14 +76,14 @@ class SubjectCollector(pytest.Collector):
     def __init__(self, *, subject: Subject, registry: Registry, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._subject, self._registry = subject, registry
-        self._results: dict[str, Result] = {}
+        self._results: dict[str, CheckResult] = {}
 
     def collect(self) -> list[pytest.Item]:
         from zoo_core.checks.table import CHECKS
 
         return [CheckItem.from_parent(self, name=check.name, check=check) for check in CHECKS[self._subject.what]]
 
-    def result(self, name: str) -> Result:
+    def result(self, name: str) -> CheckResult:
         if not self._results:
             from zoo_core.checks.suite import Settings, run_suite
             from zoo_core.runner.executor import LocalExecutor
@@ -115,7 +115,7 @@ class CheckItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
         check = self._check
         rule = f"It should hold that {check.summary}. Why: {check.why}"
-        return f"{check.what} {check.name}: {excinfo.value}\n{rule}\nTo mend: {check.mend}"
+        return f"{check.what} {check.name}: {excinfo.value}\n{rule}\nTo fix: {check.fix}"
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.path, None, f"{self.parent.name if self.parent else ''} {self.name}"
@@ -185,7 +185,7 @@ def zoo_tiny_data() -> Callable[..., Tiny]:
 def zoo_benchmark_model(benchmark: Any, tmp_path: Path) -> Callable[..., Any]:
     """Measure with pytest-benchmark: `zoo_benchmark_model("cnn", "mnist")`, inference or a `training step`."""
 
-    def measure(model: str, task: str, what: What = INFERENCE, examples: int = EXAMPLES) -> Any:
+    def measure(model: str, task: str, what: BenchmarkedCall = INFERENCE, examples: int = EXAMPLES) -> Any:
         from zoo_core.registry import Registry
         from zoo_core.results.benchmarks import EXTRA
         from zoo_core.testing.timing import measurable

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from zoo_core.checks.bed import Bed, Started, tensors
 from zoo_core.checks.data import few_examples
+from zoo_core.checks.harness import Harness, Started, tensors
 from zoo_core.data.locate import fingerprint
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.measure.environment import cpu_name, describe
 from zoo_core.registry import Registry
-from zoo_core.results.benchmarks import Note, What
+from zoo_core.results.benchmarks import BenchmarkedCall, Note
 from zoo_core.results.records import DeviceFacts, ModelFacts
 from zoo_core.runner.facts import dataset_facts, size_facts, task_facts
 from zoo_core.specs import ModelSpec, TaskSpec
@@ -24,7 +24,7 @@ LENGTH = ("steps", "epochs")  # keys of a recipe that say nothing here
 
 
 def measurable(
-    registry: Registry, task: TaskSpec, model: ModelSpec, what: What, examples: int, folder: Path
+    registry: Registry, task: TaskSpec, model: ModelSpec, what: BenchmarkedCall, examples: int, folder: Path
 ) -> tuple[Callable[[], Any], Note]:
     """A function that does `what` once with so many examples, or as many as there are; and what is to be said of it.
 
@@ -32,10 +32,10 @@ def measurable(
     one of a training that does not end.
     """
     data = few_examples(registry, task, None, train=examples)
-    bed = Bed(task=task, model=model, data=data, cache=folder)
-    started = bed.start(batch_size=examples, steps=ENDLESS)
+    harness = Harness(task=task, model=model, data=data, cache=folder)
+    started = harness.start(batch_size=examples, steps=ENDLESS)
     call, count = _inference(started, examples) if what == "inference" else _training_step(started)
-    return call, _note(registry, bed, started, what, count)
+    return call, _note(registry, harness, started, what, count)
 
 
 def _inference(started: Started, examples: int) -> tuple[Callable[[], Any], int]:
@@ -55,13 +55,13 @@ def _training_step(started: Started) -> tuple[Callable[[], Any], int]:
     return lambda: next(steps), first.n
 
 
-def _note(registry: Registry, bed: Bed, started: Started, what: What, examples: int) -> Note:
-    model, dataset = bed.model, bed.data.spec
+def _note(registry: Registry, harness: Harness, started: Started, what: BenchmarkedCall, examples: int) -> Note:
+    model, dataset = harness.model, harness.data.spec
     return Note(
         what=what,
         examples=examples,
-        task=task_facts(bed.task),
-        dataset=dataset_facts(dataset, fingerprint(dataset, None), bed.data.sizes),
+        task=task_facts(harness.task),
+        dataset=dataset_facts(dataset, fingerprint(dataset, None), harness.data.sizes),
         model=ModelFacts(
             name=model.qualified,
             title=model.title,

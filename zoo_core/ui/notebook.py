@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any
 
 from zoo_core.results.records import Record
-from zoo_core.runner.events import Event, PhaseBegan, Point, Progress
-from zoo_core.runner.plan import Trial
+from zoo_core.runner.events import Evaluated, Event, PhaseBegan, Progress
+from zoo_core.runner.plan import PlannedTrial
 from zoo_core.ui.console import number, score_text
 from zoo_core.ui.progress import ending_text
 
@@ -49,7 +49,7 @@ class NotebookDisplay:
         self._trial = ""
         self._draw()
 
-    def began(self, trial: Trial, number: int, total: int) -> None:
+    def began(self, trial: PlannedTrial, number: int, total: int) -> None:
         self._trial = f"[{number}/{total}] {trial.name}"
         self._metric, self._unit = trial.task.metric, trial.task.unit
         self._state, self._share = {}, 0.0
@@ -61,7 +61,7 @@ class NotebookDisplay:
         elif isinstance(event, Progress):
             self._share = event.share
             self._state |= {"step": f"step {event.step}", "rate": f"{number(event.rate, 3)} {self._unit}/s"}
-        elif isinstance(event, Point) and event.point.val_score is not None:
+        elif isinstance(event, Evaluated) and event.point.val_score is not None:
             self._state["score"] = f"val {self._metric} {score_text(event.point.val_score)}"
         if time.monotonic() - self._drawn > REDRAWN_S:
             self._draw()

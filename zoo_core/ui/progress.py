@@ -14,8 +14,8 @@ from rich.text import Text
 
 from zoo_core.results.records import FAILED, Record
 from zoo_core.results.store import Store, Unreadable
-from zoo_core.runner.events import Event, PhaseBegan, Point, Progress
-from zoo_core.runner.plan import Plan, Trial
+from zoo_core.runner.events import Evaluated, Event, PhaseBegan, Progress
+from zoo_core.runner.plan import Plan, PlannedTrial
 from zoo_core.runner.run import Listener, Outcome
 from zoo_core.ui.console import messages, number, output, print_json, print_table, score_text, seconds_text
 
@@ -50,12 +50,12 @@ class PlainDisplay:
         self._console = console
         self._metric, self._said = "", 0.0
 
-    def began(self, trial: Trial, number: int, total: int) -> None:
+    def began(self, trial: PlannedTrial, number: int, total: int) -> None:
         self._metric = trial.task.metric
         self._say(f"[{number}/{total}] {trial.name}")
 
     def heard(self, event: Event) -> None:
-        if isinstance(event, Point) and time.monotonic() - self._said > QUIET_S:
+        if isinstance(event, Evaluated) and time.monotonic() - self._said > QUIET_S:
             self._said = time.monotonic()
             self._say(f"    {point_text(event, self._metric)}")
 
@@ -76,7 +76,7 @@ class LiveDisplay:
         self._state = {"phase": "", "step": "", "score": "", "rate": "", "left": ""}
         self._metric = ""
 
-    def began(self, trial: Trial, number: int, total: int) -> None:
+    def began(self, trial: PlannedTrial, number: int, total: int) -> None:
         self._metric, self._unit = trial.task.metric, trial.task.unit
         self._bars.update(self._run, total=total, completed=number - 1, state=f"trial {number} of {total}")
         if self._trial is not None:
@@ -96,7 +96,7 @@ class LiveDisplay:
             elapsed = self._bars.tasks[-1].elapsed
             if elapsed and share:
                 self._state["left"] = f"{seconds_text(elapsed * (1 - share) / share)} left"
-        elif isinstance(event, Point) and event.point.val_score is not None:
+        elif isinstance(event, Evaluated) and event.point.val_score is not None:
             self._state["score"] = f"val {self._metric} {score_text(event.point.val_score)}"
         state = "  ".join(text for text in self._state.values() if text)
         self._bars.update(self._trial, state=state, **({} if share is None else {"completed": share}))
@@ -111,7 +111,7 @@ class LiveDisplay:
         self._bars.advance(self._run)
 
 
-def point_text(event: Point, metric: str) -> str:
+def point_text(event: Evaluated, metric: str) -> str:
     """One evaluation in words."""
     point = event.point
     parts = [f"step {point.step}", f"{seconds_text(point.seconds)} of training"]

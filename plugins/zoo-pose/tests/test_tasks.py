@@ -13,7 +13,7 @@ import torch
 from scipy.spatial.distance import cdist
 from sklearn.metrics import accuracy_score
 from torch import nn
-from zoo_pose.action import Action, ActionAugmentation, ActionTreaty
+from zoo_pose.action import Action, ActionAugmentation, ActionObjective
 from zoo_pose.augment import about_vertical, at_times
 from zoo_pose.drawn import StickFigures
 from zoo_pose.models.copy_last import copy_last
@@ -21,7 +21,7 @@ from zoo_pose.models.layers import Frames, with_velocity
 from zoo_pose.models.recurrent import bilstm, gru, lstm, rnn
 from zoo_pose.models.tcn import tcn
 from zoo_pose.models.transformer import transformer
-from zoo_pose.motion import Motion, MotionAugmentation, MotionTreaty, Windows
+from zoo_pose.motion import Motion, MotionAugmentation, MotionObjective, Windows
 from zoo_pose.plugin import zoo_tasks
 from zoo_pose.skeletons import COCO_17, described, window
 
@@ -203,7 +203,7 @@ def test_past_and_future_are_changed_alike() -> None:
 def test_accuracy_is_scikit_learns() -> None:
     rng = np.random.default_rng(0)
     outputs, truth = rng.normal(size=(50, 12)).astype(np.float32), rng.integers(0, 12, 50)
-    found = ActionTreaty(FIGURES, recipe_of(POSE), Context()).evaluate(outputs, {"y": truth, "group": truth % 5})
+    found = ActionObjective(FIGURES, recipe_of(POSE), Context()).evaluate(outputs, {"y": truth, "group": truth % 5})
     assert found.scores["accuracy"] == pytest.approx(accuracy_score(truth, outputs.argmax(1)), abs=1e-9)
     assert len(found.tables["confusion"].rows) == 12
 
@@ -211,7 +211,7 @@ def test_accuracy_is_scikit_learns() -> None:
 def test_joint_error_is_scipys_euclidean_distance() -> None:
     rng = np.random.default_rng(0)
     answers, truth = (rng.normal(size=(6, 8, 20, 3)).astype(np.float32) for _ in range(2))
-    found = MotionTreaty(FIGURES, recipe_of(MOTION), Context()).evaluate(answers, {"y": truth})
+    found = MotionObjective(FIGURES, recipe_of(MOTION), Context()).evaluate(answers, {"y": truth})
     distances = np.diag(cdist(answers.reshape(-1, 3), truth.reshape(-1, 3))).reshape(6, 8, 20)
     assert found.scores["joint_error"] == pytest.approx(distances.mean(), abs=1e-6)
     assert found.scores["last_frame_error"] == pytest.approx(distances[:, -1].mean(), abs=1e-6)
@@ -222,7 +222,7 @@ def test_joint_error_is_scipys_euclidean_distance() -> None:
 
 def test_the_loss_of_motion_is_the_joint_error() -> None:
     output = torch.zeros(1, 2, 1, 2)
-    loss, score = MotionTreaty(FLAT, recipe_of(MOTION), Context()).loss(
+    loss, score = MotionObjective(FLAT, recipe_of(MOTION), Context()).loss(
         output, {"y": torch.tensor([[[[3.0, 4.0]], [[0.0, 1.0]]]])}
     )
     assert loss.item() == pytest.approx(3.0, abs=1e-3)

@@ -18,7 +18,7 @@ from zoo_timm.models import TimmModels, build
 from zoo_core import ModelSpec, Signature, UnknownNameError
 from zoo_core.errors import WeightsError
 from zoo_core.files import cache_dir, portable
-from zoo_core.kinds import seen_by
+from zoo_core.kinds import adapted_signature
 from zoo_core.registry import Registry
 from zoo_core.results.records import Record, decode
 from zoo_core.transfer import Transfer
@@ -146,14 +146,14 @@ def test_a_model_of_one_size_is_given_images_of_that_size() -> None:
     tiny = spec("vit_tiny_patch16_224")
     assert tiny.accepts.fixed_size == 224
     task = Registry.load().task("mnist")
-    seen = seen_by(tiny, task, IMAGE, {"image_size": 0})
+    seen = adapted_signature(tiny, task, IMAGE, {"image_size": 0})
     assert seen.input_shape == (3, 224, 224)
     assert tiny.accepts.refusal(seen) == ""
-    asked = seen_by(tiny, task, IMAGE, {"image_size": 32})
+    asked = adapted_signature(tiny, task, IMAGE, {"image_size": 32})
     assert "takes 224 pixels a side, it would get 32" in tiny.accepts.refusal(asked)
     free = spec("resnet18")
     assert free.accepts.fixed_size is None
-    assert seen_by(free, task, IMAGE, {"image_size": 0}) == IMAGE
+    assert adapted_signature(free, task, IMAGE, {"image_size": 0}) == IMAGE
 
 
 def test_a_tagged_model_brings_its_weights_and_how_they_want_images() -> None:
@@ -164,7 +164,7 @@ def test_a_tagged_model_brings_its_weights_and_how_they_want_images() -> None:
     assert tagged.weights is not None
     assert tagged.weights.urls == ("https://huggingface.co/timm/resnet18.a1_in1k/resolve/main/model.safetensors",)
     grey = Signature(input_shape=(1, 28, 28), outputs=10, mean=(0.1,), std=(0.3,))
-    seen = seen_by(tagged, Registry.load().task("mnist"), grey, {"image_size": 0})
+    seen = adapted_signature(tagged, Registry.load().task("mnist"), grey, {"image_size": 0})
     assert (seen.input_shape, seen.mean, seen.std) == ((3, 28, 28), IMAGENET_MEAN, IMAGENET_STD)
 
 

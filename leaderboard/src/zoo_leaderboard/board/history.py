@@ -43,7 +43,7 @@ class Occasion:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pair:
+class PairHistory:
     """A model with its occasions, oldest first; `key` tells its setting from every other."""
 
     key: str
@@ -64,7 +64,7 @@ class Pair:
         return sum(change is not None and change.verdict == "regression" for change in changes)
 
 
-def pairs(history: Sequence[Entry]) -> list[Pair]:
+def pairs(history: Sequence[Entry]) -> list[PairHistory]:
     """The pairs that were measured on more than one occasion, the last measured first."""
     by_pair: dict[str, list[Entry]] = {}
     for entry in history:
@@ -77,7 +77,7 @@ def pairs(history: Sequence[Entry]) -> list[Pair]:
             occasions = tuple(_measured(parts))
             last = entries[-1]
             about = {name: getattr(last, name) for name in ("model", "dataset", "recipe_class", "device")}
-            found.append(Pair(key=key, occasions=occasions, **about))
+            found.append(PairHistory(key=key, occasions=occasions, **about))
     return sorted(found, key=lambda pair: pair.occasions[-1].moment, reverse=True)
 
 
@@ -154,7 +154,7 @@ def _median(values: Sequence[float]) -> float | None:
     return statistics.median(values) if values else None
 
 
-def plotted(pair: Pair) -> list[dict[str, Any]]:
+def plotted(pair: PairHistory) -> list[dict[str, Any]]:
     """The scores as `plots.over_time` takes them."""
     return [
         {
@@ -169,7 +169,7 @@ def plotted(pair: Pair) -> list[dict[str, Any]]:
     ]
 
 
-def plotted_speed(pair: Pair) -> list[dict[str, Any]]:
+def plotted_speed(pair: PairHistory) -> list[dict[str, Any]]:
     """The training times as `plots.over_time` takes them, the fastest so far as the best."""
     found: list[dict[str, Any]] = []
     for occasion in pair.occasions:

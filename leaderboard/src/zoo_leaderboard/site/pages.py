@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from zoo_core.files import portable
 from zoo_core.results.records import Record, TaskFacts
 from zoo_leaderboard.board.curves import Curves
-from zoo_leaderboard.board.history import Pair
+from zoo_leaderboard.board.history import PairHistory
 from zoo_leaderboard.board.tables import ENOUGH_SEEDS, Group, TaskBoard
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.entries import Entry
@@ -88,7 +88,7 @@ class TaskView:
 class PairView:
     """A pair over time with its plots."""
 
-    pair: Pair
+    pair: PairHistory
     plots: Sequence[Plot]
 
 

@@ -13,11 +13,11 @@ from zoo_core.files import cache_dir, write_atomically
 from zoo_leaderboard.site.plots import Style
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class Cached(msgspec.Struct, frozen=True, kw_only=True):
     """Base of what is kept."""
 
 
-class Place(Part, frozen=True, kw_only=True, array_like=True):
+class Place(Cached, frozen=True, kw_only=True, array_like=True):
     """Where a model stands in one group; `key` is its row on the task's page, `command` measures it again.
 
     `quiet` is false where all its times are of disturbed trials.
@@ -49,7 +49,7 @@ class Place(Part, frozen=True, kw_only=True, array_like=True):
     command: str
 
 
-class GroupSummary(Part, frozen=True, kw_only=True, array_like=True):
+class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
     """A group: what its trials share, and its rows, best first."""
 
     anchor: str
@@ -71,7 +71,7 @@ class GroupSummary(Part, frozen=True, kw_only=True, array_like=True):
         return [place for place in self.places if place.rank == 1]
 
 
-class TaskSummary(Part, frozen=True, kw_only=True):
+class TaskSummary(Cached, frozen=True, kw_only=True):
     """A task; `files` are all that was written for it, below the site."""
 
     name: str
@@ -96,7 +96,7 @@ class TaskSummary(Part, frozen=True, kw_only=True):
         return sum(bool(place.stale) for group in self.groups for place in group.places)
 
 
-class Kept(Part, frozen=True, kw_only=True):
+class Kept(Cached, frozen=True, kw_only=True):
     """What one build leaves for the next: the models' styles, the tasks with digests, and what it said changed."""
 
     styles: dict[str, tuple[int, int]] = {}

@@ -165,7 +165,7 @@ class _Writer:
             self.files += [f"tasks/{self.slug}/{name}" for name in names]
         return found
 
-    def _pair(self, pair: history.Pair, metric: str) -> PairView:
+    def _pair(self, pair: history.PairHistory, metric: str) -> PairView:
         title = f"{clip(bare(pair.model), 40)} on {clip(pair.dataset, 40)}"
         found = [
             self._plot(

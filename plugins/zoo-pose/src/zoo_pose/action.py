@@ -38,7 +38,7 @@ class Action(Supervised):
     """The body of this kind: sequences are brought to one length once, before training."""
 
     def __init__(self, spec: TaskSpec) -> None:
-        super().__init__(spec, ActionTreaty)
+        super().__init__(spec, ActionObjective)
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
         super().prepare(ctx, cast(Data, Prepared(data, recipe)), recipe)
@@ -63,7 +63,7 @@ class Prepared:
         )
 
 
-class ActionTreaty:
+class ActionObjective:
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         self.classes = class_names(signature)
         self._signature, self._recipe, self._ctx = signature, recipe, ctx

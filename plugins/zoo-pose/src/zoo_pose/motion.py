@@ -45,7 +45,7 @@ class Motion(Supervised):
     """The body of this kind: examples are windows of the sequences."""
 
     def __init__(self, spec: TaskSpec) -> None:
-        super().__init__(spec, MotionTreaty)
+        super().__init__(spec, MotionObjective)
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
         super().prepare(ctx, cast(Data, Windows(data, recipe)), recipe)
@@ -54,11 +54,11 @@ class Motion(Supervised):
         if any(parameter.requires_grad for parameter in model.parameters()):
             yield from super().train(ctx, model, recipe)
             return
-        treaty, split = self._treaty, self._splits["train"]
+        objective, split = self._objective, self._splits["train"]
         batches = split.shuffled(recipe.batch_size, ctx.generator)
         for _ in range(recipe.steps):  # no optimizer takes an empty list of parameters
             batch = next(batches)
-            loss, score = treaty.loss(model(treaty.inputs(batch)), batch)
+            loss, score = objective.loss(model(objective.inputs(batch)), batch)
             yield Step(len(batch["x"]), {"loss": loss, "score": score})
 
 
@@ -94,7 +94,7 @@ class Windows:
         return Split(columns, starts)
 
 
-class MotionTreaty:
+class MotionObjective:
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         self._signature = signature
 

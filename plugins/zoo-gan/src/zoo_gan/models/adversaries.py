@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Adversaries(nn.Module):
-    """A `generator` and a `discriminator`, as the treaty in `zoo_gan.task` says; forward is the generator's."""
+    """A `generator` and a `discriminator`, as the objective in `zoo_gan.task` says; forward is the generator's."""
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module) -> None:
         super().__init__()

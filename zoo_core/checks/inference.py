@@ -30,7 +30,7 @@ def eval_mode(subject: ModelSubject) -> None:
 
 
 def batch_of_one(subject: ModelSubject) -> None:
-    from zoo_core.checks.bed import first_of
+    from zoo_core.checks.harness import first_of
 
     started = subject.trained
     x = started.example()
@@ -65,7 +65,7 @@ def state_dict(subject: ModelSubject) -> None:
     if odd:
         raise CheckFailedError(f"{odd[0]} in the state dict is no tensor: it could only be pickled")
     save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, path)
-    other = subject.bed.start(seed=9)
+    other = subject.harness.start(seed=9)
     load_into(other.model, read_weights(path))
     path.unlink()
     x = started.example()
@@ -76,7 +76,7 @@ def state_dict(subject: ModelSubject) -> None:
 def device(subject: ModelSubject) -> None:
     import torch
 
-    started = subject.bed.start()
+    started = subject.harness.start()
     x = started.example()
     here = started.answers(x)
     found = torch.accelerator.current_accelerator(check_available=True)

@@ -1,4 +1,4 @@
-"""A test bed: a task's body and a model on a few examples, for a few steps, on the CPU. Torch inside."""
+"""A test harness: a task's body and a model on a few examples, for a few steps, on the CPU. Torch inside."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from zoo_core import recipe as recipes
 from zoo_core.checks import NotApplicableError
-from zoo_core.checks.data import Part
-from zoo_core.entries import resolve
-from zoo_core.kinds import body_entry, kind_recipe, seen_by
+from zoo_core.checks.data import SmallData
+from zoo_core.entries import resolve_entry
+from zoo_core.kinds import adapted_signature, body_entry, kind_recipe
 from zoo_core.kinds.examples import STAND_INS
 from zoo_core.measure.randomness import seed_everything
 from zoo_core.protocols import Context, Step, Task
 from zoo_core.recipe import Recipe
-from zoo_core.runner.build import build
+from zoo_core.runner.build import build_model
 from zoo_core.specs import ModelSpec, TaskSpec
 
 BATCH = 8
@@ -31,12 +31,12 @@ VALUES = 1 << 19  # numbers in the inputs of a batch at most: of 512x512 grey im
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bed:
+class Harness:
     """Task, model and data; `start` brings them together as a trial does."""
 
     task: TaskSpec
     model: ModelSpec
-    data: Part
+    data: SmallData
     cache: Path
 
     def affordable(self, count: int) -> int:
@@ -50,23 +50,23 @@ class Bed:
         quick = {**self.task.quick, **self.model.quick}
         small = {"batch_size": self.affordable(BATCH), "steps": STEPS, "holdout": True}
         known = {key: value for key, value in {**small, **changes}.items() if key in params}
-        return recipes.resolve(params, quick, known)
+        return recipes.resolve_recipe(params, quick, known)
 
     def start(self, *, seed: int = 0, model_seed: int | None = None, **changes: Any) -> Started:
         """Prepare the task's body and build the model, each from its seed."""
         recipe = self.recipe(**changes)
         data = self.data.anew()
-        data.signature = seen_by(self.model, self.task, data.signature, recipe)
+        data.signature = adapted_signature(self.model, self.task, data.signature, recipe)
         ctx = Context(seed=seed, cache=self.cache, offline=True, dataset=data.spec)
         ctx.generator = seed_everything(seed, "cpu")
-        body: Task = resolve(body_entry(self.task))(self.task)
+        body: Task = resolve_entry(body_entry(self.task))(self.task)
         body.prepare(ctx, data, recipe)
         seed_everything(seed if model_seed is None else model_seed, "cpu")
-        model = build(self.model, data.signature, recipe)
+        model = build_model(self.model, data.signature, recipe)
         ctx.generator = seed_everything(seed, "cpu")
         return Started(ctx, body, model, recipe, data, self.affordable(FEW))
 
-    def with_train(self, count: int) -> Bed:
+    def with_train(self, count: int) -> Harness:
         """The same with only so many examples to train on."""
         return replace(self, data=self.data.anew(count))
 
@@ -79,7 +79,7 @@ class Started:
     body: Task
     model: nn.Module
     recipe: Recipe
-    data: Part
+    data: SmallData
     few: int
 
     def steps(self, *, dtype: str = "float32") -> Iterator[Step]:
