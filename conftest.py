@@ -9,6 +9,7 @@ import sys
 import tarfile
 import tempfile
 import textwrap
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -24,6 +25,16 @@ os.environ["ZOO_CACHE"] = _CACHE.name
 os.environ["COLUMNS"] = "200"
 for _name in ("ZOO_RESULTS", "ZOO_DATA_ROOT", "ZOO_START", "FORCE_COLOR", "NO_COLOR"):
     os.environ.pop(_name, None)
+
+
+def _shipped_plugins() -> list[str]:
+    """The plugins of this repository, from their pyproject files."""
+    files = [*ROOT.glob("plugins/*/pyproject.toml"), ROOT / "leaderboard" / "pyproject.toml"]
+    return [name for file in files for name in tomllib.loads(file.read_text())["project"]["entry-points"]["zoo"]]
+
+
+# Tests see the shipped plugins only: what else is installed here, perhaps broken, changes no result.
+os.environ["ZOO_LOAD_PLUGINS"] = ",".join(_shipped_plugins())
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,7 @@ def make_plugin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
         (info / "entry_points.txt").write_text(f"[zoo]\n{name} = {module}\n")
         monkeypatch.syspath_prepend(str(folder))
         monkeypatch.delitem(sys.modules, module, raising=False)
+        monkeypatch.setenv("ZOO_LOAD_PLUGINS", f"{os.environ['ZOO_LOAD_PLUGINS']},{name}")
         return folder
 
     return make
@@ -85,8 +97,20 @@ def only_plugins(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def hide_others(*names: str) -> None:
         points = [point for point in entry_points(group="zoo") if point.name in names]
         monkeypatch.setattr("zoo_core.registry.plugins.entry_points", lambda **_: points)
+        monkeypatch.setenv("ZOO_LOAD_PLUGINS", ",".join(names))
 
     return hide_others
+
+
+@pytest.fixture
+def environment_with() -> Callable[[Path, str], dict[str, str]]:
+    """The variables for a process that also sees a plugin, installed by pip into a folder: `(folder, name)`."""
+
+    def make(folder: Path, plugin: str) -> dict[str, str]:
+        path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+        return {**os.environ, "PYTHONPATH": path, "ZOO_LOAD_PLUGINS": f"{os.environ['ZOO_LOAD_PLUGINS']},{plugin}"}
+
+    return make
 
 
 @pytest.fixture(scope="session")

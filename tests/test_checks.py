@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -44,6 +45,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
         patch.syspath_prepend(str(BROKEN))
+        names = [path.stem.replace("_", "-") for path in BROKEN.glob("*.py")]
+        patch.setenv("ZOO_LOAD_PLUGINS", ",".join([os.environ["ZOO_LOAD_PLUGINS"], *names]))
         yield Registry.load()
         for path in BROKEN.glob("*.py"):
             sys.modules.pop(path.stem, None)

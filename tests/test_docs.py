@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import os
 import re
 import shlex
 import subprocess
@@ -200,14 +199,16 @@ def test_the_readmes_commands_run_and_end_with_a_site(zoo: Callable[..., Any]) -
 
 
 @pytest.mark.slow
-def test_the_plugin_of_the_tutorial_is_installed_benchmarked_and_on_the_board(tmp_path: Path) -> None:
+def test_the_plugin_of_the_tutorial_is_installed_benchmarked_and_on_the_board(
+    tmp_path: Path, environment_with: Callable[[Path, str], dict[str, str]]
+) -> None:
     source, installed = tmp_path / "source", tmp_path / "installed"
     source.mkdir()
     (source / "pyproject.toml").write_text(blocks("docs/write-a-plugin.md", "toml")[0])
     (source / "zoo_tiny.py").write_text(blocks("docs/write-a-plugin.md", "python")[0])
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", installed]
     subprocess.run([*install, source], check=True, capture_output=True)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])}
+    environment = environment_with(installed, "zoo-tiny")
     for words in commands(blocks("docs/write-a-plugin.md", "sh")[0]):
         command = [sys.executable, "-m", "zoo_core", *words[1:]]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

@@ -170,7 +170,7 @@ def test_offline_a_trial_that_calls_out_fails_and_says_so(
 
 
 def start(folder: Path, plugin: Path, *words: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(plugin)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(plugin), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", "zoo_core", *words]
     return subprocess.Popen(
         command,

@@ -157,10 +157,12 @@ def test_on_a_terminal_it_asks_for_what_was_not_said(zoo: Callable[..., Any], mo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", WORDS)
-def test_from_the_first_command_to_the_board_nothing_is_edited(what: str, tmp_path: Path) -> None:
+def test_from_the_first_command_to_the_board_nothing_is_edited(
+    what: str, tmp_path: Path, environment_with: Callable[[Path, str], dict[str, str]]
+) -> None:
     """The five commands that a new author types; pip installs beside the environment instead of into it."""
     installed = tmp_path / "installed"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])}
+    environment = {**os.environ}
 
     def run(*words: str | Path) -> str:
         done = subprocess.run(
@@ -173,6 +175,7 @@ def test_from_the_first_command_to_the_board_nothing_is_edited(what: str, tmp_pa
     _, _, bench, build = next_commands(run("zoo_core", "new", *WORDS[what], "--defaults"))
     pip = "pip install -q --disable-pip-version-check --no-deps --no-build-isolation --target"
     run(*pip.split(), installed, f"./zoo-{name}")
+    environment |= environment_with(installed, f"zoo-{name}")
     assert f"zoo-{name}" in run("zoo_core", "list", "plugins")
     tests = run("pytest", "-q", "-p", "no:cacheprovider", f"zoo-{name}/tests")  # they run `zoo check`
     assert "1 passed" in tests

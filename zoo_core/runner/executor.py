@@ -100,7 +100,7 @@ class LocalExecutor:
             began = time.perf_counter()
             receiver, sender = context.Pipe(duplex=False)
             process = context.Process(  # type: ignore[attr-defined]
-                target=worker.main, args=(sender, events.encode(job)), daemon=False
+                target=worker.main, args=(sender, events.encode(job), dict(os.environ)), daemon=False
             )
             try:
                 with _main_unseen():

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -32,8 +32,13 @@ LOG = "log.txt"
 Send = Callable[[Event], None]
 
 
-def main(connection: Connection, content: bytes) -> None:
-    """Do the job in `content` and send its events; the process ends with its parent, and takes its children along."""
+def main(connection: Connection, content: bytes, environment: Mapping[str, str]) -> None:
+    """Do the job in `content` and send its events; the process ends with its parent, and takes its children along.
+
+    `environment`: the parent's variables now. A fork server keeps those that it was started with.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
     _own_session()
     threading.Thread(target=_follow_parent, daemon=True).start()
     job = events.decode_job(content)
