@@ -120,7 +120,7 @@ def test_the_index_lists_tasks_with_their_counts_and_best_models(record, save, r
     )
     build([results], site)
     text = read(site)["index.html"].text
-    assert "2 tasks, 4 models, 6 trials, 1 of them failed." in text
+    assert "2 tasks, 4 models, 6 trials (1 failed)." in text
     assert re.search(r"Digits good 0.9000 on real data, default recipe better 0.9500 .*, provisional 3 5 1 0 ", text)
     assert re.search(rf"A curve line 0.2500 on real data, default recipe, provisional {DASH} 1 1 0 0 ", text)
     assert re.search(r"default recipe, CPU good 0.9000 0.9000 to 0.9000 3 ", text)
@@ -146,7 +146,7 @@ def test_a_task_page_shows_rows_failures_and_how_to_reproduce(record, save, resu
     )
     build([results], site)
     text = task_text(site)
-    assert "Models in order of mean accuracy on test, ↑ higher is better" in text
+    assert "Models by mean test score, ↑ higher is better Rank Model Accuracy (95 % CI) Seeds" in text
     low, high = 0.9 - 4.3027 * 0.1 / 3**0.5, 0.9 + 4.3027 * 0.1 / 3**0.5  # Student's t of two degrees of freedom
     assert f"0.9000 {low:.4f} to {high:.4f} 3 2 s 61 s {DASH} {DASH} 4,353" in text
     assert "pretrained on ImageNet-1k" in text
@@ -175,8 +175,8 @@ def test_groups_are_sections_of_their_own(record, save, results, site):
     )
     build([results], site)
     (page,) = [page for name, page in read(site).items() if name.startswith("tasks/")]
-    assert page.text.count("Models in order of mean accuracy") == 4
-    assert "copy data" in page.text
+    assert page.text.count("Models by mean test score") == 4
+    assert "altered copy" in page.text
     for title in ("Digits , default recipe, CPU", "Digits , quick recipe, CPU", "Digits , default recipe, CUDA"):
         assert title in page.text
     assert "--device cpu --seeds 1 --preset quick" in page.text
@@ -330,6 +330,6 @@ def test_numbers_of_other_programs_are_shown_apart_and_never_ranked(record, benc
     build([results], site)
     text = task_text(site)
     assert "timed inference cpu 32 1.5 21,333 9 pytest-benchmark" in text
-    assert "1 task, 2 models, 1 trial, 0 of them failed" in read(site)["index.html"].text
+    assert "1 task, 2 models, 1 trial (0 failed)" in read(site)["index.html"].text
     assert text.count("no score") == 0
     assert_sound(site)
