@@ -56,7 +56,7 @@ def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
         disturbed=entry.disturbed,
         scores=_scores(record),
         curve=_curve(record),
-        phases=[(phase.name, phase.seconds) for phase in record.phases],
+        phases=[(as_label(phase.name), phase.seconds) for phase in record.phases],
         pictures=pictures,
         environment=list(_flat(record.environment)),
     )
@@ -121,5 +121,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
         if isinstance(value, Mapping):
             rows += _flat(value, f"{prefix}{key} ")
         elif value not in (None, "", []):
-            rows.append((f"{prefix}{key}".replace("_", " "), value))
+            rows.append((as_label(f"{prefix}{key}"), value))
     return rows

@@ -1,11 +1,12 @@
-"""Labels for identifiers from records, as the pages show them: metric names, table columns, origins of data."""
+"""Readable labels for identifiers in records: metrics, table columns and origins of data."""
 
 from __future__ import annotations
 
 import re
 
-# Names as records spell them; the pages need their acronyms and units.
+# Only identifiers with an acronym, a proper name or a unit; `as_label` derives the others.
 LABELS = {
+    "cpu": "CPU",
     "dice": "Dice",
     "f1": "F1",
     "fps": "FPS",
@@ -16,18 +17,19 @@ LABELS = {
     "mae": "MAE",
     "mean_dice": "Mean Dice",
     "mean_iou": "Mean IoU",
+    "memory_mib": "Memory (MiB)",
     "mse": "MSE",
     "r2": "R²",
     "rmse": "RMSE",
 }
 ORIGINS = {"copy": "altered copy", "exact": "formula data"}  # other origins: "real data", "synthetic data"
-_IDENTIFIER = re.compile(r"[a-z][a-z0-9_ ]*")
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9_ -]*")
 
 
 def as_label(name: str) -> str:
-    """The label of an identifier: `mean_iou` gives "Mean IoU", `pixel_accuracy` "Pixel accuracy".
+    """Return the label of an identifier: "Mean IoU" for `mean_iou`, "Pixel accuracy" for `pixel_accuracy`.
 
-    A name that is no lower-case identifier is shown as it is.
+    Names that are not lower-case identifiers are returned unchanged.
     """
     if name in LABELS or _IDENTIFIER.fullmatch(name) is None:
         return LABELS.get(name, name)
@@ -36,5 +38,5 @@ def as_label(name: str) -> str:
 
 
 def origin_label(origin: str) -> str:
-    """The label of where data come from: "real data", "altered copy"."""
+    """Return the label of a data set's origin: "real data" for `real`, "altered copy" for `copy`."""
     return ORIGINS.get(origin, f"{origin} data")
