@@ -275,7 +275,7 @@ function compareTrials(place, trials) {
     return {value, low: value - half, high: value + half};
   };
   drawComparison(place, same, trial => interval(...trial.interval), difference, {metric: trials[0].metric});
-  place.append(element("p", "Each 95 % CI covers the test examples of that trial only. It does not include variation between seeds.", {class: "muted"}));
+  place.append(element("p", "Each 95 % CI allows for other test examples, but not for other seeds.", {class: "muted"}));
 }
 
 /** Draw a table with one column per item, and the differences from the first item. */
