@@ -1,4 +1,4 @@
-"""The site in Chromium, opened from its files, the network refused: it reads, works, and can be used by everybody."""
+"""The site in Chromium, opened from files without a network: content, interaction and accessibility."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CONFUSED = np.full((3, 3), 5) + np.eye(3, dtype=int) * 80
 
 
 def later(record: Record, day: int, shift: float) -> Record:
-    """The trial measured again on a day of February with other code, its score moved."""
+    """The same trial measured again in February with other code and a shifted score."""
     return msgspec.structs.replace(
         record,
         id=f"{record.id}-day{day}",
@@ -55,7 +55,7 @@ def later(record: Record, day: int, shift: float) -> Record:
 
 
 def full(record: Record) -> Record:
-    """The record with all that a trial's page can show."""
+    """The record with everything that a trial's page can show."""
     tables = {
         "confusion": TableFacts(
             columns=["truth", "a", "b", "c"], rows=[["abc"[n], *map(int, CONFUSED[n])] for n in range(3)]
@@ -77,8 +77,8 @@ def full(record: Record) -> Record:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """A small board that has what the planted one lacks: a history, full trials, an import; and its records."""
+class SmallBoard:
+    """A small board with what the planted one lacks (a history, full trials, an import), and its records."""
 
     site: Path
     records: list[Record]
@@ -86,8 +86,8 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(planted, benchmark_facts, tmp_path_factory) -> Told:
-    folder = tmp_path_factory.mktemp("told")
+def small_board(planted, benchmark_facts, tmp_path_factory) -> SmallBoard:
+    folder = tmp_path_factory.mktemp("small_board")
     store = Store(folder / "results")
     source = Store(planted.results)
     kept = [
@@ -113,19 +113,23 @@ def told(planted, benchmark_facts, tmp_path_factory) -> Told:
         )
     )
     build([folder / "results"], folder / "site")
-    return Told(site=folder / "site", records=kept, results=folder / "results")
+    return SmallBoard(site=folder / "site", records=kept, results=folder / "results")
 
 
-def trial_page(told: Told, words: str) -> str:
-    return next(path for path in sorted(told.site.glob("trials/*.html")) if words in path.read_text("utf-8")).as_uri()
+def trial_page(small_board: SmallBoard, words: str) -> str:
+    return next(
+        path for path in sorted(small_board.site.glob("trials/*.html")) if words in path.read_text("utf-8")
+    ).as_uri()
 
 
 def compare_page(site: Path, task: str, *models: str) -> str:
     """The address that compares rows of a task's first group."""
     keys = [key_of(site, task, model) for model in models]
-    return (
-        f"{(site / 'compare.html').as_uri()}?{urlencode([('task', file_name(task)), *(('row', key) for key in keys)])}"
-    )
+    return compare_address(site, [("task", file_name(task)), *(("row", key) for key in keys)])
+
+
+def compare_address(site: Path, query: list[tuple[str, str]]) -> str:
+    return f"{(site / 'compare.html').as_uri()}?{urlencode(query)}"
 
 
 def script_data(site: Path, task: str) -> dict[str, Any]:
@@ -153,25 +157,27 @@ LARGE = {
 
 
 @pytest.fixture(scope="module")
-def addresses(planted, told) -> dict[str, str]:
+def addresses(planted, small_board) -> dict[str, str]:
     """Every kind of page."""
     hostile = next(planted.site.glob("tasks/script*.html"))
-    trials = [path.stem for path in sorted(told.site.glob("trials/*.html"))][:3]
-    small = {folder: next(told.site.glob(f"{folder}/*.html")).as_uri() for folder in ("tasks", "models", "history")}
+    trials = [path.stem for path in sorted(small_board.site.glob("trials/*.html"))][:3]
+    small = {
+        folder: next(small_board.site.glob(f"{folder}/*.html")).as_uri() for folder in ("tasks", "models", "history")
+    }
     return {
         "index": (planted.site / "index.html").as_uri(),
         "task": page_of(planted.site, "zoo-p:failed"),
         "task with old versions": page_of(planted.site, "zoo-p:stale-task"),
         "task with hostile names": hostile.as_uri(),
         "model": (planted.site / "models" / f"{file_name('zoo-p:m11')}.html").as_uri(),
-        "small index": (told.site / "index.html").as_uri(),
+        "small index": (small_board.site / "index.html").as_uri(),
         "small task": small["tasks"],
         "small model": small["models"],
-        "trial": trial_page(told, "confusion"),
-        "failed trial": trial_page(told, "Traceback"),
+        "trial": trial_page(small_board, "Confusion matrix"),
+        "failed trial": trial_page(small_board, "Traceback"),
         "history": small["history"],
-        "compare": compare_page(told.site, "zoo-p:tie", "m10", "m11"),
-        "compare trials": f"{(told.site / 'compare.html').as_uri()}?{urlencode([('trial', name) for name in trials])}",
+        "compare": compare_page(small_board.site, "zoo-p:tie", "m10", "m11"),
+        "compare trials": compare_address(small_board.site, [("trial", name) for name in trials]),
     }
 
 
@@ -188,30 +194,30 @@ def browser() -> Iterator[Any]:
 
 
 class Visits:
-    """Opens pages in a context without a network: `asked` is what they wanted of it, `said` what each complained of."""
+    """Opens pages without a network; keeps their network `requests` and each page's `complaints` (console, errors)."""
 
     def __init__(self, browser: Any, **options: Any) -> None:
         self.context = browser.new_context(offline=True, viewport={"width": 1440, "height": 900}, **options)
         self.context.set_default_timeout(10_000)
-        self.asked: list[str] = []
-        self.said: dict[Any, list[str]] = {}
+        self.requests: list[str] = []
+        self.complaints: dict[Any, list[str]] = {}
         self.context.route(re.compile(r"^(?!file:)"), self._refuse)
 
     def _refuse(self, route: Any) -> None:
-        self.asked.append(route.request.url)
+        self.requests.append(route.request.url)
         route.abort()
 
     @contextlib.contextmanager
     def to(self, address: str, *, accept: str = "") -> Iterator[Any]:
-        """A page; once left, it must have said nothing, or only what `accept` finds, and asked nothing of a network."""
+        """Open a page. On exit it must have made no network request, and no complaint that `accept` does not match."""
         page = self.context.new_page()
-        troubles = self.said[page] = []
-        page.on("console", lambda said: troubles.append(f"{said.type}: {said.text}"))
-        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
-        page.on("request", lambda request: request.url.startswith("file:") or self.asked.append(request.url))
+        complaints = self.complaints[page] = []
+        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("request", lambda request: request.url.startswith("file:") or self.requests.append(request.url))
 
         def dismiss(dialog: Any) -> None:
-            troubles.append(f"dialog: {dialog.message}")
+            complaints.append(f"dialog: {dialog.message}")
             dialog.dismiss()
 
         page.on("dialog", dismiss)
@@ -219,8 +225,8 @@ class Visits:
         yield page
         page.wait_for_load_state()
         page.close()
-        assert [trouble for trouble in troubles if not (accept and re.search(accept, trouble))] == []
-        assert self.asked == []
+        assert [complaint for complaint in complaints if not (accept and re.search(accept, complaint))] == []
+        assert self.requests == []
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +252,7 @@ def task(visits, planted) -> Callable[..., contextlib.AbstractContextManager[Any
 
 
 def looks(page: Any) -> Iterator[str]:
-    """Set each width and scheme in turn; the words say which."""
+    """Set each width and colour scheme in turn; yields a name for each combination."""
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         for scheme in SCHEMES:
@@ -285,17 +291,17 @@ def kind(request) -> str:
 
 @pytest.fixture(scope="module")
 def shown(kind, visits, addresses) -> Iterator[Any]:
-    """A page of the kind, opened once for all that is asked of every kind."""
+    """A page of this kind, opened once for all tests of every kind."""
     with visits.to(addresses[kind]) as page:
         open_details(page)
         yield page
 
 
-def test_a_page_complains_of_nothing_and_asks_nothing_of_a_network(shown, visits):
+def test_a_page_logs_no_errors_and_makes_no_network_request(shown, visits):
     shown.wait_for_load_state("load")
     assert shown.locator("h1").count() == 1
-    assert visits.said[shown] == []
-    assert visits.asked == []
+    assert visits.complaints[shown] == []
+    assert visits.requests == []
 
 
 @pytest.mark.parametrize("width", [320, *WIDTHS])
@@ -304,7 +310,7 @@ def test_a_page_is_no_wider_than_the_window(width, shown):
     assert shown.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_the_ground_is_dark_where_dark_is_preferred_and_light_elsewhere(shown):
+def test_the_background_follows_the_preferred_colour_scheme(shown):
     for scheme in SCHEMES:
         shown.emulate_media(color_scheme=scheme)
         ground, ink = style(shown, "body", "backgroundColor"), style(shown, "h1", "color")
@@ -339,7 +345,7 @@ def test_without_scripts_the_compare_page_explains_itself_and_links_the_data(wit
     with without_scripts.to((planted.site / "compare.html").as_uri()) as page:
         words = page.locator("noscript p")  # its text is not found by Playwright's own search for words
         expect(words).to_be_visible()
-        assert words.inner_text().startswith("This page needs scripts")
+        assert words.inner_text().startswith("This page needs JavaScript")
         assert "zoo results compare A B" in words.inner_text()
         links = [a.get_attribute("href") for a in page.locator("main td a:visible").all()]
     assert len(links) == 20
@@ -347,7 +353,7 @@ def test_without_scripts_the_compare_page_explains_itself_and_links_the_data(wit
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_plots_ink_follows_the_scheme(scheme, visits, planted):
+def test_plot_colours_follow_the_colour_scheme(scheme, visits, planted):
     image = pytest.importorskip("PIL.Image")
     with visits.to(page_of(planted.site, "zoo-p:winner")) as page:
         page.emulate_media(color_scheme=scheme)
@@ -365,7 +371,7 @@ def test_a_plots_ink_follows_the_scheme(scheme, visits, planted):
 
 
 def models(page: Any, group: int = 0) -> list[str]:
-    """The models of a visible table, as they stand."""
+    """The models of a visible table, in displayed order."""
     return page.locator("section.group:visible").nth(group).locator("table.board tbody tr .name").all_inner_texts()
 
 
@@ -377,7 +383,7 @@ def up(*left_out: str) -> list[str]:
     return [name for name in (f"m{number:02d}" for number in range(12)) if name not in left_out]
 
 
-def test_a_column_sorts_and_sorts_the_other_way_when_chosen_again(task):
+def test_clicking_a_column_sorts_it_and_clicking_again_reverses_it(task):
     with task("winner") as page:
         assert models(page) == up()[::-1]
         head(page, "parameters").get_by_role("button").click()
@@ -392,7 +398,7 @@ def test_a_column_sorts_and_sorts_the_other_way_when_chosen_again(task):
         assert page.locator("section.group").first.locator("[aria-sort]").count() == 1
 
 
-def test_what_is_not_known_comes_last_either_way(task):
+def test_unknown_values_come_last_in_both_sort_directions(task):
     with task("failed") as page:
         head(page, "score").get_by_role("button").click()
         assert models(page) == [*up("m00"), "m00"]
@@ -422,7 +428,7 @@ def test_a_column_is_sorted_by_keyboard(task):
         assert style(page, "th[data-col=parameters] button", "outlineWidth") == [3]
 
 
-def test_text_and_device_filter_and_the_count_says_how_many(task):
+def test_text_and_device_filters_update_the_row_count(task):
     with task("winner") as page:
         count = page.locator("#shown")
         expect(count).to_have_text("24 rows")
@@ -440,7 +446,7 @@ def test_text_and_device_filter_and_the_count_says_how_many(task):
         assert models(page) == up()[::-1]
 
 
-def test_plugins_filter_whatever_they_are_called(visits, addresses):
+def test_the_plugin_filter_accepts_hostile_names(visits, addresses):
     with visits.to(addresses["task with hostile names"]) as page:
         page.locator("#f-plugin").select_option("<script>alert(1)</script>")
         expect(page.locator("#shown")).to_have_text("4 of 24 rows")
@@ -464,11 +470,11 @@ def test_the_column_picker_hides_and_shows_a_column(task):
 
 
 def seen(page: Any) -> list[str]:
-    """What can be seen of the tables, as text."""
+    """The visible text of the tables."""
     return [table.inner_text() for table in page.locator("table.board:visible").all()]
 
 
-def test_the_address_holds_the_view_and_gives_it_to_somebody_else(task, visits):
+def test_the_address_restores_the_view(task, visits):
     with task("winner") as page:
         head(page, "latency-cpu").get_by_role("button").click()
         head(page, "latency-cpu").get_by_role("button").click()
@@ -500,7 +506,7 @@ def test_an_address_with_choices_that_do_not_exist_shows_everything(task):
 
 
 def comparison(page: Any) -> dict[str, list[str]]:
-    """The table of the compare page: the values by what they are."""
+    """The values of the compare page's table, by row name."""
     page.locator("table.comparison").wait_for()
     rows = [row.locator("th, td").all_inner_texts() for row in page.locator("table.comparison tr").all()]
     return {name: values for name, *values in rows}
@@ -520,7 +526,7 @@ def test_two_models_ticked_on_a_tasks_page_are_compared_as_scipy_does(task, plan
         for name in ("m11", "m10")
     }
     with task("winner") as page:
-        button = page.get_by_role("button", name="Compare the chosen")
+        button = page.get_by_role("button", name="Compare selected")
         expect(button).to_be_disabled()
         page.locator("section.group").first.get_by_label("Compare m11").check()
         expect(button).to_be_disabled()
@@ -530,17 +536,17 @@ def test_two_models_ticked_on_a_tasks_page_are_compared_as_scipy_does(task, plan
         found = comparison(page)
     welch = stats.ttest_ind(scores["m10"], scores["m11"], equal_var=False)
     interval = welch.confidence_interval(0.95)
-    assert found["What"] == ["m11", "m10"]
-    assert found["accuracy"] == [score(np.mean(scores[name])) for name in ("m11", "m10")]
-    assert found["difference to the first"][1] == score(np.mean(scores["m10"]) - np.mean(scores["m11"]))
-    assert found["its 95 % interval"][1] == between(interval.low, interval.high)
-    assert found["p, uncorrected"][1] == "< 0.0001"
-    assert found["parameters"] == ["12,000", "11,000"]
-    assert found["latency (ms)"] == [number(2.102), number(2.002)]
+    assert found["Quantity"] == ["m11", "m10"]
+    assert found["Accuracy"] == [score(np.mean(scores[name])) for name in ("m11", "m10")]
+    assert found["Difference"][1] == score(np.mean(scores["m10"]) - np.mean(scores["m11"]))
+    assert found["95 % CI of the difference"][1] == between(interval.low, interval.high)
+    assert found["p-value (uncorrected)"][1] == "< 0.0001"
+    assert found["Parameters"] == ["12,000", "11,000"]
+    assert found["Latency (ms)"] == [number(2.102), number(2.002)]
 
 
 @pytest.mark.parametrize(("first", "second"), [("m09", "m11"), ("m11", "m09")])
-def test_models_are_compared_by_example_whichever_comes_first(first, second, visits, planted):
+def test_models_are_compared_by_example_in_either_order(first, second, visits, planted):
     records = [r for r in Store(planted.results).read() if r.task.name == "zoo-p:tie" and r.device.kind == "cpu"]
     store = Store(planted.results)
 
@@ -552,45 +558,45 @@ def test_models_are_compared_by_example_whichever_comes_first(first, second, vis
     assert expected.method == "paired by example"
     with visits.to(compare_page(planted.site, "zoo-p:tie", first, second)) as page:
         found = comparison(page)
-    assert found["What"] == [first, second]
-    assert found["difference to the first"][1] == score(expected.difference)
-    assert found["its 95 % interval"][1] == between(expected.low, expected.high)
+    assert found["Quantity"] == [first, second]
+    assert found["Difference"][1] == score(expected.difference)
+    assert found["95 % CI of the difference"][1] == between(expected.low, expected.high)
 
 
-def test_the_numbers_compared_are_those_of_the_data_beside_the_page(visits, planted):
+def test_compared_numbers_equal_those_of_the_data_file(visits, planted):
     data = json.loads((planted.site / "data" / f"{file_name('zoo-p:target')}.json").read_text("utf-8"))
     rows = {row["model"].partition(":")[2]: row for row in data["groups"][0]["models"]}
     with visits.to(compare_page(planted.site, "zoo-p:target", "m07", "m06", "m05")) as page:
         found = comparison(page)
     for place, name in enumerate(("m07", "m06", "m05")):
         row = rows[name]
-        assert found["accuracy"][place] == score(row["score"])
-        assert found["95 % interval"][place] == between(row["low"], row["high"])
-        assert found["rank"][place] == str(row["rank"])
-        assert found["time to target (s)"][place] == number(row["time_to_target_s"])
-    assert found["time to target (s)"][1] == "\N{EN DASH}"  # missed
+        assert found["Accuracy"][place] == score(row["score"])
+        assert found["95 % CI"][place] == between(row["low"], row["high"])
+        assert found["Rank"][place] == str(row["rank"])
+        assert found["Time to target (s)"][place] == number(row["time_to_target_s"])
+    assert found["Time to target (s)"][1] == "\N{EN DASH}"  # missed
 
 
-def test_trials_are_compared_by_address_with_the_error_over_their_examples(visits, told):
-    first, second = (record for record in told.records if record.seed == 1)
+def test_trials_in_the_address_are_compared_with_the_error_over_their_examples(visits, small_board):
+    first, second = (record for record in small_board.records if record.seed == 1)
     means, halves = [], []
     for record in (first, second):
-        with np.load(Store(told.results).artifacts(record) / "per_example.npz") as kept:
+        with np.load(Store(small_board.results).artifacts(record) / "per_example.npz") as kept:
             means.append(kept["score"].mean())
             halves.append(stats.t.ppf(0.975, len(kept["score"]) - 1) * stats.sem(kept["score"]))
     half = np.hypot(*halves)
     query = urlencode([("trial", file_name(record.id)) for record in (first, second)])
-    with visits.to(f"{(told.site / 'compare.html').as_uri()}?{query}") as page:
+    with visits.to(f"{(small_board.site / 'compare.html').as_uri()}?{query}") as page:
         found = comparison(page)
     gap = means[1] - means[0]
-    assert found["What"] == [f"{record.model.name.partition(':')[2]}, seed 1" for record in (first, second)]
-    assert found["difference to the first"][1] == score(gap)
-    assert found["its 95 % interval"][1] == between(gap - half, gap + half)
-    assert found["95 % interval"] == [between(m - h, m + h) for m, h in zip(means, halves, strict=True)]
-    assert found["status"] == ["ok", "ok"]
+    assert found["Quantity"] == [f"{record.model.name.partition(':')[2]}, seed 1" for record in (first, second)]
+    assert found["Difference"][1] == score(gap)
+    assert found["95 % CI of the difference"][1] == between(gap - half, gap + half)
+    assert found["95 % CI"] == [between(m - h, m + h) for m, h in zip(means, halves, strict=True)]
+    assert found["Status"] == ["ok", "ok"]
 
 
-def test_models_are_chosen_on_the_compare_page_itself(visits, planted):
+def test_models_are_selected_on_the_compare_page_itself(visits, planted):
     with visits.to((planted.site / "compare.html").as_uri()) as page:
         page.get_by_role("link", name="Winner").click()
         choice = page.locator("#compare details").first
@@ -598,7 +604,7 @@ def test_models_are_chosen_on_the_compare_page_itself(visits, planted):
         choice.get_by_label("m04").check()
         choice.get_by_role("button").click()
         page.wait_for_url("**row=**")
-        assert comparison(page)["What"] == ["m04", "m03"]
+        assert comparison(page)["Quantity"] == ["m04", "m03"]
 
 
 def test_models_that_may_not_be_compared_are_left_out_with_a_reason(visits, planted):
@@ -606,8 +612,8 @@ def test_models_that_may_not_be_compared_are_left_out_with_a_reason(visits, plan
     keys = [groups[0]["rows"][0]["key"], groups[0]["rows"][1]["key"], groups[1]["rows"][0]["key"]]
     query = urlencode([("task", file_name("zoo-p:winner")), *(("row", key) for key in keys)])
     with visits.to(f"{(planted.site / 'compare.html').as_uri()}?{query}") as page:
-        assert comparison(page)["What"] == ["m11", "m10"]
-        expect(page.locator("#compare")).to_contain_text("measured otherwise")
+        assert comparison(page)["Quantity"] == ["m11", "m10"]
+        expect(page.locator("#compare")).to_contain_text("measured with other data")
 
 
 @pytest.mark.parametrize(
@@ -615,13 +621,13 @@ def test_models_that_may_not_be_compared_are_left_out_with_a_reason(visits, plan
     [
         ("task=no-such-task", "This site has no task called no-such-task."),
         ("trial=no-such-trial", "This site has no trial page called no-such-trial."),
-        ("task=../../etc/passwd", "names tasks in a way that no page of this site is called."),
-        ("trial=<img src=x onerror=alert(1)>", "names trials in a way"),
-        ("task=https://example.org/x", "names tasks in a way"),
-        ("task={winner}&row=r-1&row=r-2", "The address names models that this task does not have"),
+        ("task=../../etc/passwd", "The address contains an invalid task name."),
+        ("trial=<img src=x onerror=alert(1)>", "The address contains an invalid trial name."),
+        ("task=https://example.org/x", "The address contains an invalid task name."),
+        ("task={winner}&row=r-1&row=r-2", "This task does not have all models named in the address."),
     ],
 )
-def test_a_bad_name_in_the_address_gets_a_sentence(query, words, visits, planted):
+def test_a_bad_name_in_the_address_gets_an_error_message(query, words, visits, planted):
     query = quote(query.format(winner=file_name("zoo-p:winner")), safe="=&/:")
     address = f"{(planted.site / 'compare.html').as_uri()}?{query}"
     with visits.to(address, accept="ERR_FILE_NOT_FOUND") as page:
@@ -633,7 +639,7 @@ def test_a_bad_name_in_the_address_gets_a_sentence(query, words, visits, planted
 
 
 def test_hostile_names_are_only_text_on_a_tasks_page(visits, addresses):
-    with visits.to(addresses["task with hostile names"]) as page:  # an alert would be a trouble
+    with visits.to(addresses["task with hostile names"]) as page:  # an alert would be a complaint
         names = models(page)
         assert len(names) == 12
         assert {"<script>alert(1)</script>7", "'\"><img src=x onerror=alert(1)>8", "{{7*7}}{% raw %}9"} <= set(names)
@@ -648,7 +654,7 @@ def test_hostile_names_are_only_text_on_the_compare_page(visits, planted):
     data = script_data(planted.site, "<script>alert(1)</script>")
     labels = [row["label"] for row in data["groups"][0]["rows"]]
     with visits.to(compare_page(planted.site, "<script>alert(1)</script>", *labels)) as page:
-        assert comparison(page)["What"] == labels
+        assert comparison(page)["Quantity"] == labels
         assert page.locator("#compare").locator("img, script, [onerror]").count() == 0
         assert page.locator("script").count() == 2  # the site's own and the task's data
         page.set_viewport_size({"width": 360, "height": 900})

@@ -91,7 +91,7 @@ def test_building_again_replaces_the_site(record, save, results, tmp_path):
     assert [path.name for path in site.glob("tasks/*.html")] == [f"{file_name('zoo-a:second')}.html"]
     index = (site / "index.html").read_text(encoding="utf-8")
     assert index.count("First") == 1
-    assert "First has no records any more." in index
+    assert "First: no records left." in index
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "site"]
 
 
@@ -204,12 +204,12 @@ def test_pictures_of_the_best_model_are_copied_beside_the_page(record, save, res
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("../../secret.png", "not a plain file name"),
-        ("/etc/hostname", "not a plain file name"),
-        ("..", "not a plain file name"),
-        ("a\\b.png", "not a plain file name"),
-        ("link.png", "not there"),
-        ("absent.png", "not there"),
+        ("../../secret.png", "invalid file name"),
+        ("/etc/hostname", "invalid file name"),
+        ("..", "invalid file name"),
+        ("a\\b.png", "invalid file name"),
+        ("link.png", "file not found"),
+        ("absent.png", "file not found"),
         ("text.png", "not a PNG"),
     ],
 )

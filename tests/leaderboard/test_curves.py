@@ -108,7 +108,7 @@ def test_thinning_keeps_the_ends_and_the_limit(length, most):
     assert steps == sorted(set(steps))
 
 
-@pytest.mark.parametrize(("by", "unit"), [("step", "training step"), ("seconds", "second of training")])
+@pytest.mark.parametrize(("by", "unit"), [("step", "training step"), ("seconds", "training time")])
 def test_a_plot_is_svg_with_title_description_and_target(record, drawn, by, unit):
     records = [
         record(model=model, seed=seed, task_target=0.95, curve=[(1, None, 0.5), (100, None, 0.9)])
@@ -117,7 +117,7 @@ def test_a_plot_is_svg_with_title_description_and_target(record, drawn, by, unit
     ]
     root = ET.fromstring(drawn(*records, by=by))
     texts = {element.text for element in root.iter(f"{SVG}text")}
-    assert root.find(f"{SVG}title").text == f"accuracy on val by {unit}"
+    assert root.find(f"{SVG}title").text == f"Accuracy on val by {unit}"
     description = root.find(f"{SVG}desc").text
     assert "higher is better, linear scale" in description
     assert f"big ends at 0.9 after 100 {by.removesuffix('s')}s" in description
@@ -212,7 +212,7 @@ def test_reference_figures_are_lines_across_on_the_data_they_were_reached_on(rec
     job = plots.learning_curves(curves_of(made), made.task, styles, "step", "real")
     root = ET.fromstring(plots.render(job))
     assert {"target 0.9", "LeNet 0.94"} <= {element.text for element in root.iter(f"{SVG}text")}
-    assert "Drawn across: LeNet 0.94." in job.description
+    assert "Horizontal line: LeNet 0.94." in job.description
 
 
 def test_scores_against_cost_are_points_with_intervals_and_the_front(record):
@@ -222,11 +222,11 @@ def test_scores_against_cost_are_points_with_intervals_and_the_front(record):
         plots.Point(label=name, model=name, x=x, score=score, low=score - 0.1, high=score + 0.1, front=name != "c")
         for name, x, score in about
     ]
-    job = plots.score_against(points, task, plots.assign_styles([["a", "b", "c"]]), "latency (ms)")
+    job = plots.score_against(points, task, plots.assign_styles([["a", "b", "c"]]), "Latency (ms)")
     root = ET.fromstring(plots.render(job))
     assert (
         job.description
-        == "latency (ms) across, accuracy on test upwards. Beaten by none in both: a 0.5 at 1; b 0.9 at 2."
+        == "Accuracy on test (vertical) against latency (ms) (horizontal). Pareto-optimal: a 0.5 at 1; b 0.9 at 2."
     )
     assert len([e for e in root.iter(f"{SVG}path") if e.get("aria-roledescription") == "point"]) in (0, 3)
-    assert root.find(f"{SVG}title").text == "accuracy against latency (ms)"
+    assert root.find(f"{SVG}title").text == "Accuracy against latency (ms)"

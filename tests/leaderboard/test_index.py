@@ -160,12 +160,12 @@ def test_a_changed_manifest_cannot_take_files_from_elsewhere(record, save, resul
 def test_what_changed_since_the_build_before_is_told(record, save, results, tmp_path):
     save(*(record(seed=seed, score=0.5 + seed / 100) for seed in range(3)))
     build([results], tmp_path / "site")
-    assert "No earlier build of this site is known" in (tmp_path / "site" / "index.html").read_text("utf-8")
+    assert "there is no earlier build to compare with" in (tmp_path / "site" / "index.html").read_text("utf-8")
     save(*(record(model="zoo-a:best", seed=seed, score=0.9 + seed / 100, minute=9) for seed in range(3)))
     build([results], tmp_path / "site")
     found = json.loads((tmp_path / "site" / "data" / "summary.json").read_text())["changes"]
     assert found == [
-        "Digits: 3 trials then, 6 now; 0 failures then, 0 now.",
-        "Digits: the model zoo-a:best is new.",
-        "Digits on cpu (Digits): first is now zoo-a:best.",
+        "Digits: trials 3 → 6, failures 0 → 0.",
+        "Digits: new model zoo-a:best.",
+        "Digits on CPU (Digits): now leading: zoo-a:best.",
     ]

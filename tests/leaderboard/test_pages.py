@@ -1,7 +1,8 @@
-"""The pages: complete, accessible in their structure, silent towards the network, and deaf to hostile names."""
+"""The pages: complete content, accessible structure, no network requests, no effect of hostile names."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -12,6 +13,7 @@ import pytest
 from zoo_leaderboard.site import plots
 from zoo_leaderboard.site.build import build
 from zoo_leaderboard.text.formats import DASH
+from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import file_name
 
 from zoo_core.results.records import TimeToTarget
@@ -34,7 +36,7 @@ HOSTILE = [
 
 
 class Reader(HTMLParser):
-    """A page's elements as (tag, attributes), its text, and the errors in its nesting."""
+    """Parses a page: its elements as (tag, attributes), its text, and nesting errors."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -81,7 +83,7 @@ def task_text(site: Path) -> str:
 
 
 def assert_sound(site: Path) -> None:
-    """What holds for every page whatever the records say."""
+    """Check what must hold for every page, whatever the records contain."""
     for name, page in read(site).items():
         assert page.errors == [], name
         tags = {tag for tag, _ in page.elements}
@@ -99,7 +101,7 @@ def assert_sound(site: Path) -> None:
 
 
 def assert_stays(site: Path, page: str, tag: str, address: str) -> None:
-    """An address is a file of the site, or a plain link that somebody must click."""
+    """Check that an address is a file of the site, or an outside link of an <a> element."""
     if address.startswith(("http://", "https://")):
         assert tag == "a", (page, address)
         return
@@ -120,7 +122,7 @@ def test_the_index_lists_tasks_with_their_counts_and_best_models(record, save, r
     )
     build([results], site)
     text = read(site)["index.html"].text
-    assert "2 tasks, 4 models, 6 trials, 1 of them failed." in text
+    assert "2 tasks, 4 models, 6 trials (1 failed)." in text
     assert re.search(r"Digits good 0.9000 on real data, default recipe better 0.9500 .*, provisional 3 5 1 0 ", text)
     assert re.search(rf"A curve line 0.2500 on real data, default recipe, provisional {DASH} 1 1 0 0 ", text)
     assert re.search(r"default recipe, CPU good 0.9000 0.9000 to 0.9000 3 ", text)
@@ -146,7 +148,7 @@ def test_a_task_page_shows_rows_failures_and_how_to_reproduce(record, save, resu
     )
     build([results], site)
     text = task_text(site)
-    assert "Models in order of mean accuracy on test, ↑ higher is better" in text
+    assert "Models by mean test score, ↑ higher is better Rank Model Accuracy (95 % CI) Seeds" in text
     low, high = 0.9 - 4.3027 * 0.1 / 3**0.5, 0.9 + 4.3027 * 0.1 / 3**0.5  # Student's t of two degrees of freedom
     assert f"0.9000 {low:.4f} to {high:.4f} 3 2 s 61 s {DASH} {DASH} 4,353" in text
     assert "pretrained on ImageNet-1k" in text
@@ -159,7 +161,7 @@ def test_a_task_page_shows_rows_failures_and_how_to_reproduce(record, save, resu
     assert_sound(site)
 
 
-def test_below_three_seeds_the_row_says_provisional(record, save, results, site):
+def test_rows_with_fewer_than_three_seeds_are_provisional(record, save, results, site):
     save(record(), record(seed=1))
     build([results], site)
     assert "net provisional" in task_text(site)
@@ -175,8 +177,8 @@ def test_groups_are_sections_of_their_own(record, save, results, site):
     )
     build([results], site)
     (page,) = [page for name, page in read(site).items() if name.startswith("tasks/")]
-    assert page.text.count("Models in order of mean accuracy") == 4
-    assert "copy data" in page.text
+    assert page.text.count("Models by mean test score") == 4
+    assert "altered copy" in page.text
     for title in ("Digits , default recipe, CPU", "Digits , quick recipe, CPU", "Digits , default recipe, CUDA"):
         assert title in page.text
     assert "--device cpu --seeds 1 --preset quick" in page.text
@@ -296,7 +298,7 @@ def test_a_hostile_name_neither_executes_nor_leaves_the_folder(record, save, res
     assert all(len(path.name) < 120 for path in site.rglob("*"))
 
 
-def test_all_hostile_names_together_have_a_page_each(record, save, results, site):
+def test_every_hostile_name_gets_its_own_page(record, save, results, site):
     save(*(hostile_record(record, name) for name in HOSTILE))
     build([results], site)
     assert_sound(site)
@@ -304,7 +306,7 @@ def test_all_hostile_names_together_have_a_page_each(record, save, results, site
     assert len(list(site.glob("data/*.csv"))) == len(HOSTILE)
 
 
-def test_names_that_are_alike_as_paths_have_files_of_their_own():
+def test_names_that_collide_as_paths_get_different_files():
     names = ["a:b", "a--b", "a/b", "A:b", "a b", "", ".", "..", "x" * 200, "x" * 201, *HOSTILE]
     made = [file_name(name) for name in names]
     assert len({name.lower() for name in made}) == len(set(names))
@@ -324,12 +326,49 @@ def test_a_model_from_a_file_shows_the_recorded_command_and_none_that_cannot_run
     assert "--model unpackaged" not in text
 
 
-def test_numbers_of_other_programs_are_shown_apart_and_never_ranked(record, benchmark_facts, save, results, site):
+def test_imported_benchmarks_are_shown_separately_and_never_ranked(record, benchmark_facts, save, results, site):
     imported = record(model="zoo-a:timed", score=None, minute=3)
     save(record(), msgspec.structs.replace(imported, source="pytest-benchmark", benchmark=benchmark_facts))
     build([results], site)
     text = task_text(site)
     assert "timed inference cpu 32 1.5 21,333 9 pytest-benchmark" in text
-    assert "1 task, 2 models, 1 trial, 0 of them failed" in read(site)["index.html"].text
+    assert "1 task, 2 models, 1 trial (0 failed)" in read(site)["index.html"].text
     assert text.count("no score") == 0
     assert_sound(site)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mean_iou", "Mean IoU"),
+        ("joint_error", "Joint error (m)"),
+        ("frechet", "Fréchet distance"),
+        ("mse", "MSE"),
+        ("pixel_accuracy", "Pixel accuracy"),
+        ("warm-up", "Warm-up"),
+        ("Top-5 accuracy", "Top-5 accuracy"),
+        ("", ""),
+    ],
+)
+def test_identifiers_get_readable_labels_and_other_names_stay(name, expected):
+    assert as_label(name) == expected
+
+
+def test_pages_show_metric_labels_and_data_files_keep_the_identifiers(record, save, results, site):
+    save(*(record(task_metric="mean_iou", score=0.5 + seed / 10, seed=seed) for seed in range(3)))
+    build([results], site)
+    pages = {name: page.text for name, page in read(site).items() if name != "compare.html"}
+    assert all("Mean IoU" in text and "mean_iou" not in text for text in pages.values())
+    (data,) = (path for path in site.glob("data/*.json") if "digits" in path.name)
+    assert json.loads(data.read_text("utf-8"))["groups"][0]["metric"] == "mean_iou"
+
+
+def test_a_missing_flop_count_gives_its_reason_on_hover_and_on_the_trial_page(record, save, results, site):
+    save(record(model_flops_unknown_because="torch has no formula for aten::roll"))
+    build([results], site)
+    pages = read(site)
+    (task,) = (page for name, page in pages.items() if name.startswith("tasks/"))
+    (trial,) = (page for name, page in pages.items() if name.startswith("trials/"))
+    assert "not counted" in task.text
+    assert "torch has no formula for aten::roll" in [attributes.get("title") for attributes in task.all("abbr")]
+    assert "not counted ( torch has no formula for aten::roll )" in trial.text

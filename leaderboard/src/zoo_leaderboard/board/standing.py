@@ -90,15 +90,16 @@ def _time_intervals(group: Group, name: str) -> pd.DataFrame:
 
 
 def separation_words(found: MoreSeeds | None) -> str:
-    """What it would take to tell the first two apart, as a sentence; empty where there are no two."""
+    """Describe what would separate the top two models, as a sentence; empty if there are fewer than two."""
     if found is None:
         return ""
     if found.verdict == "separated":
-        return "The first two differ significantly."
+        return "The top two differ significantly."
     if found.verdict == "more seeds":
-        return f"About {found.count} more seeds of each would likely separate the first two."
+        seeds = "seed" if found.count == 1 else "seeds"
+        return f"About {found.count} more {seeds} per model would likely separate the top two."
     if found.verdict == "test sample":
-        return "More seeds cannot separate the first two: the test split is too small for their difference."
+        return "More seeds cannot separate the top two: the test split is too small for their difference."
     if found.verdict == "too many":
-        return "It would take more than a hundred more seeds of each to separate the first two."
-    return "Whether the first two differ cannot be said: run at least two seeds of each."
+        return "Separating the top two would take more than 100 more seeds per model."
+    return "We cannot yet tell the top two apart: run at least two seeds of each model."

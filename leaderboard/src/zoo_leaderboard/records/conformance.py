@@ -13,8 +13,8 @@ from zoo_core.results.store import CONFORMANCE
 
 MEANING = {
     "full": "passed all checks that apply",
-    "expected": "fails only where its author says so",
-    "partial": "passed the checks that could be made",
+    "expected": "fails only the checks that its author expects to fail",
+    "partial": "passed every check that could run",
     "failing": "fails checks",
 }
 

@@ -158,12 +158,12 @@ def disturbance(record: Record) -> str:
         return ""
     reasons = []
     if load.trials_beside:
-        reasons.append(f"{load.trials_beside} other trial{'' if load.trials_beside == 1 else 's'} ran beside it")
+        reasons.append(f"{load.trials_beside} concurrent trial{'' if load.trials_beside == 1 else 's'}")
     if load.wall_s >= SHORTEST_S:
         share = load.cpu_s / load.wall_s
         if record.device.kind == "cpu" and share < LEAST_CPU_SHARE:
-            reasons.append(f"it had {share:.0%} of a core")
+            reasons.append(f"used {share:.0%} of a CPU core")
         switches = (load.involuntary_switches or 0) / load.wall_s
         if switches > MOST_SWITCHES_PER_S:
-            reasons.append(f"it was put off {switches:.0f} times a second")
+            reasons.append(f"{switches:.0f} involuntary context switches per second")
     return ", ".join(reasons)

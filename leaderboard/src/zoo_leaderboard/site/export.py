@@ -19,6 +19,7 @@ from zoo_leaderboard.records.entries import Entry
 from zoo_leaderboard.site.summary import TaskSummary
 from zoo_leaderboard.stats.statistics import Interval
 from zoo_leaderboard.text.formats import bare, clip, known
+from zoo_leaderboard.text.labels import as_label
 
 GROUP_FIELDS = ("task", "task_version", "metric", "dataset", "fingerprint", "origin", "recipe_class", "device", "stale")
 MODEL_FIELDS = (
@@ -117,7 +118,7 @@ def task_script(slug: str, title: str, metric: str, higher: bool, groups: Sequen
     value = {
         "slug": slug,
         "title": clip(title, 80),
-        "metric": clip(metric, 40),
+        "metric": clip(as_label(metric), 40),
         "higher": higher,
         "groups": [_compared_group(group, found) for group, found in groups],
     }
@@ -132,7 +133,7 @@ def _compared_group(group: Group, found: Standing) -> dict[str, Any]:
             matrices = (found.pairs.difference, found.pairs.low, found.pairs.high, found.pairs.p_value)  # type: ignore[union-attr]
             pairs[f"{keys[first]} {keys[found.compared[j]]}"] = [_short(matrix[i, j]) for matrix in matrices]
     entry = group.newest
-    name = f"{entry.dataset}, {entry.recipe_class} recipe, {entry.device}, task version {entry.task_version}"
+    name = f"{entry.dataset}, {entry.recipe_class} recipe, {entry.device.upper()}, task version {entry.task_version}"
     return {
         "anchor": group.anchor,
         "name": clip(name, 160),
@@ -158,7 +159,7 @@ def trial_script(slug: str, record: Record, entry: Entry, interval: Interval | N
         "label": clip(f"{bare(record.model.name)}, seed {record.seed}", 80),
         "task": clip(record.task.name, 80),
         "group": entry.group,
-        "metric": clip(record.task.metric, 40),
+        "metric": clip(as_label(record.task.metric), 40),
         "status": record.status,
         "interval": [_short(interval.low), _short(interval.high)] if interval else [None, None],
         "score": _short(record.score),

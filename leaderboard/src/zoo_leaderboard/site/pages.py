@@ -21,6 +21,7 @@ from zoo_leaderboard.site.pictures import Pictures
 from zoo_leaderboard.site.plots import Style
 from zoo_leaderboard.site.summary import GroupSummary, Place, TaskSummary
 from zoo_leaderboard.text import formats
+from zoo_leaderboard.text.labels import as_label, origin_label
 from zoo_leaderboard.text.names import file_name
 
 FILTERS = (
@@ -187,7 +188,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update({function.__name__: function for function in FILTERS})
-    made.filters.update(file_name=file_name, portable=portable)
+    made.filters.update(file_name=file_name, portable=portable, label=as_label, origin_label=origin_label)
     made.tests["link"] = formats.is_link
     made.globals.update(enough_seeds=ENOUGH_SEEDS, dash=formats.DASH)
     return made

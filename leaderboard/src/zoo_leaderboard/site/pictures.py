@@ -58,12 +58,12 @@ def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pict
 def refusal(path: Path, name: str) -> str:
     """Why a picture's file is not copied; empty if it may be. `name` is a record's word and not trusted."""
     if not is_plain(name):
-        return "its name is not a plain file name"
+        return "invalid file name"
     if path.parent.is_symlink() or path.is_symlink() or not path.is_file():
-        return "the file is not there"
+        return "file not found"
     if path.stat().st_size > LARGEST:
-        return f"it is over {LARGEST // 2**20} MiB"
+        return f"larger than {LARGEST // 2**20} MiB"
     with path.open("rb") as file:
         if file.read(len(PNG)) != PNG:
-            return "it is not a PNG file"
+            return "not a PNG file"
     return ""

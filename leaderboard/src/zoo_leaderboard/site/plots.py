@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 from zoo_core.results.records import TaskFacts
 from zoo_leaderboard.board.curves import By, Curves, thin
 from zoo_leaderboard.text.formats import clip, printable
+from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import short_hash
 
 # Told apart with any colour vision (by lightness where hue fails); at least 3:1 on white and on our dark ground.
@@ -129,8 +130,8 @@ def learning_curves(
     logarithmic = not task.higher_is_better and is_wide(values)
     y = _score_axis(task, curves.splits, logarithmic=logarithmic)
     layers = _curve_layers(curves, rows, styles, by, y) + (_level_layers(across, y) if across else [])
-    what = "training step" if by == "step" else "second of training"
-    title = f"{printable(task.metric)} on {' or '.join(curves.splits)} by {what}"
+    what = "training step" if by == "step" else "training time"
+    title = f"{printable(as_label(task.metric))} on {' or '.join(curves.splits)} by {what}"
     return Job(
         spec=_themed({"layer": layers}), title=title, description=_describe(curves, task, by, across, logarithmic)
     )
@@ -176,10 +177,9 @@ def score_against(
     ]
     layers += _level_layers(across, y) if across else []
     best = "; ".join(f"{point.label} {point.score:.4g} at {point.x:.4g}" for point in front)
-    description = f"{axis} across, {printable(task.metric)} on test upwards. Beaten by none in both: {best}."
-    return Job(
-        spec=_themed({"layer": layers}), title=f"{printable(task.metric)} against {axis}", description=description
-    )
+    metric, cost = printable(as_label(task.metric)), axis[:1].lower() + axis[1:]
+    description = f"{metric} on test (vertical) against {cost} (horizontal). Pareto-optimal: {best}."
+    return Job(spec=_themed({"layer": layers}), title=f"{metric} against {cost}", description=description)
 
 
 def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: Mapping[str, Style]) -> Job:
@@ -205,8 +205,8 @@ def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: 
             "encoding": {"x": x, "y": y},
         },
     ]
-    ends = f"from {values[0]['value']:.4g} at {values[0]['moment'][:10]} to {values[-1]['value']:.4g}"
-    description = f"{axis}, {len(values)} occasions, {ends} at {values[-1]['moment'][:10]}."
+    ends = f"from {values[0]['value']:.4g} on {values[0]['moment'][:10]} to {values[-1]['value']:.4g}"
+    description = f"{axis}, {len(values)} measurements, {ends} on {values[-1]['moment'][:10]}."
     return Job(spec=_themed({"data": {"values": values}, "layer": layers}), title=title, description=description)
 
 
@@ -242,9 +242,9 @@ def _describe(curves: Curves, task: TaskFacts, by: By, across: Sequence[Level], 
         for line in curves.lines
     ]
     scale = "logarithmic" if logarithmic else "linear"
-    target = "".join(f" Drawn across: {level.words}." for level in across)
+    target = "".join(f" Horizontal line: {level.words}." for level in across)
     better = "higher" if task.higher_is_better else "lower"
-    return f"{printable(task.metric)}, {better} is better, {scale} scale. {'; '.join(ends)}.{target}"
+    return f"{printable(as_label(task.metric))}, {better} is better, {scale} scale. {'; '.join(ends)}.{target}"
 
 
 def _score_axis(task: TaskFacts, splits: Sequence[str], *, logarithmic: bool) -> Spec:
@@ -252,7 +252,7 @@ def _score_axis(task: TaskFacts, splits: Sequence[str], *, logarithmic: bool) ->
     return {
         "field": "mean",
         "type": "quantitative",
-        "title": f"{printable(task.metric)[:40]} on {' or '.join(splits)}, {better}",
+        "title": f"{printable(as_label(task.metric))[:40]} on {' or '.join(splits)}, {better}",
         "scale": {"type": "log", "nice": True} if logarithmic else {"zero": False, "nice": True},
         "axis": {"tickCount": 6, "format": "~e" if logarithmic else "~r"},
     }
@@ -263,7 +263,7 @@ def _curve_layers(
 ) -> list[Spec]:
     colour = _colour([(line.label, line.model) for line in curves.lines], styles)
     dash = _by_line({line.label: list(DASHES[styles[line.model].dash]) for line in curves.lines})
-    title = "training steps" if by == "step" else "seconds of training"
+    title = "Training steps" if by == "step" else "Training time (s)"
     ticks: Spec = {"tickCount": 6, "format": ",d" if by == "step" else ",~r"}
     x = {"field": by, "type": "quantitative", "title": title, "axis": ticks}
     few = max(len(line.by(by)) for line in curves.lines) <= FEW_POINTS

@@ -136,19 +136,18 @@ def changes(before: Mapping[str, TaskSummary], now: Sequence[TaskSummary]) -> li
     for task in now:
         old = before.get(task.name)
         if old is None:
-            found.append(f"{task.title} is new, with {_counted(task.trials, 'trial')}.")
+            found.append(f"New task: {task.title} ({_counted(task.trials, 'trial')}).")
             continue
         if task.trials != old.trials or task.failures != old.failures:
             found.append(
-                f"{task.title}: {_counted(old.trials, 'trial')} then, {task.trials} now; "
-                f"{_counted(old.failures, 'failure')} then, {task.failures} now."
+                f"{task.title}: trials {old.trials} → {task.trials}, failures {old.failures} → {task.failures}."
             )
-        found += [f"{task.title}: the model {model} is new." for model in sorted(set(task.models) - set(old.models))]
+        found += [f"{task.title}: new model {model}." for model in sorted(set(task.models) - set(old.models))]
         found += _new_leaders(old, task)
         if task.stale > old.stale:
             found.append(f"{task.title}: {_counted(task.stale - old.stale, 'more row')} out of date.")
     gone = sorted(set(before) - {task.name for task in now})
-    return found + [f"{before[name].title} has no records any more." for name in gone]
+    return found + [f"{before[name].title}: no records left." for name in gone]
 
 
 def _new_leaders(old: TaskSummary, task: TaskSummary) -> list[str]:
@@ -158,7 +157,7 @@ def _new_leaders(old: TaskSummary, task: TaskSummary) -> list[str]:
         leaders = [place.model for place in group.leaders]
         if group.anchor in before and leaders and set(leaders) != set(before[group.anchor]):
             names = ", ".join(dict.fromkeys(leaders))
-            found.append(f"{task.title} on {group.device} ({group.dataset_title}): first is now {names}.")
+            found.append(f"{task.title} on {group.device.upper()} ({group.dataset_title}): now leading: {names}.")
     return found
 
 

@@ -22,13 +22,14 @@ from zoo_leaderboard.site.pictures import copy_best
 from zoo_leaderboard.site.plots import Style
 from zoo_leaderboard.site.summary import GroupSummary, Place, TaskSummary
 from zoo_leaderboard.text.formats import bare, clip, plugin
+from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import file_name
 
 MOST_FAILURES = 200  # listed on a page; the data beside it have all
 MOST_COMMANDS = 20
 MOST_POINTS = 60  # models in a plot of score against cost
 LABELLED = 9  # of them with a name in the legend
-COSTS = (("latency_ms", "latency (ms)"), ("parameters", "parameters"), ("train_s", "train time (s)"))
+COSTS = (("latency_ms", "Latency (ms)"), ("parameters", "Parameters"), ("train_s", "Train time (s)"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,12 +171,12 @@ class _Writer:
         found = [
             self._plot(
                 f"{pair.anchor}-score",
-                plots.over_time(history.plotted(pair), f"{title}: score", clip(metric, 40), self.job.styles),
+                plots.over_time(history.plotted(pair), f"{title}: score", clip(as_label(metric), 40), self.job.styles),
             )
         ]
         speeds = history.plotted_speed(pair)
         if len(speeds) > 1:
-            job = plots.over_time(speeds, f"{title}: train time", "train time (s)", self.job.styles)
+            job = plots.over_time(speeds, f"{title}: train time", "Train time (s)", self.job.styles)
             found.append(self._plot(f"{pair.anchor}-speed", job))
         return PairView(pair=pair, plots=found)
 

@@ -20,6 +20,7 @@ from zoo_leaderboard.site.pictures import copy_pictures
 from zoo_leaderboard.site.plots import Style
 from zoo_leaderboard.stats.statistics import mean_interval
 from zoo_leaderboard.text.formats import printable
+from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import file_name
 
 MOST_ROWS = 200  # of the curve's table
@@ -55,7 +56,7 @@ def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
         disturbed=entry.disturbed,
         scores=_scores(record),
         curve=_curve(record),
-        phases=[(phase.name, phase.seconds) for phase in record.phases],
+        phases=[(as_label(phase.name), phase.seconds) for phase in record.phases],
         pictures=pictures,
         environment=list(_flat(record.environment)),
     )
@@ -73,7 +74,7 @@ def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
 
 def _scores(record: Record) -> list[tuple[str, float | None, float | None]]:
     test, val = record.measured.scores, record.measured.val_scores
-    return [(name, test.get(name), val.get(name)) for name in dict.fromkeys([*test, *val])]
+    return [(as_label(name), test.get(name), val.get(name)) for name in dict.fromkeys([*test, *val])]
 
 
 def _curve(record: Record) -> DrawnCurve | None:
@@ -87,7 +88,7 @@ def _curve(record: Record) -> DrawnCurve | None:
     paths = {name: _path(points, f"{name}_score", low, high, steps) for name in ("train", "val")}
     every = max(1, math.ceil(len(points) / MOST_ROWS))
     rows = [(p.step, p.seconds, p.epoch, p.train_loss, p.train_score, p.val_score) for p in points[::every]]
-    words = f"{printable(record.task.metric)[:40]} by training step, from {low:.4g} to {high:.4g}"
+    words = f"{printable(as_label(record.task.metric))[:40]} by training step, from {low:.4g} to {high:.4g}"
     drawn = {name: path for name, path in paths.items() if path}
     return DrawnCurve(
         words=words,
@@ -120,5 +121,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
         if isinstance(value, Mapping):
             rows += _flat(value, f"{prefix}{key} ")
         elif value not in (None, "", []):
-            rows.append((f"{prefix}{key}".replace("_", " "), value))
+            rows.append((as_label(f"{prefix}{key}"), value))
     return rows

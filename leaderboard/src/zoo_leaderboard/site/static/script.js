@@ -1,10 +1,10 @@
 "use strict";
-// Sorting, filtering, choosing columns and comparing. Every table is complete without it; it loads only files of this site.
+// Sorting, filtering, column selection and comparison. Tables are complete without it. It loads only files of this site.
 
-const FIRST_ROWS = 100; // of a table shown at once: laying out thousands takes longer than a click should
+const FIRST_ROWS = 100; // rows of a table shown at first: layout of thousands of rows makes clicks slow
 const params = new URLSearchParams(location.search);
 
-/** Write the state into the address, so that the view can be sent to someone. */
+/** Write the state into the address, so that the view can be shared. */
 function remember(name, value) {
   if (value) params.set(name, value); else params.delete(name);
   const query = params.toString();
@@ -30,7 +30,7 @@ function setUpBoard(tools) {
   show(boards);
 }
 
-/** A table's rows with what sorting and filtering look at, read once. */
+/** Read a table once: its rows with the values used for sorting and filtering. */
 function readBoard(section) {
   const table = section.querySelector("table.board");
   const heads = [...table.tHead.rows[0].cells];
@@ -97,7 +97,7 @@ function setUpSorting(boards) {
   }
 }
 
-/** Rows by a column; what is not known comes last, whichever way. */
+/** Sort the rows by a column. Unknown values come last in both directions. */
 function sorted(board, column, down) {
   const index = board.heads.findIndex(head => head.dataset.col === column);
   for (const head of board.heads) head.removeAttribute("aria-sort");
@@ -113,7 +113,7 @@ function sorted(board, column, down) {
   });
 }
 
-/** Draw the tables as the address says. */
+/** Draw the tables with the sorting and filters from the address. */
 function show(boards) {
   const [column, way] = (params.get("sort") || "").split(":");
   const words = (params.get("q") || "").toLowerCase().split(/\s+/).filter(Boolean);
@@ -152,7 +152,7 @@ function drawRest(board, fits, visible) {
   button.textContent = "Show all " + fits.length + " rows";
 }
 
-/** A box beside every model, and the way to the compare page. */
+/** Add a checkbox to every model, and link the selection to the compare page. */
 function setUpChoosing(tools, boards) {
   const button = tools.querySelector("#compare-chosen");
   const boxes = [];
@@ -173,27 +173,27 @@ function setUpChoosing(tools, boards) {
 
 // --- the compare page -----------------------------------------------------------------------------------------------
 
-// Of a row or trial: field, words, how its number is written.
+// Fields of a row or trial: name, label, number format.
 const FIELDS = [
-  ["train_s", "train time (s)", number], ["time_to_target_s", "time to target (s)", number],
-  ["throughput", "training units / s", number], ["latency_ms", "latency (ms)", number],
-  ["parameters", "parameters", value => value.toLocaleString("en-US")], ["flops_per_unit", "FLOPs", large],
+  ["train_s", "Train time (s)", number], ["time_to_target_s", "Time to target (s)", number],
+  ["throughput", "Training throughput (units/s)", number], ["latency_ms", "Latency (ms)", number],
+  ["parameters", "Parameters", value => value.toLocaleString("en-US")], ["flops_per_unit", "FLOPs per example", large],
 ];
 
-/** Load a data file of this site; only plain names become addresses. */
+/** Load a data file of this site. Only plain file names are accepted. */
 function load(kind, slug) {
   return new Promise((resolve, reject) => {
-    if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(slug)) { reject(new Error("The address names " + kind + " in a way that no page of this site is called")); return; }
+    if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(slug)) { reject(new Error("The address contains an invalid " + (kind === "tasks" ? "task" : "trial") + " name")); return; }
     const script = element("script", null, {src: (kind === "tasks" ? "data/" : "trials/") + slug + ".js"});
     const missing = new Error("This site has no " + (kind === "tasks" ? "task" : "trial page") + " called " + slug);
-    const found = () => (self.zooData || {})[kind + "/" + slug]; // a disk that ignores case may give another's file
+    const found = () => (self.zooData || {})[kind + "/" + slug]; // on a case-insensitive disk this may be another file
     script.onload = () => found() ? resolve(found()) : reject(missing);
     script.onerror = () => reject(missing);
     document.head.append(script);
   });
 }
 
-// Numbers as formats.py writes them on the other pages.
+// Number formats, the same as in formats.py.
 
 function known(value, write) {
   return value === null || value === undefined ? "\u2013" : write(value);
@@ -237,14 +237,14 @@ function compareRows(place, task, keys) {
   place.append(element("h2", task.title));
   const group = task.groups.find(item => item.rows.some(row => keys.includes(row.key)));
   if (!keys.every(key => task.groups.some(item => item.rows.some(row => row.key === key)))) {
-    place.append(element("p", "The address names models that this task does not have, or no longer.", {class: "bad"}));
+    place.append(element("p", "This task does not have all models named in the address.", {class: "bad"}));
     keys = keys.filter(key => task.groups.some(item => item.rows.some(row => row.key === key)));
   }
   if (!group || keys.length < 2) { chooseRows(place, task, keys); return; }
   const rows = keys.map(key => group.rows.find(row => row.key === key)).filter(Boolean);
   place.append(element("p", group.name, {class: "muted"}));
   if (rows.length < keys.length) {
-    place.append(element("p", "Some of the models were measured otherwise (other data, recipe or device) and cannot be compared.", {class: "old"}));
+    place.append(element("p", "Some selected models are left out: they were measured with other data, another recipe or another device, so they cannot be compared.", {class: "old"}));
   }
   const difference = row => {
     const pair = group.pairs[rows[0].key + " " + row.key], turned = group.pairs[row.key + " " + rows[0].key];
@@ -260,10 +260,10 @@ function compareTrials(place, trials) {
   const same = trials.filter(trial => trial.group === trials[0].group);
   place.append(element("h2", "Trials of " + trials[0].task));
   if (same.length < trials.length) {
-    place.append(element("p", "Trials of another task, other data, another class of recipe or of device are left out: they cannot be compared.", {class: "old"}));
+    place.append(element("p", "Some trials are left out: they differ in task, data, recipe class or device class, so they cannot be compared.", {class: "old"}));
   }
   if (trials.length < 2) {
-    place.append(element("p", "Add another trial to the address: copy the end of its page's address, without .html, as &trial=NAME. Pages of trials are linked from each task's page."));
+    place.append(element("p", "To compare with another trial, add &trial=NAME to the address. NAME is the file name of the trial's page, without .html. Each task page links to its trial pages."));
   }
   const difference = trial => {
     const first = same[0];
@@ -275,44 +275,44 @@ function compareTrials(place, trials) {
     return {value, low: value - half, high: value + half};
   };
   drawComparison(place, same, trial => interval(...trial.interval), difference, {metric: trials[0].metric});
-  place.append(element("p", "Intervals are 95 % over the test examples, each trial's by itself; what another seed would change is not in them.", {class: "muted"}));
+  place.append(element("p", "Each 95 % CI allows for other test examples, but not for other seeds.", {class: "muted"}));
 }
 
-/** A table with a column each, and the differences to the first below. */
+/** Draw a table with one column per item, and the differences from the first item. */
 function drawComparison(place, items, intervalOf, difference, task) {
   const box = element("div", null, {class: "scroll", role: "group", tabindex: "0", "aria-label": "Comparison"});
   const table = element("table", null, {class: "comparison"});
-  table.append(element("caption", "Everything side by side"));
+  table.append(element("caption", "Differences are relative to the first column"));
   const head = table.createTHead().insertRow();
   head.append(element("th", "", {scope: "col"}), ...items.map(item => element("th", item.label, {scope: "col", class: "num"})));
-  head.cells[0].textContent = "What";
+  head.cells[0].textContent = "Quantity";
   const body = table.createTBody();
   const line = (title, cells) => {
     const row = body.insertRow();
     row.append(element("th", title, {scope: "row"}), ...cells.map(text => element("td", text, {class: "num"})));
   };
   line(task.metric, items.map(item => known(item.score, score)));
-  line("95 % interval", items.map(item => intervalOf(item) || "\u2013"));
+  line("95 % CI", items.map(item => intervalOf(item) || "\u2013"));
   const differences = items.map(difference);
-  line("difference to the first", differences.map((item, place) => place ? known(item.value, score) : "\u2013"));
-  line("its 95 % interval", differences.map((item, place) => place && interval(item.low, item.high) || "\u2013"));
+  line("Difference", differences.map((item, place) => place ? known(item.value, score) : "\u2013"));
+  line("95 % CI of the difference", differences.map((item, place) => place && interval(item.low, item.high) || "\u2013"));
   if (differences.some(item => item.p !== undefined)) {
-    line("p, uncorrected", differences.map((item, place) => place ? known(item.p, probability) : "\u2013"));
+    line("p-value (uncorrected)", differences.map((item, place) => place ? known(item.p, probability) : "\u2013"));
   }
   for (const [name, title, write] of FIELDS) line(title, items.map(item => known(item[name], write)));
-  for (const [name, title] of [["rank", "rank"], ["seeds", "seeds"], ["status", "status"]]) {
+  for (const [name, title] of [["rank", "Rank"], ["seeds", "Seeds"], ["status", "Status"]]) {
     if (items.some(item => item[name] !== undefined)) line(title, items.map(item => String(item[name] ?? "\u2013")));
   }
   box.append(table);
   place.append(box);
 }
 
-/** Boxes for the models of a task, by what may be compared. */
+/** Show checkboxes for the models of a task, by comparison group. */
 function chooseRows(place, task, keys) {
   for (const group of task.groups) {
     const details = element("details");
     details.open = keys.length === 0 || group.rows.some(row => keys.includes(row.key));
-    details.append(element("summary", "Choose among " + group.name));
+    details.append(element("summary", "Models: " + group.name));
     const list = element("div", null, {class: "choices"});
     for (const row of group.rows) {
       const label = element("label");
