@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -23,10 +24,10 @@ nox.options.default_venv_backend = "none"
 
 
 def set_up(session: nox.Session) -> None:
-    """Make `.venv` with everything in it; a second call sees that nothing changed and returns at once."""
+    """Create `.venv` and install the project into it. Return at once if nothing has changed since the last call."""
     files = [ROOT / "pyproject.toml", *(package / "pyproject.toml" for package in PACKAGES)]
-    content = b"".join([platform.python_version().encode(), *(path.read_bytes() for path in files)])
-    state = hashlib.sha256(content).hexdigest()
+    versions = f"{platform.python_version()} {core_version()}".encode()
+    state = hashlib.sha256(b"".join([versions, *(path.read_bytes() for path in files)])).hexdigest()
     stamp = VENV / "zoo-set-up"
     if stamp.is_file() and stamp.read_text() == state:
         return
@@ -41,6 +42,14 @@ def set_up(session: nox.Session) -> None:
 def run(session: nox.Session, *arguments: str, **options: object) -> None:
     """Run the shared environment's Python."""
     session.run(str(PYTHON), *arguments, external=True, **options)  # type: ignore[arg-type]
+
+
+def core_version() -> str:
+    """The version of zoo-core, read from the file that states it."""
+    source = (ROOT / "zoo_core" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "(.+)"$', source, re.M)
+    assert found, "zoo_core/__init__.py states no version"
+    return found[1]
 
 
 @nox.session
