@@ -66,10 +66,14 @@ def test_ci_runs_the_readmes_test_command_to_the_letter() -> None:
         assert f"def {session}(session" in (ROOT / "noxfile.py").read_text()
 
 
-def test_every_session_that_a_document_names_exists() -> None:
+def test_every_session_that_a_document_or_a_workflow_names_exists() -> None:
     sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(), re.M)) - {"set_up"}
-    named = {name for document in DOCUMENTS for name in re.findall(r"nox -s (\w+)", document.read_text())}
-    assert named <= sessions
+    workflows = [*ROOT.glob(".github/workflows/*.yml"), ROOT / ".pre-commit-config.yaml", ROOT / ".ci" / "run"]
+    calls = [
+        call for file in (*DOCUMENTS, *workflows) for call in re.findall(r"nox -s (\w+(?: \w+)*)", file.read_text())
+    ]
+    named = {name for call in calls for name in call.split(" ")}
+    assert {"demo", "site", "lowest", "coverage"} <= named <= sessions
 
 
 def links(document: Path) -> list[tuple[str, str]]:
