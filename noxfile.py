@@ -1,10 +1,14 @@
-"""The project's sessions. All share one virtual environment, `.venv`, made by the first of them: torch is 5 GB."""
+"""Nox sessions for development. All but `listing` and `lowest` share one virtual environment, `.venv`.
+
+The first session creates it. One environment is enough: torch alone takes 5 GB.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import platform
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -18,19 +22,21 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON, ZOO = BIN / "python", BIN / "zoo"
 PACKAGES = [*sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml")), ROOT / "leaderboard"]
 
+MIN_COVERAGE_PCT = 80  # of lines and branches
+
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.default_venv_backend = "none"
 
 
 def set_up(session: nox.Session) -> None:
-    """Make `.venv` with everything in it; a second call sees that nothing changed and returns at once."""
+    """Create `.venv` and install the project into it. Return at once if nothing has changed since the last call."""
     files = [ROOT / "pyproject.toml", *(package / "pyproject.toml" for package in PACKAGES)]
-    content = b"".join([platform.python_version().encode(), *(path.read_bytes() for path in files)])
-    state = hashlib.sha256(content).hexdigest()
+    versions = f"{platform.python_version()} {core_version()}".encode()
+    state = hashlib.sha256(b"".join([versions, *(path.read_bytes() for path in files)])).hexdigest()
     stamp = VENV / "zoo-set-up"
     if stamp.is_file() and stamp.read_text() == state:
         return
-    session.log("setting up .venv, once: torch is large, so this takes some minutes")
+    session.log("setting up .venv; torch is large, so this takes some minutes")
     if not PYTHON.exists():
         session.run(sys.executable, "-m", "venv", str(VENV), external=True)
     editable = [argument for package in PACKAGES for argument in ("-e", str(package))]
@@ -38,14 +44,22 @@ def set_up(session: nox.Session) -> None:
     stamp.write_text(state)
 
 
+def core_version() -> str:
+    """The version of zoo-core, read from the file that states it."""
+    source = (ROOT / "zoo_core" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "(.+)"$', source, re.M)
+    assert found, "zoo_core/__init__.py states no version"
+    return found[1]
+
+
 def run(session: nox.Session, *arguments: str, **options: object) -> None:
-    """Run the shared environment's Python."""
+    """Run the Python of `.venv`."""
     session.run(str(PYTHON), *arguments, external=True, **options)  # type: ignore[arg-type]
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Benchmark every pair offline on its quick recipe, build the leaderboard; `-- --seeds 3` for ranks that hold."""
+    """Benchmark all models offline with short recipes, then build the leaderboard; `-- --seeds 3` for better ranks."""
     set_up(session)
     bench = ["bench", "--all", "--offline", "--preset", "quick", "--device", "cpu", *session.posargs]
     session.run(str(ZOO), *bench, external=True, success_codes=[0, 1])  # failed trials belong on the board too
@@ -53,23 +67,23 @@ def demo(session: nox.Session) -> None:
 
 
 def chromium(session: nox.Session) -> None:
-    """Install Debian's Chromium, where that can be done, for the tests of the board's pages; without it they skip."""
+    """Install Chromium with apt-get if it is missing. The tests of the leaderboard's pages skip without it."""
     if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
         return
     if shutil.which("apt-get") is None or getattr(os, "geteuid", lambda: 1)() != 0:
-        session.warn("no Chromium, and only root with apt-get can install it here: the board's pages are not tested")
+        session.warn("no Chromium, and installing it needs root and apt-get: the leaderboard's pages are not tested")
         return
     commands = (("update", "-qq"), ("install", "-y", "-qq", "chromium"))
     try:
         for command in commands:
             session.run("apt-get", *command, external=True, silent=True, env={"DEBIAN_FRONTEND": "noninteractive"})
-    except CommandFailed as error:  # apt-get's own words are above
-        session.warn(f"no Chromium, and it cannot be installed ({error}): the board's pages are not tested")
+    except CommandFailed as error:  # apt-get has printed its own message
+        session.warn(f"no Chromium, and installing it failed ({error}): the leaderboard's pages are not tested")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; `nox -s tests -- -k words` passes arguments on."""
+    """Run the tests; `nox -s tests -- -k cosine` passes `-k cosine` to pytest."""
     set_up(session)
     chromium(session)
     run(session, "-m", "pytest", *session.posargs)
@@ -77,7 +91,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Run only the tests of the board's pages in Chromium."""
+    """Run only the tests that open the leaderboard's pages in Chromium."""
     set_up(session)
     chromium(session)
     run(session, "-m", "pytest", "tests/leaderboard/test_browser.py", *session.posargs)
@@ -85,7 +99,7 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and formatting."""
+    """Check style and formatting with ruff."""
     set_up(session)
     run(session, "-m", "ruff", "check", ".")
     run(session, "-m", "ruff", "format", "--check", ".")
@@ -93,42 +107,71 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types."""
+    """Check the types of the core, the leaderboard and the plugins with mypy."""
     set_up(session)
     run(session, "-m", "mypy")
 
 
 @nox.session
 def perf(session: nox.Session) -> None:
-    """Run the benchmarks, each a comparison within one run."""
+    """Run the benchmarks of the zoo itself. Each compares two things within one run."""
     set_up(session)
     for script in sorted((ROOT / "benchmarks").glob("*.py")):
         run(session, str(script))
 
 
+def fresh_environment(session: nox.Session, name: str) -> str:
+    """Create an empty virtual environment for one session. Return the path of its Python."""
+    folder = Path(session.create_tmp()) / name
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run(sys.executable, "-m", "venv", str(folder), external=True)
+    return str(folder / BIN.name / "python")
+
+
 @nox.session
 def listing(session: nox.Session) -> None:
-    """Prove that listing and leaderboard work without torch, in a small environment of its own."""
-    place = Path(session.create_tmp()) / "listing"
-    shutil.rmtree(place, ignore_errors=True)
-    session.run(sys.executable, "-m", "venv", str(place), external=True)
-    python = place / BIN.name / "python"
-    install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    """Check that listing and the leaderboard work without torch, in a small environment of their own."""
+    python = fresh_environment(session, "listing")
+    install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     session.run(*install, str(ROOT), str(ROOT / "leaderboard"), external=True)
     session.run(*install, "--no-deps", *map(str, PACKAGES), external=True)
-    session.run(str(python), str(ROOT / "tests" / "without_torch.py"), external=True)
+    session.run(python, str(ROOT / "tests" / "without_torch.py"), external=True)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the fast tests with the oldest versions that the packages' dependencies allow, in another environment."""
+    python = fresh_environment(session, "lowest")
+    session.run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "uv", external=True)
+    editable = [argument for package in PACKAGES for argument in ("-e", str(package))]
+    install = [python, "-m", "uv", "pip", "install", "--python", python, "--resolution", "lowest-direct"]
+    session.run(*install, "-e", f"{ROOT}[torch,dev]", *editable, external=True)
+    # Old versions use what newer ones have deprecated since, and the suite turns every warning into an error.
+    pytest = [python, "-m", "pytest", "-m", "not slow", "-W", "ignore::DeprecationWarning"]
+    session.run(*pytest, *session.posargs, external=True)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure how much of the core and the leaderboard the fast tests run. Fail below MIN_COVERAGE_PCT.
+
+    Trials run in worker processes, which are not measured: lines that only run there count as missed.
+    """
+    set_up(session)
+    run(session, "-m", "coverage", "run", "-m", "pytest", "-m", "not slow", *session.posargs)
+    run(session, "-m", "coverage", "report", "--skip-covered", f"--fail-under={MIN_COVERAGE_PCT}")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Write the generated pages of docs/ anew."""
+    """Generate the pages in docs/reference from the code."""
     set_up(session)
     run(session, str(ROOT / "docs" / "generate.py"))
 
 
 @nox.session
 def site(session: nox.Session) -> None:
-    """Build the handbook in docs/ as a site that needs no network: docs/site/index.html."""
+    """Build the handbook as a website that needs no network: docs/site/index.html."""
     set_up(session)
     run(session, "-m", "sphinx", "-q", "-W", "-b", "html", str(ROOT / "docs"), str(ROOT / "docs" / "site"))
     session.log(f"open {ROOT / 'docs' / 'site' / 'index.html'}")

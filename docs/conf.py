@@ -1,4 +1,4 @@
-"""Settings of Sphinx, which makes a site of these pages: `nox -s site`."""
+"""Settings of Sphinx, which builds the handbook from these pages: `nox -s site`."""
 
 project = "zoo"
 extensions = ["myst_parser"]
@@ -7,5 +7,5 @@ html_theme = "furo"
 html_title = "zoo"
 html_show_sphinx = False
 myst_heading_anchors = 3
-suppress_warnings = ["myst.xref_missing"]  # links to source files, which lie outside the site
+suppress_warnings = ["myst.xref_missing"]  # links to source files, which are not part of the site
 root_doc = "index"

@@ -1,4 +1,4 @@
-"""Writes the reference pages from the code: `nox -s docs`; a test holds the pages against it.
+"""Generate the reference pages from the code: `nox -s docs`. A test compares the pages with what this writes.
 
 python docs/generate.py [FOLDER]
 """
@@ -27,10 +27,11 @@ from zoo_core.recipe import RUNNER_PARAMS, as_param
 from zoo_core.results import records
 
 HERE = Path(__file__).parent
-NOTE = "<!-- Written by docs/generate.py from the code: change the code, then run `nox -s docs`. -->\n\n"
+NOTE = "<!-- Generated from the code by docs/generate.py. Change the code, then run `nox -s docs`. -->\n\n"
 
 
 def hooks_page() -> str:
+    """The hooks with their return types."""
     parts = ["# Hooks\n\n" + inspect.cleandoc(hookspecs.__doc__ or "") + "\n"]
     for name, function in inspect.getmembers(hookspecs, inspect.isfunction):
         if name.startswith("zoo_"):
@@ -40,9 +41,10 @@ def hooks_page() -> str:
 
 
 def specs_page() -> str:
-    """What a plugin's author imports from `zoo_core`: metadata, and the objects that pass to and from a task."""
-    head = "# Specs\n\nWhat `zoo_core` has for a plugin's author, beside [hooks](hooks.md) and [errors](errors.md).\n"
-    head += "`Params` map a hyper-parameter's name to a Param, or to its default.\n"
+    """What authors of plugins import from `zoo_core`: metadata, and the objects that a task receives and yields."""
+    head = "# Specs\n\nThe names that authors of plugins import from `zoo_core`. "
+    head += "The [hooks](hooks.md) and [errors](errors.md) have pages of their own.\n"
+    head += "`Params` maps the name of each hyper-parameter to a `Param`, or to its default value.\n"
     parts = [head]
     for module in (specs, protocols, recipe):
         public = [item for name, item in vars(module).items() if name in zoo_core.__all__ and _is_own(item, module)]
@@ -58,7 +60,7 @@ def _is_own(item: Any, module: Any) -> bool:
 
 
 def _fields_table(item: Any) -> list[str]:
-    """Annotations as they are written: they name types that are not imported."""
+    """A table of a dataclass's fields. Annotations stay text, because not all of their types are imported."""
     rows = ["\n| field | type | default |\n|---|---|---|\n"]
     for field in dataclasses.fields(item):
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
@@ -70,7 +72,7 @@ def _fields_table(item: Any) -> list[str]:
 
 
 def _methods(item: Any) -> Iterator[str]:
-    """Methods and properties that have words of their own."""
+    """The public methods and properties that have a docstring, one paragraph each."""
     for name, member in vars(item).items():
         function = member.fget if isinstance(member, property) else member
         if name.startswith("_") or not inspect.isfunction(function) or not function.__doc__:
@@ -85,6 +87,7 @@ def _arguments_of(function: Any) -> str:
 
 
 def errors_page() -> str:
+    """The tree of errors, then each error with its docstring."""
     parts = ["# Errors\n\n```text\n" + inspect.cleandoc(errors.__doc__ or "") + "\n```\n"]
     for name, item in vars(errors).items():
         if inspect.isclass(item) and issubclass(item, errors.ZooError):
@@ -93,6 +96,7 @@ def errors_page() -> str:
 
 
 def records_page() -> str:
+    """Every struct of a record with its fields."""
     parts = [f"# Records, schema {records.SCHEMA}\n\n{inspect.cleandoc(records.__doc__ or '')}\n"]
     structs = [item for _, item in inspect.getmembers(records, inspect.isclass) if issubclass(item, msgspec.Struct)]
     for struct in sorted(structs, key=lambda item: inspect.getsourcelines(item)[1]):
@@ -108,7 +112,7 @@ def records_page() -> str:
 
 def _type_name(hint: Any) -> str:
     text = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
-    text = re.sub(r"^(?:typing\.)?Optional\[(.+)\]$", r"\1 | None", text)  # Python versions differ in the spelling
+    text = re.sub(r"^(?:typing\.)?Optional\[(.+)\]$", r"\1 | None", text)  # some Python versions write it so
     return text.replace("zoo_core.results.records.", "").replace("typing.", "").replace("|", "\\|")
 
 
@@ -123,7 +127,9 @@ def kinds_page() -> str:
 
 
 def recipes_page() -> str:
-    parts = ["# Recipe keys\n\nThe runner's, for every kind; then each shared kind's.\n\n"]
+    """Tables of the recipe keys: those of the runner, then those of each shared kind."""
+    head = "# Recipe keys\n\nThe keys of the runner work with every kind. Each shared kind adds its own, "
+    parts = [head + "and each model its options. Change a key with `--set key=value`.\n\n"]
     tables = {"runner": RUNNER_PARAMS, **{name: kind.recipe for name, kind in KINDS.items()}}
     for name, params in tables.items():
         parts.append(f"## {name}\n\n| key | default | choices | meaning |\n|---|---|---|---|\n")
@@ -135,27 +141,31 @@ def recipes_page() -> str:
 
 
 def checks_page() -> str:
-    """Every check of `zoo check` with its reasons."""
+    """Every check of `zoo check` with its reason and its fix."""
     head = (
-        "# Checks\n\n`zoo check NAME` makes them, `pytest --zoo NAME` makes each a test. What needs a check that did "
-        "not pass is not run. An author who knows of a failure says so in the spec: "
+        "# Checks\n\n`zoo check NAME` runs these checks, and `pytest --zoo NAME` runs each as a test. A check does not "
+        "run if a check that it needs did not pass. If a failure is expected, state it with the reason in the spec: "
         '`expected_failures={"overfits": "a straight line does not bend"}`.\n\n'
-        "Levels: `full`, all that applies passed; `expected`, some fail as their author says; `partial`, some could "
-        "not be made here; `failing`.\n"
+        "The result of a plugin has one of four levels:\n\n"
+        "- `full`: every check that applies passed\n"
+        "- `expected`: some checks fail, as their author states\n"
+        "- `partial`: some checks could not run here\n"
+        "- `failing`: some checks fail unexpectedly\n"
     )
     parts = [head]
     for what, checks in CHECKS.items():
-        parts.append(f"\n## Of a {what}\n")
+        parts.append(f"\n## Checks of a {what}\n")
         for check in checks:
             needs = f"\n\nNeeds: {', '.join(f'`{name}`' for name in check.needs)}." if check.needs else ""
-            parts.append(f"\n### {what} {check.name}\n\nIt holds that {check.summary}.\n\n")
+            parts.append(f"\n### {what} {check.name}\n\nRequirement: {check.summary}.\n\n")
             parts.append(f"Why: {check.why}\n\nTo fix: {check.fix}{needs}\n")
     parts.append(f"\n## In pytest\n\n```text\n{inspect.cleandoc(testing.__doc__ or '')}\n```\n")
     return "".join(parts)
 
 
 def commands_page() -> str:
-    parts = ["# Commands\n"]
+    """Every command with its usage, arguments and options."""
+    parts = ["# Commands\n\n`zoo COMMAND --help` prints the same in the terminal.\n"]
     for words, command in _commands(typer.main.get_command(app), ("zoo",)):
         arguments = _arguments(command)
         usage = " ".join([*words, *map(_usage, arguments)])
@@ -165,7 +175,7 @@ def commands_page() -> str:
             f"| `{', '.join(item.opts)}` | {item.help or ''} |\n" for item in command.params if item not in arguments
         ]
         if rows:
-            parts.append("\n| argument, option | meaning |\n|---|---|\n" + "".join(rows))
+            parts.append("\n| argument or option | meaning |\n|---|---|\n" + "".join(rows))
     return "".join(parts)
 
 
@@ -179,7 +189,7 @@ def _arguments(command: Any) -> list[Any]:
 
 
 def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command below this one, those of plugins too."""
+    """This command and all commands below it, including those of plugins, each with the words that call it."""
     yield words, command
     if hasattr(command, "list_commands"):
         context = typer.Context(command)
@@ -200,6 +210,7 @@ PAGES = {
 
 
 def main(folder: Path) -> None:
+    """Write all pages to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, page in PAGES.items():
         (folder / name).write_text(NOTE + page(), encoding="utf-8")

@@ -1,15 +1,18 @@
-"""The documents are true: their commands run, their code works, the generated pages are those of the code."""
+"""Check the documents: commands run, code works, links resolve, tables match the code, generated pages are current."""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 import typing
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ import typer
 import zoo_core
 from zoo_core import errors, hookspecs
 from zoo_core.cli import app
+from zoo_core.registry import Registry
 from zoo_core.results import records
 from zoo_core.results.records import Record
 
@@ -35,10 +39,12 @@ DOCUMENTS = [
 
 
 def blocks(document: str, language: str) -> list[str]:
+    """The code blocks in one language, without the fences."""
     return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(encoding="utf-8"), re.M | re.S)
 
 
 def commands(block: str) -> list[list[str]]:
+    """The words of each command in a shell block, without comments."""
     return [words for line in block.splitlines() if (words := shlex.split(line, comments=True))]
 
 
@@ -59,16 +65,90 @@ def test_ci_runs_the_readmes_test_command_to_the_letter() -> None:
         assert f"def {session}(session" in (ROOT / "noxfile.py").read_text()
 
 
-def test_every_session_that_a_document_names_exists() -> None:
+def test_every_session_that_a_document_or_a_workflow_names_exists() -> None:
     sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(), re.M)) - {"set_up"}
-    named = {name for document in DOCUMENTS for name in re.findall(r"nox -s (\w+)", document.read_text())}
-    assert named <= sessions
+    workflows = [*ROOT.glob(".github/workflows/*.yml"), ROOT / ".pre-commit-config.yaml", ROOT / ".ci" / "run"]
+    calls = [
+        call for file in (*DOCUMENTS, *workflows) for call in re.findall(r"nox -s (\w+(?: \w+)*)", file.read_text())
+    ]
+    named = {name for call in calls for name in call.split(" ")}
+    assert {"demo", "site", "lowest", "coverage"} <= named <= sessions
 
 
-def test_every_link_to_a_file_leads_to_one() -> None:
+def links(document: Path) -> list[tuple[str, str]]:
+    """The links of a document to files and headings of the repository, as (path, anchor); either may be empty."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8"))
+    parts = [target.partition("#") for target in targets if not re.match(r"[a-z]+:", target)]
+    return [(path, anchor) for path, _, anchor in parts]
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors that GitHub and MyST give to the headings of a Markdown file."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
+    headings = re.findall(r"^#{1,6} +(.+?) *$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_leads_to_a_file_and_to_a_heading_in_it() -> None:
+    found = 0
     for document in DOCUMENTS:
-        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
-            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+        for path, anchor in links(document):
+            target = document.parent / path if path else document
+            assert target.exists(), f"{document.name} links to {path}"
+            assert not anchor or anchor in anchors(target), f"{document.name} links to {path}#{anchor}"
+            found += 1
+    assert found > 60
+
+
+def test_a_link_to_a_missing_heading_would_be_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A heading, `code`?\n\n```text\n# no heading\n```\n[a](#a-heading-code) [b](https://b.example/#c)\n"
+    )
+    assert anchors(page) == {"a-heading-code"}
+    assert links(page) == [("", "a-heading-code")]
+
+
+def import_rule(name: str) -> Any:
+    """The value of a constant of tests/test_import_rules.py."""
+    tree = ast.parse((ROOT / "tests" / "test_import_rules.py").read_text(encoding="utf-8"))
+    (value,) = (
+        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
+    )
+    return ast.literal_eval(value)
+
+
+def test_the_design_page_lists_every_room_on_its_floor() -> None:
+    core, _, leaderboard = (ROOT / "docs" / "design.md").read_text(encoding="utf-8").partition("The rooms of `zoo_lead")
+    for text, rule in ((core, "CORE_FLOORS"), (leaderboard, "LEADERBOARD_FLOORS")):
+        listed = {(int(floor), room) for floor, room in re.findall(r"^\| (\d+) \| `(\w+)` \|", text, re.M)}
+        assert listed == {(floor, room) for floor, rooms in enumerate(import_rule(rule)) for room in rooms}
+
+
+def test_the_tutorial_lists_the_modules_that_plugins_may_import() -> None:
+    text = (ROOT / "docs" / "write-a-plugin.md").read_text(encoding="utf-8")
+    listed = re.search(r"of its modules (.+?)\.\s", text, re.S)
+    assert listed is not None
+    names = re.findall(r"`([\w.]+)`", listed[1])
+    assert sorted(f"zoo_core.{name}" for name in names) == sorted(import_rule("PUBLIC_MODULES"))
+
+
+def test_the_readme_lists_every_task_with_its_models() -> None:
+    registry = Registry.load()
+    rows = re.findall(r"^\| `([a-z][\w-]*)` \|[^|]*\|([^|]*)\|", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    listed = {task: set(re.findall(r"`([^`]+)`", models)) for task, models in rows}
+    assert listed == {task.name: {model.name for model in registry.models_for(task)} for task in registry.tasks}
+
+
+def test_the_readme_counts_the_pairs() -> None:
+    assert f"all {len(Registry.load().pairs())} pairs" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_version_of_the_core_is_stated_in_one_file() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" not in project["project"]
+    assert project["tool"]["hatch"]["version"]["path"] == "zoo_core/__init__.py"
+    assert version("zoo-core") == zoo_core.__version__
 
 
 def test_every_hook_has_a_test_and_an_entry_in_the_reference() -> None:
@@ -80,6 +160,7 @@ def test_every_hook_has_a_test_and_an_entry_in_the_reference() -> None:
 
 
 def reference(page: str) -> str:
+    """The text of a generated page."""
     return (ROOT / "docs" / "reference" / f"{page}.md").read_text(encoding="utf-8")
 
 
@@ -102,7 +183,7 @@ def test_every_field_of_a_record_is_in_the_reference() -> None:
 
 
 def parts_of(struct: Any) -> set[Any]:
-    """The structs that the types of a struct's fields are made of."""
+    """The structs that the types of a struct's fields contain."""
     found, left = set(), list(typing.get_type_hints(struct).values())
     while left:
         hint = left.pop()
@@ -124,6 +205,7 @@ def test_every_command_and_each_of_its_options_is_in_the_reference() -> None:
 
 
 def commands_below(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """This command and all commands below it, each with the words that call it."""
     yield words, command
     for name in command.list_commands(context := typer.Context(command)) if hasattr(command, "list_commands") else ():
         yield from commands_below(command.get_command(context, name), (*words, name))
@@ -174,7 +256,7 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, tmp_path: Path) -
 
 def test_no_page_with_code_is_left_out_of_these_tests() -> None:
     with_code = {path.stem for path in PAGES if {"sh", "python"} & {language for language, _ in fenced(path)}}
-    assert with_code == {"bring-your-own-data", "run-on-a-gpu", "write-a-plugin", "your-net"}
+    assert with_code == {"a-kind-of-your-own", "bring-your-own-data", "run-on-a-gpu", "write-a-plugin", "your-net"}
 
 
 @pytest.mark.slow

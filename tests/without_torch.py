@@ -1,4 +1,4 @@
-"""Run by the session `listing` in an environment without torch: listing, results and leaderboard work there."""
+"""Check that listing, results and the leaderboard work without torch. The session `listing` runs this file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def zoo(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
 
 
 def main() -> None:
-    assert find_spec("torch") is None, "this environment has torch: the check would prove nothing"
+    assert find_spec("torch") is None, "torch is installed here, so this check would prove nothing"
     tasks = [row["task"] for row in json.loads(zoo("list", "--json").stdout)]
     assert sorted(tasks) == TASKS, tasks
     for what in ("models", "datasets", "pairs"):
@@ -38,12 +38,12 @@ def main() -> None:
     missing = zoo("bench", "cosine", code=2)
     assert "pip install 'zoo-core[torch]'" in missing.stderr, missing.stderr
     with tempfile.TemporaryDirectory() as folder:
-        build(Path(folder))
+        build_leaderboard(Path(folder))
     print(f"without torch: {', '.join(tasks)} listed, a leaderboard built")
 
 
-def build(folder: Path) -> None:
-    """A board of one skipped trial: the record that an environment without data can make."""
+def build_leaderboard(folder: Path) -> None:
+    """Build a leaderboard from one record that is written by hand, since no trial runs without torch."""
     from zoo_core.results.records import SCHEMA, DatasetFacts, DeviceFacts, Measured, ModelFacts, Record, TaskFacts
     from zoo_core.results.store import Store
 
