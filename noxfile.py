@@ -20,7 +20,11 @@ ROOT = Path(__file__).parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON, ZOO = BIN / "python", BIN / "zoo"
+MAX_TEST_WORKERS = 4  # each takes a core and about 2 GB of memory, for torch
 PACKAGES = [*sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml")), ROOT / "leaderboard"]
+
+# The tests of one file share trained models and built sites, so one worker takes them all.
+PARALLEL = ["-n", str(min(os.cpu_count() or 1, MAX_TEST_WORKERS)), "--dist", "loadfile"]
 
 MIN_COVERAGE_PCT = 80  # of lines and branches
 
@@ -83,10 +87,10 @@ def chromium(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; `nox -s tests -- -k cosine` passes `-k cosine` to pytest."""
+    """Run the tests in parallel; `nox -s tests -- -k cosine` passes `-k cosine` to pytest, in one process."""
     set_up(session)
     chromium(session)
-    run(session, "-m", "pytest", *session.posargs)
+    run(session, "-m", "pytest", *(session.posargs or PARALLEL))
 
 
 @nox.session
