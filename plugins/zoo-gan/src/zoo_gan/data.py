@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
-import struct
-import zlib
-from pathlib import Path
-
 import numpy as np
 
-from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
+from zoo_core import Context, DamagedDataError, Signature, UnknownSplitError
 from zoo_core.data.columns import Array
+from zoo_core.data.idx import read_idx
 
 DIGITS = tuple("0123456789")
 SIZE = 28
@@ -55,29 +51,6 @@ class Mnist:
         if labels.max() > 9:
             raise DamagedDataError(f"{labels_file} holds the label {labels.max()}, which is no digit: fetch it again")
         return {"x": images[:, None], "y": labels.astype(np.int64)}
-
-
-def read_idx(path: Path) -> Array:
-    """The uint8 array of an IDX file (LeCun's format: a magic number, sizes as big-endian uint32, the bytes).
-
-    Raises DataUnavailableError and DamagedDataError naming the file.
-    """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except PermissionError as error:
-        raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DamagedDataError(f"{path} cannot be read ({error}): fetch it again") from error
-    dimensions = content[3] if len(content) >= 4 else 0
-    begin = 4 + 4 * dimensions
-    if content[:3] != b"\0\0\x08" or not 1 <= dimensions <= 3 or len(content) < begin:
-        raise DamagedDataError(f"{path} is not an IDX file of bytes: fetch it again")
-    shape = struct.unpack(f">{dimensions}I", content[4:begin])
-    if len(content) - begin != np.prod([int(size) for size in shape], dtype=object):  # sizes may say anything
-        raise DamagedDataError(
-            f"{path} holds {len(content) - begin} bytes of data, its sizes {shape} need others: it is cut"
-        )
-    return np.frombuffer(content, np.uint8, offset=begin).reshape(shape)
 
 
 class Digits:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import struct
-import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zoo_core import Context, DamagedDataError, Signature, UnknownSplitError
+from zoo_core.data.idx import read_idx
 
 DIGITS = tuple("0123456789")
 SIGNATURE = Signature(input_shape=(1, 28, 28), outputs=10, classes=DIGITS)
@@ -23,7 +20,7 @@ class Mnist:
 
     Reads the official IDX files, packed (`.gz`) or not, at any depth below the data root, and writes nothing there.
     Raises:
-        DataUnavailableError: a file is not here and cannot be downloaded.
+        DataUnavailableError: a file is not here and cannot be downloaded, or may not be read.
         DamagedDataError: a file is cut, is no IDX file, or holds labels other than 0 to 9.
     """
 
@@ -48,27 +45,6 @@ class Mnist:
         if len(labels) and labels.max() > 9:
             raise DamagedDataError(f"{labels_file} holds the label {labels.max()}, which is no digit: fetch it again")
         return {"x": images[:, None], "y": labels.astype(np.int64)}
-
-
-def read_idx(path: Path) -> Array:
-    """The uint8 array of an IDX file (LeCun's format: a magic number, sizes as big-endian uint32, the bytes).
-
-    Raises DamagedDataError naming the file.
-    """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DamagedDataError(f"{path} cannot be read ({error}): fetch it again") from error
-    dimensions = content[3] if len(content) >= 4 else 0
-    begin = 4 + 4 * dimensions
-    if content[:3] != b"\0\0\x08" or not 1 <= dimensions <= 3 or len(content) < begin:
-        raise DamagedDataError(f"{path} is not an IDX file of bytes: fetch it again")
-    shape = struct.unpack(f">{dimensions}I", content[4:begin])
-    if len(content) - begin != np.prod(shape, dtype=np.int64):
-        raise DamagedDataError(
-            f"{path} holds {len(content) - begin} bytes of data, its sizes {shape} need others: it is cut"
-        )
-    return np.frombuffer(content, np.uint8, offset=begin).reshape(shape)
 
 
 class Digits:
