@@ -350,7 +350,7 @@ PIFPAF_DAMAGED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a frame twice": (written('{"frame": 3, "predictions": []}\n' * 2), "line 2: frame 3 exists twice"),
     "far numbers": (
         written('{"frame": 0, "predictions": []}\n{"frame": 99999999, "predictions": []}'),
-        "frames with numbered from 0 to 99999999",
+        "frames numbered from 0 to 99999999",
     ),
     "empty": (written(""), "is empty"),
 }
