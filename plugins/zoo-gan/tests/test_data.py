@@ -13,7 +13,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional as F
 from zoo_gan.curve import SIZES, Curve, height
-from zoo_gan.data import Digits, Mnist, in_mnist_form
+from zoo_gan.data import Digits, Mnist, to_mnist_form
 from zoo_gan.plugin import zoo_datasets
 
 from zoo_core import Context, DamagedDataError, DataUnavailableError, UnknownSplitError
@@ -46,7 +46,7 @@ def test_no_point_of_the_curve_is_in_two_splits() -> None:
     assert len(distinct) == SIZES["val"] + SIZES["test"] + len(np.unique(splits["train"], axis=0))
 
 
-def test_the_curves_mean_and_deviation_are_those_of_its_points() -> None:
+def test_the_curves_mean_and_std_are_those_of_its_points() -> None:
     points = Curve(Context()).load("test")["x"]
     assert points.mean(axis=0) == pytest.approx(Curve.signature.mean, abs=1e-3)
     assert points.std(axis=0) == pytest.approx(Curve.signature.std, abs=1e-3)
@@ -66,7 +66,7 @@ def test_the_digits_are_scikit_learns_brought_to_20x20_as_torch_does_it() -> Non
 
 
 def test_the_brightest_level_is_white() -> None:
-    assert in_mnist_form(np.full((1, 8, 8), 16.0)).max() == 255
+    assert to_mnist_form(np.full((1, 8, 8), 16.0)).max() == 255
 
 
 def test_there_is_no_val_split_of_the_digits_own_and_none_of_another_name(tmp_path: Path) -> None:
