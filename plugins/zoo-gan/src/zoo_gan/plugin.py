@@ -102,7 +102,7 @@ def zoo_datasets() -> list[DatasetSpec]:
         ),
         DatasetSpec(
             name="gan-digits-8x8",
-            title="scikit-learn's 8x8 digits, brought to MNIST's form, to be imitated",
+            title="scikit-learn's 8x8 digits in MNIST's form, to be imitated",
             origin="bundled",
             licence="CC-BY-4.0",
             homepage="https://archive.ics.uci.edu/dataset/80",

@@ -1,4 +1,4 @@
-"""The data sets: MNIST from its four official files, and scikit-learn's 8x8 digits brought to 28x28."""
+"""The data sets: MNIST from its four official files, and scikit-learn's 8x8 digits enlarged to 28x28."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Mnist:
 
     Reads the official IDX files, packed (`.gz`) or not, at any depth below the data root, and writes nothing there.
     Raises:
-        DataUnavailableError: a file is not here and cannot be downloaded, or may not be read.
-        DamagedDataError: a file is cut, is no IDX file, or holds labels other than 0 to 9.
+        DataUnavailableError: a file is missing and cannot be downloaded, or may not be read.
+        DamagedDataError: a file is cut, is not an IDX file, or holds labels other than 0 to 9.
     """
 
     signature = SIGNATURE
@@ -43,15 +43,17 @@ class Mnist:
                 f"{labels_file} holds {labels.shape} labels for {len(images)} images of {images_file}"
             )
         if len(labels) and labels.max() > 9:
-            raise DamagedDataError(f"{labels_file} holds the label {labels.max()}, which is no digit: fetch it again")
+            raise DamagedDataError(
+                f"{labels_file} holds the label {labels.max()}, which is not a digit: fetch it again"
+            )
         return {"x": images[:, None], "y": labels.astype(np.int64)}
 
 
 class Digits:
-    """scikit-learn's 1,797 digits: 8x8 with levels 0 to 16, brought to 28x28 and 0 to 255 like MNIST.
+    """scikit-learn's 1,797 digits: 8x8 with levels 0 to 16, converted to MNIST's 28x28 and 0 to 255.
 
-    Each pixel becomes 3x3, with a border of two black pixels. The last fifth is the test split: the set is in the order
-    of its writers, so test digits are by other hands than train's.
+    Each pixel becomes 3x3, with a border of two black pixels. The last fifth is the test split. The digits are sorted
+    by writer, so test has other writers than train.
     """
 
     signature = SIGNATURE
