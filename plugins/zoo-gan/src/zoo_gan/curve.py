@@ -9,11 +9,8 @@ from zoo_core.data.columns import Array
 
 X_RANGE = (-10.0, 10.0)
 MEAN, STD = (0.0, 0.1658), (5.7735, 0.6765)  # of x and y over the whole curve
-SIZES = {
-    "train": 20_000,
-    "val": 4_000,
-    "test": 10_000,
-}  # centres of 4,000 and of 10,000 equal intervals: they share none
+# Val and test are the centres of 4,000 and of 10,000 equal intervals, which have no point in common.
+SIZES = {"train": 20_000, "val": 4_000, "test": 10_000}
 TRAIN_SEED = 0
 SPARE_POINTS = 100  # replace training points that are also in val or test
 

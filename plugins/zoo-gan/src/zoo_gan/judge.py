@@ -49,9 +49,7 @@ class Judge(nn.Module):
         features, digits = [], []
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             for begin in range(0, len(images), BATCH):
-                part = torch.tensor(
-                    images[begin : begin + BATCH]
-                )  # a copy, because arrays read from files are read-only
+                part = torch.tensor(images[begin : begin + BATCH])  # a copy: the array may be read-only
                 pooled = self.body(part.float() / 127.5 - 1)
                 features.append(pooled.double().numpy())
                 digits.append(self.head(pooled).argmax(1).numpy())

@@ -1,4 +1,4 @@
-"""What zoo-gan adds: the tasks `gan-curve` and `gan-digits`, their data sets and four models. Imports no torch."""
+"""Contents of zoo-gan: the tasks `gan-curve` and `gan-digits`, their data sets and four models. Imports no torch."""
 
 from __future__ import annotations
 

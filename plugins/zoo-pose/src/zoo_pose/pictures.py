@@ -41,13 +41,13 @@ class Panel:
         places = (joints[:, :2] - self._middle) * self._scale * np.array([1, -self._extra["up"]]) + self._centre
         for one, other in self._extra["bones"]:
             points = [(float(x), float(y)) for x, y in places[[one, other]]]
-            self._draw.line(points, fill=colour or self._side(one, other), width=width * SUBPIXELS)
+            self._draw.line(points, fill=colour or self._side_colour(one, other), width=width * SUBPIXELS)
         radius = (width + 1) * SUBPIXELS / 2
         for number, (x, y) in enumerate(places.tolist()):
-            fill = colour or self._side(number, number)
+            fill = colour or self._side_colour(number, number)
             self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
 
-    def _side(self, one: int, other: int) -> Colour:
+    def _side_colour(self, one: int, other: int) -> Colour:
         names = {self._extra["joints"][joint].partition(" ")[0] for joint in (one, other)}
         if "left" in names:
             return LEFT

@@ -1,4 +1,4 @@
-"""What zoo-pose adds: the tasks `pose` and `motion`, their four data sets and seven models. Imports no torch."""
+"""Contents of zoo-pose: the tasks `pose` and `motion`, their four data sets and seven models. Imports no torch."""
 
 from __future__ import annotations
 
@@ -34,13 +34,8 @@ MOTION = {
     "stride": Param(default=1, help="frames between the starts of two training windows", minimum=1),
     **AUGMENTATION,
 }
-POSE_AUGMENTATION = {"rotate": 30.0, "zoom": 0.2, "jitter": 0.02, "lose": 0.05, "cut": 0.3, "warp": 0.35}  # in `pose`
-MOTION_AUGMENTATION = {
-    "rotate": 60.0,
-    "zoom": 0.2,
-    "mirror": True,
-    "jitter": 0.005,
-}  # in `motion`
+POSE_AUGMENTATION = {"rotate": 30.0, "zoom": 0.2, "jitter": 0.02, "lose": 0.05, "cut": 0.3, "warp": 0.35}
+MOTION_AUGMENTATION = {"rotate": 60.0, "zoom": 0.2, "mirror": True, "jitter": 0.005}
 
 
 @hookimpl
@@ -166,10 +161,7 @@ def zoo_models() -> list[ModelSpec]:
             entry="zoo_pose.models.copy_last:copy_last",
             tasks=("motion",),
             recipe={"motion": {"steps": 1}},
-            quick={
-                "steps": 1,
-                "batch_size": 64,
-            },  # differs from the default recipe, so that it also appears on boards of quick recipes
+            quick={"steps": 1, "batch_size": 64},  # differs from the default, to appear also on boards of quick recipes
         ),
     ]
 

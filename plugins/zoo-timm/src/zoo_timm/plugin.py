@@ -1,4 +1,4 @@
-"""What zoo-timm adds: the model family `timm/...`. Imports neither torch nor timm."""
+"""Contents of zoo-timm: the model family `timm/...`. Imports neither torch nor timm."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from zoo_unet.masks import (
 )
 
 TEST_SLICES = 5  # the last ones of the stack: neighbouring slices are similar, so test must not be spread over it
-TEST_SHARE = 5  # every fifth picture is test in a folder without splits
+TEST_INTERVAL = 5  # every fifth picture is test in a folder without splits
 MEMBRANE = "it must hold train/image/N.png and train/label/N.png (0 membrane, 255 cell)"
 CAMVID = "it must hold train.txt, val.txt and test.txt, each line a picture and its mask, and the files these name"
 MASKS = "it must hold images/ and masks/ with files of the same names, or train/ and test/ with these inside"
@@ -215,10 +215,10 @@ def find_splits(root: Path) -> dict[str, list[Pair]]:
         raise DataUnavailableError(f"{root} holds no folder {missing!r} besides {', '.join(found)}; {MASKS}")
     top = find_below(root, "images", MASKS).parent
     pairs = match_masks(_find_part(top, "images"), _find_part(top, "masks"), MASKS)
-    test = pairs[TEST_SHARE - 1 :: TEST_SHARE]
+    test = pairs[TEST_INTERVAL - 1 :: TEST_INTERVAL]
     if not test:
         raise DataUnavailableError(
-            f"{top} holds {len(pairs)} pictures: at least {TEST_SHARE} are needed, to have one for test"
+            f"{top} holds {len(pairs)} pictures: at least {TEST_INTERVAL} are needed, to have one for test"
         )
     return {"train": [pair for pair in pairs if pair not in test], "test": test}
 

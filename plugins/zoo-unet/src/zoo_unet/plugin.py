@@ -1,4 +1,4 @@
-"""What zoo-unet adds: the tasks `membrane` and `road-scenes`, their data sets and models. Imports no torch."""
+"""Contents of zoo-unet: the tasks `membrane` and `road-scenes`, their data sets and models. Imports no torch."""
 
 from __future__ import annotations
 
@@ -25,18 +25,8 @@ TIMM_RECIPE = {**ADAMW, "lr": 0.001, "clip_norm": 1.0}
 TIMM_DECODER = Param(
     default=[16, 32, 64, 96, 128, 128], help="channels of the decoder's levels, largest features first"
 )
-CELLS = {
-    "crop_size": 256,
-    "turn": True,
-    "contrast": 0.2,
-    "brightness": 0.2,
-}  # a slice has no up or down, and any brightness
-STREETS = {
-    "flip": True,
-    "contrast": 0.2,
-    "brightness": 0.3,
-    "class_balance": 0.5,
-}  # only horizontal flips: the sky stays above
+CELLS = {"crop_size": 256, "turn": True, "contrast": 0.2, "brightness": 0.2}  # a slice has no up or down
+STREETS = {"flip": True, "contrast": 0.2, "brightness": 0.3, "class_balance": 0.5}  # the sky stays above
 
 
 @hookimpl

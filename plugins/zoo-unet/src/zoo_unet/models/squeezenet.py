@@ -11,12 +11,7 @@ from zoo_core import Signature
 from zoo_core.weights import load_into
 from zoo_unet.models.blocks import OnEncoder
 
-STAGES = (
-    slice(0, 2),
-    slice(2, 6),
-    slice(6, 11),
-    slice(11, 13),
-)  # slices of `features`; each ends before a pooling layer
+STAGES = (slice(0, 2), slice(2, 6), slice(6, 11), slice(11, 13))  # of `features`; each ends before a pooling layer
 CHANNELS = (96, 256, 512, 512)
 
 
