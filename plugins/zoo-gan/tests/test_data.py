@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import struct
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional as F
 from zoo_gan.curve import SIZES, Curve, height
-from zoo_gan.data import Digits, Mnist, in_mnist_form, read_idx
+from zoo_gan.data import Digits, Mnist, to_mnist_form
 from zoo_gan.plugin import zoo_datasets
 
 from zoo_core import Context, DamagedDataError, DataUnavailableError, UnknownSplitError
@@ -47,7 +46,7 @@ def test_no_point_of_the_curve_is_in_two_splits() -> None:
     assert len(distinct) == SIZES["val"] + SIZES["test"] + len(np.unique(splits["train"], axis=0))
 
 
-def test_the_curves_mean_and_deviation_are_those_of_its_points() -> None:
+def test_the_curves_mean_and_std_are_those_of_its_points() -> None:
     points = Curve(Context()).load("test")["x"]
     assert points.mean(axis=0) == pytest.approx(Curve.signature.mean, abs=1e-3)
     assert points.std(axis=0) == pytest.approx(Curve.signature.std, abs=1e-3)
@@ -67,7 +66,7 @@ def test_the_digits_are_scikit_learns_brought_to_20x20_as_torch_does_it() -> Non
 
 
 def test_the_brightest_level_is_white() -> None:
-    assert in_mnist_form(np.full((1, 8, 8), 16.0)).max() == 255
+    assert to_mnist_form(np.full((1, 8, 8), 16.0)).max() == 255
 
 
 def test_there_is_no_val_split_of_the_digits_own_and_none_of_another_name(tmp_path: Path) -> None:
@@ -93,11 +92,6 @@ IMAGES = np.zeros((2, 28, 28))
 
 DAMAGED = {
     "a cut file": (idx(IMAGES)[:-1], idx([1, 2]), "it is cut"),
-    "an empty file": (b"", idx([1, 2]), "not an IDX file"),
-    "another kind of file": (b"<html>not found</html>", idx([1, 2]), "not an IDX file"),
-    "a header alone": (idx(IMAGES)[:7], idx([1, 2]), "not an IDX file"),
-    "wrong magic": (b"\1" + idx(IMAGES)[1:], idx([1, 2]), "not an IDX file"),
-    "sizes beyond all measure": (b"\0\0\x08\3" + b"\xff" * 12 + bytes(100), idx([1, 2]), "it is cut"),
     "another size": (idx(np.zeros((2, 8, 8))), idx([1, 2]), "not images of 28x28"),
     "labels in place of images": (idx([1, 2]), idx([1, 2]), "not images of 28x28"),
     "no images": (idx(np.zeros((0, 28, 28))), idx([]), "not images of 28x28"),
@@ -115,14 +109,6 @@ def test_damaged_files_are_an_error_that_names_the_file(tmp_path: Path, damage: 
         mnist(tmp_path).load("test")
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("content", [gzip.compress(idx(IMAGES))[:-12], b"not packed at all", b""])
-def test_a_cut_gzip_file_is_refused_with_its_name(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "images.gz"
-    path.write_bytes(content)
-    with pytest.raises(DamagedDataError, match=r"images\.gz"):
-        read_idx(path)
 
 
 def test_a_missing_file_says_what_the_folder_must_hold(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 from scipy.stats import wasserstein_distance as scipy_wasserstein
-from zoo_gan.metrics import covered, frechet_distance, to_line, wasserstein_distance
+from zoo_gan.metrics import coverage, distance_to_line, frechet_distance, wasserstein_distance
 
 
 @pytest.mark.parametrize("size", [2, 8, 64])
@@ -23,7 +23,7 @@ def test_the_frechet_distance_is_that_of_the_papers_formula_with_scipys_matrix_r
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_frechet_distance_of_two_normal_distributions_on_a_line_is_that_of_mean_and_deviation() -> None:
+def test_the_frechet_distance_of_two_normal_distributions_on_a_line_is_that_of_mean_and_std() -> None:
     a = np.array([[-1.0], [1.0]])  # mean 0, variance 2 of two examples
     assert frechet_distance(a, 3 * a + 5) == pytest.approx(5**2 + (3 - 1) ** 2 * 2)
 
@@ -45,7 +45,7 @@ def test_the_wasserstein_distance_is_scipys(seed: int, sizes: tuple[int, int]) -
 def test_distances_to_a_line_are_to_its_segments_and_beyond_its_ends_to_these() -> None:
     line = np.array([[0.0, 0.0], [2.0, 0.0], [4.0, 0.0]])
     points = np.array([[0.5, 3.0], [1.9, -1.0], [7.0, 4.0], [-3.0, 4.0], [2.0, 0.0]])
-    distances, nearest = to_line(points, line)
+    distances, nearest = distance_to_line(points, line)
     assert distances.tolist() == pytest.approx([3, 1, 5, 5, 0])
     assert nearest.tolist() == [0, 1, 2, 0, 1]
 
@@ -57,8 +57,8 @@ def test_distances_to_a_line_are_those_to_very_many_points_on_it() -> None:
     share = np.linspace(0, 1, 50)[:, None, None]
     fine = (line[:-1] * (1 - share) + line[1:] * share).reshape(-1, 2)
     expected = torch.cdist(torch.from_numpy(points), torch.from_numpy(fine)).amin(1).numpy()
-    assert to_line(points, line)[0] == pytest.approx(expected, abs=1e-3)
+    assert distance_to_line(points, line)[0] == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_bin_is_covered_by_a_share_of_what_is_expected_and_none_is_expected_where_nothing_is_real() -> None:
-    assert covered(np.array([10, 1, 0, 7]), np.array([10, 10, 10, 0]), 0.1) == pytest.approx(2 / 3)
+    assert coverage(np.array([10, 1, 0, 7]), np.array([10, 10, 10, 0]), 0.1) == pytest.approx(2 / 3)

@@ -53,20 +53,20 @@ def test_half_of_the_curve_is_half_the_coverage_and_five_away_in_x() -> None:
 def test_points_and_images_come_back_from_the_form_that_nets_see() -> None:
     points = Points(Curve.signature, Context())
     x = Curve(Context()).load("val")["x"]
-    made = points.as_made(torch.from_numpy(x))
+    made = points.to_model_range(torch.from_numpy(x))
     assert made.mean(0).tolist() == pytest.approx([0, 0], abs=1e-2)
     assert made.std(0).tolist() == pytest.approx([1, 1], abs=1e-2)
-    assert points.as_data(made) == pytest.approx(x, abs=1e-5)
+    assert points.to_data(made) == pytest.approx(x, abs=1e-5)
     levels = torch.arange(256, dtype=torch.uint8)
     images = Images(Digits(Context()).signature, Context())
-    assert np.array_equal(images.as_data(images.as_made(levels)), levels.numpy())
-    assert images.as_data(torch.tensor([-3.0, 3.0])).tolist() == [0, 255]
+    assert np.array_equal(images.to_data(images.to_model_range(levels)), levels.numpy())
+    assert images.to_data(torch.tensor([-3.0, 3.0])).tolist() == [0, 255]
 
 
-def test_the_judge_knows_the_digits_of_other_hands(digits: dict[str, Any]) -> None:
-    features, answers = load_judge().look(digits["x"])
+def test_the_judge_recognises_digits_of_other_writers(digits: dict[str, Any]) -> None:
+    features, predictions = load_judge().classify(digits["x"])
     assert features.shape == (450, 64)
-    assert (answers == digits["y"]).mean() > 0.95
+    assert (predictions == digits["y"]).mean() > 0.95
 
 
 def test_a_judge_that_is_not_this_versions_is_refused_with_its_name(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_real_digits_are_at_no_distance_from_themselves_and_noise_is_far(digits:
 
 def test_a_generator_of_one_digit_covers_a_tenth_and_the_table_says_which(digits: dict[str, Any]) -> None:
     images = Images(Digits(Context()).signature, Context())
-    threes = digits["x"][load_judge().look(digits["x"])[1] == 3]
+    threes = digits["x"][load_judge().classify(digits["x"])[1] == 3]
     found = images.evaluate(threes, "test", digits)
     assert found.scores["coverage"] == pytest.approx(0.1)
     assert [row[2] for row in found.tables["digits"].rows] == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
@@ -122,6 +122,6 @@ def test_a_trial_has_its_scores_and_pictures_and_is_the_same_when_evaluated_agai
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("task", "model"), [("gan-curve", "gan"), ("gan-digits", "dcgan")])
-def test_the_quick_preset_is_far_from_guessing(zoo: Callable[..., Any], task: str, model: str) -> None:
+def test_the_quick_preset_is_far_from_chance_level(zoo: Callable[..., Any], task: str, model: str) -> None:
     (record,) = json.loads(zoo("bench", task, "--model", model, *QUICK).out)
     assert record["measured"]["scores"][record["task"]["metric"]] < record["task"]["chance"] / 3

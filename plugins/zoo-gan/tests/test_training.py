@@ -1,4 +1,4 @@
-"""The game's steps, its losses and averages; and the models that play it."""
+"""Adversarial training: steps, losses, averages, and the models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo_gan.models.conv import dcgan
 from zoo_gan.models.dense import images, points
 from zoo_gan.models.wgan import wgan
 from zoo_gan.plugin import GAN
-from zoo_gan.training import LOSSES, adversarial_steps, averaged, follow, gradient_penalty
+from zoo_gan.training import LOSSES, adversarial_steps, averaged_copy, gradient_penalty, update_average
 
 from zoo_core import Context, Recipe, Signature, Step
 
@@ -39,14 +39,14 @@ def context(seed: int = 0) -> Context:
 
 
 def play(model: Adversaries, signature: Signature, **changes: Any) -> tuple[list[Step], Adversaries]:
-    average = averaged(model)
+    average = averaged_copy(model)
     generator = torch.Generator().manual_seed(1)
     real = (torch.randn(6, *signature.input_shape, generator=generator) for _ in itertools.count())
     return [*adversarial_steps(context(), model, average, real, recipe(**changes))], average
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_is_a_generator_and_a_discriminator_as_the_treaty_says(name: str) -> None:
+def test_a_model_is_a_generator_and_a_discriminator_as_the_objective_requires(name: str) -> None:
     signature, make = MODELS[name]
     model, z = make().eval(), torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
     made = model.generator(z)
@@ -114,7 +114,7 @@ def test_the_average_moves_by_the_share_it_does_not_keep_and_counts_are_copied()
         now.weight.fill_(3)
         now.running_mean.fill_(8)
         now.num_batches_tracked.fill_(7)
-    follow(kept, now, 0.75)
+    update_average(kept, now, 0.75)
     assert (kept.weight.item(), kept.running_mean.item(), kept.num_batches_tracked.item()) == (1.5, 2, 7)
 
 
@@ -140,7 +140,7 @@ def test_a_step_in_bfloat16_uses_the_discriminators_new_weights() -> None:
     seen = []
     model.discriminator[0].register_forward_hook(lambda layer, args, output: seen.append(output.detach().clone()))
     with torch.autocast("cpu", torch.bfloat16):
-        average = averaged(model)
+        average = averaged_copy(model)
         steps = adversarial_steps(
             context(), model, average, iter([torch.zeros(4, 1, 28, 28)] * 2), recipe(steps=1, critic_lr=0.5)
         )

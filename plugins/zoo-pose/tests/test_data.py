@@ -15,7 +15,7 @@ import pytest
 from zoo_pose.data import MSR_ACTIONS, NTU_ACTIONS, NTU_TRAINING, MsrAction3d, NtuRgbd, OpenPifPaf, read_any
 from zoo_pose.formats import read_msr, read_ntu, read_openpifpaf
 from zoo_pose.plugin import zoo_datasets
-from zoo_pose.sequences import mended, prepared, resampled
+from zoo_pose.sequences import fill_gaps, normalize, resample
 from zoo_pose.skeletons import COCO_17, KINECT_20, KINECT_25
 
 from zoo_core import Context, DamagedDataError, DataUnavailableError, UnknownSplitError, ZooError
@@ -111,9 +111,9 @@ MSR_DAMAGED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "cut in the middle of a frame": (cut(47), "line 47: the file ends after 7 of the 20 joints of frame 3"),
     "cut in the middle of a line": (replaced(60, "2 19"), "line 60: 2 values, not 4"),
     "a joint too many": (replaced(60, "2 19 2 1\n2 20 2 1"), "line 61: the file ends after 1 of the 20 joints"),
-    "a word": (replaced(33, "1 12 two 1"), "line 33: a value is no number"),
-    "not a number": (replaced(33, "1 12 nan 1"), "line 33: a value is no number, or not a finite one"),
-    "without an end": (replaced(1, "0 inf 2 1"), "line 1: a value is no number, or not a finite one"),
+    "a word": (replaced(33, "1 12 two 1"), "line 33: a value is not a finite number"),
+    "not a number": (replaced(33, "1 12 nan 1"), "line 33: a value is not a finite number"),
+    "without an end": (replaced(1, "0 inf 2 1"), "line 1: a value is not a finite number"),
     "empty": (lambda path: path.write_text(""), "is empty: fetch it again"),
     "no text": (lambda path: path.write_bytes(b"\xff\xfe\x00\x80" * 9), "cannot be read as text"),
 }
@@ -140,14 +140,14 @@ def test_a_frame_that_is_all_zero_is_lost(tmp_path: Path) -> None:
     assert frames[:, 7].tolist() == [[0, 7, 2], [1, 7, 2], [2, 7, 2], [3, 7, 2]]
 
 
-def test_a_recording_of_lost_frames_alone_is_passed_over_and_said(
+def test_a_recording_of_lost_frames_alone_is_skipped_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_msr(tmp_path, "a02_s01_e01")
     path = write_msr(tmp_path, "a03_s01_e01")
     path.write_text("0 0 0 0\n" * 60)
     assert msr(tmp_path).load("train")["y"].tolist() == [1]
-    assert f"{path} is passed over: it has fewer than two frames with a body" in caplog.text
+    assert f"{path} is skipped: it has fewer than two frames with a body" in caplog.text
 
 
 def test_msr_refuses_what_it_cannot_tell(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_msr_refuses_what_it_cannot_tell(tmp_path: Path) -> None:
     with pytest.raises(UnknownSplitError, match="'val'"):
         msr(tmp_path).load("val")
     again = write_msr(tmp_path / "copy")
-    with pytest.raises(DamagedDataError, match=re.escape(f"{path} and {again} are both there")):
+    with pytest.raises(DamagedDataError, match=re.escape(f"{path} and {again} both exist")):
         msr(tmp_path).load("train")
     again.unlink()
     write_msr(tmp_path, "a21_s01_e01")
@@ -214,11 +214,11 @@ def test_frames_without_the_body_are_interpolated_and_cut_off_at_the_ends(tmp_pa
     assert read_any(path)[:, 0, 0].tolist() == [1, 2, 3, 4]
 
 
-def test_a_recording_without_bodies_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_recording_without_bodies_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_ntu(tmp_path, "S001C001P001R001A001", [0, 1])
     empty = write_ntu(tmp_path, "S001C001P001R001A002")
     assert ntu(tmp_path).load("train")["y"].tolist() == [0]
-    assert f"{empty} is passed over" in caplog.text
+    assert f"{empty} is skipped" in caplog.text
     with pytest.raises(DamagedDataError, match="fewer than two frames with a body"):
         read_any(empty)
 
@@ -229,10 +229,10 @@ NTU_DAMAGED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "cut in a line": (replaced(56, "1 24 3 0 0 0 0"), "line 56: 7 values, not 12"),
     "a wrong number of joints": (replaced(4, "20"), "line 4: a body of 20 joints, not 25"),
     "a number of joints that is none": (replaced(4, "-25"), "line 4: '-25' is not a number of joints"),
-    "a wrong number of frames": (replaced(1, "1"), "line 30: there is more after the last frame"),
+    "a wrong number of frames": (replaced(1, "1"), "line 30: the file goes on after the last frame"),
     "endless frames": (replaced(1, "9" * 30), "is not a number of frames"),
-    "not a number": (replaced(6, "0 nan 3 0 0 0 0 0 0 0 0 2"), "line 6: a value is no number, or not a finite one"),
-    "a word": (replaced(6, "0 x 3 0 0 0 0 0 0 0 0 2"), "line 6: a value is no number"),
+    "not a number": (replaced(6, "0 nan 3 0 0 0 0 0 0 0 0 2"), "line 6: a value is not a finite number"),
+    "a word": (replaced(6, "0 x 3 0 0 0 0 0 0 0 0 2"), "line 6: a value is not a finite number"),
     "a body's line too short": (replaced(3, "72057594037 0 1"), "line 3: 3 values in a body's line, not 10"),
     "empty": (lambda path: path.write_text("\n"), "is empty"),
 }
@@ -248,7 +248,7 @@ def test_a_damaged_ntu_file_is_an_error_that_names_the_line(tmp_path: Path, dama
     assert str(path) in str(caught.value)
 
 
-def test_ntu_refuses_unknown_actions_and_says_which_names_it_passes_over(
+def test_ntu_refuses_unknown_actions_and_says_which_names_it_skips(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(DataUnavailableError, match="it must hold SsssCcccPpppRrrrAaaa"):
@@ -256,7 +256,7 @@ def test_ntu_refuses_unknown_actions_and_says_which_names_it_passes_over(
     strange = write_ntu(tmp_path, "mine", [0, 1])
     write_ntu(tmp_path, "S001C001P001R001A001", [0, 1])
     assert ntu(tmp_path).signature.outputs == 1
-    assert f"{strange} is passed over" in caplog.text
+    assert f"{strange} is skipped" in caplog.text
     write_ntu(tmp_path, "S001C001P001R001A121", [0, 1])
     with pytest.raises(DamagedDataError, match="is of action 121"):
         ntu(tmp_path)
@@ -338,19 +338,19 @@ def written(text: str) -> Callable[[Path], Any]:
 
 
 PIFPAF_DAMAGED: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "cut": (lambda path: path.write_text(path.read_text()[:-40]), "line 2: is no JSON"),
+    "cut": (lambda path: path.write_text(path.read_text()[:-40]), "line 2: is not JSON"),
     "a wrong number of joints": (written(json.dumps([{"keypoints": [0.0] * 75}])), "a person of 75 numbers, not 17"),
     "an object of something else": (written('{"a": 1}'), "line 1: is neither a list of annotations nor"),
     "a list of something else": (written("[1, 2]"), "an annotation has no list `keypoints`"),
     "a number of a frame that is none": (written('{"frame": "x", "predictions": []}'), "is neither a list"),
-    "not a number": (written(json.dumps([{"keypoints": [float("nan")] * 51}])), "no number, or not a finite one"),
-    "a huge number": (written('[{"keypoints": [1e400' + ", 0" * 50 + "]}]"), "no number, or not a finite one"),
-    "a truth value": (written('[{"keypoints": [true' + ", 0" * 50 + "]}]"), "no number, or not a finite one"),
-    "deep brackets": (written("[" * 100_000), "line 1: is no JSON"),
-    "a frame twice": (written('{"frame": 3, "predictions": []}\n' * 2), "line 2: frame 3 is there twice"),
+    "not a number": (written(json.dumps([{"keypoints": [float("nan")] * 51}])), "a keypoint is not a finite number"),
+    "a huge number": (written('[{"keypoints": [1e400' + ", 0" * 50 + "]}]"), "a keypoint is not a finite number"),
+    "a truth value": (written('[{"keypoints": [true' + ", 0" * 50 + "]}]"), "a keypoint is not a finite number"),
+    "deep brackets": (written("[" * 100_000), "line 1: is not JSON"),
+    "a frame twice": (written('{"frame": 3, "predictions": []}\n' * 2), "line 2: frame 3 exists twice"),
     "far numbers": (
         written('{"frame": 0, "predictions": []}\n{"frame": 99999999, "predictions": []}'),
-        "frames with numbers from 0 to 99999999",
+        "frames numbered from 0 to 99999999",
     ),
     "empty": (written(""), "is empty"),
 }
@@ -366,11 +366,11 @@ def test_a_damaged_json_is_an_error_that_names_the_line(tmp_path: Path, damage: 
     assert str(path) in str(caught.value)
 
 
-def test_json_without_people_is_passed_over_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_json_without_people_is_skipped_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = write_pifpaf(tmp_path)
     nobody = write_folder(root / "train" / "run" / "nobody", [], [], [])
     assert pifpaf(root).load("train")["y"].tolist() == [0, 1, 1]
-    assert f"{nobody} is passed over" in caplog.text
+    assert f"{nobody} is skipped" in caplog.text
 
 
 def test_openpifpaf_says_what_is_missing(tmp_path: Path) -> None:
@@ -387,7 +387,7 @@ def test_openpifpaf_says_what_is_missing(tmp_path: Path) -> None:
         pifpaf(tmp_path).load("train")
     write_pifpaf(tmp_path)
     write_folder(tmp_path / "test" / "fly" / "one", [person(0)], [person(1)])
-    with pytest.raises(DamagedDataError, match="fly is of an action that train has not"):
+    with pytest.raises(DamagedDataError, match="fly is an action that train does not have"):
         pifpaf(tmp_path).load("test")
 
 
@@ -405,26 +405,26 @@ def test_what_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 # Sequences
 
 
-def test_mended_holds_a_joint_still_before_its_first_and_after_its_last_frame() -> None:
+def test_filled_gaps_hold_a_joint_still_before_its_first_and_after_its_last_frame() -> None:
     frames = np.zeros((4, 2, 1), np.float32)
     frames[:, 1, 0] = [np.nan, 5, 7, np.nan]
-    found = mended(frames)
+    found = fill_gaps(frames)
     assert found is not None
     assert found[:, 1, 0].tolist() == [5, 5, 7, 7]
-    assert mended(np.full((3, 2, 1), np.nan)) is None
+    assert fill_gaps(np.full((3, 2, 1), np.nan)) is None
 
 
-def test_resampled_keeps_both_ends_and_goes_straight_between() -> None:
-    assert resampled(np.array([0.0, 1.0, 3.0]), 5).tolist() == [0, 0.5, 1, 2, 3]
-    assert resampled(np.array([[2.0]]), 3).tolist() == [[2], [2], [2]]
+def test_resampling_keeps_both_ends_and_goes_straight_between() -> None:
+    assert resample(np.array([0.0, 1.0, 3.0]), 5).tolist() == [0, 0.5, 1, 2, 3]
+    assert resample(np.array([[2.0]]), 3).tolist() == [[2], [2], [2]]
 
 
-def test_prepared_bodies_do_not_depend_on_place_and_size() -> None:
+def test_normalized_bodies_do_not_depend_on_place_and_size() -> None:
     sequence = np.random.default_rng(0).normal(size=(9, 20, 3)).astype(np.float32)
-    found = prepared(sequence, [6], 12)
+    found = normalize(sequence, [6], 12)
     assert found.shape == (12, 20, 3)
-    assert np.allclose(prepared(sequence * 3 + [1, -2, 5], [6], 12), found, atol=1e-5)
-    whole = prepared(sequence, [6], 9)
+    assert np.allclose(normalize(sequence * 3 + [1, -2, 5], [6], 12), found, atol=1e-5)
+    whole = normalize(sequence, [6], 9)
     assert np.allclose(whole[:, 6].mean(axis=0), 0, atol=1e-6)
     distances = ((whole - whole[:, 6:7]) ** 2).sum(axis=2)
     assert np.isclose(np.sqrt(distances.mean()), 1, atol=1e-5)

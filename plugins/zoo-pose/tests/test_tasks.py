@@ -14,23 +14,23 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics import accuracy_score
 from torch import nn
 from zoo_pose.action import Action, ActionAugmentation, ActionObjective
-from zoo_pose.augment import about_vertical, at_times
+from zoo_pose.augment import resample_at, rotation_about_vertical
 from zoo_pose.drawn import StickFigures
 from zoo_pose.models.copy_last import copy_last
-from zoo_pose.models.layers import Frames, with_velocity
+from zoo_pose.models.layers import FrameFeatures, with_velocity
 from zoo_pose.models.recurrent import bilstm, gru, lstm, rnn
 from zoo_pose.models.tcn import tcn
 from zoo_pose.models.transformer import transformer
 from zoo_pose.motion import Motion, MotionAugmentation, MotionObjective, Windows
 from zoo_pose.plugin import zoo_tasks
-from zoo_pose.skeletons import COCO_17, described, window
+from zoo_pose.skeletons import COCO_17, skeleton_extra, window_frames
 
 from zoo_core import Context, DamagedDataError, DataUnavailableError, Param, Recipe, Signature
 from zoo_core.data.columns import Ragged, Split
 from zoo_core.data.open import Data
 
 FIGURES = StickFigures.signature
-FLAT = Signature(input_shape=(None, 17, 2), outputs=4, extra=described(COCO_17, fps=30, unit="px"))
+FLAT = Signature(input_shape=(None, 17, 2), outputs=4, extra=skeleton_extra(COCO_17, fps=30, unit="px"))
 POSE, MOTION = zoo_tasks()
 
 CLASSIFIERS: dict[str, Callable[[Signature], nn.Module]] = {
@@ -89,7 +89,7 @@ def test_every_classifier_answers_sequences_of_any_length_and_all_its_weights_le
 @pytest.mark.parametrize("signature", [FIGURES, FLAT])
 @pytest.mark.parametrize("name", FORECASTERS)
 def test_every_forecaster_begins_by_copying_the_last_frame(name: str, signature: Signature) -> None:
-    past, future = window(signature.extra)
+    past, future = window_frames(signature.extra)
     assert (past, future) == ((15, 8) if signature is FIGURES else (30, 15))
     x = torch.randn(2, past, *(size or 0 for size in signature.input_shape[1:])) * 100
     output = FORECASTERS[name](signature).eval()(x)
@@ -112,7 +112,7 @@ def test_velocities_are_differences_of_frames() -> None:
 def test_frames_lose_their_mean_and_places_and_movements_each_have_one_scale() -> None:
     x = torch.randn(16, 9, 20, 3, generator=torch.Generator().manual_seed(0)) * 3 + 5
     x[:, :, 0] = 7 + (x[:, :, 0] - 5) / 100  # a joint that hardly moves
-    frames = Frames(FIGURES)
+    frames = FrameFeatures(FIGURES)
     frames.initialize(x)
     seen = frames(x)
     assert seen.mean(dim=(0, 1)).abs().max() < 1e-4
@@ -135,16 +135,16 @@ def test_what_a_model_knows_of_train_is_kept_with_its_weights() -> None:
 
 def test_turning_about_the_vertical_keeps_heights_and_distances() -> None:
     x = torch.randn(5, 7, 3)
-    turned = x @ about_vertical(torch.full((5,), 1.3))
+    turned = x @ rotation_about_vertical(torch.full((5,), 1.3))
     assert torch.allclose(turned[..., 1], x[..., 1])
     assert torch.allclose(torch.cdist(turned, turned), torch.cdist(x, x), atol=1e-4)
-    quarter = torch.tensor([[1.0, 2.0, 3.0]]) @ about_vertical(torch.tensor([torch.pi / 2]))[0]
+    quarter = torch.tensor([[1.0, 2.0, 3.0]]) @ rotation_about_vertical(torch.tensor([torch.pi / 2]))[0]
     assert torch.allclose(quarter, torch.tensor([[3.0, 2.0, -1.0]]), atol=1e-5)
 
 
 def test_other_times_lie_between_frames() -> None:
     x = torch.tensor([[0.0, 10.0, 30.0]]).view(1, 3, 1, 1)
-    assert at_times(x, torch.tensor([[0.0, 0.5, 1.5, 2.0]])).flatten().tolist() == [0, 5, 20, 30]
+    assert resample_at(x, torch.tensor([[0.0, 0.5, 1.5, 2.0]])).flatten().tolist() == [0, 5, 20, 30]
 
 
 def augmentation(**values: Any) -> ActionAugmentation:
@@ -210,9 +210,9 @@ def test_accuracy_is_scikit_learns() -> None:
 
 def test_joint_error_is_scipys_euclidean_distance() -> None:
     rng = np.random.default_rng(0)
-    answers, truth = (rng.normal(size=(6, 8, 20, 3)).astype(np.float32) for _ in range(2))
-    found = MotionObjective(FIGURES, recipe_of(MOTION), Context()).evaluate(answers, {"y": truth})
-    distances = np.diag(cdist(answers.reshape(-1, 3), truth.reshape(-1, 3))).reshape(6, 8, 20)
+    predictions, targets = (rng.normal(size=(6, 8, 20, 3)).astype(np.float32) for _ in range(2))
+    found = MotionObjective(FIGURES, recipe_of(MOTION), Context()).evaluate(predictions, {"y": targets})
+    distances = np.diag(cdist(predictions.reshape(-1, 3), targets.reshape(-1, 3))).reshape(6, 8, 20)
     assert found.scores["joint_error"] == pytest.approx(distances.mean(), abs=1e-6)
     assert found.scores["last_frame_error"] == pytest.approx(distances[:, -1].mean(), abs=1e-6)
     assert np.allclose(found.per_example["score"], distances.mean(axis=(1, 2)))
@@ -296,7 +296,7 @@ def test_pictures_are_made_of_both_tasks() -> None:
         assert width / height >= 4 / 3
 
 
-def test_a_persons_file_gets_an_answer_and_one_of_another_body_is_refused(tmp_path: Path) -> None:
+def test_a_local_file_gets_a_prediction_and_one_of_another_body_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a01_s01_e01_skeleton3D.txt"
     path.write_text("\n".join(f"{frame} {joint} 2 1" for frame in range(5) for joint in range(20)))
     ctx, recipe = Context(generator=torch.Generator()), recipe_of(POSE)
@@ -305,7 +305,7 @@ def test_a_persons_file_gets_an_answer_and_one_of_another_body_is_refused(tmp_pa
         table = Action(POSE).predict(ctx, model, FIGURES, FIGURES.input_shape, recipe, [path], 2)
     assert [row[0] for row in table.rows] == [str(path)] * 2
     assert {row[1] for row in table.rows} <= set(FIGURES.classes)
-    with pytest.raises(DamagedDataError, match="has 20 joints of 3 axes, the model knows"):
+    with pytest.raises(DamagedDataError, match="has 20 joints of 3 axes, the model takes"):
         Action(POSE).predict(ctx, model, FLAT, FLAT.input_shape, recipe, [path], 2)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from zoo_unet.data import ROAD, CamVid, CamVid480, ImageMasks, IsbiMembranes
-from zoo_unet.masks import guessing, read_mask
+from zoo_unet.masks import chance_levels, read_mask
 
 from zoo_core import Context, DamagedDataError, DatasetSpec, DataUnavailableError, Signature, UnknownSplitError
 from zoo_core.data.open import data_context
@@ -105,8 +105,8 @@ def text(name: str, content: str) -> Callable[[Path], Any]:
 
 
 ISBI: Damages = {
-    "a slice without a label": (gone("train/label/7.png"), "7.png has no mask of its name"),
-    "a label without a slice": (gone("train/image/7.png"), "7.png has no picture of its name"),
+    "a slice without a label": (gone("train/label/7.png"), "7.png has no mask of the same name"),
+    "a label without a slice": (gone("train/image/7.png"), "7.png has no picture of the same name"),
     "a label of another size": (
         lambda root: mask(root / "train/label/2.png", [[0] * 9] * 8),
         "2.png is 9x8 pixels, its picture 8x8",
@@ -138,7 +138,7 @@ def test_damaged_slices_are_named(tmp_path: Path, damage: str) -> None:
     assert str(tmp_path) in str(caught.value)
 
 
-def test_too_few_slices_and_an_empty_folder_are_told(tmp_path: Path) -> None:
+def test_too_few_slices_and_an_empty_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataUnavailableError, match=r"it must hold train/image/N\.png"):
         opened(IsbiMembranes, tmp_path)
     with pytest.raises(DataUnavailableError, match="holds 5 slices"):
@@ -160,8 +160,8 @@ def test_real_road_scenes_are_read_at_both_sizes(test_data: Path, tmp_path: Path
         assert test["x"].shape == (10, 3, height, width)
         assert test["y"].shape == (10, height, width)
         assert set(np.unique(test["y"])) <= set(range(len(ROAD) + 1))
-        for row, (image, truth) in enumerate(names):
-            nearest = Image.open(root / truth).resize((width, height), Image.Resampling.NEAREST)
+        for row, (image, mask) in enumerate(names):
+            nearest = Image.open(root / mask).resize((width, height), Image.Resampling.NEAREST)
             assert np.array_equal(test["y"][row], np.asarray(nearest))
             smaller = Image.open(root / image).convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
             assert np.array_equal(test["x"][row].transpose(1, 2, 0), np.asarray(smaller))
@@ -182,7 +182,7 @@ def write_camvid(root: Path, prefix: str = "") -> Path:
 def test_split_files_name_the_pairs_also_with_the_paths_of_the_original(tmp_path: Path, prefix: str) -> None:
     columns = opened(CamVid, write_camvid(tmp_path / "deep", prefix)).load("val")
     assert columns["x"][:, 0, 0, 0].tolist() == [0, 1]
-    assert [np.unique(truth).tolist() for truth in columns["y"]] == [[0, 11], [1, 11]]
+    assert [np.unique(mask).tolist() for mask in columns["y"]] == [[0, 11], [1, 11]]
     with pytest.raises(UnknownSplitError):
         opened(CamVid, tmp_path).load("holdout")
 
@@ -194,10 +194,10 @@ CAMVID: Damages = {
     "a path from the root": (text("test.txt", "/etc/passwd b.png"), "line 1: '/etc/passwd' lies outside the folder"),
     "a line without its mask": (text("test.txt", "\ntest/0.png"), "test.txt line 2: it has 1 paths"),
     "an empty split file": (text("test.txt", "\n"), "test.txt is empty"),
-    "a binary split file": (lambda root: (root / "test.txt").write_bytes(b"\xff\xfe\xfa"), "test.txt is no text"),
+    "a binary split file": (lambda root: (root / "test.txt").write_bytes(b"\xff\xfe\xfa"), "test.txt is not text"),
     "a class over the count": (
         lambda root: mask(root / "testannot/1.png", [[0] * 12] * 4 + [[0, 12] * 6] * 6),
-        "1.png has class 12 at row 4, column 1: there are 11, from 0",
+        "1.png has class 12 at row 4, column 1, but the classes are 0 to 10",
     ),
     "a mask of another size": (
         lambda root: mask(root / "testannot/1.png", [[0] * 12] * 9),
@@ -287,11 +287,11 @@ def test_a_palette_gives_its_entries_and_large_pictures_are_made_smaller(tmp_pat
 
 
 FOLDER: Damages = {
-    "a picture without a mask": (gone("masks/4.png"), "4.jpg has no mask of its name"),
-    "a mask without a picture": (gone("images/4.jpg"), "4.png has no picture of its name"),
+    "a picture without a mask": (gone("masks/4.png"), "4.jpg has no mask of the same name"),
+    "a mask without a picture": (gone("images/4.jpg"), "4.png has no picture of the same name"),
     "two masks of a picture": (
         lambda root: mask(root / "masks/4.bmp", [[0] * 12] * 10),
-        "are masks of one picture",
+        "are masks of the same picture",
     ),
     "a mask of another size": (
         lambda root: mask(root / "masks/4.png", [[0] * 12] * 9),
@@ -299,7 +299,7 @@ FOLDER: Damages = {
     ),
     "a test mask with a class that train has not": (
         lambda root: mask(root / "masks/4.png", [[3] * 12] * 10),
-        "4.png has class 3 at row 0, column 0: there are 3, from 0",
+        "4.png has class 3 at row 0, column 0, but the classes are 0 to 2",
     ),
     "a mask in colour": (lambda root: picture(root / "masks/4.png"), "4.png is in colour"),
     "a mask of 16 bits": (
@@ -312,7 +312,7 @@ FOLDER: Damages = {
 
 
 @pytest.mark.parametrize("damage", FOLDER)
-def test_damaged_folders_are_told(tmp_path: Path, damage: str) -> None:
+def test_damaged_folders_are_named(tmp_path: Path, damage: str) -> None:
     do, words = FOLDER[damage]
     do(write_masks(tmp_path))
     with pytest.raises(DamagedDataError, match=re.escape(words)):
@@ -332,7 +332,7 @@ def test_a_grey_level_between_0_and_255_is_no_class_of_two(tmp_path: Path) -> No
         opened(ImageMasks, tmp_path).load("test")
 
 
-def test_empty_folders_and_missing_splits_are_told(tmp_path: Path) -> None:
+def test_empty_folders_and_missing_splits_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataUnavailableError, match="it must hold images/ and masks/"):
         opened(ImageMasks, tmp_path)
     (tmp_path / "images").mkdir()
@@ -341,7 +341,7 @@ def test_empty_folders_and_missing_splits_are_told(tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     with pytest.raises(DataUnavailableError, match="holds no pictures"):
         opened(ImageMasks, tmp_path)
-    with pytest.raises(DataUnavailableError, match="holds no folder 'test' beside train"):
+    with pytest.raises(DataUnavailableError, match="holds no folder 'test' besides train"):
         opened(ImageMasks, write_masks(tmp_path / "other", split="train"))
 
 
@@ -362,8 +362,8 @@ def test_what_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         scenes.load("test")
 
 
-def test_guessing_by_the_shares_of_the_classes_scores_little() -> None:
+def test_chance_levels_follow_from_the_shares_of_the_classes() -> None:
     shares = np.array([0.8, 0.2])
-    assert guessing(shares)["dice"] == pytest.approx(1 / 3)
-    assert guessing(shares)["mean_iou"] == pytest.approx((0.8 / 1.2 + 0.2 / 1.8) / 2)
-    assert set(guessing(np.array([0.5, 0.5, 0.0]))) == {"mean_iou"}
+    assert chance_levels(shares)["dice"] == pytest.approx(1 / 3)
+    assert chance_levels(shares)["mean_iou"] == pytest.approx((0.8 / 1.2 + 0.2 / 1.8) / 2)
+    assert set(chance_levels(np.array([0.5, 0.5, 0.0]))) == {"mean_iou"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 from zoo_unet.drawn import IGNORED, STREET_CLASSES, Array, DrawnCells, DrawnStreets
-from zoo_unet.masks import guessing
+from zoo_unet.masks import chance_levels
 
 from zoo_core import Context, UnknownSplitError
 
@@ -49,23 +49,23 @@ def test_every_class_is_in_every_split_and_edges_are_ignored() -> None:
         assert 0.02 < (y == IGNORED).mean() < 0.15
 
 
-def dice(answers: Array, truth: Array) -> float:
-    return float(2 * (answers & truth).sum() / (answers.sum() + truth.sum()))
+def dice(predictions: Array, targets: Array) -> float:
+    return float(2 * (predictions & targets).sum() / (predictions.sum() + targets.sum()))
 
 
 def test_no_threshold_tells_the_membranes() -> None:
     columns = FewCells(Context()).load("test")
     blurred = np.stack([np.asarray(Image.fromarray(x[0]).filter(ImageFilter.GaussianBlur(1.2))) for x in columns["x"]])
-    truth = columns["y"] == 1
-    assert max(dice(blurred < level, truth) for level in range(0, 256, 4)) < 0.7
-    assert 0.15 < truth.mean() < 0.35
+    targets = columns["y"] == 1
+    assert max(dice(blurred < level, targets) for level in range(0, 256, 4)) < 0.7
+    assert 0.15 < targets.mean() < 0.35
 
 
 @pytest.mark.parametrize("loader", [DrawnCells, DrawnStreets])
-def test_the_score_of_guessing_is_that_of_the_shares_in_test(loader: Any) -> None:
+def test_the_chance_level_is_that_of_the_shares_in_test(loader: Any) -> None:
     y = loader(Context()).load("test")["y"]
     counts = np.bincount(y.ravel(), minlength=256)[: loader.signature.outputs]
-    expected = guessing(counts / counts.sum())
+    expected = chance_levels(counts / counts.sum())
     for metric, value in loader.signature.extra["chance"].items():
         assert value == pytest.approx(expected[metric], abs=0.01)
 

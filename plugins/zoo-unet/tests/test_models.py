@@ -159,7 +159,7 @@ def test_a_member_of_the_family_runs_on_a_grey_task(zoo: Callable[..., Any]) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["membrane", "road-scenes"])
-def test_a_short_training_is_far_above_guessing(zoo: Callable[..., Any], task: str) -> None:
+def test_a_short_training_is_far_above_chance_level(zoo: Callable[..., Any], task: str) -> None:
     (record,) = json.loads(zoo("bench", task, "--model", "unet", *BENCH).out)
     metric = "dice" if task == "membrane" else "mean_iou"
     assert record["measured"]["scores"][metric] > {"dice": 0.55, "mean_iou": 0.2}[metric]

@@ -17,7 +17,7 @@ def zoo_tasks() -> list[TaskSpec]:
         TaskSpec(
             name="cifar10",
             title="CIFAR-10",
-            summary="Tell which of ten things a picture of 32x32 pixels shows: where convolutions beat dense nets.",
+            summary="Recognise which of ten things a picture of 32x32 pixels shows: convolutions beat dense nets.",
             kind=KIND,
             datasets=("cifar10", "cifar10-images", "shapes"),
             metric="accuracy",
@@ -69,7 +69,7 @@ def zoo_datasets() -> list[DatasetSpec]:
         ),
         DatasetSpec(
             name="shapes",
-            title="Ten drawn shapes in any place, size and colour",
+            title="Ten drawn shapes of any position, size and colour",
             origin="synthetic",
             licence="CC0-1.0",
             signature=IMAGE,
@@ -84,12 +84,12 @@ def zoo_models() -> list[ModelSpec]:
 
 
 def _small_models() -> list[ModelSpec]:
-    """Those of the course, and one that spends its seconds better: for a CPU."""
+    """Describe the models for a CPU: those of the course, and a faster one."""
     adamw = {"optimizer": "adamw", "weight_decay": 0.05, "schedule": "cosine", "warmup": 0.1}
     return [
         ModelSpec(
             name="mlp",
-            title="Dense layers: what the course shows not to be enough",
+            title="Dense layers: the course shows that they are not enough",
             entry="zoo_cifar10.models.mlp:mlp",
             kind=KIND,
             options={"widths": Param(default=[512, 512], help="of the hidden layers"), "dropout": 0.1},
@@ -109,17 +109,17 @@ def _small_models() -> list[ModelSpec]:
                 "*": {**SGD, "lr": 0.1, "momentum": 0.9, "weight_decay": 0.0005, "batch_size": 128},
                 "cifar10": {"label_smoothing": 0.1, "crop": 2, "flip": True},
             },
-            quick={"lr": 0.02},  # the schedule is too short to recover from the highest rate
+            quick={"lr": 0.02},  # the short schedule cannot recover from the default's highest learning rate
         ),
         ModelSpec(
             name="cnn-fast",
-            title="Whitening stem and six convolutions: the best accuracy for its seconds",
+            title="Whitening stem and six convolutions: high accuracy after a short training",
             entry="zoo_cifar10.models.cnn_fast:CnnFast",
             kind=KIND,
             accepts=Accepts(min_size=16),
             options={
                 "widths": Param(default=[32, 128, 256], help=WIDTHS),
-                "mirror": Param(default=False, help="answer for the image and its mirror image together"),
+                "mirror": Param(default=False, help="average the predictions for an image and its mirror image"),
             },
             recipe={
                 "*": {**SGD, "lr": 0.5, "momentum": 0.85, "weight_decay": 0.001, "batch_size": 256},
@@ -131,7 +131,7 @@ def _small_models() -> list[ModelSpec]:
 
 
 def _large_models() -> list[ModelSpec]:
-    """Well-known nets: for a GPU, and for what ImageNet taught."""
+    """Describe the well-known nets: one for a GPU, one pretrained on ImageNet."""
     return [
         ModelSpec(
             name="resnet-18",
@@ -143,7 +143,7 @@ def _large_models() -> list[ModelSpec]:
                 "*": {**SGD, "lr": 0.1, "momentum": 0.9, "weight_decay": 0.0005, "batch_size": 128},
                 "cifar10": {"epochs": 30.0, "label_smoothing": 0.1, "crop": 4, "flip": True},
             },
-            # Half a minute on a CPU, which is too short for SGD at its rate to begin.
+            # Half a minute on a CPU: too short for SGD at the default learning rate to make progress.
             quick={"image_size": 16, "batch_size": 32, "steps": 120, "optimizer": "adamw", "lr": 0.002, "crop": 0},
         ),
         ModelSpec(
@@ -152,7 +152,7 @@ def _large_models() -> list[ModelSpec]:
             entry="zoo_cifar10.models.vgg:vgg_16",
             kind=KIND,
             accepts=Accepts(channels=(3,), min_size=32),
-            options={"unfreeze": Param(default=0, help="how many of the last parts are trained too", minimum=0)},
+            options={"unfreeze": Param(default=0, help="number of the last parts that are trained too", minimum=0)},
             recipe={"*": {"optimizer": "adam", "lr": 0.0005, "schedule": "cosine", "batch_size": 128, "epochs": 10.0}},
             weights=Download(
                 name="vgg16-397923af.pth",

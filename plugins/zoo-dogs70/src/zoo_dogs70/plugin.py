@@ -14,7 +14,7 @@ IMAGENET = {  # torchvision's models and the normalisation of their inputs
     "kind": KIND,
 }
 HEAD = {"optimizer": "adam", "lr": 0.001, "schedule": "cosine", "batch_size": 32, "epochs": 30.0}
-UNFREEZE = Param(default=0, help="how many of the backbone's last parts are trained too", minimum=0)
+UNFREEZE = Param(default=0, help="number of the backbone's last parts that are trained too", minimum=0)
 
 
 @hookimpl
@@ -23,7 +23,7 @@ def zoo_tasks() -> list[TaskSpec]:
         TaskSpec(
             name="dogs70",
             title="70 dog breeds",
-            summary="Tell the breed of a dog from a picture, with few pictures of each: transfer learning.",
+            summary="Recognise the breed of a dog, with few pictures of each: transfer learning.",
             kind=KIND,
             datasets=("dogs70", "drawn-dogs"),
             metric="accuracy",
@@ -41,7 +41,7 @@ def zoo_datasets() -> list[DatasetSpec]:
     return [
         DatasetSpec(
             name="dogs70",
-            title="Dog breeds, a folder for each",
+            title="Dog breeds, one folder for each",
             origin="real",
             licence="Kaggle: CC0-1.0 as stated there; other folders as their source says",
             homepage="https://www.kaggle.com/datasets/gpiosenka/70-dog-breedsimage-data-set",
@@ -52,7 +52,7 @@ def zoo_datasets() -> list[DatasetSpec]:
         ),
         DatasetSpec(
             name="drawn-dogs",
-            title="Drawn dogs of 70 made-up breeds: coat, ears, muzzle",
+            title="Drawn dogs of 70 invented breeds: coat, ears, muzzle",
             origin="synthetic",
             licence="CC0-1.0",
             signature=Signature(input_shape=(3, 64, 64), outputs=70),
@@ -79,7 +79,7 @@ def zoo_models() -> list[ModelSpec]:
             name="squeezenet-1.0",
             title="ImageNet SqueezeNet 1.0, frozen, with a new last layer: a tenth of the size",
             entry="zoo_dogs70.models.transfer:squeezenet",
-            options={"unfreeze": UNFREEZE, "dropout": Param(default=0.5, help="of the features", minimum=0.0)},
+            options={"unfreeze": UNFREEZE, "dropout": Param(default=0.5, help="dropout of the features", minimum=0.0)},
             recipe={"*": HEAD},
             weights=Download(
                 name="squeezenet1_0-b66bff10.pth", urls=(TORCHVISION + "squeezenet1_0-b66bff10.pth",), sha256="b66bff10"
@@ -88,7 +88,7 @@ def zoo_models() -> list[ModelSpec]:
         ),
         ModelSpec(
             name="cnn",
-            title="Five convolutions from scratch: what a few pictures teach",
+            title="Five convolutions, trained from scratch",
             entry="zoo_dogs70.models.cnn:cnn",
             kind=KIND,
             accepts=Accepts(min_size=32),

@@ -1,1 +1,1 @@
-"""The zoo's GAN plugin; `plugin.py` says what it adds."""
+"""The zoo's GAN plugin; `plugin.py` lists its contents."""

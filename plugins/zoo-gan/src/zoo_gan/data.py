@@ -1,26 +1,22 @@
-"""The data sets of digits: MNIST from its four official files, and scikit-learn's 8x8 digits in MNIST's form."""
+"""The data sets of digits: MNIST from its four official files, and scikit-learn's 8x8 digits in the same form."""
 
 from __future__ import annotations
 
-import gzip
-import struct
-import zlib
-from pathlib import Path
-
 import numpy as np
 
-from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
+from zoo_core import Context, DamagedDataError, Signature, UnknownSplitError
 from zoo_core.data.columns import Array
+from zoo_core.data.idx import read_idx
 
 DIGITS = tuple("0123456789")
 SIZE = 28
-INNER = 20  # pixels a side of the box that MNIST's digits lie in
-LEVELS = 16  # scikit-learn's white
-TRAIN = 1347  # of scikit-learn's digits; the last quarter, by other writers, is the test split
+BOX_SIZE = 20  # pixels a side of the box that holds a digit of MNIST
+MAX_LEVEL = 16  # white in scikit-learn's digits
+TRAIN_DIGITS = 1347  # of scikit-learn's digits; the last quarter, by other writers, is the test split
 
 
 def signature(ctx: Context) -> Signature:
-    """What both data sets hold, and what their spec adds: the score of noise."""
+    """Return the signature of both data sets; `extra` comes from the spec and holds the chance level."""
     extra = ctx.dataset.signature.extra if ctx.dataset else {}
     return Signature(input_shape=(1, SIZE, SIZE), outputs=len(DIGITS), classes=DIGITS, extra=extra)
 
@@ -30,8 +26,8 @@ class Mnist:
 
     Reads the official IDX files, packed (`.gz`) or not, at any depth below the data root, and writes nothing there.
     Raises:
-        DataUnavailableError: a file is not here and cannot be downloaded, or may not be read.
-        DamagedDataError: a file is cut, is no IDX file, or does not hold one digit's label for each 28x28 image.
+        DataUnavailableError: a file is missing and cannot be downloaded, or may not be read.
+        DamagedDataError: a file is cut or not an IDX file, or there is not one label 0 to 9 for each 28x28 image.
     """
 
     files = {"train": "train", "test": "t10k"}
@@ -53,37 +49,16 @@ class Mnist:
                 f"{labels_file} holds {labels.shape} labels for {len(images)} images of {images_file}"
             )
         if labels.max() > 9:
-            raise DamagedDataError(f"{labels_file} holds the label {labels.max()}, which is no digit: fetch it again")
+            raise DamagedDataError(
+                f"{labels_file} holds the label {labels.max()}, which is not a digit: fetch it again"
+            )
         return {"x": images[:, None], "y": labels.astype(np.int64)}
 
 
-def read_idx(path: Path) -> Array:
-    """The uint8 array of an IDX file (LeCun's format: a magic number, sizes as big-endian uint32, the bytes).
-
-    Raises DataUnavailableError and DamagedDataError naming the file.
-    """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except PermissionError as error:
-        raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DamagedDataError(f"{path} cannot be read ({error}): fetch it again") from error
-    dimensions = content[3] if len(content) >= 4 else 0
-    begin = 4 + 4 * dimensions
-    if content[:3] != b"\0\0\x08" or not 1 <= dimensions <= 3 or len(content) < begin:
-        raise DamagedDataError(f"{path} is not an IDX file of bytes: fetch it again")
-    shape = struct.unpack(f">{dimensions}I", content[4:begin])
-    if len(content) - begin != np.prod([int(size) for size in shape], dtype=object):  # sizes may say anything
-        raise DamagedDataError(
-            f"{path} holds {len(content) - begin} bytes of data, its sizes {shape} need others: it is cut"
-        )
-    return np.frombuffer(content, np.uint8, offset=begin).reshape(shape)
-
-
 class Digits:
-    """scikit-learn's 1,797 digits, 8x8 with levels 0 to 16, in the form of MNIST's: x, y as there.
+    """scikit-learn's 1,797 digits, 8x8 with levels 0 to 16, converted to MNIST's form: x and y as in `Mnist`.
 
-    Each is enlarged to 20x20, the size of MNIST's digits, and gets a black border of four pixels.
+    Each image is enlarged to 20x20, the size of MNIST's digits, and gets a black border of four pixels.
     """
 
     def __init__(self, ctx: Context) -> None:
@@ -95,20 +70,20 @@ class Digits:
         if split not in ("train", "test"):
             raise UnknownSplitError(f"digits have no split {split!r}")
         bunch = load_digits()
-        rows = slice(TRAIN) if split == "train" else slice(TRAIN, None)
-        return {"x": in_mnist_form(bunch.images[rows]), "y": bunch.target[rows].astype(np.int64)}
+        rows = slice(TRAIN_DIGITS) if split == "train" else slice(TRAIN_DIGITS, None)
+        return {"x": to_mnist_form(bunch.images[rows]), "y": bunch.target[rows].astype(np.int64)}
 
 
-def in_mnist_form(images: Array) -> Array:
-    """Images (n, 8, 8) of levels 0 to 16 as uint8 (n, 1, 28, 28), bilinear between the middles of pixels."""
-    blend = _blend(images.shape[1], INNER)
-    enlarged = np.rint(blend @ images @ blend.T * (255 / LEVELS)).astype(np.uint8)
-    border = (SIZE - INNER) // 2
+def to_mnist_form(images: Array) -> Array:
+    """Convert images (n, 8, 8) of levels 0 to 16 to uint8 (n, 1, 28, 28), interpolating bilinearly."""
+    blend = _bilinear_weights(images.shape[1], BOX_SIZE)
+    enlarged = np.rint(blend @ images @ blend.T * (255 / MAX_LEVEL)).astype(np.uint8)
+    border = (SIZE - BOX_SIZE) // 2
     return np.pad(enlarged, ((0, 0), (border, border), (border, border)))[:, None]
 
 
-def _blend(before: int, after: int) -> Array:
-    """The matrix (after, before) of bilinear weights; beyond the outermost middles the border is repeated."""
+def _bilinear_weights(before: int, after: int) -> Array:
+    """Return the bilinear weights (after, before) between pixel centres; the border pixels are repeated outside."""
     place = ((np.arange(after) + 0.5) * before / after - 0.5).clip(0, before - 1)
     weights: Array = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(before)))
     return weights

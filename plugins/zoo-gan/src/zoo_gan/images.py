@@ -1,9 +1,11 @@
-"""Images of digits: what the judge's features say of them, and what they look like.
+"""Scores and pictures of generated digits.
 
-Metrics: `frechet`, the Frechet distance of the judge's features between a split's real images, all of them, and
-generated ones, as many as test has (2,000 at least) and 1,000 for val: lower is better, and small samples make it
-larger.
-`coverage`: the share of the ten digits that get, in the judge's eyes, at least a third of their share of real images.
+Metrics:
+`frechet`: the Fréchet distance between the judge's features of all real images of a split and of generated images;
+lower is better. For test there are as many generated images as real ones, but at least 2,000; for val 1,000. Small
+samples raise the score.
+`coverage`: the share of the ten digits that are generated often enough, by the judge's predictions: at least a third
+as often as in the real images.
 """
 
 from __future__ import annotations
@@ -19,81 +21,86 @@ from zoo_core import Context, Evaluation, Signature, Table
 from zoo_core.data.columns import Array
 from zoo_core.pictures import mosaic
 from zoo_gan.judge import Judge, load_judge
-from zoo_gan.metrics import covered, frechet_distance
+from zoo_gan.metrics import coverage, frechet_distance
 
-FEWEST, VAL_SAMPLES = 2_000, 1_000
-LEAST = 1 / 3
-HALF = 127.5  # of the levels
-COLUMNS, ROWS = 10, 6  # of the sheets
+MIN_TEST_SAMPLES, VAL_SAMPLES = 2_000, 1_000
+MIN_SHARE = 1 / 3
+HALF_RANGE = 127.5  # half of the range of a uint8 level
+COLUMNS, ROWS = 10, 6  # of all sheets but the thumbnail
 THUMBNAIL = (6, 4)  # columns and rows
 
 
 class Images:
-    """The `Form` of images: uint8 in the data, [-1, 1] for the nets."""
+    """The `Form` of images: uint8 in the data, [-1, 1] for models."""
 
-    shown = 300
+    snapshot_size = 300
 
     def __init__(self, signature: Signature, ctx: Context) -> None:
         self._classes = signature.classes
         self._judge: Judge = load_judge()
-        self._real: dict[str, Array] = {}  # features of the splits' images
+        self._real: dict[str, Array] = {}  # features of a split's real images
 
-    def as_made(self, x: Tensor) -> Tensor:
-        return x.float() / HALF - 1
+    def to_model_range(self, x: Tensor) -> Tensor:
+        return x.float() / HALF_RANGE - 1
 
-    def as_data(self, made: Tensor) -> Array:
-        return ((made.float() + 1) * HALF).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    def to_data(self, generated: Tensor) -> Array:
+        return ((generated.float() + 1) * HALF_RANGE).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
 
     def samples(self, split: str, real: int) -> int:
-        return VAL_SAMPLES if split == "val" else max(FEWEST, real)
+        return VAL_SAMPLES if split == "val" else max(MIN_TEST_SAMPLES, real)
 
-    def evaluate(self, made: Array, split: str, real: Mapping[str, Array]) -> Evaluation:
+    def evaluate(self, generated: Array, split: str, real: Mapping[str, Array]) -> Evaluation:
         if split not in self._real:
-            self._real[split] = self._judge.look(real["x"])[0]
-        features, answers = self._judge.look(made)
+            self._real[split] = self._judge.classify(real["x"])[0]
+        features, digits = self._judge.classify(generated)
         count = len(self._classes)
         expected = np.bincount(real["y"], minlength=count) / len(real["y"])
-        shares = np.bincount(answers, minlength=count) / len(answers)
+        shares = np.bincount(digits, minlength=count) / len(digits)
         rows = [[name, float(a), float(b)] for name, a, b in zip(self._classes, expected, shares, strict=True)]
         return Evaluation(
             {
                 "frechet": frechet_distance(self._real[split], features),
-                "coverage": covered(shares, expected, LEAST),
+                "coverage": coverage(shares, expected, MIN_SHARE),
             },
             tables={"digits": Table(["digit", "share of real", "share of generated"], rows)},
         )
 
     def pictures(
-        self, make: Callable[[Tensor], Array], z: Tensor, real: Mapping[str, Array], film: list[tuple[float, Array]]
+        self,
+        make: Callable[[Tensor], Array],
+        z: Tensor,
+        real: Mapping[str, Array],
+        snapshots: list[tuple[float, Array]],
     ) -> dict[str, np.ndarray[Any, Any]]:
-        """Samples in columns by the judge's answer, 0 to 9; the walk, and the way there, from left to right."""
-        made = make(z)
+        """Draw samples in columns by predicted digit, walks through the noise, and the training from left to right."""
+        generated = make(z)
         pictures = {
-            "thumbnail": mosaic(made[: THUMBNAIL[0] * THUMBNAIL[1]], columns=THUMBNAIL[0]),
-            "samples": mosaic(self._by_digit(made), columns=COLUMNS),
-            "walk": mosaic(make(_walks(z)), columns=COLUMNS),
+            "thumbnail": mosaic(generated[: THUMBNAIL[0] * THUMBNAIL[1]], columns=THUMBNAIL[0]),
+            "samples": mosaic(self._sorted_by_digit(generated), columns=COLUMNS),
+            "walk": mosaic(make(_noise_walks(z)), columns=COLUMNS),
         }
-        if len(film) > 1:
-            some = [film[row][1] for row in np.linspace(0, len(film) - 1, COLUMNS).round().astype(int)]
+        if len(snapshots) > 1:
+            some = [snapshots[row][1] for row in np.linspace(0, len(snapshots) - 1, COLUMNS).round().astype(int)]
             pictures["training"] = mosaic(
-                np.stack([seen[:ROWS] for seen in some], axis=1).reshape(-1, *made.shape[1:]), columns=COLUMNS
+                np.stack([snapshot[:ROWS] for snapshot in some], axis=1).reshape(-1, *generated.shape[1:]),
+                columns=COLUMNS,
             )
         return pictures
 
-    def _by_digit(self, made: Array) -> Array:
-        """Rows of one image of each digit; black where there are too few."""
-        _, answers = self._judge.look(made)
-        sheet = np.zeros((ROWS, COLUMNS, *made.shape[1:]), np.uint8)
+    def _sorted_by_digit(self, generated: Array) -> Array:
+        """Arrange images in columns by predicted digit; missing images are black."""
+        _, digits = self._judge.classify(generated)
+        sheet = np.zeros((ROWS, COLUMNS, *generated.shape[1:]), np.uint8)
         for digit in range(COLUMNS):
-            found = made[answers == digit][:ROWS]
+            found = generated[digits == digit][:ROWS]
             sheet[: len(found), digit] = found
-        return sheet.reshape(-1, *made.shape[1:])
+        return sheet.reshape(-1, *generated.shape[1:])
 
 
-def _walks(z: Tensor) -> Tensor:
-    """Noise on the way from one row's to another's: (rows * columns, latent).
+def _noise_walks(z: Tensor) -> Tensor:
+    """Interpolate between pairs of noise vectors: (rows * columns, latent).
 
-    On an arc, since the noise that a generator knows lies near a sphere.
+    Moves along an arc, because the noise that a generator is trained on lies near a sphere.
     """
     begin, end = z[:ROWS, None], z[ROWS : 2 * ROWS, None]
     angle = torch.linspace(0, torch.pi / 2, COLUMNS, device=z.device)[:, None]

@@ -1,6 +1,6 @@
-"""The judge: a small classifier of digits in whose features images are compared. Its weights come with the package.
+"""The judge: a small classifier of digits whose features the Fréchet distance compares. Its weights are in the package.
 
-It always works on the CPU and in full precision, so that one score means the same on every machine.
+It always runs on the CPU in full precision, so that scores are comparable between machines.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BATCH = 500
 
 
 class Judge(nn.Module):
-    """Three convolutions with BatchNorm, each channel's mean over all places as features: images (batch, 1, 28, 28)."""
+    """Three convolutions with BatchNorm; the features are each channel's mean over the image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,20 +40,20 @@ class Judge(nn.Module):
         self.head = nn.Linear(FEATURES, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images in [-1, 1] -> (batch, 10) logits."""
+        """Images (batch, 1, 28, 28) in [-1, 1] -> (batch, 10) logits."""
         logits: Tensor = self.head(self.body(x))
         return logits
 
-    def look(self, images: Array) -> tuple[Array, Array]:
-        """Of images uint8 (n, 1, 28, 28): features float64 (n, 64), and the digits int64 (n,) it takes them for."""
-        features, answers = [], []
+    def classify(self, images: Array) -> tuple[Array, Array]:
+        """Return features float64 (n, 64) and predicted digits int64 (n,) of images uint8 (n, 1, 28, 28)."""
+        features, digits = [], []
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             for begin in range(0, len(images), BATCH):
-                part = torch.tensor(images[begin : begin + BATCH])  # a copy: files are read-only
-                found = self.body(part.float() / 127.5 - 1)
-                features.append(found.double().numpy())
-                answers.append(self.head(found).argmax(1).numpy())
-        return np.concatenate(features), np.concatenate(answers)
+                part = torch.tensor(images[begin : begin + BATCH])  # a copy: the array may be read-only
+                pooled = self.body(part.float() / 127.5 - 1)
+                features.append(pooled.double().numpy())
+                digits.append(self.head(pooled).argmax(1).numpy())
+        return np.concatenate(features), np.concatenate(digits)
 
 
 def _block(before: int, after: int) -> list[nn.Module]:
@@ -61,7 +61,7 @@ def _block(before: int, after: int) -> list[nn.Module]:
 
 
 def load_judge(path: Path = WEIGHTS) -> Judge:
-    """The judge with its weights, in eval mode. Raises WeightsError where the file is not the one that is meant."""
+    """Load the judge in evaluation mode. Raises WeightsError if the file is not that of this version."""
     try:
         digest = sha256(path.read_bytes()).hexdigest()
     except OSError as error:

@@ -1,8 +1,8 @@
-"""Makes the judge's weights: `python -m zoo_gan.make_judge --data-root FOLDER_WITH_MNIST --out judge.safetensors`.
+"""Trains the judge: `python -m zoo_gan.make_judge --data-root FOLDER_WITH_MNIST --out judge.safetensors`.
 
-It learns MNIST's train images and, four times over, the train part of scikit-learn's digits, which are drawn in another
-hand and resolution. Prints how well it does and the score of noise, and the file's sha256, which belongs into
-`judge.py`: new weights make new scores, so they want a new version of the task.
+The training data are MNIST's train images and four copies of scikit-learn's train digits, which have other writers and
+another resolution. Prints accuracies, the scores of noise, and the file's sha256, which goes into `judge.py`. New
+weights change all scores, so they require a new version of the task.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from torch.nn import functional as F
 from zoo_core import Context
 from zoo_core.data.columns import Array
 from zoo_core.data.open import data_context
-from zoo_gan.curve import ENDS, Curve
+from zoo_gan.curve import X_RANGE, Curve
 from zoo_gan.data import Digits, Mnist
-from zoo_gan.images import FEWEST
+from zoo_gan.images import MIN_TEST_SAMPLES
 from zoo_gan.judge import Judge
-from zoo_gan.metrics import frechet_distance, to_line
+from zoo_gan.metrics import distance_to_line, frechet_distance
 from zoo_gan.plugin import zoo_datasets
 
 EPOCHS, BATCH, COPIES = 4, 128, 4
@@ -32,7 +32,7 @@ LR, WEIGHT_DECAY = 0.01, 0.01
 
 
 def main() -> None:
-    """Train, save, tell."""
+    """Train the judge, save it and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-root", type=Path, required=True, help="the folder that holds MNIST's four files")
     parser.add_argument("--out", type=Path, required=True)
@@ -46,14 +46,14 @@ def main() -> None:
     train(judge, *(torch.from_numpy(np.concatenate([one[name] for one in sets])) for name in ("x", "y")))
     judge.eval()
     save_file(judge.state_dict(), arguments.out)
-    tell(f"sha256 {sha256(arguments.out.read_bytes()).hexdigest()}")
+    print_line(f"sha256 {sha256(arguments.out.read_bytes()).hexdigest()}")
     for name, dataset in (("MNIST", mnist), ("8x8 digits", digits)):
-        tell(f"{name}: {figures(judge, dataset.load('train'), dataset.load('test'))}")
-    tell(f"curve: uniform points in the box have distance {box_distance():.3f}")
+        print_line(f"{name}: {figures(judge, dataset.load('train'), dataset.load('test'))}")
+    print_line(f"curve: uniform points in the box have distance {box_distance():.3f}")
 
 
 def train(judge: Judge, images: Tensor, labels: Tensor) -> None:
-    """Images uint8 (n, 1, 28, 28), labels int64 (n,): AdamW, one cycle of the rate."""
+    """Train on images uint8 (n, 1, 28, 28) and labels int64 (n,), with AdamW and a one-cycle learning rate."""
     steps = len(images) // BATCH
     optimizer = torch.optim.AdamW(judge.parameters(), LR, weight_decay=WEIGHT_DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=EPOCHS * steps)
@@ -67,25 +67,28 @@ def train(judge: Judge, images: Tensor, labels: Tensor) -> None:
 
 
 def figures(judge: Judge, train: dict[str, Array], test: dict[str, Array]) -> str:
-    """Accuracy on test; the Frechet distances of noise and of real training images to test."""
-    features, answers = judge.look(test["x"])
-    count = max(FEWEST, len(test["x"]))
+    """Describe the accuracy on test, and the Fréchet distances of noise and of real training images to test."""
+    features, digits = judge.classify(test["x"])
+    count = max(MIN_TEST_SAMPLES, len(test["x"]))
     noise = np.random.default_rng(0).integers(0, 256, (count, *test["x"].shape[1:]), dtype=np.uint8)
-    of_noise = frechet_distance(features, judge.look(noise)[0])
-    of_real = frechet_distance(features, judge.look(train["x"][:count])[0])
-    accuracy = (answers == test["y"]).mean()
-    return f"accuracy {accuracy:.4f}, Frechet distance of noise {of_noise:.2f}, of real training images {of_real:.4f}"
+    noise_distance = frechet_distance(features, judge.classify(noise)[0])
+    real_distance = frechet_distance(features, judge.classify(train["x"][:count])[0])
+    accuracy = (digits == test["y"]).mean()
+    return (
+        f"accuracy {accuracy:.4f}, Frechet distance of noise {noise_distance:.2f}, "
+        f"of real training images {real_distance:.4f}"
+    )
 
 
 def box_distance() -> float:
-    """The mean distance to the curve of points that are uniform in the box around it."""
+    """Return the mean distance to the curve of points that are uniform in its bounding box."""
     line = Curve(Context()).load("test")["x"]
-    box = np.array([ENDS, (line[:, 1].min(), line[:, 1].max())])
+    box = np.array([X_RANGE, (line[:, 1].min(), line[:, 1].max())])
     points = np.random.default_rng(0).uniform(box[:, 0], box[:, 1], (20_000, 2))
-    return float(to_line(points, line[::10])[0].mean())
+    return float(distance_to_line(points, line[::10])[0].mean())
 
 
-def tell(text: str) -> None:
+def print_line(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
 

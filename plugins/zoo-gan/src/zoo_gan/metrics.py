@@ -1,4 +1,4 @@
-"""How far what was generated is from what is real: pure functions of numpy arrays."""
+"""Distances between real and generated examples: pure functions of numpy arrays."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from zoo_core.data.columns import Array
 
-CHUNK = 2000  # points whose distances to all of a line's are held at once
+CHUNK = 2000  # points whose distances to all vertices are in memory at once
 
 
 def frechet_distance(a: Array, b: Array) -> float:
-    """Between the normal distributions with the means and covariances of two samples, (n, d) and (m, d).
+    """Compute the Fréchet distance of normal distributions fitted to two samples, (n, d) and (m, d), in float64.
 
-    |mu_a - mu_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), in float64; Heusel et al. 2017 write tr (A B)^1/2, which is the
-    same. Small samples make it larger, so it compares only where their sizes are the same.
+    |mu_a - mu_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2). Heusel et al. 2017 write tr (A B)^1/2, which is equal. Small
+    samples raise the distance, so compare only values of equal sample sizes.
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     cov_a, cov_b = (np.atleast_2d(np.cov(sample, rowvar=False)) for sample in (a, b))
@@ -25,9 +25,9 @@ def frechet_distance(a: Array, b: Array) -> float:
 
 
 def wasserstein_distance(a: Array, b: Array) -> float:
-    """The earth mover's distance of two samples of numbers, (n,) and (m,), in their unit.
+    """Compute the earth mover's distance of two samples of numbers, (n,) and (m,), in their unit.
 
-    The area between their cumulative shares: Ramdas, Garcia and Cuturi 2017.
+    It is the area between the two cumulative distribution functions (Ramdas, Garcia and Cuturi 2017).
     """
     a, b = np.sort(np.asarray(a, np.float64)), np.sort(np.asarray(b, np.float64))
     both = np.sort(np.concatenate([a, b]))
@@ -36,23 +36,23 @@ def wasserstein_distance(a: Array, b: Array) -> float:
     return float((np.abs(share_a - share_b) * np.diff(both)).sum())
 
 
-def to_line(points: Array, line: Array) -> tuple[Array, Array]:
-    """How far points (n, d) are from the line through the vertices (m, d), and which vertex is the nearest.
+def distance_to_line(points: Array, line: Array) -> tuple[Array, Array]:
+    """Return the distance float64 (n,) of points (n, d) to a line through vertices (m, d), and the nearest vertex (n,).
 
-    Distances float64 (n,), of the nearer of the two segments that meet in the nearest vertex: exact where the line
-    turns little from one vertex to the next. Nearest: int64 (n,).
+    The distance is to the nearer of the two segments that meet in the nearest vertex. This is exact if the line turns
+    little from one vertex to the next.
     """
     points, line = np.asarray(points, np.float64), np.asarray(line, np.float64)
     squares = (line**2).sum(axis=1)
     parts = [points[begin : begin + CHUNK] for begin in range(0, len(points), CHUNK)]
     nearest = np.concatenate([(squares - 2 * part @ line.T).argmin(axis=1) for part in parts])
     ends = ((nearest - 1).clip(0), (nearest + 1).clip(max=len(line) - 1))
-    distances = np.stack([_to_segment(points, line[nearest], line[end]) for end in ends])
+    distances = np.stack([_distance_to_segment(points, line[nearest], line[end]) for end in ends])
     return distances.min(axis=0), nearest
 
 
-def _to_segment(points: Array, begin: Array, end: Array) -> Array:
-    """Each point's distance to its own segment, which may be a single point."""
+def _distance_to_segment(points: Array, begin: Array, end: Array) -> Array:
+    """Return each point's distance to its own segment, which may be a single point."""
     along = end - begin
     length = (along**2).sum(axis=1)
     share = ((points - begin) * along).sum(axis=1) / np.where(length > 0, length, 1)
@@ -61,7 +61,7 @@ def _to_segment(points: Array, begin: Array, end: Array) -> Array:
     return distances
 
 
-def covered(counts: Array, expected: Array, least: float) -> float:
-    """The share of bins that got at least `least` of what is expected of them, of those that anything is of."""
+def coverage(counts: Array, expected: Array, min_share: float) -> float:
+    """Return the share of bins with at least `min_share` of their expected count; empty expected bins do not count."""
     bins = np.asarray(expected) > 0
-    return float((np.asarray(counts)[bins] >= least * np.asarray(expected)[bins]).mean())
+    return float((np.asarray(counts)[bins] >= min_share * np.asarray(expected)[bins]).mean())

@@ -1,4 +1,4 @@
-"""What zoo-gan adds: the tasks `gan-curve` and `gan-digits`, their data sets and four models. Imports no torch."""
+"""Contents of zoo-gan: the tasks `gan-curve` and `gan-digits`, their data sets and four models. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,21 +13,27 @@ CHECKSUMS = {  # sha256 of the four official files
     "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
 IMAGE = (1, 28, 28)
-# Scores of guessing, as `zoo_gan.make_judge` tells them: of uniform noise, and of uniform points around the curve.
+# Chance levels, printed by `zoo_gan.make_judge`: of uniform noise, and of uniform points in the curve's bounding box.
 MNIST_NOISE, DIGITS_NOISE, BOX_DISTANCE = 464.4, 469.0, 0.733
 
 GAN: Params = {
     "steps": 700,
-    "batch_size": Param(default=128, help="real examples, and as many generated ones, of a discriminator's step"),
+    "batch_size": Param(
+        default=128, help="real examples, and as many generated ones, in one step of the discriminator"
+    ),
     "loss": Param(default="non-saturating", choices=("non-saturating", "wasserstein")),
-    "critic_steps": Param(default=1, help="of the discriminator for one of the generator", minimum=1),
-    "penalty": Param(default=0.0, help="weight of the gradient penalty; 0: none", minimum=0.0),
-    "lr": Param(default=0.001, help="learning rate of the generator, the highest of the schedule", minimum=0.0),
-    "critic_lr": Param(default=0.001, help="of the discriminator", minimum=0.0),
-    "beta1": Param(default=0.5, help="Adam's, of both", minimum=0.0),
-    "beta2": Param(default=0.999, help="Adam's, of both", minimum=0.0),
-    "schedule": Param(default="constant", choices=("constant", "cosine", "linear"), help="of both rates, down to 0"),
-    "ema": Param(default=0.99, help="share that the scored average of weights keeps in a step; 0: the last weights"),
+    "critic_steps": Param(default=1, help="steps of the discriminator per step of the generator", minimum=1),
+    "penalty": Param(default=0.0, help="weight of the gradient penalty; 0 for none", minimum=0.0),
+    "lr": Param(default=0.001, help="highest learning rate of the generator", minimum=0.0),
+    "critic_lr": Param(default=0.001, help="highest learning rate of the discriminator", minimum=0.0),
+    "beta1": Param(default=0.5, help="of Adam, for both nets", minimum=0.0),
+    "beta2": Param(default=0.999, help="of Adam, for both nets", minimum=0.0),
+    "schedule": Param(
+        default="constant", choices=("constant", "cosine", "linear"), help="of both learning rates, down to 0"
+    ),
+    "ema": Param(
+        default=0.99, help="decay of the moving average of weights, which is evaluated; 0 for the last weights"
+    ),
 }
 
 
@@ -37,7 +43,7 @@ def zoo_tasks() -> list[TaskSpec]:
         TaskSpec(
             name="gan-curve",
             title="Points on a curve, generated",
-            summary="Make points on y = sin(x)/x - x/10 out of noise, as dense everywhere as the real ones.",
+            summary="Generate points on y = sin(x)/x - x/10 from noise, evenly distributed along the curve.",
             kind=POINTS,
             datasets=("curve",),
             metric="distance",
@@ -52,7 +58,7 @@ def zoo_tasks() -> list[TaskSpec]:
         TaskSpec(
             name="gan-digits",
             title="Handwritten digits, generated",
-            summary="Make images of handwritten digits out of noise: all ten, and such as a judge takes for real.",
+            summary="Generate images of all ten handwritten digits from noise.",
             kind=IMAGES,
             datasets=("gan-mnist", "gan-digits-8x8"),
             metric="frechet",
@@ -77,7 +83,7 @@ def zoo_datasets() -> list[DatasetSpec]:
             licence="CC0-1.0",
             signature=Signature(input_shape=(2,)),
             entry="zoo_gan.curve:Curve",
-            version=2,  # 2: val has no points of test any more
+            version=2,  # 2: val and test share no points
         ),
         DatasetSpec(
             name="gan-mnist",
@@ -96,7 +102,7 @@ def zoo_datasets() -> list[DatasetSpec]:
         ),
         DatasetSpec(
             name="gan-digits-8x8",
-            title="scikit-learn's 8x8 digits, brought to MNIST's form, to be imitated",
+            title="scikit-learn's 8x8 digits in MNIST's form, to be imitated",
             origin="bundled",
             licence="CC-BY-4.0",
             homepage="https://archive.ics.uci.edu/dataset/80",
@@ -108,7 +114,7 @@ def zoo_datasets() -> list[DatasetSpec]:
 
 @hookimpl
 def zoo_models() -> list[ModelSpec]:
-    latent = Param(default=64, help="numbers of noise that an example is made of", minimum=1)
+    latent = Param(default=64, help="size of the noise vector", minimum=1)
     small = Accepts(fixed_size=28)
     return [
         ModelSpec(
@@ -117,8 +123,8 @@ def zoo_models() -> list[ModelSpec]:
             entry="zoo_gan.models.dense:points",
             kind=POINTS,
             options={"latent": Param(default=8, help=latent.help, minimum=1), "widths": [64, 64, 64]},
-            # A little of the gradient penalty keeps the two from running in circles: without it the share of points in
-            # each part of the curve differs threefold from seed to seed.
+            # A small gradient penalty prevents oscillation: without it, the share of points in each part of the curve
+            # differs threefold between seeds.
             recipe={
                 "gan-curve": {
                     "lr": 0.002,
@@ -131,7 +137,7 @@ def zoo_models() -> list[ModelSpec]:
                 }
             },
             quick={"steps": 1000, "batch_size": 128, "ema": 0.99},
-            version=2,  # 2: rates fall by a cosine, less penalty, fewer steps
+            version=2,  # 2: cosine schedule, smaller penalty, fewer steps
         ),
         ModelSpec(
             name="mlp-gan",
@@ -148,7 +154,10 @@ def zoo_models() -> list[ModelSpec]:
             entry="zoo_gan.models.conv:dcgan",
             kind=IMAGES,
             accepts=small,
-            options={"latent": latent, "width": Param(default=64, help="channels nearest to the image", minimum=1)},
+            options={
+                "latent": latent,
+                "width": Param(default=64, help="channels of the layers next to the image", minimum=1),
+            },
             recipe={"gan-digits": {"lr": 0.002, "critic_lr": 0.0005}},
             quick={"width": 16},
         ),
@@ -157,17 +166,17 @@ def zoo_models() -> list[ModelSpec]:
 
 
 def _wgan(latent: Param, accepts: Accepts) -> ModelSpec:
-    """The one model that makes points as well as images."""
+    """Describe the one model that generates both points and images."""
     wasserstein = {"loss": "wasserstein", "penalty": 10.0, "critic_steps": 3, "beta1": 0.0, "beta2": 0.9}
     return ModelSpec(
         name="wgan-gp",
-        title="Wasserstein GAN with gradient penalty, dense or of convolutions as the data are",
+        title="Wasserstein GAN with gradient penalty: dense for points, convolutional for images",
         entry="zoo_gan.models.wgan:wgan",
         tasks=("gan-curve", "gan-digits"),
         accepts=accepts,
         options={
             "latent": latent,
-            "width": Param(default=64, help="of dense layers; channels nearest to the image"),
+            "width": Param(default=64, help="of dense layers, or channels of the layers next to the image"),
         },
         recipe={
             "*": wasserstein,
@@ -186,5 +195,5 @@ def _wgan(latent: Param, accepts: Accepts) -> ModelSpec:
             "gan-digits": {"lr": 0.001, "critic_lr": 0.001},
         },
         quick={"width": 20, "critic_steps": 1, "critic_lr": 0.005, "ema": 0.95},  # faster, in place of more steps
-        version=2,  # 2: points with more momentum, twice the steps and batch, rates falling by a cosine
+        version=2,  # 2: for points more momentum, twice the steps and batch size, cosine schedule
     )

@@ -1,19 +1,19 @@
-"""Kinds `zoo-gan/points` and `zoo-gan/images`, version 1: examples made out of noise, that look like real ones.
+"""Kinds `zoo-gan/points` and `zoo-gan/images`, version 1: generate examples from noise that resemble real ones.
 
-Columns: x float32 (n, coordinates), or uint8 (n, 1, 28, 28) with y, the digit; those of points lie, in val and test, in
-order along the line that they are on.
-Model: a module with the submodules `generator` and `discriminator`, and an option `latent`. The generator takes noise
-z (batch, latent), of the standard normal distribution, and returns examples (batch, *input_shape): points shifted and
-scaled by the signature's mean and deviation, images in [-1, 1]. The discriminator takes such examples and returns
-(batch,) logits, high for real. Forward is the generator's. A model owns no loss.
-Loss: a recipe key, as are the gradient penalty and the discriminator's steps for one of the generator's; see
-`zoo_gan.training`. What is scored is an average of the generator's weights over the last steps (`ema`).
+Columns: x float32 (n, coordinates) for points, which are in order along their line in val and test; or x uint8
+(n, 1, 28, 28) for images, with y, the digit.
+Model: a module with submodules `generator` and `discriminator` and an option `latent`; it owns no loss. The generator
+maps standard normal noise z (batch, latent) to examples (batch, *input_shape): points standardized by the mean and std
+of the signature, images in [-1, 1]. The discriminator maps such examples to logits (batch,), high for real ones.
+Forward is the generator's.
+Loss: a recipe key, like the gradient penalty and the discriminator's steps per generator step; see `zoo_gan.training`.
+Evaluation uses a moving average of the generator's weights (`ema`).
 Metrics, lower is better: `distance` of points to the line, `frechet` of images in the judge's features; see
-`zoo_gan.points` and `zoo_gan.images`. Val is scored on fewer generated examples than test, so only trials of one split
-compare.
-One unit is one real example that the discriminator saw; one step is one of the generator.
-`holdout`: a tenth of the train images is held out for val, though a GAN could use it: without val nothing is known of
-the way there. The curve has a val split of its own.
+`zoo_gan.points` and `zoo_gan.images`. Val is scored on fewer generated examples than test, so do not compare scores of
+different splits.
+One unit is one real example shown to the discriminator; one step is one update of the generator.
+`holdout`: a tenth of the train images is held out for val, although a GAN could train on it: without val there is no
+learning curve. The curve has its own val split.
 """
 
 from __future__ import annotations
@@ -32,53 +32,57 @@ from zoo_core.data.open import Data
 from zoo_gan.images import Images
 from zoo_gan.models.adversaries import Adversaries
 from zoo_gan.points import Points
-from zoo_gan.training import adversarial_steps, averaged
+from zoo_gan.training import adversarial_steps, averaged_copy
 
 BATCH = 500  # examples generated at once
-# Seeds of the noise that is looked at, apart from the seed that training begins with.
-SCORED, SHOWN = 1_000_003, 2_000_003
+# Added to the trial's seed, so that evaluation and pictures use other noise than training.
+EVALUATION_SEED, PICTURE_SEED = 1_000_003, 2_000_003
 
 
 class Form(Protocol):
-    """What is special to points or to images."""
+    """The differences between points and images."""
 
-    shown: int  # examples of a glimpse, for the film of the training
+    snapshot_size: int  # examples in one snapshot of the training
 
-    def as_made(self, x: Tensor) -> Tensor:
-        """Real examples as a generator makes them."""
+    def to_model_range(self, x: Tensor) -> Tensor:
+        """Scale real examples like those of a generator."""
 
-    def as_data(self, made: Tensor) -> Array:
-        """What a generator made as the data hold it."""
+    def to_data(self, generated: Tensor) -> Array:
+        """Scale generated examples like those in the data."""
 
     def samples(self, split: str, real: int) -> int:
-        """How many examples are generated to score a split of so many real ones."""
+        """Return how many examples to generate for scoring a split of `real` examples."""
 
-    def evaluate(self, made: Array, split: str, real: Mapping[str, Array]) -> Evaluation:
-        """Scores of made examples against all columns of a split."""
+    def evaluate(self, generated: Array, split: str, real: Mapping[str, Array]) -> Evaluation:
+        """Score generated examples against all columns of a split."""
 
     def pictures(
-        self, make: Callable[[Tensor], Array], z: Tensor, real: Mapping[str, Array], film: list[tuple[float, Array]]
+        self,
+        make: Callable[[Tensor], Array],
+        z: Tensor,
+        real: Mapping[str, Array],
+        snapshots: list[tuple[float, Array]],
     ) -> dict[str, np.ndarray[Any, Any]]:
-        """`make` generates from noise, `z` (many, latent) is some; `film`: glimpses by their share of the training."""
+        """Draw pictures. `make` generates from noise such as `z` (n, latent); `snapshots` are (progress, examples)."""
 
 
 def PointGan(spec: TaskSpec) -> Gan:
-    """The body of `zoo-gan/points`."""
+    """Make the task of kind `zoo-gan/points`."""
     return Gan(spec, Points)
 
 
 def ImageGan(spec: TaskSpec) -> Gan:
-    """The body of `zoo-gan/images`."""
+    """Make the task of kind `zoo-gan/images`."""
     return Gan(spec, Images)
 
 
 class Gan:
-    """A `Task` for both kinds; what differs between them is a `Form`."""
+    """The `Task` of both kinds; a `Form` holds the differences."""
 
     def __init__(self, spec: TaskSpec, make_form: Callable[[Signature, Context], Form]) -> None:
         self.spec = spec
         self._make_form = make_form
-        self._film: list[tuple[float, Array]] = []
+        self._snapshots: list[tuple[float, Array]] = []
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
         self._data, self._recipe = data, recipe
@@ -89,26 +93,26 @@ class Gan:
         return max(1, round(self._train.steps(int(recipe.batch_size)) / int(recipe.critic_steps)))
 
     def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase]:
-        average = averaged(model)
-        self._film = [(0.0, self._glimpse(ctx, average))]
+        average = averaged_copy(model)
+        self._snapshots = [(0.0, self._snapshot(ctx, average))]
         batches = self._train.shuffled(recipe.batch_size, ctx.generator)
-        real = (self._form.as_made(batch["x"]) for batch in batches)
+        real = (self._form.to_model_range(batch["x"]) for batch in batches)
         yield from adversarial_steps(ctx, cast(Adversaries, model), average, real, recipe)
 
     def evaluate(self, ctx: Context, model: nn.Module, split: str) -> Evaluation:
         if split == "val":
-            self._film.append((ctx.progress(), self._glimpse(ctx, model)))
+            self._snapshots.append((ctx.progress(), self._snapshot(ctx, model)))
         real = self._data.split(split, holdout=self._recipe.holdout)
-        made = self._make(model, self._noise(ctx, self._form.samples(split, len(real)), SCORED))
-        return self._form.evaluate(made, split, self._columns(split))
+        generated = self._make(model, self._noise(ctx, self._form.samples(split, len(real)), EVALUATION_SEED))
+        return self._form.evaluate(generated, split, self._columns(split))
 
     def example_input(self, ctx: Context, batch_size: int) -> Tensor:
-        return self._noise(ctx, batch_size, SHOWN)
+        return self._noise(ctx, batch_size, PICTURE_SEED)
 
     def pictures(self, ctx: Context, model: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
-        """A thumbnail, samples, a walk through the noise, and the way there as the val evaluations saw it."""
-        z = self._noise(ctx, self._form.shown, SHOWN)
-        return self._form.pictures(lambda z: self._make(model, z), z, self._columns("test"), self._film)
+        """Draw a thumbnail, samples, walks through the noise, and the training as snapshots of the val evaluations."""
+        z = self._noise(ctx, self._form.snapshot_size, PICTURE_SEED)
+        return self._form.pictures(lambda z: self._make(model, z), z, self._columns("test"), self._snapshots)
 
     def _columns(self, split: str) -> dict[str, Array]:
         found = self._data.split(split, holdout=self._recipe.holdout)
@@ -116,18 +120,18 @@ class Gan:
         return {name: np.asarray(cast(Array, column)[rows]) for name, column in found.columns.items()}
 
     def _noise(self, ctx: Context, count: int, seed: int) -> Tensor:
-        """The same for every step and every model of a seed: float32 (count, latent)."""
+        """Draw noise float32 (count, latent), the same at every step and for every model of one trial seed."""
         generator = torch.Generator(ctx.device).manual_seed(ctx.seed + seed)
         return torch.randn(count, self._recipe.latent, generator=generator, device=ctx.device)
 
     def _make(self, model: nn.Module, z: Tensor) -> Array:
-        """Examples as the data hold them, from noise; the model is in eval mode."""
-        return np.concatenate([self._form.as_data(model(part)) for part in torch.split(z, BATCH)])
+        """Generate examples, scaled like the data, from noise; the model is in evaluation mode."""
+        return np.concatenate([self._form.to_data(model(part)) for part in torch.split(z, BATCH)])
 
-    def _glimpse(self, ctx: Context, model: nn.Module) -> Array:
-        """A few examples, of the same noise each time."""
+    def _snapshot(self, ctx: Context, model: nn.Module) -> Array:
+        """Generate a few examples, always from the same noise."""
         mode = model.training
         with torch.no_grad():
-            made = self._make(model.eval(), self._noise(ctx, self._form.shown, SHOWN))
+            generated = self._make(model.eval(), self._noise(ctx, self._form.snapshot_size, PICTURE_SEED))
         model.train(mode)
-        return made
+        return generated

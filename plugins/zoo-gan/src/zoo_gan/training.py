@@ -1,4 +1,4 @@
-"""The game of two nets: a step generator with two optimizers."""
+"""Adversarial training: a generator of steps with two optimizers."""
 
 from __future__ import annotations
 
@@ -18,27 +18,29 @@ from zoo_gan.models.adversaries import Adversaries
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
-    """What each side wants small: of the logits (batch,) for real and for made examples, scalar."""
+class Losses:
+    """The scalar losses of both nets, computed from logits (batch,) of real and of generated examples."""
 
     critic: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor], Tensor]
 
 
 LOSSES = {
-    # Goodfellow et al. 2014: cross-entropy of real against made, and -log D(made) for the generator.
-    "non-saturating": Loss(
-        critic=lambda real, made: F.softplus(-real).mean() + F.softplus(made).mean(),
-        generator=lambda made: F.softplus(-made).mean(),
+    # Goodfellow et al. 2014: cross-entropy of real against generated, and -log D(generated) for the generator.
+    "non-saturating": Losses(
+        critic=lambda real, generated: F.softplus(-real).mean() + F.softplus(generated).mean(),
+        generator=lambda generated: F.softplus(-generated).mean(),
     ),
     # Arjovsky et al. 2017.
-    "wasserstein": Loss(critic=lambda real, made: made.mean() - real.mean(), generator=lambda made: -made.mean()),
+    "wasserstein": Losses(
+        critic=lambda real, generated: generated.mean() - real.mean(), generator=lambda generated: -generated.mean()
+    ),
 }
 
 
-def averaged(model: nn.Module) -> Adversaries:
-    """A copy whose generator is to follow the model's; the discriminator is the model's own."""
-    original = cast(Adversaries, getattr(model, "_orig_mod", model))  # of a compiled one
+def averaged_copy(model: nn.Module) -> Adversaries:
+    """Copy the generator, to hold a moving average; share the discriminator with the model."""
+    original = cast(Adversaries, getattr(model, "_orig_mod", model))  # the original of a compiled model
     average = Adversaries(copy.deepcopy(original.generator), original.discriminator)
     average.generator.requires_grad_(False)
     return average
@@ -47,49 +49,50 @@ def averaged(model: nn.Module) -> Adversaries:
 def adversarial_steps(
     ctx: Context, model: Adversaries, average: Adversaries, real: Iterator[Tensor], recipe: Recipe
 ) -> Iterator[Step]:
-    """Take `recipe.steps` steps of the generator, each after `critic_steps` of the discriminator.
+    """Yield `recipe.steps` steps of the generator, each after `critic_steps` updates of the discriminator.
 
-    `real` gives batches as the generator makes them. The discriminator's last batch of made examples is also the one
-    that the generator learns from. Logs: `loss`, the generator's, and `critic`, the discriminator's last.
+    `real` yields batches in the scale of generated examples. The generator learns from the last batch that it
+    generated for the discriminator. Logs: `loss` of the generator, and the last `critic` loss of the discriminator.
     """
     generator, critic = model.generator, model.discriminator
-    making, telling = [*generator.parameters()], [*critic.parameters()]
-    maker, teller = _adam(making, recipe.lr, recipe), _adam(telling, recipe.critic_lr, recipe)
-    loss = LOSSES[recipe.loss]
+    generator_parameters, critic_parameters = [*generator.parameters()], [*critic.parameters()]
+    generator_optimizer = _adam(generator_parameters, recipe.lr, recipe)
+    critic_optimizer = _adam(critic_parameters, recipe.critic_lr, recipe)
+    losses = LOSSES[recipe.loss]
     for number in range(recipe.steps):
         factor = rate_factor(recipe.schedule, 0.0, ctx.progress())
-        maker.param_groups[0]["lr"] = recipe.lr * factor
-        teller.param_groups[0]["lr"] = recipe.critic_lr * factor
+        generator_optimizer.param_groups[0]["lr"] = recipe.lr * factor
+        critic_optimizer.param_groups[0]["lr"] = recipe.critic_lr * factor
         examples = 0
         for turn in range(1, recipe.critic_steps + 1):
             x = next(real)
             examples += len(x)
             z = torch.randn(len(x), recipe.latent, generator=ctx.generator, device=ctx.device)
             with torch.set_grad_enabled(turn == recipe.critic_steps):
-                made = generator(z)
-            critic_loss = loss.critic(*_logits(critic, x, made.detach()))
+                generated = generator(z)
+            critic_loss = losses.critic(*_logits(critic, x, generated.detach()))
             if recipe.penalty:
-                critic_loss = critic_loss + recipe.penalty * gradient_penalty(ctx, critic, x, made.detach())
-            _descend(critic_loss, telling, teller)
-        generator_loss = loss.generator(critic(made))
-        _descend(generator_loss, making, maker)
-        follow(average.generator, generator, min(recipe.ema, (1 + number) / (10 + number)))
+                critic_loss = critic_loss + recipe.penalty * gradient_penalty(ctx, critic, x, generated.detach())
+            _update(critic_loss, critic_parameters, critic_optimizer)
+        generator_loss = losses.generator(critic(generated))
+        _update(generator_loss, generator_parameters, generator_optimizer)
+        update_average(average.generator, generator, min(recipe.ema, (1 + number) / (10 + number)))
         logs = {"loss": generator_loss.detach(), "critic": critic_loss.detach()}
         yield Step(examples, logs, eval_model=average)
 
 
-def gradient_penalty(ctx: Context, critic: nn.Module, real: Tensor, made: Tensor) -> Tensor:
-    """The mean of (|gradient| - 1)^2 at random places between real and made examples: Gulrajani et al. 2017. Scalar."""
+def gradient_penalty(ctx: Context, critic: nn.Module, real: Tensor, generated: Tensor) -> Tensor:
+    """Average (|gradient| - 1)^2 at random points between real and generated examples (Gulrajani et al. 2017)."""
     shape = (len(real), *[1] * (real.dim() - 1))
     share = torch.rand(shape, generator=ctx.generator, device=real.device)
-    between = torch.lerp(made.float(), real.float(), share).requires_grad_()
+    between = torch.lerp(generated.float(), real.float(), share).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
     return penalty
 
 
-def follow(average: nn.Module, net: nn.Module, decay: float) -> None:
-    """Move the average's weights and running statistics towards the net's; what is counted is copied."""
+def update_average(average: nn.Module, net: nn.Module, decay: float) -> None:
+    """Move the average's weights and running statistics towards the net's; copy its integer buffers."""
     with torch.no_grad():
         torch._foreach_lerp_([*average.parameters()], [*net.parameters()], 1 - decay)
         for kept, now in zip(average.buffers(), net.buffers(), strict=True):
@@ -99,21 +102,21 @@ def follow(average: nn.Module, net: nn.Module, decay: float) -> None:
                 kept.copy_(now)
 
 
-def _logits(critic: nn.Module, real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
-    """For both: at once where the net takes examples one by one, apart where BatchNorm looks at all of a batch."""
+def _logits(critic: nn.Module, real: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the logits of both, in one pass unless BatchNorm would mix the two batches."""
     if any(isinstance(module, _BatchNorm) for module in critic.modules()):
-        return critic(real), critic(made)
-    both: Tensor = critic(torch.cat([real, made.to(real.dtype)]))
+        return critic(real), critic(generated)
+    both: Tensor = critic(torch.cat([real, generated.to(real.dtype)]))
     return both[: len(real)], both[len(real) :]
 
 
-def _descend(loss: Tensor, parameters: list[nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
-    """One step; the gradients of these parameters alone are computed, though the loss came through both nets."""
+def _update(loss: Tensor, parameters: list[nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+    """Update these parameters only, although the loss depends on both nets."""
     gradients = torch.autograd.grad(loss, parameters)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
     optimizer.step()
-    torch.clear_autocast_cache()  # it holds the weights from before the step, and the other net's turn comes next
+    torch.clear_autocast_cache()  # it holds the weights from before this update, which the other net's update would use
 
 
 def _adam(parameters: list[nn.Parameter], lr: float, recipe: Recipe) -> torch.optim.Optimizer:

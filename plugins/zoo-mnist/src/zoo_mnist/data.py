@@ -1,16 +1,13 @@
-"""The data sets: MNIST from its four official files, and scikit-learn's 8x8 digits brought to 28x28."""
+"""The data sets: MNIST from its four official files, and scikit-learn's 8x8 digits enlarged to 28x28."""
 
 from __future__ import annotations
 
-import gzip
-import struct
-import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zoo_core import Context, DamagedDataError, Signature, UnknownSplitError
+from zoo_core.data.idx import read_idx
 
 DIGITS = tuple("0123456789")
 SIGNATURE = Signature(input_shape=(1, 28, 28), outputs=10, classes=DIGITS)
@@ -23,8 +20,8 @@ class Mnist:
 
     Reads the official IDX files, packed (`.gz`) or not, at any depth below the data root, and writes nothing there.
     Raises:
-        DataUnavailableError: a file is not here and cannot be downloaded.
-        DamagedDataError: a file is cut, is no IDX file, or holds labels other than 0 to 9.
+        DataUnavailableError: a file is missing and cannot be downloaded, or may not be read.
+        DamagedDataError: a file is cut, is not an IDX file, or holds labels other than 0 to 9.
     """
 
     signature = SIGNATURE
@@ -46,36 +43,17 @@ class Mnist:
                 f"{labels_file} holds {labels.shape} labels for {len(images)} images of {images_file}"
             )
         if len(labels) and labels.max() > 9:
-            raise DamagedDataError(f"{labels_file} holds the label {labels.max()}, which is no digit: fetch it again")
+            raise DamagedDataError(
+                f"{labels_file} holds the label {labels.max()}, which is not a digit: fetch it again"
+            )
         return {"x": images[:, None], "y": labels.astype(np.int64)}
 
 
-def read_idx(path: Path) -> Array:
-    """The uint8 array of an IDX file (LeCun's format: a magic number, sizes as big-endian uint32, the bytes).
-
-    Raises DamagedDataError naming the file.
-    """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DamagedDataError(f"{path} cannot be read ({error}): fetch it again") from error
-    dimensions = content[3] if len(content) >= 4 else 0
-    begin = 4 + 4 * dimensions
-    if content[:3] != b"\0\0\x08" or not 1 <= dimensions <= 3 or len(content) < begin:
-        raise DamagedDataError(f"{path} is not an IDX file of bytes: fetch it again")
-    shape = struct.unpack(f">{dimensions}I", content[4:begin])
-    if len(content) - begin != np.prod(shape, dtype=np.int64):
-        raise DamagedDataError(
-            f"{path} holds {len(content) - begin} bytes of data, its sizes {shape} need others: it is cut"
-        )
-    return np.frombuffer(content, np.uint8, offset=begin).reshape(shape)
-
-
 class Digits:
-    """scikit-learn's 1,797 digits: 8x8 with levels 0 to 16, brought to 28x28 and 0 to 255 like MNIST.
+    """scikit-learn's 1,797 digits: 8x8 with levels 0 to 16, converted to MNIST's 28x28 and 0 to 255.
 
-    Each pixel becomes 3x3, with a border of two black pixels. The last fifth is the test split: the set is in the order
-    of its writers, so test digits are by other hands than train's.
+    Each pixel becomes 3x3, with a border of two black pixels. The last fifth is the test split. The digits are sorted
+    by writer, so test has other writers than train.
     """
 
     signature = SIGNATURE

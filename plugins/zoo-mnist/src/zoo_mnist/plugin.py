@@ -22,7 +22,7 @@ def zoo_tasks() -> list[TaskSpec]:
         TaskSpec(
             name="mnist",
             title="MNIST digits",
-            summary="Tell which of ten handwritten digits an image of 28x28 grey pixels shows.",
+            summary="Recognise handwritten digits in grey images of 28x28 pixels.",
             kind=KIND,
             datasets=("mnist", "digits"),
             metric="accuracy",
@@ -59,7 +59,7 @@ def zoo_datasets() -> list[DatasetSpec]:
         ),
         DatasetSpec(
             name="digits",
-            title="scikit-learn's digits, 8x8 brought to 28x28",
+            title="scikit-learn's digits, enlarged from 8x8 to 28x28",
             origin="bundled",
             licence="CC-BY-4.0",
             homepage="https://archive.ics.uci.edu/dataset/80",
@@ -102,7 +102,7 @@ def zoo_models() -> list[ModelSpec]:
         ),
         ModelSpec(
             name="cnn-fast",
-            title="Four convolutions that halve the image early: 99 % in the fewest seconds",
+            title="Four convolutions that halve the image early: the fastest to 99 %",
             entry="zoo_mnist.models.cnn:cnn_fast",
             kind=KIND,
             accepts=Accepts(min_size=8),

@@ -1,1 +1,1 @@
-"""The zoo's pose plugin; `plugin.py` says what it adds."""
+"""The zoo's pose plugin; `plugin.py` lists its contents."""

@@ -1,10 +1,11 @@
-"""Kind `zoo-pose/action`, version 1: a class from the joints of a body over time.
+"""Kind `zoo-pose/action`, version 1: classify an action from the joints of a body over time.
 
-Columns: x ragged float32 (n; frames, joints, axes), y integer (n,), from 0; `group`, integer (n,), the person.
-The signature's `extra` describes the skeleton, as in `skeletons.py`.
-Model: forward takes float (batch, frames, joints, axes): brought to the recipe's `frames`, minus the root's mean place,
-over the body's size. It returns (batch, classes) logits and owns no loss.
-Loss: cross-entropy with the recipe's label smoothing. Metric: `accuracy`, and what else tells of classes.
+Columns: x ragged float32 (n; frames, joints, axes); y integer (n,), from 0; `group` integer (n,), the person.
+The signature's `extra` describes the skeleton; see `skeletons.py`.
+Model: forward takes float (batch, frames, joints, axes) and returns (batch, classes) logits; it owns no loss. Sequences
+are resampled to the recipe's `frames`, centred on the root's mean position and divided by the body's size.
+Loss: cross-entropy with the recipe's label smoothing.
+Metrics: `accuracy`, and the other scores of `zoo_core.kinds.classification`.
 One unit is one sequence.
 """
 
@@ -26,26 +27,26 @@ from zoo_core.data.columns import Array, Ragged, Split
 from zoo_core.data.open import Data
 from zoo_core.kinds.classification import class_names, classification_evaluation, most_probable
 from zoo_core.kinds.supervised import Supervised
-from zoo_pose.augment import BodyAugmentation, at_times
+from zoo_pose.augment import BodyAugmentation, resample_at
 from zoo_pose.data import read_any
 from zoo_pose.pictures import action_pictures
-from zoo_pose.sequences import prepared
+from zoo_pose.sequences import normalize
 
-LEAST_RUN = 0.2  # of a frame's share of time, however much time is warped
+MIN_PACE = 0.2  # slowest relative speed after random warping of time
 
 
 class Action(Supervised):
-    """The body of this kind: sequences are brought to one length once, before training."""
+    """The task of this kind. It normalizes all sequences once, before training."""
 
     def __init__(self, spec: TaskSpec) -> None:
         super().__init__(spec, ActionObjective)
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
-        super().prepare(ctx, cast(Data, Prepared(data, recipe)), recipe)
+        super().prepare(ctx, cast(Data, NormalizedData(data, recipe)), recipe)
 
 
-class Prepared:
-    """Open data with `x` as the model sees it: float32 (n, frames, joints, axes)."""
+class NormalizedData:
+    """Wraps open data; its `x` is what the model takes: float32 (n, frames, joints, axes)."""
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         self.signature, self.identity = data.signature, data.identity
@@ -56,14 +57,15 @@ class Prepared:
         x = split.columns["x"]
         assert isinstance(x, Ragged)
         rows = range(len(x)) if split.rows is None else split.rows.tolist()
-        columns = {name: np.asarray(column)[rows] for name, column in split.columns.items() if name != "x"}
+        others = {name: np.asarray(column)[rows] for name, column in split.columns.items() if name != "x"}
         root = self.signature.extra["root"]
-        return replace(
-            split, columns={"x": np.stack([prepared(x[row], root, self._frames) for row in rows]), **columns}, rows=None
-        )
+        sequences = np.stack([normalize(x[row], root, self._frames) for row in rows])
+        return replace(split, columns={"x": sequences, **others}, rows=None)
 
 
 class ActionObjective:
+    """Inputs, loss, scores and pictures of this kind; see `zoo_core.kinds.supervised.Objective`."""
+
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         self.classes = class_names(signature)
         self._signature, self._recipe, self._ctx = signature, recipe, ctx
@@ -83,19 +85,19 @@ class ActionObjective:
         return classification_evaluation(outputs, columns, self.classes)
 
     def pictures(
-        self, look: Callable[[Sequence[int]], Array], outputs: Array, truth: Array
+        self, look: Callable[[Sequence[int]], Array], outputs: Array, targets: Array
     ) -> dict[str, np.ndarray[Any, Any]]:
-        return action_pictures(look, outputs, truth, self.classes, self._signature.extra)
+        return action_pictures(look, outputs, targets, self.classes, self._signature.extra)
 
     def read(self, files: Sequence[Path], shape: tuple[int | None, ...]) -> Batch:
-        """A person's files, each one sequence, prepared like the data's. Raises DamagedDataError."""
+        """Read local files, each one sequence, and normalize them like the data. Raises DamagedDataError."""
         root, sequences = self._signature.extra["root"], []
         for file in files:
             sequence = read_any(file)
             if sequence.shape[1:] != tuple(shape[1:]):
                 joints, axes = sequence.shape[1:]
-                raise DamagedDataError(f"{file} has {joints} joints of {axes} axes, the model knows {shape[1:]}")
-            sequences.append(prepared(sequence, root, self._recipe.frames))
+                raise DamagedDataError(f"{file} has {joints} joints of {axes} axes, the model takes {shape[1:]}")
+            sequences.append(normalize(sequence, root, self._recipe.frames))
         return {"x": torch.from_numpy(np.stack(sequences)).to(self._ctx.device)}
 
     def answers(self, outputs: Array, top: int) -> list[list[tuple[str, float]]]:
@@ -103,7 +105,7 @@ class ActionObjective:
 
 
 class ActionAugmentation(BodyAugmentation):
-    """Also in time: reads the recipe's `cut`, `warp` and `lose`."""
+    """Also changes the time and hides joints; reads the recipe's `cut`, `warp` and `lose`."""
 
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         super().__init__(signature, recipe, ctx)
@@ -112,17 +114,17 @@ class ActionAugmentation(BodyAugmentation):
     def __call__(self, batch: Batch) -> Batch:
         x = batch["x"]
         if self._cut or self._warp:
-            x = at_times(x, self._times(len(x), x.shape[1]))
-        (x,) = self.bodies(x)
+            x = resample_at(x, self._random_times(len(x), x.shape[1]))
+        (x,) = self.change_bodies(x)
         if self._lose:
             kept = (self.uniform(len(x), 1, x.shape[2], 1) + 1) / 2 >= self._lose
             x = x * kept
         return {**batch, "x": x}
 
-    def _times(self, count: int, frames: int) -> Tensor:
-        """For each example, ascending times from 0 to frames - 1, or a stretch of them."""
+    def _random_times(self, count: int, frames: int) -> Tensor:
+        """Draw ascending times (count, frames), in frames: the whole sequence or, with `cut`, a part of it."""
         pace = 1 + self._warp * 3 * F.interpolate(self.uniform(count, 1, 4), frames - 1, mode="linear").squeeze(1)
-        passed = F.pad(pace.clamp_min(LEAST_RUN).cumsum(1), (1, 0))
+        passed = F.pad(pace.clamp_min(MIN_PACE).cumsum(1), (1, 0))
         length = 1 - self._cut * (self.uniform(count, 1) + 1) / 2
         begin = (1 - length) * (self.uniform(count, 1) + 1) / 2
         times: Tensor = (begin + length * passed / passed[:, -1:]) * (frames - 1)

@@ -1,4 +1,4 @@
-"""Random changes of bodies that leave the action what it is; each example of a batch draws its own, on the device."""
+"""Random changes of bodies that do not change the action. Each example of a batch draws its own, on the device."""
 
 from __future__ import annotations
 
@@ -12,61 +12,61 @@ from zoo_core import Context, Recipe, Signature
 
 
 class BodyAugmentation:
-    """Changes sequences of joints float (batch, frames, joints, axes), places around the root.
+    """Changes sequences of joints, float (batch, frames, joints, axes), relative to the root.
 
-    Reads the recipe's `rotate`, `zoom`, `mirror` and `jitter`. Randomness comes from the context's generator.
+    Reads the recipe's `rotate`, `zoom`, `mirror` and `jitter`. Random numbers come from the context's generator.
     """
 
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         self._ctx = ctx
         self._rotate, self._zoom = math.radians(recipe.rotate), recipe.zoom
         self._mirror, self._jitter = recipe.mirror, recipe.jitter
-        self._swapped = torch.tensor(signature.extra["mirror"], device=ctx.device)
+        self._mirrored_joints = torch.tensor(signature.extra["mirror"], device=ctx.device)
 
     def uniform(self, *shape: int) -> Tensor:
-        """Numbers evenly in [-1, 1]."""
+        """Draw uniform numbers in [-1, 1]."""
         return torch.rand(shape, generator=self._ctx.generator, device=self._ctx.device) * 2 - 1
 
     def noise(self, x: Tensor) -> Tensor:
-        """Normal numbers of the form of `x`."""
+        """Draw standard normal numbers in the shape of `x`."""
         return torch.randn(x.shape, generator=self._ctx.generator, device=self._ctx.device)
 
-    def linear(self, count: int, axes: int) -> Tensor:
-        """Matrices (count, axes, axes) that turn, stretch and mirror."""
+    def random_transforms(self, count: int, axes: int) -> Tensor:
+        """Draw matrices (count, axes, axes) that rotate and stretch."""
         matrix = torch.eye(axes, device=self._ctx.device).repeat(count, 1, 1)
         if self._zoom:
             matrix = matrix * (1 + self._zoom * self.uniform(count, 1, axes))
         if self._rotate and axes == 3:
-            matrix = matrix @ about_vertical(self._rotate * self.uniform(count))
+            matrix = matrix @ rotation_about_vertical(self._rotate * self.uniform(count))
         return matrix
 
-    def bodies(self, *parts: Tensor) -> Sequence[Tensor]:
-        """The parts of examples, each (batch, frames, joints, axes), all changed in the same way; noise on the first.
+    def change_bodies(self, *parts: Tensor) -> Sequence[Tensor]:
+        """Change all parts of an example in the same way; add noise to the first. Each: (batch, frames, joints, axes).
 
-        Mirrored bodies have their left and right joints exchanged, so that they stay bodies.
+        Mirroring also exchanges the left and right joints, so that the names of the joints stay true.
         """
         count, axes = len(parts[0]), parts[0].shape[-1]
-        matrix = self.linear(count, axes)
+        matrix = self.random_transforms(count, axes)
         changed = [torch.einsum("btjc,bcd->btjd", part, matrix) for part in parts]
         if self._mirror:
             other = (self.uniform(count) < 0).view(-1, 1, 1, 1)
             sign = torch.tensor([-1.0] + [1.0] * (axes - 1), device=self._ctx.device)
-            changed = [torch.where(other, part[:, :, self._swapped] * sign, part) for part in changed]
+            changed = [torch.where(other, part[:, :, self._mirrored_joints] * sign, part) for part in changed]
         if self._jitter:
             changed[0] = changed[0] + self._jitter * self.noise(changed[0])
         return changed
 
 
-def about_vertical(angles: Tensor) -> Tensor:
-    """Rotations (n, 3, 3) about the second axis, for row vectors from the left; angles (n,) in radians."""
+def rotation_about_vertical(angles: Tensor) -> Tensor:
+    """Return rotation matrices (n, 3, 3) about the second axis, for row vectors; angles (n,) in radians."""
     cosine, sine = angles.cos(), angles.sin()
     zero, one = torch.zeros_like(cosine), torch.ones_like(cosine)
     rows = [cosine, zero, -sine, zero, one, zero, sine, zero, cosine]
     return torch.stack(rows, dim=1).view(-1, 3, 3)
 
 
-def at_times(x: Tensor, times: Tensor) -> Tensor:
-    """Sequences (batch, frames, ...) at other times (batch, new), in frames from 0; linear between frames."""
+def resample_at(x: Tensor, times: Tensor) -> Tensor:
+    """Interpolate sequences (batch, frames, ...) linearly at times (batch, new), in frames from 0."""
     before = times.floor().clamp(0, x.shape[1] - 2).long()
     share = (times - before).view(*times.shape, *[1] * (x.dim() - 2))
     rows = torch.arange(len(x), device=x.device).unsqueeze(1)

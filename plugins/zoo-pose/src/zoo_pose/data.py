@@ -1,4 +1,4 @@
-"""The data sets: recordings of bodies in folders of MSR Action3D, of NTU RGB+D, and of OpenPifPaf's JSON."""
+"""The data sets: folders of MSR Action3D, of NTU RGB+D and of OpenPifPaf's JSON."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature,
 from zoo_core.data.columns import Array, Column
 from zoo_core.data.images import find_split, folders
 from zoo_pose.formats import read_msr, read_ntu, read_openpifpaf
-from zoo_pose.sequences import mended, ragged
-from zoo_pose.skeletons import COCO_17, KINECT_20, KINECT_25, described
+from zoo_pose.sequences import fill_gaps, to_ragged
+from zoo_pose.skeletons import COCO_17, KINECT_20, KINECT_25, skeleton_extra
 
 LOG = logging.getLogger("zoo")
 
@@ -24,7 +24,7 @@ MSR_ACTIONS = (
     *("draw tick", "draw circle", "hand clap", "two hand wave", "side boxing", "bend", "forward kick", "side kick"),
     *("jogging", "tennis swing", "tennis serve", "golf swing", "pick up and throw"),
 )
-MSR_GUESS = 0.16  # joint error on test of the mean place over the past second
+MSR_CHANCE_ERROR = 0.16  # joint error on test, if the prediction is each joint's mean position over the past second
 MSR_NAME = re.compile(r"a([0-9]{2})_s([0-9]{2})_e[0-9]{2}_skeleton3D\.txt")
 MSR_NEEDS = "it must hold aAA_sSS_eEE_skeleton3D.txt, at any depth"
 
@@ -40,7 +40,7 @@ NTU_ACTIONS = (
 )
 NTU_NAME = re.compile(r"S[0-9]{3}C[0-9]{3}P([0-9]{3})R[0-9]{3}A([0-9]{3})\.skeleton")
 NTU_NEEDS = "it must hold SsssCcccPpppRrrrAaaa.skeleton, at any depth"
-NTU_MOST = 120  # actions
+MAX_NTU_ACTION = 120
 # The cross-subject protocol: Shahroudy et al. 2016, and Liu et al. 2019 for subjects over 40.
 NTU_TRAINING = frozenset(
     (
@@ -51,14 +51,14 @@ NTU_TRAINING = frozenset(
 )
 
 PIFPAF_NEEDS = "it needs, in train/ and test/, a folder for each action: in it a folder or a file of JSON a sequence"
-PIFPAF_FPS = 30  # the files do not tell
+PIFPAF_FPS = 30  # an assumption: the files do not contain it
 PIFPAF_ENDS = (".json", ".jsonl")
 PERSON = re.compile(r"(?:^|[^a-z])(?:p|s|person|subject)[-_ ]?([0-9]{1,6})(?![0-9])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One file's place, class and person."""
+    """The file of one sequence, its class and its person."""
 
     path: Path
     label: int
@@ -66,20 +66,22 @@ class Recording:
 
 
 class MsrAction3d:
-    """MSR Action3D: x ragged float32 (n; frames, 20, 3), metres, y upwards, 15 frames a second; y int64 (n,); group
-    int64 (n,), the subject. Odd subjects are train, even ones test. Lost frames, all zero, are cut off at the ends and
-    interpolated between.
+    """MSR Action3D: odd subjects are train, even ones test. 15 frames per second.
 
+    Lost frames, whose joints are all zero, are removed at both ends of a sequence and interpolated inside it.
+    Shapes and units:
+        x: ragged float32 (n; frames, 20, 3), metres, second axis upwards; y: int64 (n,); group: int64 (n,), the
+        subject.
     Raises:
-        DataUnavailableError: no such files, or none of a split.
-        DamagedDataError: a file cannot be read, is there twice, or is of no known action.
+        DataUnavailableError: there are no such files, or none for a split.
+        DamagedDataError: a file cannot be read, exists twice, or has an unknown action.
     """
 
     signature = Signature(
         input_shape=(None, 20, 3),
         outputs=len(MSR_ACTIONS),
         classes=MSR_ACTIONS,
-        extra=described(KINECT_20, fps=15, unit="m", joint_error=MSR_GUESS),
+        extra=skeleton_extra(KINECT_20, fps=15, unit="m", joint_error=MSR_CHANCE_ERROR),
     )
 
     def __init__(self, ctx: Context) -> None:
@@ -89,22 +91,25 @@ class MsrAction3d:
         wanted = {"train": 1, "test": 0}
         if split not in wanted:
             raise UnknownSplitError(f"MSR Action3D has no split {split!r}, only train and test")
-        found = named(self._root, "*_skeleton3D.txt", MSR_NAME, MSR_NEEDS)
+        found = find_recordings(self._root, "*_skeleton3D.txt", MSR_NAME, MSR_NEEDS)
         recordings = []
         for path, (action, subject) in found:
             if not 1 <= action <= len(MSR_ACTIONS):
                 raise DamagedDataError(f"{path} is of action {action}, not one of 1 to {len(MSR_ACTIONS)}: remove it")
             if subject % 2 == wanted[split]:
                 recordings.append(Recording(path, action - 1, subject))
-        return read(recordings, read_msr, f"{self._root} holds no recordings of {split}: {MSR_NEEDS}")
+        return load_recordings(recordings, read_msr, f"{self._root} holds no recordings of {split}: {MSR_NEEDS}")
 
 
 class NtuRgbd:
-    """NTU RGB+D: x ragged float32 (n; frames, 25, 3), metres, y upwards, 30 frames a second; y int64 (n,), the actions
-    that the files have; group int64 (n,), the subject. The cross-subject protocol with its published list.
+    """NTU RGB+D, with the published list of training subjects (cross-subject protocol). 30 frames per second.
 
-    Of several bodies the one that moves most. Recordings without any are passed over, and counted in a warning.
-    Raises as `MsrAction3d`.
+    Of several bodies in a recording, the one that moves most is used. A recording without a body is skipped with a
+    warning. The classes are the actions that the files contain.
+    Shapes and units:
+        x: ragged float32 (n; frames, 25, 3), metres, second axis upwards; y: int64 (n,); group: int64 (n,), the
+        subject.
+    Raises: as `MsrAction3d`.
     """
 
     def __init__(self, ctx: Context) -> None:
@@ -112,7 +117,7 @@ class NtuRgbd:
         self._found = [(path, (action, subject)) for path, (subject, action) in self._files()]
         self._actions = sorted({action for _, (action, _) in self._found})
         names = tuple(NTU_ACTIONS[n - 1] if n <= len(NTU_ACTIONS) else f"action {n}" for n in self._actions)
-        extra = described(KINECT_25, fps=30, unit="m")
+        extra = skeleton_extra(KINECT_25, fps=30, unit="m")
         self.signature = Signature(input_shape=(None, 25, 3), outputs=len(names), classes=names, extra=extra)
 
     def load(self, split: str) -> dict[str, Column]:
@@ -123,24 +128,29 @@ class NtuRgbd:
             for path, (action, subject) in self._found
             if (subject in NTU_TRAINING) == (split == "train")
         ]
-        return read(recordings, read_ntu, f"{self._root} holds no recordings of {split} subjects: {NTU_NEEDS}")
+        return load_recordings(
+            recordings, read_ntu, f"{self._root} holds no recordings of {split} subjects: {NTU_NEEDS}"
+        )
 
     def _files(self) -> list[tuple[Path, tuple[int, int]]]:
-        found = named(self._root, "*.skeleton", NTU_NAME, NTU_NEEDS)
+        found = find_recordings(self._root, "*.skeleton", NTU_NAME, NTU_NEEDS)
         for path, (_, action) in found:
-            if not 1 <= action <= NTU_MOST:
-                raise DamagedDataError(f"{path} is of action {action}, not one of 1 to {NTU_MOST}: remove it")
+            if not 1 <= action <= MAX_NTU_ACTION:
+                raise DamagedDataError(f"{path} is of action {action}, not one of 1 to {MAX_NTU_ACTION}: remove it")
         return found
 
 
 class OpenPifPaf:
-    """What OpenPifPaf saw: x ragged float32 (n; frames, 17, 2), pixels, y downwards; y int64 (n,), the folders' names
-    in their order; group int64 (n,), the person in a name such as `p03_walk`, otherwise each sequence its own.
+    """Joints that OpenPifPaf found in videos; the classes are the names of the folders, sorted.
 
-    Frames without people are interpolated, cut off at the ends. Sequences without any are passed over with a warning.
+    Frames without people are removed at both ends of a sequence and interpolated inside it. A sequence without people
+    is skipped with a warning.
+    Shapes and units:
+        x: ragged float32 (n; frames, 17, 2), pixels, second axis downwards; y: int64 (n,); group: int64 (n,), the
+        person's number in a name such as `p03_walk`, or a number of its own for each sequence without one.
     Raises:
-        DataUnavailableError: no such folders, or one that is empty.
-        DamagedDataError: a file cannot be read, or test has an action that train has not.
+        DataUnavailableError: a folder is missing or empty.
+        DamagedDataError: a file cannot be read, or test has an action that train does not have.
     """
 
     def __init__(self, ctx: Context) -> None:
@@ -148,7 +158,7 @@ class OpenPifPaf:
         classes = tuple(inside.name for inside in folders(find_split(self._root, "train")))
         if not classes:
             raise DataUnavailableError(f"{find_split(self._root, 'train')} is empty; {PIFPAF_NEEDS}")
-        extra = described(COCO_17, fps=PIFPAF_FPS, unit="px")
+        extra = skeleton_extra(COCO_17, fps=PIFPAF_FPS, unit="px")
         self.signature = Signature(input_shape=(None, 17, 2), outputs=len(classes), classes=classes, extra=extra)
 
     def load(self, split: str) -> dict[str, Column]:
@@ -157,16 +167,18 @@ class OpenPifPaf:
         recordings: list[Recording] = []
         for folder in folders(find_split(self._root, split)):
             if folder.name not in self.signature.classes:
-                raise DamagedDataError(f"{folder} is of an action that train has not: remove it, or fill train")
-            label, paths = self.signature.classes.index(folder.name), _sequences(folder)
-            recordings += [Recording(path, label, _person(path, split)) for path in paths]
-        columns = read(recordings, read_openpifpaf, f"{self._root} holds no sequences of {split}; {PIFPAF_NEEDS}")
+                raise DamagedDataError(f"{folder} is an action that train does not have: remove it, or add it to train")
+            label, paths = self.signature.classes.index(folder.name), _find_sequences(folder)
+            recordings += [Recording(path, label, _person_number(path, split)) for path in paths]
+        columns = load_recordings(
+            recordings, read_openpifpaf, f"{self._root} holds no sequences of {split}; {PIFPAF_NEEDS}"
+        )
         group = np.asarray(columns["group"])
         group = np.where(group < 0, -1 - np.arange(len(group)), group)
         return {**columns, "group": group}
 
 
-def _sequences(folder: Path) -> list[Path]:
+def _find_sequences(folder: Path) -> list[Path]:
     files = [path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in PIFPAF_ENDS]
     found = sorted([*folders(folder), *(path for path in files if not path.name.startswith("."))])
     if not found:
@@ -174,16 +186,16 @@ def _sequences(folder: Path) -> list[Path]:
     return found
 
 
-def _person(path: Path, split: str) -> int:
-    """The number in a sequence's name, another one in each split; -1 where there is none."""
+def _person_number(path: Path, split: str) -> int:
+    """Return the person's number in a file name, distinct between the splits; -1 if the name has none."""
     found = PERSON.search(path.name)
     return int(found[1]) * 2 + (split == "test") if found else -1
 
 
-def named(root: Path, pattern: str, name: re.Pattern[str], needs: str) -> list[tuple[Path, tuple[int, int]]]:
-    """The files below `root` whose name is of the form `name`, by name, and the two numbers in it.
+def find_recordings(root: Path, pattern: str, name: re.Pattern[str], needs: str) -> list[tuple[Path, tuple[int, int]]]:
+    """List the files below `root` whose names match `name`, sorted by name, with the two numbers in each name.
 
-    Raises DataUnavailableError where there are none or a folder may not be read, DamagedDataError where two have the
+    Raises DataUnavailableError if there are none or a folder may not be read, DamagedDataError if two files have the
     same name.
     """
     waiting, files = [root], dict[str, Path]()
@@ -191,9 +203,9 @@ def named(root: Path, pattern: str, name: re.Pattern[str], needs: str) -> list[t
         waiting += [inside for inside in folders(folder) if not inside.is_symlink()]  # links may lead in circles
         for path in folder.glob(pattern):
             if name.fullmatch(path.name) is None:
-                LOG.warning("%s is passed over: it is not named %s", path, pattern)
+                LOG.warning("%s is skipped: its name does not match %s", path, pattern)
             elif path.name in files:
-                raise DamagedDataError(f"{files[path.name]} and {path} are both there: remove one")
+                raise DamagedDataError(f"{files[path.name]} and {path} both exist: remove one")
             else:
                 files[path.name] = path
     if not files:
@@ -206,35 +218,37 @@ def named(root: Path, pattern: str, name: re.Pattern[str], needs: str) -> list[t
     return found
 
 
-def read(recordings: Sequence[Recording], reader: Callable[[Path], Array], nothing: str) -> dict[str, Column]:
-    """The columns x, y and group of recordings, mended; those without a body are passed over with a warning.
+def load_recordings(
+    recordings: Sequence[Recording], reader: Callable[[Path], Array], none_left: str
+) -> dict[str, Column]:
+    """Read recordings as columns x, y and group, with gaps filled; skip those without a body, with a warning.
 
-    Raises DataUnavailableError saying `nothing` where none is left, and what the reader raises.
+    Raises DataUnavailableError with the message `none_left` if no recording remains, and what the reader raises.
     """
     sequences, kept = [], []
     for recording in recordings:
-        frames = mended(reader(recording.path))
+        frames = fill_gaps(reader(recording.path))
         if frames is None:
-            LOG.warning("%s is passed over: it has fewer than two frames with a body", recording.path)
+            LOG.warning("%s is skipped: it has fewer than two frames with a body", recording.path)
             continue
         sequences.append(frames)
         kept.append(recording)
     if not kept:
-        raise DataUnavailableError(nothing)
+        raise DataUnavailableError(none_left)
     return {
-        "x": ragged(sequences),
+        "x": to_ragged(sequences),
         "y": np.array([recording.label for recording in kept], np.int64),
         "group": np.array([recording.person for recording in kept], np.int64),
     }
 
 
 def read_any(path: Path) -> Array:
-    """A person's file of any of the three forms, known by its name: float32 (frames, joints, axes), mended.
+    """Read a local file of any of the three formats, with gaps filled: float32 (frames, joints, axes).
 
-    Raises DamagedDataError, also where there is no body in it.
+    The suffix of the name gives the format. Raises DamagedDataError, also for a file without a body.
     """
     readers: dict[str, Callable[[Path], Array]] = {".txt": read_msr, ".skeleton": read_ntu}
-    frames = mended(readers.get(path.suffix.lower(), read_openpifpaf)(path))
+    frames = fill_gaps(readers.get(path.suffix.lower(), read_openpifpaf)(path))
     if frames is None:
         raise DamagedDataError(f"{path} has fewer than two frames with a body")
     return frames

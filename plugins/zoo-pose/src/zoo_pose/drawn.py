@@ -1,7 +1,8 @@
-"""Stick figures: a body of Kinect's twenty joints does one of twelve actions, before a camera that is not quite still.
+"""Stick figures: a body of Kinect's twenty joints does one of twelve actions in front of a slightly moving camera.
 
-An action is a few key places of hands, feet and trunk that the limbs follow; people differ in their bodies, speed,
-reach and side, recordings in the camera's angle, the pauses and the noise. Drawn from a seed: everywhere the same.
+An action is a list of key positions of hands, feet and trunk, which the limbs follow. People differ in body, speed,
+reach and handedness; recordings differ in the camera's angle, the pauses and the noise. Everything is drawn from fixed
+seeds, so the data are the same on every machine.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ import numpy as np
 
 from zoo_core import Context, Signature, UnknownSplitError
 from zoo_core.data.columns import Array, Column
-from zoo_pose.sequences import ragged
-from zoo_pose.skeletons import KINECT_20, described
+from zoo_pose.sequences import to_ragged
+from zoo_pose.skeletons import KINECT_20, skeleton_extra
 
 FPS = 15
-GUESS = 0.087  # joint error on test of the mean place over the past second
+CHANCE_ERROR = 0.087  # joint error on test, if the prediction is each joint's mean position over the past second
 Keys = Mapping[str, Sequence[Sequence[float]]]
 
-# Key places, evenly spaced in time, of the right (R) or left (L) hand and foot, in lengths of the limb from shoulder or
-# hip: x to the body's left, y up, z to the front. `lean`: of the trunk to the front and to the left, radians; `drop`:
-# of the hip, in lengths of the leg. All begin and end at rest.
+# Key positions, evenly spaced in time. R and L are the right and left hand, r and l the feet: relative to shoulder or
+# hip, in lengths of the limb, x to the body's left, y up, z to the front. `lean`: angle of the trunk to the front and
+# to the left, radians. `drop`: how far the hip sinks, in lengths of the leg. All actions begin and end at rest.
 ACTIONS: dict[str, Keys] = {
     "high wave": {"R": [(0, 0.85, 0.2), (0.35, 0.8, 0.2), (-0.35, 0.8, 0.2), (0.35, 0.8, 0.2), (-0.35, 0.8, 0.2)]},
     "wave across": {"R": [(0, 0, 0.9), (0.55, 0, 0.6), (-0.5, 0, 0.7), (0.55, 0, 0.6), (-0.5, 0, 0.7)]},
@@ -51,28 +52,31 @@ REST = {
     "lean": (0.0, 0.0),
     "drop": (0.0,),
 }
-# What a left-handed person does: with the other limb, and to the other side.
+# A left-handed person uses the other limb and moves to the other side.
 OTHER = {"R": "L", "L": "R", "r": "l", "l": "r"}
 MIRROR = {"lean": np.array([1.0, -1.0]), "drop": np.array([1.0])}
 
 PEOPLE = {"train": 12, "test": 5}
-TAKES = 2  # of each action and person
-PERSONS_OF_TEST = 1000  # where their numbers begin, which are seeds
+TAKES = 2  # recordings of each action by each person
+FIRST_TEST_PERSON = 1000  # the lowest number of a person in test; a person's number is also the seed
 LEFT_HANDED = 0.2  # share of people
-LIMB_SPREAD, SPREAD = 0.1, 0.05  # deviation of key places, of limbs in their lengths
-LIMB_BEND = 0.97  # most that a limb is straight
+LIMB_STD, TRUNK_STD = 0.1, 0.05  # of the random offset of key positions; of limbs in lengths of the limb
+MAX_STRETCH = 0.97  # of a limb, as a share of its length: a limb is never quite straight
 
 
 class StickFigures:
-    """Moving stick figures: x ragged float32 (n; frames, 20, 3), metres, y upwards, 15 frames a second; y int64 (n,);
-    group int64 (n,), the person. Every class has equally many sequences; no person is in two splits.
+    """Moving stick figures at 15 frames per second; every class has equally many sequences.
+
+    Shapes and units:
+        x: ragged float32 (n; frames, 20, 3), metres, second axis upwards; y: int64 (n,); group: int64 (n,), the
+        person. No person is in two splits.
     """
 
     signature = Signature(
         input_shape=(None, 20, 3),
         outputs=len(CLASSES),
         classes=CLASSES,
-        extra=described(KINECT_20, fps=FPS, unit="m", joint_error=GUESS),
+        extra=skeleton_extra(KINECT_20, fps=FPS, unit="m", joint_error=CHANCE_ERROR),
     )
     people = PEOPLE
 
@@ -82,7 +86,7 @@ class StickFigures:
     def load(self, split: str) -> dict[str, Column]:
         if split not in self.people:
             raise UnknownSplitError(f"the stick figures have no split {split!r}, only {' and '.join(self.people)}")
-        first = PERSONS_OF_TEST if split == "test" else 0
+        first = FIRST_TEST_PERSON if split == "test" else 0
         sequences, labels, group = [], [], []
         for person in range(first, first + self.people[split]):
             rng = np.random.default_rng(person)
@@ -92,11 +96,11 @@ class StickFigures:
                     sequences.append(body.act(keys, rng))
                     labels.append(label)
                     group.append(person)
-        return {"x": ragged(sequences), "y": np.array(labels, np.int64), "group": np.array(group, np.int64)}
+        return {"x": to_ragged(sequences), "y": np.array(labels, np.int64), "group": np.array(group, np.int64)}
 
 
 class Body:
-    """A person: lengths of the limbs, in metres, and habits."""
+    """A person: lengths of the limbs in metres, speed, reach and handedness."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         tall = rng.uniform(0.85, 1.1)
@@ -106,22 +110,24 @@ class Body:
         self.left_handed = rng.uniform() < LEFT_HANDED
 
     def act(self, keys: Keys, rng: np.random.Generator) -> Array:
-        """A recording of one action: float32 (frames, 20, 3)."""
+        """Record one action: float32 (frames, 20, 3)."""
         count = 2 + max(len(places) for places in keys.values())
         frames = int(np.clip(round(FPS * 0.36 * count / self.pace * rng.uniform(0.85, 1.2)), 22, 60))
-        time = _times(frames, rng)
-        paths = {part: _path(rest, (), time, rng, 0.0) for part, rest in REST.items()}
+        time = _progress(frames, rng)
+        paths = {part: _smooth_path(rest, (), time, rng, 0.0) for part, rest in REST.items()}
         for part, places in keys.items():
             limb_moved, mirror = part, np.array(1.0)
             if self.left_handed:
                 limb_moved, mirror = OTHER.get(part, part), MIRROR.get(part, np.array([-1.0, 1.0, 1.0]))
             rest = np.array(REST[limb_moved])
             reached = [rest + (np.array(place) * mirror - rest) * self.reach for place in places]
-            paths[limb_moved] = _path(REST[limb_moved], reached, time, rng, LIMB_SPREAD if part in OTHER else SPREAD)
-        return self._seen(self._joints(paths), rng)
+            paths[limb_moved] = _smooth_path(
+                REST[limb_moved], reached, time, rng, LIMB_STD if part in OTHER else TRUNK_STD
+            )
+        return self._recorded(self._joints(paths), rng)
 
     def _joints(self, paths: Mapping[str, Array]) -> Array:
-        """The joints of a body that faces the camera: (frames, 20, 3); x to its left."""
+        """Compute the joints of a body that faces the camera: (frames, 20, 3), x to its left."""
         drop, lean = paths["drop"][:, 0], paths["lean"]
         hip = np.stack([0 * drop, self.leg * (1 - drop), 0 * drop], axis=1)
         upwards = np.stack([np.sin(lean[:, 1]), np.cos(lean[:, 0]) * np.cos(lean[:, 1]), np.sin(lean[:, 0])], axis=1)
@@ -144,8 +150,8 @@ class Body:
             places[f"{side} foot"] = ankle + np.array([0.0, -0.04, 0.12])
         return np.stack([places[name] for name in KINECT_20["joints"]], axis=1)
 
-    def _seen(self, joints: Array, rng: np.random.Generator) -> Array:
-        """From the camera: turned, swaying, somewhere before it, with noise; rounded, for machines' last bits."""
+    def _recorded(self, joints: Array, rng: np.random.Generator) -> Array:
+        """Transform joints to the camera's view, with sway and noise; rounded, since last bits differ by machine."""
         angle = rng.uniform(-0.7, 0.7) + np.linspace(0, rng.uniform(-0.15, 0.15), len(joints))
         cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
         x, y, z = joints[..., 0], joints[..., 1], joints[..., 2]
@@ -157,10 +163,10 @@ class Body:
 
 
 def limb(begin: Array, end: Array, length: float, towards: Array) -> tuple[Array, Array]:
-    """Middle and end of a limb of two equal parts that reaches for `end`, (frames, 3) each; it bends `towards`."""
+    """Return middle and end, (frames, 3) each, of a limb of two equal parts; it reaches for `end`, bends `towards`."""
     reach = end - begin
     distance = np.maximum(np.linalg.norm(reach, axis=1, keepdims=True), 1e-6)
-    reached = np.minimum(distance, length * LIMB_BEND)
+    reached = np.minimum(distance, length * MAX_STRETCH)
     along = reach / distance
     aside = towards - (towards * along).sum(axis=1, keepdims=True) * along
     aside = aside / np.maximum(np.linalg.norm(aside, axis=1, keepdims=True), 1e-6)
@@ -168,8 +174,8 @@ def limb(begin: Array, end: Array, length: float, towards: Array) -> tuple[Array
     return begin + along * reached / 2 + aside * bend, begin + along * reached
 
 
-def _times(frames: int, rng: np.random.Generator) -> Array:
-    """Shares of the action done at each frame, in [0, 1]: a pause, then faster here and slower there, a pause."""
+def _progress(frames: int, rng: np.random.Generator) -> Array:
+    """Draw how much of the action is done at each frame, in [0, 1]: a pause, the action at uneven speed, a pause."""
     pauses = rng.uniform(0, 0.15, 2)
     pace = np.interp(np.linspace(0, 1, frames), np.linspace(0, 1, 4), rng.uniform(0.6, 1.4, 4)).cumsum()
     done = (pace - pace[0]) / (pace[-1] - pace[0])
@@ -177,12 +183,12 @@ def _times(frames: int, rng: np.random.Generator) -> Array:
     return shares
 
 
-def _path(
-    rest: Sequence[float], places: Sequence[Array], time: Array, rng: np.random.Generator, spread: float
+def _smooth_path(
+    rest: Sequence[float], places: Sequence[Array], time: Array, rng: np.random.Generator, std: float
 ) -> Array:
-    """From rest through the places and back, smoothly, missing each a little: (frames, axes)."""
+    """Draw a smooth path from rest through the (slightly displaced) places and back: (frames, axes)."""
     keys = np.array([rest, *places, rest], dtype=np.float64)
-    keys[1:-1] += rng.normal(0, 1, keys[1:-1].shape) * spread
+    keys[1:-1] += rng.normal(0, 1, keys[1:-1].shape) * std
     at = time * (len(keys) - 1)
     before = np.minimum(at.astype(int), len(keys) - 2)
     share = (1 - np.cos(np.pi * (at - before)))[:, None] / 2

@@ -1,6 +1,6 @@
-"""Reads files of joints: text of MSR Action3D, NTU's `.skeleton`, OpenPifPaf's JSON; an error names file and line.
+"""Reads files of joints: MSR Action3D's text, NTU's `.skeleton`, OpenPifPaf's JSON. An error names file and line.
 
-Every reader gives frames as float32 (frames, joints, axes), NaN where a joint was lost. It knows no split and no class.
+Every reader returns float32 (frames, joints, axes), NaN for a missing joint. It knows neither splits nor classes.
 """
 
 from __future__ import annotations
@@ -17,35 +17,36 @@ from zoo_core.data.columns import Array
 from zoo_pose.skeletons import COCO_17, KINECT_20, KINECT_25
 
 MSR_JOINTS, NTU_JOINTS, COCO_JOINTS = (len(skeleton["joints"]) for skeleton in (KINECT_20, KINECT_25, COCO_17))
-NTU_BODY, NTU_JOINT = 10, 12  # numbers in a body's line and in a joint's
-FAR = 1e5  # of any place, in metres or pixels: what lies beyond is damage
-NEAR_JOINTS = 3  # that two frames must share for their bodies to be compared
+NTU_BODY, NTU_JOINT = 10, 12  # values in the line of a body, and in that of a joint
+MAX_COORDINATE = 1e5  # in metres or pixels; a larger value means that the file is damaged
+MIN_COMMON_JOINTS = 3  # that two frames must share, to measure the distance of their bodies
 
 
 def read_msr(path: Path) -> Array:
-    """A text of 20 lines a frame, `x y z confidence` in metres: float32 (frames, 20, 3).
+    """Read a text of 20 lines per frame, `x y z confidence` in metres: float32 (frames, 20, 3).
 
-    Frames whose joints are all zero were lost. Raises DamagedDataError: cut in a frame, a line of other than four
-    numbers, a number that is none.
+    A frame whose joints are all zero is a lost one. Raises DamagedDataError if the file ends inside a frame, or a line
+    is not four finite numbers.
     """
-    lines = _lines(path)
-    numbers = _all_numbers(path, lines, 4)
+    lines = _read_lines(path)
+    numbers = _parse_numbers(path, lines, 4)
     if len(numbers) % MSR_JOINTS:
         frame, joint = divmod(len(numbers), MSR_JOINTS)
         problem = f"the file ends after {joint} of the {MSR_JOINTS} joints of frame {frame + 1}"
-        raise _wrong(path, len(lines), f"{problem}: it is cut or damaged")
+        raise _damaged(path, len(lines), f"{problem}: it is cut or damaged")
     frames = numbers.reshape(-1, MSR_JOINTS, 4)[..., :3]
     frames[(frames == 0).all(axis=(1, 2))] = np.nan
     return frames
 
 
 def read_ntu(path: Path) -> Array:
-    """NTU's text: frames, in each the bodies, in each 25 joints of twelve numbers: float32 (frames, 25, 3), metres.
+    """Read NTU's text: frames of bodies of 25 joints of twelve numbers each: float32 (frames, 25, 3), metres.
 
-    Of several bodies the one is taken that moves most; frames without it were lost. Raises DamagedDataError: cut, a
-    wrong number of joints or of numbers in a line, a number that is none, lines after the last frame.
+    Of several bodies, the one that moves most is used; frames without it are lost ones. Raises DamagedDataError if the
+    file is cut or has lines after the last frame, for a wrong count of joints or values, and for values that are not
+    finite numbers.
     """
-    lines = _Lines(path, _lines(path))
+    lines = _LineReader(path, _read_lines(path))
     count = lines.count("frames")
     bodies: dict[str, Array] = {}
     for frame in range(count):
@@ -62,39 +63,42 @@ def read_ntu(path: Path) -> Array:
 
 
 def movement(body: Array) -> float:
-    """How much a body moves: over time, the sum of its joints' variances; more for one that is there more often.
+    """Measure how much a body moves: the sum of its joints' variances over time, times the frames that show it.
 
-    body: (frames, joints, axes), NaN where it was lost.
+    body: (frames, joints, axes), NaN in frames without it.
     """
     here = body[~np.isnan(body).any(axis=(1, 2))]
     return float(here.var(axis=0).sum()) * len(here) if len(here) else 0.0
 
 
 def read_openpifpaf(path: Path) -> Array:
-    """One sequence: a folder of JSON files, one a frame in the order of the names, or a file of a JSON line a frame.
+    """Read one sequence: a folder of JSON files, one per frame, sorted by name; or a file with one JSON line per frame.
 
-    A frame's annotations are a list of people, alone or as `predictions` beside the number `frame`; a person has
-    `keypoints`, 17 times x, y, confidence. Numbers left out are lost frames. Of several people the one is followed who
-    is surest at first and then nearest. Returns float32 (frames, 17, 2), pixels, NaN where nobody or no joint was seen.
-    Raises DamagedDataError: no JSON, another number of joints, a number that is none; DataUnavailableError: no frames.
+    A frame is a list of people, or an object with that list as `predictions` and a number as `frame`; missing numbers
+    are lost frames. A person has `keypoints`: x, y and confidence of 17 joints. Of several people, the most confident
+    one of the first frame is followed, then always the nearest. Returns float32 (frames, 17, 2), pixels, NaN for
+    missing joints. Raises DamagedDataError for invalid JSON, a wrong number of joints or values that are not finite
+    numbers, DataUnavailableError for a sequence without frames.
     """
     numbered: dict[int, list[Array]] = {}
-    for place, (file, line, text) in enumerate(_documents(path)):
-        number, people = _people(file, line, text)
+    for place, (file, line, text) in enumerate(_frame_texts(path)):
+        number, people = _parse_frame(file, line, text)
         number = place if number is None else number
         if number in numbered:
-            raise _wrong(file, line, f"frame {number} is there twice")
+            raise _damaged(file, line, f"frame {number} exists twice")
         numbered[number] = people
     if not numbered:
         raise DataUnavailableError(f"{path} holds no frames: fill or remove it")
     first, last = min(numbered), max(numbered)
     if last - first > 100 * len(numbered):
-        raise DamagedDataError(f"{path} has {len(numbered)} frames with numbers from {first} to {last}: number them on")
-    return _followed([numbered.get(number, []) for number in range(first, last + 1)])
+        raise DamagedDataError(
+            f"{path} has {len(numbered)} frames numbered from {first} to {last}: number them without gaps"
+        )
+    return _follow_one_person([numbered.get(number, []) for number in range(first, last + 1)])
 
 
-def _followed(frames: Sequence[Sequence[Array]]) -> Array:
-    """One person through the frames, each a list of (17, 3)."""
+def _follow_one_person(frames: Sequence[Sequence[Array]]) -> Array:
+    """Follow one person through the frames, each a list of (17, 3)."""
     found = np.full((len(frames), COCO_JOINTS, 2), np.nan, np.float32)
     last: Array | None = None
     for place, people in enumerate(frames):
@@ -112,59 +116,59 @@ def _followed(frames: Sequence[Sequence[Array]]) -> Array:
 
 
 def _distance(person: Array, other: Array) -> float:
-    """Mean distance of the joints that both have; endless where these are too few."""
+    """Return the mean distance of the joints that both have; infinity if these are too few."""
     both = (person[:, 2] > 0) & (other[:, 2] > 0)
-    if both.sum() < NEAR_JOINTS:
+    if both.sum() < MIN_COMMON_JOINTS:
         return float("inf")
     return float(np.linalg.norm(person[both, :2] - other[both, :2], axis=1).mean())
 
 
-def _documents(path: Path) -> Iterator[tuple[Path, int, str]]:
-    """File, line and text of every frame of a sequence."""
+def _frame_texts(path: Path) -> Iterator[tuple[Path, int, str]]:
+    """Yield the file, line number and text of every frame of a sequence."""
     if path.is_dir():
         for file in sorted(path.glob("*.json")):
-            yield file, 1, "\n".join(_lines(file))
+            yield file, 1, "\n".join(_read_lines(file))
         return
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(_read_lines(path), 1):
         if line.strip():
             yield path, number, line
 
 
-def _people(path: Path, line: int, text: str) -> tuple[int | None, list[Array]]:
-    """A frame's number, where it is told, and its people, each float32 (17, 3)."""
+def _parse_frame(path: Path, line: int, text: str) -> tuple[int | None, list[Array]]:
+    """Return a frame's number, if the text has one, and its people, each float32 (17, 3)."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _wrong(path, line, f"is no JSON ({error}): it is cut or damaged") from error
+        raise _damaged(path, line, f"is not JSON ({error}): it is cut or damaged") from error
     number = content.get("frame") if isinstance(content, dict) else None
     people = content.get("predictions") if isinstance(content, dict) else content
     if not isinstance(people, list) or not (number is None or (type(number) is int and number >= 0)):
-        raise _wrong(path, line, "is neither a list of annotations nor an object of `frame` and `predictions`")
-    return number, [_person(path, line, person) for person in people]
+        raise _damaged(path, line, "is neither a list of annotations nor an object of `frame` and `predictions`")
+    return number, [_parse_person(path, line, person) for person in people]
 
 
-def _person(path: Path, line: int, person: Any) -> Array:
+def _parse_person(path: Path, line: int, person: Any) -> Array:
     keypoints = person.get("keypoints") if isinstance(person, dict) else None
     if not isinstance(keypoints, list):
-        raise _wrong(path, line, "an annotation has no list `keypoints`")
+        raise _damaged(path, line, "an annotation has no list `keypoints`")
     if len(keypoints) != 3 * COCO_JOINTS:
-        raise _wrong(path, line, f"a person of {len(keypoints)} numbers, not {COCO_JOINTS} joints of three")
-    if not all(type(value) in (int, float) and abs(value) <= FAR for value in keypoints):  # NaN is not
-        raise _wrong(path, line, "a keypoint is no number, or not a finite one")
+        raise _damaged(path, line, f"a person of {len(keypoints)} numbers, not {COCO_JOINTS} joints of three numbers")
+    if not all(type(value) in (int, float) and abs(value) <= MAX_COORDINATE for value in keypoints):  # False for NaN
+        raise _damaged(path, line, "a keypoint is not a finite number")
     return np.asarray(keypoints, np.float32).reshape(COCO_JOINTS, 3)
 
 
-class _Lines:
-    """The lines of a file, taken one by one."""
+class _LineReader:
+    """Reads the lines of a file one by one."""
 
     def __init__(self, path: Path, lines: list[str]) -> None:
         self._path, self._lines, self._next = path, lines, 0
 
     def wrong(self, problem: str) -> DamagedDataError:
-        return _wrong(self._path, self._next, problem)
+        return _damaged(self._path, self._next, problem)
 
     def words(self, count: int, whose: str) -> list[str]:
-        """The next line's words, `count` of them."""
+        """Return the `count` words of the next line; `whose` names the line in errors."""
         if self._next >= len(self._lines):
             raise self.wrong(f"the file ends where {whose} line is expected: it is cut")
         words = self._lines[self._next].split()
@@ -174,16 +178,16 @@ class _Lines:
         return words
 
     def count(self, what: str) -> int:
-        """A line with one whole number."""
+        """Read a line with one whole number, the count of `what`."""
         (word,) = self.words(1, f"the number of {what}, its")
         if not (word.isascii() and word.isdigit() and len(word) < 6):
             raise self.wrong(f"{word!r} is not a number of {what}")
         return int(word)
 
     def joints(self, count: int, numbers: int) -> Array:
-        """The next `count` lines of so many numbers."""
+        """Read the next `count` lines of `numbers` values each; return the first three of each line."""
         here = self._lines[self._next : self._next + count]
-        found = _all_numbers(self._path, here, numbers, self._next, leading=3)
+        found = _parse_numbers(self._path, here, numbers, self._next, leading=3)
         self._next += len(here)
         if len(here) < count:
             raise self.wrong(f"the file ends after {len(here)} of {count} joints: it is cut")
@@ -192,34 +196,36 @@ class _Lines:
     def end(self) -> None:
         if any(line.strip() for line in self._lines[self._next :]):
             self._next += 1
-            raise self.wrong("there is more after the last frame: the number of frames is wrong")
+            raise self.wrong("the file goes on after the last frame: the number of frames is wrong")
 
 
-def _all_numbers(path: Path, lines: Sequence[str], count: int, first: int = 0, *, leading: int | None = None) -> Array:
-    """Lines of `count` numbers as float32 (lines, leading or count). Raises DamagedDataError naming the line."""
+def _parse_numbers(
+    path: Path, lines: Sequence[str], count: int, first: int = 0, *, leading: int | None = None
+) -> Array:
+    """Parse lines of `count` numbers: float32 (lines, leading or count). Raises DamagedDataError naming the line."""
     rows = [line.split() for line in lines]
     for number, row in enumerate(rows, first + 1):
         if len(row) != count:
-            raise _wrong(path, number, f"{len(row)} values, not {count}: it is cut or damaged")
+            raise _damaged(path, number, f"{len(row)} values, not {count}: it is cut or damaged")
     try:
         numbers = np.array([row[:leading] for row in rows], np.float64).reshape(len(rows), leading or count)
-        bad = ~(np.abs(numbers) <= FAR).all(axis=1)  # NaN is not
+        bad = ~(np.abs(numbers) <= MAX_COORDINATE).all(axis=1)  # True for NaN
     except ValueError:
         bad = np.array([not all(map(_is_number, row[:leading])) for row in rows])
     if bad.any():
-        raise _wrong(path, first + 1 + int(bad.argmax()), "a value is no number, or not a finite one")
+        raise _damaged(path, first + 1 + int(bad.argmax()), "a value is not a finite number")
     return numbers.astype(np.float32)
 
 
 def _is_number(word: str) -> bool:
     try:
-        return abs(float(word)) <= FAR
+        return abs(float(word)) <= MAX_COORDINATE
     except ValueError:
         return False
 
 
-def _lines(path: Path) -> list[str]:
-    """A file's lines without blank ones at its end. Raises DamagedDataError where it is empty or no text."""
+def _read_lines(path: Path) -> list[str]:
+    """Read a file's lines, without blank ones at the end. Raises DamagedDataError if it is empty or not text."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except PermissionError as error:
@@ -231,5 +237,5 @@ def _lines(path: Path) -> list[str]:
     return text.rstrip().split("\n")
 
 
-def _wrong(path: Path, line: int, problem: str) -> DamagedDataError:
+def _damaged(path: Path, line: int, problem: str) -> DamagedDataError:
     return DamagedDataError(f"{path} line {line}: {problem}")

@@ -1,12 +1,12 @@
-"""Kind `zoo-pose/motion`, version 1: the next half second of a body's joints from the last second.
+"""Kind `zoo-pose/motion`, version 1: predict the next half second of a body's joints from the last second.
 
-Columns: x ragged float32 (n; frames, joints, axes); the signature's `extra` describes the skeleton and has `fps`.
-Examples are windows of one and a half seconds: in train one begins every `stride` frames, in val and test every fifth
-of a second; a sequence that is shorter gives none.
-Model: forward takes float (batch, past, joints, axes), places in the data's unit, and returns the (batch, future,
-joints, axes) that follow, in the same co-ordinates. It owns no loss. A model without parameters is not trained.
-Loss and metric: `joint_error`, the mean over frames and joints of the distance to where the joint was, in the data's
-unit (lower is better); also `last_frame_error`, that of the last frame alone.
+Columns: x ragged float32 (n; frames, joints, axes); the signature's `extra` describes the skeleton and holds `fps`.
+Examples are windows of one and a half seconds. In train a window begins every `stride` frames, in val and test every
+fifth of a second. A shorter sequence gives no windows.
+Model: forward takes float (batch, past, joints, axes), positions in the data's unit, and returns the next frames,
+(batch, future, joints, axes), in the same coordinates. It owns no loss. A model without parameters is not trained.
+Loss and metric: `joint_error`, the mean distance between prediction and target over frames and joints, in the data's
+unit (lower is better). Also `last_frame_error`, the same for the last frame alone.
 One unit is one window.
 """
 
@@ -35,14 +35,14 @@ from zoo_core.data.open import Data
 from zoo_core.kinds.supervised import Supervised
 from zoo_pose.augment import BodyAugmentation
 from zoo_pose.pictures import motion_pictures
-from zoo_pose.skeletons import window
+from zoo_pose.skeletons import window_frames
 
-SCORED_S = 0.2  # between the beginnings of two windows of val and test
-NEAR_ZERO = 1e-8  # of a squared distance, whose root has no gradient at 0
+EVALUATION_STRIDE_S = 0.2  # between the starts of two windows of val or test
+EPSILON = 1e-8  # added to squared distances: the square root has no gradient at 0
 
 
 class Motion(Supervised):
-    """The body of this kind: examples are windows of the sequences."""
+    """The task of this kind. Its examples are windows of the sequences."""
 
     def __init__(self, spec: TaskSpec) -> None:
         super().__init__(spec, MotionObjective)
@@ -56,23 +56,23 @@ class Motion(Supervised):
             return
         objective, split = self._objective, self._splits["train"]
         batches = split.shuffled(recipe.batch_size, ctx.generator)
-        for _ in range(recipe.steps):  # no optimizer takes an empty list of parameters
+        for _ in range(recipe.steps):  # optimizers refuse an empty list of parameters
             batch = next(batches)
             loss, score = objective.loss(model(objective.inputs(batch)), batch)
             yield Step(len(batch["x"]), {"loss": loss, "score": score})
 
 
 class Windows:
-    """Open data as windows: x float32 (n, past, joints, axes), y float32 (n, future, joints, axes), and `group`.
+    """Wraps open data as windows: x float32 (n, past, joints, axes), y float32 (n, future, joints, axes), and `group`.
 
-    They overlap, so they are views of one array of frames: no window is copied before it is in a batch.
+    Windows overlap, so they are views of one array of frames; a window is copied only when a batch is made.
     """
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         self.signature, self.identity = data.signature, data.identity
         self._data, self._stride = data, recipe.stride
-        self._past, self._future = window(data.signature.extra)
-        self._scored = max(1, round(SCORED_S * data.signature.extra["fps"]))
+        self._past, self._future = window_frames(data.signature.extra)
+        self._scored = max(1, round(EVALUATION_STRIDE_S * data.signature.extra["fps"]))
 
     def split(self, name: str, *, holdout: bool = True) -> Split:
         split = self._data.split(name, holdout=holdout)
@@ -84,7 +84,7 @@ class Windows:
         begins = [np.arange(x.offsets[row], x.offsets[row + 1] - length + 1, stride) for row in rows]
         starts = np.concatenate(begins)
         if not len(starts):
-            raise DataUnavailableError(f"no sequence of {name} has {length} frames, a second and a half")
+            raise DataUnavailableError(f"no sequence of {name} has {length} frames (one and a half seconds)")
         frames = np.lib.stride_tricks.sliding_window_view(x.values, length, axis=0, writeable=True)
         windows = np.moveaxis(frames, -1, 1)
         columns = {"x": windows[:, : self._past], "y": windows[:, self._past :]}
@@ -95,6 +95,8 @@ class Windows:
 
 
 class MotionObjective:
+    """Inputs, loss, scores and pictures of this kind; see `zoo_core.kinds.supervised.Objective`."""
+
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         self._signature = signature
 
@@ -106,7 +108,7 @@ class MotionObjective:
 
     def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         squares = (output.float() - batch["y"]).square().sum(dim=-1)
-        error = (squares + NEAR_ZERO).sqrt().mean()
+        error = (squares + EPSILON).sqrt().mean()
         return error, error
 
     def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
@@ -125,13 +127,13 @@ class MotionObjective:
         return Evaluation(scores, tables, per_example)
 
     def pictures(
-        self, look: Callable[[Sequence[int]], Array], outputs: Array, truth: Array
+        self, look: Callable[[Sequence[int]], Array], outputs: Array, targets: Array
     ) -> dict[str, np.ndarray[Any, Any]]:
-        return motion_pictures(look, outputs, truth, self._signature.extra)
+        return motion_pictures(look, outputs, targets, self._signature.extra)
 
 
 class MotionAugmentation(BodyAugmentation):
-    """Turns past and future together, about the root in the last frame of the past."""
+    """Changes past and future together, relative to the root in the last frame of the past."""
 
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         super().__init__(signature, recipe, ctx)
@@ -139,11 +141,11 @@ class MotionAugmentation(BodyAugmentation):
 
     def __call__(self, batch: Batch) -> Batch:
         centre = batch["x"][:, -1:, self._root].mean(dim=2, keepdim=True)
-        past, future = self.bodies(batch["x"] - centre, batch["y"] - centre)
+        past, future = self.change_bodies(batch["x"] - centre, batch["y"] - centre)
         return {**batch, "x": past + centre, "y": future + centre}
 
 
-def joint_distances(answers: Array, truth: Array) -> Array:
-    """Euclidean distances float64 (n, frames, joints) of places (n, frames, joints, axes), in their unit."""
-    distances: Array = np.sqrt(((answers.astype(np.float64) - truth) ** 2).sum(axis=-1))
+def joint_distances(predictions: Array, targets: Array) -> Array:
+    """Return Euclidean distances, float64 (n, frames, joints), between positions (n, frames, joints, axes)."""
+    distances: Array = np.sqrt(((predictions.astype(np.float64) - targets) ** 2).sum(axis=-1))
     return distances

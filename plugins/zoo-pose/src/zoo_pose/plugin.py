@@ -1,4 +1,4 @@
-"""What zoo-pose adds: the tasks `pose` and `motion`, their four data sets and seven models. Imports no torch."""
+"""Contents of zoo-pose: the tasks `pose` and `motion`, their four data sets and seven models. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,27 +11,31 @@ DATASETS = ("msr-action3d", "ntu-rgbd", "openpifpaf", "stick-figures")
 ADAMW = {"optimizer": "adamw", "schedule": "cosine", "warmup": 0.1, "clip_norm": 1.0, "holdout": False}
 
 AUGMENTATION = {
-    "rotate": Param(default=0.0, help="about the vertical axis, by up to so many degrees; 3D joints only", minimum=0.0),
-    "zoom": Param(default=0.0, help="each axis by up to so large a share, larger or smaller", minimum=0.0),
-    "mirror": Param(default=False, help="exchange left and right in every second example"),
-    "jitter": Param(default=0.0, help="deviation of what is added to every number, of the body's size", minimum=0.0),
+    "rotate": Param(
+        default=0.0, help="about the vertical axis, up to this many degrees; only for 3D joints", minimum=0.0
+    ),
+    "zoom": Param(default=0.0, help="largest change of the scale of each axis, as a share", minimum=0.0),
+    "mirror": Param(default=False, help="mirror every second example"),
+    "jitter": Param(
+        default=0.0, help="std of noise added to every coordinate, as a share of the body's size", minimum=0.0
+    ),
 }
 ACTION = {
     **SUPERVISED,
-    "frames": Param(default=32, help="that each sequence is brought to, evenly over its time", minimum=2),
+    "frames": Param(default=32, help="length to which each sequence is resampled", minimum=2),
     "label_smoothing": Param(default=0.1, help="of the cross-entropy", minimum=0.0),
     **AUGMENTATION,
-    "cut": Param(default=0.0, help="train on stretches that lack up to so large a share of the time", minimum=0.0),
-    "warp": Param(default=0.0, help="run faster here and slower there, by up to so large a share", minimum=0.0),
-    "lose": Param(default=0.0, help="probability that a joint stands still at the root", minimum=0.0),
+    "cut": Param(default=0.0, help="largest share of the time that is cut off at both ends together", minimum=0.0),
+    "warp": Param(default=0.0, help="largest random change of speed within a sequence, as a share", minimum=0.0),
+    "lose": Param(default=0.0, help="probability that a joint is hidden: placed at the root", minimum=0.0),
 }
 MOTION = {
     **SUPERVISED,
-    "stride": Param(default=1, help="frames between the beginnings of two training windows", minimum=1),
+    "stride": Param(default=1, help="frames between the starts of two training windows", minimum=1),
     **AUGMENTATION,
 }
-SEEN = {"rotate": 30.0, "zoom": 0.2, "jitter": 0.02, "lose": 0.05, "cut": 0.3, "warp": 0.35}  # in `pose`
-MOVED = {"rotate": 60.0, "zoom": 0.2, "mirror": True, "jitter": 0.005}  # of bodies whose movement is foretold
+POSE_AUGMENTATION = {"rotate": 30.0, "zoom": 0.2, "jitter": 0.02, "lose": 0.05, "cut": 0.3, "warp": 0.35}
+MOTION_AUGMENTATION = {"rotate": 60.0, "zoom": 0.2, "mirror": True, "jitter": 0.005}
 
 
 @hookimpl
@@ -40,7 +44,7 @@ def zoo_tasks() -> list[TaskSpec]:
         TaskSpec(
             name="pose",
             title="Actions from body joints",
-            summary="Tell what a person does from the joints of the body over time.",
+            summary="Recognise a person's action from the joints of the body over time.",
             kind="zoo-pose/action",
             datasets=DATASETS,
             metric="accuracy",
@@ -60,7 +64,7 @@ def zoo_tasks() -> list[TaskSpec]:
         TaskSpec(
             name="motion",
             title="The next half second of a body",
-            summary="Say where the joints of a body will be, from a second of its movement.",
+            summary="Predict the joints of a body for half a second, from one second of movement.",
             kind="zoo-pose/motion",
             datasets=DATASETS,
             metric="joint_error",
@@ -84,18 +88,18 @@ def zoo_datasets() -> list[DatasetSpec]:
     return [
         DatasetSpec(
             name="msr-action3d",
-            title="MSR Action3D: twenty actions before a Kinect",
+            title="MSR Action3D: twenty actions in front of a Kinect",
             origin="real",
             licence="offered for research; cite Li, Zhang and Liu 2010",
             homepage="https://sites.google.com/view/wanqingli/data-sets/msr-action3d",
             size_mib=17.0,
-            layout="aAA_sSS_eEE_skeleton3D.txt, 20 lines a frame: x y z confidence",
+            layout="aAA_sSS_eEE_skeleton3D.txt, 20 lines per frame: x y z confidence",
             signature=Signature(input_shape=(None, 20, 3), outputs=20),
             entry="zoo_pose.data:MsrAction3d",
         ),
         DatasetSpec(
             name="ntu-rgbd",
-            title="NTU RGB+D: sixty or 120 actions before three Kinects",
+            title="NTU RGB+D: 60 or 120 actions in front of three Kinects",
             origin="real",
             licence="for academic research, on request; cite Shahroudy et al. 2016",
             homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
@@ -106,11 +110,11 @@ def zoo_datasets() -> list[DatasetSpec]:
         ),
         DatasetSpec(
             name="openpifpaf",
-            title="Any videos, their joints found by OpenPifPaf",
+            title="Your own videos, joints found by OpenPifPaf",
             origin="real",
-            licence="the person's own",
+            licence="as the source says",
             homepage="https://openpifpaf.github.io/",
-            layout="{train,test}/<action>/, in it a folder of JSON files, one a frame, or a file of lines",
+            layout="{train,test}/<action>/, in it a folder of JSON files (one per frame) or a file of JSON lines",
             signature=Signature(input_shape=(None, 17, 2)),
             entry="zoo_pose.data:OpenPifPaf",
         ),
@@ -130,7 +134,7 @@ def zoo_models() -> list[ModelSpec]:
     return [
         _recurrent("rnn", "A recurrent net", clip_norm=0.5),
         _recurrent("lstm", "Long short-term memory: the course's", both=True, batch_size=24, epochs=120.0),
-        _recurrent("bilstm", "The same, forwards and backwards"),
+        _recurrent("bilstm", "LSTM that reads the frames forwards and backwards"),
         _recurrent("gru", "Gated recurrent units"),
         ModelSpec(
             name="transformer",
@@ -139,41 +143,45 @@ def zoo_models() -> list[ModelSpec]:
             tasks=("pose", "motion"),
             options={**_output(), "width": 96, "layers": 3, "heads": 4, "dropout": 0.2},
             recipe={
-                "pose": {**SEEN, "lr": 0.001},
-                "motion": {**MOVED, "output": "motion", "lr": 0.002, "dropout": 0.1},
+                "pose": {**POSE_AUGMENTATION, "lr": 0.001},
+                "motion": {**MOTION_AUGMENTATION, "output": "motion", "lr": 0.002, "dropout": 0.1},
             },
         ),
         ModelSpec(
             name="tcn",
-            title="A temporal convolution net: residual blocks over ever longer times",
+            title="A temporal convolution net: dilated residual blocks",
             entry="zoo_pose.models.tcn:tcn",
             tasks=("pose",),
             options={"width": 96, "blocks": 4, "dropout": 0.4},
-            recipe={"pose": {**SEEN, "lr": 0.005, "weight_decay": 0.05}},
+            recipe={"pose": {**POSE_AUGMENTATION, "lr": 0.005, "weight_decay": 0.05}},
         ),
         ModelSpec(
             name="copy-last",
-            title="The body stays as it was: nothing to train",
+            title="Repeats the last frame: nothing to train",
             entry="zoo_pose.models.copy_last:copy_last",
             tasks=("motion",),
             recipe={"motion": {"steps": 1}},
-            quick={"steps": 1, "batch_size": 64},  # not the default recipe: boards of quick recipes want it too
+            quick={"steps": 1, "batch_size": 64},  # differs from the default, to appear also on boards of quick recipes
         ),
     ]
 
 
 def _output() -> dict[str, Any]:
-    return {"output": Param(default="class", choices=("class", "motion"), help="what is answered; the task's to say")}
+    return {
+        "output": Param(
+            default="class", choices=("class", "motion"), help="what the model predicts; each task's recipe sets it"
+        )
+    }
 
 
 def _recurrent(name: str, title: str, *, both: bool = False, **pose: Any) -> ModelSpec:
-    """A recurrent net for `pose`, with `both` also for `motion`."""
-    motion = {**MOVED, "output": "motion", "lr": 0.002, "width": 256, "epochs": 10.0}
+    """Describe a recurrent net for `pose`, with `both` also for `motion`."""
+    motion = {**MOTION_AUGMENTATION, "output": "motion", "lr": 0.002, "width": 256, "epochs": 10.0}
     return ModelSpec(
         name=name,
         title=title,
         entry=f"zoo_pose.models.recurrent:{name}",
         tasks=("pose", "motion") if both else ("pose",),
         options={**(_output() if both else {}), "width": 128, "layers": 1, "dropout": 0.5},
-        recipe={"pose": {**SEEN, "lr": 0.005, **pose}, **({"motion": motion} if both else {})},
+        recipe={"pose": {**POSE_AUGMENTATION, "lr": 0.005, **pose}, **({"motion": motion} if both else {})},
     )

@@ -1,4 +1,4 @@
-"""Sequences of joints as numbers: lost frames mended, time resampled, bodies centred and brought to one size."""
+"""Prepares sequences of joints: fills gaps, resamples time, centres and scales bodies."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ import numpy as np
 
 from zoo_core.data.columns import Array, Ragged
 
-LEAST_SIZE = 1e-6  # of a body all of whose joints are in one place
-LEAST_FRAMES = 2
+MIN_BODY_SIZE = 1e-6  # avoids division by zero when all joints are in one place
+MIN_FRAMES = 2
 
 
-def mended(frames: Array) -> Array | None:
-    """Frames without gaps: (frames, joints, axes), NaN where a joint was lost; None where fewer than two are left.
+def fill_gaps(frames: Array) -> Array | None:
+    """Fill missing joints, NaN in (frames, joints, axes); return None if fewer than two frames have a joint.
 
-    Frames without any joint are cut off at both ends. Between them, and joint by joint, the time between the nearest
-    frames is interpolated linearly; before its first and after its last a joint stays where it was. A joint that was
-    never seen is put in the middle of the frame's others.
+    Frames without any joint are removed at both ends. In between, each joint is interpolated linearly over time; before
+    its first and after its last frame it does not move. A joint that is never seen is placed at the mean of the others.
     """
     seen = np.flatnonzero(~np.isnan(frames).all(axis=(1, 2)))
-    if len(seen) < LEAST_FRAMES:
+    if len(seen) < MIN_FRAMES:
         return None
     frames = frames[seen[0] : seen[-1] + 1].astype(np.float32)
     time = np.arange(len(frames))
@@ -34,25 +33,25 @@ def mended(frames: Array) -> Array | None:
     return frames
 
 
-def ragged(sequences: Sequence[Array]) -> Ragged:
-    """Sequences (frames, joints, axes) of different lengths as one column."""
+def to_ragged(sequences: Sequence[Array]) -> Ragged:
+    """Put sequences (frames, joints, axes) of different lengths into one column."""
     offsets = np.concatenate([[0], np.cumsum([len(sequence) for sequence in sequences])]).astype(np.int64)
     return Ragged(np.concatenate(sequences).astype(np.float32), offsets)
 
 
-def prepared(sequence: Array, root: Sequence[int], frames: int) -> Array:
-    """What a model of `pose` sees: float32 (frames, joints, axes), without place and size of the body.
+def normalize(sequence: Array, root: Sequence[int], frames: int) -> Array:
+    """Make the input of a model of `pose`: float32 (frames, joints, axes), independent of position and body size.
 
-    Evenly resampled over its time, minus the mean of the root's place over time, over the joints' root mean square
-    distance from the root in the same frame.
+    Subtracts the root's mean position over time, divides by the joints' root mean square distance from the root of the
+    same frame, and resamples to `frames` frames.
     """
     centre = sequence[:, list(root)].mean(axis=1, keepdims=True)
     size = np.sqrt(((sequence - centre) ** 2).sum(axis=2).mean())
-    return resampled((sequence - centre.mean(axis=0)) / max(float(size), LEAST_SIZE), frames)
+    return resample((sequence - centre.mean(axis=0)) / max(float(size), MIN_BODY_SIZE), frames)
 
 
-def resampled(sequence: Array, frames: int) -> Array:
-    """Linear interpolation to `frames` frames, from the first to the last: float32 (frames, ...)."""
+def resample(sequence: Array, frames: int) -> Array:
+    """Interpolate linearly to `frames` evenly spaced frames, from the first to the last: float32 (frames, ...)."""
     places = np.linspace(0, len(sequence) - 1, frames)
     before = np.minimum(places.astype(np.int64), max(len(sequence) - 2, 0))
     share = (places - before).astype(np.float32).reshape(-1, *[1] * (sequence.ndim - 1))

@@ -1,6 +1,6 @@
-"""The skeletons: what the joints are called, which bones join them, and where the body's root and its two sides are.
+"""The skeletons: names of the joints, the bones between them, the body's root, and the pairs of left and right.
 
-Plain Python, kept as JSON values in a signature's `extra`, so that treaties and pictures know any of them.
+They are JSON values in a signature's `extra`, so that objectives and pictures work with any of them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-PAST_S, FUTURE_S = 1.0, 0.5  # of the task `motion`: what is seen, what is asked for
+PAST_S, FUTURE_S = 1.0, 0.5  # of the task `motion`: the input, the prediction
 
 KINECT_20: dict[str, Any] = {
     "joints": [
@@ -58,11 +58,11 @@ COCO_17: dict[str, Any] = {
 }
 
 
-def described(skeleton: dict[str, Any], *, fps: int, unit: str, **chance: float) -> dict[str, Any]:
-    """A signature's `extra`: the skeleton, frames a second, the unit of the joints' places, scores of guessing."""
+def skeleton_extra(skeleton: dict[str, Any], *, fps: int, unit: str, **chance: float) -> dict[str, Any]:
+    """Make a signature's `extra`: the skeleton, frames per second, the unit of positions, chance levels by metric."""
     return {**skeleton, "fps": fps, "unit": unit, **({"chance": chance} if chance else {})}
 
 
-def window(extra: Mapping[str, Any]) -> tuple[int, int]:
-    """Frames of a second of past and of half a second of future."""
+def window_frames(extra: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the number of frames in one second of past and in half a second of future."""
     return max(2, round(PAST_S * extra["fps"])), max(1, round(FUTURE_S * extra["fps"]))

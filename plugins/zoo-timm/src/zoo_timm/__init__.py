@@ -1,1 +1,1 @@
-"""The zoo's timm plugin; `plugin.py` says what it adds."""
+"""The zoo's timm plugin; `plugin.py` lists its contents."""

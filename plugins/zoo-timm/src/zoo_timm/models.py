@@ -1,18 +1,15 @@
-"""timm's classification models as a family: names to specs, specs to nets for any image size and number of classes."""
+"""timm's classification models as a family: names become specs, specs become models for any image size."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
 
 import timm
 import torch
-from timm.models import PretrainedCfg, get_pretrained_cfg
 from torch import Tensor, nn
 
-from zoo_core import Accepts, Download, IncompatibleError, ModelSpec, Param, Signature, UnknownNameError
+from zoo_core import Accepts, IncompatibleError, ModelSpec, Param, Signature
+from zoo_core.timm_family import TimmModel, find_model, last_layer, list_names, pretrained_fields
 from zoo_core.transfer import Transfer
 from zoo_core.weights import load_into
 
@@ -23,80 +20,58 @@ RECIPE = {"schedule": "cosine", "warmup": 0.1, "clip_norm": 1.0, "batch_size": 6
 
 
 class TimmModels:
-    """`timm/<name>` begins at random, `timm/<name>.<tag>` with the published weights of that tag."""
+    """`timm/<name>` starts from random weights, `timm/<name>.<tag>` from the published weights of that tag."""
 
     @staticmethod
     def list(pattern: str) -> Iterable[str]:
-        """Names that match a shell pattern with the prefix; with their tags where the pattern has a dot."""
-        bare = pattern.removeprefix(PREFIX)
-        return [PREFIX + name for name in timm.list_models(bare, pretrained="." in bare)]
+        """List the names that match a shell pattern with the prefix; with tags if the pattern has a dot."""
+        return list_names(PREFIX, pattern)
 
     @staticmethod
     def resolve(name: str) -> ModelSpec:
-        """Raises UnknownNameError with the nearest names of timm."""
-        bare = name.removeprefix(PREFIX)
-        architecture, dot, tag = bare.partition(".")
-        if not timm.is_model(architecture):
-            raise UnknownNameError(
-                "model", name, map(PREFIX.__add__, timm.list_models()), hint=f"zoo list models '{PREFIX}*'"
-            )
-        tagged = timm.list_models(f"{architecture}.*", pretrained=True)
-        if dot and bare not in tagged:
-            raise UnknownNameError(
-                "model", name, map(PREFIX.__add__, tagged), hint=f"zoo list models '{PREFIX}{architecture}.*'"
-            )
-        return _spec(name, bare, get_pretrained_cfg(bare), pretrained=bool(tag))
+        """Return the spec of one model. Raises UnknownNameError with the nearest names of timm."""
+        return _spec(name, find_model(PREFIX, name))
 
 
-def _spec(name: str, bare: str, known: PretrainedCfg, *, pretrained: bool) -> ModelSpec:
-    """The spec by what timm knows of the model: its only or smallest size, and how its weights want their input."""
-    fixed, smallest = known.fixed_input_size, known.min_input_size
-    fitted: dict[str, Any] = {"mean": known.mean, "std": known.std} if pretrained else {}
+def _spec(name: str, model: TimmModel) -> ModelSpec:
+    """Describe a model: the image sizes it takes, and how its weights need their input normalised."""
+    fixed, smallest = model.config.fixed_input_size, model.config.min_input_size
     return ModelSpec(
         name=name,
-        title=f"timm's {bare}",
+        title=f"timm's {model.name}",
         entry="zoo_timm.models:build",
         kind="image-classification",
         tasks=(),
         accepts=Accepts(
-            channels=(3,) if pretrained else (),
-            fixed_size=known.input_size[-1] if fixed else None,
+            channels=(3,) if model.pretrained else (),
+            fixed_size=model.config.input_size[-1] if fixed else None,
             min_size=smallest[-1] if smallest else 1,
         ),
         options={
-            "architecture": Param(default=bare, choices=(bare,), help="timm's name"),
+            "architecture": Param(default=model.name, choices=(model.name,), help="timm's name"),
             "freeze": Param(default=False, help="train only a new last layer"),
         },
-        recipe={"*": {**RECIPE, **(PRETRAINED if pretrained else FROM_SCRATCH)}},
-        weights=_weights(bare, known) if pretrained else None,
-        pretrained_on=f"timm's {known.tag}" if pretrained else "",
-        **fitted,
+        recipe={"*": {**RECIPE, **(PRETRAINED if model.pretrained else FROM_SCRATCH)}},
+        **pretrained_fields(model),
     )
-
-
-def _weights(bare: str, known: PretrainedCfg) -> Download:
-    """The file on the Hugging Face hub, else where timm says; a checksum where the file's name has its first digits."""
-    if known.hf_hub_id or not known.url:
-        hub, file = known.hf_hub_id or f"timm/{bare}", known.hf_hub_filename or "model.safetensors"
-        return Download(name=bare + Path(file).suffix, urls=(f"https://huggingface.co/{hub}/resolve/main/{file}",))
-    digits = re.search(r"-([0-9a-f]{8,64})\.\w+$", known.url)
-    return Download(name=known.url.rpartition("/")[2], urls=(known.url,), sha256=digits[1] if digits else "")
 
 
 def build(
     signature: Signature, architecture: str, freeze: bool, weights: Mapping[str, Tensor] | None = None
 ) -> nn.Module:
-    """(batch, C, H, W) -> (batch, classes); weights are taken without their last layer. Raises IncompatibleError."""
+    """Build a model (batch, C, H, W) -> (batch, classes); its last layer is new, also with `weights`.
+
+    Raises IncompatibleError if timm cannot build it for this signature.
+    """
     channels = signature.input_shape[0]
     try:
         net = timm.create_model(
             architecture.partition(".")[0], num_classes=0 if freeze else signature.outputs, in_chans=channels
         )
-    except (TypeError, ValueError, RuntimeError) as error:  # what timm's builders raise for what they cannot build
+    except (TypeError, ValueError, RuntimeError) as error:  # what timm's builders raise for unsupported arguments
         raise IncompatibleError(f"timm cannot build {architecture} for {signature.input_shape}: {error}") from error
     if weights is not None:
-        classifier = net.pretrained_cfg.get("classifier") or ()
-        load_into(net, weights, without=(classifier,) if isinstance(classifier, str) else tuple(classifier))
+        load_into(net, weights, without=last_layer(net))
     if not freeze:
         return net
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What zoo-timm adds: the model family `timm/...`. Imports neither torch nor timm."""
+"""Contents of zoo-timm: the model family `timm/...`. Imports neither torch nor timm."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def zoo_models() -> list[ModelFamily]:
     return [
         ModelFamily(
             prefix="timm/",
-            title="Every classification model of timm; `timm/<name>.<tag>` begins with the weights of that tag",
+            title="Every classification model of timm; `timm/<name>.<tag>` starts from the weights of that tag",
             entry="zoo_timm.models:TimmModels",
         )
     ]

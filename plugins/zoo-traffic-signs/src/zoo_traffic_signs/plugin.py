@@ -20,7 +20,7 @@ def zoo_tasks() -> list[TaskSpec]:
         TaskSpec(
             name="traffic-signs",
             title="Traffic signs",
-            summary="Tell which sign a camera saw: small, turned, blurred, too dark or too bright.",
+            summary="Recognise traffic signs in small, rotated, blurred, dark or bright pictures.",
             kind=KIND,
             datasets=("gtsrb", "rtsd", "drawn-signs"),
             metric="accuracy",
@@ -58,7 +58,7 @@ def zoo_datasets() -> list[DatasetSpec]:
         ),
         DatasetSpec(
             name="rtsd",
-            title="Russian traffic signs (RTSD), cut out",
+            title="Russian traffic signs (RTSD), cropped",
             origin="real",
             licence="none stated; cite Shakhuro and Konushin 2016",
             homepage="https://graphics.cs.msu.ru/projects/traffic-sign-recognition.html",
@@ -68,7 +68,7 @@ def zoo_datasets() -> list[DatasetSpec]:
         ),
         DatasetSpec(
             name="drawn-signs",
-            title="Twenty drawn signs, seen from a car that comes nearer",
+            title="Twenty drawn signs, seen from an approaching car",
             origin="synthetic",
             licence="CC0-1.0",
             signature=Signature(input_shape=IMAGE, outputs=20),
@@ -79,7 +79,7 @@ def zoo_datasets() -> list[DatasetSpec]:
 
 @hookimpl
 def zoo_models() -> list[ModelSpec]:
-    # No flips: a sign's mirror image is another sign, or none.
+    # No flips: a mirrored sign is a different sign, or no sign at all.
     seen = {
         "crop": 4,
         "rotate": 12.0,
@@ -103,7 +103,7 @@ def zoo_models() -> list[ModelSpec]:
         ),
         ModelSpec(
             name="cnn-wide",
-            title="The same, half as wide again",
+            title="1.5 times wider than `cnn`",
             entry="zoo_traffic_signs.models.cnn:cnn",
             kind=KIND,
             accepts=Accepts(min_size=16),

@@ -1,1 +1,1 @@
-"""The zoo's U-Net plugin; `plugin.py` says what it adds."""
+"""The zoo's U-Net plugin; `plugin.py` lists its contents."""

@@ -12,22 +12,22 @@ from zoo_core.data.images import folders, read_images
 from zoo_unet.masks import (
     IGNORED,
     Pair,
-    binary,
-    guessing,
+    chance_levels,
     image_size,
-    limited,
-    matched,
-    membrane,
+    limit_size,
+    match_masks,
     read_mask,
+    read_membrane_label,
     read_pairs,
+    to_binary,
 )
 
-TEST_SLICES = 5  # the last of the stack: neighbours are alike, so they are not taken from all over it
-TEST_SHARE = 5  # one picture in so many is test, where a folder does not say
+TEST_SLICES = 5  # the last ones of the stack: neighbouring slices are similar, so test must not be spread over it
+TEST_INTERVAL = 5  # every fifth picture is test in a folder without splits
 MEMBRANE = "it must hold train/image/N.png and train/label/N.png (0 membrane, 255 cell)"
 CAMVID = "it must hold train.txt, val.txt and test.txt, each line a picture and its mask, and the files these name"
 MASKS = "it must hold images/ and masks/ with files of the same names, or train/ and test/ with these inside"
-SEGNET = PurePosixPath("/SegNet/CamVid")  # before the paths in the original split files
+SEGNET = PurePosixPath("/SegNet/CamVid")  # the start of every path in the original split files
 ROAD = (
     *("sky", "building", "pole", "road", "pavement", "tree"),
     *("sign", "fence", "car", "pedestrian", "bicyclist"),
@@ -35,18 +35,19 @@ ROAD = (
 
 
 class IsbiMembranes:
-    """Slices of a nerve cord: x uint8 (n, 1, 512, 512), y uint8 (n, 512, 512): 0 cell, 1 membrane.
+    """ISBI 2012, slices of a nerve cord: x uint8 (n, 1, 512, 512), y uint8 (n, 512, 512): 0 cell, 1 membrane.
 
-    Slices are in the order of their numbers, the last five are test. There is no val split of its own.
+    Slices are sorted by number; the last five are test. There is no val split.
     Raises:
-        DataUnavailableError: the folders are not here, are empty or hold too few slices.
-        DamagedDataError: a slice has no label, a label no slice, a size is another's, a level is not 0 or 255.
+        DataUnavailableError: the folders are missing, empty or hold too few slices.
+        DamagedDataError: a slice has no label or a label no slice, sizes differ, or a label has levels other than 0
+        and 255.
     """
 
     def __init__(self, ctx: Context) -> None:
-        images = find(ctx.folder(), "image", MEMBRANE)
+        images = find_below(ctx.folder(), "image", MEMBRANE)
         labels = images.with_name("label")
-        self._pairs = matched(images, labels, MEMBRANE)
+        self._pairs = match_masks(images, labels, MEMBRANE)
         self._pairs.sort(key=lambda pair: slice_number(pair[0]))
         if len(self._pairs) < TEST_SLICES + 2:
             raise DataUnavailableError(f"{images} holds {len(self._pairs)} slices: {TEST_SLICES} are needed for test")
@@ -60,68 +61,68 @@ class IsbiMembranes:
             raise UnknownSplitError(f"ISBI 2012 has no split {split!r}, only train and test")
         pairs = self._pairs[:-TEST_SLICES] if split == "train" else self._pairs[-TEST_SLICES:]
         x = read_images([image for image, _ in pairs], self._size, channels=1, resize=False)
-        y = np.stack([membrane(label, self._size) for _, label in pairs])
+        y = np.stack([read_membrane_label(label, self._size) for _, label in pairs])
         return {"x": x, "y": y}
 
 
 class CamVid:
     """Road scenes: x uint8 (n, 3, 180, 240), RGB, y uint8 (n, 180, 240), 11 classes; 11 is ignored.
 
-    Pictures are made smaller area by area, masks by the nearest pixel. Splits are those of the files, with a val.
+    Pictures are averaged to the smaller size, masks use the nearest pixel. Splits are those of the files, also val.
     Raises:
-        DataUnavailableError: a split file is not here, or may not be read.
-        DamagedDataError: a line is not two paths, names a file that is not here or is outside the folder; a picture
-        cannot be read; a mask has colours, another size than its picture or a class over the count.
+        DataUnavailableError: a split file is missing, or may not be read.
+        DamagedDataError: a line is not two paths, or names a file that is missing or outside the folder; a picture
+        cannot be read; a mask has colours, another size than its picture, or a class that is too large.
     """
 
     size = (180, 240)
     signature = Signature(input_shape=(3, *size), outputs=len(ROAD), classes=ROAD, extra={"ignore_index": len(ROAD)})
 
     def __init__(self, ctx: Context) -> None:
-        self._root = find(ctx.folder(), "train.txt", CAMVID).parent
+        self._root = find_below(ctx.folder(), "train.txt", CAMVID).parent
 
     def load(self, split: str) -> dict[str, Array]:
         if split not in ("train", "val", "test"):
             raise UnknownSplitError(f"CamVid has no split {split!r}, only train, val and test")
-        pairs = split_file(self._root / f"{split}.txt")
+        pairs = read_split_file(self._root / f"{split}.txt")
         return read_pairs(pairs, self.size, len(ROAD), ignored=len(ROAD))
 
 
 class CamVid480(CamVid):
-    """As `CamVid`, x uint8 (n, 3, 360, 480), y uint8 (n, 360, 480): the size of SegNet's files."""
+    """`CamVid` in the size of SegNet's files: x uint8 (n, 3, 360, 480), y uint8 (n, 360, 480)."""
 
     size = (360, 480)
     signature = Signature(input_shape=(3, *size), outputs=len(ROAD), classes=ROAD, extra={"ignore_index": len(ROAD)})
 
 
 class ImageMasks:
-    """A person's pictures and masks: x uint8 (n, 3, h, w), y uint8 (n, h, w), 255 is ignored.
+    """A local folder of pictures and masks: x uint8 (n, 3, h, w), y uint8 (n, h, w), 255 is ignored.
 
-    Height and width are those of the first picture in train, no side longer than 512; others are brought to it. Masks
-    hold class numbers, as grey levels or palette entries; masks of 0 and 255 alone are two classes. `classes.txt` has
-    the classes' names, a line each; without it there are as many as train's masks have. Without a folder `test` every
-    fifth picture is test; `val` or `valid` is val where it is there.
+    Height and width are those of the first picture in train, limited to 512; other pictures are resized to them. Masks
+    hold class numbers, as grey levels or palette entries. If all masks of train hold only 0 and 255, there are two
+    classes. `classes.txt` holds the names of the classes, one per line; without it, train's masks give their number.
+    A folder `val` or `valid` is val. Without folders `train` and `test`, every fifth picture is test.
     Raises:
-        DataUnavailableError: the folders are not here or are empty.
-        DamagedDataError: a picture has no mask or cannot be read; a mask has colours, another size than its picture or
-        a class over the count.
+        DataUnavailableError: the folders are missing or empty.
+        DamagedDataError: a picture has no mask or cannot be read; a mask has colours, another size than its picture, or
+        a class that is too large.
     """
 
     def __init__(self, ctx: Context) -> None:
         root = ctx.folder()
-        self._splits = folder_splits(root)
+        self._splits = find_splits(root)
         train = self._splits["train"]
-        self._size = limited(image_size(train[0][0]))
+        self._size = limit_size(image_size(train[0][0]))
         pixels = np.zeros(256, np.int64)
         for image, mask in train:
             pixels += np.bincount(read_mask(mask, image_size(image)).ravel(), minlength=256)
         values = np.flatnonzero(pixels).tolist()
         self._binary = values in ([0, IGNORED], [IGNORED])
-        names = _names(root)
+        names = _read_class_names(root)
         known = [value for value in values if value != IGNORED]
         count = 2 if self._binary else max(2, len(names) or max(known, default=0) + 1)
         counts = pixels[[0, IGNORED]] if self._binary else pixels[:count]
-        chance = guessing(counts / max(1, counts.sum()))
+        chance = chance_levels(counts / max(1, counts.sum()))
         self.signature = Signature(
             input_shape=(3, *self._size),
             outputs=count,
@@ -138,13 +139,13 @@ class ImageMasks:
         columns = read_pairs(self._splits[split], self._size, 256 if self._binary else outputs, ignored=IGNORED)
         if not self._binary:
             return columns
-        return {**columns, "y": binary(columns["y"], self._splits[split])}
+        return {**columns, "y": to_binary(columns["y"], self._splits[split])}
 
 
-def find(root: Path, name: str, needs: str) -> Path:
-    """The first file or folder called `name` in `root` or in the folders below it, level by level.
+def find_below(root: Path, name: str, needs: str) -> Path:
+    """Find the first file or folder called `name` in `root` or below it, level by level.
 
-    Raises DataUnavailableError saying what `root` needs.
+    Raises DataUnavailableError, whose message ends with `needs`: what `root` must hold.
     """
     waiting = [root]
     for folder in waiting:
@@ -155,15 +156,16 @@ def find(root: Path, name: str, needs: str) -> Path:
 
 
 def slice_number(path: Path) -> int:
+    """Return the number that is a slice's name. Raises DamagedDataError for any other name."""
     if not (path.stem.isascii() and path.stem.isdigit()) or len(path.stem) > 6:
-        raise DamagedDataError(f"{path} is not named by the number of its slice: the order of the stack is not known")
+        raise DamagedDataError(f"{path} is not named by the number of its slice, so the order of the stack is unknown")
     return int(path.stem)
 
 
-def split_file(path: Path) -> list[Pair]:
-    """The pictures and masks that a split file names, a pair a line; paths are relative to its folder.
+def read_split_file(path: Path) -> list[Pair]:
+    """Read a split file: one pair of picture and mask per line, as paths relative to its folder.
 
-    Raises DataUnavailableError where it is not here, DamagedDataError naming the line.
+    Raises DataUnavailableError if the file is missing, DamagedDataError naming the line.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -172,7 +174,7 @@ def split_file(path: Path) -> list[Pair]:
     except OSError as error:
         raise DataUnavailableError(f"{path} is missing; {CAMVID}") from error
     except ValueError as error:
-        raise DamagedDataError(f"{path} is no text ({error}): fetch it again") from error
+        raise DamagedDataError(f"{path} is not text ({error}): fetch it again") from error
     pairs = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -180,14 +182,14 @@ def split_file(path: Path) -> list[Pair]:
         names = line.replace(";", " ").split()
         if len(names) != 2:
             raise DamagedDataError(f"{path} line {number}: it has {len(names)} paths, not a picture and its mask")
-        pairs.append((_inside(path, number, names[0]), _inside(path, number, names[1])))
+        pairs.append((_resolve(path, number, names[0]), _resolve(path, number, names[1])))
     if not pairs:
         raise DamagedDataError(f"{path} is empty: fetch it again")
     return pairs
 
 
-def _inside(table: Path, number: int, text: str) -> Path:
-    """A file that a line names: below the table's folder, and really there."""
+def _resolve(table: Path, number: int, text: str) -> Path:
+    """Return the file that a line names. Raises DamagedDataError unless it exists inside the table's folder."""
     name = PurePosixPath(text)
     if name.is_relative_to(SEGNET):
         name = name.relative_to(SEGNET)
@@ -199,34 +201,38 @@ def _inside(table: Path, number: int, text: str) -> Path:
     return path
 
 
-def folder_splits(root: Path) -> dict[str, list[Pair]]:
-    """The pairs of `train`, `test` and, where it is there, `val`, of a person's folder."""
+def find_splits(root: Path) -> dict[str, list[Pair]]:
+    """Find the pairs of `train`, `test` and, if it exists, `val` in a local folder."""
     found = {}
     for split, names in {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}.items():
         for inside in folders(root):
             if inside.name.lower() in names:
-                found[split] = matched(_part(inside, "images"), _part(inside, "masks"), MASKS)
+                found[split] = match_masks(_find_part(inside, "images"), _find_part(inside, "masks"), MASKS)
     if "train" in found and "test" in found:
         return found
     if found:
         missing = "test" if "train" in found else "train"
-        raise DataUnavailableError(f"{root} holds no folder {missing!r} beside {', '.join(found)}; {MASKS}")
-    top = find(root, "images", MASKS).parent
-    pairs = matched(_part(top, "images"), _part(top, "masks"), MASKS)
-    test = pairs[TEST_SHARE - 1 :: TEST_SHARE]
+        raise DataUnavailableError(f"{root} holds no folder {missing!r} besides {', '.join(found)}; {MASKS}")
+    top = find_below(root, "images", MASKS).parent
+    pairs = match_masks(_find_part(top, "images"), _find_part(top, "masks"), MASKS)
+    test = pairs[TEST_INTERVAL - 1 :: TEST_INTERVAL]
     if not test:
-        raise DataUnavailableError(f"{top} holds {len(pairs)} pictures: {TEST_SHARE} are the least to test on one")
+        raise DataUnavailableError(
+            f"{top} holds {len(pairs)} pictures: at least {TEST_INTERVAL} are needed, to have one for test"
+        )
     return {"train": [pair for pair in pairs if pair not in test], "test": test}
 
 
-def _part(folder: Path, name: str) -> Path:
+def _find_part(folder: Path, name: str) -> Path:
+    """Find a folder called `name`, with or without the last s, in any case."""
     for inside in folders(folder):
         if inside.name.lower() in (name, name.removesuffix("s")):
             return inside
     raise DataUnavailableError(f"{folder} holds no folder {name!r}; {MASKS}")
 
 
-def _names(root: Path) -> tuple[str, ...]:
+def _read_class_names(root: Path) -> tuple[str, ...]:
+    """Read `classes.txt`; empty if there is none. Raises DamagedDataError."""
     path = root / "classes.txt"
     if not path.is_file():
         return ()

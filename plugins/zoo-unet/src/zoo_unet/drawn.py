@@ -1,7 +1,7 @@
-"""Drawn pictures with their truth: cells under a microscope, and streets before a car. Offline, the same everywhere.
+"""Drawn pictures with masks: cells under a microscope, and streets seen from a car. Offline, the same on every machine.
 
-Neither can be told by a threshold: among the cells there are blobs as dark as the membranes, and in the streets every
-class comes in many colours and under any light.
+A threshold solves neither: the cells contain blobs as dark as the membranes, and in the streets every class has many
+colours, under any light.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ STREET = (96, 128)
 STREET_CLASSES = ("sky", "building", "road", "pavement", "tree", "car", "person", "pole")
 SKY, BUILDING, ROAD, PAVEMENT, TREE, CAR, PERSON, POLE = range(len(STREET_CLASSES))
 IGNORED = 255
-TEST_SEEDS = 10_000  # a picture's number is its seed; those of test begin here
+FIRST_TEST_SEED = 10_000  # the first of test; a picture's number is its seed
 
 
 class DrawnCells:
-    """x uint8 (n, 1, 128, 128); y uint8 (n, 128, 128): 0 cell, 1 membrane. There is no val split of its own."""
+    """Cells: x uint8 (n, 1, 128, 128); y uint8 (n, 128, 128): 0 cell, 1 membrane. There is no val split."""
 
     signature = Signature(
         input_shape=(1, CELLS, CELLS),
@@ -38,12 +38,12 @@ class DrawnCells:
         pass
 
     def load(self, split: str) -> dict[str, Array]:
-        drawn = [cells(np.random.default_rng(seed)) for seed in seeds(split, self.counts)]
+        drawn = [cells(np.random.default_rng(seed)) for seed in split_seeds(split, self.counts)]
         return {"x": np.stack([x for x, _ in drawn])[:, None], "y": np.stack([y for _, y in drawn])}
 
 
 class DrawnStreets:
-    """x uint8 (n, 3, 96, 128), RGB; y uint8 (n, 96, 128), eight classes; edges of things (255) are ignored."""
+    """Streets: x uint8 (n, 3, 96, 128), RGB; y uint8 (n, 96, 128), eight classes; edges (255) are ignored."""
 
     signature = Signature(
         input_shape=(3, *STREET),
@@ -57,26 +57,27 @@ class DrawnStreets:
         pass
 
     def load(self, split: str) -> dict[str, Array]:
-        drawn = [street(np.random.default_rng(seed)) for seed in seeds(split, self.counts)]
+        drawn = [street(np.random.default_rng(seed)) for seed in split_seeds(split, self.counts)]
         return {"x": np.stack([x for x, _ in drawn]).transpose(0, 3, 1, 2).copy(), "y": np.stack([y for _, y in drawn])}
 
 
-def seeds(split: str, counts: dict[str, int]) -> range:
+def split_seeds(split: str, counts: dict[str, int]) -> range:
+    """Return the seeds of a split, one per picture. Raises UnknownSplitError."""
     if split not in counts:
         raise UnknownSplitError(f"the drawn pictures have no split {split!r}, only {' and '.join(counts)}")
-    first = TEST_SEEDS if split == "test" else 0
+    first = FIRST_TEST_SEED if split == "test" else 0
     return range(first, first + counts[split])
 
 
 def smooth(rng: np.random.Generator, size: tuple[int, int], grain: int) -> Array:
-    """Clouds of about `grain` pixels, from -1 to 1; float64 of `size`."""
+    """Draw smooth noise with spots of about `grain` pixels: float64 of `size`, from -1 to 1."""
     coarse = rng.integers(0, 256, (size[0] // grain + 2, size[1] // grain + 2), dtype=np.uint8)
     fine = Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC)
     return np.asarray(fine) / 127.5 - 1
 
 
 def cells(rng: np.random.Generator) -> tuple[Array, Array]:
-    """Cells parted by dark membranes, in them vesicles, and noise over all: image and truth, (128, 128)."""
+    """Draw cells with dark membranes, vesicles and noise: image and mask, (128, 128)."""
     size = (CELLS, CELLS)
     rows, columns = np.mgrid[:CELLS, :CELLS].astype(np.float64)
     rows, columns = rows + 5 * smooth(rng, size, 12), columns + 5 * smooth(rng, size, 12)
@@ -84,21 +85,21 @@ def cells(rng: np.random.Generator) -> tuple[Array, Array]:
     distances = np.sqrt((rows[..., None] - middles[:, 0]) ** 2 + (columns[..., None] - middles[:, 1]) ** 2)
     owner = distances.argmin(axis=2)
     nearest = np.partition(distances, 1, axis=2)
-    truth = nearest[..., 1] - nearest[..., 0] < rng.integers(20, 34) / 10
+    mask = nearest[..., 1] - nearest[..., 0] < rng.integers(20, 34) / 10
     level = rng.integers(105, 205, len(middles))[owner] + 14 * smooth(rng, size, 9)
-    level = np.where(truth, rng.integers(50, 90) + 25 * smooth(rng, size, 10), level) + 35 * smooth(rng, size, 45)
+    level = np.where(mask, rng.integers(50, 90) + 25 * smooth(rng, size, 10), level) + 35 * smooth(rng, size, 45)
     image = Image.fromarray(level.clip(0, 255).astype(np.uint8))
-    vesicles(image, rng, truth)
+    vesicles(image, rng, mask)
     blurred = np.asarray(image.filter(ImageFilter.GaussianBlur(1))).astype(np.int64)
     noisy = (blurred - 128) * rng.integers(70, 121) // 100 + 128 + rng.normal(0, 22, size).astype(np.int64)
-    return noisy.clip(0, 255).astype(np.uint8), truth.astype(np.uint8)
+    return noisy.clip(0, 255).astype(np.uint8), mask.astype(np.uint8)
 
 
-def vesicles(image: Image.Image, rng: np.random.Generator, truth: Array) -> None:
-    """Dark blobs and rings inside cells, as dark as membranes: they are none."""
+def vesicles(image: Image.Image, rng: np.random.Generator, mask: Array) -> None:
+    """Draw blobs and rings inside the cells, as dark as membranes, but of class cell."""
     draw = ImageDraw.Draw(image)
     for x, y, wide, tall in rng.integers([4, 4, 2, 2], [CELLS - 4, CELLS - 4, 7, 7], (90, 4)).tolist():
-        if truth[max(0, y - tall - 1) : y + tall + 2, max(0, x - wide - 1) : x + wide + 2].any():
+        if mask[max(0, y - tall - 1) : y + tall + 2, max(0, x - wide - 1) : x + wide + 2].any():
             continue
         dark = int(rng.integers(40, 95))
         fill = dark if rng.integers(2) else None
@@ -106,7 +107,7 @@ def vesicles(image: Image.Image, rng: np.random.Generator, truth: Array) -> None
 
 
 class Scene:
-    """A picture and its truth, drawn side by side."""
+    """A picture and its mask, drawn together."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -115,13 +116,13 @@ class Scene:
         self._on = ImageDraw.Draw(self.image), ImageDraw.Draw(self.mask)
 
     def put(self, form: str, points: Any, label: int, colour: Any) -> None:
-        """Draw `form` (polygon, ellipse, rectangle) of a class, in a colour."""
+        """Draw a `form` (polygon, ellipse or rectangle) of a class on the picture and on the mask."""
         red, green, blue = np.clip(colour, 0, 255).astype(int).tolist()
         getattr(self._on[0], form)(points, fill=(red, green, blue))
         getattr(self._on[1], form)(points, fill=label)
 
     def on_image(self, form: str, points: Any, colour: tuple[int, int, int]) -> None:
-        """Draw what changes no class: a window, a wheel."""
+        """Draw a detail, such as a window, on the picture only."""
         getattr(self._on[0], form)(points, fill=colour)
 
     def any_colour(self, low: int = 40, high: int = 220) -> Array:
@@ -129,7 +130,7 @@ class Scene:
 
 
 def street(rng: np.random.Generator) -> tuple[Array, Array]:
-    """A street under any light: image (96, 128, 3) and truth (96, 128)."""
+    """Draw a street under any light: image (96, 128, 3) and mask (96, 128)."""
     scene = Scene(rng)
     horizon, vanishing = int(rng.integers(34, 52)), int(rng.integers(44, 84))
     light = rng.integers(120, 240) + rng.integers(-25, 25)
@@ -144,11 +145,11 @@ def street(rng: np.random.Generator) -> tuple[Array, Array]:
     for x in rng.integers(4, STREET[1] - 4, rng.integers(1, 4)).tolist():
         top, bottom = int(rng.integers(4, 20)), int(rng.integers(horizon + 8, 80))
         scene.put("rectangle", (x, top, x + 2, bottom), POLE, scene.any_colour(50, 150))
-    return finished(scene)
+    return render(scene)
 
 
 def ground(scene: Scene, horizon: int, vanishing: int) -> None:
-    """Pavement, on it the road that narrows towards the horizon, with its middle line."""
+    """Draw the pavement, and on it the road that narrows towards the horizon, with its middle line."""
     (tall, wide), rng = STREET, scene.rng
     scene.put("rectangle", (0, horizon, wide, tall), PAVEMENT, scene.any_colour(95, 165) // 2 + 70)
     left, right = int(rng.integers(-10, 30)), wide + 10 - int(rng.integers(0, 40))
@@ -173,7 +174,7 @@ def houses_and_trees(scene: Scene, left: int, horizon: int) -> None:
 
 
 def car(scene: Scene, horizon: int, vanishing: int) -> None:
-    """Larger the nearer it is: the lower in the picture."""
+    """Draw a car; the lower it is in the picture, the nearer and larger."""
     rng = scene.rng
     near = int(rng.integers(6, 34))
     x = vanishing + int(rng.integers(-1, 2)) * near + int(rng.integers(-8, 9))
@@ -197,19 +198,19 @@ def person(scene: Scene, horizon: int) -> None:
     scene.put("ellipse", (x - wide, feet - tall - wide, x + wide, feet - tall + wide), PERSON, (200, 160, 130))
 
 
-def finished(scene: Scene) -> tuple[Array, Array]:
-    """Clouds, light, blur and noise on the image; the edges of things are ignored in the truth."""
+def render(scene: Scene) -> tuple[Array, Array]:
+    """Add shade, light, blur and noise to the image, and mark the edges of objects in the mask as ignored."""
     rng = scene.rng
     soft = scene.image.filter(ImageFilter.GaussianBlur(float(rng.integers(3, 9)) / 10))
     blurred = np.asarray(soft).astype(np.float64)
     shade = 100 + 22 * smooth(rng, STREET, 24) + 6 * smooth(rng, STREET, 3)
     gains = rng.integers(60, 116) * rng.integers(88, 113, 3) / 100
     lit = blurred * shade[..., None] / 100 * gains / 100 + rng.integers(0, 40) + rng.normal(0, 7, blurred.shape)
-    truth = np.asarray(scene.mask).copy()
-    lower, right = truth[1:] != truth[:-1], truth[:, 1:] != truth[:, :-1]
-    thick = (truth != PERSON) & (truth != POLE)  # of thin things nothing would be left
-    edges = np.zeros(truth.shape, bool)
+    mask = np.asarray(scene.mask).copy()
+    lower, right = mask[1:] != mask[:-1], mask[:, 1:] != mask[:, :-1]
+    thick = (mask != PERSON) & (mask != POLE)  # thin objects consist of edges only
+    edges = np.zeros(mask.shape, bool)
     edges[1:] |= lower
     edges[:, 1:] |= right
-    truth[edges & thick] = IGNORED
-    return lit.clip(0, 255).astype(np.uint8), truth
+    mask[edges & thick] = IGNORED
+    return lit.clip(0, 255).astype(np.uint8), mask

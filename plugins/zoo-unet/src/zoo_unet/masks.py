@@ -1,4 +1,4 @@
-"""Reads pictures and their masks: class numbers pixel by pixel, or an error that names the file."""
+"""Reads pictures and their masks of class numbers; an error names the file."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from zoo_core import DamagedDataError, DataUnavailableError
 from zoo_core.data.columns import Array
 from zoo_core.data.images import FORMATS, UNREADABLE, list_images, read_image, read_images
 
-IGNORED = 255  # of a folder's masks
-LONGEST = 512  # pixels of a side that a folder's pictures are brought to
+IGNORED = 255  # level of ignored pixels in the masks of a local folder
+MAX_SIDE = 512  # pixels of the longer side, for pictures of a local folder
 
 Pair = tuple[Path, Path]  # picture and mask
 
 
-def matched(images: Path, masks: Path, needs: str) -> list[Pair]:
-    """The pictures of one folder with the masks of the same name in another, extension aside; in the order of names.
+def match_masks(images: Path, masks: Path, needs: str) -> list[Pair]:
+    """Pair the pictures of one folder with the masks in another by name without suffix; sorted by name.
 
-    Raises DataUnavailableError for an empty folder, DamagedDataError naming what has no partner or has two.
+    Raises DataUnavailableError for an empty folder, DamagedDataError naming a file without a partner or with two.
     """
     pictures = list_images(images)
     if not pictures:
@@ -30,32 +30,37 @@ def matched(images: Path, masks: Path, needs: str) -> list[Pair]:
     partners: dict[str, Path] = {}
     for path in list_images(masks):
         if partners.setdefault(path.stem, path) != path:
-            raise DamagedDataError(f"{path} and {partners[path.stem].name} are masks of one picture: remove one")
+            raise DamagedDataError(f"{path} and {partners[path.stem].name} are masks of the same picture: remove one")
     pairs = []
     for path in pictures:
         mask = partners.pop(path.stem, None)
         if mask is None:
-            raise DamagedDataError(f"{path} has no mask of its name in {masks}: add it, or remove the picture")
+            raise DamagedDataError(f"{path} has no mask of the same name in {masks}: add it, or remove the picture")
         pairs.append((path, mask))
     if partners:
-        raise DamagedDataError(f"{next(iter(partners.values()))} has no picture of its name in {images}: remove it")
+        raise DamagedDataError(
+            f"{next(iter(partners.values()))} has no picture of the same name in {images}: remove it"
+        )
     return pairs
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Height and width as the file's header says, turned upright as its EXIF does. Raises DamagedDataError."""
+    """Return a picture's height and width, after rotation by its EXIF data. Raises DamagedDataError."""
     picture = read_image(path, channels=1)
     return picture.shape[1], picture.shape[2]
 
 
-def limited(size: tuple[int, int]) -> tuple[int, int]:
-    """A size in the same form, no side longer than 512 pixels."""
-    share = min(1.0, LONGEST / max(size))
+def limit_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Scale a size down, keeping its proportions, until no side is longer than 512 pixels."""
+    share = min(1.0, MAX_SIDE / max(size))
     return max(1, round(size[0] * share)), max(1, round(size[1] * share))
 
 
 def read_pairs(pairs: Sequence[Pair], size: tuple[int, int], classes: int, *, ignored: int) -> dict[str, Array]:
-    """Pictures uint8 (n, 3, h, w) and masks uint8 (n, h, w) of `size`, classes below the count, or `ignored`."""
+    """Read pictures uint8 (n, 3, h, w) and masks uint8 (n, h, w), resized to `size`.
+
+    Raises DamagedDataError for a mask with a class that is neither below `classes` nor `ignored`.
+    """
 
     def read(pair: Pair) -> Array:
         mask = read_mask(pair[1], image_size(pair[0]))
@@ -63,7 +68,8 @@ def read_pairs(pairs: Sequence[Pair], size: tuple[int, int], classes: int, *, ig
         if over.any():
             row, column = np.argwhere(over)[0].tolist()
             raise DamagedDataError(
-                f"{pair[1]} has class {mask[row, column]} at row {row}, column {column}: there are {classes}, from 0"
+                f"{pair[1]} has class {mask[row, column]} at row {row}, column {column}, "
+                f"but the classes are 0 to {classes - 1}"
             )
         return np.asarray(Image.fromarray(mask).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
@@ -73,9 +79,9 @@ def read_pairs(pairs: Sequence[Pair], size: tuple[int, int], classes: int, *, ig
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> Array:
-    """Class numbers, uint8 (height, width): grey levels or palette entries, 0 and 1 of black-and-white files.
+    """Read class numbers, uint8 (height, width): grey levels or palette entries; black and white are 0 and 1.
 
-    Raises DamagedDataError for a file that cannot be read, has colours, more than 8 bits, or is not of `size`.
+    Raises DamagedDataError for a file that cannot be read, has colours or more than 8 bits, or is not of `size`.
     """
     try:
         with Image.open(path, formats=FORMATS) as opened:
@@ -97,8 +103,8 @@ def read_mask(path: Path, size: tuple[int, int]) -> Array:
     return mask.astype(np.uint8)
 
 
-def membrane(path: Path, size: tuple[int, int]) -> Array:
-    """1 where the label is black, uint8 (height, width)."""
+def read_membrane_label(path: Path, size: tuple[int, int]) -> Array:
+    """Read a label of ISBI 2012 as uint8 (height, width): 1 where it is black. Raises DamagedDataError."""
     mask = read_mask(path, size)
     levels = np.setdiff1d(mask, [0, 255])
     if levels.size:
@@ -106,19 +112,20 @@ def membrane(path: Path, size: tuple[int, int]) -> Array:
     return (mask == 0).astype(np.uint8)
 
 
-def binary(y: Array, pairs: Sequence[Pair]) -> Array:
-    """1 where masks of 0 and 255 have 255."""
+def to_binary(y: Array, pairs: Sequence[Pair]) -> Array:
+    """Turn masks of 0 and 255 into masks of 0 and 1. Raises DamagedDataError for other levels."""
     for mask, (_, path) in zip(y, pairs, strict=True):
         levels = np.setdiff1d(mask, [0, 255])
         if levels.size:
-            raise DamagedDataError(f"{path} has level {levels[0]}, train's masks only 0 and 255")
+            raise DamagedDataError(f"{path} has level {levels[0]}, but train's masks have only 0 and 255")
     return (y == IGNORED).astype(np.uint8)
 
 
-def guessing(shares: Array) -> dict[str, float]:
-    """The scores of who knows only the classes' shares of the pixels, (classes,): by metric.
+def chance_levels(shares: Array) -> dict[str, float]:
+    """Compute chance levels by metric from the classes' shares of the pixels, (classes,).
 
-    Mean IoU of drawing each pixel's class by these shares, p / (2 - p) each; Dice of always answering the second.
+    Mean IoU of random predictions with these shares, p / (2 - p) for each class; for two classes, also the Dice of
+    always predicting the second.
     """
     known = shares[shares > 0]
     scores = {"mean_iou": float((known / (2 - known)).sum() / max(1, len(known)))}

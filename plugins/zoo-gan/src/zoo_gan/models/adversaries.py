@@ -1,4 +1,4 @@
-"""What all models of this plugin are: a generator and the discriminator it plays against."""
+"""The form of all models in this plugin: a generator and its discriminator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Adversaries(nn.Module):
-    """A `generator` and a `discriminator`, as the objective in `zoo_gan.task` says; forward is the generator's."""
+    """A `generator` and a `discriminator`, as `zoo_gan.task` requires; forward is the generator's."""
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module) -> None:
         super().__init__()
@@ -15,12 +15,12 @@ class Adversaries(nn.Module):
         self.discriminator = discriminator
 
     def forward(self, z: Tensor) -> Tensor:
-        made: Tensor = self.generator(z)
-        return made
+        generated: Tensor = self.generator(z)
+        return generated
 
 
 class Logits(nn.Module):
-    """(batch, 1) -> (batch,)."""
+    """Removes the last dimension: (batch, 1) -> (batch,)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.squeeze(x, 1)

@@ -1,4 +1,4 @@
-"""Dense generators and discriminators: for points, and for images."""
+"""Dense generators and discriminators, for points and for images."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch import nn
 from zoo_core import Signature
 from zoo_gan.models.adversaries import Adversaries, Logits
 
-SLOPE = 0.2  # of LeakyReLU below 0, as in DCGAN
+NEGATIVE_SLOPE = 0.2  # of LeakyReLU, as in DCGAN
 
 
 def points(signature: Signature, latent: int, widths: Sequence[int]) -> nn.Module:
-    """No BatchNorm, no bounds: z (batch, latent) -> (batch, coordinates) -> (batch,)."""
+    """Build z (batch, latent) -> (batch, coordinates) -> logits (batch,), without BatchNorm."""
     generator = leaky_layers([latent, *widths, signature.features])
     return Adversaries(generator, nn.Sequential(leaky_layers([signature.features, *widths, 1]), Logits()))
 
 
 def images(signature: Signature, latent: int, widths: Sequence[int]) -> nn.Module:
-    """BatchNorm in the generator, whose images are in [-1, 1]: z (batch, latent) -> (batch, C, H, W) -> (batch,)."""
+    """Build z (batch, latent) -> images (batch, C, H, W) in [-1, 1] -> logits (batch,); BatchNorm in the generator."""
     size = signature.features
     layers: list[nn.Module] = []
     for before, after in pairwise([latent, *widths]):
@@ -32,8 +32,8 @@ def images(signature: Signature, latent: int, widths: Sequence[int]) -> nn.Modul
 
 
 def leaky_layers(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers with LeakyReLU between them."""
+    """Build linear layers with LeakyReLU between them."""
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
-        layers += [nn.Linear(before, after), nn.LeakyReLU(SLOPE)]
+        layers += [nn.Linear(before, after), nn.LeakyReLU(NEGATIVE_SLOPE)]
     return nn.Sequential(*layers[:-1])

@@ -10,7 +10,7 @@ from zoo_gan.models.dense import points
 
 
 def wgan(signature: Signature, latent: int, width: int) -> nn.Module:
-    """Dense for points (batch, coordinates), of convolutions for images (batch, C, 28, 28)."""
+    """Build dense nets for points (batch, coordinates), convolutional ones for images (batch, C, 28, 28)."""
     if len(signature.input_shape) == 1:
         return points(signature, latent, [width] * 3)
     return adversaries(signature, latent, width, critic_norm=False)

@@ -1,1 +1,1 @@
-"""The models, one family a file."""
+"""The models, one family per file."""

@@ -1,15 +1,15 @@
-"""The body stays as it was in the last frame: what any model of motion must beat."""
+"""The baseline for `motion`: every future frame is a copy of the last one."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from zoo_core import Signature
-from zoo_pose.skeletons import window
+from zoo_pose.skeletons import window_frames
 
 
 class CopyLast(nn.Module):
-    """(batch, past, joints, axes) -> (batch, future, joints, axes), all frames the last one."""
+    """(batch, past, joints, axes) -> (batch, future, joints, axes), copies of the last frame."""
 
     def __init__(self, future: int) -> None:
         super().__init__()
@@ -20,6 +20,6 @@ class CopyLast(nn.Module):
 
 
 def copy_last(signature: Signature) -> nn.Module:
-    """Nothing to train."""
-    _, future = window(signature.extra)
+    """Build the baseline; it has no parameters."""
+    _, future = window_frames(signature.extra)
     return CopyLast(future)

@@ -1,4 +1,4 @@
-"""What the families share: movement beside places, the last layers, and the frame around a model of motion."""
+"""Layers that several models share: input features, pooling over time, and the heads for both tasks."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import torch
 from torch import Tensor, nn
 
 from zoo_core import Signature
-from zoo_pose.skeletons import window
+from zoo_pose.skeletons import window_frames
 
-LEAST_SIZE = 1e-4  # of a body, in the data's unit
-LEAST_DEVIATION = 1e-6  # of places or movements, in the body's size
+MIN_BODY_SIZE = 1e-4  # in the data's unit
+MIN_STD = 1e-6  # of positions or velocities, as a share of the body's size
 
 
 def with_velocity(x: Tensor) -> Tensor:
-    """Places, then movements: (batch, frames, joints, axes) -> (batch, frames, 2 * joints * axes)."""
+    """Concatenate positions and velocities: (batch, frames, joints, axes) -> (batch, frames, 2 * joints * axes)."""
     moved = torch.diff(x, dim=1, prepend=x[:, :1])
     return torch.cat([x.flatten(2), moved.flatten(2)], dim=2)
 
 
-def features_of(signature: Signature) -> int:
-    """Numbers a frame of `with_velocity`."""
+def features_per_frame(signature: Signature) -> int:
+    """Return the size of one frame of `with_velocity`."""
     _, joints, axes = signature.input_shape
     return 2 * (joints or 1) * (axes or 1)
 
 
-class Frames(nn.Module):
-    """What encoders see of a body: (batch, frames, joints, axes) -> (batch, frames, features).
+class FrameFeatures(nn.Module):
+    """Input features of the encoders: (batch, frames, joints, axes) -> (batch, frames, features).
 
-    Places and movements minus their means over train, since what all bodies have in common would drown the movement;
-    places over one deviation, movements over another. A deviation for each number would raise the noise of joints that
-    hardly move to the height of a waving hand's: on MSR Action3D that costs an LSTM five points.
+    Subtracts the mean over train from every number, because the shape that all bodies share would hide the movement.
+    Divides all positions by one std and all velocities by another. A separate std for each number would amplify the
+    noise of joints that hardly move; on MSR Action3D that costs an LSTM five points.
     """
 
     mean: Tensor
@@ -39,26 +39,25 @@ class Frames(nn.Module):
 
     def __init__(self, signature: Signature) -> None:
         super().__init__()
-        features = features_of(signature)
+        features = features_per_frame(signature)
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
 
     def initialize(self, x: Tensor) -> None:
-        """Learn means and deviations from training examples, (n, frames, joints, axes)."""
+        """Compute means and stds from training examples (n, frames, joints, axes)."""
         numbers = with_velocity(x).flatten(0, 1)
         self.mean.copy_(numbers.mean(dim=0))
-        deviations = numbers.var(dim=0).view(2, -1).mean(dim=1).sqrt().clamp_min(LEAST_DEVIATION)
-        self.scale.copy_(deviations.repeat_interleave(len(self.scale) // 2))
+        stds = numbers.var(dim=0).view(2, -1).mean(dim=1).sqrt().clamp_min(MIN_STD)
+        self.scale.copy_(stds.repeat_interleave(len(self.scale) // 2))
 
     def forward(self, x: Tensor) -> Tensor:
         return (with_velocity(x) - self.mean) / self.scale
 
 
-class OverTime(nn.Module):
-    """Logits from the features of frames, by their mean and their most over time.
+class TimePooling(nn.Module):
+    """Classifies by the mean and the maximum of features over time: (batch, frames, width) -> (batch, classes) logits.
 
-    (batch, frames, width) -> (batch, classes). Features are brought to one scale before: an LSTM's cells live in a
-    small part of [-1, 1], each in its own.
+    BatchNorm comes first, because each cell of an LSTM uses only a small part of [-1, 1].
     """
 
     def __init__(self, width: int, classes: int, dropout: float) -> None:
@@ -73,12 +72,12 @@ class OverTime(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Logits of an action: `encoder` takes (batch, frames, features) to (batch, frames, width)."""
+    """Predicts an action; `encoder` maps (batch, frames, features) to (batch, frames, width)."""
 
     def __init__(self, signature: Signature, encoder: nn.Module, width: int, dropout: float) -> None:
         super().__init__()
-        self.frames, self.encoder = Frames(signature), encoder
-        self.head = OverTime(width, signature.outputs or 0, dropout)
+        self.frames, self.encoder = FrameFeatures(signature), encoder
+        self.head = TimePooling(width, signature.outputs or 0, dropout)
 
     def initialize(self, x: Tensor) -> None:
         self.frames.initialize(x)
@@ -89,39 +88,39 @@ class Classifier(nn.Module):
 
 
 class Forecaster(nn.Module):
-    """How the last frame will change, from the last of `encoder`'s features.
+    """Predicts how the body will differ from its last frame, from the last of the encoder's features.
 
-    The body is seen from its root in the last frame, over its size there, so that neither place nor unit matter. The
-    last layer begins at zero: untrained, the body stays as it was.
+    Input and output are relative to the root in the last frame and divided by the body's size there, so that position
+    and unit do not matter. The last layer starts at zero: an untrained model repeats the last frame.
     """
 
     def __init__(self, signature: Signature, encoder: nn.Module, width: int) -> None:
         super().__init__()
-        self.frames, self.encoder = Frames(signature), encoder
+        self.frames, self.encoder = FrameFeatures(signature), encoder
         self.root: Sequence[int] = signature.extra["root"]
-        _, self.future = window(signature.extra)
-        self.linear = nn.Linear(width, self.future * features_of(signature) // 2)
+        _, self.future = window_frames(signature.extra)
+        self.linear = nn.Linear(width, self.future * features_per_frame(signature) // 2)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
     def initialize(self, x: Tensor) -> None:
-        self.frames.initialize(self._seen(x)[0])
+        self.frames.initialize(self._normalize(x)[0])
 
     def forward(self, x: Tensor) -> Tensor:
-        body, size = self._seen(x)
-        found = self.linear(self.encoder(self.frames(body))[:, -1])
-        answer: Tensor = x[:, -1:] + size * found.view(len(x), self.future, *x.shape[2:])
-        return answer
+        body, size = self._normalize(x)
+        change = self.linear(self.encoder(self.frames(body))[:, -1])
+        future: Tensor = x[:, -1:] + size * change.view(len(x), self.future, *x.shape[2:])
+        return future
 
-    def _seen(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The body from its root in the last frame over its size there, and that size (batch, 1, 1, 1)."""
+    def _normalize(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the body relative to its last root and size, and that size (batch, 1, 1, 1)."""
         body = x - x[:, -1:, list(self.root)].mean(dim=2, keepdim=True)
-        size = body[:, -1:].square().mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(LEAST_SIZE)
+        size = body[:, -1:].square().mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(MIN_BODY_SIZE)
         return body / size, size
 
 
 def with_head(signature: Signature, encoder: nn.Module, width: int, dropout: float, output: str) -> nn.Module:
-    """The encoder as a model of what the task asks for: `class` or `motion`."""
+    """Add the head for a task's `output`: `class` or `motion`."""
     if output == "motion":
         return Forecaster(signature, encoder, width)
     return Classifier(signature, encoder, width, dropout)

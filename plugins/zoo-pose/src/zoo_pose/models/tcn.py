@@ -1,15 +1,15 @@
-"""A temporal convolution net: residual blocks, each looking over a longer time (after Bai, Kolter and Koltun 2018)."""
+"""A temporal convolution net: residual blocks of growing dilation (after Bai, Kolter and Koltun 2018)."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from zoo_core import Signature
-from zoo_pose.models.layers import Classifier, features_of
+from zoo_pose.models.layers import Classifier, features_per_frame
 
 
 class Block(nn.Module):
-    """Two dilated convolutions over time beside a short cut: (batch, width, frames) -> the same."""
+    """Two dilated convolutions over time with a residual connection; keeps the shape (batch, width, frames)."""
 
     def __init__(self, width: int, dilation: int, dropout: float) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Block(nn.Module):
 
 
 class TemporalConvolutions(nn.Module):
-    """(batch, frames, features) -> (batch, frames, width); block n looks 2^n frames away."""
+    """(batch, frames, features) -> (batch, frames, width); block n has dilation 2^n."""
 
     def __init__(self, features: int, width: int, blocks: int, dropout: float) -> None:
         super().__init__()
@@ -41,6 +41,6 @@ class TemporalConvolutions(nn.Module):
 
 
 def tcn(signature: Signature, width: int, blocks: int, dropout: float) -> nn.Module:
-    """(batch, frames, joints, axes) -> (batch, classes), by mean and most over time."""
-    encoder = TemporalConvolutions(features_of(signature), width, blocks, dropout)
+    """(batch, frames, joints, axes) -> (batch, classes), by mean and maximum over time."""
+    encoder = TemporalConvolutions(features_per_frame(signature), width, blocks, dropout)
     return Classifier(signature, encoder, width, dropout)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo_core import Signature
-from zoo_pose.models.layers import features_of, with_head
+from zoo_pose.models.layers import features_per_frame, with_head
 
-PERIODS = 10_000.0  # the longest wave of the positions, in frames
+MAX_PERIOD = 10_000.0  # of the sines that encode positions, in frames
 
 
 class Encoder(nn.Module):
@@ -31,13 +31,13 @@ class Encoder(nn.Module):
 
 
 def positions(frames: int, width: int, device: torch.device) -> Tensor:
-    """Sines and cosines of the frame's number, (frames, width): Vaswani et al. 2017, section 3.5."""
-    rates = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(PERIODS) / width))
+    """Encode the frame's number in sines and cosines, (frames, width): Vaswani et al. 2017, section 3.5."""
+    rates = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(MAX_PERIOD) / width))
     angles = torch.arange(frames, device=device).unsqueeze(1) * rates
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]
 
 
 def transformer(signature: Signature, width: int, layers: int, heads: int, dropout: float, output: str) -> nn.Module:
-    """(batch, frames, joints, axes) -> (batch, classes), or with `output` motion the frames that follow."""
-    encoder = Encoder(features_of(signature), width, layers, heads, dropout)
+    """(batch, frames, joints, axes) -> (batch, classes); with output `motion` -> (batch, future, joints, axes)."""
+    encoder = Encoder(features_per_frame(signature), width, layers, heads, dropout)
     return with_head(signature, encoder, width, dropout, output)

@@ -1,1 +1,1 @@
-"""Nets that answer with a class for every pixel, one family a file."""
+"""The models, one family per file."""

@@ -1,4 +1,4 @@
-"""Parts that the families share: two convolutions, and the way back up to full size."""
+"""Parts that several models share: two convolutions, the decoder, and the U-Net on any encoder."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ def two_convolutions(before: int, width: int) -> nn.Sequential:
 
 
 def convolution(before: int, width: int) -> list[nn.Module]:
+    """Build a 3x3 convolution with BatchNorm and ReLU."""
     return [nn.Conv2d(before, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
 
 
 class Decoder(nn.Module):
-    """Brings features of ever smaller pictures together, from the smallest up to the largest.
+    """Merges features of several sizes, from the smallest to the largest, through skip connections.
 
     Shapes:
-        features: (batch, channels[i], H_i, W_i), largest picture first; (batch, widths[0], H_0, W_0) is returned.
-        widths: channels after joining level i; the smallest level has none of its own, so its number is not used.
-    Enlarged by copying pixels, not by transposed convolutions: those lose most in channels-last layout on a CPU, and
-    leave a checkerboard (Odena et al. 2016). Raises IncompatibleError where `widths` has too few.
+        features: (batch, channels[i], H_i, W_i), largest first -> (batch, widths[0], H_0, W_0).
+        widths: channels after merging level i; the smallest level is not merged, so its width is not used.
+    Features are enlarged by copying pixels. Transposed convolutions are slow in channels-last layout on a CPU, and
+    cause checkerboard artefacts (Odena et al. 2016). Raises IncompatibleError if `widths` is too short.
     """
 
     def __init__(self, channels: Sequence[int], widths: Sequence[int]) -> None:
@@ -50,9 +51,9 @@ class Decoder(nn.Module):
 
 
 class OnEncoder(nn.Module):
-    """A U-Net on an encoder that gives a list of features, largest picture first: (batch, C, H, W) -> classes.
+    """A U-Net on an encoder that returns a list of features, largest first: (batch, C, H, W) -> (batch, classes, H, W).
 
-    Most encoders begin at half the size; the logits are then enlarged, bilinearly.
+    The largest features of most encoders have half the size; the logits are then enlarged bilinearly.
     """
 
     def __init__(self, encoder: nn.Module, channels: Sequence[int], widths: Sequence[int], classes: int) -> None:

@@ -1,4 +1,4 @@
-"""A plain fully convolutional net (Long et al. 2015, arXiv:1411.4038, its FCN-32s in small): the contrast to U-Net."""
+"""A fully convolutional net without skip connections (a small FCN-32s, Long et al. 2015, arXiv:1411.4038)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from zoo_unet.models.blocks import two_convolutions
 
 
 class Fcn(nn.Module):
-    """An encoder whose coarse answer is enlarged: (batch, C, H, W) -> (batch, classes, H, W).
+    """Enlarges the coarse logits of an encoder: (batch, C, H, W) -> (batch, classes, H, W).
 
-    What was lost in halving is lost: no skip connection brings back thin lines.
+    Without skip connections, it cannot recover thin lines that the pooling removed.
     """
 
     def __init__(self, channels: int, widths: Sequence[int], classes: int) -> None:
@@ -34,4 +34,5 @@ class Fcn(nn.Module):
 
 
 def fcn(signature: Signature, widths: Sequence[int]) -> nn.Module:
+    """Build the net (batch, C, H, W) -> (batch, classes, H, W), with one level for each width."""
     return Fcn(signature.input_shape[0] or 1, widths, signature.outputs or 1)

@@ -1,4 +1,4 @@
-"""A U-Net whose encoder is torchvision's SqueezeNet 1.0, with ImageNet's weights: small, and it has seen the world."""
+"""A U-Net whose encoder is torchvision's SqueezeNet 1.0, a small net pretrained on ImageNet."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from zoo_core import Signature
 from zoo_core.weights import load_into
 from zoo_unet.models.blocks import OnEncoder
 
-STAGES = (slice(0, 2), slice(2, 6), slice(6, 11), slice(11, 13))  # of `features`, each ends before a pooling
+STAGES = (slice(0, 2), slice(2, 6), slice(6, 11), slice(11, 13))  # of `features`; each ends before a pooling layer
 CHANNELS = (96, 256, 512, 512)
 
 
 class SqueezeEncoder(nn.Module):
-    """The features of SqueezeNet (Iandola et al. 2016, arXiv:1602.07360) at a half to a sixteenth of the size.
+    """The features of SqueezeNet (Iandola et al. 2016, arXiv:1602.07360) at 1/2 to 1/16 of the size.
 
-    The first convolution is padded, which torchvision's is not: so every level is just half of the one before.
+    Unlike torchvision's, the first convolution is padded, so that every level has exactly half the size of the last.
     """
 
     def __init__(self, weights: Mapping[str, Tensor] | None) -> None:
@@ -40,5 +40,5 @@ class SqueezeEncoder(nn.Module):
 def unet_squeezenet(
     signature: Signature, decoder: Sequence[int], weights: Mapping[str, Tensor] | None = None
 ) -> nn.Module:
-    """(batch, 3, H, W) -> (batch, classes, H, W); `decoder`: channels of its levels, the largest picture first."""
+    """Build the net (batch, 3, H, W) -> (batch, classes, H, W); `decoder`: channels of its levels, largest first."""
     return OnEncoder(SqueezeEncoder(weights), CHANNELS, decoder, signature.outputs or 1)

@@ -1,4 +1,4 @@
-"""U-Net from scratch (Ronneberger et al. 2015, arXiv:1505.04597), as the course has it: with BatchNorm."""
+"""U-Net from scratch (Ronneberger et al. 2015, arXiv:1505.04597), with BatchNorm: the course's model."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from zoo_core import IncompatibleError, Signature
 from zoo_unet.models.blocks import OnEncoder, two_convolutions
 
-MOST = 6  # levels: five halvings are what the kind pads for
+MAX_LEVELS = 6  # five halvings: the kind pads images to multiples of 32
 
 
 class Encoder(nn.Module):
-    """Two convolutions, then halving and two more at every level: (batch, C, H, W) -> a list, largest picture first."""
+    """Two convolutions per level, halving in between: (batch, C, H, W) -> a list of features, largest first."""
 
     def __init__(self, channels: int, widths: Sequence[int], dropout: float) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Encoder(nn.Module):
 
 
 def unet(signature: Signature, widths: Sequence[int], dropout: float) -> nn.Module:
-    """(batch, C, H, W) -> (batch, classes, H, W); a level for each width. Raises IncompatibleError for too many."""
-    if not 1 <= len(widths) <= MOST:
-        raise IncompatibleError(f"widths {list(widths)}: a U-Net has one to {MOST} levels here")
+    """Build the net (batch, C, H, W) -> (batch, classes, H, W), one level for each width. Raises IncompatibleError."""
+    if not 1 <= len(widths) <= MAX_LEVELS:
+        raise IncompatibleError(f"widths {list(widths)}: a U-Net has one to {MAX_LEVELS} levels here")
     return OnEncoder(Encoder(signature.input_shape[0] or 1, widths, dropout), widths, widths, signature.outputs or 1)
