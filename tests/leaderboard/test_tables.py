@@ -9,6 +9,7 @@ from itertools import permutations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from zoo_leaderboard.records.keys import RowKey, group_key, row_key
 
 from zoo_core.results.records import Latency, TimeToTarget
 
@@ -229,7 +230,7 @@ def test_a_task_with_only_skipped_trials_is_a_board_without_groups(record, board
 
 
 @settings(
-    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )  # `record` is a function without state
 @given(scores=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=8, unique=True), higher=st.booleans())
 def test_the_first_model_always_has_the_best_score(record, scores, higher, only_group):
@@ -238,5 +239,18 @@ def test_the_first_model_always_has_the_best_score(record, scores, higher, only_
     assert only_group(records).models["score"].iloc[0] == best
 
 
-def test_group_ids_are_json_of_what_is_shared(record, only_group):
-    assert json.loads(only_group([record()]).id)[-1] == "cpu"
+def test_a_group_has_the_key_of_its_trials(record, only_group):
+    made = record()
+    group = only_group([made])
+    assert group.key == group_key(made)
+    assert (group.key.task, group.key.dataset, group.key.device) == ("zoo-a:digits", "zoo-a:digits", "cpu")
+
+
+def test_keys_are_read_from_their_text_and_groups_of_one_setting_differ_only_in_the_device(record):
+    on_cpu, on_cuda = record(), record(device="cuda")
+    key = row_key(on_cpu)
+    assert RowKey.parse(key.text) == key
+    assert json.loads(key.text)[0][-1] == "cpu"
+    assert key.group.setting == group_key(on_cuda).setting
+    assert key.group != group_key(on_cuda)
+    assert key.model == row_key(on_cuda).model

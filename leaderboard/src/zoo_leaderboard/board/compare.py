@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from zoo_core.errors import UsageError
 from zoo_leaderboard.board.tables import current_trials, trial_frame
 from zoo_leaderboard.records.entries import RUNNER, Entry
 from zoo_leaderboard.records.index import every
+from zoo_leaderboard.records.keys import GroupKey, Key
 from zoo_leaderboard.records.samples import sample
 from zoo_leaderboard.stats.changes import Change, among_others, ratio_change, score_change
 
@@ -70,8 +70,8 @@ def compare(before: Sequence[Path], after: Sequence[Path], *, least_score: float
         )
     return Comparison(
         compared=compared,
-        only_before=[_words(key) for key in old if key not in new],
-        only_after=[_words(key) for key in new if key not in old],
+        only_before=[key.words for key in old if key not in new],
+        only_after=[key.words for key in new if key not in old],
     )
 
 
@@ -85,30 +85,51 @@ def _corrected(compared: Sequence[Compared]) -> list[Compared]:
     return [replace(item, changes=changes) for item, changes in zip(compared, found, strict=True)]
 
 
-def _by_setting(results: Sequence[Path]) -> dict[str, list[Entry]]:
-    """The current trials by what makes them comparable, as JSON."""
+class ComparedKey(Key, frozen=True, kw_only=True, array_like=True):
+    """The fields that a trial before and one after must share to be compared; versions and code may differ."""
+
+    group: GroupKey
+    model: str
+    pretrained_on: str
+    dtype: str
+    compiled: bool
+    threads: int
+    budget_s: float | None
+    recipe: str
+
+    @property
+    def words(self) -> str:
+        """The setting in one line."""
+        group = self.group
+        return f"{self.model} on {group.task} ({group.dataset}, {group.recipe_class} recipe, {group.device})"
+
+
+def _by_setting(results: Sequence[Path]) -> dict[ComparedKey, list[Entry]]:
+    """The current trials by the setting they were measured in."""
     found = {entry.id: entry for entry in every(results) if entry.source == RUNNER}
     if not found:
         raise UsageError(f"there are no records in {', '.join(map(str, results))}; `zoo bench TASK` makes some")
     trials = current_trials(trial_frame(found.values()))
-    settings: dict[str, list[Entry]] = {}
+    settings: dict[ComparedKey, list[Entry]] = {}
     for name in trials.loc[trials["status"] != "skipped", "id"]:
         entry = found[str(name)]
         settings.setdefault(_setting(entry), []).append(entry)
     # A folder that grew has earlier versions and recipes too: the newest row of a setting is what the run says.
     newest = {key: [entry for entry in entries if entry.row == entries[-1].row] for key, entries in settings.items()}
-    return dict(sorted(newest.items()))
+    return dict(sorted(newest.items(), key=lambda item: item[0].text))
 
 
-def _setting(entry: Entry) -> str:
-    settings = [entry.dtype, entry.compiled, entry.threads, entry.budget_s]
-    recipe = entry.recipe if entry.recipe_class == "custom" else ""
-    return json.dumps([json.loads(entry.group), entry.model, entry.pretrained_on, *settings, recipe])
-
-
-def _words(setting: str) -> str:
-    group, model = json.loads(setting)[:2]
-    return f"{model} on {group[0]} ({group[6]}, {group[8]} recipe, {group[9]})"
+def _setting(entry: Entry) -> ComparedKey:
+    return ComparedKey(
+        group=GroupKey.parse(entry.group),
+        model=entry.model,
+        pretrained_on=entry.pretrained_on,
+        dtype=entry.dtype,
+        compiled=entry.compiled,
+        threads=entry.threads,
+        budget_s=entry.budget_s,
+        recipe=entry.recipe if entry.recipe_class == "custom" else "",
+    )
 
 
 def _compared(before: Sequence[Entry], after: Sequence[Entry], least_score: float, least_speed: float) -> Compared:

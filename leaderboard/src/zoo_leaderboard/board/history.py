@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from zoo_leaderboard.records.entries import RUNNER, Entry
+from zoo_leaderboard.records.keys import Key
 from zoo_leaderboard.records.samples import sample
 from zoo_leaderboard.stats.changes import Change, among_others, ratio_change, score_change
 from zoo_leaderboard.stats.statistics import mean_interval
@@ -42,11 +45,34 @@ class Occasion:
         return self.entries[-1]
 
 
+class HistoryKey(Key, frozen=True, kw_only=True, array_like=True):
+    """The fields that all occasions of a pair share; versions and code may differ."""
+
+    model: str
+    dataset: str
+    fingerprint: str
+    metric: str
+    higher_is_better: bool
+    recipe_class: str
+    device: str
+    pretrained_on: str
+    dtype: str
+    compiled: bool
+    threads: int
+    budget_s: float | None
+    recipe: str
+
+    @property
+    def text(self) -> str:
+        """The form that the anchors are made from."""
+        return repr(msgspec.structs.astuple(self))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairHistory:
-    """A model with its occasions, oldest first; `key` tells its setting from every other."""
+    """A model with its occasions, oldest first."""
 
-    key: str
+    key: HistoryKey
     model: str
     dataset: str
     recipe_class: str
@@ -55,7 +81,7 @@ class PairHistory:
 
     @property
     def anchor(self) -> str:
-        return f"p-{short_hash(self.key)}"
+        return f"p-{short_hash(self.key.text)}"
 
     @property
     def regressions(self) -> int:
@@ -66,10 +92,10 @@ class PairHistory:
 
 def pairs(history: Sequence[Entry]) -> list[PairHistory]:
     """The pairs that were measured on more than one occasion, the last measured first."""
-    by_pair: dict[str, list[Entry]] = {}
+    by_pair: dict[HistoryKey, list[Entry]] = {}
     for entry in history:
         if entry.status == "ok" and entry.score is not None and entry.source == RUNNER:
-            by_pair.setdefault(_key(entry), []).append(entry)
+            by_pair.setdefault(_history_key(entry), []).append(entry)
     found = []
     for key, entries in by_pair.items():
         parts = _occasions(entries)
@@ -81,12 +107,22 @@ def pairs(history: Sequence[Entry]) -> list[PairHistory]:
     return sorted(found, key=lambda pair: pair.occasions[-1].moment, reverse=True)
 
 
-def _key(entry: Entry) -> str:
-    """What all occasions of a pair share: content of the data, metric, how the model is trained; code may change."""
-    settings = (entry.pretrained_on, entry.dtype, entry.compiled, entry.threads, entry.budget_s)
-    recipe = entry.recipe if entry.recipe_class == "custom" else ""
-    judged = (entry.dataset, entry.fingerprint, entry.metric, entry.higher_is_better)
-    return repr((entry.model, *judged, entry.recipe_class, entry.device, *settings, recipe))
+def _history_key(entry: Entry) -> HistoryKey:
+    return HistoryKey(
+        model=entry.model,
+        dataset=entry.dataset,
+        fingerprint=entry.fingerprint,
+        metric=entry.metric,
+        higher_is_better=entry.higher_is_better,
+        recipe_class=entry.recipe_class,
+        device=entry.device,
+        pretrained_on=entry.pretrained_on,
+        dtype=entry.dtype,
+        compiled=entry.compiled,
+        threads=entry.threads,
+        budget_s=entry.budget_s,
+        recipe=entry.recipe if entry.recipe_class == "custom" else "",
+    )
 
 
 def _occasions(entries: Sequence[Entry]) -> list[list[Entry]]:

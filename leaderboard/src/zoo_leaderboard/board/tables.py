@@ -18,6 +18,7 @@ import pandas as pd
 from zoo_core.results.records import FAILED, FINAL
 from zoo_leaderboard.records.entries import RUNNER, Entry
 from zoo_leaderboard.records.index import oldest_first
+from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.text.formats import known
 from zoo_leaderboard.text.names import short_hash
 
@@ -47,7 +48,7 @@ class Group:
     `by_row` has a row's trials, oldest first. `stale` says why the whole group is out of date; empty where it is not.
     """
 
-    id: str
+    key: GroupKey
     newest: Entry
     models: pd.DataFrame
     trials: pd.DataFrame
@@ -56,13 +57,8 @@ class Group:
 
     @property
     def anchor(self) -> str:
-        """Its name within the page."""
-        return f"g-{short_hash(self.id)}"
-
-    @property
-    def setting(self) -> str:
-        """What the groups of one setting share: all but the class of device."""
-        return json.dumps(json.loads(self.id)[:-1])
+        """The HTML id of the group's section."""
+        return f"g-{short_hash(self.key.text)}"
 
     @property
     def unsuccessful(self) -> pd.DataFrame:
@@ -118,7 +114,7 @@ def task_board(entries: Iterable[Entry], versions: Versions) -> TaskBoard:
         if (frame["status"] == "skipped").all():
             skipped.append(frame)
         else:
-            groups.append(_group(str(key), frame, by_id, versions))
+            groups.append(_group(GroupKey.parse(str(key)), frame, by_id, versions))
     return TaskBoard(
         newest=max(history, key=lambda entry: (entry.source == RUNNER, entry.task_version, entry.started_at, entry.id)),
         groups=sorted(groups, key=_group_order),
@@ -144,12 +140,14 @@ def current_trials(trials: pd.DataFrame) -> pd.DataFrame:
     latest_code = trials.groupby("row")["code"].transform("last")
     chosen = trials[trials["code"] == latest_code].drop_duplicates(["row", "seed"], keep="last")
     skipped = chosen["status"] == "skipped"
-    chosen = chosen[~skipped | ~chosen["pair"].isin(chosen.loc[~skipped, "pair"])]  # run since, when it had its data
+    chosen = chosen[
+        ~skipped | ~chosen["planned"].isin(chosen.loc[~skipped, "planned"])
+    ]  # run since, when it had its data
     earlier = trials.groupby("row").size() - chosen.groupby("row").size()
     return chosen.assign(earlier=chosen["row"].map(earlier)).sort_values(["started_at", "id"], ignore_index=True)
 
 
-def _group(key: str, trials: pd.DataFrame, by_id: Mapping[str, Entry], versions: Versions) -> Group:
+def _group(key: GroupKey, trials: pd.DataFrame, by_id: Mapping[str, Entry], versions: Versions) -> Group:
     newest = by_id[str(trials["id"].iloc[-1])]
     by_row: dict[str, list[Entry]] = {}
     for row, name in zip(trials["row"], trials["id"], strict=True):
@@ -157,7 +155,7 @@ def _group(key: str, trials: pd.DataFrame, by_id: Mapping[str, Entry], versions:
     stale = stale_group(newest, versions)
     models = model_frame(trials, higher_is_better=newest.higher_is_better)
     models["stale"] = [stale or _stale_model(row, versions) for row in models.itertuples()]
-    return Group(id=key, newest=newest, models=models, trials=trials, by_row=by_row, stale=stale)
+    return Group(key=key, newest=newest, models=models, trials=trials, by_row=by_row, stale=stale)
 
 
 def stale_group(entry: Entry, versions: Versions) -> str:
@@ -181,7 +179,7 @@ def _group_order(group: Group) -> tuple[Any, ...]:
     entry = group.newest
     origin = ORIGINS.index(entry.origin) if entry.origin in ORIGINS else len(ORIGINS)
     recipe = CLASSES.index(entry.recipe_class) if entry.recipe_class in CLASSES else len(CLASSES)
-    return (-entry.task_version, bool(group.stale), origin, recipe, entry.device, group.id)
+    return (-entry.task_version, bool(group.stale), origin, recipe, entry.device, group.key.text)
 
 
 def model_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:

@@ -112,7 +112,7 @@ def export_command(
 def _exported(entry: Entry) -> dict[str, object]:
     """An entry without what only this machine and this program understand."""
     row = msgspec.structs.asdict(entry)
-    for name in ("path", "group", "row", "pair", "per_example", "pictures", "curve"):
+    for name in ("path", "group", "row", "planned", "per_example", "pictures", "curve"):
         row.pop(name)
     return {**row, "recipe": json.loads(entry.recipe)}
 

@@ -1,7 +1,6 @@
-"""What the board needs to know of one trial without opening its record again, and what tells trials apart.
+"""One trial as the board needs it, without opening its record again.
 
-Three texts say what may be mixed. `group`: trials that may be compared. `row`: the seeds of one model trained in one
-way. `pair`: without the data's content, by which a skipped trial finds the one that was run since.
+`group`, `row` and `planned` are the texts of the keys in `keys`.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 
 from zoo_core.results.records import FAILED, Record
+from zoo_leaderboard.records.keys import planned_key, row_key
 
 RUNNER = "runner"  # the source of a trial; the numbers of other programs are shown, and never mixed with it
 
@@ -30,7 +30,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     metric: str
     group: str
     row: str
-    pair: str
+    planned: str
     dataset: str
     dataset_version: int
     fingerprint: str
@@ -77,7 +77,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 def entry_of(record: Record, path: str) -> Entry:
     """The entry of a record that lies at `path`."""
     task, dataset, model, device, measured = record.task, record.dataset, record.model, record.device, record.measured
-    target, group = measured.time_to_target, group_key(record)
+    target, row = measured.time_to_target, row_key(record)
     return Entry(
         path=path,
         id=record.id,
@@ -88,9 +88,9 @@ def entry_of(record: Record, path: str) -> Entry:
         task_version=task.version,
         higher_is_better=task.higher_is_better,
         metric=task.metric,
-        group=json.dumps(group),
-        row=json.dumps([group, row_key(record)], sort_keys=True),
-        pair=json.dumps([group[:-3], record.recipe_class, device.kind, model.name, record.seed]),
+        group=row.group.text,
+        row=row.text,
+        planned=planned_key(record).text,
         dataset=dataset.name,
         dataset_version=dataset.version,
         fingerprint=dataset.fingerprint,
@@ -129,21 +129,6 @@ def entry_of(record: Record, path: str) -> Entry:
         source=record.source,
         benchmark=msgspec.to_builtins(record.benchmark),
     )
-
-
-def group_key(record: Record) -> list[Any]:
-    """What two trials must share to be compared; metric and kind are the task version's, and checked all the same."""
-    task, dataset = record.task, record.dataset
-    judged = [task.kind, task.kind_version, task.metric, task.higher_is_better]
-    data = [dataset.name, dataset.fingerprint]
-    return [task.name, task.version, *judged, *data, record.recipe_class, record.device.kind]
-
-
-def row_key(record: Record) -> list[Any]:
-    """What the seeds behind one row share: the same model trained in the same way."""
-    model, device = record.model, record.device
-    settings = [device.dtype, device.compiled, device.requested_threads, record.budget_s]
-    return [model.name, model.version, model.pretrained_on, model.weights_sha256, *settings, record.recipe]
 
 
 LEAST_CPU_SHARE = 0.85  # of one core, in the timed windows of a trial on the CPU: a quiet machine gives 0.97 and more

@@ -18,7 +18,7 @@ import msgspec
 from zoo_core.errors import DamagedRecordError, RecordError, UsageError
 from zoo_core.files import cache_dir, write_atomically
 from zoo_core.results import records
-from zoo_leaderboard.records import entries
+from zoo_leaderboard.records import entries, keys
 from zoo_leaderboard.records.entries import Entry, entry_of
 
 NEWEST_KEPT = 300  # trials a folder offers for pages of their own, without its entries being read
@@ -82,7 +82,7 @@ class Shard:
 @cache
 def code_digest() -> str:
     """A hash of the modules that decide what an entry holds."""
-    own = (Path(module.__file__ or "").read_bytes() for module in (entries, records))
+    own = (Path(module.__file__ or "").read_bytes() for module in (entries, keys, records))
     return hashlib.sha256(b"".join([*own, Path(__file__).read_bytes()])).hexdigest()[:16]
 
 

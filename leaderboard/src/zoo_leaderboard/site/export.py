@@ -16,6 +16,7 @@ from zoo_leaderboard.board.curves import Curves, json_curves
 from zoo_leaderboard.board.standing import Standing
 from zoo_leaderboard.board.tables import Group, TaskBoard, plain_rows
 from zoo_leaderboard.records.entries import Entry
+from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.site.summary import TaskSummary
 from zoo_leaderboard.stats.statistics import Interval
 from zoo_leaderboard.text.formats import bare, clip, known
@@ -40,7 +41,7 @@ def group_facts(group: Group) -> dict[str, Any]:
 
 
 def task_json(
-    board: TaskBoard, task: TaskFacts, standings: Mapping[str, Standing], curves: Mapping[str, Curves]
+    board: TaskBoard, task: TaskFacts, standings: Mapping[GroupKey, Standing], curves: Mapping[GroupKey, Curves]
 ) -> bytes:
     """The task, and by group its models, its trials and its curves."""
     value = {
@@ -48,9 +49,9 @@ def task_json(
         "groups": [
             {
                 **group_facts(group),
-                "models": _only(standings[group.id].rows, MODEL_FIELDS),
+                "models": _only(standings[group.key].rows, MODEL_FIELDS),
                 "trials": plain_rows(group.trials[[*TRIAL_FIELDS]]),
-                "curves": json_curves(curves[group.id]),
+                "curves": json_curves(curves[group.key]),
             }
             for group in board.groups
         ],
@@ -100,14 +101,14 @@ def imported(entry: Entry) -> dict[str, Any]:
     return {**about, "source": entry.source, "started_at": entry.started_at, **(entry.benchmark or {})}
 
 
-def task_csv(board: TaskBoard, standings: Mapping[str, Standing]) -> bytes:
+def task_csv(board: TaskBoard, standings: Mapping[GroupKey, Standing]) -> bytes:
     """A row a group and model."""
     buffer = io.StringIO()
     fields = list(dict.fromkeys([*GROUP_FIELDS, *MODEL_FIELDS]))
     writer = csv.DictWriter(buffer, fields, lineterminator="\n")
     writer.writeheader()
     for group in board.groups:
-        for row in _only(standings[group.id].rows, MODEL_FIELDS):
+        for row in _only(standings[group.key].rows, MODEL_FIELDS):
             writer.writerow({key: csv_cell(value) for key, value in {**group_facts(group), **row}.items()})
     return buffer.getvalue().encode("utf-8", "replace")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from zoo_leaderboard.board.tables import Group, TaskBoard, Versions, plain_rows,
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.entries import Entry
 from zoo_leaderboard.records.index import Shard, load, read_record
+from zoo_leaderboard.records.keys import GroupKey, RowKey
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.pages import GroupView, Pages, PairView, Plot, TaskView
 from zoo_leaderboard.site.pictures import copy_best
@@ -71,14 +71,14 @@ class _Writer:
         """Write everything; the summary says what."""
         pages = Pages(self.job.styles, self.job.conformance)
         facts = self.read(self.board.newest).task
-        standings = {group.id: standing(group) for group in self.board.groups}
-        curves = {group.id: group_curves(group, self.read) for group in self.board.groups}
+        standings = {group.key: standing(group) for group in self.board.groups}
+        curves = {group.key: group_curves(group, self.read) for group in self.board.groups}
         pairs = history.pairs(self.board.history)
         view = TaskView(
             board=self.board,
             facts=facts,
             slug=self.slug,
-            groups=[self._group(group, standings, curves[group.id]) for group in self.board.groups],
+            groups=[self._group(group, standings, curves[group.key]) for group in self.board.groups],
             skipped=plain_rows(self.board.skipped.iloc[::-1].head(MOST_FAILURES)),
             imported=[export.imported(entry) for entry in self.board.imported],
             history=bool(pairs),
@@ -89,7 +89,7 @@ class _Writer:
         if pairs:
             shown = [self._pair(pair, facts.metric) for pair in pairs[: history.MOST_PAIRS]]
             self._save(f"history/{self.slug}.html", pages.history(view, shown, len(pairs) - len(shown)))
-        groups = [(group, standings[group.id]) for group in self.board.groups]
+        groups = [(group, standings[group.key]) for group in self.board.groups]
         self._save(f"data/{self.slug}.json", export.task_json(self.board, facts, standings, curves))
         self._save(f"data/{self.slug}.csv", export.task_csv(self.board, standings))
         self._save(
@@ -107,8 +107,8 @@ class _Writer:
         self._save(f"tasks/{self.slug}/{name}.svg", plots.render(job))
         return Plot(file=f"{name}.svg", words=job.title)
 
-    def _group(self, group: Group, standings: Mapping[str, Standing], curves: Curves) -> GroupView:
-        found = standings[group.id]
+    def _group(self, group: Group, standings: Mapping[GroupKey, Standing], curves: Curves) -> GroupView:
+        found = standings[group.key]
         devices, rows = _beside(group, self.board.groups, standings)
         for row in rows:
             row["command"] = commands.reproduce(group.by_row[row["row"]])
@@ -202,15 +202,15 @@ class _Writer:
 
 
 def _beside(
-    group: Group, groups: Sequence[Group], standings: Mapping[str, Standing]
+    group: Group, groups: Sequence[Group], standings: Mapping[GroupKey, Standing]
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """The classes of device of the group's setting, its own first, and its rows with the speed on each of them."""
-    setting = [other for other in groups if other.setting == group.setting and other is not group]
+    setting = [other for other in groups if other.key.setting == group.key.setting and other is not group]
     devices = [group.newest.device, *(other.newest.device for other in setting)]
     elsewhere = {
-        (other.newest.device, _settings(row["row"])): row for other in setting for row in standings[other.id].rows
+        (other.newest.device, _settings(row["row"])): row for other in setting for row in standings[other.key].rows
     }
-    rows = [dict(row) for row in standings[group.id].rows]
+    rows = [dict(row) for row in standings[group.key].rows]
     for row in rows:
         there = [row, *(elsewhere.get((device, _settings(row["row"]))) for device in devices[1:])]
         row["speeds"] = [
@@ -221,7 +221,7 @@ def _beside(
 
 def _settings(row: str) -> str:
     """What a row's trials share beside their group."""
-    return json.dumps(json.loads(row)[1])
+    return RowKey.parse(row).model.text
 
 
 def _points(rows: Sequence[Mapping[str, Any]], cost: str, *, higher_is_better: bool) -> list[plots.Point]:
