@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from zoo_core.errors import UsageError
-from zoo_leaderboard.board.tables import current_trials, trial_frame
+from zoo_leaderboard.board.tables import current_entries
 from zoo_leaderboard.records.entries import RUNNER, Entry
 from zoo_leaderboard.records.index import every
 from zoo_leaderboard.records.keys import GroupKey, Key
@@ -106,14 +106,13 @@ class ComparedKey(Key, frozen=True, kw_only=True, array_like=True):
 
 def _by_setting(results: Sequence[Path]) -> dict[ComparedKey, list[Entry]]:
     """The current trials by the setting they were measured in."""
-    found = {entry.id: entry for entry in every(results) if entry.source == RUNNER}
+    found = [entry for entry in every(results) if entry.source == RUNNER]
     if not found:
         raise UsageError(f"there are no records in {', '.join(map(str, results))}; `zoo bench TASK` makes some")
-    trials = current_trials(trial_frame(found.values()))
     settings: dict[ComparedKey, list[Entry]] = {}
-    for name in trials.loc[trials["status"] != "skipped", "id"]:
-        entry = found[str(name)]
-        settings.setdefault(_setting(entry), []).append(entry)
+    for entry in current_entries(found):
+        if entry.status != "skipped":
+            settings.setdefault(_setting(entry), []).append(entry)
     # A folder that grew has earlier versions and recipes too: the newest row of a setting is what the run says.
     newest = {key: [entry for entry in entries if entry.row == entries[-1].row] for key, entries in settings.items()}
     return dict(sorted(newest.items(), key=lambda item: item[0].text))

@@ -51,7 +51,7 @@ class Curves:
 def group_curves(group: Group, read: Callable[[Entry], Record]) -> Curves:
     """The curves of the group's models that have a score and recorded any; `read` opens a trial's record."""
     rows = group.models[group.models["score"].notna() & (group.models["stale"] == group.stale)]
-    with_curves = set(group.trials.loc[group.trials["curve"] & (group.trials["status"] == "ok"), "row"])
+    with_curves = {entry.row for entry in group.trials if entry.curve and entry.status == "ok"}
     drawn = [row for row in rows.itertuples() if row.row in with_curves]
     found = [(row, *_lines([read(entry) for entry in group.ok(str(row.row))])) for row in drawn[:MOST_MODELS]]
     found = [line for line in found if not line[2].empty]

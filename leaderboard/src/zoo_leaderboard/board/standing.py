@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from zoo_leaderboard.board.tables import Group, plain_rows
+from zoo_leaderboard.board.commands import reproduce
+from zoo_leaderboard.board.rows import UNKNOWN_SPEED, Row, rows_of
+from zoo_leaderboard.board.tables import Group
+from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.samples import sample
 from zoo_leaderboard.stats.separation import MoreSeeds, Pairwise, pairwise, ranks, seeds_to_separate
 from zoo_leaderboard.stats.statistics import Sample, mean_interval, median_interval
@@ -20,15 +22,38 @@ TIMED = ("train_s", "latency_ms")
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Standing:
-    """A group's models as rows, with rank, interval and the times' intervals; `pairs` are the first against each other.
+    """A group's rows, best first; `pairs` are the first against each other.
 
+    `devices` are the device classes of the group's setting, its own first, in the order of each row's `speeds`.
     `compared` are the rows behind `pairs`, in its order; `first_two` is None where there are no two.
     """
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Row]
+    devices: Sequence[str]
     compared: Sequence[str]
     pairs: Pairwise | None
     first_two: MoreSeeds | None
+
+
+def standings(groups: Sequence[Group]) -> dict[GroupKey, Standing]:
+    """The standings of a task's groups. Each row has its speed on all device classes of its setting."""
+    alone = {group.key: standing(group) for group in groups}
+    found = {}
+    for group in groups:
+        others = [alone[other.key] for other in groups if _differ_in_device(group, other)]
+        own = alone[group.key]
+        by_training = [{row.training: row.speeds[0] for row in other.rows} for other in others]
+        rows = [
+            replace(row, speeds=(*row.speeds, *(speeds.get(row.training, UNKNOWN_SPEED) for speeds in by_training)))
+            for row in own.rows
+        ]
+        devices = [device for item in (own, *others) for device in item.devices]
+        found[group.key] = replace(own, rows=rows, devices=devices)
+    return found
+
+
+def _differ_in_device(one: Group, other: Group) -> bool:
+    return one is not other and one.key.setting == other.key.setting
 
 
 def standing(group: Group) -> Standing:
@@ -47,7 +72,8 @@ def standing(group: Group) -> Standing:
     compared = [str(row) for row in ranked["row"][:MOST_COMPARED]]
     pairs = pairwise([samples[row] for row in compared]) if len(compared) > 1 else None
     first_two = _first_two(own, pairs) if pairs is not None else None
-    return Standing(rows=plain_rows(models), compared=compared, pairs=pairs, first_two=first_two)
+    rows = rows_of(models, [reproduce(group.by_row[str(row)]) for row in models["row"]])
+    return Standing(rows=rows, devices=[group.newest.device], compared=compared, pairs=pairs, first_two=first_two)
 
 
 def _first_two(samples: Sequence[Sample], pairs: Pairwise) -> MoreSeeds:

@@ -7,7 +7,6 @@ trials that are ok; times and memory are over the undisturbed of them, where the
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,11 +14,10 @@ from typing import Any, cast
 import msgspec
 import pandas as pd
 
-from zoo_core.results.records import FAILED, FINAL
+from zoo_core.results.records import FINAL
 from zoo_leaderboard.records.entries import RUNNER, Entry
 from zoo_leaderboard.records.index import oldest_first
 from zoo_leaderboard.records.keys import GroupKey
-from zoo_leaderboard.text.formats import known
 from zoo_leaderboard.text.names import short_hash
 
 ENOUGH_SEEDS = 3  # below this the order of models is provisional
@@ -43,15 +41,16 @@ class Versions:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Group:
-    """Trials that may be compared; `newest` is the latest. A row a model in `models`, a current trial in `trials`.
+    """Trials that may be compared: `trials` are the current ones, oldest first, and `newest` is the latest of them.
 
-    `by_row` has a row's trials, oldest first. `stale` says why the whole group is out of date; empty where it is not.
+    `models` has a line per board row, as `model_frame` returns it, and is not changed afterwards. `by_row` has the
+    trials of each board row, oldest first. `stale` says why the whole group is out of date; empty where it is not.
     """
 
     key: GroupKey
     newest: Entry
     models: pd.DataFrame
-    trials: pd.DataFrame
+    trials: Sequence[Entry]
     by_row: Mapping[str, Sequence[Entry]]
     stale: str
 
@@ -61,9 +60,9 @@ class Group:
         return f"g-{short_hash(self.key.text)}"
 
     @property
-    def unsuccessful(self) -> pd.DataFrame:
+    def unsuccessful(self) -> list[Entry]:
         """The current trials that are not ok."""
-        return self.trials[self.trials["status"] != "ok"]
+        return [entry for entry in self.trials if entry.status != "ok"]
 
     def ok(self, row: str) -> list[Entry]:
         """The row's trials that came to an end well, oldest first."""
@@ -85,7 +84,7 @@ class TaskBoard:
 
     newest: Entry
     groups: Sequence[Group]
-    skipped: pd.DataFrame
+    skipped: Sequence[Entry]
     imported: Sequence[Entry]
     history: Sequence[Entry]
 
@@ -93,7 +92,7 @@ class TaskBoard:
     def models(self) -> list[str]:
         """The names of all models that were tried."""
         names = [name for group in self.groups for name in group.models["model"]]
-        return list(dict.fromkeys([*names, *self.skipped["model"], *(entry.model for entry in self.imported)]))
+        return list(dict.fromkeys([*names, *(entry.model for entry in (*self.skipped, *self.imported))]))
 
     @property
     def trials(self) -> int:
@@ -101,7 +100,7 @@ class TaskBoard:
 
     @property
     def failures(self) -> int:
-        return sum(int(group.trials["status"].isin(FAILED).sum()) for group in self.groups)
+        return sum(entry.failed for group in self.groups for entry in group.trials)
 
 
 def task_board(entries: Iterable[Entry], versions: Versions) -> TaskBoard:
@@ -109,16 +108,18 @@ def task_board(entries: Iterable[Entry], versions: Versions) -> TaskBoard:
     history = oldest_first(entries)
     trials = current_trials(trial_frame(entry for entry in history if entry.source == RUNNER))
     by_id = {entry.id: entry for entry in history}
-    groups, skipped = [], [trials.iloc[:0]]
+    groups: list[Group] = []
+    skipped: list[Entry] = []
     for key, frame in trials.groupby("group", sort=True):
-        if (frame["status"] == "skipped").all():
-            skipped.append(frame)
+        current = [by_id[name] for name in frame["id"]]
+        if all(entry.status == "skipped" for entry in current):
+            skipped += current
         else:
-            groups.append(_group(GroupKey.parse(str(key)), frame, by_id, versions))
+            groups.append(_group(GroupKey.parse(str(key)), frame, current, versions))
     return TaskBoard(
         newest=max(history, key=lambda entry: (entry.source == RUNNER, entry.task_version, entry.started_at, entry.id)),
         groups=sorted(groups, key=_group_order),
-        skipped=pd.concat(skipped, ignore_index=True),
+        skipped=skipped,
         imported=[entry for entry in history if entry.source != RUNNER],
         history=history,
     )
@@ -128,6 +129,12 @@ def trial_frame(entries: Iterable[Entry]) -> pd.DataFrame:
     """A row an entry, in their order."""
     frame = pd.DataFrame(map(msgspec.structs.asdict, entries), columns=Entry.__struct_fields__)
     return frame.astype({**dict.fromkeys(NUMBERS, "float64"), **dict.fromkeys(COUNTS, "Int64")})
+
+
+def current_entries(entries: Iterable[Entry]) -> list[Entry]:
+    """The latest trial of every experiment, as `current_trials` selects them, oldest first."""
+    by_id = {entry.id: entry for entry in entries}
+    return [by_id[name] for name in current_trials(trial_frame(by_id.values()))["id"]]
 
 
 def current_trials(trials: pd.DataFrame) -> pd.DataFrame:
@@ -147,14 +154,14 @@ def current_trials(trials: pd.DataFrame) -> pd.DataFrame:
     return chosen.assign(earlier=chosen["row"].map(earlier)).sort_values(["started_at", "id"], ignore_index=True)
 
 
-def _group(key: GroupKey, trials: pd.DataFrame, by_id: Mapping[str, Entry], versions: Versions) -> Group:
-    newest = by_id[str(trials["id"].iloc[-1])]
+def _group(key: GroupKey, frame: pd.DataFrame, trials: Sequence[Entry], versions: Versions) -> Group:
+    newest = trials[-1]
     by_row: dict[str, list[Entry]] = {}
-    for row, name in zip(trials["row"], trials["id"], strict=True):
-        by_row.setdefault(row, []).append(by_id[name])
+    for entry in trials:
+        by_row.setdefault(entry.row, []).append(entry)
     stale = stale_group(newest, versions)
-    models = model_frame(trials, higher_is_better=newest.higher_is_better)
-    models["stale"] = [stale or _stale_model(row, versions) for row in models.itertuples()]
+    models = model_frame(frame, higher_is_better=newest.higher_is_better)
+    models = models.assign(stale=[stale or _stale_model(row, versions) for row in models.itertuples()])
     return Group(key=key, newest=newest, models=models, trials=trials, by_row=by_row, stale=stale)
 
 
@@ -220,17 +227,6 @@ def _times(scored: pd.DataFrame) -> pd.DataFrame:
     times = by_row[[*TIMES]].median().join(times_to_target(counted)).join(by_row.size().rename("timed"))
     counts = disturbed.groupby(scored["row"]).sum().rename("disturbed")
     return times.join(counts).assign(quiet=lambda frame: [row in quiet_rows for row in frame.index])
-
-
-def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """A frame's rows with None where nothing is known, or nothing finite."""
-    names = [str(name) for name in frame.columns]
-    columns = [[value if _is_finite(value) else None for value in frame[name].tolist()] for name in names]
-    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
-
-
-def _is_finite(value: Any) -> bool:
-    return known(value) and not (isinstance(value, float) and math.isinf(value))
 
 
 def _facts(trials: pd.DataFrame) -> pd.DataFrame:

@@ -13,8 +13,9 @@ import msgspec
 
 from zoo_core.results.records import Record, TaskFacts
 from zoo_leaderboard.board.curves import Curves, json_curves
+from zoo_leaderboard.board.rows import Row
 from zoo_leaderboard.board.standing import Standing
-from zoo_leaderboard.board.tables import Group, TaskBoard, plain_rows
+from zoo_leaderboard.board.tables import Group, TaskBoard
 from zoo_leaderboard.records.entries import Entry
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.site.summary import TaskSummary
@@ -50,12 +51,12 @@ def task_json(
             {
                 **group_facts(group),
                 "models": _only(standings[group.key].rows, MODEL_FIELDS),
-                "trials": plain_rows(group.trials[[*TRIAL_FIELDS]]),
+                "trials": _only(group.trials, TRIAL_FIELDS),
                 "curves": json_curves(curves[group.key]),
             }
             for group in board.groups
         ],
-        "skipped": plain_rows(board.skipped[[*TRIAL_FIELDS]]),
+        "skipped": _only(board.skipped, TRIAL_FIELDS),
         "imported": [imported(entry) for entry in board.imported],
     }
     return as_json(value)
@@ -126,7 +127,7 @@ def task_script(slug: str, title: str, metric: str, higher: bool, groups: Sequen
 
 
 def _compared_group(group: Group, found: Standing) -> dict[str, Any]:
-    keys = {row["row"]: row["key"] for row in found.rows}
+    keys = {row.row: row.key for row in found.rows}
     pairs: dict[str, list[float | None]] = {}
     for i, first in enumerate(found.compared):
         for j in range(i + 1, len(found.compared)):
@@ -142,11 +143,11 @@ def _compared_group(group: Group, found: Standing) -> dict[str, Any]:
     }
 
 
-def _compared_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    label = f"{bare(row['model'])} ({row['variant']})" if row["variant"] else bare(row["model"])
-    interval = [_short(row["low"]), _short(row["high"])]
-    values = {name: _short(row[name]) for name in COMPARED}
-    about = {"key": row["key"], "label": clip(label, 80), "rank": row["rank"], "seeds": row["seeds"]}
+def _compared_row(row: Row) -> dict[str, Any]:
+    label = f"{bare(row.model)} ({row.variant})" if row.variant else bare(row.model)
+    interval = [_short(row.low), _short(row.high)]
+    values = {name: _short(getattr(row, name)) for name in COMPARED}
+    about = {"key": row.key, "label": clip(label, 80), "rank": row.rank, "seeds": row.seeds}
     return {**about, "interval": interval, **values}
 
 
@@ -186,8 +187,8 @@ def _short(value: Any) -> Any:
     return int(value) if float(value).is_integer() and abs(value) < 1e15 else float(f"{value:.6g}")
 
 
-def _only(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> list[dict[str, Any]]:
-    return [{name: row[name] for name in fields} for row in rows]
+def _only(items: Sequence[Row] | Sequence[Entry], fields: Sequence[str]) -> list[dict[str, Any]]:
+    return [{name: getattr(item, name) for name in fields} for item in items]
 
 
 def _number(value: Any) -> Any:

@@ -14,6 +14,7 @@ from zoo_core.files import portable
 from zoo_core.results.records import Record, TaskFacts
 from zoo_leaderboard.board.curves import Curves
 from zoo_leaderboard.board.history import PairHistory
+from zoo_leaderboard.board.rows import Row
 from zoo_leaderboard.board.tables import ENOUGH_SEEDS, Group, TaskBoard
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.entries import Entry
@@ -47,12 +48,12 @@ class GroupView:
 
     group: Group
     record: Record
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Row]
     devices: Sequence[str]
     hardware: Sequence[str]
     first_two: str
     by_example: bool
-    failures: Sequence[Mapping[str, Any]]
+    failures: Sequence[Entry]
     failures_left_out: int
     trials: Sequence[Entry]
     curves: Curves
@@ -66,7 +67,7 @@ class GroupView:
 
     @property
     def scored(self) -> bool:
-        return any(row["score"] is not None for row in self.rows)
+        return any(row.score is not None for row in self.rows)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -77,7 +78,7 @@ class TaskView:
     facts: TaskFacts
     slug: str
     groups: Sequence[GroupView]
-    skipped: Sequence[Mapping[str, Any]]
+    skipped: Sequence[Entry]
     imported: Sequence[Mapping[str, Any]]
     history: bool
     filters: Mapping[str, Sequence[str]]

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from zoo_core.results.records import Record
-from zoo_leaderboard.board import commands, history
+from zoo_leaderboard.board import history
 from zoo_leaderboard.board.curves import Curves, group_curves, table_points, unique_label
-from zoo_leaderboard.board.standing import Standing, separation_words, standing
-from zoo_leaderboard.board.tables import Group, TaskBoard, Versions, plain_rows, task_board
+from zoo_leaderboard.board.rows import Row, plain_rows
+from zoo_leaderboard.board.standing import Standing, separation_words, standings
+from zoo_leaderboard.board.tables import Group, TaskBoard, Versions, task_board
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.entries import Entry
 from zoo_leaderboard.records.index import Shard, load, read_record
-from zoo_leaderboard.records.keys import GroupKey, RowKey
+from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.pages import GroupView, Pages, PairView, Plot, TaskView
-from zoo_leaderboard.site.pictures import copy_best
+from zoo_leaderboard.site.pictures import Pictures, copy_best
 from zoo_leaderboard.site.plots import Style
 from zoo_leaderboard.site.summary import GroupSummary, Place, TaskSummary
 from zoo_leaderboard.text.formats import bare, clip, plugin
@@ -71,27 +73,27 @@ class _Writer:
         """Write everything; the summary says what."""
         pages = Pages(self.job.styles, self.job.conformance)
         facts = self.read(self.board.newest).task
-        standings = {group.key: standing(group) for group in self.board.groups}
+        ranked = standings(self.board.groups)
         curves = {group.key: group_curves(group, self.read) for group in self.board.groups}
         pairs = history.pairs(self.board.history)
         view = TaskView(
             board=self.board,
             facts=facts,
             slug=self.slug,
-            groups=[self._group(group, standings, curves[group.key]) for group in self.board.groups],
-            skipped=plain_rows(self.board.skipped.iloc[::-1].head(MOST_FAILURES)),
+            groups=[self._group(group, ranked[group.key], curves[group.key]) for group in self.board.groups],
+            skipped=self.board.skipped[::-1][:MOST_FAILURES],
             imported=[export.imported(entry) for entry in self.board.imported],
             history=bool(pairs),
-            filters=_filters(self.board),
+            filters=_filters(self.board.groups, ranked),
             trial_slugs=self.job.trials,
         )
         self._save(f"tasks/{self.slug}.html", pages.task(view))
         if pairs:
             shown = [self._pair(pair, facts.metric) for pair in pairs[: history.MOST_PAIRS]]
             self._save(f"history/{self.slug}.html", pages.history(view, shown, len(pairs) - len(shown)))
-        groups = [(group, standings[group.key]) for group in self.board.groups]
-        self._save(f"data/{self.slug}.json", export.task_json(self.board, facts, standings, curves))
-        self._save(f"data/{self.slug}.csv", export.task_csv(self.board, standings))
+        groups = [(group, ranked[group.key]) for group in self.board.groups]
+        self._save(f"data/{self.slug}.json", export.task_json(self.board, facts, ranked, curves))
+        self._save(f"data/{self.slug}.csv", export.task_csv(self.board, ranked))
         self._save(
             f"data/{self.slug}.js",
             export.task_script(self.slug, facts.title, facts.metric, facts.higher_is_better, groups),
@@ -107,11 +109,8 @@ class _Writer:
         self._save(f"tasks/{self.slug}/{name}.svg", plots.render(job))
         return Plot(file=f"{name}.svg", words=job.title)
 
-    def _group(self, group: Group, standings: Mapping[GroupKey, Standing], curves: Curves) -> GroupView:
-        found = standings[group.key]
-        devices, rows = _beside(group, self.board.groups, standings)
-        for row in rows:
-            row["command"] = commands.reproduce(group.by_row[row["row"]])
+    def _group(self, group: Group, ranked: Standing, curves: Curves) -> GroupView:
+        rows = ranked.rows
         record = self.read(group.newest)
         unsuccessful = group.unsuccessful
         costs = {name: _points(rows, name, higher_is_better=record.task.higher_is_better) for name, _ in COSTS}
@@ -121,11 +120,11 @@ class _Writer:
             group=group,
             record=record,
             rows=rows,
-            devices=devices,
-            hardware=list(dict.fromkeys(name for name in group.trials["device_name"] if name)),
-            first_two=separation_words(found.first_two),
-            by_example=any("test sample" in str(row["covers"]) for row in rows),
-            failures=plain_rows(unsuccessful.iloc[::-1].head(MOST_FAILURES)),
+            devices=ranked.devices,
+            hardware=list(dict.fromkeys(entry.device_name for entry in group.trials if entry.device_name)),
+            first_two=separation_words(ranked.first_two),
+            by_example=any("test sample" in (row.covers or "") for row in rows),
+            failures=unsuccessful[::-1][:MOST_FAILURES],
             failures_left_out=max(0, len(unsuccessful) - MOST_FAILURES),
             trials=sorted(trials, key=lambda entry: entry.started_at, reverse=True),
             curves=curves,
@@ -155,11 +154,11 @@ class _Writer:
                 found.append(self._plot(f"{group.anchor}-{name.replace('_', '-')}", job))
         return found
 
-    def _pictures(self, group: Group, rows: Sequence[Mapping[str, Any]]) -> Any:
-        best = next((row for row in rows if row["rank"] is not None), None)
+    def _pictures(self, group: Group, rows: Sequence[Row]) -> Pictures | None:
+        best = next((row for row in rows if row.rank is not None), None)
         if best is None:
             return None
-        found = copy_best(group.ok(best["row"]), self.read, self.assets, group.anchor)
+        found = copy_best(group.ok(best.row), self.read, self.assets, group.anchor)
         if found is not None:
             names = [name for _, name in found.shown] + ([found.thumbnail] if found.thumbnail else [])
             self.files += [f"tasks/{self.slug}/{name}" for name in names]
@@ -201,67 +200,46 @@ class _Writer:
         )
 
 
-def _beside(
-    group: Group, groups: Sequence[Group], standings: Mapping[GroupKey, Standing]
-) -> tuple[list[str], list[dict[str, Any]]]:
-    """The classes of device of the group's setting, its own first, and its rows with the speed on each of them."""
-    setting = [other for other in groups if other.key.setting == group.key.setting and other is not group]
-    devices = [group.newest.device, *(other.newest.device for other in setting)]
-    elsewhere = {
-        (other.newest.device, _settings(row["row"])): row for other in setting for row in standings[other.key].rows
-    }
-    rows = [dict(row) for row in standings[group.key].rows]
-    for row in rows:
-        there = [row, *(elsewhere.get((device, _settings(row["row"]))) for device in devices[1:])]
-        row["speeds"] = [
-            (one["throughput"], one["latency_ms"], bool(one["quiet"])) if one else (None, None, True) for one in there
-        ]
-    return devices, rows
-
-
-def _settings(row: str) -> str:
-    """What a row's trials share beside their group."""
-    return RowKey.parse(row).model.text
-
-
-def _points(rows: Sequence[Mapping[str, Any]], cost: str, *, higher_is_better: bool) -> list[plots.Point]:
+def _points(rows: Sequence[Row], cost: str, *, higher_is_better: bool) -> list[plots.Point]:
     """The ranked models of which a cost is known; times of disturbed trials are none. The first have names."""
-    quiet = [row for row in rows if row["rank"] is not None and (row["quiet"] or cost == "parameters")]
-    found = [row for row in quiet if row[cost] is not None and row[cost] > 0][:MOST_POINTS]
-    costs = [(float(row[cost]), row["score"]) for row in found]
-    on_front = plots.front(costs, higher_is_better=higher_is_better)
+    found = [
+        (row, float(value), row.score)
+        for row in rows
+        if row.rank is not None and row.score is not None and (row.quiet or cost == "parameters")
+        if (value := getattr(row, cost)) is not None and value > 0
+    ][:MOST_POINTS]
+    on_front = plots.front([(value, score) for _, value, score in found], higher_is_better=higher_is_better)
     labels: set[str] = set()
     named = [front or place < LABELLED for place, front in enumerate(on_front)]
     return [
         plots.Point(
-            label=unique_label(row["model"], row["variant"], labels) if name else "others",
-            model=row["model"] if name else "",
-            x=float(row[cost]),
-            score=row["score"],
-            low=row["low"],
-            high=row["high"],
+            label=unique_label(row.model, row.variant, labels) if name else "others",
+            model=row.model if name else "",
+            x=value,
+            score=score,
+            low=row.low,
+            high=row.high,
             front=front,
         )
-        for row, front, name in zip(found, on_front, named, strict=True)
+        for (row, value, score), front, name in zip(found, on_front, named, strict=True)
     ]
 
 
 def _recorded(group: Group, read: Callable[[Entry], Record]) -> list[str]:
     """The commands that the group's latest trials were started with."""
-    latest = list(group.trials["id"])[: -MOST_COMMANDS - 1 : -1]
-    entries = {entry.id: entry for entries in group.by_row.values() for entry in entries if entry.id in set(latest)}
-    return list(dict.fromkeys(filter(None, (read(entries[name]).command for name in latest))))
+    latest = group.trials[: -MOST_COMMANDS - 1 : -1]
+    return list(dict.fromkeys(filter(None, (read(entry).command for entry in latest))))
 
 
-def _filters(board: TaskBoard) -> dict[str, list[str]]:
-    """What a person may narrow the tables down to: only what the page has more than one of."""
-    groups, rows = board.groups, [row for group in board.groups for row in group.models.itertuples()]
+def _filters(groups: Sequence[Group], ranked: Mapping[GroupKey, Standing]) -> dict[str, list[str]]:
+    """The choices by which a reader can filter the tables; only those with more than one value on the page."""
+    rows = [row for group in groups for row in ranked[group.key].rows]
     found = {
         "device": {group.newest.device for group in groups},
         "data": {group.newest.origin for group in groups},
         "recipe": {group.newest.recipe_class for group in groups},
-        "plugin": {plugin(str(row.model)) for row in rows},
-        "hardware": {str(row.hardware) for row in rows},
+        "plugin": {plugin(row.model) for row in rows},
+        "hardware": {row.hardware for row in rows},
     }
     return {name: sorted(choices) for name, choices in found.items() if len(choices) > 1}
 
@@ -276,5 +254,5 @@ def _group_summary(view: GroupView) -> GroupSummary:
         device=entry.device,
         task_version=entry.task_version,
         stale=view.group.stale,
-        places=[Place(**{name: row[name] for name in Place.__struct_fields__}) for row in view.rows],
+        places=[msgspec.convert(row, Place, from_attributes=True) for row in view.rows],
     )
