@@ -17,7 +17,7 @@ import pytest
 from zoo_leaderboard.board.tables import TaskBoard, Versions, task_board
 from zoo_leaderboard.records.entries import entry_of
 from zoo_leaderboard.records.index import newest
-from zoo_leaderboard.site.build import build
+from zoo_leaderboard.site.build import build_site
 
 from zoo_core.results.records import (
     SCHEMA,
@@ -326,5 +326,5 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     """Built once for all tests that look at it."""
     folder = tmp_path_factory.mktemp("planted")
     plant(folder / "results")
-    build([folder / "results"], folder / "site")
+    build_site([folder / "results"], folder / "site")
     return Planted(folder / "results", folder / "site")

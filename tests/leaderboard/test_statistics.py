@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from zoo_leaderboard.stats.changes import ratio_change, score_change
-from zoo_leaderboard.stats.separation import difference, pairwise, ranks, seeds_to_separate
+from zoo_leaderboard.stats.separation import difference, difference_matrix, ranks, seeds_to_separate
 from zoo_leaderboard.stats.statistics import Sample, holm, mean_interval, median_interval
 
 MANY = settings(max_examples=40, deadline=None)
@@ -410,7 +410,7 @@ def mixed_board(rng, rows=9):
 
 def test_all_pairs_at_once_are_the_pairs_one_by_one():
     board = mixed_board(np.random.default_rng(9))
-    found = pairwise(board, level=0.9)
+    found = difference_matrix(board, level=0.9)
     for i, a in enumerate(board):
         for j, b in enumerate(board):
             alone = difference(a, b, level=0.9) if i != j else None
@@ -454,7 +454,7 @@ def test_a_board_of_equal_models_is_one_tie_almost_always():
 
 def test_boards_of_no_row_and_of_one_row_have_ranks():
     assert ranks([], higher_is_better=True).rank.tolist() == []
-    assert pairwise([]).p_value.shape == (0, 0)
+    assert difference_matrix([]).p_value.shape == (0, 0)
     found = ranks([seeds_only(0.5)], higher_is_better=True)
     assert (found.rank.tolist(), found.tied.tolist(), found.compared.tolist()) == ([1], [0], [0])
 

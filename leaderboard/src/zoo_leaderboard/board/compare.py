@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from zoo_core.errors import UsageError
 from zoo_leaderboard.board.tables import current_entries
-from zoo_leaderboard.records.entries import RUNNER, Entry
+from zoo_leaderboard.records.entries import RUNNER, Entry, quiet_times
 from zoo_leaderboard.records.index import every
 from zoo_leaderboard.records.keys import GroupKey, Key
 from zoo_leaderboard.records.samples import sample
-from zoo_leaderboard.stats.changes import Change, among_others, ratio_change, score_change
+from zoo_leaderboard.stats.changes import Change, correct_together, ratio_change, score_change
 
-SPEEDS = ("train_s", "latency_ms")  # compared where both runs are of one machine
+SPEEDS: tuple[Literal["train_s", "latency_ms"], ...] = (
+    "train_s",
+    "latency_ms",
+)  # compared where both runs are of one machine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Compared:
+class ComparedModel:
     """A model in one setting, before and after: its ok trials, and what is known of the changes by name.
 
     The names are `score`, `train_s` and `latency_ms`; `failed` counts the trials of each side that came to nothing.
@@ -42,10 +45,10 @@ class Compared:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Comparison:
+class RunComparison:
     """What both runs measured, and what only one did, in words."""
 
-    compared: Sequence[Compared]
+    compared: Sequence[ComparedModel]
     only_before: Sequence[str]
     only_after: Sequence[str]
 
@@ -54,7 +57,9 @@ class Comparison:
         return sum(bool(item.regressions) for item in self.compared)
 
 
-def compare(before: Sequence[Path], after: Sequence[Path], *, least_score: float, least_speed: float) -> Comparison:
+def compare_runs(
+    before: Sequence[Path], after: Sequence[Path], *, least_score: float, least_speed: float
+) -> RunComparison:
     """Compare two runs; `least_score` (the metric's unit) and `least_speed` (a share) are the least that counts.
 
     Compared are the trials of one task version, data fingerprint, recipe class, device class, precision and model,
@@ -62,27 +67,18 @@ def compare(before: Sequence[Path], after: Sequence[Path], *, least_score: float
     """
     old, new = _by_setting(before), _by_setting(after)
     both = [key for key in new if key in old]
-    compared = _corrected([_compared(old[key], new[key], least_score, least_speed) for key in both])
+    compared = [_compared(old[key], new[key], least_score, least_speed) for key in both]
+    corrected = correct_together([item.changes for item in compared])
     if not both:
         raise UsageError(
             "the two runs have nothing in common: no model was measured on the same task version, data, recipe class, "
             "device class and precision in both"
         )
-    return Comparison(
-        compared=compared,
+    return RunComparison(
+        compared=[replace(item, changes=changes) for item, changes in zip(compared, corrected, strict=True)],
         only_before=[key.words for key in old if key not in new],
         only_after=[key.words for key in new if key not in old],
     )
-
-
-def _corrected(compared: Sequence[Compared]) -> list[Compared]:
-    """The same with verdicts that allow for how many changes were looked at."""
-    looked_at = [(place, name) for place, item in enumerate(compared) for name in item.changes]
-    corrected = among_others([compared[place].changes[name] for place, name in looked_at])
-    found: list[dict[str, Change]] = [{} for _ in compared]
-    for (place, name), change in zip(looked_at, corrected, strict=True):
-        found[place][name] = change
-    return [replace(item, changes=changes) for item, changes in zip(compared, found, strict=True)]
 
 
 class ComparedKey(Key, frozen=True, kw_only=True, array_like=True):
@@ -131,7 +127,7 @@ def _setting(entry: Entry) -> ComparedKey:
     )
 
 
-def _compared(before: Sequence[Entry], after: Sequence[Entry], least_score: float, least_speed: float) -> Compared:
+def _compared(before: Sequence[Entry], after: Sequence[Entry], least_score: float, least_speed: float) -> ComparedModel:
     entry = after[-1]
     old, new = _ok(before), _ok(after)
     changes = {}
@@ -141,12 +137,12 @@ def _compared(before: Sequence[Entry], after: Sequence[Entry], least_score: floa
     machines = {item.machine for item in (*before, *after)}
     same_machine = len(machines) == 1 and "" not in machines
     for name in SPEEDS if same_machine else ():
-        times = [_times(side, name) for side in (old, new)]
+        times = [quiet_times(side, name) for side in (old, new)]
         if all(times):
             changes[name] = ratio_change(*times, least=least_speed)
     about = {name: getattr(entry, name) for name in ("task", "model", "dataset", "recipe_class", "device", "metric")}
     failed = (_failures(before), _failures(after))
-    return Compared(about=about, before=old, after=new, changes=changes, failed=failed)
+    return ComparedModel(about=about, before=old, after=new, changes=changes, failed=failed)
 
 
 def _ok(entries: Sequence[Entry]) -> list[Entry]:
@@ -158,13 +154,7 @@ def _failures(entries: Sequence[Entry]) -> int:
     return sum(entry.failed and entry.status != "interrupted" for entry in entries)
 
 
-def _times(entries: Sequence[Entry], name: str) -> list[float]:
-    """The times of the quiet trials."""
-    times = (getattr(entry, name) for entry in entries if not entry.disturbed)
-    return [value for value in times if value is not None and value > 0]
-
-
-def as_builtins(comparison: Comparison) -> dict[str, Any]:
+def as_builtins(comparison: RunComparison) -> dict[str, Any]:
     """The comparison as JSON values."""
     return {
         "regressions": comparison.regressions,

@@ -13,14 +13,14 @@ from typing import Any
 
 import msgspec
 
-from zoo_leaderboard.records.entries import RUNNER, Entry
+from zoo_leaderboard.records.entries import RUNNER, Entry, quiet_times
 from zoo_leaderboard.records.keys import Key
 from zoo_leaderboard.records.samples import sample
-from zoo_leaderboard.stats.changes import Change, among_others, ratio_change, score_change
+from zoo_leaderboard.stats.changes import Change, correct_together, ratio_change, score_change
 from zoo_leaderboard.stats.statistics import mean_interval
 from zoo_leaderboard.text.names import short_hash
 
-MOST_PAIRS = 40  # on a page, the last measured first; the data have all
+MAX_HISTORIES = 40  # on a page, the last measured first; the data have all
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +69,7 @@ class HistoryKey(Key, frozen=True, kw_only=True, array_like=True):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PairHistory:
+class ModelHistory:
     """A model with its occasions, oldest first."""
 
     key: HistoryKey
@@ -90,20 +90,20 @@ class PairHistory:
         return sum(change is not None and change.verdict == "regression" for change in changes)
 
 
-def pairs(history: Sequence[Entry]) -> list[PairHistory]:
+def model_histories(entries: Sequence[Entry]) -> list[ModelHistory]:
     """The pairs that were measured on more than one occasion, the last measured first."""
-    by_pair: dict[HistoryKey, list[Entry]] = {}
-    for entry in history:
+    by_key: dict[HistoryKey, list[Entry]] = {}
+    for entry in entries:
         if entry.status == "ok" and entry.score is not None and entry.source == RUNNER:
-            by_pair.setdefault(_history_key(entry), []).append(entry)
+            by_key.setdefault(_history_key(entry), []).append(entry)
     found = []
-    for key, entries in by_pair.items():
-        parts = _occasions(entries)
+    for key, trials in by_key.items():
+        parts = _occasions(trials)
         if len(parts) > 1:
             occasions = tuple(_measured(parts))
-            last = entries[-1]
+            last = trials[-1]
             about = {name: getattr(last, name) for name in ("model", "dataset", "recipe_class", "device")}
-            found.append(PairHistory(key=key, occasions=occasions, **about))
+            found.append(ModelHistory(key=key, occasions=occasions, **about))
     return sorted(found, key=lambda pair: pair.occasions[-1].moment, reverse=True)
 
 
@@ -154,21 +154,21 @@ def _measured(parts: Sequence[Sequence[Entry]]) -> list[Occasion]:
             low=interval.low,
             high=interval.high,
             best=best,
-            train_s=_median(_times(part)),
+            train_s=statistics.median(times) if (times := quiet_times(part)) else None,
             change=change,
             speed=_speed(parts[:index], part),
         )
         found.append(occasion)
-    return _corrected(found)
-
-
-def _corrected(occasions: Sequence[Occasion]) -> list[Occasion]:
-    """The same with verdicts that allow for how many changes the pair's history has."""
-    looked_at = [change for occasion in occasions for change in (occasion.change, occasion.speed) if change is not None]
-    corrected = dict(zip(map(id, looked_at), among_others(looked_at), strict=True))
+    corrected = correct_together([_known_changes(occasion) for occasion in found])
     return [
-        replace(item, change=corrected.get(id(item.change)), speed=corrected.get(id(item.speed))) for item in occasions
+        replace(occasion, change=changes.get("change"), speed=changes.get("speed"))
+        for occasion, changes in zip(found, corrected, strict=True)
     ]
+
+
+def _known_changes(occasion: Occasion) -> dict[str, Change]:
+    changes = {"change": occasion.change, "speed": occasion.speed}
+    return {name: change for name, change in changes.items() if change is not None}
 
 
 def _speed(earlier: Sequence[Sequence[Entry]], part: Sequence[Entry]) -> Change | None:
@@ -176,21 +176,12 @@ def _speed(earlier: Sequence[Sequence[Entry]], part: Sequence[Entry]) -> Change 
     machine, version = part[0].machine, part[0].task_version
     same = (item for item in reversed(earlier) if (item[0].machine, item[0].task_version) == (machine, version))
     before = next(same, None)
-    if before is None or not machine or not _times(before) or not _times(part):
+    if before is None or not machine or not quiet_times(before) or not quiet_times(part):
         return None
-    return ratio_change(_times(before), _times(part))
+    return ratio_change(quiet_times(before), quiet_times(part))
 
 
-def _times(part: Sequence[Entry]) -> list[float]:
-    times = (entry.train_s for entry in part if not entry.disturbed)
-    return [value for value in times if value is not None and value > 0]
-
-
-def _median(values: Sequence[float]) -> float | None:
-    return statistics.median(values) if values else None
-
-
-def plotted(pair: PairHistory) -> list[dict[str, Any]]:
+def plotted(pair: ModelHistory) -> list[dict[str, Any]]:
     """The scores as `plots.over_time` takes them."""
     return [
         {
@@ -205,13 +196,13 @@ def plotted(pair: PairHistory) -> list[dict[str, Any]]:
     ]
 
 
-def plotted_speed(pair: PairHistory) -> list[dict[str, Any]]:
+def plotted_speed(pair: ModelHistory) -> list[dict[str, Any]]:
     """The training times as `plots.over_time` takes them, the fastest so far as the best."""
     found: list[dict[str, Any]] = []
     for occasion in pair.occasions:
         if occasion.train_s is not None:
             best = min([occasion.train_s, *(row["best"] for row in found[-1:])])
-            times = sorted(_times(occasion.entries))
+            times = sorted(quiet_times(occasion.entries))
             row = {"moment": occasion.moment, "value": occasion.train_s, "low": times[0], "high": times[-1]}
             found.append({**row, "best": best, "model": pair.model})
     return found

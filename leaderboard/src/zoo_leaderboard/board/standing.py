@@ -12,7 +12,7 @@ from zoo_leaderboard.board.rows import UNKNOWN_SPEED, Row, rows_of
 from zoo_leaderboard.board.tables import Group
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.samples import sample
-from zoo_leaderboard.stats.separation import MoreSeeds, Pairwise, pairwise, ranks, seeds_to_separate
+from zoo_leaderboard.stats.separation import DifferenceMatrix, MoreSeeds, difference_matrix, ranks, seeds_to_separate
 from zoo_leaderboard.stats.statistics import Sample, mean_interval, median_interval
 
 MOST_BY_EXAMPLE = 40  # rows of a group, best first, compared example by example; those behind them by their seeds
@@ -22,16 +22,16 @@ TIMED = ("train_s", "latency_ms")
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Standing:
-    """A group's rows, best first; `pairs` are the first against each other.
+    """A group's rows, best first; `differences` compares the first rows.
 
     `devices` are the device classes of the group's setting, its own first, in the order of each row's `speeds`.
-    `compared` are the rows behind `pairs`, in its order; `first_two` is None where there are no two.
+    `compared` are the rows behind `differences`, in its order; `first_two` is None where there are no two.
     """
 
     rows: Sequence[Row]
     devices: Sequence[str]
     compared: Sequence[str]
-    pairs: Pairwise | None
+    differences: DifferenceMatrix | None
     first_two: MoreSeeds | None
 
 
@@ -70,17 +70,19 @@ def standing(group: Group) -> Standing:
     for name in TIMED:
         models = models.join(_time_intervals(group, name), on="row")
     compared = [str(row) for row in ranked["row"][:MOST_COMPARED]]
-    pairs = pairwise([samples[row] for row in compared]) if len(compared) > 1 else None
-    first_two = _first_two(own, pairs) if pairs is not None else None
+    differences = difference_matrix([samples[row] for row in compared]) if len(compared) > 1 else None
+    first_two = _first_two(own, differences) if differences is not None else None
     rows = rows_of(models, [reproduce(group.by_row[str(row)]) for row in models["row"]])
-    return Standing(rows=rows, devices=[group.newest.device], compared=compared, pairs=pairs, first_two=first_two)
+    return Standing(
+        rows=rows, devices=[group.newest.device], compared=compared, differences=differences, first_two=first_two
+    )
 
 
-def _first_two(samples: Sequence[Sample], pairs: Pairwise) -> MoreSeeds:
+def _first_two(samples: Sequence[Sample], differences: DifferenceMatrix) -> MoreSeeds:
     """What would separate the first two, by the same step of Holm's correction as in the second one's rank."""
     if len(samples[0].scores) == len(samples[1].scores) == 1:
         return MoreSeeds(count=None, verdict="undecidable")  # another seed of either would change its score too
-    others = pairs.p_value[1]
+    others = differences.p_value[1]
     comparisons = int((others >= others[0]).sum())
     return seeds_to_separate(samples[0], samples[1], comparisons=max(1, comparisons))
 

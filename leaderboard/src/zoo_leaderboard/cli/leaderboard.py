@@ -11,6 +11,7 @@ import typer
 
 from zoo_core.errors import UsageError
 from zoo_core.ui.console import messages, print_json
+from zoo_leaderboard.text.formats import counted
 
 if TYPE_CHECKING:
     from zoo_leaderboard.site.build import Built
@@ -39,10 +40,10 @@ def build_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
 ) -> None:
     """Build the site; what did not change is taken over, what cannot be read is named and left out."""
-    from zoo_leaderboard.site.build import build
+    from zoo_leaderboard.site.build import build_site
 
     with progress_bar() as progress:
-        built = build(folders(results), out, trial_pages=parsed_pages(trial_pages), progress=progress)
+        built = build_site(folders(results), out, trial_pages=parsed_pages(trial_pages), progress=progress)
     name_left_out(built)
     if as_json:
         left_out = [{"path": str(item.path), "reason": item.reason} for item in built.unreadable]
@@ -50,8 +51,8 @@ def build_command(
         print_json({**about, "left_out": left_out})
         return
     typer.echo(
-        f"{built.index}: {_counted(built.tasks, 'task')} from {_counted(built.trials, 'record')}, "
-        f"{_counted(built.rendered, 'page')} made anew"
+        f"{built.index}: {counted(built.tasks, 'task')} from {counted(built.trials, 'record')}, "
+        f"{counted(built.rendered, 'page')} made anew"
     )
     typer.echo(f"open it in a browser: {built.index.absolute().as_uri()}")
 
@@ -107,7 +108,3 @@ def progress_bar() -> Iterator[Progress | None]:
             bar.update(tasks[what], completed=done, total=total)
 
         yield tell
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import statistics
 from collections.abc import Sequence
@@ -18,7 +16,7 @@ from zoo_core.files import write_atomically
 from zoo_core.ui.console import messages, print_json, print_table, score_text
 
 if TYPE_CHECKING:
-    from zoo_leaderboard.board.compare import Compared
+    from zoo_leaderboard.board.compare import ComparedModel
     from zoo_leaderboard.records.entries import Entry
     from zoo_leaderboard.stats.changes import Change
 
@@ -40,9 +38,9 @@ def compare_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare two folders of records with the board's statistics: scores, train time and latency."""
-    from zoo_leaderboard.board.compare import as_builtins, compare
+    from zoo_leaderboard.board.compare import as_builtins, compare_runs
 
-    found = compare([before], [after], least_score=least_score, least_speed=least_speed)
+    found = compare_runs([before], [after], least_score=least_score, least_speed=least_speed)
     if as_json:
         print_json(as_builtins(found))
     else:
@@ -60,7 +58,7 @@ def compare_command(
         raise typer.Exit(FAILURE)
 
 
-def _row(item: Compared) -> list[str]:
+def _row(item: ComparedModel) -> list[str]:
     about = [item.about["task"], item.about["model"], item.about["device"], f"{len(item.before)}/{len(item.after)}"]
     scores = [_mean(item.before), _mean(item.after)]
     return [*about, *scores, *(_change(item.changes.get(name)) for name in ("score", "train_s", "latency_ms"))]
@@ -92,20 +90,13 @@ def export_command(
     """Write every trial as a row of CSV, or in a list of JSON: names, settings, score, times, reason of a failure."""
     from zoo_leaderboard.cli.leaderboard import folders
     from zoo_leaderboard.records.index import every
-    from zoo_leaderboard.site.export import as_json, csv_cell
+    from zoo_leaderboard.text.documents import as_csv, as_json
 
     if out.suffix not in (".csv", ".json"):
         raise UsageError(f"--out {out}: end it with .csv or .json")
     rows = [_exported(entry) for entry in every(folders(results))]
-    if out.suffix == ".json":
-        content = as_json(rows)
-    else:
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, list(rows[0]) if rows else ["id"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
-        content = buffer.getvalue().encode("utf-8", "replace")
-    write_atomically(out, content)
+    columns = list(rows[0]) if rows else ["id"]
+    write_atomically(out, as_json(rows) if out.suffix == ".json" else as_csv(rows, columns))
     typer.echo(f"{out}: {len(rows)} trials")
 
 

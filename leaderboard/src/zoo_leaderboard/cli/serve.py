@@ -16,7 +16,7 @@ from zoo_core.errors import UsageError, ZooError
 from zoo_core.ui.console import messages
 from zoo_leaderboard.records.conformance import read_conformance
 from zoo_leaderboard.records.index import scan
-from zoo_leaderboard.site.build import build
+from zoo_leaderboard.site.build import build_site
 
 EVERY_S = 2.0  # between looks at the results folders
 HOST = "127.0.0.1"
@@ -36,7 +36,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 def serve(results: Sequence[Path], out: Path, port: int, trial_pages: int | None) -> None:
     """Build, serve until Ctrl-C, and build again whenever a record comes. Raises UsageError for a port in use."""
     seen = _state(results)
-    build(results, out, trial_pages=trial_pages)
+    build_site(results, out, trial_pages=trial_pages)
     try:
         server = ThreadingHTTPServer((HOST, port), partial(_Quiet, directory=str(out)))
     except OSError as error:
@@ -62,7 +62,7 @@ def _watch(results: Sequence[Path], out: Path, trial_pages: int | None, seen: li
             continue
         seen = now
         try:
-            built = build(results, out, trial_pages=trial_pages)
+            built = build_site(results, out, trial_pages=trial_pages)
             messages().print(f"built again: {built.trials} records, {built.rendered} pages made anew", markup=False)
         except ZooError as error:
             messages().print(str(error), markup=False)

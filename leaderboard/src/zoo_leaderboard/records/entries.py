@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import msgspec
 
 from zoo_core.results.records import FAILED, Record
 from zoo_leaderboard.records.keys import planned_key, row_key
+from zoo_leaderboard.text.formats import counted
 
 RUNNER = "runner"  # the source of a trial; the numbers of other programs are shown, and never mixed with it
 
@@ -72,6 +74,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     @property
     def failed(self) -> bool:
         return self.status in FAILED
+
+
+def quiet_times(entries: Iterable[Entry], field: Literal["train_s", "latency_ms"] = "train_s") -> list[float]:
+    """The known times of the undisturbed trials."""
+    times = (getattr(entry, field) for entry in entries if not entry.disturbed)
+    return [value for value in times if value is not None and value > 0]
 
 
 def entry_of(record: Record, path: str) -> Entry:
@@ -143,7 +151,7 @@ def disturbance(record: Record) -> str:
         return ""
     reasons = []
     if load.trials_beside:
-        reasons.append(f"{load.trials_beside} other trial{'' if load.trials_beside == 1 else 's'} ran beside it")
+        reasons.append(f"{counted(load.trials_beside, 'other trial')} ran beside it")
     if load.wall_s >= SHORTEST_S:
         share = load.cpu_s / load.wall_s
         if record.device.kind == "cpu" and share < LEAST_CPU_SHARE:

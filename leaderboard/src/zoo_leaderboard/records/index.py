@@ -20,6 +20,7 @@ from zoo_core.files import cache_dir, write_atomically
 from zoo_core.results import records
 from zoo_leaderboard.records import entries, keys
 from zoo_leaderboard.records.entries import Entry, entry_of
+from zoo_leaderboard.text.names import files_digest
 
 NEWEST_KEPT = 300  # trials a folder offers for pages of their own, without its entries being read
 
@@ -80,10 +81,9 @@ class Shard:
 
 
 @cache
-def code_digest() -> str:
+def entry_code_digest() -> str:
     """A hash of the modules that decide what an entry holds."""
-    own = (Path(module.__file__ or "").read_bytes() for module in (entries, keys, records))
-    return hashlib.sha256(b"".join([*own, Path(__file__).read_bytes()])).hexdigest()[:16]
+    return files_digest(Path(str(name)) for name in (entries.__file__, keys.__file__, records.__file__, __file__))
 
 
 def scan(results: Sequence[Path]) -> list[Shard]:
@@ -110,7 +110,7 @@ def _shard(folder: Path) -> Shard:
                     stat = entry.stat()
                     found.append((entry.name, stat.st_size, stat.st_mtime_ns))
     files = tuple(sorted(found))
-    text = repr((files, code_digest()))
+    text = repr((files, entry_code_digest()))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return Shard(folder=folder, files=files, digest=digest)
 
@@ -129,7 +129,7 @@ def refresh(shard: Shard) -> Head:
     known = {file.name: file for file in _kept(shard)}
     files = [_file(shard.folder, item, known.get(item[0])) for item in shard.files]
     head = _head(shard, files)
-    _keep(shard.cache.with_suffix(".files"), msgspec.msgpack.encode((code_digest(), files)))
+    _keep(shard.cache.with_suffix(".files"), msgspec.msgpack.encode((entry_code_digest(), files)))
     _keep(shard.cache.with_suffix(".head"), msgspec.msgpack.encode(head))
     return head
 
@@ -159,7 +159,7 @@ def _kept(shard: Shard) -> list[File]:
         code, files = msgspec.msgpack.decode(content, type=tuple[str, list[File]])
     except (OSError, msgspec.DecodeError):
         return []
-    return files if code == code_digest() else []
+    return files if code == entry_code_digest() else []
 
 
 def _keep(path: Path, content: bytes) -> None:

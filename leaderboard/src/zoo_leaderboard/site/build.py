@@ -36,10 +36,12 @@ from zoo_leaderboard.site.processes import Progress, each, workers_for
 from zoo_leaderboard.site.summary import Kept, TaskSummary, changes, keep, read_kept
 from zoo_leaderboard.site.taskpage import TaskJob, write_task
 from zoo_leaderboard.site.trialpage import TrialsJob, write_trials
-from zoo_leaderboard.text.names import file_name
+from zoo_leaderboard.text.documents import as_json
+from zoo_leaderboard.text.names import file_name, files_digest
 
 TRIAL_PAGES = NEWEST_KEPT
 TRIALS_A_JOB = 50
+CODE_SUFFIXES = (".py", ".html", ".css", ".js", ".svg")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +58,7 @@ class Built:
     unreadable: list[Unreadable]
 
 
-def build(
+def build_site(
     results: Sequence[Path], out: Path, *, trial_pages: int | None = TRIAL_PAGES, progress: Progress | None = None
 ) -> Built:
     """Write the site of the records below `results` to `out`. Raises UsageError before anything is touched.
@@ -121,7 +123,7 @@ class _Builder:
         self.models_of = self._models_of()
         self.styles = plots.assign_styles([self.models_of[task] for task in sorted(self.models_of)], kept.drawn)
         self.styles = {name: self.styles[name] for name in sorted({n for ns in self.models_of.values() for n in ns})}
-        self.code = code_digest()
+        self.code = page_code_digest()
         self.rendered = 0
 
     def write(self, trial_pages: int | None) -> Kept:
@@ -252,7 +254,7 @@ class _Builder:
         self.site.write("index.html", pages.index(tasks, found, since))
         self.site.write("compare.html", pages.compare(tasks))
         self.site.write("data/record.schema.json", json.dumps(records.schema(), indent=1) + "\n")
-        self.site.write("data/summary.json", export.as_json(export.summary(tasks, found, since)))
+        self.site.write("data/summary.json", as_json(export.summary(tasks, found, since)))
         for name, content in static_files():
             self.site.write(f"static/{name}", content)
 
@@ -261,8 +263,7 @@ def _hashed(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def code_digest() -> str:
-    """A hash of this package: pages that another version of it made are made anew."""
-    folder = Path(__file__).parent
-    files = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".html", ".css", ".js", ".svg"))
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:32]
+def page_code_digest() -> str:
+    """A hash of this whole package: after any change to it, all pages are rendered again."""
+    package = Path(__file__).parents[1]
+    return files_digest(sorted(path for path in package.rglob("*") if path.suffix in CODE_SUFFIXES))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -20,6 +18,8 @@ from zoo_leaderboard.records.entries import Entry
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.site.summary import TaskSummary
 from zoo_leaderboard.stats.statistics import Interval
+from zoo_leaderboard.stats.variance import Floats
+from zoo_leaderboard.text.documents import as_csv, as_json, python_number
 from zoo_leaderboard.text.formats import bare, clip, known
 
 GROUP_FIELDS = ("task", "task_version", "metric", "dataset", "fingerprint", "origin", "recipe_class", "device", "stale")
@@ -91,11 +91,6 @@ def summary(tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) ->
     }
 
 
-def as_json(value: Any) -> bytes:
-    """A JSON document; numpy's numbers as Python's."""
-    return msgspec.json.format(msgspec.json.encode(value, enc_hook=_number), indent=1) + b"\n"
-
-
 def imported(entry: Entry) -> dict[str, Any]:
     """Numbers that another program measured."""
     about = {"id": entry.id, "model": entry.model, "version": entry.version, "device": entry.device}
@@ -104,14 +99,12 @@ def imported(entry: Entry) -> dict[str, Any]:
 
 def task_csv(board: TaskBoard, standings: Mapping[GroupKey, Standing]) -> bytes:
     """A row a group and model."""
-    buffer = io.StringIO()
-    fields = list(dict.fromkeys([*GROUP_FIELDS, *MODEL_FIELDS]))
-    writer = csv.DictWriter(buffer, fields, lineterminator="\n")
-    writer.writeheader()
-    for group in board.groups:
-        for row in _only(standings[group.key].rows, MODEL_FIELDS):
-            writer.writerow({key: csv_cell(value) for key, value in {**group_facts(group), **row}.items()})
-    return buffer.getvalue().encode("utf-8", "replace")
+    rows = (
+        {**group_facts(group), **row}
+        for group in board.groups
+        for row in _only(standings[group.key].rows, MODEL_FIELDS)
+    )
+    return as_csv(rows, list(dict.fromkeys([*GROUP_FIELDS, *MODEL_FIELDS])))
 
 
 def task_script(slug: str, title: str, metric: str, higher: bool, groups: Sequence[tuple[Group, Standing]]) -> str:
@@ -129,9 +122,12 @@ def task_script(slug: str, title: str, metric: str, higher: bool, groups: Sequen
 def _compared_group(group: Group, found: Standing) -> dict[str, Any]:
     keys = {row.row: row.key for row in found.rows}
     pairs: dict[str, list[float | None]] = {}
+    matrices: tuple[Floats, ...] = ()
+    if found.differences is not None:
+        differences = found.differences
+        matrices = (differences.difference, differences.low, differences.high, differences.p_value)
     for i, first in enumerate(found.compared):
         for j in range(i + 1, len(found.compared)):
-            matrices = (found.pairs.difference, found.pairs.low, found.pairs.high, found.pairs.p_value)  # type: ignore[union-attr]
             pairs[f"{keys[first]} {keys[found.compared[j]]}"] = [_short(matrix[i, j]) for matrix in matrices]
     entry = group.newest
     name = f"{entry.dataset}, {entry.recipe_class} recipe, {entry.device}, task version {entry.task_version}"
@@ -176,7 +172,7 @@ def trial_script(slug: str, record: Record, entry: Entry, interval: Interval | N
 
 def script(kind: str, slug: str, value: Any) -> str:
     """A script file that hands one JSON value to the compare page; it is valid as ASCII whatever the names hold."""
-    text = json.dumps(value, allow_nan=False, default=_number, separators=(",", ":"))
+    text = json.dumps(value, allow_nan=False, default=python_number, separators=(",", ":"))
     return f'(self.zooData = self.zooData || {{}})["{kind}/{slug}"] = {text};\n'
 
 
@@ -189,15 +185,3 @@ def _short(value: Any) -> Any:
 
 def _only(items: Sequence[Row] | Sequence[Entry], fields: Sequence[str]) -> list[dict[str, Any]]:
     return [{name: getattr(item, name) for name in fields} for item in items]
-
-
-def _number(value: Any) -> Any:
-    """numpy's numbers as Python's; anything else is a mistake of ours."""
-    return value.item()
-
-
-def csv_cell(value: Any) -> Any:
-    """A CSV cell; a text that a spreadsheet would take for a formula gets an apostrophe, as spreadsheets write it."""
-    if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False, default=_number)
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from zoo_core.files import portable
 from zoo_core.results.records import Record, TaskFacts
 from zoo_leaderboard.board.curves import Curves
-from zoo_leaderboard.board.history import PairHistory
+from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.rows import Row
 from zoo_leaderboard.board.tables import ENOUGH_SEEDS, Group, TaskBoard
 from zoo_leaderboard.records.conformance import Conformance
@@ -86,10 +86,10 @@ class TaskView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class PairView:
+class HistoryView:
     """A pair over time with its plots."""
 
-    pair: PairHistory
+    pair: ModelHistory
     plots: Sequence[Plot]
 
 
@@ -154,7 +154,7 @@ class Pages:
         """The page of one task."""
         return self._render("task.html", root="../", view=view, board=view.board, task=view.facts)
 
-    def history(self, view: TaskView, pairs: Sequence[PairView], left_out: int) -> str:
+    def history(self, view: TaskView, pairs: Sequence[HistoryView], left_out: int) -> str:
         """The page of a task's pairs over time."""
         return self._render(
             "history.html", root="../", view=view, task=view.facts, pairs=pairs, left_out=left_out, slug=view.slug

@@ -11,6 +11,7 @@ import msgspec
 
 from zoo_core.files import cache_dir, write_atomically
 from zoo_leaderboard.site.plots import Style
+from zoo_leaderboard.text.formats import counted
 
 
 class Cached(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,17 +137,17 @@ def changes(before: Mapping[str, TaskSummary], now: Sequence[TaskSummary]) -> li
     for task in now:
         old = before.get(task.name)
         if old is None:
-            found.append(f"{task.title} is new, with {_counted(task.trials, 'trial')}.")
+            found.append(f"{task.title} is new, with {counted(task.trials, 'trial')}.")
             continue
         if task.trials != old.trials or task.failures != old.failures:
             found.append(
-                f"{task.title}: {_counted(old.trials, 'trial')} then, {task.trials} now; "
-                f"{_counted(old.failures, 'failure')} then, {task.failures} now."
+                f"{task.title}: {counted(old.trials, 'trial')} then, {task.trials} now; "
+                f"{counted(old.failures, 'failure')} then, {task.failures} now."
             )
         found += [f"{task.title}: the model {model} is new." for model in sorted(set(task.models) - set(old.models))]
         found += _new_leaders(old, task)
         if task.stale > old.stale:
-            found.append(f"{task.title}: {_counted(task.stale - old.stale, 'more row')} out of date.")
+            found.append(f"{task.title}: {counted(task.stale - old.stale, 'more row')} out of date.")
     gone = sorted(set(before) - {task.name for task in now})
     return found + [f"{before[name].title} has no records any more." for name in gone]
 
@@ -160,7 +161,3 @@ def _new_leaders(old: TaskSummary, task: TaskSummary) -> list[str]:
             names = ", ".join(dict.fromkeys(leaders))
             found.append(f"{task.title} on {group.device} ({group.dataset_title}): first is now {names}.")
     return found
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -19,7 +19,7 @@ from zoo_leaderboard.records.entries import Entry
 from zoo_leaderboard.records.index import Shard, load, read_record
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.site import export, plots
-from zoo_leaderboard.site.pages import GroupView, Pages, PairView, Plot, TaskView
+from zoo_leaderboard.site.pages import GroupView, HistoryView, Pages, Plot, TaskView
 from zoo_leaderboard.site.pictures import Pictures, copy_best
 from zoo_leaderboard.site.plots import Style
 from zoo_leaderboard.site.summary import GroupSummary, Place, TaskSummary
@@ -75,7 +75,7 @@ class _Writer:
         facts = self.read(self.board.newest).task
         ranked = standings(self.board.groups)
         curves = {group.key: group_curves(group, self.read) for group in self.board.groups}
-        pairs = history.pairs(self.board.history)
+        pairs = history.model_histories(self.board.history)
         view = TaskView(
             board=self.board,
             facts=facts,
@@ -89,7 +89,7 @@ class _Writer:
         )
         self._save(f"tasks/{self.slug}.html", pages.task(view))
         if pairs:
-            shown = [self._pair(pair, facts.metric) for pair in pairs[: history.MOST_PAIRS]]
+            shown = [self._pair(pair, facts.metric) for pair in pairs[: history.MAX_HISTORIES]]
             self._save(f"history/{self.slug}.html", pages.history(view, shown, len(pairs) - len(shown)))
         groups = [(group, ranked[group.key]) for group in self.board.groups]
         self._save(f"data/{self.slug}.json", export.task_json(self.board, facts, ranked, curves))
@@ -164,7 +164,7 @@ class _Writer:
             self.files += [f"tasks/{self.slug}/{name}" for name in names]
         return found
 
-    def _pair(self, pair: history.PairHistory, metric: str) -> PairView:
+    def _pair(self, pair: history.ModelHistory, metric: str) -> HistoryView:
         title = f"{clip(bare(pair.model), 40)} on {clip(pair.dataset, 40)}"
         found = [
             self._plot(
@@ -176,7 +176,7 @@ class _Writer:
         if len(speeds) > 1:
             job = plots.over_time(speeds, f"{title}: train time", "train time (s)", self.job.styles)
             found.append(self._plot(f"{pair.anchor}-speed", job))
-        return PairView(pair=pair, plots=found)
+        return HistoryView(pair=pair, plots=found)
 
     def _summary(self, view: TaskView) -> TaskSummary:
         facts, board = view.facts, self.board

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -104,6 +104,12 @@ def among_others(changes: Sequence[Change], *, level: float = 0.95) -> list[Chan
         else replace(change, verdict=SAME)
         for change, p_value in zip(changes, adjusted, strict=True)
     ]
+
+
+def correct_together(groups: Sequence[Mapping[str, Change]]) -> list[dict[str, Change]]:
+    """The named changes of all groups, with verdicts that hold for all of them together; see `among_others`."""
+    corrected = iter(among_others([change for changes in groups for change in changes.values()]))
+    return [{name: next(corrected) for name in changes} for changes in groups]
 
 
 def _rank_change(after: Floats, before: Floats, *, higher_is_better: bool, level: float, least: float) -> Change:

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from scipy import special
 
-from zoo_leaderboard.stats.pairs import Integers, compare, tabulate
+from zoo_leaderboard.stats.differences import Integers, row_differences, tabulate
 from zoo_leaderboard.stats.statistics import Covers, Sample, check_share, coverage_words, holm_rows
 from zoo_leaderboard.stats.variance import Floats, Parts, half_widths, p_values
 
@@ -32,7 +32,7 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Pairwise:
+class DifferenceMatrix:
     """Every row less every other, each (rows, rows): entry [i, j] is i - j; p values are not adjusted.
 
     nan where two rows cannot be compared; the diagonal is 0 with p value 1.
@@ -72,7 +72,7 @@ def difference(a: Sample, b: Sample, *, level: float = 0.95) -> Difference:
         ValueError: the two name the same data and have other numbers of examples, or other groups.
     """
     check_share(level, "level")
-    pairs = compare(tabulate([a, b]), np.array([0]), np.array([1]))
+    pairs = row_differences(tabulate([a, b]), np.array([0]), np.array([1]))
     parts, value = pairs.parts(), float(pairs.difference[0])
     p_value = float(p_values(np.abs(pairs.difference), parts)[0])
     if np.isnan(p_value):
@@ -88,12 +88,12 @@ def difference(a: Sample, b: Sample, *, level: float = 0.95) -> Difference:
     )
 
 
-def pairwise(samples: Sequence[Sample], *, level: float = 0.95) -> Pairwise:
+def difference_matrix(samples: Sequence[Sample], *, level: float = 0.95) -> DifferenceMatrix:
     """All differences of the rows, as `difference` gives them one by one; takes a few matrices (rows, rows)."""
     check_share(level, "level")
     count = len(samples)
     first, second = np.triu_indices(count, 1)
-    pairs = compare(tabulate(samples), first, second)
+    pairs = row_differences(tabulate(samples), first, second)
     parts, value = pairs.parts(), pairs.difference
     p_value = p_values(np.abs(value), parts)
     half = np.where(np.isnan(p_value), np.nan, half_widths(parts, 1 - level))
@@ -103,7 +103,7 @@ def pairwise(samples: Sequence[Sample], *, level: float = 0.95) -> Pairwise:
         matrix[first, second], matrix[second, first] = upper, lower
         return matrix
 
-    return Pairwise(
+    return DifferenceMatrix(
         difference=square(value, -value, 0.0),
         low=square(value - half, -value - half, 0.0),
         high=square(value + half, -value + half, 0.0),
@@ -137,7 +137,7 @@ def _all_p_values(samples: Sequence[Sample]) -> Floats:
     upper = np.triu_indices(count, 1)
     for start in range(0, len(upper[0]), PAIRS):
         first, second = (side[start : start + PAIRS] for side in upper)
-        pairs = compare(table, first, second)
+        pairs = row_differences(table, first, second)
         found[first, second] = found[second, first] = p_values(np.abs(pairs.difference), pairs.parts())
     return found
 
@@ -155,7 +155,7 @@ def seeds_to_separate(
     if most < 1 or comparisons < 1:
         raise ValueError(f"most and comparisons are at least 1, not {most} and {comparisons}")
     alpha = (1 - level) / comparisons
-    pairs = compare(tabulate([a, b]), np.array([0]), np.array([1]))
+    pairs = row_differences(tabulate([a, b]), np.array([0]), np.array([1]))
     size, parts = np.abs(pairs.difference), pairs.parts()
     if p_values(size, parts)[0] <= alpha:
         return MoreSeeds(count=0, verdict="separated")

@@ -54,6 +54,11 @@ def count(value: Any) -> str:
     return f"{int(value):,}" if known(value) else DASH
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def large(value: Any) -> str:
     """A count with a prefix: 8.45 k, 1.82 G."""
     if not known(value):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
+from pathlib import Path
 
 from zoo_core.files import portable
 
@@ -18,6 +20,11 @@ def is_plain(name: str) -> bool:
 def short_hash(text: str, digits: int = 8) -> str:
     """Hexadecimal digits that tell texts apart."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """32 hexadecimal digits that change with the content of any of the files."""
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:32]
 
 
 def file_name(name: str) -> str:

@@ -33,7 +33,7 @@ CANCELLED = 1e-13  # of the squares: what is left of their difference below this
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Rows:
+class RowMoments:
     """The rows' moments, each (rows,), and for those with results on the same data what they share.
 
     `drawn`, (rows, rows), is the variance of the difference of two means over their units, whose number is `units`;
@@ -49,7 +49,7 @@ class Rows:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Pairs:
+class Differences:
     """Comparisons, each array (pairs,); what is not known has variance 0 and degrees of freedom 0."""
 
     difference: Floats
@@ -75,7 +75,7 @@ class Pairs:
         )
 
 
-def tabulate(samples: Sequence[Sample]) -> Rows:
+def tabulate(samples: Sequence[Sample]) -> RowMoments:
     """The rows of a board, ready to be compared.
 
     Raises:
@@ -83,7 +83,7 @@ def tabulate(samples: Sequence[Sample]) -> Rows:
     """
     rows = [sample.moments() for sample in samples]
     drawn, units = _same_examples(samples, rows)
-    return Rows(
+    return RowMoments(
         seeds=np.array([row.seeds for row in rows], dtype=np.int64),
         mean=_column(rows, "mean"),
         variance=_column(rows, "variance"),
@@ -93,7 +93,7 @@ def tabulate(samples: Sequence[Sample]) -> Rows:
     )
 
 
-def compare(rows: Rows, first: Integers, second: Integers) -> Pairs:
+def row_differences(rows: RowMoments, first: Integers, second: Integers) -> Differences:
     """The rows numbered `first`, (pairs,), less those numbered `second`."""
     means, counts = (rows.mean[first], rows.mean[second]), (rows.seeds[first], rows.seeds[second])
     drawn, test_df = rows.drawn[first, second], np.maximum(rows.units[first, second] - 1.0, 0.0)
@@ -103,7 +103,7 @@ def compare(rows: Rows, first: Integers, second: Integers) -> Pairs:
     rest = sum(
         part / count for part, count in zip(_sides(rows.residual, first, second, known & paired), counts, strict=True)
     )
-    pairs = Pairs(
+    differences = Differences(
         difference=means[0] - means[1],
         variances=_sides(rows.variance, first, second, known),
         counts=counts,
@@ -113,17 +113,18 @@ def compare(rows: Rows, first: Integers, second: Integers) -> Pairs:
         drawn=drawn,
         test_df=test_df,
     )
-    return _with_spread(pairs, np.maximum(*np.abs(means)))
+    return _with_spread(differences, np.maximum(*np.abs(means)))
 
 
-def _with_spread(pairs: Pairs, scale: Floats) -> Pairs:
+def _with_spread(differences: Differences, scale: Floats) -> Differences:
     """The same; where there is no spread at all, that of rounding to steps as large as the difference."""
-    value = np.where(np.abs(pairs.difference) <= ROUNDING * scale, 0.0, pairs.difference)
-    flat = (pairs.variances[0] + pairs.variances[1] + pairs.drawn == 0) & (value != 0)
-    paired, step = flat & (pairs.test_df > 0), value**2 / 12
-    drawn = np.where(paired, step / (pairs.test_df + 1), pairs.drawn)
-    a, b = (np.where(flat & ~paired & pairs.known, step, variance) for variance in pairs.variances)
-    return replace(pairs, difference=value, variances=(a, b), test=np.where(paired, drawn, pairs.test), drawn=drawn)
+    value = np.where(np.abs(differences.difference) <= ROUNDING * scale, 0.0, differences.difference)
+    flat = (differences.variances[0] + differences.variances[1] + differences.drawn == 0) & (value != 0)
+    paired, step = flat & (differences.test_df > 0), value**2 / 12
+    drawn = np.where(paired, step / (differences.test_df + 1), differences.drawn)
+    a, b = (np.where(flat & ~paired & differences.known, step, variance) for variance in differences.variances)
+    test = np.where(paired, drawn, differences.test)
+    return replace(differences, difference=value, variances=(a, b), test=test, drawn=drawn)
 
 
 def _sides(values: Floats, first: Integers, second: Integers, known: Booleans) -> tuple[Floats, Floats]:
