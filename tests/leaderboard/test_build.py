@@ -39,7 +39,7 @@ def test_build_is_a_command_below_leaderboard(record, save, results, tmp_path):
     assert ran.exit_code == 0
     index = tmp_path / "site" / "index.html"
     assert ran.stdout.splitlines() == [
-        f"{index}: 1 task from 1 record, 3 pages made anew",
+        f"{index}: 1 task from 1 record, 3 pages rendered",
         f"open it in a browser: {index.as_uri()}",
     ]
     assert index.is_file()

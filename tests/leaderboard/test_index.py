@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zoo_leaderboard
 from zoo_leaderboard.records import index
-from zoo_leaderboard.records.index import Candidate, chosen
+from zoo_leaderboard.records.index import Candidate, select_candidates
 from zoo_leaderboard.site import build as site_build
 from zoo_leaderboard.site.build import build_site
 from zoo_leaderboard.site.folder import MARKER
@@ -150,8 +150,8 @@ def test_pages_of_trials_go_to_the_newest_and_to_the_failed(record, save, result
 
 def test_failed_trials_take_at_most_half_of_the_pages():
     offered = [Candidate(f"t{n:02d}", f"id{n}", n < 10, f"p{n}", "task", "") for n in range(20)]
-    assert [item.id for item in chosen(offered, 4)] == ["id9", "id8", "id19", "id18"]
-    assert len(chosen(offered, None)) == 20
+    assert [item.id for item in select_candidates(offered, 4)] == ["id9", "id8", "id19", "id18"]
+    assert len(select_candidates(offered, None)) == 20
 
 
 @pytest.mark.parametrize("trick", ["../../secret", "/etc/passwd", "tasks/../../secret", "other/file"])

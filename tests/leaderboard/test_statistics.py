@@ -551,7 +551,7 @@ def test_a_stricter_comparison_needs_more_seeds():
     rows = spread_of(1.0, 0.5, 3), spread_of(0.0, 0.5, 3)
     counts = [seeds_to_separate(*rows, comparisons=comparisons).count for comparisons in (2, 10, 100)]
     assert counts == sorted(set(counts))
-    assert seeds_to_separate(*rows, comparisons=100, most=counts[-1] - 1).verdict == "too many"
+    assert seeds_to_separate(*rows, comparisons=100, max_seeds=counts[-1] - 1).verdict == "too many"
 
 
 def test_no_number_of_seeds_separates_what_the_test_sample_keeps_together():
@@ -591,7 +591,7 @@ def test_a_planted_regression_is_found_and_noise_is_not():
     assert score_change(before, worse, higher_is_better=False).verdict == "improvement"
     assert score_change(worse, before, higher_is_better=True).verdict == "improvement"
     assert score_change(before, noise, higher_is_better=True).verdict == "no change seen"
-    assert score_change(before, worse, higher_is_better=True, least=0.1).verdict == "no change seen"
+    assert score_change(before, worse, higher_is_better=True, min_change=0.1).verdict == "no change seen"
 
 
 def test_a_change_of_score_is_the_difference_in_the_metrics_unit():
@@ -631,7 +631,7 @@ def test_a_sure_change_of_time_below_five_percent_does_not_count():
     assert found.change == pytest.approx(0.04)
     assert found.p_value < 0.001
     assert found.verdict == "no change seen"
-    assert ratio_change(before, after, least=0.03).verdict == "regression"
+    assert ratio_change(before, after, min_change=0.03).verdict == "regression"
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from itertools import permutations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from zoo_leaderboard.records.entries import disturbance
 from zoo_leaderboard.records.keys import RowKey, group_key, row_key
 
-from zoo_core.results.records import Latency, TimeToTarget
+from zoo_core.results.records import Latency, Load, TimeToTarget
 
 MISSED, NOT_APPLICABLE = TimeToTarget(status="missed"), TimeToTarget(status="not applicable")
 
@@ -189,6 +190,21 @@ def test_a_missed_target_counts_as_infinite_time(record, targets, status, second
     assert row["time_to_target"] == status
     assert (None if math.isnan(row["time_to_target_s"]) else row["time_to_target_s"]) == seconds
     assert row["met"] == sum(target is not None and target.status == "met" for target in targets)
+
+
+@pytest.mark.parametrize(
+    ("load", "reason"),
+    [
+        (Load(cpu_s=9.9, wall_s=10.0, involuntary_switches=20), ""),
+        (Load(cpu_s=9.9, wall_s=10.0, trials_beside=1), "1 concurrent trial"),
+        (Load(cpu_s=9.9, wall_s=10.0, trials_beside=2), "2 concurrent trials"),
+        (Load(cpu_s=5.0, wall_s=10.0), "used 50% of a CPU core"),
+        (Load(cpu_s=9.9, wall_s=10.0, involuntary_switches=2390), "239 involuntary context switches per second"),
+        (Load(cpu_s=0.01, wall_s=0.1, involuntary_switches=100), ""),
+    ],
+)
+def test_a_busy_machine_is_the_reason_for_unreliable_times(record, load, reason):
+    assert disturbance(record(measured_load=load)) == reason
 
 
 def test_times_and_memory_are_medians_and_the_models_facts_are_kept(record, only_group):

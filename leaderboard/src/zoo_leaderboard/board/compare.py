@@ -1,4 +1,4 @@
-"""Two runs against each other: the pairs that both measured, and what changed by more than noise."""
+"""Compares two runs: the models that both measured, and the significant changes of score, time and failures."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ import msgspec
 from zoo_core.errors import UsageError
 from zoo_leaderboard.board.tables import current_entries
 from zoo_leaderboard.records.entries import RUNNER, Entry, quiet_times
-from zoo_leaderboard.records.index import every
+from zoo_leaderboard.records.index import all_entries
 from zoo_leaderboard.records.keys import GroupKey, Key
 from zoo_leaderboard.records.samples import sample
 from zoo_leaderboard.stats.changes import Change, correct_together, ratio_change, score_change
 
-SPEEDS: tuple[Literal["train_s", "latency_ms"], ...] = (
-    "train_s",
-    "latency_ms",
-)  # compared where both runs are of one machine
+# compared if both runs are from the same machine
+TIMES: tuple[Literal["train_s", "latency_ms"], ...] = ("train_s", "latency_ms")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ComparedModel:
-    """A model in one setting, before and after: its ok trials, and what is known of the changes by name.
+    """A model in one setting, before and after: its ok trials and its changes.
 
-    The names are `score`, `train_s` and `latency_ms`; `failed` counts the trials of each side that came to nothing.
+    `changes` has the keys `score`, `train_s` and `latency_ms`, as far as known. `failed` is the number of failed trials
+    before and after.
     """
 
     about: dict[str, Any]
@@ -38,7 +37,7 @@ class ComparedModel:
 
     @property
     def regressions(self) -> list[str]:
-        """What got worse by more than noise: score, a speed, or trials that fail where none did."""
+        """The names of the significant regressions; `failures` if trials fail that did not before."""
         found = [name for name, change in self.changes.items() if change.verdict == "regression"]
         fails = self.failed[1] and (not self.failed[0] or (self.before and not self.after))
         return found + (["failures"] if fails else [])
@@ -46,7 +45,7 @@ class ComparedModel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunComparison:
-    """What both runs measured, and what only one did, in words."""
+    """The models that both runs measured, and the settings that only one run measured, in words."""
 
     compared: Sequence[ComparedModel]
     only_before: Sequence[str]
@@ -60,12 +59,12 @@ class RunComparison:
 def compare_runs(
     before: Sequence[Path], after: Sequence[Path], *, least_score: float, least_speed: float
 ) -> RunComparison:
-    """Compare two runs; `least_score` (the metric's unit) and `least_speed` (a share) are the least that counts.
+    """Compare two runs; changes below `least_score` (in the metric's unit) or `least_speed` (a share) do not count.
 
-    Compared are the trials of one task version, data fingerprint, recipe class, device class, precision and model,
-    whatever the model's version and code. Raises UsageError for a folder that is not there or holds no records.
+    Trials are compared if task version, data fingerprint, recipe class, device class, precision and model are equal;
+    the model's version and code may differ. Raises UsageError for a folder that is missing or has no records.
     """
-    old, new = _by_setting(before), _by_setting(after)
+    old, new = _trials_by_setting(before), _trials_by_setting(after)
     both = [key for key in new if key in old]
     compared = [_compared(old[key], new[key], least_score, least_speed) for key in both]
     corrected = correct_together([item.changes for item in compared])
@@ -100,21 +99,21 @@ class ComparedKey(Key, frozen=True, kw_only=True, array_like=True):
         return f"{self.model} on {group.task} ({group.dataset}, {group.recipe_class} recipe, {group.device})"
 
 
-def _by_setting(results: Sequence[Path]) -> dict[ComparedKey, list[Entry]]:
-    """The current trials by the setting they were measured in."""
-    found = [entry for entry in every(results) if entry.source == RUNNER]
+def _trials_by_setting(results: Sequence[Path]) -> dict[ComparedKey, list[Entry]]:
+    """The current trials by setting."""
+    found = [entry for entry in all_entries(results) if entry.source == RUNNER]
     if not found:
         raise UsageError(f"there are no records in {', '.join(map(str, results))}; `zoo bench TASK` makes some")
     settings: dict[ComparedKey, list[Entry]] = {}
     for entry in current_entries(found):
         if entry.status != "skipped":
-            settings.setdefault(_setting(entry), []).append(entry)
-    # A folder that grew has earlier versions and recipes too: the newest row of a setting is what the run says.
+            settings.setdefault(_compared_key(entry), []).append(entry)
+    # A folder that grew over time also has rows of earlier versions and recipes; only the newest row counts.
     newest = {key: [entry for entry in entries if entry.row == entries[-1].row] for key, entries in settings.items()}
     return dict(sorted(newest.items(), key=lambda item: item[0].text))
 
 
-def _setting(entry: Entry) -> ComparedKey:
+def _compared_key(entry: Entry) -> ComparedKey:
     return ComparedKey(
         group=GroupKey.parse(entry.group),
         model=entry.model,
@@ -133,13 +132,13 @@ def _compared(before: Sequence[Entry], after: Sequence[Entry], least_score: floa
     changes = {}
     if old and new:
         higher = entry.higher_is_better
-        changes["score"] = score_change(sample(old), sample(new), higher_is_better=higher, least=least_score)
+        changes["score"] = score_change(sample(old), sample(new), higher_is_better=higher, min_change=least_score)
     machines = {item.machine for item in (*before, *after)}
     same_machine = len(machines) == 1 and "" not in machines
-    for name in SPEEDS if same_machine else ():
+    for name in TIMES if same_machine else ():
         times = [quiet_times(side, name) for side in (old, new)]
         if all(times):
-            changes[name] = ratio_change(*times, least=least_speed)
+            changes[name] = ratio_change(*times, min_change=least_speed)
     about = {name: getattr(entry, name) for name in ("task", "model", "dataset", "recipe_class", "device", "metric")}
     failed = (_failures(before), _failures(after))
     return ComparedModel(about=about, before=old, after=new, changes=changes, failed=failed)
@@ -150,7 +149,7 @@ def _ok(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _failures(entries: Sequence[Entry]) -> int:
-    """The trials that failed by themselves: Ctrl-C is no failure of a model."""
+    """The number of failed trials, without those that the user interrupted."""
     return sum(entry.failed and entry.status != "interrupted" for entry in entries)
 
 

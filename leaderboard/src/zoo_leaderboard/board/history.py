@@ -1,7 +1,7 @@
-"""A pair over time: score and speed by occasion, the best so far, and the changes that are more than noise.
+"""Models over time: score and training time by occasion, the best so far, and the significant changes.
 
-A pair is a model trained on one data set with one recipe class on one class of device. An occasion is what was measured
-on one day by one machine with the same code and the same settings.
+A history follows one model on one data set with one recipe class on one device class. An occasion is a set of trials of
+one day on one machine with the same code and settings.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from zoo_leaderboard.stats.changes import Change, correct_together, ratio_change
 from zoo_leaderboard.stats.statistics import mean_interval
 from zoo_leaderboard.text.names import short_hash
 
-MAX_HISTORIES = 40  # on a page, the last measured first; the data have all
+MAX_HISTORIES = 40  # on a page
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Occasion:
-    """The ok trials of one day; `change` is of the score, `speed` of the training time, against the occasion before.
+    """The ok trials of one occasion; `best` is the best mean score so far.
 
-    Speed is compared on the same machine only. `best` is the best mean so far.
+    `change` is the change of the score since the occasion before, `speed` that of the training time since the last
+    occasion on the same machine.
     """
 
     moment: str
@@ -46,7 +47,7 @@ class Occasion:
 
 
 class HistoryKey(Key, frozen=True, kw_only=True, array_like=True):
-    """The fields that all occasions of a pair share; versions and code may differ."""
+    """The fields that all occasions of a history share; versions and code may differ."""
 
     model: str
     dataset: str
@@ -64,7 +65,7 @@ class HistoryKey(Key, frozen=True, kw_only=True, array_like=True):
 
     @property
     def text(self) -> str:
-        """The form that the anchors are made from."""
+        """The text that the anchor is a hash of."""
         return repr(msgspec.structs.astuple(self))
 
 
@@ -85,26 +86,26 @@ class ModelHistory:
 
     @property
     def regressions(self) -> int:
-        """How many occasions are significantly worse than the one before, in score or in speed."""
+        """The number of significant regressions of score or training time."""
         changes = [change for occasion in self.occasions for change in (occasion.change, occasion.speed)]
         return sum(change is not None and change.verdict == "regression" for change in changes)
 
 
 def model_histories(entries: Sequence[Entry]) -> list[ModelHistory]:
-    """The pairs that were measured on more than one occasion, the last measured first."""
+    """The models measured on more than one occasion, the latest measured first."""
     by_key: dict[HistoryKey, list[Entry]] = {}
     for entry in entries:
         if entry.status == "ok" and entry.score is not None and entry.source == RUNNER:
             by_key.setdefault(_history_key(entry), []).append(entry)
     found = []
     for key, trials in by_key.items():
-        parts = _occasions(trials)
-        if len(parts) > 1:
-            occasions = tuple(_measured(parts))
+        by_occasion = _trials_by_occasion(trials)
+        if len(by_occasion) > 1:
+            occasions = tuple(_summaries(by_occasion))
             last = trials[-1]
             about = {name: getattr(last, name) for name in ("model", "dataset", "recipe_class", "device")}
             found.append(ModelHistory(key=key, occasions=occasions, **about))
-    return sorted(found, key=lambda pair: pair.occasions[-1].moment, reverse=True)
+    return sorted(found, key=lambda item: item.occasions[-1].moment, reverse=True)
 
 
 def _history_key(entry: Entry) -> HistoryKey:
@@ -125,38 +126,38 @@ def _history_key(entry: Entry) -> HistoryKey:
     )
 
 
-def _occasions(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """The trials by day, machine, code and settings; of a seed that ran twice on an occasion the later."""
-    parts: dict[tuple[str, ...], dict[int, Entry]] = {}
+def _trials_by_occasion(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """The trials by day, machine, code and settings, one per seed: the latest."""
+    by_key: dict[tuple[str, ...], dict[int, Entry]] = {}
     for entry in entries:
-        part = (entry.started_at[:10], entry.machine, entry.code, entry.row)
-        parts.setdefault(part, {})[entry.seed] = entry
-    found = [list(seeds.values()) for seeds in parts.values()]
-    return sorted(found, key=lambda part: part[0].started_at)
+        key = (entry.started_at[:10], entry.machine, entry.code, entry.row)
+        by_key.setdefault(key, {})[entry.seed] = entry
+    found = [list(seeds.values()) for seeds in by_key.values()]
+    return sorted(found, key=lambda trials: trials[0].started_at)
 
 
-def _measured(parts: Sequence[Sequence[Entry]]) -> list[Occasion]:
+def _summaries(by_occasion: Sequence[Sequence[Entry]]) -> list[Occasion]:
     found: list[Occasion] = []
-    samples = [sample(part) for part in parts]
-    for index, part in enumerate(parts):
-        higher = part[0].higher_is_better
+    samples = [sample(trials) for trials in by_occasion]
+    for index, trials in enumerate(by_occasion):
+        higher = trials[0].higher_is_better
         interval = mean_interval(samples[index])
         score = interval.value
-        version = part[0].task_version  # another version may split or score otherwise: its scores begin anew
+        version = trials[0].task_version  # scores of different task versions are not comparable
         before = [occasion for occasion in found if occasion.last.task_version == version]
         best = (max if higher else min)([score, *(occasion.best for occasion in before[-1:])])
         follows = bool(found) and found[-1].last.task_version == version
         change = score_change(samples[index - 1], samples[index], higher_is_better=higher) if follows else None
         occasion = Occasion(
-            moment=part[0].started_at,
-            entries=tuple(part),
+            moment=trials[0].started_at,
+            entries=tuple(trials),
             score=score,
             low=interval.low,
             high=interval.high,
             best=best,
-            train_s=statistics.median(times) if (times := quiet_times(part)) else None,
+            train_s=statistics.median(times) if (times := quiet_times(trials)) else None,
             change=change,
-            speed=_speed(parts[:index], part),
+            speed=_time_change(by_occasion[:index], trials),
         )
         found.append(occasion)
     corrected = correct_together([_known_changes(occasion) for occasion in found])
@@ -171,18 +172,21 @@ def _known_changes(occasion: Occasion) -> dict[str, Change]:
     return {name: change for name, change in changes.items() if change is not None}
 
 
-def _speed(earlier: Sequence[Sequence[Entry]], part: Sequence[Entry]) -> Change | None:
-    """The training time against the last occasion on the same machine; None where either has no quiet times."""
-    machine, version = part[0].machine, part[0].task_version
+def _time_change(earlier: Sequence[Sequence[Entry]], trials: Sequence[Entry]) -> Change | None:
+    """The change of the training time since the last occasion on the same machine.
+
+    None if there is none, or if either occasion has no undisturbed times.
+    """
+    machine, version = trials[0].machine, trials[0].task_version
     same = (item for item in reversed(earlier) if (item[0].machine, item[0].task_version) == (machine, version))
     before = next(same, None)
-    if before is None or not machine or not quiet_times(before) or not quiet_times(part):
+    if before is None or not machine or not quiet_times(before) or not quiet_times(trials):
         return None
-    return ratio_change(quiet_times(before), quiet_times(part))
+    return ratio_change(quiet_times(before), quiet_times(trials))
 
 
-def plotted(pair: ModelHistory) -> list[dict[str, Any]]:
-    """The scores as `plots.over_time` takes them."""
+def plotted(history: ModelHistory) -> list[dict[str, Any]]:
+    """The scores as rows for `plots.over_time`."""
     return [
         {
             "moment": occasion.moment,
@@ -190,19 +194,19 @@ def plotted(pair: ModelHistory) -> list[dict[str, Any]]:
             "low": occasion.low,
             "high": occasion.high,
             "best": occasion.best,
-            "model": pair.model,
+            "model": history.model,
         }
-        for occasion in pair.occasions
+        for occasion in history.occasions
     ]
 
 
-def plotted_speed(pair: ModelHistory) -> list[dict[str, Any]]:
-    """The training times as `plots.over_time` takes them, the fastest so far as the best."""
+def plotted_speed(history: ModelHistory) -> list[dict[str, Any]]:
+    """The training times as rows for `plots.over_time`; the best is the fastest so far."""
     found: list[dict[str, Any]] = []
-    for occasion in pair.occasions:
+    for occasion in history.occasions:
         if occasion.train_s is not None:
             best = min([occasion.train_s, *(row["best"] for row in found[-1:])])
             times = sorted(quiet_times(occasion.entries))
             row = {"moment": occasion.moment, "value": occasion.train_s, "low": times[0], "high": times[-1]}
-            found.append({**row, "best": best, "model": pair.model})
+            found.append({**row, "best": best, "model": history.model})
     return found

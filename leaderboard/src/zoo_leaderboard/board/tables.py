@@ -1,7 +1,7 @@
-"""Entries to tables: what may be compared, and one row a model in order of its mean score.
+"""Groups the entries of a task into comparable trials, and summarises each model in a table ordered by mean score.
 
-Knows neither HTML nor plots nor statistics. Units are suffixes, as in the records. Means and medians are over the
-trials that are ok; times and memory are over the undisturbed of them, where there is one.
+Units are suffixes, as in the records. Means and medians are over the trials with status ok. Times and memory are over
+the undisturbed of them, or over all if every one was disturbed.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from zoo_leaderboard.records.index import oldest_first
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.text.names import short_hash
 
-ENOUGH_SEEDS = 3  # below this the order of models is provisional
+ENOUGH_SEEDS = 3  # with fewer seeds the order of models is provisional
 ORIGINS = ("real", "copy", "bundled", "exact", "synthetic")
-CLASSES = ("default", "quick", "custom")
-TIMES = ("train_s", "throughput", "inference_throughput", "latency_ms", "peak_memory_mib")
-NUMBERS = ("score", "target_s", *TIMES)
-COUNTS = ("parameters", "flops_per_unit")
-# what one computation of a model depends on beside its seed, as the person chose it
+RECIPE_CLASSES = ("default", "quick", "custom")
+MEDIANS = ("train_s", "throughput", "inference_throughput", "latency_ms", "peak_memory_mib")
+FLOAT_COLUMNS = ("score", "target_s", *MEDIANS)
+COUNT_COLUMNS = ("parameters", "flops_per_unit")
+# command-line options that affect a trial
 SETTINGS = ("dtype", "compiled", "threads", "budget_s")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Versions:
-    """The newest version of everything that any record names."""
+    """The newest versions of tasks, data sets and models, by name, among all records."""
 
     tasks: Mapping[str, int]
     datasets: Mapping[str, int]
@@ -65,21 +65,21 @@ class Group:
         return [entry for entry in self.trials if entry.status != "ok"]
 
     def ok(self, row: str) -> list[Entry]:
-        """The row's trials that came to an end well, oldest first."""
+        """The row's trials with status ok, oldest first."""
         return [entry for entry in self.by_row[row] if entry.status == "ok"]
 
     def quiet(self, row: str) -> list[Entry]:
-        """Those of them whose times count: the undisturbed, or all where there is no such."""
+        """The row's ok trials whose times count: the undisturbed ones, or all if every one was disturbed."""
         ok = self.ok(row)
         return [entry for entry in ok if not entry.disturbed] or ok
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TaskBoard:
-    """A task with its groups, the best comparable first; `newest` is the latest trial of the task's newest version.
+    """A task's groups in the order of the page; `newest` is the latest trial of the task's newest version.
 
-    `skipped` are trials that found nothing to run on, `imported` numbers of other programs, `history` every trial there
-    ever was, oldest first.
+    `skipped` are trials whose data or device was missing. `imported` are measurements by other programs. `history` has
+    all trials, oldest first.
     """
 
     newest: Entry
@@ -90,7 +90,7 @@ class TaskBoard:
 
     @property
     def models(self) -> list[str]:
-        """The names of all models that were tried."""
+        """The names of all models in any of the tables, each once."""
         names = [name for group in self.groups for name in group.models["model"]]
         return list(dict.fromkeys([*names, *(entry.model for entry in (*self.skipped, *self.imported))]))
 
@@ -104,7 +104,7 @@ class TaskBoard:
 
 
 def task_board(entries: Iterable[Entry], versions: Versions) -> TaskBoard:
-    """The board of one task. An id that comes twice, from copied folders, counts once."""
+    """Build the board of one task. An id that occurs twice, from copied folders, counts once."""
     history = oldest_first(entries)
     trials = current_trials(trial_frame(entry for entry in history if entry.source == RUNNER))
     by_id = {entry.id: entry for entry in history}
@@ -126,9 +126,9 @@ def task_board(entries: Iterable[Entry], versions: Versions) -> TaskBoard:
 
 
 def trial_frame(entries: Iterable[Entry]) -> pd.DataFrame:
-    """A row an entry, in their order."""
+    """A frame with one line per entry, in the same order."""
     frame = pd.DataFrame(map(msgspec.structs.asdict, entries), columns=Entry.__struct_fields__)
-    return frame.astype({**dict.fromkeys(NUMBERS, "float64"), **dict.fromkeys(COUNTS, "Int64")})
+    return frame.astype({**dict.fromkeys(FLOAT_COLUMNS, "float64"), **dict.fromkeys(COUNT_COLUMNS, "Int64")})
 
 
 def current_entries(entries: Iterable[Entry]) -> list[Entry]:
@@ -138,10 +138,10 @@ def current_entries(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def current_trials(trials: pd.DataFrame) -> pd.DataFrame:
-    """The latest trial of every experiment; the others are history, counted in `earlier`.
+    """Select the latest trial of every experiment; `earlier` is the number of other trials of the row.
 
-    A trial that came to an end counts before a later one that did not (interrupted, timed out, skipped), as in
-    `zoo bench`. Of a model whose code was changed only the trials of the latest code count.
+    A finished trial takes precedence over a later one that is not final (interrupted, timed out, skipped), as in
+    `zoo bench`. If a model's code changed, only the trials of the latest code count.
     """
     trials = trials.assign(final=trials["status"].isin(FINAL)).sort_values(["final", "started_at", "id"])
     latest_code = trials.groupby("row")["code"].transform("last")
@@ -166,7 +166,7 @@ def _group(key: GroupKey, frame: pd.DataFrame, trials: Sequence[Entry], versions
 
 
 def stale_group(entry: Entry, versions: Versions) -> str:
-    """Why nothing measured like this is up to date; empty where it is."""
+    """Why the group of this trial is out of date; empty if it is not."""
     newest = versions.tasks.get(entry.task, entry.task_version)
     if entry.task_version < newest:
         return f"task version {entry.task_version}, the newest is {newest}"
@@ -182,62 +182,65 @@ def _stale_model(row: Any, versions: Versions) -> str:
 
 
 def _group_order(group: Group) -> tuple[Any, ...]:
-    """Latest task version, then the least altered data, then the recipe everybody has."""
+    """Sort by the latest task version, then up-to-date before out-of-date, then real data, then the default recipe."""
     entry = group.newest
     origin = ORIGINS.index(entry.origin) if entry.origin in ORIGINS else len(ORIGINS)
-    recipe = CLASSES.index(entry.recipe_class) if entry.recipe_class in CLASSES else len(CLASSES)
+    recipe = RECIPE_CLASSES.index(entry.recipe_class) if entry.recipe_class in RECIPE_CLASSES else len(RECIPE_CLASSES)
     return (-entry.task_version, bool(group.stale), origin, recipe, entry.device, group.key.text)
 
 
 def model_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
-    """A row a model, best mean score first; models without a score come last, by name.
+    """A frame with one line per board row, best mean score first; rows without a score come last, by name.
 
-    `statuses` and `reason` say what became of the trials. `disturbed` counts the ok trials whose times are no quiet
-    machine's, `timed` those whose times count; `quiet` is false where all were disturbed.
+    `statuses` and `reason` tell how the trials ended. `disturbed` counts the disturbed ok trials, `timed` the trials
+    whose times count. `quiet` is false if all were disturbed.
     """
     scored = trials[(trials["status"] == "ok") & trials["score"].notna()]
     by_row = scored.groupby("row")
     rows = trials.drop_duplicates("row", keep="last").set_index("row")
     facts = ["model", "version", "title", "pretrained_on", "device", "weights", *SETTINGS, "recipe", "earlier"]
     rows = rows[facts].join(by_row.agg(score=("score", "mean"), spread=("score", "std"), seeds=("seed", "size")))
-    rows = rows.join(_times(scored)).join(_facts(trials))
+    rows = rows.join(_time_medians(scored)).join(_latest_model_facts(trials))
     rows["seeds"] = rows["seeds"].fillna(0).astype(int)
     rows["provisional"] = rows["seeds"] < ENOUGH_SEEDS
     rows["time_to_target"] = rows["time_to_target"].where(rows["score"].notna(), None)
-    rows["statuses"] = _statuses(trials)
+    rows["statuses"] = _status_counts(trials)
     rows["reason"] = trials[trials["status"] != "ok"].groupby("row")["reason"].last()
     rows["hardware"] = trials.groupby("row")["device_name"].agg(
         lambda names: ", ".join(dict.fromkeys(filter(None, names)))
     )
     rows["recipe"] = [json.loads(text) for text in rows["recipe"]]
-    rows["variant"] = _variants(rows)
+    rows["variant"] = _variant_words(rows)
     order = rows["score"] * (-1 if higher_is_better else 1)
     rows = rows.assign(order=order).sort_values(["order", "model", "version", "variant"], na_position="last")
     rows = rows.drop(columns="order").reset_index()
-    rows["key"] = [f"r-{short_hash(row, 12)}" for row in rows["row"]]  # a page may have thousands
+    rows["key"] = [
+        f"r-{short_hash(row, 12)}" for row in rows["row"]
+    ]  # 12 digits, because a page may have thousands of rows
     return rows
 
 
-def _times(scored: pd.DataFrame) -> pd.DataFrame:
-    """By row the medians of what a busy machine falsifies, over the quiet trials where there are any."""
+def _time_medians(scored: pd.DataFrame) -> pd.DataFrame:
+    """By row, the medians of times and memory over the undisturbed trials, or over all if every one was disturbed."""
     disturbed = scored["disturbed"] != ""
     quiet_rows = set(scored.loc[~disturbed, "row"])
     counted = scored[~disturbed | ~scored["row"].isin(quiet_rows)]
     by_row = counted.groupby("row")
-    times = by_row[[*TIMES]].median().join(times_to_target(counted)).join(by_row.size().rename("timed"))
+    times = by_row[[*MEDIANS]].median().join(times_to_target(counted)).join(by_row.size().rename("timed"))
     counts = disturbed.groupby(scored["row"]).sum().rename("disturbed")
     return times.join(counts).assign(quiet=lambda frame: [row in quiet_rows for row in frame.index])
 
 
-def _facts(trials: pd.DataFrame) -> pd.DataFrame:
-    """What the trials found out about the model itself, the latest that is known."""
-    return trials.groupby("row")[[*COUNTS, "flops_unknown_because"]].last()
+def _latest_model_facts(trials: pd.DataFrame) -> pd.DataFrame:
+    """By row, the latest known size and FLOPs of the model."""
+    return trials.groupby("row")[[*COUNT_COLUMNS, "flops_unknown_because"]].last()
 
 
 def times_to_target(trials: pd.DataFrame) -> pd.DataFrame:
-    """By row `time_to_target` (met, missed, not applicable), `time_to_target_s` and `met`, how many trials met it.
+    """By row: `time_to_target` (met, missed, not applicable), `time_to_target_s`, and `met`, the number that met it.
 
-    The median counts a missed target as infinite, so it can be "missed"; "not applicable" is neither.
+    In the median a missed target counts as infinite, so the median can be "missed". Trials with "not applicable" are
+    left out of the median.
     """
     infinite = trials["target_s"].mask(trials["target_status"] == "missed", float("inf"))
     seconds = infinite.mask(trials["target_status"] == "not applicable").groupby(trials["row"]).median()
@@ -252,8 +255,8 @@ def times_to_target(trials: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _statuses(trials: pd.DataFrame) -> pd.Series[Any]:
-    """By row how many trials ended how, ok first."""
+def _status_counts(trials: pd.DataFrame) -> pd.Series[Any]:
+    """By row, the number of trials by status, ok first."""
     counted = trials.groupby(["row", "status"]).size()
     found: dict[Any, dict[str, int]] = {row: {"ok": 0} for row in trials["row"]}
     for key, n in counted.to_dict().items():
@@ -262,24 +265,25 @@ def _statuses(trials: pd.DataFrame) -> pd.Series[Any]:
     return pd.Series({row: {name: n for name, n in counts.items() if n} for row, counts in found.items()})
 
 
-def _variants(rows: pd.DataFrame) -> list[str]:
-    """In words what tells a row from the model's usual settings, and from the model's other rows."""
-    siblings: dict[tuple[str, int], list[Any]] = {}
-    for row in rows.itertuples():
-        siblings.setdefault((str(row.model), int(row.version)), []).append(row.recipe)  # type: ignore[arg-type]
+def _variant_words(rows: pd.DataFrame) -> list[str]:
+    """For each row, how it differs from the default settings and from the recipes of the model's other rows."""
+    models = list(zip(rows["model"], rows["version"], strict=True))
+    recipes: dict[Any, list[Mapping[str, Any]]] = {}
+    for model, recipe in zip(models, rows["recipe"], strict=True):
+        recipes.setdefault(model, []).append(recipe)
     return [
-        ", ".join([*_settings(row), *_recipe_differences(row.recipe, siblings[(str(row.model), int(row.version))])])  # type: ignore[arg-type]
-        for row in rows.itertuples()
+        ", ".join([*_setting_words(row), *_recipe_words(row.recipe, recipes[model])])
+        for row, model in zip(rows.itertuples(), models, strict=True)
     ]
 
 
-def _settings(row: Any) -> list[str]:
+def _setting_words(row: Any) -> list[str]:
     words = [] if row.dtype == "float32" else [str(row.dtype)]
     words += ["compiled"] if row.compiled else []
     words += [f"{row.threads} threads"] if row.threads else []
     return words + ([] if pd.isna(row.budget_s) else [f"budget {row.budget_s:g} s"])
 
 
-def _recipe_differences(recipe: Any, siblings: Iterable[Any]) -> list[str]:
-    others = list(siblings)
-    return [f"{key}={value}" for key, value in recipe.items() if any(other.get(key, ...) != value for other in others)]
+def _recipe_words(recipe: Any, recipes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """`key=value` for each setting that differs in any of the recipes."""
+    return [f"{key}={value}" for key, value in recipe.items() if any(other.get(key, ...) != value for other in recipes)]

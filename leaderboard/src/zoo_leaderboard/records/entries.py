@@ -15,11 +15,11 @@ from zoo_core.results.records import FAILED, Record
 from zoo_leaderboard.records.keys import planned_key, row_key
 from zoo_leaderboard.text.formats import counted
 
-RUNNER = "runner"  # the source of a trial; the numbers of other programs are shown, and never mixed with it
+RUNNER = "runner"  # the source of trials; numbers from other programs are shown apart
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """One trial. `path` is its record's file; units are suffixes, as in the records."""
+    """One trial. `path` is the file of its record. Units are suffixes, as in the records."""
 
     path: str
     id: str
@@ -83,7 +83,7 @@ def quiet_times(entries: Iterable[Entry], field: Literal["train_s", "latency_ms"
 
 
 def entry_of(record: Record, path: str) -> Entry:
-    """The entry of a record that lies at `path`."""
+    """The entry of the record at `path`."""
     task, dataset, model, device, measured = record.task, record.dataset, record.model, record.device, record.measured
     target, row = measured.time_to_target, row_key(record)
     return Entry(
@@ -139,24 +139,24 @@ def entry_of(record: Record, path: str) -> Entry:
     )
 
 
-LEAST_CPU_SHARE = 0.85  # of one core, in the timed windows of a trial on the CPU: a quiet machine gives 0.97 and more
-MOST_SWITCHES_PER_S = 100.0  # involuntary: the scheduler's tick alone makes a few a second
-SHORTEST_S = 0.2  # shorter windows say nothing about load
+MIN_CPU_SHARE = 0.85  # CPU time / wall time of a trial on the CPU; on a quiet machine it is at least 0.97
+MAX_SWITCHES_PER_S = 100.0  # involuntary context switches; a few per second are normal
+MIN_WINDOW_S = 0.2  # shorter timed windows are too short to judge the load
 
 
 def disturbance(record: Record) -> str:
-    """Why the trial's times are not those of a quiet machine; empty where nothing speaks against them."""
+    """Why the trial's times are unreliable (other work was running); empty if nothing indicates that."""
     load = record.measured.load
     if load is None:
         return ""
     reasons = []
     if load.trials_beside:
-        reasons.append(f"{counted(load.trials_beside, 'other trial')} ran beside it")
-    if load.wall_s >= SHORTEST_S:
+        reasons.append(counted(load.trials_beside, "concurrent trial"))
+    if load.wall_s >= MIN_WINDOW_S:
         share = load.cpu_s / load.wall_s
-        if record.device.kind == "cpu" and share < LEAST_CPU_SHARE:
-            reasons.append(f"it had {share:.0%} of a core")
+        if record.device.kind == "cpu" and share < MIN_CPU_SHARE:
+            reasons.append(f"used {share:.0%} of a CPU core")
         switches = (load.involuntary_switches or 0) / load.wall_s
-        if switches > MOST_SWITCHES_PER_S:
-            reasons.append(f"it was put off {switches:.0f} times a second")
+        if switches > MAX_SWITCHES_PER_S:
+            reasons.append(f"{switches:.0f} involuntary context switches per second")
     return ", ".join(reasons)

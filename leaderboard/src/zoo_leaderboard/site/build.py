@@ -18,29 +18,29 @@ from zoo_core.results.store import Unreadable
 from zoo_leaderboard.board.tables import Versions
 from zoo_leaderboard.records.conformance import Conformance, read_conformance
 from zoo_leaderboard.records.index import (
-    NEWEST_KEPT,
+    MAX_CANDIDATES,
     Candidate,
     Head,
     Shard,
     all_candidates,
-    chosen,
-    head_of,
-    newest,
+    cached_head,
+    newest_versions,
     refresh,
     scan,
+    select_candidates,
 )
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.folder import Site, replacing, require_replaceable
 from zoo_leaderboard.site.pages import ModelPlace, Pages, static_files
-from zoo_leaderboard.site.processes import Progress, each, workers_for
-from zoo_leaderboard.site.summary import Kept, TaskSummary, changes, keep, read_kept
+from zoo_leaderboard.site.processes import Progress, run_all, workers_for
+from zoo_leaderboard.site.summary import SiteState, TaskSummary, changes, keep, load_state
 from zoo_leaderboard.site.taskpage import TaskJob, write_task
 from zoo_leaderboard.site.trialpage import TrialsJob, write_trials
 from zoo_leaderboard.text.documents import as_json
 from zoo_leaderboard.text.names import file_name, files_digest
 
-TRIAL_PAGES = NEWEST_KEPT
-TRIALS_A_JOB = 50
+DEFAULT_TRIAL_PAGES = MAX_CANDIDATES
+TRIALS_PER_JOB = 50
 CODE_SUFFIXES = (".py", ".html", ".css", ".js", ".svg")
 
 
@@ -59,7 +59,11 @@ class Built:
 
 
 def build_site(
-    results: Sequence[Path], out: Path, *, trial_pages: int | None = TRIAL_PAGES, progress: Progress | None = None
+    results: Sequence[Path],
+    out: Path,
+    *,
+    trial_pages: int | None = DEFAULT_TRIAL_PAGES,
+    progress: Progress | None = None,
 ) -> Built:
     """Write the site of the records below `results` to `out`. Raises UsageError before anything is touched.
 
@@ -69,12 +73,12 @@ def build_site(
     tell = progress or (lambda *_: None)
     shards = scan(results)
     conformance = read_conformance(results)
-    fresh = [shard for shard in shards if head_of(shard) is None]
+    fresh = [shard for shard in shards if cached_head(shard) is None]
     with workers_for(sum(len(shard.files) for shard in fresh)) as workers:
         heads = _heads(shards, fresh, workers, tell)
         unreadable = [Unreadable(Path(path), reason) for head in heads for path, reason in head.unreadable]
         _require_records(results, heads, unreadable)
-        kept = read_kept(out)
+        kept = load_state(out)
         with replacing(out) as site:
             builder = _Builder(site, list(zip(shards, heads, strict=True)), conformance, kept, workers, tell)
             after = builder.write(trial_pages)
@@ -90,8 +94,10 @@ def build_site(
 
 
 def _heads(shards: Sequence[Shard], fresh: Sequence[Shard], workers: Executor | None, tell: Progress) -> list[Head]:
-    read = {shard.folder: head for shard, head in each(refresh, fresh, workers, lambda *n: tell("reading records", *n))}
-    return [read.get(shard.folder) or head_of(shard) or refresh(shard) for shard in shards]
+    read = {
+        shard.folder: head for shard, head in run_all(refresh, fresh, workers, lambda *n: tell("reading records", *n))
+    }
+    return [read.get(shard.folder) or cached_head(shard) or refresh(shard) for shard in shards]
 
 
 def _require_records(results: Sequence[Path], heads: Sequence[Head], unreadable: Sequence[Unreadable]) -> None:
@@ -109,16 +115,16 @@ class _Builder:
         site: Site,
         shards: Sequence[tuple[Shard, Head]],
         conformance: Mapping[str, Conformance],
-        kept: Kept,
+        kept: SiteState,
         workers: Executor | None,
         tell: Progress,
     ) -> None:
         self.site, self.shards, self.conformance = site, shards, conformance
         self.kept, self.workers, self.tell = kept, workers, tell
         self.versions = Versions(
-            tasks=newest(item for _, head in shards for item in head.tasks.items()),
-            datasets=newest(item for _, head in shards for item in head.datasets.items()),
-            models=newest(item for _, head in shards for item in head.models.items()),
+            tasks=newest_versions(item for _, head in shards for item in head.tasks.items()),
+            datasets=newest_versions(item for _, head in shards for item in head.datasets.items()),
+            models=newest_versions(item for _, head in shards for item in head.models.items()),
         )
         self.models_of = self._models_of()
         self.styles = plots.assign_styles([self.models_of[task] for task in sorted(self.models_of)], kept.drawn)
@@ -126,7 +132,7 @@ class _Builder:
         self.code = page_code_digest()
         self.rendered = 0
 
-    def write(self, trial_pages: int | None) -> Kept:
+    def write(self, trial_pages: int | None) -> SiteState:
         """Write every page; what the next build needs of this one."""
         trials = self._chosen(trial_pages)
         tasks = self._tasks(trials)
@@ -139,7 +145,7 @@ class _Builder:
         found = found or self.kept.changes
         self._shared(summaries, found, since)
         styles = {name: (style.colour, style.dash) for name, style in self.styles.items()}
-        return Kept(styles=styles, tasks=tasks, changes=found, since=since)
+        return SiteState(styles=styles, tasks=tasks, changes=found, since=since)
 
     def _models_of(self) -> dict[str, list[str]]:
         found: dict[str, set[str]] = {}
@@ -150,11 +156,11 @@ class _Builder:
 
     def _chosen(self, most: int | None) -> list[Candidate]:
         """The trials that get pages; an id that lies in two folders has one."""
-        if most is None or most > NEWEST_KEPT:
+        if most is None or most > MAX_CANDIDATES:
             offered = [item for shard, _ in self.shards for item in all_candidates(shard)]
         else:
             offered = [item for _, head in self.shards for item in head.candidates]
-        return chosen({item.id: item for item in offered}.values(), most)
+        return select_candidates({item.id: item for item in offered}.values(), most)
 
     def _tasks(self, trials: Sequence[Candidate]) -> dict[str, tuple[str, TaskSummary]]:
         """Every task with its digest; those that changed are written anew."""
@@ -170,7 +176,7 @@ class _Builder:
                 found[name] = (digest, summary)
             else:
                 jobs.append(job)
-        for job, made in each(write_task, jobs, self.workers, lambda *n: self.tell("tasks", *n)):
+        for job, made in run_all(write_task, jobs, self.workers, lambda *n: self.tell("tasks", *n)):
             self.site.note(f"task {job.name}", digests[job.name], made.files)
             found[job.name] = (digests[job.name], made)
         self.rendered += len(jobs)
@@ -210,14 +216,14 @@ class _Builder:
         slugs = list(missing)
         jobs = [
             TrialsJob(
-                paths={slug: missing[slug].path for slug in slugs[start : start + TRIALS_A_JOB]},
+                paths={slug: missing[slug].path for slug in slugs[start : start + TRIALS_PER_JOB]},
                 styles=self.styles,
                 conformance=self.conformance,
                 folder=self.site.folder,
             )
-            for start in range(0, len(slugs), TRIALS_A_JOB)
+            for start in range(0, len(slugs), TRIALS_PER_JOB)
         ]
-        for _, made in each(write_trials, jobs, self.workers, lambda *n: self.tell("trials", *n)):
+        for _, made in run_all(write_trials, jobs, self.workers, lambda *n: self.tell("trials", *n)):
             for slug, files in made.items():
                 self.site.note(f"trial {slug}", digests[slug], files)
         self.rendered += len(missing)

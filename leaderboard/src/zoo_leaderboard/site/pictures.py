@@ -9,11 +9,11 @@ from pathlib import Path
 
 from zoo_core.results.records import Record
 from zoo_leaderboard.records.entries import Entry
-from zoo_leaderboard.text.names import is_plain
+from zoo_leaderboard.text.names import is_plain_name
 
-PNG = b"\x89PNG\r\n\x1a\n"
-LARGEST = 16 * 2**20  # bytes
-MOST = 12
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_PICTURE_BYTES = 16 * 2**20  # bytes
+MAX_PICTURES = 12
 THUMBNAIL = "thumbnail"
 
 
@@ -39,7 +39,7 @@ def copy_best(entries: Sequence[Entry], read: Callable[[Entry], Record], folder:
 def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pictures:
     """Copy the pictures of the record that lies at `path` into `folder`, under names of our own."""
     shown, refused, thumbnail = [], [], ""
-    for number, (caption, name) in enumerate(list(record.measured.pictures.items())[:MOST]):
+    for number, (caption, name) in enumerate(list(record.measured.pictures.items())[:MAX_PICTURES]):
         source = path.with_suffix("") / name
         reason = refusal(source, name)
         if reason:
@@ -57,13 +57,13 @@ def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pict
 
 def refusal(path: Path, name: str) -> str:
     """Why a picture's file is not copied; empty if it may be. `name` is a record's word and not trusted."""
-    if not is_plain(name):
+    if not is_plain_name(name):
         return "its name is not a plain file name"
     if path.parent.is_symlink() or path.is_symlink() or not path.is_file():
         return "the file is not there"
-    if path.stat().st_size > LARGEST:
-        return f"it is over {LARGEST // 2**20} MiB"
+    if path.stat().st_size > MAX_PICTURE_BYTES:
+        return f"it is over {MAX_PICTURE_BYTES // 2**20} MiB"
     with path.open("rb") as file:
-        if file.read(len(PNG)) != PNG:
-            return "it is not a PNG file"
+        if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
+            return "it is not a PNG_SIGNATURE file"
     return ""

@@ -19,12 +19,12 @@ DASHES: tuple[tuple[int, int], ...] = ((1, 0), (6, 3), (2, 2), (10, 3))
 SHAPES = ("circle", "square", "triangle-up", "diamond")  # of points; a model has the dash and the shape of one place
 INK, INK_ON_DARK, GRID = "#6b7280", "#b4bac4", "#8a919c"
 WIDTH, HEIGHT = 460, 260  # pixels
-FEW_POINTS = 40  # with a mark on each; more would hide the line
-WIDE_RANGE = 50.0  # largest / smallest value from which it is drawn on a logarithmic axis
+MAX_MARKED_POINTS = 40  # with a mark on each; more would hide the line
+MIN_LOG_RANGE = 50.0  # largest / smallest value from which it is drawn on a logarithmic axis
 VEGA_LITE = "5.20"
-LARGEST = 1e300  # of a score that is drawn
-MOST_REFERENCES = 3  # lines across a plot
-REFERRED = ("real", "copy", "exact")  # origins of data on which a reference figure means something
+MAX_DRAWN_SCORE = 1e300  # of a score that is drawn
+MAX_REFERENCES = 3  # lines across a plot
+REFERENCE_ORIGINS = ("real", "copy", "exact")  # origins of data on which a reference figure means something
 
 Spec: TypeAlias = dict[str, Any]
 
@@ -108,9 +108,9 @@ def render(job: Job) -> str:
 def levels(task: TaskFacts, origin: str) -> list[Level]:
     """The task's target and its reference figures, which say nothing of data that were drawn."""
     found = [] if task.target is None else [Level(score=task.target, words=f"target {task.target:g}")]
-    for reference in task.references[:MOST_REFERENCES] if origin in REFERRED else ():
+    for reference in task.references[:MAX_REFERENCES] if origin in REFERENCE_ORIGINS else ():
         value = reference.get("value")
-        if isinstance(value, int | float) and -LARGEST < value < LARGEST:
+        if isinstance(value, int | float) and -MAX_DRAWN_SCORE < value < MAX_DRAWN_SCORE:
             found.append(Level(score=value, words=f"{clip(reference.get('model') or 'reference', 24)} {value:g}"))
     return found
 
@@ -224,7 +224,7 @@ def front(points: Sequence[tuple[float, float]], *, higher_is_better: bool) -> l
 
 def is_wide(values: Sequence[float]) -> bool:
     """Whether positive numbers span so much that a linear axis would flatten what matters."""
-    return min(values) > 0 and max(values) / min(values) > WIDE_RANGE
+    return min(values) > 0 and max(values) / min(values) > MIN_LOG_RANGE
 
 
 def _themed(spec: Spec) -> Spec:
@@ -266,7 +266,7 @@ def _curve_layers(
     title = "training steps" if by == "step" else "seconds of training"
     ticks: Spec = {"tickCount": 6, "format": ",d" if by == "step" else ",~r"}
     x = {"field": by, "type": "quantitative", "title": title, "axis": ticks}
-    few = max(len(line.by(by)) for line in curves.lines) <= FEW_POINTS
+    few = max(len(line.by(by)) for line in curves.lines) <= MAX_MARKED_POINTS
     mark = {"type": "line", "strokeWidth": 2, "point": {"size": 22} if few else False}
     line = {"data": {"values": rows}, "mark": mark, "encoding": {"x": x, "y": y, "color": colour, "strokeDash": dash}}
     if not any(row["seeds"] > 1 for row in rows):

@@ -9,8 +9,8 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_complet
 from multiprocessing import get_context
 from typing import TypeVar
 
-WORTH_PROCESSES = 3000  # trials in what changed: below it, starting processes takes longer than they save
-MOST_PROCESSES = 8
+MIN_TRIALS_FOR_PROCESSES = 3000  # trials in what changed: below it, starting processes takes longer than they save
+MAX_PROCESSES = 8
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
 
@@ -21,15 +21,15 @@ R = TypeVar("R")
 @contextlib.contextmanager
 def workers_for(trials: int) -> Iterator[Executor | None]:
     """Processes for much work; None where this one does it sooner."""
-    count = min(MOST_PROCESSES, os.cpu_count() or 1)
-    if trials < WORTH_PROCESSES or count < 2:
+    count = min(MAX_PROCESSES, os.cpu_count() or 1)
+    if trials < MIN_TRIALS_FOR_PROCESSES or count < 2:
         yield None
         return
     with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
         yield pool
 
 
-def each(
+def run_all(
     function: Callable[[T], R], items: Sequence[T], workers: Executor | None, tell: Callable[[int, int], None]
 ) -> Iterator[tuple[T, R]]:
     """Each item with its result, in any order."""

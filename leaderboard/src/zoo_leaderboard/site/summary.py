@@ -97,7 +97,7 @@ class TaskSummary(Cached, frozen=True, kw_only=True):
         return sum(bool(place.stale) for group in self.groups for place in group.places)
 
 
-class Kept(Cached, frozen=True, kw_only=True):
+class SiteState(Cached, frozen=True, kw_only=True):
     """What one build leaves for the next: the models' styles, the tasks with digests, and what it said changed."""
 
     styles: dict[str, tuple[int, int]] = {}
@@ -115,15 +115,15 @@ def _place(out: Path) -> Path:
     return cache_dir() / "leaderboard" / "sites" / f"{name}.msgpack"
 
 
-def read_kept(out: Path) -> Kept:
+def load_state(out: Path) -> SiteState:
     """What the last build of this site left; nothing where there was none, or where another version of us made it."""
     try:
-        return msgspec.msgpack.decode(_place(out).read_bytes(), type=Kept)
+        return msgspec.msgpack.decode(_place(out).read_bytes(), type=SiteState)
     except (OSError, msgspec.DecodeError):
-        return Kept()
+        return SiteState()
 
 
-def keep(out: Path, kept: Kept) -> None:
+def keep(out: Path, kept: SiteState) -> None:
     """Leave this for the next build; a cache that cannot be written costs time, no result."""
     try:
         write_atomically(_place(out), msgspec.msgpack.encode(kept))

@@ -16,7 +16,7 @@ from zoo_leaderboard.board.standing import Standing, separation_words, standings
 from zoo_leaderboard.board.tables import Group, TaskBoard, Versions, task_board
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.entries import Entry
-from zoo_leaderboard.records.index import Shard, load, read_record
+from zoo_leaderboard.records.index import Shard, load_entries, read_record
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.pages import GroupView, HistoryView, Pages, Plot, TaskView
@@ -26,10 +26,10 @@ from zoo_leaderboard.site.summary import GroupSummary, Place, TaskSummary
 from zoo_leaderboard.text.formats import bare, clip, plugin
 from zoo_leaderboard.text.names import file_name
 
-MOST_FAILURES = 200  # listed on a page; the data beside it have all
-MOST_COMMANDS = 20
-MOST_POINTS = 60  # models in a plot of score against cost
-LABELLED = 9  # of them with a name in the legend
+MAX_LISTED_FAILURES = 200  # listed on a page; the data beside it have all
+MAX_COMMANDS = 20
+MAX_COST_POINTS = 60  # models in a plot of score against cost
+NAMED_COST_POINTS = 9  # of them with a name in the legend
 COSTS = (("latency_ms", "latency (ms)"), ("parameters", "parameters"), ("train_s", "train time (s)"))
 
 
@@ -48,7 +48,7 @@ class TaskJob:
 
 def write_task(job: TaskJob) -> TaskSummary:
     """Write a task's files below the site's folder; what the other pages need to know of it."""
-    entries = [entry for shard in job.shards for entry in load(shard) if entry.task == job.name]
+    entries = [entry for shard in job.shards for entry in load_entries(shard) if entry.task == job.name]
     board = task_board(entries, job.versions)
     return _Writer(job, board).write()
 
@@ -81,39 +81,39 @@ class _Writer:
             facts=facts,
             slug=self.slug,
             groups=[self._group(group, ranked[group.key], curves[group.key]) for group in self.board.groups],
-            skipped=self.board.skipped[::-1][:MOST_FAILURES],
+            skipped=self.board.skipped[::-1][:MAX_LISTED_FAILURES],
             imported=[export.imported(entry) for entry in self.board.imported],
             history=bool(pairs),
             filters=_filters(self.board.groups, ranked),
             trial_slugs=self.job.trials,
         )
-        self._save(f"tasks/{self.slug}.html", pages.task(view))
+        self._write_file(f"tasks/{self.slug}.html", pages.task(view))
         if pairs:
             shown = [self._pair(pair, facts.metric) for pair in pairs[: history.MAX_HISTORIES]]
-            self._save(f"history/{self.slug}.html", pages.history(view, shown, len(pairs) - len(shown)))
+            self._write_file(f"history/{self.slug}.html", pages.history(view, shown, len(pairs) - len(shown)))
         groups = [(group, ranked[group.key]) for group in self.board.groups]
-        self._save(f"data/{self.slug}.json", export.task_json(self.board, facts, ranked, curves))
-        self._save(f"data/{self.slug}.csv", export.task_csv(self.board, ranked))
-        self._save(
+        self._write_file(f"data/{self.slug}.json", export.task_json(self.board, facts, ranked, curves))
+        self._write_file(f"data/{self.slug}.csv", export.task_csv(self.board, ranked))
+        self._write_file(
             f"data/{self.slug}.js",
             export.task_script(self.slug, facts.title, facts.metric, facts.higher_is_better, groups),
         )
         return self._summary(view)
 
-    def _save(self, name: str, content: str | bytes) -> None:
+    def _write_file(self, name: str, content: str | bytes) -> None:
         content = content.encode("utf-8", "replace") if isinstance(content, str) else content
         (self.job.folder / name).write_bytes(content)
         self.files.append(name)
 
     def _plot(self, name: str, job: plots.Job) -> Plot:
-        self._save(f"tasks/{self.slug}/{name}.svg", plots.render(job))
+        self._write_file(f"tasks/{self.slug}/{name}.svg", plots.render(job))
         return Plot(file=f"{name}.svg", words=job.title)
 
     def _group(self, group: Group, ranked: Standing, curves: Curves) -> GroupView:
         rows = ranked.rows
         record = self.read(group.newest)
         unsuccessful = group.unsuccessful
-        costs = {name: _points(rows, name, higher_is_better=record.task.higher_is_better) for name, _ in COSTS}
+        costs = {name: _cost_points(rows, name, higher_is_better=record.task.higher_is_better) for name, _ in COSTS}
         named = {point.label: point.model for points in costs.values() for point in points if point.model}
         trials = [entry for entries in group.by_row.values() for entry in entries if entry.id in self.job.trials]
         return GroupView(
@@ -124,8 +124,8 @@ class _Writer:
             hardware=list(dict.fromkeys(entry.device_name for entry in group.trials if entry.device_name)),
             first_two=separation_words(ranked.first_two),
             by_example=any("test sample" in (row.covers or "") for row in rows),
-            failures=unsuccessful[::-1][:MOST_FAILURES],
-            failures_left_out=max(0, len(unsuccessful) - MOST_FAILURES),
+            failures=unsuccessful[::-1][:MAX_LISTED_FAILURES],
+            failures_left_out=max(0, len(unsuccessful) - MAX_LISTED_FAILURES),
             trials=sorted(trials, key=lambda entry: entry.started_at, reverse=True),
             curves=curves,
             points=plain_rows(table_points(curves)) if curves.lines else [],
@@ -134,7 +134,7 @@ class _Writer:
             cost_plots=self._cost_plots(group, record, costs),
             cost_legend=named,
             pictures=self._pictures(group, rows),
-            commands=_recorded(group, self.read),
+            commands=_recorded_commands(group, self.read),
         )
 
     def _curve_plots(self, group: Group, record: Record, curves: Curves) -> list[Plot]:
@@ -200,17 +200,17 @@ class _Writer:
         )
 
 
-def _points(rows: Sequence[Row], cost: str, *, higher_is_better: bool) -> list[plots.Point]:
+def _cost_points(rows: Sequence[Row], cost: str, *, higher_is_better: bool) -> list[plots.Point]:
     """The ranked models of which a cost is known; times of disturbed trials are none. The first have names."""
     found = [
         (row, float(value), row.score)
         for row in rows
         if row.rank is not None and row.score is not None and (row.quiet or cost == "parameters")
         if (value := getattr(row, cost)) is not None and value > 0
-    ][:MOST_POINTS]
+    ][:MAX_COST_POINTS]
     on_front = plots.front([(value, score) for _, value, score in found], higher_is_better=higher_is_better)
     labels: set[str] = set()
-    named = [front or place < LABELLED for place, front in enumerate(on_front)]
+    named = [front or place < NAMED_COST_POINTS for place, front in enumerate(on_front)]
     return [
         plots.Point(
             label=unique_label(row.model, row.variant, labels) if name else "others",
@@ -225,9 +225,9 @@ def _points(rows: Sequence[Row], cost: str, *, higher_is_better: bool) -> list[p
     ]
 
 
-def _recorded(group: Group, read: Callable[[Entry], Record]) -> list[str]:
+def _recorded_commands(group: Group, read: Callable[[Entry], Record]) -> list[str]:
     """The commands that the group's latest trials were started with."""
-    latest = group.trials[: -MOST_COMMANDS - 1 : -1]
+    latest = group.trials[: -MAX_COMMANDS - 1 : -1]
     return list(dict.fromkeys(filter(None, (read(entry).command for entry in latest))))
 
 

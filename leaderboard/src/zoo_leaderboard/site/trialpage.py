@@ -22,7 +22,7 @@ from zoo_leaderboard.stats.statistics import mean_interval
 from zoo_leaderboard.text.formats import printable
 from zoo_leaderboard.text.names import file_name
 
-MOST_ROWS = 200  # of the curve's table
+MAX_CURVE_ROWS = 200  # of the curve's table
 LEFT, TOP, RIGHT, BOTTOM = 70.0, 10.0, 550.0, 230.0  # of the curve within its picture, as in the template
 
 
@@ -85,7 +85,7 @@ def _curve(record: Record) -> DrawnCurve | None:
         return None
     low, high, steps = min(values), max(values), max(point.step for point in points) or 1
     paths = {name: _path(points, f"{name}_score", low, high, steps) for name in ("train", "val")}
-    every = max(1, math.ceil(len(points) / MOST_ROWS))
+    every = max(1, math.ceil(len(points) / MAX_CURVE_ROWS))
     rows = [(p.step, p.seconds, p.epoch, p.train_loss, p.train_score, p.val_score) for p in points[::every]]
     words = f"{printable(record.task.metric)[:40]} by training step, from {low:.4g} to {high:.4g}"
     drawn = {name: path for name, path in paths.items() if path}

@@ -1,4 +1,4 @@
-"""File names and anchors from names that are not trusted."""
+"""Safe file names and hashes from untrusted names."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from zoo_core.files import portable
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
-def is_plain(name: str) -> bool:
-    """Whether a record's word for a file is a name within its own folder, and no path."""
+def is_plain_name(name: str) -> bool:
+    """Whether a file name from a record is a plain name and not a path."""
     return _PLAIN.fullmatch(name) is not None
 
 
 def short_hash(text: str, digits: int = 8) -> str:
-    """Hexadecimal digits that tell texts apart."""
+    """The first hexadecimal digits of the text's SHA-256."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
 
 
@@ -28,8 +28,8 @@ def files_digest(paths: Iterable[Path]) -> str:
 
 
 def file_name(name: str) -> str:
-    """A file name without its ending: readable, inside its folder, and different for every name.
+    """A file name without suffix: readable, safe, and different for every name.
 
-    The hash is what tells `a:b` and `a/b` apart, also where the file system ignores case.
+    The hash distinguishes `a:b` from `a/b`, also on a file system that ignores case.
     """
     return f"{portable(name.replace(':', '--'), 60)}-{short_hash(name)}"
