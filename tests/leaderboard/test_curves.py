@@ -165,11 +165,11 @@ def test_more_models_than_can_be_told_apart_are_left_to_the_table(record, curves
 )
 def test_the_front_has_the_models_that_no_other_beats_in_both(higher, on_front):
     points = [(1.0, 0.5), (2.0, 0.5), (3.0, 0.9), (4.0, 0.4)]  # cost, score
-    assert plots.front(points, higher_is_better=higher) == on_front
+    assert plots.pareto_front(points, higher_is_better=higher) == on_front
 
 
 def test_of_two_models_of_one_cost_the_better_is_on_the_front():
-    assert plots.front([(1.0, 0.5), (1.0, 0.7)], higher_is_better=True) == [False, True]
+    assert plots.pareto_front([(1.0, 0.5), (1.0, 0.7)], higher_is_better=True) == [False, True]
 
 
 def test_a_curve_against_seconds_has_each_seeds_own_times(record):

@@ -1,4 +1,4 @@
-"""Pictures that a task made of its best model: copied beside the page when they are what they say."""
+"""Copies the pictures of records into the site, after checking them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ THUMBNAIL = "thumbnail"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pictures:
-    """The record they are of; `shown` as (caption, file name), `refused` as (name, reason).
+    """The copied pictures of a record: `shown` as (caption, file name), `refused` as (caption, reason).
 
-    `thumbnail` is the file name of the picture that a task calls so; it stands for the task on the page of all tasks.
+    `thumbnail` is the file name of the picture with that caption; the index page shows it with the task.
     """
 
     record: Record
@@ -31,13 +31,13 @@ class Pictures:
 
 
 def copy_best(entries: Sequence[Entry], read: Callable[[Entry], Record], folder: Path, prefix: str) -> Pictures | None:
-    """Copy the pictures of the newest of a row's trials that has any; None where none has."""
+    """Copy the pictures of the newest trial that has any; None if no trial has."""
     entry = next((entry for entry in reversed(entries) if entry.pictures), None)
     return copy_pictures(read(entry), Path(entry.path), folder, prefix) if entry is not None else None
 
 
 def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pictures:
-    """Copy the pictures of the record that lies at `path` into `folder`, under names of our own."""
+    """Copy the pictures of the record at `path` into `folder`, under new names."""
     shown, refused, thumbnail = [], [], ""
     for number, (caption, name) in enumerate(list(record.measured.pictures.items())[:MAX_PICTURES]):
         source = path.with_suffix("") / name
@@ -56,7 +56,7 @@ def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pict
 
 
 def refusal(path: Path, name: str) -> str:
-    """Why a picture's file is not copied; empty if it may be. `name` is a record's word and not trusted."""
+    """Why a picture is not copied; empty if it is. `name` comes from the record and is not trusted."""
     if not is_plain_name(name):
         return "its name is not a plain file name"
     if path.parent.is_symlink() or path.is_symlink() or not path.is_file():

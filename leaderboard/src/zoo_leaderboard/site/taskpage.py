@@ -1,4 +1,4 @@
-"""One task's files: its page, history, plots, pictures and data. At times it runs in a process of its own."""
+"""Writes one task's files: page, history, plots, pictures and data. It may run in a worker process."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from zoo_leaderboard.site.summary import GroupSummary, Place, TaskSummary
 from zoo_leaderboard.text.formats import bare, clip, plugin
 from zoo_leaderboard.text.names import file_name
 
-MAX_LISTED_FAILURES = 200  # listed on a page; the data beside it have all
+MAX_LISTED_FAILURES = 200  # on a page; the data files have all
 MAX_COMMANDS = 20
 MAX_COST_POINTS = 60  # models in a plot of score against cost
-NAMED_COST_POINTS = 9  # of them with a name in the legend
+NAMED_COST_POINTS = 9  # of them in the legend, besides the Pareto-optimal ones
 COSTS = (("latency_ms", "latency (ms)"), ("parameters", "parameters"), ("train_s", "train time (s)"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskJob:
-    """What a task's files are made from. `trials` are the file names of the trials' own pages, by record id."""
+    """Everything that a task's files are made from. `trials` maps record ids to the file names of their pages."""
 
     name: str
     shards: Sequence[Shard]
@@ -47,14 +47,14 @@ class TaskJob:
 
 
 def write_task(job: TaskJob) -> TaskSummary:
-    """Write a task's files below the site's folder; what the other pages need to know of it."""
+    """Write a task's files into the site's folder; returns the summary for the site-wide pages."""
     entries = [entry for shard in job.shards for entry in load_entries(shard) if entry.task == job.name]
     board = task_board(entries, job.versions)
-    return _Writer(job, board).write()
+    return _TaskWriter(job, board).write()
 
 
-class _Writer:
-    """The files of one task: what was written, and the records that were opened, are kept across its steps."""
+class _TaskWriter:
+    """Writes the files of one task; remembers the written files and the opened records."""
 
     def __init__(self, job: TaskJob, board: TaskBoard) -> None:
         self.job, self.board, self.slug = job, board, file_name(job.name)
@@ -64,13 +64,13 @@ class _Writer:
         self._records: dict[str, Record] = {}
 
     def read(self, entry: Entry) -> Record:
-        """A trial's record, opened once."""
+        """Read a trial's record; it is read only once."""
         if entry.id not in self._records:
             self._records[entry.id] = read_record(entry.path)
         return self._records[entry.id]
 
     def write(self) -> TaskSummary:
-        """Write everything; the summary says what."""
+        """Write all files; returns the task's summary."""
         pages = Pages(self.job.styles, self.job.conformance)
         facts = self.read(self.board.newest).task
         ranked = standings(self.board.groups)
@@ -80,7 +80,7 @@ class _Writer:
             board=self.board,
             facts=facts,
             slug=self.slug,
-            groups=[self._group(group, ranked[group.key], curves[group.key]) for group in self.board.groups],
+            groups=[self._group_view(group, ranked[group.key], curves[group.key]) for group in self.board.groups],
             skipped=self.board.skipped[::-1][:MAX_LISTED_FAILURES],
             imported=[export.imported(entry) for entry in self.board.imported],
             history=bool(pairs),
@@ -89,7 +89,7 @@ class _Writer:
         )
         self._write_file(f"tasks/{self.slug}.html", pages.task(view))
         if pairs:
-            shown = [self._pair(pair, facts.metric) for pair in pairs[: history.MAX_HISTORIES]]
+            shown = [self._history_view(pair, facts.metric) for pair in pairs[: history.MAX_HISTORIES]]
             self._write_file(f"history/{self.slug}.html", pages.history(view, shown, len(pairs) - len(shown)))
         groups = [(group, ranked[group.key]) for group in self.board.groups]
         self._write_file(f"data/{self.slug}.json", export.task_json(self.board, facts, ranked, curves))
@@ -105,11 +105,11 @@ class _Writer:
         (self.job.folder / name).write_bytes(content)
         self.files.append(name)
 
-    def _plot(self, name: str, job: plots.Job) -> Plot:
+    def _write_plot(self, name: str, job: plots.Job) -> Plot:
         self._write_file(f"tasks/{self.slug}/{name}.svg", plots.render(job))
         return Plot(file=f"{name}.svg", words=job.title)
 
-    def _group(self, group: Group, ranked: Standing, curves: Curves) -> GroupView:
+    def _group_view(self, group: Group, ranked: Standing, curves: Curves) -> GroupView:
         rows = ranked.rows
         record = self.read(group.newest)
         unsuccessful = group.unsuccessful
@@ -144,14 +144,14 @@ class _Writer:
             by: plots.learning_curves(curves, record.task, self.job.styles, by, group.newest.origin)
             for by in ("step", "seconds")
         }
-        return [self._plot(f"{group.anchor}-by-{by}", job) for by, job in jobs.items()]
+        return [self._write_plot(f"{group.anchor}-by-{by}", job) for by, job in jobs.items()]
 
     def _cost_plots(self, group: Group, record: Record, costs: Mapping[str, Sequence[plots.Point]]) -> list[Plot]:
         found = []
         for name, axis in COSTS:
             if len(costs[name]) > 1:
                 job = plots.score_against(costs[name], record.task, self.job.styles, axis, group.newest.origin)
-                found.append(self._plot(f"{group.anchor}-{name.replace('_', '-')}", job))
+                found.append(self._write_plot(f"{group.anchor}-{name.replace('_', '-')}", job))
         return found
 
     def _pictures(self, group: Group, rows: Sequence[Row]) -> Pictures | None:
@@ -164,10 +164,10 @@ class _Writer:
             self.files += [f"tasks/{self.slug}/{name}" for name in names]
         return found
 
-    def _pair(self, pair: history.ModelHistory, metric: str) -> HistoryView:
+    def _history_view(self, pair: history.ModelHistory, metric: str) -> HistoryView:
         title = f"{clip(bare(pair.model), 40)} on {clip(pair.dataset, 40)}"
         found = [
-            self._plot(
+            self._write_plot(
                 f"{pair.anchor}-score",
                 plots.over_time(history.plotted(pair), f"{title}: score", clip(metric, 40), self.job.styles),
             )
@@ -175,7 +175,7 @@ class _Writer:
         speeds = history.plotted_speed(pair)
         if len(speeds) > 1:
             job = plots.over_time(speeds, f"{title}: train time", "train time (s)", self.job.styles)
-            found.append(self._plot(f"{pair.anchor}-speed", job))
+            found.append(self._write_plot(f"{pair.anchor}-speed", job))
         return HistoryView(pair=pair, plots=found)
 
     def _summary(self, view: TaskView) -> TaskSummary:
@@ -201,14 +201,14 @@ class _Writer:
 
 
 def _cost_points(rows: Sequence[Row], cost: str, *, higher_is_better: bool) -> list[plots.Point]:
-    """The ranked models of which a cost is known; times of disturbed trials are none. The first have names."""
+    """The ranked models with a known cost; times of disturbed trials do not count. The first ones have names."""
     found = [
         (row, float(value), row.score)
         for row in rows
         if row.rank is not None and row.score is not None and (row.quiet or cost == "parameters")
         if (value := getattr(row, cost)) is not None and value > 0
     ][:MAX_COST_POINTS]
-    on_front = plots.front([(value, score) for _, value, score in found], higher_is_better=higher_is_better)
+    on_front = plots.pareto_front([(value, score) for _, value, score in found], higher_is_better=higher_is_better)
     labels: set[str] = set()
     named = [front or place < NAMED_COST_POINTS for place, front in enumerate(on_front)]
     return [
@@ -226,7 +226,7 @@ def _cost_points(rows: Sequence[Row], cost: str, *, higher_is_better: bool) -> l
 
 
 def _recorded_commands(group: Group, read: Callable[[Entry], Record]) -> list[str]:
-    """The commands that the group's latest trials were started with."""
+    """The commands of the group's latest trials, newest first."""
     latest = group.trials[: -MAX_COMMANDS - 1 : -1]
     return list(dict.fromkeys(filter(None, (read(entry).command for entry in latest))))
 
