@@ -9,6 +9,7 @@ from itertools import permutations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from zoo_leaderboard.board.standing import standings
 from zoo_leaderboard.records.entries import disturbance
 from zoo_leaderboard.records.keys import RowKey, group_key, row_key
 
@@ -131,6 +132,20 @@ def test_only_the_latest_trial_of_an_experiment_counts(record, only_group):
     group = only_group([record(score=0.2, minute=0), record(score=0.8, minute=5), record(score=0.4, minute=3)])
     (row,) = group.models.to_dict("records")
     assert (row["score"], row["seeds"], row["earlier"]) == (0.8, 1, 2)
+
+
+def test_counts_are_whole_numbers_whatever_happened_to_other_trials(record, boards):
+    (board,) = boards(
+        [
+            record(score=0.2, minute=0),
+            record(score=0.8, minute=5),
+            record(status="skipped", fingerprint="unavailable", minute=1),
+            record(model="zoo-a:bad", status="error"),
+        ]
+    )
+    good, bad = standings(board.groups)[board.groups[0].key].rows
+    assert [repr(value) for value in (good.earlier, good.timed, good.disturbed, good.met)] == ["1", "1", "0", "0"]
+    assert (bad.timed, bad.disturbed, bad.met) == (None, None, None)
 
 
 def test_an_interrupted_repeat_does_not_take_away_a_result(record, only_group):

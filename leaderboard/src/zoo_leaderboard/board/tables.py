@@ -26,6 +26,7 @@ RECIPE_CLASSES = ("default", "quick", "custom")
 MEDIANS = ("train_s", "throughput", "inference_throughput", "latency_ms", "peak_memory_mib")
 FLOAT_COLUMNS = ("score", "target_s", *MEDIANS)
 COUNT_COLUMNS = ("parameters", "flops_per_unit")
+TRIAL_COUNTS = ("met", "timed", "disturbed")
 # command-line options that affect a trial
 SETTINGS = ("dtype", "compiled", "threads", "budget_s")
 
@@ -150,7 +151,7 @@ def current_trials(trials: pd.DataFrame) -> pd.DataFrame:
     chosen = chosen[
         ~skipped | ~chosen["planned"].isin(chosen.loc[~skipped, "planned"])
     ]  # run since, when it had its data
-    earlier = trials.groupby("row").size() - chosen.groupby("row").size()
+    earlier = trials.groupby("row").size().sub(chosen.groupby("row").size(), fill_value=0).astype(int)
     return chosen.assign(earlier=chosen["row"].map(earlier)).sort_values(["started_at", "id"], ignore_index=True)
 
 
@@ -201,6 +202,7 @@ def model_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame
     facts = ["model", "version", "title", "pretrained_on", "device", "weights", *SETTINGS, "recipe", "earlier"]
     rows = rows[facts].join(by_row.agg(score=("score", "mean"), spread=("score", "std"), seeds=("seed", "size")))
     rows = rows.join(_time_medians(scored)).join(_latest_model_facts(trials))
+    rows = rows.astype(dict.fromkeys(TRIAL_COUNTS, "Int64"))  # a row without a score has no counts
     rows["seeds"] = rows["seeds"].fillna(0).astype(int)
     rows["provisional"] = rows["seeds"] < ENOUGH_SEEDS
     rows["time_to_target"] = rows["time_to_target"].where(rows["score"].notna(), None)
