@@ -1,4 +1,4 @@
-"""The rows of a board as the pages show them, each built once from the tables of numbers."""
+"""The rows of a board as the pages show them; each is built once from a frame."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo_leaderboard.text.formats import known
 
 
 class Speed(NamedTuple):
-    """Training throughput and latency on one class of device; `quiet` is false where all trials were disturbed."""
+    """Training throughput and latency on one device class; `quiet` is false if all trials were disturbed."""
 
     throughput: float | None
     latency_ms: float | None
@@ -27,13 +27,16 @@ UNKNOWN_SPEED = Speed(None, None, quiet=True)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One model trained in one way: means and medians over its seeds. None is unknown or not finite.
+    """One model trained in one way: means and medians over its seeds. None means unknown or not finite.
 
-    `row` is the text of its `RowKey`, `key` its HTML id. `score` is the mean, `spread` the standard deviation, `low` to
-    `high` the interval, and `covers` what the interval allows for. `rank` and `tied` are None for rows without a score
-    and for rows out of date. `timed` trials count for the times, `disturbed` trials were disturbed; `quiet` is false
-    where all were. `statuses` and `reason` tell how the trials ended, `earlier` how many were superseded. `command`
-    measures the row again; it is empty where no command does. `speeds` has one item per device of the group's setting.
+    * `row` is the text of its `RowKey`, `key` its HTML id.
+    * `score` is the mean, `spread` the standard deviation, `low` to `high` the interval, `covers` what it covers.
+    * `rank` and `tied` are None for rows without a score and for rows out of date.
+    * `timed` is the number of trials whose times count, `disturbed` that of the disturbed ones; `quiet` is false if all
+      were disturbed.
+    * `statuses` and `reason` say how the trials ended, `earlier` how many older trials do not count.
+    * `command` measures the row again; it is empty if no command can.
+    * `speeds` has one item per device class of the group's setting, its own first.
     """
 
     row: str
@@ -81,7 +84,7 @@ class Row:
 
     @property
     def training(self) -> str:
-        """The model and its training as text, equal for the same training on another class of device."""
+        """The model and its training as text; equal for the same training on another device class."""
         return RowKey.parse(self.row).model.text
 
 
@@ -89,7 +92,7 @@ COLUMNS = [field.name for field in fields(Row) if field.name not in ("command", 
 
 
 def rows_of(frame: pd.DataFrame, commands: Sequence[str]) -> list[Row]:
-    """The rows of a frame that has `COLUMNS`, each with its command and the speed on its own device."""
+    """Build the rows from a frame that has `COLUMNS`; each has its command and the speed on its own device class."""
     found = []
     for values, command in zip(plain_rows(frame[COLUMNS]), commands, strict=True):
         own = Speed(values["throughput"], values["latency_ms"], bool(values["quiet"]))
