@@ -1,10 +1,12 @@
-"""How the leaderboard grows: a complete build, a second one after one new trial, and a page of 2,000 rows in a browser.
+"""Benchmarks the leaderboard: a complete build, a rebuild after one new trial, and a page of 2,000 rows in a browser.
 
     python benchmarks/leaderboard.py [--trials 100000] [--keep FOLDER]
 
-Prints the seconds and the peak memory (of all processes together) of building the site of that many trials over 50
-tasks and 400 models, with learning curves and results by example; the share of that time that a build after one new
-trial takes; and the milliseconds until a page of 2,000 rows is sorted or filtered and laid out again in Chromium.
+Prints, for that many trials over 50 tasks and 400 models, with learning curves and results by example:
+
+* the seconds and the peak memory (all processes together) of a complete build;
+* the same for a rebuild after one new trial, and its share of the complete build's time;
+* the milliseconds until a page of 2,000 rows is sorted or filtered and laid out in Chromium.
 """
 
 from __future__ import annotations
@@ -43,12 +45,13 @@ from zoo_core.results.records import (
 )
 from zoo_core.results.store import Store
 
-TASKS, MODELS, SEEDS, EXAMPLES, POOL = 50, 400, 5, 1000, 120
+TASKS, MODELS, SEEDS, EXAMPLES = 50, 400, 5, 1000
+POOL_SIZE = 120  # different sets of results by example per task, shared by its trials
 REPEATS = 9  # of each sorting and filtering
 
 
 def examples(strength: float, generator: np.random.Generator) -> tuple[float, bytes]:
-    """A score, and the file of the results by example that it is the mean of."""
+    """A file of results by example, and the score, which is their mean."""
     right = (generator.random(EXAMPLES) < strength).astype(np.uint8)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, score=right, truth=np.arange(EXAMPLES, dtype=np.int32) % 10)
@@ -71,7 +74,7 @@ def curve_of(score: float) -> list[CurvePoint]:
 
 
 def measured_of(model: int, score: float, draw: random.Random) -> Measured:
-    """What the worker would have found out."""
+    """Measurements as the worker writes them."""
     return Measured(
         scores={"accuracy": score, "f1": score},
         train_s=15 + draw.random(),
@@ -86,7 +89,7 @@ def measured_of(model: int, score: float, draw: random.Random) -> Measured:
 
 
 def record(task: int, model: int, seed: int, device: str, score: float, minute: int, draw: random.Random) -> Record:
-    """A trial as the runner would have written it."""
+    """A record as the runner writes it."""
     recipe = {"lr": 0.1, "epochs": 10, "batch_size": 128, "weight_decay": 1e-4, "schedule": "cosine", "model": model}
     key = hashlib.sha256(f"{task} {model} {seed} {device}".encode()).hexdigest()
     failed = draw.random() < 0.01
@@ -143,23 +146,23 @@ def record(task: int, model: int, seed: int, device: str, score: float, minute: 
 
 
 def fill(results: Path, trials: int) -> int:
-    """Write about that many trials; the number written."""
+    """Write about that many trials; returns the number written."""
     draw, generator = random.Random(0), np.random.default_rng(0)
     rows = max(1, trials // (TASKS * SEEDS))  # of a task: models on either device
     store, written = Store(results), 0
     for task in range(TASKS):
-        pool = [examples(0.5 + 0.4 * place / POOL, generator) for place in range(POOL)]
+        pool = [examples(0.5 + 0.4 * place / POOL_SIZE, generator) for place in range(POOL_SIZE)]
         for row in range(rows):
             model, device = (row // 2 * 2 + task) % MODELS, ("cpu", "cuda")[row % 2]
             for seed in range(SEEDS):
-                score, content = pool[(row * POOL // rows + draw.randrange(4)) % POOL]
+                score, content = pool[(row * POOL_SIZE // rows + draw.randrange(4)) % POOL_SIZE]
                 save(store, record(task, model, seed, device, score, written, draw), content)
                 written += 1
     return written
 
 
 def save(store: Store, made: Record, content: bytes) -> None:
-    """Write a record as `Store.save` does, without waiting for the disk a hundred thousand times."""
+    """Write a record like `Store.save`, but without waiting for the disk each time."""
     folder = store.artifacts(made)
     folder.mkdir(parents=True)
     if made.status == "ok":
@@ -168,7 +171,7 @@ def save(store: Store, made: Record, content: bytes) -> None:
 
 
 class Memory(threading.Thread):
-    """Watches the memory of a process and all its children."""
+    """Samples the memory of a process and all its children in a thread; `peak_mib` is the maximum."""
 
     def __init__(self, process: psutil.Process) -> None:
         super().__init__(daemon=True)
@@ -186,14 +189,15 @@ class Memory(threading.Thread):
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
+    """The process and all its descendants; empty if it has ended."""
     try:
         return [process, *process.children(recursive=True)]
     except psutil.Error:
         return []
 
 
-def build(results: Path, out: Path, cache: Path) -> tuple[float, float]:
-    """Seconds and peak MiB of `zoo leaderboard build` as a person calls it."""
+def timed_build(results: Path, out: Path, cache: Path) -> tuple[float, float]:
+    """Run `zoo leaderboard build` in a process; returns its seconds and peak MiB."""
     words = [sys.executable, "-m", "zoo_core", "leaderboard", "build", str(results), "--out", str(out)]
     started = time.perf_counter()
     with subprocess.Popen(words, env={**os.environ, "ZOO_CACHE": str(cache)}, stdout=subprocess.DEVNULL) as process:
@@ -206,7 +210,7 @@ def build(results: Path, out: Path, cache: Path) -> tuple[float, float]:
 
 
 def browse(page_file: Path) -> Iterator[tuple[str, float]]:
-    """Median milliseconds of sorting and filtering, layout included."""
+    """Measure sorting and filtering in a browser: yields (action, median milliseconds including layout)."""
     from playwright.sync_api import sync_playwright
 
     measure = """(action) => { const start = performance.now(); action(); document.body.offsetHeight;
@@ -226,18 +230,18 @@ def browse(page_file: Path) -> Iterator[tuple[str, float]]:
 
 
 def long_page(folder: Path, cache: Path) -> Path:
-    """A task's page of 2,000 rows."""
+    """Build the page of a task with 2,000 rows."""
     store, draw = Store(folder / "long"), random.Random(0)
     for model in range(2000):
         save(store, record(0, model, 0, "cpu", 0.5 + model / 5000, model, draw), b"")
-    build(folder / "long", folder / "long-site", cache)
+    timed_build(folder / "long", folder / "long-site", cache)
     return next((folder / "long-site" / "tasks").glob("*.html"))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=100_000)
-    parser.add_argument("--keep", type=Path, help="work in this folder and leave it; records that lie there are used")
+    parser.add_argument("--keep", type=Path, help="work in this folder and keep it; records already in it are used")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
@@ -246,17 +250,17 @@ def main() -> None:
         shutil.rmtree(site, ignore_errors=True)
         if not results.is_dir():
             print(f"{fill(results, options.trials):,} trials written")
-        first, memory = build(results, site, cache)
+        first, memory = timed_build(results, site, cache)
         print(f"first build:  {first:.1f} s, {memory:.0f} MiB")
         new = record(7, 7, 99, "cpu", 0.7, random.randrange(10**7), random.Random(1))
         save(Store(results), new, examples(0.7, np.random.default_rng(1))[1])
-        second, memory = build(results, site, cache)
+        second, memory = timed_build(results, site, cache)
         print(f"one new trial: {second:.1f} s, {second / first:.3f} of the first, {memory:.0f} MiB")
         if shutil.which("chromium") is None:
             print("no chromium: the browser was not measured")
             return
-        for what, milliseconds in browse(long_page(folder, cache)):
-            print(f"{what} of 2,000 rows: {milliseconds:.0f} ms")
+        for action, milliseconds in browse(long_page(folder, cache)):
+            print(f"{action} of 2,000 rows: {milliseconds:.0f} ms")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from zoo_leaderboard.board.tables import TaskBoard, Versions, task_board
 from zoo_leaderboard.records.entries import entry_of
-from zoo_leaderboard.records.index import newest
-from zoo_leaderboard.site.build import build
+from zoo_leaderboard.records.index import newest_versions
+from zoo_leaderboard.site.build import build_site
 
 from zoo_core.results.records import (
     SCHEMA,
@@ -149,9 +149,9 @@ def boards_of(records: Sequence[Record]) -> list[TaskBoard]:
     """The boards of records that lie nowhere, by title; a trial's `path` is its id."""
     entries = [entry_of(record, record.id) for record in records]
     versions = Versions(
-        tasks=newest((entry.task, entry.task_version) for entry in entries),
-        datasets=newest((entry.dataset, entry.dataset_version) for entry in entries),
-        models=newest((entry.model, entry.version) for entry in entries),
+        tasks=newest_versions((entry.task, entry.task_version) for entry in entries),
+        datasets=newest_versions((entry.dataset, entry.dataset_version) for entry in entries),
+        models=newest_versions((entry.model, entry.version) for entry in entries),
     )
     tasks = dict.fromkeys(record.task.name for record in records)
     return [task_board([entry for entry in entries if entry.task == task], versions) for task in tasks]
@@ -326,5 +326,5 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     """Built once for all tests that look at it."""
     folder = tmp_path_factory.mktemp("planted")
     plant(folder / "results")
-    build([folder / "results"], folder / "site")
+    build_site([folder / "results"], folder / "site")
     return Planted(folder / "results", folder / "site")

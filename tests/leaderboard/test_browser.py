@@ -19,7 +19,7 @@ import pytest
 from scipy import stats
 from zoo_leaderboard.records.entries import entry_of
 from zoo_leaderboard.records.samples import sample
-from zoo_leaderboard.site.build import build
+from zoo_leaderboard.site.build import build_site as build
 from zoo_leaderboard.stats.separation import difference
 from zoo_leaderboard.text.formats import number, score
 from zoo_leaderboard.text.names import file_name

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from zoo_leaderboard.cli.leaderboard import app
 from zoo_leaderboard.plugin import zoo_commands
 from zoo_leaderboard.site import pages
-from zoo_leaderboard.site.build import build
+from zoo_leaderboard.site.build import build_site
 from zoo_leaderboard.site.folder import MARKER
 from zoo_leaderboard.text.names import file_name
 
@@ -39,7 +39,7 @@ def test_build_is_a_command_below_leaderboard(record, save, results, tmp_path):
     assert ran.exit_code == 0
     index = tmp_path / "site" / "index.html"
     assert ran.stdout.splitlines() == [
-        f"{index}: 1 task from 1 record, 3 pages made anew",
+        f"{index}: 1 task from 1 record, 3 pages rendered",
         f"open it in a browser: {index.as_uri()}",
     ]
     assert index.is_file()
@@ -65,10 +65,10 @@ def test_no_records_are_refused_with_the_command_that_makes_some(results, tmp_pa
     (site / MARKER).touch()
     (site / "index.html").write_text("earlier")
     with pytest.raises(UsageError, match=r"there is no results folder .*`zoo bench"):
-        build([results], site)
+        build_site([results], site)
     results.mkdir()
     with pytest.raises(UsageError, match=r"there are no records in .*`zoo bench"):
-        build([results], site)
+        build_site([results], site)
     assert (site / "index.html").read_text() == "earlier"
 
 
@@ -76,18 +76,18 @@ def test_records_that_can_all_not_be_read_are_refused_and_named(results, tmp_pat
     (results / "task").mkdir(parents=True)
     (results / "task" / "a.json").write_text("{")
     with pytest.raises(UsageError, match=r"a\.json: not a record"):
-        build([results], tmp_path / "site")
+        build_site([results], tmp_path / "site")
     assert not (tmp_path / "site").exists()
 
 
 def test_building_again_replaces_the_site(record, save, results, tmp_path):
     site = tmp_path / "site"
     save(record(task="zoo-a:first", task_title="First"))
-    build([results], site)
+    build_site([results], site)
     for path in results.rglob("*.json"):
         path.unlink()
     save(record(task="zoo-a:second", task_title="Second"))
-    build([results], site)
+    build_site([results], site)
     assert [path.name for path in site.glob("tasks/*.html")] == [f"{file_name('zoo-a:second')}.html"]
     index = (site / "index.html").read_text(encoding="utf-8")
     assert index.count("First") == 1
@@ -97,16 +97,16 @@ def test_building_again_replaces_the_site(record, save, results, tmp_path):
 
 def test_building_twice_gives_the_same_files(record, save, results, tmp_path):
     save(*(record(seed=seed, curve=[(1, 0.1, 0.2), (2, 0.3, 0.4)]) for seed in range(3)))
-    build([results], tmp_path / "a")
-    build([results], tmp_path / "b")
+    build_site([results], tmp_path / "a")
+    build_site([results], tmp_path / "b")
     assert files(tmp_path / "a") == files(tmp_path / "b")
 
 
 def test_what_somebody_put_at_the_top_of_the_site_stays(record, save, results, tmp_path):
     save(record())
-    build([results], tmp_path / "site")
+    build_site([results], tmp_path / "site")
     (tmp_path / "site" / "CNAME").write_text("zoo.example")
-    build([results], tmp_path / "site")
+    build_site([results], tmp_path / "site")
     assert (tmp_path / "site" / "CNAME").read_text() == "zoo.example"
 
 
@@ -116,7 +116,7 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(record, save, resul
     foreign.mkdir()
     (foreign / "chapter.tex").write_text("words")
     with pytest.raises(UsageError, match="not an earlier site"):
-        build([results], foreign)
+        build_site([results], foreign)
     assert files(foreign) == {"chapter.tex": b"words"}
 
 
@@ -124,20 +124,20 @@ def test_a_file_is_refused_as_a_folder(record, save, results, tmp_path):
     save(record())
     (tmp_path / "site").write_text("a file")
     with pytest.raises(UsageError, match="is a file"):
-        build([results], tmp_path / "site")
+        build_site([results], tmp_path / "site")
 
 
 def test_an_empty_folder_and_a_deep_new_one_are_taken(record, save, results, tmp_path):
     save(record())
     (tmp_path / "empty").mkdir()
     for out in (tmp_path / "empty", tmp_path / "deep" / "er" / "site"):
-        assert build([results], out).index.is_file()
+        assert build_site([results], out).index.is_file()
 
 
 def test_a_build_that_fails_leaves_the_earlier_site_and_no_rubbish(record, save, results, tmp_path, monkeypatch):
     save(record())
     site = tmp_path / "site"
-    build([results], site)
+    build_site([results], site)
     before = files(site)
 
     def broken(self, *_):
@@ -145,7 +145,7 @@ def test_a_build_that_fails_leaves_the_earlier_site_and_no_rubbish(record, save,
 
     monkeypatch.setattr(pages.Pages, "index", broken)
     with pytest.raises(RuntimeError, match="no page"):
-        build([results], site)
+        build_site([results], site)
     assert files(site) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "site"]
 
@@ -154,7 +154,7 @@ def test_a_place_that_cannot_be_written_is_a_usage_error(record, save, results, 
     save(record())
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
-        build([results], tmp_path / "file" / "site")
+        build_site([results], tmp_path / "file" / "site")
 
 
 def test_the_data_beside_the_page_are_what_it_shows(record, save, results, tmp_path):
@@ -162,7 +162,7 @@ def test_the_data_beside_the_page_are_what_it_shows(record, save, results, tmp_p
         *(record(seed=seed, score=0.5 + seed / 10, curve=[(1, None, 0.5)]) for seed in range(3)),
         record(model="zoo-a:bad", status="error", reason="=HYPERLINK(1)"),
     )
-    build([results], tmp_path / "site")
+    build_site([results], tmp_path / "site")
     (json_path,) = (tmp_path / "site" / "data").glob("zoo-a*.json")
     (csv_path,) = (tmp_path / "site" / "data").glob("*.csv")
     (group,) = json.loads(json_path.read_text(encoding="utf-8"))["groups"]
@@ -192,7 +192,7 @@ def test_pictures_of_the_best_model_are_copied_beside_the_page(record, save, res
     store = save(best, other)
     with_picture(store, best, picture)
     with_picture(store, other, picture)
-    build([results], tmp_path / "site")
+    build_site([results], tmp_path / "site")
     (copied,) = (tmp_path / "site" / "tasks").rglob("*.png")
     assert copied.read_bytes() == picture
     page = task_page(tmp_path / "site")
@@ -221,7 +221,7 @@ def test_a_picture_that_is_not_what_it_says_is_left_out_and_named(
     (tmp_path / "secret.png").write_bytes(picture)
     with_picture(store, made, b"<svg onload=alert(1)>", "text.png")
     (store.artifacts(made) / "link.png").symlink_to(tmp_path / "secret.png")
-    build([results], tmp_path / "site")
+    build_site([results], tmp_path / "site")
     assert not list((tmp_path / "site").rglob("*.png"))
     assert reason in task_page(tmp_path / "site")
 
@@ -231,7 +231,7 @@ def test_building_imports_no_torch(record, save, results, tmp_path):
     program = (
         "import sys; from pathlib import Path; from zoo_leaderboard import plugin, cli;"
         "assert not {'pandas', 'scipy', 'jinja2'} & set(sys.modules), 'heavy imports at the command line';"
-        "from zoo_leaderboard.site.build import build; build([Path(sys.argv[1])], Path(sys.argv[2]));"
+        "from zoo_leaderboard.site.build import build_site; build_site([Path(sys.argv[1])], Path(sys.argv[2]));"
         "print(sorted({'torch', 'torchvision'} & set(sys.modules)))"
     )
     ran = subprocess.run(
@@ -248,7 +248,7 @@ def test_a_plugins_level_of_conformance_stands_beside_its_name(record, save, res
     note = {"level": "full", "version": "<1.0>", "counts": {}, "checked_at": "2026-01-01"}
     plugin = record().model.name.partition(":")[0]
     (results / "conformance.json").write_text(json.dumps({plugin: note}))
-    build([results], tmp_path / "site")
+    build_site([results], tmp_path / "site")
     page = task_page(tmp_path / "site")
     assert "checks: full" in page
     assert f"{plugin} &lt;1.0&gt; passed all checks that apply" in page
@@ -263,7 +263,7 @@ def test_a_note_on_conformance_that_cannot_be_read_is_refused_before_anything_is
     save(record())
     (results / "conformance.json").write_text(text)
     with pytest.raises(UsageError, match="zoo check --record"):
-        build([results], tmp_path / "site")
+        build_site([results], tmp_path / "site")
     assert not (tmp_path / "site").exists()
 
 
@@ -282,7 +282,7 @@ def test_results_by_example_that_are_not_what_they_say_cost_only_themselves(reco
         np.savez(path, score=np.array([0.0, 1.0]), group=np.zeros(3))
     if kept == "cut":
         path.write_bytes(path.read_bytes()[:-30])
-    build([results], tmp_path / "site")
+    build_site([results], tmp_path / "site")
     (data,) = (tmp_path / "site" / "data").glob("zoo-a*.json")
     assert json.loads(data.read_text())["groups"][0]["models"][0]["covers"] == ""
 
@@ -294,12 +294,12 @@ def test_a_linked_folder_of_artifacts_is_not_followed(record, save, results, tmp
     (tmp_path / "elsewhere" / "picture-0.png").write_bytes(picture)
     store.artifacts(made).symlink_to(tmp_path / "elsewhere")
     (results / "zoo-a--digits" / "nowhere.json").symlink_to(tmp_path / "absent")
-    build([results], tmp_path / "site")
+    build_site([results], tmp_path / "site")
     assert not list((tmp_path / "site").rglob("*.png"))
 
 
 def test_a_number_that_nothing_can_hold_makes_its_record_unreadable(record, save, results, tmp_path):
     save(record())
     save(record(seed=10**30, minute=1))
-    built = build([results], tmp_path / "site")
+    built = build_site([results], tmp_path / "site")
     assert (built.trials, len(built.unreadable)) == (1, 1)

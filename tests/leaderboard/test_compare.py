@@ -55,7 +55,7 @@ def test_a_slower_model_is_found(zoo, run):
 @pytest.mark.parametrize("noise", range(3, 9))
 def test_noise_is_no_regression(zoo, run, noise):
     ended = zoo("results", "compare", run("before", 1), run("after", noise), "--fail-on", "regression")
-    assert (ended.code, ended.out.splitlines()[-1]) == (0, "no regression found in 12 compared")
+    assert (ended.code, ended.out.splitlines()[-1]) == (0, "no regression found in 12 comparisons")
 
 
 def test_without_being_asked_a_regression_is_told_and_exits_with_0(zoo, run):
@@ -132,7 +132,7 @@ def test_merge_copies_records_with_their_artifacts_once(zoo, record, tmp_path):
     (kept / "picture-0.png").write_bytes(b"picture")
     (kept / "link").symlink_to("/etc/hostname")
     ended = zoo("results", "merge", tmp_path / "a", tmp_path / "b", "--into", tmp_path / "all")
-    assert ended.out.strip() == f"{tmp_path / 'all'}: 2 records copied, 1 were there already"
+    assert ended.out.strip() == f"{tmp_path / 'all'}: 2 records copied, 1 already there"
     merged = Store(tmp_path / "all")
     assert {item.id for item in merged.read()} == {one.id, two.id}
     assert [path.name for path in merged.artifacts(one).iterdir()] == ["picture-0.png"]

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zoo_leaderboard.board.curves import MOST_MODELS, group_curves, json_curves, model_curve, table_points, thin
+from zoo_leaderboard.board.curves import MAX_LINES, group_curves, json_curves, model_curve, table_points, thin
 from zoo_leaderboard.site import plots
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -154,10 +154,10 @@ def test_a_plot_loads_and_runs_nothing_whatever_the_names_are(record, curves_of,
 
 def test_more_models_than_can_be_told_apart_are_left_to_the_table(record, curves_of):
     curves = curves_of(*(record(model=f"m{n:02d}", score=n / 100, curve=[(1, None, 0.5)]) for n in range(15)))
-    assert (len(curves.lines), curves.left_out) == (MOST_MODELS, 3)
+    assert (len(curves.lines), curves.left_out) == (MAX_LINES, 3)
     assert curves.lines[0].label == "m14"
     assert json_curves(curves)[0]["points"] == [{"step": 1, "mean": 0.5, "low": 0.5, "high": 0.5, "seeds": 1}]
-    assert len(table_points(curves)) == MOST_MODELS
+    assert len(table_points(curves)) == MAX_LINES
 
 
 @pytest.mark.parametrize(
@@ -165,11 +165,11 @@ def test_more_models_than_can_be_told_apart_are_left_to_the_table(record, curves
 )
 def test_the_front_has_the_models_that_no_other_beats_in_both(higher, on_front):
     points = [(1.0, 0.5), (2.0, 0.5), (3.0, 0.9), (4.0, 0.4)]  # cost, score
-    assert plots.front(points, higher_is_better=higher) == on_front
+    assert plots.pareto_front(points, higher_is_better=higher) == on_front
 
 
 def test_of_two_models_of_one_cost_the_better_is_on_the_front():
-    assert plots.front([(1.0, 0.5), (1.0, 0.7)], higher_is_better=True) == [False, True]
+    assert plots.pareto_front([(1.0, 0.5), (1.0, 0.7)], higher_is_better=True) == [False, True]
 
 
 def test_a_curve_against_seconds_has_each_seeds_own_times(record):

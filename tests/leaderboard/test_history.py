@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from zoo_leaderboard.board.history import pairs, plotted, plotted_speed
+from zoo_leaderboard.board.history import model_histories, plotted, plotted_speed
 from zoo_leaderboard.records.entries import entry_of
-from zoo_leaderboard.site.build import build
+from zoo_leaderboard.site.build import build_site
 
 from zoo_core.results.records import Load
 
@@ -36,7 +36,7 @@ def day(record):
 
 def history(records):
     entries = sorted((entry_of(record, record.id) for record in records), key=lambda entry: entry.started_at)
-    return pairs(entries)
+    return model_histories(entries)
 
 
 def test_a_pair_measured_once_has_no_history(day):
@@ -74,7 +74,7 @@ def test_disturbed_times_are_no_history(day):
 
 def test_the_page_marks_regressions(day, save, results, tmp_path):
     save(*day(1, 0.9), *day(2, 0.8))
-    build([results], tmp_path / "site")
+    build_site([results], tmp_path / "site")
     (page,) = (tmp_path / "site" / "history").glob("*.html")
     text = page.read_text("utf-8")
     assert "1 regression" in text
@@ -85,5 +85,5 @@ def test_the_page_marks_regressions(day, save, results, tmp_path):
 
 def test_a_task_without_history_has_no_page_of_it(day, save, results, tmp_path):
     save(*day(1, 0.9))
-    build([results], tmp_path / "site")
+    build_site([results], tmp_path / "site")
     assert not list((tmp_path / "site" / "history").iterdir())

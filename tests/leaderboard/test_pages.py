@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from zoo_leaderboard.site import plots
-from zoo_leaderboard.site.build import build
+from zoo_leaderboard.site.build import build_site as build
 from zoo_leaderboard.text.formats import DASH
 from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import file_name

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE_S = 60.0
+MAX_WAIT_S = 60.0
 
 
 @pytest.fixture
@@ -48,12 +48,12 @@ def test_the_site_is_served_and_follows_the_records(served, record, save):
     process, address = served
     assert "1 task, 1 model, 1 trial" in read(f"{address}/index.html")
     save(record(seed=1, minute=1))
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + MAX_WAIT_S
     while "1 task, 1 model, 2 trials" not in read(f"{address}/index.html"):
         assert time.monotonic() < end, "the new record was never shown"
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    assert process.wait(PATIENCE_S) == 0
+    assert process.wait(MAX_WAIT_S) == 0
 
 
 def test_a_port_in_use_is_refused_with_what_to_do(record, save, results, tmp_path, zoo):
@@ -63,4 +63,4 @@ def test_a_port_in_use_is_refused_with_what_to_do(record, save, results, tmp_pat
         taken.listen()
         port = taken.getsockname()[1]
         ended = zoo("leaderboard", "serve", results, "--out", Path(tmp_path / "site"), "--port", str(port))
-    assert (ended.code, "name another with --port" in ended.err) == (2, True)
+    assert (ended.code, "choose another with --port" in ended.err) == (2, True)

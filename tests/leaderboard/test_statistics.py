@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from zoo_leaderboard.stats.changes import ratio_change, score_change
-from zoo_leaderboard.stats.separation import difference, pairwise, ranks, seeds_to_separate
+from zoo_leaderboard.stats.separation import difference, difference_matrix, ranks, seeds_to_separate
 from zoo_leaderboard.stats.statistics import Sample, holm, mean_interval, median_interval
 
 MANY = settings(max_examples=40, deadline=None)
@@ -410,7 +410,7 @@ def mixed_board(rng, rows=9):
 
 def test_all_pairs_at_once_are_the_pairs_one_by_one():
     board = mixed_board(np.random.default_rng(9))
-    found = pairwise(board, level=0.9)
+    found = difference_matrix(board, level=0.9)
     for i, a in enumerate(board):
         for j, b in enumerate(board):
             alone = difference(a, b, level=0.9) if i != j else None
@@ -454,7 +454,7 @@ def test_a_board_of_equal_models_is_one_tie_almost_always():
 
 def test_boards_of_no_row_and_of_one_row_have_ranks():
     assert ranks([], higher_is_better=True).rank.tolist() == []
-    assert pairwise([]).p_value.shape == (0, 0)
+    assert difference_matrix([]).p_value.shape == (0, 0)
     found = ranks([seeds_only(0.5)], higher_is_better=True)
     assert (found.rank.tolist(), found.tied.tolist(), found.compared.tolist()) == ([1], [0], [0])
 
@@ -551,7 +551,7 @@ def test_a_stricter_comparison_needs_more_seeds():
     rows = spread_of(1.0, 0.5, 3), spread_of(0.0, 0.5, 3)
     counts = [seeds_to_separate(*rows, comparisons=comparisons).count for comparisons in (2, 10, 100)]
     assert counts == sorted(set(counts))
-    assert seeds_to_separate(*rows, comparisons=100, most=counts[-1] - 1).verdict == "too many"
+    assert seeds_to_separate(*rows, comparisons=100, max_seeds=counts[-1] - 1).verdict == "too many"
 
 
 def test_no_number_of_seeds_separates_what_the_test_sample_keeps_together():
@@ -591,7 +591,7 @@ def test_a_planted_regression_is_found_and_noise_is_not():
     assert score_change(before, worse, higher_is_better=False).verdict == "improvement"
     assert score_change(worse, before, higher_is_better=True).verdict == "improvement"
     assert score_change(before, noise, higher_is_better=True).verdict == "no change seen"
-    assert score_change(before, worse, higher_is_better=True, least=0.1).verdict == "no change seen"
+    assert score_change(before, worse, higher_is_better=True, min_change=0.1).verdict == "no change seen"
 
 
 def test_a_change_of_score_is_the_difference_in_the_metrics_unit():
@@ -631,7 +631,7 @@ def test_a_sure_change_of_time_below_five_percent_does_not_count():
     assert found.change == pytest.approx(0.04)
     assert found.p_value < 0.001
     assert found.verdict == "no change seen"
-    assert ratio_change(before, after, least=0.03).verdict == "regression"
+    assert ratio_change(before, after, min_change=0.03).verdict == "regression"
 
 
 @pytest.mark.parametrize(

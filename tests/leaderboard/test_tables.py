@@ -9,8 +9,11 @@ from itertools import permutations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from zoo_leaderboard.board.standing import standings
+from zoo_leaderboard.records.entries import disturbance
+from zoo_leaderboard.records.keys import RowKey, group_key, row_key
 
-from zoo_core.results.records import Latency, TimeToTarget
+from zoo_core.results.records import Latency, Load, TimeToTarget
 
 MISSED, NOT_APPLICABLE = TimeToTarget(status="missed"), TimeToTarget(status="not applicable")
 
@@ -131,6 +134,20 @@ def test_only_the_latest_trial_of_an_experiment_counts(record, only_group):
     assert (row["score"], row["seeds"], row["earlier"]) == (0.8, 1, 2)
 
 
+def test_counts_are_whole_numbers_whatever_happened_to_other_trials(record, boards):
+    (board,) = boards(
+        [
+            record(score=0.2, minute=0),
+            record(score=0.8, minute=5),
+            record(status="skipped", fingerprint="unavailable", minute=1),
+            record(model="zoo-a:bad", status="error"),
+        ]
+    )
+    good, bad = standings(board.groups)[board.groups[0].key].rows
+    assert [repr(value) for value in (good.earlier, good.timed, good.disturbed, good.met)] == ["1", "1", "0", "0"]
+    assert (bad.timed, bad.disturbed, bad.met) == (None, None, None)
+
+
 def test_an_interrupted_repeat_does_not_take_away_a_result(record, only_group):
     group = only_group([record(score=0.8, minute=0), record(status="interrupted", minute=5)])
     assert group.models["score"].iloc[0] == 0.8
@@ -190,6 +207,21 @@ def test_a_missed_target_counts_as_infinite_time(record, targets, status, second
     assert row["met"] == sum(target is not None and target.status == "met" for target in targets)
 
 
+@pytest.mark.parametrize(
+    ("load", "reason"),
+    [
+        (Load(cpu_s=9.9, wall_s=10.0, involuntary_switches=20), ""),
+        (Load(cpu_s=9.9, wall_s=10.0, trials_beside=1), "1 concurrent trial"),
+        (Load(cpu_s=9.9, wall_s=10.0, trials_beside=2), "2 concurrent trials"),
+        (Load(cpu_s=5.0, wall_s=10.0), "used 50% of a CPU core"),
+        (Load(cpu_s=9.9, wall_s=10.0, involuntary_switches=2390), "239 involuntary context switches per second"),
+        (Load(cpu_s=0.01, wall_s=0.1, involuntary_switches=100), ""),
+    ],
+)
+def test_a_busy_machine_is_the_reason_for_unreliable_times(record, load, reason):
+    assert disturbance(record(measured_load=load)) == reason
+
+
 def test_times_and_memory_are_medians_and_the_models_facts_are_kept(record, only_group):
     values = (1.0, 2.0, 9.0)
     group = only_group(
@@ -215,12 +247,12 @@ def test_times_and_memory_are_medians_and_the_models_facts_are_kept(record, only
 def test_skipped_trials_are_told_apart_from_failures(record, boards):
     (board,) = boards([record(), record(status="skipped", reason="no data", fingerprint="unavailable", seed=1)])
     assert (len(board.groups), board.trials, board.failures) == (1, 1, 0)
-    assert list(board.skipped["reason"]) == ["no data"]
+    assert [entry.reason for entry in board.skipped] == ["no data"]
 
 
 def test_a_skipped_trial_that_was_run_since_is_forgotten(record, boards):
     (board,) = boards([record(status="skipped", fingerprint="unavailable"), record(minute=5)])
-    assert board.skipped.empty
+    assert board.skipped == []
 
 
 def test_a_task_with_only_skipped_trials_is_a_board_without_groups(record, boards):
@@ -229,7 +261,7 @@ def test_a_task_with_only_skipped_trials_is_a_board_without_groups(record, board
 
 
 @settings(
-    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )  # `record` is a function without state
 @given(scores=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=8, unique=True), higher=st.booleans())
 def test_the_first_model_always_has_the_best_score(record, scores, higher, only_group):
@@ -238,5 +270,18 @@ def test_the_first_model_always_has_the_best_score(record, scores, higher, only_
     assert only_group(records).models["score"].iloc[0] == best
 
 
-def test_group_ids_are_json_of_what_is_shared(record, only_group):
-    assert json.loads(only_group([record()]).id)[-1] == "cpu"
+def test_a_group_has_the_key_of_its_trials(record, only_group):
+    made = record()
+    group = only_group([made])
+    assert group.key == group_key(made)
+    assert (group.key.task, group.key.dataset, group.key.device) == ("zoo-a:digits", "zoo-a:digits", "cpu")
+
+
+def test_keys_are_read_from_their_text_and_groups_of_one_setting_differ_only_in_the_device(record):
+    on_cpu, on_cuda = record(), record(device="cuda")
+    key = row_key(on_cpu)
+    assert RowKey.parse(key.text) == key
+    assert json.loads(key.text)[0][-1] == "cpu"
+    assert key.group.setting == group_key(on_cuda).setting
+    assert key.group != group_key(on_cuda)
+    assert key.model == row_key(on_cuda).model

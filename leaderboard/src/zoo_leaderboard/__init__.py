@@ -1,1 +1,1 @@
-"""The leaderboard: records -> tables -> pages, a static site that opens from a file. Knows no plugin."""
+"""The leaderboard: turns records into a static site that opens from disk. It imports no plugin."""

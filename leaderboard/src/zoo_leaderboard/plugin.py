@@ -1,4 +1,4 @@
-"""What the leaderboard adds to the zoo: `zoo leaderboard`, and commands of `zoo results` that need its statistics."""
+"""The commands of this plugin: `zoo leaderboard`, and three commands below `zoo results`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ def zoo_commands() -> list[CommandSpec]:
     return [
         CommandSpec(
             name="leaderboard",
-            help="Turn the records into a site that opens from a file.",
+            help="Build a web site from the records, or serve it.",
             entry="zoo_leaderboard.cli.leaderboard:app",
         ),
         CommandSpec(
             name="compare",
             below="results",
-            help="Compare two folders of records, model by model; --fail-on regression is for CI.",
+            help="Compare two folders of records, model by model; use --fail-on regression in CI.",
             entry="zoo_leaderboard.cli.results:compare_command",
         ),
         CommandSpec(
@@ -29,7 +29,7 @@ def zoo_commands() -> list[CommandSpec]:
         CommandSpec(
             name="merge",
             below="results",
-            help="Copy the records of several folders into one; an id that is there already is left alone.",
+            help="Copy the records of several folders into one; nothing is overwritten.",
             entry="zoo_leaderboard.cli.results:merge_command",
         ),
     ]

@@ -1,4 +1,4 @@
-"""The command lines that measure a row again."""
+"""The `zoo bench` command that measures a row again."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from zoo_leaderboard.records.entries import Entry
 
-UNPACKAGED = "unpackaged:"  # names of models that were a file, of which a record keeps only the hash
+UNPACKAGED = "unpackaged:"  # prefix of models from a file; a record has only the hash of the file
 
 
 def reproduce(entries: Sequence[Entry]) -> str:
-    """`zoo bench ...` for a row's trials; empty for a custom recipe, or a model of no package: the record tells how."""
+    """The command for a row's trials; empty for a custom recipe and for a model from a file."""
     entry = entries[-1]
     if entry.recipe_class == "custom" or entry.model.startswith(UNPACKAGED):
         return ""
@@ -25,7 +25,7 @@ def reproduce(entries: Sequence[Entry]) -> str:
 
 
 def seeds_text(seeds: Sequence[int]) -> str:
-    """Seeds as `--seeds` takes them: `3` is 0 to 2, `0,3` and `7,` are those."""
+    """Seeds in the form of `--seeds`: `3` means 0, 1, 2; a list is `0,3` or, for one seed, `7,`."""
     ordered = sorted(set(seeds))
     if ordered == list(range(len(ordered))):
         return str(len(ordered))

@@ -1,30 +1,32 @@
-"""Two runs against each other: the pairs that both measured, and what changed by more than noise."""
+"""Compares two runs: the models that both measured, and the significant changes of score, time and failures."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from zoo_core.errors import UsageError
-from zoo_leaderboard.board.tables import current_trials, trial_frame
-from zoo_leaderboard.records.entries import RUNNER, Entry
-from zoo_leaderboard.records.index import every
+from zoo_leaderboard.board.tables import current_entries
+from zoo_leaderboard.records.entries import RUNNER, Entry, quiet_times
+from zoo_leaderboard.records.index import all_entries
+from zoo_leaderboard.records.keys import GroupKey, Key
 from zoo_leaderboard.records.samples import sample
-from zoo_leaderboard.stats.changes import Change, among_others, ratio_change, score_change
+from zoo_leaderboard.stats.changes import Change, correct_together, ratio_change, score_change
 
-SPEEDS = ("train_s", "latency_ms")  # compared where both runs are of one machine
+# compared if both runs are from the same machine
+TIMES: tuple[Literal["train_s", "latency_ms"], ...] = ("train_s", "latency_ms")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Compared:
-    """A model in one setting, before and after: its ok trials, and what is known of the changes by name.
+class ComparedModel:
+    """A model in one setting, before and after: its ok trials and its changes.
 
-    The names are `score`, `train_s` and `latency_ms`; `failed` counts the trials of each side that came to nothing.
+    `changes` has the keys `score`, `train_s` and `latency_ms`, as far as known. `failed` is the number of failed trials
+    before and after.
     """
 
     about: dict[str, Any]
@@ -35,17 +37,17 @@ class Compared:
 
     @property
     def regressions(self) -> list[str]:
-        """What got worse by more than noise: score, a speed, or trials that fail where none did."""
+        """The names of the significant regressions; `failures` if trials fail that did not before."""
         found = [name for name, change in self.changes.items() if change.verdict == "regression"]
         fails = self.failed[1] and (not self.failed[0] or (self.before and not self.after))
         return found + (["failures"] if fails else [])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Comparison:
-    """What both runs measured, and what only one did, in words."""
+class RunComparison:
+    """The models that both runs measured, and the settings that only one run measured, in words."""
 
-    compared: Sequence[Compared]
+    compared: Sequence[ComparedModel]
     only_before: Sequence[str]
     only_after: Sequence[str]
 
@@ -54,79 +56,92 @@ class Comparison:
         return sum(bool(item.regressions) for item in self.compared)
 
 
-def compare(before: Sequence[Path], after: Sequence[Path], *, least_score: float, least_speed: float) -> Comparison:
-    """Compare two runs; `least_score` (the metric's unit) and `least_speed` (a share) are the least that counts.
+def compare_runs(
+    before: Sequence[Path], after: Sequence[Path], *, least_score: float, least_speed: float
+) -> RunComparison:
+    """Compare two runs; changes below `least_score` (in the metric's unit) or `least_speed` (a share) do not count.
 
-    Compared are the trials of one task version, data fingerprint, recipe class, device class, precision and model,
-    whatever the model's version and code. Raises UsageError for a folder that is not there or holds no records.
+    Trials are compared if task version, data fingerprint, recipe class, device class, precision and model are equal;
+    the model's version and code may differ. Raises UsageError for a folder that is missing or has no records.
     """
-    old, new = _by_setting(before), _by_setting(after)
+    old, new = _trials_by_setting(before), _trials_by_setting(after)
     both = [key for key in new if key in old]
-    compared = _corrected([_compared(old[key], new[key], least_score, least_speed) for key in both])
+    compared = [_compared(old[key], new[key], least_score, least_speed) for key in both]
+    corrected = correct_together([item.changes for item in compared])
     if not both:
         raise UsageError(
             "the two runs have nothing in common: no model was measured on the same task version, data, recipe class, "
             "device class and precision in both"
         )
-    return Comparison(
-        compared=compared,
-        only_before=[_words(key) for key in old if key not in new],
-        only_after=[_words(key) for key in new if key not in old],
+    return RunComparison(
+        compared=[replace(item, changes=changes) for item, changes in zip(compared, corrected, strict=True)],
+        only_before=[key.words for key in old if key not in new],
+        only_after=[key.words for key in new if key not in old],
     )
 
 
-def _corrected(compared: Sequence[Compared]) -> list[Compared]:
-    """The same with verdicts that allow for how many changes were looked at."""
-    looked_at = [(place, name) for place, item in enumerate(compared) for name in item.changes]
-    corrected = among_others([compared[place].changes[name] for place, name in looked_at])
-    found: list[dict[str, Change]] = [{} for _ in compared]
-    for (place, name), change in zip(looked_at, corrected, strict=True):
-        found[place][name] = change
-    return [replace(item, changes=changes) for item, changes in zip(compared, found, strict=True)]
+class ComparedKey(Key, frozen=True, kw_only=True, array_like=True):
+    """The fields that a trial before and one after must share to be compared; versions and code may differ."""
+
+    group: GroupKey
+    model: str
+    pretrained_on: str
+    dtype: str
+    compiled: bool
+    threads: int
+    budget_s: float | None
+    recipe: str
+
+    @property
+    def words(self) -> str:
+        """The setting in one line."""
+        group = self.group
+        return f"{self.model} on {group.task} ({group.dataset}, {group.recipe_class} recipe, {group.device})"
 
 
-def _by_setting(results: Sequence[Path]) -> dict[str, list[Entry]]:
-    """The current trials by what makes them comparable, as JSON."""
-    found = {entry.id: entry for entry in every(results) if entry.source == RUNNER}
+def _trials_by_setting(results: Sequence[Path]) -> dict[ComparedKey, list[Entry]]:
+    """The current trials by setting."""
+    found = [entry for entry in all_entries(results) if entry.source == RUNNER]
     if not found:
         raise UsageError(f"there are no records in {', '.join(map(str, results))}; `zoo bench TASK` makes some")
-    trials = current_trials(trial_frame(found.values()))
-    settings: dict[str, list[Entry]] = {}
-    for name in trials.loc[trials["status"] != "skipped", "id"]:
-        entry = found[str(name)]
-        settings.setdefault(_setting(entry), []).append(entry)
-    # A folder that grew has earlier versions and recipes too: the newest row of a setting is what the run says.
+    settings: dict[ComparedKey, list[Entry]] = {}
+    for entry in current_entries(found):
+        if entry.status != "skipped":
+            settings.setdefault(_compared_key(entry), []).append(entry)
+    # A folder that grew over time also has rows of earlier versions and recipes; only the newest row counts.
     newest = {key: [entry for entry in entries if entry.row == entries[-1].row] for key, entries in settings.items()}
-    return dict(sorted(newest.items()))
+    return dict(sorted(newest.items(), key=lambda item: item[0].text))
 
 
-def _setting(entry: Entry) -> str:
-    settings = [entry.dtype, entry.compiled, entry.threads, entry.budget_s]
-    recipe = entry.recipe if entry.recipe_class == "custom" else ""
-    return json.dumps([json.loads(entry.group), entry.model, entry.pretrained_on, *settings, recipe])
+def _compared_key(entry: Entry) -> ComparedKey:
+    return ComparedKey(
+        group=GroupKey.parse(entry.group),
+        model=entry.model,
+        pretrained_on=entry.pretrained_on,
+        dtype=entry.dtype,
+        compiled=entry.compiled,
+        threads=entry.threads,
+        budget_s=entry.budget_s,
+        recipe=entry.recipe if entry.recipe_class == "custom" else "",
+    )
 
 
-def _words(setting: str) -> str:
-    group, model = json.loads(setting)[:2]
-    return f"{model} on {group[0]} ({group[6]}, {group[8]} recipe, {group[9]})"
-
-
-def _compared(before: Sequence[Entry], after: Sequence[Entry], least_score: float, least_speed: float) -> Compared:
+def _compared(before: Sequence[Entry], after: Sequence[Entry], least_score: float, least_speed: float) -> ComparedModel:
     entry = after[-1]
     old, new = _ok(before), _ok(after)
     changes = {}
     if old and new:
         higher = entry.higher_is_better
-        changes["score"] = score_change(sample(old), sample(new), higher_is_better=higher, least=least_score)
+        changes["score"] = score_change(sample(old), sample(new), higher_is_better=higher, min_change=least_score)
     machines = {item.machine for item in (*before, *after)}
     same_machine = len(machines) == 1 and "" not in machines
-    for name in SPEEDS if same_machine else ():
-        times = [_times(side, name) for side in (old, new)]
+    for name in TIMES if same_machine else ():
+        times = [quiet_times(side, name) for side in (old, new)]
         if all(times):
-            changes[name] = ratio_change(*times, least=least_speed)
+            changes[name] = ratio_change(*times, min_change=least_speed)
     about = {name: getattr(entry, name) for name in ("task", "model", "dataset", "recipe_class", "device", "metric")}
     failed = (_failures(before), _failures(after))
-    return Compared(about=about, before=old, after=new, changes=changes, failed=failed)
+    return ComparedModel(about=about, before=old, after=new, changes=changes, failed=failed)
 
 
 def _ok(entries: Sequence[Entry]) -> list[Entry]:
@@ -134,17 +149,11 @@ def _ok(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _failures(entries: Sequence[Entry]) -> int:
-    """The trials that failed by themselves: Ctrl-C is no failure of a model."""
+    """The number of failed trials, without those that the user interrupted."""
     return sum(entry.failed and entry.status != "interrupted" for entry in entries)
 
 
-def _times(entries: Sequence[Entry], name: str) -> list[float]:
-    """The times of the quiet trials."""
-    times = (getattr(entry, name) for entry in entries if not entry.disturbed)
-    return [value for value in times if value is not None and value > 0]
-
-
-def as_builtins(comparison: Comparison) -> dict[str, Any]:
+def as_builtins(comparison: RunComparison) -> dict[str, Any]:
     """The comparison as JSON values."""
     return {
         "regressions": comparison.regressions,

@@ -1,4 +1,4 @@
-"""Learning curves as numbers: the mean over seeds at each step or second, with the lowest and the highest seed."""
+"""Learning curves as numbers: mean, lowest and highest seed at each step or second."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from zoo_leaderboard.board.tables import Group
 from zoo_leaderboard.records.entries import Entry
 from zoo_leaderboard.text.formats import bare, printable
 
-MOST_MODELS = 12  # more lines than this cannot be told apart
-MOST_POINTS = 200  # of a line: more than its pixels can show
-LONGEST_LABEL = 48
+MAX_LINES = 12  # more lines cannot be distinguished
+MAX_POINTS_PER_LINE = 200  # about what the pixels can show
+MAX_LABEL_CHARS = 48
 
 By: TypeAlias = Literal["step", "seconds"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Curve:
-    """One model's line. `split` is what was scored; the tables have step or seconds, mean, low, high and seeds."""
+    """One model's line on the split `split`, by step (`points`) and by second (`timed`).
+
+    The frames have the columns step or seconds, mean, low, high and seeds.
+    """
 
     row: str
     model: str
@@ -38,7 +41,7 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Curves:
-    """A group's lines, best model first; `left_out` counts the models beyond the limit."""
+    """A group's lines, best model first; `left_out` is the number of models beyond `MAX_LINES`."""
 
     lines: Sequence[Curve]
     left_out: int
@@ -49,11 +52,14 @@ class Curves:
 
 
 def group_curves(group: Group, read: Callable[[Entry], Record]) -> Curves:
-    """The curves of the group's models that have a score and recorded any; `read` opens a trial's record."""
+    """The curves of the group's scored models, as far as recorded; `read` opens a trial's record."""
     rows = group.models[group.models["score"].notna() & (group.models["stale"] == group.stale)]
-    with_curves = set(group.trials.loc[group.trials["curve"] & (group.trials["status"] == "ok"), "row"])
+    with_curves = {entry.row for entry in group.trials if entry.curve and entry.status == "ok"}
     drawn = [row for row in rows.itertuples() if row.row in with_curves]
-    found = [(row, *_lines([read(entry) for entry in group.ok(str(row.row))])) for row in drawn[:MOST_MODELS]]
+    found = [
+        (row, *_curve_by_step_and_seconds([read(entry) for entry in group.ok(str(row.row))]))
+        for row in drawn[:MAX_LINES]
+    ]
     found = [line for line in found if not line[2].empty]
     mixed = len({split for _, split, _, _ in found}) > 1
     labels: set[str] = set()
@@ -63,18 +69,19 @@ def group_curves(group: Group, read: Callable[[Entry], Record]) -> Curves:
         label = unique_label(str(row.model), variant, labels)
         line = Curve(row=str(row.row), model=str(row.model), label=label, split=split, points=points, timed=timed)
         lines.append(line)
-    return Curves(lines=lines, left_out=max(0, len(drawn) - MOST_MODELS))
+    return Curves(lines=lines, left_out=max(0, len(drawn) - MAX_LINES))
 
 
-def _lines(records: Sequence[Record]) -> tuple[str, pd.DataFrame, pd.DataFrame]:
+def _curve_by_step_and_seconds(records: Sequence[Record]) -> tuple[str, pd.DataFrame, pd.DataFrame]:
     split, points = model_curve(records)
     return split, points, model_curve(records, "seconds")[1]
 
 
 def model_curve(records: Sequence[Record], by: By = "step") -> tuple[str, pd.DataFrame]:
-    """The scores on val, or on train where no val was held out, as mean, low and high over the seeds by step or second.
+    """The split and the mean, low and high score over the seeds, by step or second.
 
-    Seeds evaluated at different steps are joined by straight lines; none is drawn beyond its own last evaluation.
+    The split is val, or train if no val split was held out. A seed is interpolated linearly between its evaluations and
+    not extrapolated beyond its last one.
     """
     split = "val" if any(point.val_score is not None for record in records for point in record.curve) else "train"
     seeds = [_seed_curve(record, split, by) for record in records]
@@ -101,23 +108,23 @@ def _seed_curve(record: Record, split: str, by: By) -> pd.Series[Any]:
     return pd.Series(values, dtype="float64", name=record.id)
 
 
-def thin(points: pd.DataFrame, most: int = MOST_POINTS) -> pd.DataFrame:
-    """At most `most` rows, evenly spaced, the first and the last among them."""
-    if len(points) <= most:
+def thin(points: pd.DataFrame, max_points: int = MAX_POINTS_PER_LINE) -> pd.DataFrame:
+    """At most `max_points` lines of the frame, evenly spaced, including the first and the last."""
+    if len(points) <= max_points:
         return points
-    chosen = [round(index * (len(points) - 1) / (most - 1)) for index in range(most)]
+    chosen = [round(index * (len(points) - 1) / (max_points - 1)) for index in range(max_points)]
     return points.iloc[chosen]
 
 
 def unique_label(model: str, variant: str, taken: set[str]) -> str:
-    """A line's name for the legend: short, printable, and no other's; adds it to `taken`."""
+    """A short, printable and unique name for the legend; it is added to `taken`."""
     text = " ".join(printable(f"{bare(model)} ({variant})" if variant else bare(model)).split())
-    label = text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
-    if label in taken:  # two plugins' models of one name
-        label = printable(model)[: LONGEST_LABEL - 1]
+    label = text if len(text) <= MAX_LABEL_CHARS else text[: MAX_LABEL_CHARS - 1] + "…"
+    if label in taken:  # two plugins have models of the same name
+        label = printable(model)[: MAX_LABEL_CHARS - 1]
     number = 2
     while label in taken:
-        label, number = f"{text[: LONGEST_LABEL - 6]} ({number})", number + 1
+        label, number = f"{text[: MAX_LABEL_CHARS - 6]} ({number})", number + 1
     taken.add(label)
     return label
 
@@ -129,18 +136,18 @@ def json_curves(curves: Curves) -> list[dict[str, Any]]:
             "model": line.model,
             "label": line.label,
             "split": line.split,
-            "points": _plain(thin(line.points)),
-            "timed": _plain(thin(line.timed)),
+            "points": _records(thin(line.points)),
+            "timed": _records(thin(line.timed)),
         }
         for line in curves.lines
     ]
 
 
-def _plain(points: pd.DataFrame) -> list[dict[str, Any]]:
+def _records(points: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in points.to_dict("records")]
 
 
-def table_points(curves: Curves, most: int = 20) -> pd.DataFrame:
-    """The plot as numbers for the page: fewer points a line than are drawn."""
-    parts = [thin(line.points, most).assign(label=line.label, split=line.split) for line in curves.lines]
+def table_points(curves: Curves, max_points: int = 20) -> pd.DataFrame:
+    """The points for the page's table: fewer per line than in the plot."""
+    parts = [thin(line.points, max_points).assign(label=line.label, split=line.split) for line in curves.lines]
     return pd.concat(parts, ignore_index=True)

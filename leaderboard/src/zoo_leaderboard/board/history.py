@@ -1,7 +1,7 @@
-"""A pair over time: score and speed by occasion, the best so far, and the changes that are more than noise.
+"""Models over time: score and training time by occasion, the best so far, and the significant changes.
 
-A pair is a model trained on one data set with one recipe class on one class of device. An occasion is what was measured
-on one day by one machine with the same code and the same settings.
+A history follows one model on one data set with one recipe class on one device class. An occasion is a set of trials of
+one day on one machine with the same code and settings.
 """
 
 from __future__ import annotations
@@ -11,20 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zoo_leaderboard.records.entries import RUNNER, Entry
+import msgspec
+
+from zoo_leaderboard.records.entries import RUNNER, Entry, quiet_times
+from zoo_leaderboard.records.keys import Key
 from zoo_leaderboard.records.samples import sample
-from zoo_leaderboard.stats.changes import Change, among_others, ratio_change, score_change
+from zoo_leaderboard.stats.changes import Change, correct_together, ratio_change, score_change
 from zoo_leaderboard.stats.statistics import mean_interval
 from zoo_leaderboard.text.names import short_hash
 
-MOST_PAIRS = 40  # on a page, the last measured first; the data have all
+MAX_HISTORIES = 40  # on a page
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Occasion:
-    """The ok trials of one day; `change` is of the score, `speed` of the training time, against the occasion before.
+    """The ok trials of one occasion; `best` is the best mean score so far.
 
-    Speed is compared on the same machine only. `best` is the best mean so far.
+    `change` is the change of the score since the occasion before, `speed` that of the training time since the last
+    occasion on the same machine.
     """
 
     moment: str
@@ -42,11 +46,34 @@ class Occasion:
         return self.entries[-1]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PairHistory:
-    """A model with its occasions, oldest first; `key` tells its setting from every other."""
+class HistoryKey(Key, frozen=True, kw_only=True, array_like=True):
+    """The fields that all occasions of a history share; versions and code may differ."""
 
-    key: str
+    model: str
+    dataset: str
+    fingerprint: str
+    metric: str
+    higher_is_better: bool
+    recipe_class: str
+    device: str
+    pretrained_on: str
+    dtype: str
+    compiled: bool
+    threads: int
+    budget_s: float | None
+    recipe: str
+
+    @property
+    def text(self) -> str:
+        """The text that the anchor is a hash of."""
+        return repr(msgspec.structs.astuple(self))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelHistory:
+    """A model with its occasions, oldest first."""
+
+    key: HistoryKey
     model: str
     dataset: str
     recipe_class: str
@@ -55,107 +82,111 @@ class PairHistory:
 
     @property
     def anchor(self) -> str:
-        return f"p-{short_hash(self.key)}"
+        return f"p-{short_hash(self.key.text)}"
 
     @property
     def regressions(self) -> int:
-        """How many occasions are significantly worse than the one before, in score or in speed."""
+        """The number of significant regressions of score or training time."""
         changes = [change for occasion in self.occasions for change in (occasion.change, occasion.speed)]
         return sum(change is not None and change.verdict == "regression" for change in changes)
 
 
-def pairs(history: Sequence[Entry]) -> list[PairHistory]:
-    """The pairs that were measured on more than one occasion, the last measured first."""
-    by_pair: dict[str, list[Entry]] = {}
-    for entry in history:
-        if entry.status == "ok" and entry.score is not None and entry.source == RUNNER:
-            by_pair.setdefault(_key(entry), []).append(entry)
-    found = []
-    for key, entries in by_pair.items():
-        parts = _occasions(entries)
-        if len(parts) > 1:
-            occasions = tuple(_measured(parts))
-            last = entries[-1]
-            about = {name: getattr(last, name) for name in ("model", "dataset", "recipe_class", "device")}
-            found.append(PairHistory(key=key, occasions=occasions, **about))
-    return sorted(found, key=lambda pair: pair.occasions[-1].moment, reverse=True)
-
-
-def _key(entry: Entry) -> str:
-    """What all occasions of a pair share: content of the data, metric, how the model is trained; code may change."""
-    settings = (entry.pretrained_on, entry.dtype, entry.compiled, entry.threads, entry.budget_s)
-    recipe = entry.recipe if entry.recipe_class == "custom" else ""
-    judged = (entry.dataset, entry.fingerprint, entry.metric, entry.higher_is_better)
-    return repr((entry.model, *judged, entry.recipe_class, entry.device, *settings, recipe))
-
-
-def _occasions(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """The trials by day, machine, code and settings; of a seed that ran twice on an occasion the later."""
-    parts: dict[tuple[str, ...], dict[int, Entry]] = {}
+def model_histories(entries: Sequence[Entry]) -> list[ModelHistory]:
+    """The models measured on more than one occasion, the latest measured first."""
+    by_key: dict[HistoryKey, list[Entry]] = {}
     for entry in entries:
-        part = (entry.started_at[:10], entry.machine, entry.code, entry.row)
-        parts.setdefault(part, {})[entry.seed] = entry
-    found = [list(seeds.values()) for seeds in parts.values()]
-    return sorted(found, key=lambda part: part[0].started_at)
+        if entry.status == "ok" and entry.score is not None and entry.source == RUNNER:
+            by_key.setdefault(_history_key(entry), []).append(entry)
+    found = []
+    for key, trials in by_key.items():
+        by_occasion = _trials_by_occasion(trials)
+        if len(by_occasion) > 1:
+            occasions = tuple(_summaries(by_occasion))
+            last = trials[-1]
+            about = {name: getattr(last, name) for name in ("model", "dataset", "recipe_class", "device")}
+            found.append(ModelHistory(key=key, occasions=occasions, **about))
+    return sorted(found, key=lambda item: item.occasions[-1].moment, reverse=True)
 
 
-def _measured(parts: Sequence[Sequence[Entry]]) -> list[Occasion]:
+def _history_key(entry: Entry) -> HistoryKey:
+    return HistoryKey(
+        model=entry.model,
+        dataset=entry.dataset,
+        fingerprint=entry.fingerprint,
+        metric=entry.metric,
+        higher_is_better=entry.higher_is_better,
+        recipe_class=entry.recipe_class,
+        device=entry.device,
+        pretrained_on=entry.pretrained_on,
+        dtype=entry.dtype,
+        compiled=entry.compiled,
+        threads=entry.threads,
+        budget_s=entry.budget_s,
+        recipe=entry.recipe if entry.recipe_class == "custom" else "",
+    )
+
+
+def _trials_by_occasion(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """The trials by day, machine, code and settings, one per seed: the latest."""
+    by_key: dict[tuple[str, ...], dict[int, Entry]] = {}
+    for entry in entries:
+        key = (entry.started_at[:10], entry.machine, entry.code, entry.row)
+        by_key.setdefault(key, {})[entry.seed] = entry
+    found = [list(seeds.values()) for seeds in by_key.values()]
+    return sorted(found, key=lambda trials: trials[0].started_at)
+
+
+def _summaries(by_occasion: Sequence[Sequence[Entry]]) -> list[Occasion]:
     found: list[Occasion] = []
-    samples = [sample(part) for part in parts]
-    for index, part in enumerate(parts):
-        higher = part[0].higher_is_better
+    samples = [sample(trials) for trials in by_occasion]
+    for index, trials in enumerate(by_occasion):
+        higher = trials[0].higher_is_better
         interval = mean_interval(samples[index])
         score = interval.value
-        version = part[0].task_version  # another version may split or score otherwise: its scores begin anew
+        version = trials[0].task_version  # scores of different task versions are not comparable
         before = [occasion for occasion in found if occasion.last.task_version == version]
         best = (max if higher else min)([score, *(occasion.best for occasion in before[-1:])])
         follows = bool(found) and found[-1].last.task_version == version
         change = score_change(samples[index - 1], samples[index], higher_is_better=higher) if follows else None
         occasion = Occasion(
-            moment=part[0].started_at,
-            entries=tuple(part),
+            moment=trials[0].started_at,
+            entries=tuple(trials),
             score=score,
             low=interval.low,
             high=interval.high,
             best=best,
-            train_s=_median(_times(part)),
+            train_s=statistics.median(times) if (times := quiet_times(trials)) else None,
             change=change,
-            speed=_speed(parts[:index], part),
+            speed=_time_change(by_occasion[:index], trials),
         )
         found.append(occasion)
-    return _corrected(found)
-
-
-def _corrected(occasions: Sequence[Occasion]) -> list[Occasion]:
-    """The same with verdicts that allow for how many changes the pair's history has."""
-    looked_at = [change for occasion in occasions for change in (occasion.change, occasion.speed) if change is not None]
-    corrected = dict(zip(map(id, looked_at), among_others(looked_at), strict=True))
+    corrected = correct_together([_known_changes(occasion) for occasion in found])
     return [
-        replace(item, change=corrected.get(id(item.change)), speed=corrected.get(id(item.speed))) for item in occasions
+        replace(occasion, change=changes.get("change"), speed=changes.get("speed"))
+        for occasion, changes in zip(found, corrected, strict=True)
     ]
 
 
-def _speed(earlier: Sequence[Sequence[Entry]], part: Sequence[Entry]) -> Change | None:
-    """The training time against the last occasion on the same machine; None where either has no quiet times."""
-    machine, version = part[0].machine, part[0].task_version
+def _known_changes(occasion: Occasion) -> dict[str, Change]:
+    changes = {"change": occasion.change, "speed": occasion.speed}
+    return {name: change for name, change in changes.items() if change is not None}
+
+
+def _time_change(earlier: Sequence[Sequence[Entry]], trials: Sequence[Entry]) -> Change | None:
+    """The change of the training time since the last occasion on the same machine.
+
+    None if there is none, or if either occasion has no undisturbed times.
+    """
+    machine, version = trials[0].machine, trials[0].task_version
     same = (item for item in reversed(earlier) if (item[0].machine, item[0].task_version) == (machine, version))
     before = next(same, None)
-    if before is None or not machine or not _times(before) or not _times(part):
+    if before is None or not machine or not quiet_times(before) or not quiet_times(trials):
         return None
-    return ratio_change(_times(before), _times(part))
+    return ratio_change(quiet_times(before), quiet_times(trials))
 
 
-def _times(part: Sequence[Entry]) -> list[float]:
-    times = (entry.train_s for entry in part if not entry.disturbed)
-    return [value for value in times if value is not None and value > 0]
-
-
-def _median(values: Sequence[float]) -> float | None:
-    return statistics.median(values) if values else None
-
-
-def plotted(pair: PairHistory) -> list[dict[str, Any]]:
-    """The scores as `plots.over_time` takes them."""
+def plotted(history: ModelHistory) -> list[dict[str, Any]]:
+    """The scores as rows for `plots.over_time`."""
     return [
         {
             "moment": occasion.moment,
@@ -163,19 +194,19 @@ def plotted(pair: PairHistory) -> list[dict[str, Any]]:
             "low": occasion.low,
             "high": occasion.high,
             "best": occasion.best,
-            "model": pair.model,
+            "model": history.model,
         }
-        for occasion in pair.occasions
+        for occasion in history.occasions
     ]
 
 
-def plotted_speed(pair: PairHistory) -> list[dict[str, Any]]:
-    """The training times as `plots.over_time` takes them, the fastest so far as the best."""
+def plotted_speed(history: ModelHistory) -> list[dict[str, Any]]:
+    """The training times as rows for `plots.over_time`; the best is the fastest so far."""
     found: list[dict[str, Any]] = []
-    for occasion in pair.occasions:
+    for occasion in history.occasions:
         if occasion.train_s is not None:
             best = min([occasion.train_s, *(row["best"] for row in found[-1:])])
-            times = sorted(_times(occasion.entries))
+            times = sorted(quiet_times(occasion.entries))
             row = {"moment": occasion.moment, "value": occasion.train_s, "low": times[0], "high": times[-1]}
-            found.append({**row, "best": best, "model": pair.model})
+            found.append({**row, "best": best, "model": history.model})
     return found

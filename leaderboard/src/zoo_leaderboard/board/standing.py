@@ -1,60 +1,88 @@
-"""The statistics of a group's rows: intervals, ranks with ties, and what would separate the first two."""
+"""The statistics of a group's rows: intervals, ranks with ties, and the seeds needed to separate the first two."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from zoo_leaderboard.board.tables import Group, plain_rows
+from zoo_leaderboard.board.commands import reproduce
+from zoo_leaderboard.board.rows import UNKNOWN_SPEED, Row, rows_of
+from zoo_leaderboard.board.tables import Group
+from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.samples import sample
-from zoo_leaderboard.stats.separation import MoreSeeds, Pairwise, pairwise, ranks, seeds_to_separate
+from zoo_leaderboard.stats.separation import DifferenceMatrix, MoreSeeds, difference_matrix, ranks, seeds_to_separate
 from zoo_leaderboard.stats.statistics import Sample, mean_interval, median_interval
 
-MOST_BY_EXAMPLE = 40  # rows of a group, best first, compared example by example; those behind them by their seeds
-MOST_COMPARED = 30  # rows whose differences lie beside the page, pair by pair
-TIMED = ("train_s", "latency_ms")
+MAX_ROWS_BY_EXAMPLE = 40  # of a group, best first; further rows are compared by their seeds
+MAX_COMPARED_ROWS = 30  # of a group, best first; the compare page has their differences
+TIMES = ("train_s", "latency_ms")  # with an interval of the median
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Standing:
-    """A group's models as rows, with rank, interval and the times' intervals; `pairs` are the first against each other.
+    """A group's rows, best first.
 
-    `compared` are the rows behind `pairs`, in its order; `first_two` is None where there are no two.
+    `devices` are the device classes of the group's setting, its own first, in the order of each row's `speeds`.
+    `differences` are those of the rows `compared`, in the same order. `first_two` is None with fewer than two rows.
     """
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Row]
+    devices: Sequence[str]
     compared: Sequence[str]
-    pairs: Pairwise | None
+    differences: DifferenceMatrix | None
     first_two: MoreSeeds | None
 
 
+def standings(groups: Sequence[Group]) -> dict[GroupKey, Standing]:
+    """The standings of a task's groups. Each row has its speed on all device classes of its setting."""
+    alone = {group.key: standing(group) for group in groups}
+    found = {}
+    for group in groups:
+        others = [alone[other.key] for other in groups if _differ_in_device(group, other)]
+        own = alone[group.key]
+        by_training = [{row.training: row.speeds[0] for row in other.rows} for other in others]
+        rows = [
+            replace(row, speeds=(*row.speeds, *(speeds.get(row.training, UNKNOWN_SPEED) for speeds in by_training)))
+            for row in own.rows
+        ]
+        devices = [device for item in (own, *others) for device in item.devices]
+        found[group.key] = replace(own, rows=rows, devices=devices)
+    return found
+
+
+def _differ_in_device(one: Group, other: Group) -> bool:
+    return one is not other and one.key.setting == other.key.setting
+
+
 def standing(group: Group) -> Standing:
-    """The statistics of one group. Rows that are staler than their group have no rank, and take none from others."""
+    """The statistics of one group. Rows out of date in an up-to-date group are not ranked."""
     models = group.models
     ranked = models[models["score"].notna() & (models["stale"] == group.stale)]
     samples = {
-        row: sample([entry for entry in group.ok(row) if entry.score is not None], examples=place < MOST_BY_EXAMPLE)
+        row: sample([entry for entry in group.ok(row) if entry.score is not None], examples=place < MAX_ROWS_BY_EXAMPLE)
         for place, row in enumerate(models.loc[models["score"].notna(), "row"])
     }
     own = [samples[str(row)] for row in ranked["row"]]
     higher = group.newest.higher_is_better
     models = models.join(_intervals(samples), on="row").join(_ranks(list(ranked["row"]), own, higher), on="row")
-    for name in TIMED:
+    for name in TIMES:
         models = models.join(_time_intervals(group, name), on="row")
-    compared = [str(row) for row in ranked["row"][:MOST_COMPARED]]
-    pairs = pairwise([samples[row] for row in compared]) if len(compared) > 1 else None
-    first_two = _first_two(own, pairs) if pairs is not None else None
-    return Standing(rows=plain_rows(models), compared=compared, pairs=pairs, first_two=first_two)
+    compared = [str(row) for row in ranked["row"][:MAX_COMPARED_ROWS]]
+    differences = difference_matrix([samples[row] for row in compared]) if len(compared) > 1 else None
+    first_two = _first_two(own, differences) if differences is not None else None
+    rows = rows_of(models, [reproduce(group.by_row[str(row)]) for row in models["row"]])
+    return Standing(
+        rows=rows, devices=[group.newest.device], compared=compared, differences=differences, first_two=first_two
+    )
 
 
-def _first_two(samples: Sequence[Sample], pairs: Pairwise) -> MoreSeeds:
-    """What would separate the first two, by the same step of Holm's correction as in the second one's rank."""
+def _first_two(samples: Sequence[Sample], differences: DifferenceMatrix) -> MoreSeeds:
+    """The seeds needed to separate the first two rows, at the step of Holm's correction for the second row's rank."""
     if len(samples[0].scores) == len(samples[1].scores) == 1:
-        return MoreSeeds(count=None, verdict="undecidable")  # another seed of either would change its score too
-    others = pairs.p_value[1]
+        return MoreSeeds(count=None, verdict="undecidable")  # the spread over seeds is unknown
+    others = differences.p_value[1]
     comparisons = int((others >= others[0]).sum())
     return seeds_to_separate(samples[0], samples[1], comparisons=max(1, comparisons))
 
@@ -78,7 +106,7 @@ def _ranks(rows: Sequence[str], samples: Sequence[Sample], higher_is_better: boo
 
 
 def _time_intervals(group: Group, name: str) -> pd.DataFrame:
-    """By row the interval of a time's median; missing where it is one number."""
+    """By row, the interval of the median of a time; rows with a single time are missing."""
     found = {}
     for row in group.models["row"]:
         values = [value for entry in group.quiet(row) if (value := getattr(entry, name)) is not None]

@@ -1,4 +1,4 @@
-"""A preview of the site on this machine: 127.0.0.1 only, built again when records come or change."""
+"""Serves the site on 127.0.0.1 and rebuilds it when records change."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from zoo_core.errors import UsageError, ZooError
 from zoo_core.ui.console import messages
 from zoo_leaderboard.records.conformance import read_conformance
 from zoo_leaderboard.records.index import scan
-from zoo_leaderboard.site.build import build
+from zoo_leaderboard.site.build import build_site
 
-EVERY_S = 2.0  # between looks at the results folders
+POLL_INTERVAL_S = 2.0  # between scans of the results folders
 HOST = "127.0.0.1"
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    """Serves files, says nothing of each, and lets no browser keep them: the next build may change them."""
+class _QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files without a log line for each; browsers must not cache them, because a rebuild changes them."""
 
     def log_message(self, *_: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
     def end_headers(self) -> None:
         self.send_header("Cache-Control", "no-store")
@@ -34,19 +34,23 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 def serve(results: Sequence[Path], out: Path, port: int, trial_pages: int | None) -> None:
-    """Build, serve until Ctrl-C, and build again whenever a record comes. Raises UsageError for a port in use."""
-    seen = _state(results)
-    build(results, out, trial_pages=trial_pages)
+    """Build the site, serve it until Ctrl-C, and rebuild it when records change.
+
+    Raises:
+        UsageError: the port is in use, or there are no records.
+    """
+    built_from = _records_state(results)
+    build_site(results, out, trial_pages=trial_pages)
     try:
-        server = ThreadingHTTPServer((HOST, port), partial(_Quiet, directory=str(out)))
+        server = ThreadingHTTPServer((HOST, port), partial(_QuietHandler, directory=str(out)))
     except OSError as error:
         raise UsageError(
-            f"port {port} cannot be opened ({error}): name another with --port, or 0 for a free one"
+            f"cannot open port {port} ({error}): choose another with --port, or 0 for a free port"
         ) from error
     with server:
-        typer.echo(f"http://{HOST}:{server.server_address[1]}/ (Ctrl-C ends it)")
+        typer.echo(f"http://{HOST}:{server.server_address[1]}/ (stop with Ctrl-C)")
         stop = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(results, out, trial_pages, seen, stop), daemon=True)
+        watcher = threading.Thread(target=_watch, args=(results, out, trial_pages, built_from, stop), daemon=True)
         watcher.start()
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
@@ -54,22 +58,25 @@ def serve(results: Sequence[Path], out: Path, port: int, trial_pages: int | None
         watcher.join()
 
 
-def _watch(results: Sequence[Path], out: Path, trial_pages: int | None, seen: list[str], stop: threading.Event) -> None:
-    """Build again when a file came, went or changed; a build that fails is told, and the earlier site stays."""
-    while not stop.wait(EVERY_S):
-        now = _state(results)
-        if now == seen:
+def _watch(
+    results: Sequence[Path], out: Path, trial_pages: int | None, built_from: list[str], stop: threading.Event
+) -> None:
+    """Rebuild the site when a record is added, removed or changed. A failed build leaves the earlier site in place."""
+    while not stop.wait(POLL_INTERVAL_S):
+        now = _records_state(results)
+        if now == built_from:
             continue
-        seen = now
+        built_from = now
         try:
-            built = build(results, out, trial_pages=trial_pages)
-            messages().print(f"built again: {built.trials} records, {built.rendered} pages made anew", markup=False)
+            built = build_site(results, out, trial_pages=trial_pages)
+            messages().print(f"rebuilt: {built.trials} records, {built.rendered} pages rendered", markup=False)
         except ZooError as error:
             messages().print(str(error), markup=False)
 
 
-def _state(results: Sequence[Path]) -> list[str]:
+def _records_state(results: Sequence[Path]) -> list[str]:
+    """Digests of everything that the site is built from; empty while a folder cannot be read."""
     try:
         return [*(shard.digest for shard in scan(results)), repr(read_conformance(results))]
-    except (OSError, UsageError):  # a folder that is being moved: look again
+    except (OSError, UsageError):  # a folder is being moved: the next scan tries again
         return []

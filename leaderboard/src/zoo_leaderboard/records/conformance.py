@@ -1,4 +1,4 @@
-"""How plugins passed `zoo check`, as `zoo check --record` noted it beside the records."""
+"""Reads the results of `zoo check --record`, which lie in the results folders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MEANING = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conformance:
-    """A plugin's level, of which version, and what it means."""
+    """A plugin's conformance level, the checked version of the plugin, and the meaning of the level."""
 
     level: str
     version: str
@@ -29,20 +29,24 @@ class Conformance:
 
 
 def read_conformance(results: Sequence[Path]) -> dict[str, Conformance]:
-    """By plugin, the last folder's where several noted it. Raises UsageError for a file that the zoo did not write."""
-    return {name: found for folder in results for name, found in _noted(folder / CONFORMANCE).items()}
+    """The conformance of each plugin; a later folder overrides an earlier one.
+
+    Raises:
+        UsageError: a file that `zoo check --record` did not write.
+    """
+    return {name: found for folder in results for name, found in _read_file(folder / CONFORMANCE).items()}
 
 
-def _noted(path: Path) -> dict[str, Conformance]:
+def _read_file(path: Path) -> dict[str, Conformance]:
     try:
-        noted = json.loads(path.read_bytes())
-        return {str(name): _conformance(note) for name, note in noted.items()}
+        notes = json.loads(path.read_bytes())
+        return {str(name): _parse(note) for name, note in notes.items()}
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise UsageError(f"{path} is not what `zoo check --record` writes ({error}): remove it") from error
 
 
-def _conformance(note: Any) -> Conformance:
+def _parse(note: Any) -> Conformance:
     level = note["level"]
     return Conformance(level=level, version=str(note["version"]), meaning=MEANING[level])

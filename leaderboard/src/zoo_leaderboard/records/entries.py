@@ -1,23 +1,25 @@
-"""What the board needs to know of one trial without opening its record again, and what tells trials apart.
+"""One trial as the board needs it, without opening its record again.
 
-Three texts say what may be mixed. `group`: trials that may be compared. `row`: the seeds of one model trained in one
-way. `pair`: without the data's content, by which a skipped trial finds the one that was run since.
+`group`, `row` and `planned` are the texts of the keys in `keys`.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import msgspec
 
 from zoo_core.results.records import FAILED, Record
+from zoo_leaderboard.records.keys import planned_key, row_key
+from zoo_leaderboard.text.formats import counted
 
-RUNNER = "runner"  # the source of a trial; the numbers of other programs are shown, and never mixed with it
+RUNNER = "runner"  # the source of trials; numbers from other programs are shown apart
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """One trial. `path` is its record's file; units are suffixes, as in the records."""
+    """One trial. `path` is the file of its record. Units are suffixes, as in the records."""
 
     path: str
     id: str
@@ -30,7 +32,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     metric: str
     group: str
     row: str
-    pair: str
+    planned: str
     dataset: str
     dataset_version: int
     fingerprint: str
@@ -74,10 +76,16 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         return self.status in FAILED
 
 
+def quiet_times(entries: Iterable[Entry], field: Literal["train_s", "latency_ms"] = "train_s") -> list[float]:
+    """The known times of the undisturbed trials."""
+    times = (getattr(entry, field) for entry in entries if not entry.disturbed)
+    return [value for value in times if value is not None and value > 0]
+
+
 def entry_of(record: Record, path: str) -> Entry:
-    """The entry of a record that lies at `path`."""
+    """The entry of the record at `path`."""
     task, dataset, model, device, measured = record.task, record.dataset, record.model, record.device, record.measured
-    target, group = measured.time_to_target, group_key(record)
+    target, row = measured.time_to_target, row_key(record)
     return Entry(
         path=path,
         id=record.id,
@@ -88,9 +96,9 @@ def entry_of(record: Record, path: str) -> Entry:
         task_version=task.version,
         higher_is_better=task.higher_is_better,
         metric=task.metric,
-        group=json.dumps(group),
-        row=json.dumps([group, row_key(record)], sort_keys=True),
-        pair=json.dumps([group[:-3], record.recipe_class, device.kind, model.name, record.seed]),
+        group=row.group.text,
+        row=row.text,
+        planned=planned_key(record).text,
         dataset=dataset.name,
         dataset_version=dataset.version,
         fingerprint=dataset.fingerprint,
@@ -131,39 +139,24 @@ def entry_of(record: Record, path: str) -> Entry:
     )
 
 
-def group_key(record: Record) -> list[Any]:
-    """What two trials must share to be compared; metric and kind are the task version's, and checked all the same."""
-    task, dataset = record.task, record.dataset
-    judged = [task.kind, task.kind_version, task.metric, task.higher_is_better]
-    data = [dataset.name, dataset.fingerprint]
-    return [task.name, task.version, *judged, *data, record.recipe_class, record.device.kind]
-
-
-def row_key(record: Record) -> list[Any]:
-    """What the seeds behind one row share: the same model trained in the same way."""
-    model, device = record.model, record.device
-    settings = [device.dtype, device.compiled, device.requested_threads, record.budget_s]
-    return [model.name, model.version, model.pretrained_on, model.weights_sha256, *settings, record.recipe]
-
-
-LEAST_CPU_SHARE = 0.85  # of one core, in the timed windows of a trial on the CPU: a quiet machine gives 0.97 and more
-MOST_SWITCHES_PER_S = 100.0  # involuntary: the scheduler's tick alone makes a few a second
-SHORTEST_S = 0.2  # shorter windows say nothing about load
+MIN_CPU_SHARE = 0.85  # CPU time / wall time of a trial on the CPU; on a quiet machine it is at least 0.97
+MAX_SWITCHES_PER_S = 100.0  # involuntary context switches; a few per second are normal
+MIN_WINDOW_S = 0.2  # shorter timed windows are too short to judge the load
 
 
 def disturbance(record: Record) -> str:
-    """Why the trial's times are not those of a quiet machine; empty where nothing speaks against them."""
+    """Why the trial's times are unreliable (other work was running); empty if nothing indicates that."""
     load = record.measured.load
     if load is None:
         return ""
     reasons = []
     if load.trials_beside:
-        reasons.append(f"{load.trials_beside} concurrent trial{'' if load.trials_beside == 1 else 's'}")
-    if load.wall_s >= SHORTEST_S:
+        reasons.append(counted(load.trials_beside, "concurrent trial"))
+    if load.wall_s >= MIN_WINDOW_S:
         share = load.cpu_s / load.wall_s
-        if record.device.kind == "cpu" and share < LEAST_CPU_SHARE:
+        if record.device.kind == "cpu" and share < MIN_CPU_SHARE:
             reasons.append(f"used {share:.0%} of a CPU core")
         switches = (load.involuntary_switches or 0) / load.wall_s
-        if switches > MOST_SWITCHES_PER_S:
+        if switches > MAX_SWITCHES_PER_S:
             reasons.append(f"{switches:.0f} involuntary context switches per second")
     return ", ".join(reasons)

@@ -1,6 +1,6 @@
-"""Every record's entry, kept in the zoo's cache: a second build looks at files' times and sizes, and reads what is new.
+"""The entries of all records, cached: a second build reads only files whose time or size changed.
 
-The cache holds nothing that is not in the records: whoever deletes it waits for a complete build, once.
+The cache holds only copies of what is in the records. After it is deleted, the next build reads all records again.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ import msgspec
 from zoo_core.errors import DamagedRecordError, RecordError, UsageError
 from zoo_core.files import cache_dir, write_atomically
 from zoo_core.results import records
-from zoo_leaderboard.records import entries
+from zoo_leaderboard.records import entries, keys
 from zoo_leaderboard.records.entries import Entry, entry_of
+from zoo_leaderboard.text.names import files_digest
 
-NEWEST_KEPT = 300  # trials a folder offers for pages of their own, without its entries being read
+MAX_CANDIDATES = 300  # trials per folder that can get a page without reading the folder's entries
 
 
-class File(msgspec.Struct, frozen=True, array_like=True):
-    """A record's file as it was when it was read; one of `entry` and `unreadable` (the reason) says what was in it."""
+class CachedFile(msgspec.Struct, frozen=True, array_like=True):
+    """A record's file as it was when it was read: its entry, or the reason why it is `unreadable`."""
 
     name: str
     size: int
@@ -35,7 +36,7 @@ class File(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, array_like=True):
-    """A trial that may get a page of its own."""
+    """A trial that may get a page of its own; `stamp` changes with its file."""
 
     started_at: str
     id: str
@@ -46,9 +47,9 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What is known of a folder of records before its entries are read.
+    """A summary of a folder of records, cached so that its entries need not be read.
 
-    `models`, `tasks` and `datasets` have the highest version seen, by name; `models_of` the models by task.
+    `models`, `tasks` and `datasets` map names to the highest version; `models_of` maps tasks to their models.
     """
 
     digest: str
@@ -63,9 +64,9 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shard:
-    """A folder of record files, `results/<task>`, as it lies on disk now: name, size and time of change of each.
+    """A folder of record files, `results/<task>`, as on disk: name, size and modification time (ns) of each file.
 
-    `digest` changes with every file that comes, goes or changes, and with this program.
+    `digest` changes when a file is added, removed or changed, and when the code that reads records changes.
     """
 
     folder: Path
@@ -74,49 +75,48 @@ class Shard:
 
     @property
     def cache(self) -> Path:
-        """Its place in the cache, without an ending."""
+        """The path of its files in the cache, without suffix."""
         name = hashlib.sha256(os.fsencode(self.folder.absolute())).hexdigest()[:32]
         return cache_dir() / "leaderboard" / "index" / name
 
 
 @cache
-def code_digest() -> str:
-    """A hash of the modules that decide what an entry holds."""
-    own = (Path(module.__file__ or "").read_bytes() for module in (entries, records))
-    return hashlib.sha256(b"".join([*own, Path(__file__).read_bytes()])).hexdigest()[:16]
+def entry_code_digest() -> str:
+    """A hash of the modules that determine the content of an entry."""
+    return files_digest(Path(str(name)) for name in (entries.__file__, keys.__file__, records.__file__, __file__))
 
 
 def scan(results: Sequence[Path]) -> list[Shard]:
-    """The folders of records below some results folders. Raises UsageError for one that is not there."""
+    """List the folders of records in the results folders. Raises UsageError for a missing results folder."""
     found = []
     for root in results:
         if not root.is_dir():
             raise UsageError(f"there is no results folder {root}; `zoo bench TASK` makes one")
-        found += [shard for folder in _folders(root) if (shard := _shard(folder)).files]
+        found += [shard for folder in _subfolders(root) if (shard := _scan_folder(folder)).files]
     return found
 
 
-def _folders(root: Path) -> list[Path]:
-    with os.scandir(root) as entries_:
-        return sorted(Path(entry.path) for entry in entries_ if entry.is_dir() and not entry.name.startswith("."))
+def _subfolders(root: Path) -> list[Path]:
+    with os.scandir(root) as found_entries:
+        return sorted(Path(entry.path) for entry in found_entries if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _shard(folder: Path) -> Shard:
+def _scan_folder(folder: Path) -> Shard:
     found = []
-    with os.scandir(folder) as entries_:
-        for entry in entries_:
+    with os.scandir(folder) as found_entries:
+        for entry in found_entries:
             if entry.name.endswith(".json") and not entry.name.startswith("."):
-                with contextlib.suppress(OSError):  # a link to nowhere, or a file that went meanwhile
+                with contextlib.suppress(OSError):  # a broken link, or a file deleted meanwhile
                     stat = entry.stat()
                     found.append((entry.name, stat.st_size, stat.st_mtime_ns))
     files = tuple(sorted(found))
-    text = repr((files, code_digest()))
+    text = repr((files, entry_code_digest()))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return Shard(folder=folder, files=files, digest=digest)
 
 
-def head_of(shard: Shard) -> Head | None:
-    """The folder's head where the cache has it as it is now."""
+def cached_head(shard: Shard) -> Head | None:
+    """The folder's head from the cache; None if it is missing or out of date."""
     try:
         head = msgspec.msgpack.decode(shard.cache.with_suffix(".head").read_bytes(), type=Head)
     except (OSError, msgspec.DecodeError):
@@ -125,62 +125,62 @@ def head_of(shard: Shard) -> Head | None:
 
 
 def refresh(shard: Shard) -> Head:
-    """Read the files that are new or changed since the last time; the folder's head, kept in the cache."""
-    known = {file.name: file for file in _kept(shard)}
-    files = [_file(shard.folder, item, known.get(item[0])) for item in shard.files]
-    head = _head(shard, files)
-    _keep(shard.cache.with_suffix(".files"), msgspec.msgpack.encode((code_digest(), files)))
-    _keep(shard.cache.with_suffix(".head"), msgspec.msgpack.encode(head))
+    """Read the new and changed files, update the cache and return the folder's head."""
+    known = {file.name: file for file in _cached_files(shard)}
+    files = [_read_file(shard.folder, item, known.get(item[0])) for item in shard.files]
+    head = _folder_head(shard, files)
+    _write_cache(shard.cache.with_suffix(".files"), msgspec.msgpack.encode((entry_code_digest(), files)))
+    _write_cache(shard.cache.with_suffix(".head"), msgspec.msgpack.encode(head))
     return head
 
 
-def load(shard: Shard) -> Iterator[Entry]:
-    """The folder's entries. What the cache lacks, or has otherwise, is read from the records."""
-    known = {file.name: file for file in _kept(shard)}
+def load_entries(shard: Shard) -> Iterator[Entry]:
+    """Load the folder's entries from the cache; those missing or out of date from the records."""
+    known = {file.name: file for file in _cached_files(shard)}
     for item in shard.files:
-        file = _file(shard.folder, item, known.get(item[0]))
+        file = _read_file(shard.folder, item, known.get(item[0]))
         if file.entry is not None:
             yield file.entry
 
 
-def every(results: Sequence[Path]) -> list[Entry]:
-    """All entries below some results folders, oldest first; an id that comes twice counts once. As `scan` raises."""
-    return oldest_first(entry for shard in scan(results) for entry in load(shard))
+def all_entries(results: Sequence[Path]) -> list[Entry]:
+    """All entries in the results folders, oldest first, each id once. Raises UsageError for a missing folder."""
+    return oldest_first(entry for shard in scan(results) for entry in load_entries(shard))
 
 
 def oldest_first(found: Iterable[Entry]) -> list[Entry]:
-    """The entries in the order of their start, each id once."""
+    """The entries ordered by their start, each id once."""
     return sorted({entry.id: entry for entry in found}.values(), key=lambda entry: (entry.started_at, entry.id))
 
 
-def _kept(shard: Shard) -> list[File]:
+def _cached_files(shard: Shard) -> list[CachedFile]:
     try:
         content = shard.cache.with_suffix(".files").read_bytes()
-        code, files = msgspec.msgpack.decode(content, type=tuple[str, list[File]])
+        code, files = msgspec.msgpack.decode(content, type=tuple[str, list[CachedFile]])
     except (OSError, msgspec.DecodeError):
         return []
-    return files if code == code_digest() else []
+    return files if code == entry_code_digest() else []
 
 
-def _keep(path: Path, content: bytes) -> None:
-    """Write to the cache; a cache that cannot be written costs time, no result."""
+def _write_cache(path: Path, content: bytes) -> None:
+    """Write to the cache; errors are ignored, because the cache only saves time."""
     with contextlib.suppress(OSError):
         write_atomically(path, content)
 
 
-def _file(folder: Path, item: tuple[str, int, int], known: File | None) -> File:
+def _read_file(folder: Path, item: tuple[str, int, int], known: CachedFile | None) -> CachedFile:
     if known is not None and (known.name, known.size, known.changed_ns) == item:
         return known
-    path = folder.absolute() / item[0]  # the cache outlives the working folder
+    path = folder.absolute() / item[0]  # absolute, because a later build may run in another working folder
     try:
         entry = entry_of(records.decode(path.read_bytes()), str(path))
-        msgspec.msgpack.encode(entry)  # refuses numbers that nothing of ours can hold
-        return File(*item, entry)
+        msgspec.msgpack.encode(entry)  # raises OverflowError for integers above 64 bits
+        return CachedFile(*item, entry)
     except (RecordError, OSError, OverflowError) as error:
-        return File(*item, None, str(error))
+        return CachedFile(*item, None, str(error))
 
 
-def _head(shard: Shard, files: Iterable[File]) -> Head:
+def _folder_head(shard: Shard, files: Iterable[CachedFile]) -> Head:
     found = [file.entry for file in files if file.entry is not None]
     models_of: dict[str, set[str]] = {}
     for entry in found:
@@ -190,45 +190,45 @@ def _head(shard: Shard, files: Iterable[File]) -> Head:
         digest=shard.digest,
         trials=len(found),
         unreadable=[(str(shard.folder / file.name), file.unreadable) for file in files if file.entry is None],
-        tasks=newest((entry.task, entry.task_version) for entry in found),
-        datasets=newest((entry.dataset, entry.dataset_version) for entry in found),
-        models=newest((entry.model, entry.version) for entry in found),
+        tasks=newest_versions((entry.task, entry.task_version) for entry in found),
+        datasets=newest_versions((entry.dataset, entry.dataset_version) for entry in found),
+        models=newest_versions((entry.model, entry.version) for entry in found),
         models_of={task: sorted(models) for task, models in models_of.items()},
-        candidates=chosen((_candidate(entry, stamps) for entry in found), NEWEST_KEPT),
+        candidates=select_candidates((_candidate(entry, stamps) for entry in found), MAX_CANDIDATES),
     )
 
 
 def _candidate(entry: Entry, stamps: Mapping[str, str]) -> Candidate:
-    stamp = stamps[os.path.basename(entry.path)]  # noqa: PTH119 - a hundred thousand times; pathlib takes seconds
+    stamp = stamps[os.path.basename(entry.path)]  # noqa: PTH119 - pathlib takes seconds for 100,000 names
     return Candidate(entry.started_at, entry.id, entry.failed, entry.path, entry.task, stamp)
 
 
-def newest(versions: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """The highest version of each name."""
+def newest_versions(versions: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """The highest version by name."""
     found: dict[str, int] = {}
     for name, version in versions:
         found[name] = max(version, found.get(name, version))
     return found
 
 
-def chosen(candidates: Iterable[Candidate], most: int | None) -> list[Candidate]:
-    """The trials to have pages: the newest failed ones up to half of `most`, then the newest of all. None is all."""
+def select_candidates(candidates: Iterable[Candidate], limit: int | None) -> list[Candidate]:
+    """The trials that get pages: the newest failed ones up to half of `limit`, then the newest. None is no limit."""
     offered = sorted(candidates, key=lambda item: (item.started_at, item.id), reverse=True)
-    if most is None or len(offered) <= most:
+    if limit is None or len(offered) <= limit:
         return offered
-    first = [item for item in offered if item.failed][: most // 2]
+    first = [item for item in offered if item.failed][: limit // 2]
     taken = {item.path for item in first}
-    return first + [item for item in offered if item.path not in taken][: most - len(first)]
+    return first + [item for item in offered if item.path not in taken][: limit - len(first)]
 
 
 def all_candidates(shard: Shard) -> list[Candidate]:
-    """Every trial of a folder as a candidate, for whoever wants all pages."""
+    """All trials of a folder as candidates."""
     stamps = {name: f"{size}-{changed}" for name, size, changed in shard.files}
-    return [_candidate(entry, stamps) for entry in load(shard)]
+    return [_candidate(entry, stamps) for entry in load_entries(shard)]
 
 
 def read_record(entry_path: str) -> records.Record:
-    """The record behind an entry. Raises DamagedRecordError where it is gone or changed meanwhile."""
+    """Read the record of an entry. Raises DamagedRecordError if it was deleted or changed meanwhile."""
     try:
         return records.decode(Path(entry_path).read_bytes())
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Copies records of several folders into one; ids tell what is there already, and nothing is overwritten."""
+"""Copies the records of several folders into one. Records whose id is there already are not overwritten."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo_core.results.store import Store, Unreadable
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Merged:
-    """How many records were copied, how many were there already, and what could not be read."""
+    """The number of records copied, the number already there, and the unreadable files."""
 
     copied: int
     known: int
@@ -27,7 +27,7 @@ def merge(results: Sequence[Path], into: Path) -> Merged:
         if not folder.is_dir():
             raise UsageError(f"there is no results folder {folder}")
         if folder.resolve() == into.resolve():
-            raise UsageError(f"{folder} is the folder to merge into: name only the others")
+            raise UsageError(f"{folder} is the folder to merge into: give only the other folders")
     target = Store(into)
     copied, known, unreadable = 0, 0, []
     for folder in results:
@@ -42,11 +42,11 @@ def merge(results: Sequence[Path], into: Path) -> Merged:
 
 
 def _copy(record: Record, source: Store, target: Store) -> bool:
-    """Whether the record was copied: not where one of its id is there. Links among the artifacts are left out."""
+    """Copy a record and its artifacts, except links; False if a record with its id is there already."""
     staged = target.stage(record.id)
     try:
         artifacts = source.artifacts(record)
-        own = artifacts.is_dir() and not artifacts.is_symlink()  # a link would lead out of the results
+        own = artifacts.is_dir() and not artifacts.is_symlink()  # a link could lead out of the results folder
         for path in sorted(artifacts.iterdir()) if own else ():
             if path.is_file() and not path.is_symlink():
                 shutil.copyfile(path, staged / path.name)

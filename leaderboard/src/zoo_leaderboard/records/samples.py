@@ -1,4 +1,4 @@
-"""A row's test scores as the statistics want them: by seed, and example by example where the records kept that."""
+"""Loads a row's test scores: one per seed, and one per example if the records have them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 
 from zoo_leaderboard.records.entries import Entry
 from zoo_leaderboard.stats.statistics import Sample
-from zoo_leaderboard.text.names import is_plain
+from zoo_leaderboard.text.names import is_plain_name
 
-LARGEST = 64 * 2**20  # bytes of one file of per-example results, packed and of each array in it unpacked
-MOST_EXAMPLES = 200_000  # of a trial: a group's rows are held in memory together; more are compared by their seeds
-# what numpy and zipfile raise for files that are not what they say
-UNREADABLE = (
+MAX_FILE_BYTES = 64 * 2**20  # of a file of results by example, and of each array in it
+MAX_EXAMPLES = 200_000  # per trial, because all rows of a group are in memory; larger trials are compared by seeds
+# raised by numpy and zipfile for invalid files
+LOAD_ERRORS = (
     *(OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, RuntimeError, NotImplementedError),
     *(zipfile.BadZipFile, zlib.error),
 )
@@ -28,9 +28,10 @@ Array = np.ndarray[Any, Any]
 
 
 def sample(entries: Sequence[Entry], *, examples: bool = True) -> Sample:
-    """The seeds of one row; by example where every seed has that, on the same examples, and its mean is the score.
+    """The scores of one row's trials, by example if every trial has results on the same examples.
 
-    A score that is no mean over examples (mean IoU, a Frechet distance) cannot be resampled by example.
+    The mean over the examples must be the score. A score that is not a mean (mean IoU, Fréchet distance) is compared by
+    seeds only.
     """
     scores = np.array([entry.score for entry in entries], dtype=np.float64)
     found = [read_examples(entry) for entry in entries] if examples else [None]
@@ -43,7 +44,7 @@ def sample(entries: Sequence[Entry], *, examples: bool = True) -> Sample:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Examples:
-    """One trial's score by example, float64 (n,); `groups` (n,) or None; `data` is equal for equal examples."""
+    """One trial's scores by example, float64 (n,), with `groups` (n,) or None. Equal examples have equal `data`."""
 
     scores: Array
     groups: Array | None
@@ -51,26 +52,28 @@ class Examples:
 
 
 def read_examples(entry: Entry) -> Examples | None:
-    """What the trial kept by example; None where there is nothing, or nothing that fits its score."""
-    if not is_plain(entry.per_example) or entry.score is None:
+    """Read the trial's results by example; None if there are none or they do not match its score."""
+    if not is_plain_name(entry.per_example) or entry.score is None:
         return None
     folder = Path(entry.path).with_suffix("")
     path = folder / entry.per_example
     try:
-        if folder.is_symlink() or path.is_symlink() or path.stat().st_size > LARGEST:
+        if folder.is_symlink() or path.is_symlink() or path.stat().st_size > MAX_FILE_BYTES:
             return None
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            if any(member.file_size > LARGEST for member in kept.zip.infolist()):
+            if any(member.file_size > MAX_FILE_BYTES for member in kept.zip.infolist()):
                 return None
-            return _examples(entry, {name: kept[name] for name in ("score", "truth", "group") if name in kept.files})
-    except UNREADABLE:
-        return None  # without them the seeds alone are compared, and the page says so
+            return _valid_examples(
+                entry, {name: kept[name] for name in ("score", "truth", "group") if name in kept.files}
+            )
+    except LOAD_ERRORS:
+        return None  # the row is compared by seeds, and the page says so
 
 
-def _examples(entry: Entry, kept: dict[str, Array]) -> Examples | None:
+def _valid_examples(entry: Entry, kept: dict[str, Array]) -> Examples | None:
     scores = np.asarray(kept["score"], dtype=np.float64)
     groups = kept.get("group")
-    fits = scores.ndim == 1 and 1 < len(scores) <= MOST_EXAMPLES and bool(np.isfinite(scores).all())
+    fits = scores.ndim == 1 and 1 < len(scores) <= MAX_EXAMPLES and bool(np.isfinite(scores).all())
     fits = fits and (groups is None or groups.shape == scores.shape)
     if not fits or not np.isclose(scores.mean(), float(entry.score or 0.0), rtol=1e-4, atol=1e-9):
         return None

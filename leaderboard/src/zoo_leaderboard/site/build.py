@@ -1,8 +1,7 @@
-"""Builds the site: what changed is read, computed and rendered; everything else is taken over from the site before."""
+"""Builds the site. Only pages whose content changed are rendered; the others are reused from the earlier site."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -18,35 +17,38 @@ from zoo_core.results.store import Unreadable
 from zoo_leaderboard.board.tables import Versions
 from zoo_leaderboard.records.conformance import Conformance, read_conformance
 from zoo_leaderboard.records.index import (
-    NEWEST_KEPT,
+    MAX_CANDIDATES,
     Candidate,
     Head,
     Shard,
     all_candidates,
-    chosen,
-    head_of,
-    newest,
+    cached_head,
+    newest_versions,
     refresh,
     scan,
+    select_candidates,
 )
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.folder import Site, replacing, require_replaceable
 from zoo_leaderboard.site.pages import ModelPlace, Pages, static_files
-from zoo_leaderboard.site.processes import Progress, each, workers_for
-from zoo_leaderboard.site.summary import Kept, TaskSummary, changes, keep, read_kept
+from zoo_leaderboard.site.processes import Progress, run_all, workers_for
+from zoo_leaderboard.site.summary import SiteState, TaskSummary, describe_changes, load_state, save_state
 from zoo_leaderboard.site.taskpage import TaskJob, write_task
 from zoo_leaderboard.site.trialpage import TrialsJob, write_trials
-from zoo_leaderboard.text.names import file_name
+from zoo_leaderboard.text.documents import as_json
+from zoo_leaderboard.text.names import file_name, files_digest, short_hash
 
-TRIAL_PAGES = NEWEST_KEPT
-TRIALS_A_JOB = 50
+DEFAULT_TRIAL_PAGES = MAX_CANDIDATES
+TRIALS_PER_JOB = 50
+DIGEST_DIGITS = 32
+CODE_SUFFIXES = (".py", ".html", ".css", ".js", ".svg")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """What was built: the page to open, the tasks and records it shows, and what could not be read.
+    """The result of a build: the page to open, the number of tasks and records, and the unreadable files.
 
-    `rendered` counts the pages of tasks, models and trials that were made anew.
+    `rendered` is the number of rendered pages of tasks, models and trials; reused pages do not count.
     """
 
     index: Path
@@ -56,27 +58,34 @@ class Built:
     unreadable: list[Unreadable]
 
 
-def build(
-    results: Sequence[Path], out: Path, *, trial_pages: int | None = TRIAL_PAGES, progress: Progress | None = None
+def build_site(
+    results: Sequence[Path],
+    out: Path,
+    *,
+    trial_pages: int | None = DEFAULT_TRIAL_PAGES,
+    progress: Progress | None = None,
 ) -> Built:
-    """Write the site of the records below `results` to `out`. Raises UsageError before anything is touched.
+    """Build the site of the records below `results` in the folder `out`.
 
-    `trial_pages` is the most trials that get a page of their own, None for all.
+    `trial_pages` is the largest number of trials that get a page of their own; None is no limit.
+
+    Raises:
+        UsageError: no records, or `out` cannot be replaced. An earlier site is left as it was.
     """
     require_replaceable(out)
-    tell = progress or (lambda *_: None)
+    show = progress or (lambda *_: None)
     shards = scan(results)
     conformance = read_conformance(results)
-    fresh = [shard for shard in shards if head_of(shard) is None]
+    fresh = [shard for shard in shards if cached_head(shard) is None]
     with workers_for(sum(len(shard.files) for shard in fresh)) as workers:
-        heads = _heads(shards, fresh, workers, tell)
+        heads = _heads(shards, fresh, workers, show)
         unreadable = [Unreadable(Path(path), reason) for head in heads for path, reason in head.unreadable]
         _require_records(results, heads, unreadable)
-        kept = read_kept(out)
+        previous = load_state(out)
         with replacing(out) as site:
-            builder = _Builder(site, list(zip(shards, heads, strict=True)), conformance, kept, workers, tell)
+            builder = _Builder(site, list(zip(shards, heads, strict=True)), conformance, previous, workers, show)
             after = builder.write(trial_pages)
-    keep(out, after)
+    save_state(out, after)
     trials = sum(head.trials for head in heads)
     return Built(
         index=out / "index.html",
@@ -87,9 +96,11 @@ def build(
     )
 
 
-def _heads(shards: Sequence[Shard], fresh: Sequence[Shard], workers: Executor | None, tell: Progress) -> list[Head]:
-    read = {shard.folder: head for shard, head in each(refresh, fresh, workers, lambda *n: tell("reading records", *n))}
-    return [read.get(shard.folder) or head_of(shard) or refresh(shard) for shard in shards]
+def _heads(shards: Sequence[Shard], fresh: Sequence[Shard], workers: Executor | None, show: Progress) -> list[Head]:
+    read = {
+        shard.folder: head for shard, head in run_all(refresh, fresh, workers, lambda *n: show("reading records", *n))
+    }
+    return [read.get(shard.folder) or cached_head(shard) or refresh(shard) for shard in shards]
 
 
 def _require_records(results: Sequence[Path], heads: Sequence[Head], unreadable: Sequence[Unreadable]) -> None:
@@ -100,44 +111,44 @@ def _require_records(results: Sequence[Path], heads: Sequence[Head], unreadable:
 
 
 class _Builder:
-    """One build: the site in the making, what is known of the records, and what the build before left."""
+    """One build: the new site, the heads of the record folders, and the state left by the previous build."""
 
     def __init__(
         self,
         site: Site,
         shards: Sequence[tuple[Shard, Head]],
         conformance: Mapping[str, Conformance],
-        kept: Kept,
+        previous: SiteState,
         workers: Executor | None,
-        tell: Progress,
+        show: Progress,
     ) -> None:
         self.site, self.shards, self.conformance = site, shards, conformance
-        self.kept, self.workers, self.tell = kept, workers, tell
+        self.previous, self.workers, self.show = previous, workers, show
         self.versions = Versions(
-            tasks=newest(item for _, head in shards for item in head.tasks.items()),
-            datasets=newest(item for _, head in shards for item in head.datasets.items()),
-            models=newest(item for _, head in shards for item in head.models.items()),
+            tasks=newest_versions(item for _, head in shards for item in head.tasks.items()),
+            datasets=newest_versions(item for _, head in shards for item in head.datasets.items()),
+            models=newest_versions(item for _, head in shards for item in head.models.items()),
         )
         self.models_of = self._models_of()
-        self.styles = plots.assign_styles([self.models_of[task] for task in sorted(self.models_of)], kept.drawn)
+        self.styles = plots.assign_styles([self.models_of[task] for task in sorted(self.models_of)], previous.drawn)
         self.styles = {name: self.styles[name] for name in sorted({n for ns in self.models_of.values() for n in ns})}
-        self.code = code_digest()
+        self.code = page_code_digest()
         self.rendered = 0
 
-    def write(self, trial_pages: int | None) -> Kept:
-        """Write every page; what the next build needs of this one."""
-        trials = self._chosen(trial_pages)
-        tasks = self._tasks(trials)
-        self._trials(trials)
+    def write(self, trial_pages: int | None) -> SiteState:
+        """Write every page and return the state for the next build."""
+        trials = self._trials_with_pages(trial_pages)
+        tasks = self._write_tasks(trials)
+        self._write_trials(trials)
         summaries = sorted((task for _, task in tasks.values()), key=lambda task: (task.title.casefold(), task.name))
-        self._models(summaries)
-        before = {name: task for name, (_, task) in self.kept.tasks.items()}
-        found = changes(before, summaries) if before else []
-        since = max((task.newest for task in before.values()), default="") if found else self.kept.since
-        found = found or self.kept.changes
-        self._shared(summaries, found, since)
+        self._write_models(summaries)
+        before = {name: task for name, (_, task) in self.previous.tasks.items()}
+        found = describe_changes(before, summaries) if before else []
+        since = max((task.newest for task in before.values()), default="") if found else self.previous.since
+        found = found or self.previous.changes
+        self._write_shared(summaries, found, since)
         styles = {name: (style.colour, style.dash) for name, style in self.styles.items()}
-        return Kept(styles=styles, tasks=tasks, changes=found, since=since)
+        return SiteState(styles=styles, tasks=tasks, changes=found, since=since)
 
     def _models_of(self) -> dict[str, list[str]]:
         found: dict[str, set[str]] = {}
@@ -146,16 +157,16 @@ class _Builder:
                 found.setdefault(task, set()).update(models)
         return {task: sorted(models) for task, models in found.items()}
 
-    def _chosen(self, most: int | None) -> list[Candidate]:
-        """The trials that get pages; an id that lies in two folders has one."""
-        if most is None or most > NEWEST_KEPT:
+    def _trials_with_pages(self, limit: int | None) -> list[Candidate]:
+        """The trials that get pages; an id in two folders counts once."""
+        if limit is None or limit > MAX_CANDIDATES:
             offered = [item for shard, _ in self.shards for item in all_candidates(shard)]
         else:
             offered = [item for _, head in self.shards for item in head.candidates]
-        return chosen({item.id: item for item in offered}.values(), most)
+        return select_candidates({item.id: item for item in offered}.values(), limit)
 
-    def _tasks(self, trials: Sequence[Candidate]) -> dict[str, tuple[str, TaskSummary]]:
-        """Every task with its digest; those that changed are written anew."""
+    def _write_tasks(self, trials: Sequence[Candidate]) -> dict[str, tuple[str, TaskSummary]]:
+        """Write the files of changed tasks and reuse the others; returns each task's digest and summary."""
         pages: dict[str, dict[str, str]] = {}
         for item in trials:
             pages.setdefault(item.task, {})[item.id] = file_name(item.id)
@@ -163,13 +174,13 @@ class _Builder:
         for name in sorted(self.models_of):
             job = self._task_job(name, pages.get(name, {}))
             digests[name] = self._digest([head.digest for _, head in self.shards if name in head.tasks], job)
-            digest, summary = self.kept.tasks.get(name, ("", None))
-            if summary is not None and digest == digests[name] and self.site.keep(f"task {name}", digest):
+            digest, summary = self.previous.tasks.get(name, ("", None))
+            if summary is not None and digest == digests[name] and self.site.reuse(f"task {name}", digest):
                 found[name] = (digest, summary)
             else:
                 jobs.append(job)
-        for job, made in each(write_task, jobs, self.workers, lambda *n: self.tell("tasks", *n)):
-            self.site.note(f"task {job.name}", digests[job.name], made.files)
+        for job, made in run_all(write_task, jobs, self.workers, lambda *n: self.show("tasks", *n)):
+            self.site.register(f"task {job.name}", digests[job.name], made.files)
             found[job.name] = (digests[job.name], made)
         self.rendered += len(jobs)
         return found
@@ -192,77 +203,76 @@ class _Builder:
         )
 
     def _digest(self, heads: Sequence[str], job: TaskJob) -> str:
-        """Of everything that a task's files are made from."""
+        """A hash of everything that a task's files are made from."""
         parts = (self.code, heads, job.name, job.versions, job.styles, job.conformance, job.trials)
-        return _hashed(repr(parts))
+        return _digest_of(repr(parts))
 
-    def _trials(self, trials: Sequence[Candidate]) -> None:
+    def _write_trials(self, trials: Sequence[Candidate]) -> None:
         missing: dict[str, Candidate] = {}
         digests = {}
         shared = repr((self.code, sorted(self.styles.items()), self.conformance))
         for item in trials:
             slug = file_name(item.id)
-            digests[slug] = _hashed(shared + item.stamp)
-            if not self.site.keep(f"trial {slug}", digests[slug]):
+            digests[slug] = _digest_of(shared + item.stamp)
+            if not self.site.reuse(f"trial {slug}", digests[slug]):
                 missing[slug] = item
         slugs = list(missing)
         jobs = [
             TrialsJob(
-                paths={slug: missing[slug].path for slug in slugs[start : start + TRIALS_A_JOB]},
+                paths={slug: missing[slug].path for slug in slugs[start : start + TRIALS_PER_JOB]},
                 styles=self.styles,
                 conformance=self.conformance,
                 folder=self.site.folder,
             )
-            for start in range(0, len(slugs), TRIALS_A_JOB)
+            for start in range(0, len(slugs), TRIALS_PER_JOB)
         ]
-        for _, made in each(write_trials, jobs, self.workers, lambda *n: self.tell("trials", *n)):
+        for _, made in run_all(write_trials, jobs, self.workers, lambda *n: self.show("trials", *n)):
             for slug, files in made.items():
-                self.site.note(f"trial {slug}", digests[slug], files)
+                self.site.register(f"trial {slug}", digests[slug], files)
         self.rendered += len(missing)
 
-    def _models(self, tasks: Sequence[TaskSummary]) -> None:
+    def _write_models(self, tasks: Sequence[TaskSummary]) -> None:
         pages = Pages(self.styles, self.conformance)
         missing = []
-        for name, (places, shown) in self._places(tasks).items():
-            digest = _hashed(repr((self.code, shown, self.styles[name], self.conformance)))
+        for name, (places, shown) in self._places_by_model(tasks).items():
+            digest = _digest_of(repr((self.code, shown, self.styles[name], self.conformance)))
             path = f"models/{file_name(name)}.html"
-            if not self.site.keep(path, digest):
+            if not self.site.reuse(path, digest):
                 missing.append((name, path, digest, places))
         for done, (name, path, digest, places) in enumerate(missing, start=1):
             self.site.write(path, pages.model(name, places), digest)
-            self.tell("models", done, len(missing))
+            self.show("models", done, len(missing))
         self.rendered += len(missing)
 
-    def _places(self, tasks: Sequence[TaskSummary]) -> dict[str, tuple[list[ModelPlace], list[Any]]]:
-        """By model where it stands, and what of that its page shows."""
+    def _places_by_model(self, tasks: Sequence[TaskSummary]) -> dict[str, tuple[list[ModelPlace], list[Any]]]:
+        """By model: its places in all groups, and the digests of what its page shows of them."""
         found: dict[str, tuple[list[ModelPlace], list[Any]]] = {name: ([], []) for name in self.styles}
         for task in tasks:
             for group in task.groups:
                 of = len(group.ranked)
                 about = (task.slug, task.title, task.metric, msgspec.structs.replace(group, places=[]), of)
-                digest = _hashed(repr(about))  # once a group: it may have hundreds of places
+                digest = _digest_of(repr(about))  # hashed once per group, which may have hundreds of places
                 for place in group.places:
                     found[place.model][0].append(ModelPlace(task=task, group=group, place=place, of=of))
                     found[place.model][1].append((digest, place))
         return found
 
-    def _shared(self, tasks: Sequence[TaskSummary], found: Sequence[str], since: str) -> None:
-        """The pages and files that belong to no task."""
+    def _write_shared(self, tasks: Sequence[TaskSummary], found: Sequence[str], since: str) -> None:
+        """Write the pages and files that belong to no task."""
         pages = Pages(self.styles, self.conformance)
         self.site.write("index.html", pages.index(tasks, found, since))
         self.site.write("compare.html", pages.compare(tasks))
         self.site.write("data/record.schema.json", json.dumps(records.schema(), indent=1) + "\n")
-        self.site.write("data/summary.json", export.as_json(export.summary(tasks, found, since)))
+        self.site.write("data/summary.json", as_json(export.summary(tasks, found, since)))
         for name, content in static_files():
             self.site.write(f"static/{name}", content)
 
 
-def _hashed(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+def _digest_of(text: str) -> str:
+    return short_hash(text, DIGEST_DIGITS)
 
 
-def code_digest() -> str:
-    """A hash of this package: pages that another version of it made are made anew."""
-    folder = Path(__file__).parent
-    files = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".html", ".css", ".js", ".svg"))
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:32]
+def page_code_digest() -> str:
+    """A hash of this whole package: after any change to it, all pages are rendered again."""
+    package = Path(__file__).parents[1]
+    return files_digest(sorted(path for path in package.rglob("*") if path.suffix in CODE_SUFFIXES))

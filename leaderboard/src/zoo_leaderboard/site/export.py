@@ -1,9 +1,7 @@
-"""What the pages show as JSON, CSV and script files, for those who want to compute with it and for the compare page."""
+"""The data behind the pages as JSON and CSV files, and as script files for the compare page."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,11 +11,15 @@ import msgspec
 
 from zoo_core.results.records import Record, TaskFacts
 from zoo_leaderboard.board.curves import Curves, json_curves
+from zoo_leaderboard.board.rows import Row
 from zoo_leaderboard.board.standing import Standing
-from zoo_leaderboard.board.tables import Group, TaskBoard, plain_rows
+from zoo_leaderboard.board.tables import Group, TaskBoard
 from zoo_leaderboard.records.entries import Entry
+from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.site.summary import TaskSummary
 from zoo_leaderboard.stats.statistics import Interval
+from zoo_leaderboard.stats.variance import Floats
+from zoo_leaderboard.text.documents import as_csv, as_json, python_number
 from zoo_leaderboard.text.formats import bare, clip, known
 from zoo_leaderboard.text.labels import as_label
 
@@ -34,35 +36,35 @@ COMPARED = ("score", "train_s", "time_to_target_s", "throughput", "latency_ms", 
 
 
 def group_facts(group: Group) -> dict[str, Any]:
-    """What the trials of a group share."""
+    """The facts that all trials of a group share."""
     entry = group.newest
     values = (entry.task, entry.task_version, entry.metric, entry.dataset, entry.fingerprint, entry.origin)
     return dict(zip(GROUP_FIELDS, (*values, entry.recipe_class, entry.device, group.stale), strict=True))
 
 
 def task_json(
-    board: TaskBoard, task: TaskFacts, standings: Mapping[str, Standing], curves: Mapping[str, Curves]
+    board: TaskBoard, task: TaskFacts, standings: Mapping[GroupKey, Standing], curves: Mapping[GroupKey, Curves]
 ) -> bytes:
-    """The task, and by group its models, its trials and its curves."""
+    """The task with the models, trials and curves of each group."""
     value = {
         "task": msgspec.to_builtins(task),
         "groups": [
             {
                 **group_facts(group),
-                "models": _only(standings[group.id].rows, MODEL_FIELDS),
-                "trials": plain_rows(group.trials[[*TRIAL_FIELDS]]),
-                "curves": json_curves(curves[group.id]),
+                "models": _select_fields(standings[group.key].rows, MODEL_FIELDS),
+                "trials": _select_fields(group.trials, TRIAL_FIELDS),
+                "curves": json_curves(curves[group.key]),
             }
             for group in board.groups
         ],
-        "skipped": plain_rows(board.skipped[[*TRIAL_FIELDS]]),
+        "skipped": _select_fields(board.skipped, TRIAL_FIELDS),
         "imported": [imported(entry) for entry in board.imported],
     }
     return as_json(value)
 
 
 def summary(tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) -> dict[str, Any]:
-    """The index as JSON: every task with the leaders of its groups, and all that changed."""
+    """The index page as JSON: all tasks with the leaders of their groups, and the changes."""
     return {
         "changes": changes,
         "since": since,
@@ -90,31 +92,24 @@ def summary(tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) ->
     }
 
 
-def as_json(value: Any) -> bytes:
-    """A JSON document; numpy's numbers as Python's."""
-    return msgspec.json.format(msgspec.json.encode(value, enc_hook=_number), indent=1) + b"\n"
-
-
 def imported(entry: Entry) -> dict[str, Any]:
-    """Numbers that another program measured."""
+    """A measurement by another program."""
     about = {"id": entry.id, "model": entry.model, "version": entry.version, "device": entry.device}
     return {**about, "source": entry.source, "started_at": entry.started_at, **(entry.benchmark or {})}
 
 
-def task_csv(board: TaskBoard, standings: Mapping[str, Standing]) -> bytes:
-    """A row a group and model."""
-    buffer = io.StringIO()
-    fields = list(dict.fromkeys([*GROUP_FIELDS, *MODEL_FIELDS]))
-    writer = csv.DictWriter(buffer, fields, lineterminator="\n")
-    writer.writeheader()
-    for group in board.groups:
-        for row in _only(standings[group.id].rows, MODEL_FIELDS):
-            writer.writerow({key: csv_cell(value) for key, value in {**group_facts(group), **row}.items()})
-    return buffer.getvalue().encode("utf-8", "replace")
+def task_csv(board: TaskBoard, standings: Mapping[GroupKey, Standing]) -> bytes:
+    """One line per group and model."""
+    rows = (
+        {**group_facts(group), **row}
+        for group in board.groups
+        for row in _select_fields(standings[group.key].rows, MODEL_FIELDS)
+    )
+    return as_csv(rows, list(dict.fromkeys([*GROUP_FIELDS, *MODEL_FIELDS])))
 
 
 def task_script(slug: str, title: str, metric: str, higher: bool, groups: Sequence[tuple[Group, Standing]]) -> str:
-    """The rows of a task for the compare page, as a script file: pages opened from a file may load nothing else."""
+    """The rows of a task for the compare page, as a script file: a page opened from disk can load nothing else."""
     value = {
         "slug": slug,
         "title": clip(title, 80),
@@ -126,12 +121,15 @@ def task_script(slug: str, title: str, metric: str, higher: bool, groups: Sequen
 
 
 def _compared_group(group: Group, found: Standing) -> dict[str, Any]:
-    keys = {row["row"]: row["key"] for row in found.rows}
+    keys = {row.row: row.key for row in found.rows}
     pairs: dict[str, list[float | None]] = {}
+    matrices: tuple[Floats, ...] = ()
+    if found.differences is not None:
+        differences = found.differences
+        matrices = (differences.difference, differences.low, differences.high, differences.p_value)
     for i, first in enumerate(found.compared):
         for j in range(i + 1, len(found.compared)):
-            matrices = (found.pairs.difference, found.pairs.low, found.pairs.high, found.pairs.p_value)  # type: ignore[union-attr]
-            pairs[f"{keys[first]} {keys[found.compared[j]]}"] = [_short(matrix[i, j]) for matrix in matrices]
+            pairs[f"{keys[first]} {keys[found.compared[j]]}"] = [_six_digits(matrix[i, j]) for matrix in matrices]
     entry = group.newest
     name = f"{entry.dataset}, {entry.recipe_class} recipe, {entry.device.upper()}, task version {entry.task_version}"
     return {
@@ -142,16 +140,16 @@ def _compared_group(group: Group, found: Standing) -> dict[str, Any]:
     }
 
 
-def _compared_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    label = f"{bare(row['model'])} ({row['variant']})" if row["variant"] else bare(row["model"])
-    interval = [_short(row["low"]), _short(row["high"])]
-    values = {name: _short(row[name]) for name in COMPARED}
-    about = {"key": row["key"], "label": clip(label, 80), "rank": row["rank"], "seeds": row["seeds"]}
+def _compared_row(row: Row) -> dict[str, Any]:
+    label = f"{bare(row.model)} ({row.variant})" if row.variant else bare(row.model)
+    interval = [_six_digits(row.low), _six_digits(row.high)]
+    values = {name: _six_digits(getattr(row, name)) for name in COMPARED}
+    about = {"key": row.key, "label": clip(label, 80), "rank": row.rank, "seeds": row.seeds}
     return {**about, "interval": interval, **values}
 
 
 def trial_script(slug: str, record: Record, entry: Entry, interval: Interval | None) -> str:
-    """A trial for the compare page; `interval` is its score's over the test sample, None where it has no score."""
+    """A trial for the compare page; `interval` is that of its score, None if it has no score."""
     measured = record.measured
     value = {
         "slug": slug,
@@ -161,12 +159,12 @@ def trial_script(slug: str, record: Record, entry: Entry, interval: Interval | N
         "group": entry.group,
         "metric": clip(as_label(record.task.metric), 40),
         "status": record.status,
-        "interval": [_short(interval.low), _short(interval.high)] if interval else [None, None],
-        "score": _short(record.score),
-        "train_s": _short(measured.train_s),
-        "time_to_target_s": _short(measured.time_to_target.seconds if measured.time_to_target else None),
-        "throughput": _short(measured.throughput),
-        "latency_ms": _short(measured.latency.median_ms if measured.latency else None),
+        "interval": [_six_digits(interval.low), _six_digits(interval.high)] if interval else [None, None],
+        "score": _six_digits(record.score),
+        "train_s": _six_digits(measured.train_s),
+        "time_to_target_s": _six_digits(measured.time_to_target.seconds if measured.time_to_target else None),
+        "throughput": _six_digits(measured.throughput),
+        "latency_ms": _six_digits(measured.latency.median_ms if measured.latency else None),
         "parameters": record.model.parameters,
         "flops_per_unit": record.model.flops_per_unit,
     }
@@ -174,29 +172,17 @@ def trial_script(slug: str, record: Record, entry: Entry, interval: Interval | N
 
 
 def script(kind: str, slug: str, value: Any) -> str:
-    """A script file that hands one JSON value to the compare page; it is valid as ASCII whatever the names hold."""
-    text = json.dumps(value, allow_nan=False, default=_number, separators=(",", ":"))
+    """A script file that gives the compare page one JSON value. It is ASCII, whatever the names contain."""
+    text = json.dumps(value, allow_nan=False, default=python_number, separators=(",", ":"))
     return f'(self.zooData = self.zooData || {{}})["{kind}/{slug}"] = {text};\n'
 
 
-def _short(value: Any) -> Any:
-    """A number with six digits; None where it is unknown or not finite."""
+def _six_digits(value: Any) -> Any:
+    """A number with six digits; None if unknown or not finite."""
     if not known(value) or not math.isfinite(value):
         return None
     return int(value) if float(value).is_integer() and abs(value) < 1e15 else float(f"{value:.6g}")
 
 
-def _only(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> list[dict[str, Any]]:
-    return [{name: row[name] for name in fields} for row in rows]
-
-
-def _number(value: Any) -> Any:
-    """numpy's numbers as Python's; anything else is a mistake of ours."""
-    return value.item()
-
-
-def csv_cell(value: Any) -> Any:
-    """A CSV cell; a text that a spreadsheet would take for a formula gets an apostrophe, as spreadsheets write it."""
-    if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False, default=_number)
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+def _select_fields(items: Sequence[Row] | Sequence[Entry], fields: Sequence[str]) -> list[dict[str, Any]]:
+    return [{name: getattr(item, name) for name in fields} for item in items]

@@ -1,6 +1,6 @@
-"""The site's folder: a new site is made beside it and takes its place only when it is whole.
+"""The site's folder. A new site is built next to it and replaces it only when complete.
 
-What a page was made from is noted as a digest; a page whose digest is the earlier one's is taken over as it is.
+Each unit of files has a digest of what it was made from. A unit with the same digest as in the earlier site is reused.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ FOLDERS = ("tasks", "models", "trials", "history", "data", "static")
 
 
 class Unit(msgspec.Struct, frozen=True):
-    """Files that are made together, and the digest of what they were made from."""
+    """Files that are written together, and the digest of what they were made from."""
 
     digest: str
     files: list[str]
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """The marker's content: what the site consists of."""
+    """The content of the marker file: the units of the site."""
 
     made_by: str
     units: dict[str, Unit]
 
 
 class Site:
-    """A site in the making, in `folder`; `earlier` is the one it replaces."""
+    """A new site in `folder`, which will replace the site in `earlier`."""
 
     def __init__(self, folder: Path, earlier: Path) -> None:
         self.folder = folder
@@ -43,33 +43,35 @@ class Site:
         self._known = _read_manifest(earlier)
         self._units: dict[str, Unit] = {}
 
-    def keep(self, unit: str, digest: str) -> bool:
-        """Take over a unit's files from the earlier site; False where it has none of that digest, or not all of it."""
+    def reuse(self, unit: str, digest: str) -> bool:
+        """Reuse a unit's files from the earlier site; False if the digest differs or a file is missing."""
         known = self._known.get(unit)
         if known is None or known.digest != digest or not all(map(_is_inside, known.files)):
             return False
-        if not all((self._earlier / name).is_file() for name in known.files):  # else half of it would be linked
+        if not all(
+            (self._earlier / name).is_file() for name in known.files
+        ):  # before linking, so that no unit is incomplete
             return False
         try:
             for name in known.files:
-                _take(self._earlier / name, self.folder / name)
+                _link_or_copy(self._earlier / name, self.folder / name)
         except OSError:
             return False
         self._units[unit] = known
         return True
 
     def write(self, name: str, content: str | bytes, digest: str = "") -> None:
-        """Write one file that is a unit of its own."""
+        """Write one file as a unit of its own."""
         content = content.encode("utf-8", "replace") if isinstance(content, str) else content
         (self.folder / name).write_bytes(content)
-        self.note(name, digest, [name])
+        self.register(name, digest, [name])
 
-    def note(self, unit: str, digest: str, files: Sequence[str]) -> None:
-        """A unit was made."""
+    def register(self, unit: str, digest: str, files: Sequence[str]) -> None:
+        """Add a unit whose files are written already."""
         self._units[unit] = Unit(digest, list(files))
 
     def close(self) -> None:
-        """Write down what the site consists of."""
+        """Write the manifest of the site."""
         manifest = Manifest("zoo leaderboard build, which replaces this folder", self._units)
         (self.folder / MARKER).write_bytes(msgspec.json.encode(manifest))
 
@@ -77,21 +79,21 @@ class Site:
 def _read_manifest(earlier: Path) -> dict[str, Unit]:
     try:
         return msgspec.json.decode((earlier / MARKER).read_bytes(), type=Manifest).units
-    except (OSError, msgspec.DecodeError):  # no earlier site, or one of an earlier version of this program
+    except (OSError, msgspec.DecodeError):  # no earlier site, or from an earlier version of the zoo
         return {}
 
 
 def _is_inside(name: str) -> bool:
-    """Whether a name from the earlier manifest, which anybody may have changed, stays within the site."""
+    """Whether a name from the earlier manifest, which is not trusted, is a path within the site."""
     parts = PurePosixPath(name).parts
     return bool(parts) and parts[0] in (*FOLDERS, "index.html", "compare.html") and ".." not in parts
 
 
-def _take(source: Path, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_symlink():
-        raise OSError(f"{source} is a link, and no file that this program wrote")
-    target.unlink(missing_ok=True)  # from a try that did not find all files
+        raise OSError(f"{source} is a link, not a file of the site")
+    target.unlink(missing_ok=True)  # left by a unit that could not be reused completely
     try:
         os.link(source, target)
     except FileNotFoundError:
@@ -101,18 +103,18 @@ def _take(source: Path, target: Path) -> None:
 
 
 def require_replaceable(out: Path) -> None:
-    """Raises UsageError where `out` holds something that this program did not make."""
+    """Raise UsageError if `out` is a file, or a folder with files but without the marker of a site."""
     if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file: name a folder")
+        raise UsageError(f"--out {out} is a file: give a folder")
     if out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file():
-        raise UsageError(f"--out {out} holds files that are not an earlier site: name an empty or a new folder")
+        raise UsageError(f"--out {out} holds files that are not an earlier site: give an empty or a new folder")
 
 
 @contextlib.contextmanager
 def replacing(out: Path) -> Iterator[Site]:
-    """A new site to fill, which replaces `out` at the end; after an error `out` is as it was.
+    """Context of a new site that replaces `out` at the end; after an error `out` is unchanged.
 
-    What somebody put at the top of the earlier site (CNAME, .git) is kept.
+    Files that the user added at the top of the earlier site (CNAME, .git) are kept.
     """
     require_replaceable(out)
     place = out.resolve()  # a link to the folder stays a link

@@ -1,4 +1,4 @@
-"""Views to pages: jinja2 templates that escape everything and refuse a name they were not given."""
+"""Renders views as HTML with jinja2. The templates escape everything; an undefined name is an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from zoo_core.files import portable
 from zoo_core.results.records import Record, TaskFacts
 from zoo_leaderboard.board.curves import Curves
-from zoo_leaderboard.board.history import PairHistory
+from zoo_leaderboard.board.history import ModelHistory
+from zoo_leaderboard.board.rows import Row
 from zoo_leaderboard.board.tables import ENOUGH_SEEDS, Group, TaskBoard
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.entries import Entry
@@ -32,7 +33,7 @@ FILTERS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plot:
-    """An SVG file beside the page, and what it shows, in words."""
+    """An SVG file next to the page, and a description of it."""
 
     file: str
     words: str
@@ -40,20 +41,20 @@ class Plot:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class GroupView:
-    """A group with everything that its section shows; `devices` are the classes its setting was measured on.
+    """A group with everything that its section shows.
 
-    `rows` are the rows of the table, `points` the curves as numbers, `trials` those with pages of their own; the
-    legends have the model of every name in the plots.
+    `devices` are the device classes of its setting, `points` the numbers of the curves, `trials` the trials with pages
+    of their own. The legends map the names in the plots to models.
     """
 
     group: Group
     record: Record
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Row]
     devices: Sequence[str]
     hardware: Sequence[str]
     first_two: str
     by_example: bool
-    failures: Sequence[Mapping[str, Any]]
+    failures: Sequence[Entry]
     failures_left_out: int
     trials: Sequence[Entry]
     curves: Curves
@@ -67,18 +68,18 @@ class GroupView:
 
     @property
     def scored(self) -> bool:
-        return any(row["score"] is not None for row in self.rows)
+        return any(row.score is not None for row in self.rows)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TaskView:
-    """A task's board with its groups' views; `filters` are the choices by name."""
+    """A task's board with the views of its groups; `filters` has the choices of each filter."""
 
     board: TaskBoard
     facts: TaskFacts
     slug: str
     groups: Sequence[GroupView]
-    skipped: Sequence[Mapping[str, Any]]
+    skipped: Sequence[Entry]
     imported: Sequence[Mapping[str, Any]]
     history: bool
     filters: Mapping[str, Sequence[str]]
@@ -86,16 +87,16 @@ class TaskView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class PairView:
-    """A pair over time with its plots."""
+class HistoryView:
+    """The history of a model with its plots."""
 
-    pair: PairHistory
+    pair: ModelHistory
     plots: Sequence[Plot]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ModelPlace:
-    """Where a model stands in one group of one task, among `of` ranked models."""
+    """A model's row in one group of one task, among `of` ranked rows."""
 
     task: TaskSummary
     group: GroupSummary
@@ -105,7 +106,7 @@ class ModelPlace:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DrawnCurve:
-    """A trial's small curve: SVG paths by what they show, the ends of the axes, and the points as rows of a table."""
+    """A trial's learning curve: SVG paths by split, the ends of the axes, and the points as rows of a table."""
 
     words: str
     paths: Mapping[str, str]
@@ -118,7 +119,7 @@ class DrawnCurve:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TrialView:
-    """A record with everything its page shows, as rows of tables; `curve` is None where no score was recorded."""
+    """A record with everything that its page shows; `curve` is None if no score was recorded in training."""
 
     record: Record
     slug: str
@@ -132,7 +133,7 @@ class TrialView:
 
 
 class Pages:
-    """Renders pages; `styles` are the models' colours on the whole site, `conformance` is by plugin."""
+    """Renders pages. `styles` are the models' colours and shapes; `conformance` is by plugin."""
 
     def __init__(self, styles: Mapping[str, Style], conformance: Mapping[str, Conformance]) -> None:
         self._shared = {"styles": styles, "conformance": conformance}
@@ -154,23 +155,23 @@ class Pages:
         """The page of one task."""
         return self._render("task.html", root="../", view=view, board=view.board, task=view.facts)
 
-    def history(self, view: TaskView, pairs: Sequence[PairView], left_out: int) -> str:
-        """The page of a task's pairs over time."""
+    def history(self, view: TaskView, pairs: Sequence[HistoryView], left_out: int) -> str:
+        """The page of a task's models over time."""
         return self._render(
             "history.html", root="../", view=view, task=view.facts, pairs=pairs, left_out=left_out, slug=view.slug
         )
 
     def model(self, name: str, places: Sequence[ModelPlace]) -> str:
-        """The page of one model: where it stands in every task it ran."""
+        """The page of one model: its rows in all tasks."""
         title = places[-1].place.title if places else ""
         return self._render("model.html", root="../", name=name, places=places, title=title)
 
     def trial(self, view: TrialView) -> str:
-        """The page of one trial: everything in its record."""
+        """The page of one trial."""
         return self._render("trial.html", root="../", view=view, record=view.record)
 
     def compare(self, tasks: Sequence[TaskSummary]) -> str:
-        """The page on which scripts compare what the address names."""
+        """The page whose script compares the rows or trials named in its address."""
         return self._render("compare.html", root="", tasks=tasks)
 
     def _render(self, template: str, **values: Any) -> str:
@@ -179,7 +180,7 @@ class Pages:
 
 @cache
 def environment() -> Environment:
-    """The templates, compiled once a process: that takes longer than most pages."""
+    """The templates; compiled once per process, because compiling takes longer than rendering a page."""
     made = Environment(
         loader=PackageLoader("zoo_leaderboard.site"),
         autoescape=True,
@@ -195,6 +196,6 @@ def environment() -> Environment:
 
 
 def static_files() -> Iterator[tuple[str, bytes]]:
-    """The files that every page shares, by name."""
+    """The static files by name."""
     for file in resources.files("zoo_leaderboard.site").joinpath("static").iterdir():
         yield file.name, file.read_bytes()

@@ -1,4 +1,4 @@
-"""Pictures that a task made of its best model: copied beside the page when they are what they say."""
+"""Copies the pictures of records into the site, after checking them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 
 from zoo_core.results.records import Record
 from zoo_leaderboard.records.entries import Entry
-from zoo_leaderboard.text.names import is_plain
+from zoo_leaderboard.text.names import is_plain_name
 
-PNG = b"\x89PNG\r\n\x1a\n"
-LARGEST = 16 * 2**20  # bytes
-MOST = 12
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_PICTURE_BYTES = 16 * 2**20  # bytes
+MAX_PICTURES = 12
 THUMBNAIL = "thumbnail"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pictures:
-    """The record they are of; `shown` as (caption, file name), `refused` as (name, reason).
+    """The copied pictures of a record: `shown` as (caption, file name), `refused` as (caption, reason).
 
-    `thumbnail` is the file name of the picture that a task calls so; it stands for the task on the page of all tasks.
+    `thumbnail` is the file name of the picture with that caption; the index page shows it with the task.
     """
 
     record: Record
@@ -31,15 +31,15 @@ class Pictures:
 
 
 def copy_best(entries: Sequence[Entry], read: Callable[[Entry], Record], folder: Path, prefix: str) -> Pictures | None:
-    """Copy the pictures of the newest of a row's trials that has any; None where none has."""
+    """Copy the pictures of the newest trial that has any; None if no trial has."""
     entry = next((entry for entry in reversed(entries) if entry.pictures), None)
     return copy_pictures(read(entry), Path(entry.path), folder, prefix) if entry is not None else None
 
 
 def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pictures:
-    """Copy the pictures of the record that lies at `path` into `folder`, under names of our own."""
+    """Copy the pictures of the record at `path` into `folder`, under new names."""
     shown, refused, thumbnail = [], [], ""
-    for number, (caption, name) in enumerate(list(record.measured.pictures.items())[:MOST]):
+    for number, (caption, name) in enumerate(list(record.measured.pictures.items())[:MAX_PICTURES]):
         source = path.with_suffix("") / name
         reason = refusal(source, name)
         if reason:
@@ -57,13 +57,13 @@ def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pict
 
 def refusal(path: Path, name: str) -> str:
     """Why a picture's file is not copied; empty if it may be. `name` is a record's word and not trusted."""
-    if not is_plain(name):
+    if not is_plain_name(name):
         return "invalid file name"
     if path.parent.is_symlink() or path.is_symlink() or not path.is_file():
         return "file not found"
-    if path.stat().st_size > LARGEST:
-        return f"larger than {LARGEST // 2**20} MiB"
+    if path.stat().st_size > MAX_PICTURE_BYTES:
+        return f"larger than {MAX_PICTURE_BYTES // 2**20} MiB"
     with path.open("rb") as file:
-        if file.read(len(PNG)) != PNG:
+        if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
             return "not a PNG file"
     return ""

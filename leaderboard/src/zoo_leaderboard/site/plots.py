@@ -1,4 +1,4 @@
-"""Plots as SVG, from Vega-Lite by vl-convert: one style a model on every page, readable on light and dark ground."""
+"""Plots as SVG, rendered by vl-convert from Vega-Lite. A model has one style on all pages, in light and dark mode."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ from zoo_leaderboard.text.formats import clip, printable
 from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import short_hash
 
-# Told apart with any colour vision (by lightness where hue fails); at least 3:1 on white and on our dark ground.
+# Distinguishable with any colour vision; contrast at least 3:1 on white and on the dark background.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#aa3377", "#a87b00", "#3d94cc", "#e0607e", "#7c828c")
 DASHES: tuple[tuple[int, int], ...] = ((1, 0), (6, 3), (2, 2), (10, 3))
-SHAPES = ("circle", "square", "triangle-up", "diamond")  # of points; a model has the dash and the shape of one place
+SHAPES = (
+    "circle",
+    "square",
+    "triangle-up",
+    "diamond",
+)  # of points; a model has the dash and the shape with the same index
 INK, INK_ON_DARK, GRID = "#6b7280", "#b4bac4", "#8a919c"
 WIDTH, HEIGHT = 460, 260  # pixels
-FEW_POINTS = 40  # with a mark on each; more would hide the line
-WIDE_RANGE = 50.0  # largest / smallest value from which it is drawn on a logarithmic axis
+MAX_MARKED_POINTS = 40  # marks on more points would hide the line
+MIN_LOG_RANGE = 50.0  # largest / smallest value; a wider range gets a logarithmic axis
 VEGA_LITE = "5.20"
-LARGEST = 1e300  # of a score that is drawn
-MOST_REFERENCES = 3  # lines across a plot
-REFERRED = ("real", "copy", "exact")  # origins of data on which a reference figure means something
+MAX_DRAWN_SCORE = 1e300
+MAX_REFERENCES = 3  # horizontal lines in a plot
+REFERENCE_ORIGINS = ("real", "copy", "exact")  # of data on which reference figures are comparable
 
 Spec: TypeAlias = dict[str, Any]
 
@@ -40,9 +45,9 @@ class Style:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Point:
-    """A model in a plot of score against something, without a name where there are too many to tell apart.
+    """A model in a plot of score against cost; `model` is empty if the legend does not name it.
 
-    `front`: no other model is better in both.
+    `front`: the model is Pareto-optimal.
     """
 
     label: str
@@ -56,7 +61,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Level:
-    """A score that is drawn as a line across: a target, or what others reached."""
+    """A score drawn as a horizontal line: a target or a reference figure."""
 
     score: float
     words: str
@@ -64,7 +69,7 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """A plot to be rendered: its specification, and what it says to those who do not see it."""
+    """A plot to be rendered: its specification, with title and description for screen readers."""
 
     spec: Spec
     title: str
@@ -72,10 +77,10 @@ class Job:
 
 
 def assign_styles(tasks: Iterable[Sequence[str]], known: Mapping[str, Style] | None = None) -> dict[str, Style]:
-    """A style for every model: its own colour within each task as long as there are colours.
+    """Assign a style to every model: within a task, models have different colours as far as possible.
 
-    A model keeps the style it has in `known`. Its favourite colour follows from its name, so that builds agree; the
-    next free one is taken on a clash.
+    A model keeps its style in `known`. A new model's first choice depends on its name only, so that builds agree; if
+    another model of the task has that colour, it gets the next free one.
     """
     styles: dict[str, Style] = dict(known or {})
     for models in tasks:
@@ -95,7 +100,7 @@ def assign_styles(tasks: Iterable[Sequence[str]], known: Mapping[str, Style] | N
 
 
 def render(job: Job) -> str:
-    """The SVG document, with a title and a description, and lighter ink on dark ground."""
+    """The SVG document with title and description, and with lighter ink in dark mode."""
     import vl_convert
 
     svg = vl_convert.vegalite_to_svg(job.spec, vl_version=VEGA_LITE)
@@ -107,11 +112,11 @@ def render(job: Job) -> str:
 
 
 def levels(task: TaskFacts, origin: str) -> list[Level]:
-    """The task's target and its reference figures, which say nothing of data that were drawn."""
+    """The task's target, and its reference figures if they apply to data of this origin."""
     found = [] if task.target is None else [Level(score=task.target, words=f"target {task.target:g}")]
-    for reference in task.references[:MOST_REFERENCES] if origin in REFERRED else ():
+    for reference in task.references[:MAX_REFERENCES] if origin in REFERENCE_ORIGINS else ():
         value = reference.get("value")
-        if isinstance(value, int | float) and -LARGEST < value < LARGEST:
+        if isinstance(value, int | float) and -MAX_DRAWN_SCORE < value < MAX_DRAWN_SCORE:
             found.append(Level(score=value, words=f"{clip(reference.get('model') or 'reference', 24)} {value:g}"))
     return found
 
@@ -119,7 +124,7 @@ def levels(task: TaskFacts, origin: str) -> list[Level]:
 def learning_curves(
     curves: Curves, task: TaskFacts, styles: Mapping[str, Style], by: By = "step", origin: str = ""
 ) -> Job:
-    """The lines against steps or seconds, bands over seeds, the target and the references."""
+    """The learning curves by step or second, with bands over seeds, target and reference figures."""
     rows = [
         {**{str(key): value for key, value in row.items()}, "line": line.label}
         for line in curves.lines
@@ -140,11 +145,11 @@ def learning_curves(
 def score_against(
     points: Sequence[Point], task: TaskFacts, styles: Mapping[str, Style], axis: str, origin: str = ""
 ) -> Job:
-    """The models' test scores against what they cost, with the front of those that nothing beats in both."""
+    """The models' test scores against a cost, with the Pareto front."""
     wide = is_wide([point.x for point in points])
     scale = {"type": "log"} if wide else {"zero": False, "nice": True}
     x = {"field": "x", "type": "quantitative", "title": axis, "scale": scale, "axis": {"tickCount": 5, "format": "~s"}}
-    across = levels(task, origin)[1 if task.target is not None else 0 :]  # the target is one of val
+    across = levels(task, origin)[1 if task.target is not None else 0 :]  # without the target, which is a val score
     scores = [point.score for point in points] + [level.score for level in across]
     logarithmic = not task.higher_is_better and is_wide(scores)
     y = _score_axis(task, ["test"], logarithmic=logarithmic)
@@ -183,7 +188,7 @@ def score_against(
 
 
 def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: Mapping[str, Style]) -> Job:
-    """One value of a pair over the days: a point an occasion with its interval, the best so far as steps.
+    """One value of a model over time: a point with its interval per occasion, and the best so far as steps.
 
     A row has moment (ISO time), value, low, high, best and model.
     """
@@ -210,8 +215,8 @@ def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: 
     return Job(spec=_themed({"data": {"values": values}, "layer": layers}), title=title, description=description)
 
 
-def front(points: Sequence[tuple[float, float]], *, higher_is_better: bool) -> list[bool]:
-    """Which of (cost, score) are on the Pareto front: no other costs at most as much and scores at least as well."""
+def pareto_front(points: Sequence[tuple[float, float]], *, higher_is_better: bool) -> list[bool]:
+    """Which of the points (cost, score) are Pareto-optimal: no other costs less or the same and scores as well."""
     sign = -1.0 if higher_is_better else 1.0
     order = sorted(range(len(points)), key=lambda index: (points[index][0], sign * points[index][1]))
     on_front, best = [False] * len(points), math.inf
@@ -223,8 +228,8 @@ def front(points: Sequence[tuple[float, float]], *, higher_is_better: bool) -> l
 
 
 def is_wide(values: Sequence[float]) -> bool:
-    """Whether positive numbers span so much that a linear axis would flatten what matters."""
-    return min(values) > 0 and max(values) / min(values) > WIDE_RANGE
+    """Whether all numbers are positive and span a range that needs a logarithmic axis."""
+    return min(values) > 0 and max(values) / min(values) > MIN_LOG_RANGE
 
 
 def _themed(spec: Spec) -> Spec:
@@ -235,7 +240,7 @@ def _themed(spec: Spec) -> Spec:
 
 
 def _describe(curves: Curves, task: TaskFacts, by: By, across: Sequence[Level], logarithmic: bool) -> str:
-    """What the plot shows, in words."""
+    """A description of the learning curves."""
     ends = [
         f"{line.label} ends at {line.by(by)['mean'].iloc[-1]:.4g} after {line.by(by)[by].iloc[-1]:.4g} "
         + ("steps" if by == "step" else "seconds")
@@ -266,7 +271,7 @@ def _curve_layers(
     title = "Training steps" if by == "step" else "Training time (s)"
     ticks: Spec = {"tickCount": 6, "format": ",d" if by == "step" else ",~r"}
     x = {"field": by, "type": "quantitative", "title": title, "axis": ticks}
-    few = max(len(line.by(by)) for line in curves.lines) <= FEW_POINTS
+    few = max(len(line.by(by)) for line in curves.lines) <= MAX_MARKED_POINTS
     mark = {"type": "line", "strokeWidth": 2, "point": {"size": 22} if few else False}
     line = {"data": {"values": rows}, "mark": mark, "encoding": {"x": x, "y": y, "color": colour, "strokeDash": dash}}
     if not any(row["seeds"] > 1 for row in rows):
@@ -276,7 +281,7 @@ def _curve_layers(
 
 
 def _colour(lines: Sequence[tuple[str, str]], styles: Mapping[str, Style]) -> Spec:
-    """The colour of each (label, model); grey for those without a model's name."""
+    """The colour of each (label, model); grey if the model is empty."""
     return _by_line({label: PALETTE[styles[model].colour] if model else GRID for label, model in lines})
 
 
@@ -286,13 +291,13 @@ def _point_styles(points: Sequence[Point], styles: Mapping[str, Style]) -> Spec:
 
 
 def _by_line(values: Mapping[str, Any]) -> Spec:
-    """A property by label. The legend is the page's: drawn here it would take half of the time, and be no text."""
+    """A property by label, without a legend: the page has it as text, and drawing it would double the time."""
     scale = {"domain": list(values), "range": list(values.values())}
     return {"field": "line", "type": "nominal", "scale": scale, "legend": None}
 
 
 def _level_layers(levels: Sequence[Level], y: Spec) -> list[Spec]:
-    """Lines across the plot, each with its words above its right end."""
+    """Horizontal lines, each with its label above the right end."""
     data = {"values": [{"mean": level.score, "text": clip(level.words, 40)} for level in levels]}
     rule = {"type": "rule", "color": INK, "strokeDash": [4, 4], "strokeWidth": 1.5}
     text = {"type": "text", "color": INK, "align": "right", "dx": -4, "dy": -8, "fontSize": 12}

@@ -1,4 +1,4 @@
-"""Work in several processes, where there is enough of it."""
+"""Runs work in several processes if there is enough of it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_complet
 from multiprocessing import get_context
 from typing import TypeVar
 
-WORTH_PROCESSES = 3000  # trials in what changed: below it, starting processes takes longer than they save
-MOST_PROCESSES = 8
+MIN_TRIALS_FOR_PROCESSES = 3000  # changed trials; below that, starting processes takes longer than it saves
+MAX_PROCESSES = 8
 
-Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
+Progress = Callable[[str, int, int], None]  # called with the name of the work, items done, items in all
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,26 +20,26 @@ R = TypeVar("R")
 
 @contextlib.contextmanager
 def workers_for(trials: int) -> Iterator[Executor | None]:
-    """Processes for much work; None where this one does it sooner."""
-    count = min(MOST_PROCESSES, os.cpu_count() or 1)
-    if trials < WORTH_PROCESSES or count < 2:
+    """Worker processes for that many changed trials; None if this process alone is faster."""
+    count = min(MAX_PROCESSES, os.cpu_count() or 1)
+    if trials < MIN_TRIALS_FOR_PROCESSES or count < 2:
         yield None
         return
     with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
         yield pool
 
 
-def each(
-    function: Callable[[T], R], items: Sequence[T], workers: Executor | None, tell: Callable[[int, int], None]
+def run_all(
+    function: Callable[[T], R], items: Sequence[T], workers: Executor | None, show: Callable[[int, int], None]
 ) -> Iterator[tuple[T, R]]:
-    """Each item with its result, in any order."""
-    tell(0, len(items))
+    """Call the function with each item; yields (item, result) as they are finished. `show` gets (done, all)."""
+    show(0, len(items))
     if workers is None:
         for done, item in enumerate(items, start=1):
             yield item, function(item)
-            tell(done, len(items))
+            show(done, len(items))
         return
     waiting: dict[Future[R], T] = {workers.submit(function, item): item for item in items}
     for done, future in enumerate(as_completed(waiting), start=1):
         yield waiting.pop(future), future.result()
-        tell(done, len(items))
+        show(done, len(items))

@@ -1,4 +1,4 @@
-"""What the pages of the whole site need of a task, small enough to be kept between builds; and what changed since."""
+"""Summaries of tasks for the site-wide pages, saved between builds, and the changes since the previous build."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import msgspec
 
 from zoo_core.files import cache_dir, write_atomically
 from zoo_leaderboard.site.plots import Style
+from zoo_leaderboard.text.formats import counted
 
 
 class Cached(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of what is kept."""
+    """Base of everything in the saved state."""
 
 
 class Place(Cached, frozen=True, kw_only=True, array_like=True):
-    """Where a model stands in one group; `key` is its row on the task's page, `command` measures it again.
+    """A model's row in one group. `key` is the row's id on the task's page, `command` measures it again.
 
-    `quiet` is false where all its times are of disturbed trials.
+    `quiet` is false if all its trials were disturbed.
     """
 
     key: str
@@ -50,7 +51,7 @@ class Place(Cached, frozen=True, kw_only=True, array_like=True):
 
 
 class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
-    """A group: what its trials share, and its rows, best first."""
+    """A group: the facts that its trials share, and its rows, best first."""
 
     anchor: str
     dataset_title: str
@@ -67,12 +68,12 @@ class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
 
     @property
     def leaders(self) -> list[Place]:
-        """The models that none is significantly better than, best mean first."""
+        """The rows with rank 1, best mean first."""
         return [place for place in self.places if place.rank == 1]
 
 
 class TaskSummary(Cached, frozen=True, kw_only=True):
-    """A task; `files` are all that was written for it, below the site."""
+    """A task; `files` are the paths of all its files within the site."""
 
     name: str
     title: str
@@ -92,12 +93,12 @@ class TaskSummary(Cached, frozen=True, kw_only=True):
 
     @property
     def stale(self) -> int:
-        """How many rows are out of date."""
+        """The number of rows that are out of date."""
         return sum(bool(place.stale) for group in self.groups for place in group.places)
 
 
-class Kept(Cached, frozen=True, kw_only=True):
-    """What one build leaves for the next: the models' styles, the tasks with digests, and what it said changed."""
+class SiteState(Cached, frozen=True, kw_only=True):
+    """The state that a build leaves for the next: styles of models, tasks with digests, and the listed changes."""
 
     styles: dict[str, tuple[int, int]] = {}
     tasks: dict[str, tuple[str, TaskSummary]] = {}
@@ -106,37 +107,38 @@ class Kept(Cached, frozen=True, kw_only=True):
 
     @property
     def drawn(self) -> dict[str, Style]:
+        """The style of each model."""
         return {name: Style(colour=colour, dash=dash) for name, (colour, dash) in self.styles.items()}
 
 
-def _place(out: Path) -> Path:
+def _state_path(out: Path) -> Path:
     name = hashlib.sha256(str(out.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return cache_dir() / "leaderboard" / "sites" / f"{name}.msgpack"
 
 
-def read_kept(out: Path) -> Kept:
-    """What the last build of this site left; nothing where there was none, or where another version of us made it."""
+def load_state(out: Path) -> SiteState:
+    """The state left by the previous build of this site; empty if there is none or another version wrote it."""
     try:
-        return msgspec.msgpack.decode(_place(out).read_bytes(), type=Kept)
+        return msgspec.msgpack.decode(_state_path(out).read_bytes(), type=SiteState)
     except (OSError, msgspec.DecodeError):
-        return Kept()
+        return SiteState()
 
 
-def keep(out: Path, kept: Kept) -> None:
-    """Leave this for the next build; a cache that cannot be written costs time, no result."""
+def save_state(out: Path, state: SiteState) -> None:
+    """Save the state for the next build. Errors are ignored, because the state only saves time."""
     try:
-        write_atomically(_place(out), msgspec.msgpack.encode(kept))
+        write_atomically(_state_path(out), msgspec.msgpack.encode(state))
     except (OSError, OverflowError):
         return
 
 
-def changes(before: Mapping[str, TaskSummary], now: Sequence[TaskSummary]) -> list[str]:
-    """What is new since the previous build, in sentences; empty where nothing is."""
+def describe_changes(before: Mapping[str, TaskSummary], now: Sequence[TaskSummary]) -> list[str]:
+    """The changes since the previous build, one sentence each."""
     found = []
     for task in now:
         old = before.get(task.name)
         if old is None:
-            found.append(f"New task: {task.title} ({_counted(task.trials, 'trial')}).")
+            found.append(f"New task: {task.title} ({counted(task.trials, 'trial')}).")
             continue
         if task.trials != old.trials or task.failures != old.failures:
             found.append(
@@ -145,7 +147,7 @@ def changes(before: Mapping[str, TaskSummary], now: Sequence[TaskSummary]) -> li
         found += [f"{task.title}: new model {model}." for model in sorted(set(task.models) - set(old.models))]
         found += _new_leaders(old, task)
         if task.stale > old.stale:
-            found.append(f"{task.title}: {_counted(task.stale - old.stale, 'more row')} out of date.")
+            found.append(f"{task.title}: {counted(task.stale - old.stale, 'more row')} out of date.")
     gone = sorted(set(before) - {task.name for task in now})
     return found + [f"{before[name].title}: no records left." for name in gone]
 
@@ -159,7 +161,3 @@ def _new_leaders(old: TaskSummary, task: TaskSummary) -> list[str]:
             names = ", ".join(dict.fromkeys(leaders))
             found.append(f"{task.title} on {group.device.upper()} ({group.dataset_title}): now leading: {names}.")
     return found
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

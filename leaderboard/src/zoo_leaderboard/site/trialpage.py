@@ -1,4 +1,4 @@
-"""One trial's files: its page, its record, its pictures, and its numbers for the compare page."""
+"""Writes one trial's files: page, record, pictures, and numbers for the compare page."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from zoo_leaderboard.text.formats import printable
 from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import file_name
 
-MOST_ROWS = 200  # of the curve's table
-LEFT, TOP, RIGHT, BOTTOM = 70.0, 10.0, 550.0, 230.0  # of the curve within its picture, as in the template
+MAX_CURVE_ROWS = 200  # in the table of the curve
+LEFT, TOP, RIGHT, BOTTOM = 70.0, 10.0, 550.0, 230.0  # of the curve in its SVG, as in the template
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialsJob:
-    """Records whose pages are to be written, by the file names of the pages."""
+    """The pages to write: `paths` maps the pages' file names to the paths of their records."""
 
     paths: Mapping[str, str]
     styles: Mapping[str, Style]
@@ -38,7 +38,7 @@ class TrialsJob:
 
 
 def write_trials(job: TrialsJob) -> dict[str, list[str]]:
-    """Write the pages; the files of each, below the site."""
+    """Write the pages; returns the files of each within the site."""
     pages = Pages(job.styles, job.conformance)
     return {slug: _write(slug, Path(path), pages, job.folder) for slug, path in job.paths.items()}
 
@@ -58,7 +58,7 @@ def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
         curve=_curve(record),
         phases=[(as_label(phase.name), phase.seconds) for phase in record.phases],
         pictures=pictures,
-        environment=list(_flat(record.environment)),
+        environment=list(_flatten(record.environment)),
     )
     interval = mean_interval(sample([entry])) if record.score is not None else None
     contents = {
@@ -78,15 +78,15 @@ def _scores(record: Record) -> list[tuple[str, float | None, float | None]]:
 
 
 def _curve(record: Record) -> DrawnCurve | None:
-    """The train and val scores by step as SVG paths; None where neither was recorded."""
+    """The train and val scores by step as SVG paths; None if neither was recorded."""
     points = record.curve
     scores = (value for point in points for value in (point.train_score, point.val_score))
     values = [value for value in scores if value is not None and math.isfinite(value)]
     if not values:
         return None
     low, high, steps = min(values), max(values), max(point.step for point in points) or 1
-    paths = {name: _path(points, f"{name}_score", low, high, steps) for name in ("train", "val")}
-    every = max(1, math.ceil(len(points) / MOST_ROWS))
+    paths = {name: _svg_path(points, f"{name}_score", low, high, steps) for name in ("train", "val")}
+    every = max(1, math.ceil(len(points) / MAX_CURVE_ROWS))
     rows = [(p.step, p.seconds, p.epoch, p.train_loss, p.train_score, p.val_score) for p in points[::every]]
     words = f"{printable(as_label(record.task.metric))[:40]} by training step, from {low:.4g} to {high:.4g}"
     drawn = {name: path for name, path in paths.items() if path}
@@ -101,8 +101,8 @@ def _curve(record: Record) -> DrawnCurve | None:
     )
 
 
-def _path(points: Sequence[CurvePoint], name: str, low: float, high: float, steps: int) -> str:
-    """A line through the known scores; a single one is a dot."""
+def _svg_path(points: Sequence[CurvePoint], name: str, low: float, high: float, steps: int) -> str:
+    """An SVG path through the known scores; a single score becomes a dot."""
     spread = (high - low) or 1.0
     places = [
         (LEFT + (RIGHT - LEFT) * point.step / steps, BOTTOM - (BOTTOM - TOP) * (getattr(point, name) - low) / spread)
@@ -114,12 +114,12 @@ def _path(points: Sequence[CurvePoint], name: str, low: float, high: float, step
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places) if places else ""
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested facts as rows named `outer inner`; what is not known is left out."""
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested facts as rows named `outer inner`, without unknown values."""
     rows: list[tuple[str, Any]] = []
     for key, value in values.items():
         if isinstance(value, Mapping):
-            rows += _flat(value, f"{prefix}{key} ")
+            rows += _flatten(value, f"{prefix}{key} ")
         elif value not in (None, "", []):
             rows.append((as_label(f"{prefix}{key}"), value))
     return rows

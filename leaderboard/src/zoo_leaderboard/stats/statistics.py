@@ -1,4 +1,4 @@
-"""One row's numbers with their uncertainty: intervals for means and medians, and Holm's adjustment; arrays only."""
+"""Intervals for the mean and the median of one row, and Holm's adjustment of p values; arrays in, numbers out."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from zoo_leaderboard.stats.variance import Floats, Moments
 
 Covers: TypeAlias = Literal["seeds and test sample", "seeds", "test sample", ""]
 
-AGREEMENT = 1e-4  # of the largest example: scores are often float32 sums
+MAX_MEAN_ERROR = 1e-4  # as a share of the largest example; scores are often float32 sums
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Sample:
     """The test scores of one row of the board.
 
-    `scores` is (seeds,). `examples` is (seeds, examples), any float, with the seeds' scores as its means, or None where
-    none were recorded. `groups` is int (examples,): examples of one number belong together; None where each stands for
-    itself. `data` names the test examples and their order: rows of one name are compared example by example.
+    `scores` is (seeds,). `examples` is (seeds, examples), any float; its means are the seeds' scores. It is None if no
+    results by example were recorded. `groups` is int (examples,): examples with the same number belong together. It is
+    None if all examples are independent. `data` names the test examples and their order. Rows with the same name are
+    compared example by example.
 
     Raises:
-        ValueError: nothing in it, not finite, shapes that do not fit, examples whose means are not the scores
-            or that name no data.
+        ValueError: empty or non-finite values, shapes that do not match, examples whose means are not the scores, or
+            examples without the name of their data.
     """
 
     scores: Floats
@@ -41,19 +42,21 @@ class Sample:
         if self.examples is not None:
             _check_examples(self.scores, self.examples)
             if not self.data:
-                raise ValueError("examples need the name of their data: rows of one name are compared by example")
+                raise ValueError(
+                    "examples need the name of their data: rows with the same name are compared by example"
+                )
         if self.groups is not None and (self.examples is None or self.groups.shape != self.examples.shape[1:]):
             shape = None if self.examples is None else self.examples.shape
             raise ValueError(f"groups are {self.groups.shape}, one for each example of {shape} expected")
 
     def moments(self) -> Moments:
-        """Its scores in the few numbers that intervals and comparisons are made of."""
+        """The moments that intervals and comparisons are computed from."""
         return variance.moments(self.scores, self.examples, self.groups)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
-    """A value and where the true one lies with probability `coverage`; None where nothing is known of the spread."""
+    """An estimate with its confidence interval and the interval's coverage; None if the spread is unknown."""
 
     value: float
     low: float | None
@@ -63,10 +66,10 @@ class Interval:
 
 
 def mean_interval(sample: Sample, *, level: float = 0.95) -> Interval:
-    """The mean score and its interval over seeds and test sample, or over that of the two which was sampled.
+    """The mean score with its interval over seeds and test sample, or over the one of them that is known.
 
-    Several seeds without examples: Student's interval over seeds. One seed with examples: Student's over examples,
-    which says nothing of other seeds. One seed without: no interval.
+    Several seeds without examples give Student's interval over seeds. One seed with examples gives Student's interval
+    over examples, which does not cover other seeds. One seed without examples gives no interval.
     """
     check_share(level, "level")
     parts = variance.parts_of_mean(sample.moments())
@@ -82,9 +85,10 @@ def mean_interval(sample: Sample, *, level: float = 0.95) -> Interval:
 def median_interval(values: Sequence[float] | Floats, *, level: float = 0.95) -> Interval:
     """The median and the narrowest pair of order statistics that covers it with at least `level`.
 
-    Distribution-free: the k-th smallest and the k-th largest of n enclose the median unless fewer than k values fall on
-    one side of it, which is binomial (n, 1/2) (Thompson 1936). Below six values even the smallest and the largest cover
-    less than 95 %; they are given with the coverage they have. Infinite values (missed targets) stay infinite.
+    The interval is distribution-free. The k-th smallest and the k-th largest of n values enclose the median unless
+    fewer than k values lie on one side of it; their number is binomial (n, 1/2) (Thompson 1936). With fewer than six
+    values even the smallest and the largest cover less than 95 %; they are returned with their actual coverage.
+    (`scipy.stats.quantile_test` gives nan there, and no coverage.) Infinite values (missed targets) stay infinite.
 
     Raises:
         ValueError: no values, nan or minus infinity.
@@ -105,7 +109,7 @@ def median_interval(values: Sequence[float] | Floats, *, level: float = 0.95) ->
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's (1979) adjusted p values, which hold the chance of any false alarm; None stays None and is not counted."""
+    """Holm's (1979) adjusted p values, which control the family-wise error rate. None stays None and is not counted."""
     raw = np.array([np.nan if value is None else value for value in p_values], dtype=np.float64)
     if any(value is not None and not 0 <= value <= 1 for value in p_values):
         raise ValueError(f"p values lie in [0, 1], not {list(p_values)}")
@@ -113,7 +117,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def holm_rows(p_values: Floats) -> Floats:
-    """Holm's adjustment within each row of (rows, comparisons); nan stays nan and is not counted."""
+    """Holm's adjustment within each row of (rows, comparisons). nan stays nan and is not counted."""
     order = np.argsort(p_values, axis=1)  # nan last
     decided = np.count_nonzero(~np.isnan(p_values), axis=1)
     factors = np.maximum(decided[:, None] - np.arange(p_values.shape[1]), 1)
@@ -125,14 +129,14 @@ def holm_rows(p_values: Floats) -> Floats:
 
 
 def coverage_words(*, seeds: bool, test: bool) -> Covers:
-    """What an interval made of these parts speaks for."""
+    """The sources of variation that an interval with these parts covers."""
     if seeds:
         return "seeds and test sample" if test else "seeds"
     return "test sample" if test else ""
 
 
 def check_values(values: Floats, name: str, *, infinite: bool = False) -> None:
-    """Raises ValueError unless `values` is one row of numbers, finite or at most plus infinity."""
+    """Raise ValueError unless `values` is (n,), n > 0, and finite; `infinite` allows plus infinity."""
     if values.ndim != 1 or not len(values):
         raise ValueError(f"{name} must be one row of at least one number, not of shape {values.shape}")
     wrong = values[~(np.isfinite(values) | (infinite & (values == np.inf)))]
@@ -141,7 +145,7 @@ def check_values(values: Floats, name: str, *, infinite: bool = False) -> None:
 
 
 def check_share(value: float, name: str) -> None:
-    """Raises ValueError unless the value lies strictly between 0 and 1."""
+    """Raise ValueError unless the value lies strictly between 0 and 1."""
     if not 0 < value < 1:
         raise ValueError(f"{name} lies between 0 and 1, not {value}")
 
@@ -152,5 +156,5 @@ def _check_examples(scores: Floats, examples: NDArray[np.floating[Any]]) -> None
     means = examples.mean(axis=1, dtype=np.float64)
     if not np.isfinite(means).all():
         raise ValueError("examples hold numbers that are not finite")
-    if np.abs(means - scores).max() > AGREEMENT * np.abs(examples).max():
+    if np.abs(means - scores).max() > MAX_MEAN_ERROR * np.abs(examples).max():
         raise ValueError(f"the examples' means {means.tolist()} are not the scores {scores.tolist()}")

@@ -1,22 +1,24 @@
-"""How far a mean score may be off: the variance over seeds and over the test sample, with half widths and p values.
+"""The variance of a mean score over seeds and over the test sample, with half widths of intervals and p values.
 
-A test score varies twice: with the seed of the training and with the examples that happen to be in the test set. The
-model of both is x[s, u] = mean + seed[s] + unit[u] + residual[s, u], where a unit is an example, or a group of examples
-that belong together (a track, a person). The variance of the mean over S seeds and U units is then
-var(seed) / S + var(unit) / U + var(residual) / (S U), and it is estimated in two parts:
+A test score varies with the seed of the training and with the examples in the test set. The model of both is
+x[s, u] = mean + seed[s] + unit[u] + residual[s, u]. A unit is an example, or a group of examples that belong together
+(a track, a person). The variance of the mean over S seeds and U units is then
+var(seed) / S + var(unit) / U + var(residual) / (S U). It is estimated in two parts:
 
-* the seeds' part, the variance of the seeds' scores over S, with S - 1 degrees of freedom; it holds the residual too;
-* the test sample's part, the variance of the units' means over U, less the residual (by mean squares, as in a two-way
-  analysis of variance with random effects), with U - 1 degrees of freedom.
+* the seeds' part: the variance of the seeds' scores divided by S, with S - 1 degrees of freedom. It contains the
+  residual.
+* the test sample's part: the variance of the units' means divided by U, minus the residual, with U - 1 degrees of
+  freedom. The residual comes from mean squares, as in a two-way analysis of variance with random effects.
 
-A half width is sqrt(t1^2 v1 + t2^2 v2), each part with its own quantile of t (Banerjee 1960): for normal parts it
-covers at least what it says. It is never less than the test sample alone, residual included, makes it: three seeds may
-agree by luck. The p value of a difference is the level at which its half width is just the difference.
+A half width is sqrt(t1^2 v1 + t2^2 v2), with a quantile of t for each part (Banerjee 1960). For normal parts the
+interval covers at least its nominal level. It is never narrower than the interval of the test sample alone, residual
+included, because three seeds may agree by luck. The p value of a difference is the level at which the half width
+equals the difference.
 
-Simulated with 2 to 5 seeds and 60 examples in six mixes of the parts, 6,000 times each, it covers 94.4 to 99.4 % at
-95 %. Welch and Satterthwaite's pooled degrees of freedom cover down to 91.6 % with 3 seeds and 89 % with 2; the
-percentiles of Owen's (2007) pigeonhole bootstrap over seeds and units (1,500 times) down to 69 % and 49 %, because so
-few seeds drawn with replacement understate their own spread. The tests repeat the comparison.
+Simulations used 2 to 5 seeds, 60 examples and six mixes of the parts, 6,000 runs each. At 95 % the interval covers 94.4
+to 99.4 %. Welch and Satterthwaite's pooled degrees of freedom cover only 91.6 % with 3 seeds and 89 % with 2 in the
+worst mix. The percentiles of Owen's (2007) pigeonhole bootstrap over seeds and units (1,500 runs) cover only 69 % and
+49 %, because so few seeds drawn with replacement understate their own spread. The tests repeat the comparison.
 """
 
 from __future__ import annotations
@@ -31,16 +33,16 @@ from scipy.optimize import elementwise
 
 Floats: TypeAlias = NDArray[np.float64]
 
-ROUNDING = 1e-12  # a spread below this share of the values is the arithmetic's, not the seeds'
-SMALLEST_P = 1e-15  # where both parts count: t's quantiles lose their digits below, and p is given as this
+ROUNDING_SHARE = 1e-12  # a spread below this share of the values is a rounding error
+MIN_P_VALUE = 1e-15  # smallest p value with both parts: below it the quantiles of t lose their digits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Moments:
-    """What intervals and comparisons need of a row's scores.
+    """A row's scores in the few numbers that intervals and comparisons need.
 
-    `variance` is that of the seeds' scores, `residual` the part of it that the drawn units make; nan with one seed.
-    `units` is (units,), the mean over seeds of each unit, or None where there are fewer than two.
+    `variance` is the variance of the seeds' scores; `residual` is the part of it that comes from the residual. Both are
+    nan with one seed. `units`, (units,), holds the mean over seeds of each unit; None if there are fewer than two.
     """
 
     seeds: int
@@ -52,9 +54,9 @@ class Moments:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Parts:
-    """The variance of means or of differences, each array (n,); a part that is not known is 0 with 0 degrees.
+    """The variance of means or of differences in its parts, each array (n,). Unknown parts are 0 with df 0.
 
-    `test` is the test sample's part without, `drawn` with the residual.
+    `test` is the test sample's part without the residual, `drawn` with it.
     """
 
     seeds: Floats
@@ -67,34 +69,34 @@ class Parts:
 def moments(
     scores: Floats, examples: NDArray[np.floating[Any]] | None, groups: NDArray[np.integer[Any]] | None
 ) -> Moments:
-    """A row's moments; scores (seeds,), examples (seeds, examples), groups (examples,)."""
+    """Compute a row's moments from scores (seeds,), examples (seeds, examples) and groups (examples,)."""
     seeds = len(scores)
     variance = float(scores.var(ddof=1)) if seeds > 1 else np.nan
-    if variance <= (ROUNDING * np.abs(scores).max()) ** 2:
+    if variance <= (ROUNDING_SHARE * np.abs(scores).max()) ** 2:
         variance = 0.0
-    units = None if examples is None else _units(np.asarray(examples, dtype=np.float64), groups)
+    units = None if examples is None else _unit_scores(np.asarray(examples, dtype=np.float64), groups)
     means = None if units is None else units.mean(axis=0)
     residual = np.nan if units is None or means is None or seeds < 2 else _residual(units, means)
     return Moments(seeds=seeds, mean=float(scores.mean()), variance=variance, residual=residual, units=means)
 
 
 def parts_of_mean(row: Moments) -> Parts:
-    """The variance of the row's own mean, arrays (1,)."""
-    repeated, drawn, test_df = row.seeds > 1, 0.0, 0
+    """The variance of one row's mean, arrays (1,)."""
+    has_seeds, drawn, test_df = row.seeds > 1, 0.0, 0
     if row.units is not None:
         drawn, test_df = float(row.units.var(ddof=1)) / len(row.units), len(row.units) - 1
-    rest = row.residual / row.seeds if repeated and test_df else 0.0
+    residual = row.residual / row.seeds if has_seeds and test_df else 0.0
     return Parts(
-        seeds=np.array([row.variance / row.seeds if repeated else 0.0]),
+        seeds=np.array([row.variance / row.seeds if has_seeds else 0.0]),
         seeds_df=np.array([row.seeds - 1.0]),
-        test=np.array([max(0.0, drawn - rest)]),
+        test=np.array([max(0.0, drawn - residual)]),
         drawn=np.array([drawn]),
         test_df=np.array([float(test_df)]),
     )
 
 
 def half_widths(parts: Parts, alpha: float) -> Floats:
-    """(n,) of the two-sided interval of level 1 - alpha."""
+    """The half widths (n,) of the two-sided intervals of level 1 - alpha."""
     seeds = special.stdtrit(np.maximum(parts.seeds_df, 1), alpha / 2)
     test = special.stdtrit(np.maximum(parts.test_df, 1), alpha / 2)
     both = np.maximum(seeds**2 * parts.seeds + test**2 * parts.test, test**2 * parts.drawn)
@@ -102,57 +104,61 @@ def half_widths(parts: Parts, alpha: float) -> Floats:
 
 
 def p_values(size: Floats, parts: Parts) -> Floats:
-    """(n,) two-sided p values of differences of this size; 1 where it is 0, nan where neither part is known."""
-    found = _student(size, parts.seeds, parts.seeds_df)
+    """The two-sided p values (n,) of differences of this size: 1 for size 0, nan if neither part is known."""
+    found = _student_p_values(size, parts.seeds, parts.seeds_df)
     found[parts.seeds_df == 0] = np.nan
     paired = parts.test_df > 0
     if paired.any():
-        found[paired] = _joined(size[paired], _where(parts, paired))
+        found[paired] = _paired_p_values(size[paired], _select(parts, paired))
     return found
 
 
-def _joined(size: Floats, parts: Parts) -> Floats:
-    drawn = _student(size, parts.drawn, parts.test_df)
-    found = np.where(parts.seeds > 0, _student(size, parts.seeds, parts.seeds_df), 0.0)
+def _paired_p_values(size: Floats, parts: Parts) -> Floats:
+    drawn = _student_p_values(size, parts.drawn, parts.test_df)
+    found = np.where(parts.seeds > 0, _student_p_values(size, parts.seeds, parts.seeds_df), 0.0)
     mixed = (parts.seeds > 0) & (parts.test > 0) & (size > 0)
     if mixed.any():
-        found[mixed] = _banerjee(size[mixed], _where(parts, mixed))
+        found[mixed] = _banerjee_p_values(size[mixed], _select(parts, mixed))
     return np.maximum(found, drawn)
 
 
-def _where(parts: Parts, chosen: NDArray[np.bool_]) -> Parts:
+def _select(parts: Parts, chosen: NDArray[np.bool_]) -> Parts:
     return Parts(**{field.name: getattr(parts, field.name)[chosen] for field in fields(parts)})
 
 
-def _student(size: Floats, variance: Floats, df: Floats) -> Floats:
-    """Two-sided p values of Student's t; 0 where the variance is."""
+def _student_p_values(size: Floats, variance: Floats, df: Floats) -> Floats:
+    """Two-sided p values of Student's t; 0 if the variance is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(size > 0, size / np.sqrt(variance), 0.0)
     return np.asarray(2 * special.stdtr(np.maximum(df, 1), -t), dtype=np.float64)
 
 
-def _banerjee(size: Floats, parts: Parts) -> Floats:
-    """The level at which the half width is the size, between the p values that either part's degrees would give."""
+def _banerjee_p_values(size: Floats, parts: Parts) -> Floats:
+    """The level at which the half width equals the size.
 
-    def excess(log_p: Floats, *of: Floats) -> Floats:
-        size, seeds, seeds_df, test, test_df = of
+    It lies between the p values for the whole variance with the degrees of freedom of either part.
+    """
+
+    def excess(log_p: Floats, *constants: Floats) -> Floats:
+        size, seeds, seeds_df, test, test_df = constants
         tail = np.exp(log_p) / 2
         width = special.stdtrit(seeds_df, tail) ** 2 * seeds + special.stdtrit(test_df, tail) ** 2 * test
         return np.asarray(width / size**2 - 1)
 
-    of = (size, parts.seeds, parts.seeds_df, parts.test, parts.test_df)
-    bounds = np.stack([_student(size, parts.seeds + parts.test, df) for df in (parts.seeds_df, parts.test_df)])
-    low, high = np.log(np.clip([bounds.min(axis=0) * (1 - 1e-9), bounds.max(axis=0) * (1 + 1e-9)], SMALLEST_P, 1))
-    inside = excess(low, *of) > 0
-    found = elementwise.find_root(excess, (low, high), args=of, tolerances={"xatol": 1e-9, "xrtol": 1e-12})
+    constants = (size, parts.seeds, parts.seeds_df, parts.test, parts.test_df)
+    bounds = np.stack([_student_p_values(size, parts.seeds + parts.test, df) for df in (parts.seeds_df, parts.test_df)])
+    low, high = np.log(np.clip([bounds.min(axis=0) * (1 - 1e-9), bounds.max(axis=0) * (1 + 1e-9)], MIN_P_VALUE, 1))
+    inside = excess(low, *constants) > 0
+    found = elementwise.find_root(excess, (low, high), args=constants, tolerances={"xatol": 1e-9, "xrtol": 1e-12})
     return np.asarray(np.exp(np.where(inside, found.x, low)), dtype=np.float64)
 
 
-def _units(examples: Floats, groups: NDArray[np.integer[Any]] | None) -> Floats | None:
-    """(seeds, units): the examples, or one value a group such that their mean is the score; None below two units.
+def _unit_scores(examples: Floats, groups: NDArray[np.integer[Any]] | None) -> Floats | None:
+    """The scores by unit, (seeds, units), whose mean is the seed's score; None for fewer than two units.
 
-    A group's value is the score plus its examples' summed deviations from it, scaled by groups / examples: the variance
-    of these is the cluster-robust variance of a mean over examples, whatever the groups' sizes.
+    Without groups the units are the examples. A group's value is the score plus the sum of its examples' deviations
+    from the score, times groups / examples. The variance of these values is the cluster-robust variance of a mean over
+    examples, for groups of any size.
     """
     if groups is None:
         return examples if examples.shape[1] > 1 else None
@@ -165,7 +171,7 @@ def _units(examples: Floats, groups: NDArray[np.integer[Any]] | None) -> Floats 
 
 
 def _residual(units: Floats, means: Floats) -> float:
-    """The residual mean square over the number of units: what it adds to the variance of one seed's score."""
+    """The residual mean square divided by the number of units: its share of the variance of one seed's score."""
     seeds, count = units.shape
     rest = units - means
     rest -= rest.mean(axis=1, keepdims=True)

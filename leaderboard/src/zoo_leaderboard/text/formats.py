@@ -1,4 +1,4 @@
-"""Numbers and names as the pages show them. None and NaN are a dash: not known."""
+"""Numbers and names as the pages show them. None and NaN (unknown) become a dash."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from collections.abc import Mapping
 from typing import Any
 
 DASH = "\N{EN DASH}"
-_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LINK = re.compile(r"https?://[^\s<>\"']{1,2000}")
 
 
 def known(value: Any) -> bool:
-    """Whether a cell holds something."""
+    """Whether a value is neither None, NaN nor pandas' NA."""
     if isinstance(value, float):
         return not math.isnan(value)
     return value is not None and type(value).__name__ != "NAType"
 
 
 def score(value: Any) -> str:
-    """A score: four decimals, or three digits with an exponent where it is small or large."""
+    """A score with four decimals; a very small or large one with three digits and an exponent."""
     if not known(value):
         return DASH
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.2e}"
 
 
 def plain(value: Any) -> str:
-    """A number that somebody chose, such as a target, without more digits than it has."""
+    """A number from a specification, such as a target, without trailing zeros."""
     return f"{value:g}" if known(value) else DASH
 
 
 def seconds(value: Any) -> str:
-    """Seconds as a person says them."""
+    """A duration: `9.5 s`, `2 min 05 s`, `1 h 10 min`."""
     if not known(value):
         return DASH
     if value < 100:
@@ -43,19 +43,24 @@ def seconds(value: Any) -> str:
 
 
 def number(value: Any) -> str:
-    """A measured number: three digits, thousands apart."""
+    """A measured number with three digits, or as a whole number with thousands separators."""
     if not known(value):
         return DASH
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def count(value: Any) -> str:
-    """A count, thousands apart."""
+    """A count with thousands separators."""
     return f"{int(value):,}" if known(value) else DASH
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def large(value: Any) -> str:
-    """A count with a prefix: 8.45 k, 1.82 G."""
+    """A count with an SI prefix: 8.45 k, 1.82 G."""
     if not known(value):
         return DASH
     for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -69,19 +74,19 @@ def statuses(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in counts.items())
 
 
-def clip(text: Any, most: int = 120) -> str:
-    """`text`, cut where it is too long to read; the data beside the page have all of it."""
+def clip(text: Any, max_chars: int = 120) -> str:
+    """`text` cut to `max_chars`, without unprintable characters; empty if unknown."""
     words = printable(str(text)) if known(text) else ""
-    return words if len(words) <= most else words[: most - 1] + "…"
+    return words if len(words) <= max_chars else words[: max_chars - 1] + "…"
 
 
 def printable(text: str) -> str:
-    """`text` without the characters that XML refuses, and those that turn the direction of writing to disguise it."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if _is_trick(char) else char for char in text)
+    """`text` with replacement characters for what XML forbids and for marks that reverse the text direction."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if _is_unprintable(char) else char for char in text)
 
 
-def _is_trick(char: str) -> bool:
-    return char in _TURNING or (unicodedata.category(char) in ("Cc", "Cn", "Cs") and char not in "\n\t")
+def _is_unprintable(char: str) -> bool:
+    return char in _BIDI_CONTROLS or (unicodedata.category(char) in ("Cc", "Cn", "Cs") and char not in "\n\t")
 
 
 def bare(name: str) -> str:
@@ -95,28 +100,28 @@ def plugin(name: str) -> str:
 
 
 def is_link(text: Any) -> bool:
-    """Whether a text is a web address that may be linked: `javascript:` and the like are not."""
+    """Whether a text is a web address that is safe to link; `javascript:` is not."""
     return isinstance(text, str) and _LINK.fullmatch(text) is not None
 
 
 def day(moment: str) -> str:
-    """The day of an ISO time."""
+    """The date of an ISO time."""
     return moment[:10]
 
 
 def percent(value: Any) -> str:
-    """A share as a percentage with its sign."""
+    """A share as a percentage with a sign."""
     return f"{100 * value:+.1f} %" if known(value) and math.isfinite(value) else DASH
 
 
-def heat(value: Any, whole: float) -> int:
-    """How dark a cell of a heat map is, 0 to 9, from its share of the row's sum."""
-    share = float(value) / whole if isinstance(value, int | float) and whole > 0 else 0.0
+def heat(value: Any, row_sum: float) -> int:
+    """The colour level of a heat map cell, 0 to 9: the square root of its share of the row's sum."""
+    share = float(value) / row_sum if isinstance(value, int | float) and row_sum > 0 else 0.0
     return min(9, max(0, round(9 * math.sqrt(share)))) if math.isfinite(share) else 0
 
 
 def cell(value: Any) -> str:
-    """A cell of a record's own table: a number with five digits, anything else as a clipped text."""
+    """A cell of a table in a record: a number with five digits, anything else as clipped text."""
     if isinstance(value, float):
         return f"{value:.5g}"
     return DASH if value is None else clip(value, 200)
