@@ -1,4 +1,4 @@
-"""The zoo in a notebook: the same trials as from the command line, for a class of the notebook; a result that shows."""
+"""The zoo in a notebook: it runs the same trials as the command line, also for a class defined in a cell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import zoo_core as zoo
-from zoo_core.api import BenchResult, TableView, _command, _dataframe
+from zoo_core.api import BenchResult, TableView, _command_text, _to_dataframe
 from zoo_core.entries import resolve_entry
 from zoo_core.entries.notebook import model_of_object, model_of_pickle, source_sha256
 from zoo_core.errors import UnknownNameError, UsageError
@@ -237,7 +237,7 @@ def test_the_reason_of_a_failure_is_no_markup() -> None:
 def test_a_missing_pandas_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(UsageError, match=r"zoo-core\[notebook\]"):
-        _dataframe([])
+        _to_dataframe([])
 
 
 def test_a_missing_cloudpickle_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +248,7 @@ def test_a_missing_cloudpickle_is_told_in_one_line(monkeypatch: pytest.MonkeyPat
 
 def test_the_call_is_spelled_as_it_would_be_typed() -> None:
     called = {"task": "mnist", "model": [line_of_a_function, "cnn"], "data_root": Path("a")}
-    assert _command(called) == "zoo.bench('mnist', model=[line_of_a_function, 'cnn'], data_root='a')"
+    assert _command_text(called) == "zoo.bench('mnist', model=[line_of_a_function, 'cnn'], data_root='a')"
 
 
 def test_the_display_of_a_notebook_escapes_what_it_is_told() -> None:

@@ -1,4 +1,4 @@
-"""`zoo list`, `show`, `data` and `results` as a person or a script meets them, without torch."""
+"""`zoo list`, `show`, `data` and `results` from the command line, without torch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def zoo_tasks():
 @hookimpl
 def zoo_datasets():
     pattern = Signature(input_shape=(1,), outputs=1)
-    return [DatasetSpec(name="folder", title="A person's own", origin="real", licence="CC0-1.0", signature=pattern,
+    return [DatasetSpec(name="folder", title="Local files", origin="real", licence="CC0-1.0", signature=pattern,
                         entry="zoo_long:D", layout="one file", homepage="https://example.org/folder", size_mib=12.5)]
 
 @hookimpl
@@ -40,7 +40,7 @@ def zoo_models():
 
 
 def run(*words: str, code: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """A Python process of its own: `-m zoo_core words`, or the code."""
+    """Run a new Python process: `-m zoo_core words`, or the code."""
     command = [sys.executable, "-c", code] if code else [sys.executable, "-m", "zoo_core", *words]
     clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
     return subprocess.run(
@@ -163,7 +163,7 @@ def test_zoo_list_plugins_shows_the_reason_of_a_failed_one(zoo: Zoo, make_plugin
 
 
 @pytest.mark.parametrize("command", ["show", "check"])
-def test_a_plugin_that_is_not_in_use_is_told_from_one_that_is_not_there(
+def test_an_unusable_plugin_is_not_reported_as_unknown(
     command: str, zoo: Zoo, make_plugin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
     make_plugin("zoo-bad", "raise RuntimeError('out of paper')")
@@ -274,7 +274,7 @@ def test_zoo_data_where_of_a_dataset_says_what_its_folder_must_hold(zoo: Zoo, ma
     places = json.loads(zoo("data", "where", "folder", "--json").out)
     assert places["layout"] == "one file"
     assert places["homepage"] == "https://example.org/folder"
-    assert places["files"] == "none are downloaded"
+    assert places["files"] == "no downloads"
     mnist = json.loads(zoo("data", "where", "zoo-mnist:mnist", "--json").out)
     assert "t10k-labels-idx1-ubyte.gz" in mnist["files"]
 
@@ -291,7 +291,7 @@ def test_zoo_data_where_of_an_unknown_dataset_suggests_one(zoo: Zoo):
 def test_without_records_zoo_results_says_how_to_make_some(zoo: Zoo):
     for words in (["results"], ["results", "list"]):
         finished = zoo(*words)
-        assert (finished.code, finished.out) == (0, "no records in results; `zoo bench` makes some\n")
+        assert (finished.code, finished.out) == (0, "no records in results; `zoo bench` writes them\n")
 
 
 def test_without_records_json_and_csv_are_empty_and_well_formed(zoo: Zoo):
@@ -362,7 +362,7 @@ def test_without_a_terminal_there_are_no_escape_codes_and_no_lines_are_broken():
 
 
 def on_a_terminal(*words: str, **environment: str) -> str:
-    """What a command prints on a pseudo-terminal."""
+    """Return what a command prints on a pseudo-terminal."""
     pty = pytest.importorskip("pty", reason="only POSIX has pseudo-terminals")
     ours, theirs = pty.openpty()
     clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}

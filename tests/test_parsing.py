@@ -1,4 +1,4 @@
-"""What people type: durations, seeds, settings and dtypes, and the error where it makes no sense."""
+"""Parsing of durations, seeds, settings and dtypes, and the error for anything else."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ import typer
 
 from zoo_core.errors import FAILURE, UsageError
 from zoo_core.files import write_atomically
-from zoo_core.ui.console import messages, print_json, print_table, score_text
+from zoo_core.ui.console import messages, print_json, print_table
+from zoo_core.ui.formats import format_score
 
 if TYPE_CHECKING:
     from zoo_leaderboard.board.compare import Compared
@@ -68,7 +69,7 @@ def _row(item: Compared) -> list[str]:
 
 def _mean(entries: Sequence[Entry]) -> str:
     scores = [entry.score for entry in entries if entry.score is not None]
-    return score_text(statistics.fmean(scores)) if scores else "no score"
+    return format_score(statistics.fmean(scores)) if scores else "no score"
 
 
 def _change(change: Change | None) -> str:
