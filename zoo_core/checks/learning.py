@@ -71,7 +71,7 @@ def gradients(subject: ModelSubject) -> None:
 def overfits(subject: ModelSubject) -> None:
     kind = KINDS.get(subject.harness.task.kind)
     if kind is None:
-        raise NotApplicableError("its kind belongs to a plugin, so the meaning of the loss is unknown")
+        raise NotApplicableError("its kind belongs to a plugin, so it is unknown which loss counts as overfitting")
     from zoo_core.kinds.examples import LEARNED
 
     if not any(item.requires_grad for item in subject.trained.model.parameters()):

@@ -13,7 +13,7 @@ def side_effect_checks(what: SubjectType, needs: str) -> tuple[Check, ...]:
             what=what,
             summary="the code contacts no host",
             why="Results must stay the same without a network, and after the host is gone.",
-            fix="Declare files as `Download`s and read them with `ctx.file(name)`; declare weights as `weights`.",
+            fix="Declare files as `Download`s, read them with `ctx.file(name)`, and declare weights in `weights`.",
             entry="zoo_core.checks.side_effects:no_network",
             needs=(needs,),
         ),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_core.cli import completion
+from zoo_core.cli import bench_options as options
 from zoo_core.cli.options import DATA_ROOT, RESULTS
 from zoo_core.errors import FAILURE, INTERRUPTED, UnknownNameError, UsageError
 from zoo_core.registry import Registry
@@ -25,83 +25,31 @@ if TYPE_CHECKING:
 
 
 def bench_command(
-    task: Annotated[
-        str, typer.Argument(help="Task to run. See `zoo list`.", autocompletion=completion.complete_task)
-    ] = "",
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="Model to train: a name, or ./FILE.py:NAME. Repeat for several. Default: all models of the task.",
-            autocompletion=completion.complete_model,
-        ),
-    ] = None,
-    all_pairs: Annotated[bool, typer.Option("--all", help="Run every registered pair of task and model.")] = False,
-    cross: Annotated[
-        bool, typer.Option("--cross", help="With --all: run every pair whose kind and input shape match.")
-    ] = False,
-    dataset: Annotated[
-        str,
-        typer.Option(
-            "--dataset",
-            "-d",
-            help="Data set. Default: the task's first, or with --offline its first offline one.",
-            autocompletion=completion.complete_dataset,
-        ),
-    ] = "",
-    device: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--device",
-            help="cpu, cuda, cuda:1 ..., or auto for the first accelerator. Repeat for several. Default: auto.",
-        ),
-    ] = None,
-    seeds: Annotated[str, typer.Option("--seeds", help="Number of seeds (3) or list of seeds (0,3,7).")] = "1",
-    epochs: Annotated[
-        float | None, typer.Option("--epochs", min=0, help="Passes over the training data. Default: the recipe's.")
-    ] = None,
-    max_steps: Annotated[
-        int | None, typer.Option("--max-steps", min=1, help="Optimizer steps. Default: the recipe's.")
-    ] = None,
-    budget: Annotated[
-        str,
-        typer.Option("--budget", help="Training time, such as 60s or 10m, instead of epochs or steps. Default: none."),
-    ] = "",
-    preset: Annotated[
-        str, typer.Option("--preset", help="quick: use each task's short recipe. Default: the full recipe.")
-    ] = "",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a recipe key: key=value. Repeat for several.")
-    ] = None,
+    task: Annotated[str, options.TASK] = "",
+    model: Annotated[list[str] | None, options.MODEL] = None,
+    all_pairs: Annotated[bool, options.ALL] = False,
+    cross: Annotated[bool, options.CROSS] = False,
+    dataset: Annotated[str, options.DATASET] = "",
+    device: Annotated[list[str] | None, options.DEVICE] = None,
+    seeds: Annotated[str, options.SEEDS] = "1",
+    epochs: Annotated[float | None, options.EPOCHS] = None,
+    max_steps: Annotated[int | None, options.MAX_STEPS] = None,
+    budget: Annotated[str, options.BUDGET] = "",
+    preset: Annotated[str, options.PRESET] = "",
+    settings: Annotated[list[str] | None, options.SETTING] = None,
     data_root: Annotated[Path | None, DATA_ROOT] = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Use data sets that need no download. Refuse the network in trials.")
-    ] = False,
-    dtype: Annotated[str, typer.Option("--dtype", help="float32, or bf16 for autocast.")] = "float32",
-    compiled: Annotated[bool, typer.Option("--compile", help="Compile models with torch.compile.")] = False,
-    threads: Annotated[
-        int, typer.Option("--threads", min=0, help="CPU threads of a trial. 0: chosen by model size.")
-    ] = 0,
-    timeout: Annotated[str, typer.Option("--timeout", help="Time limit of a trial, such as 10m. Default: none.")] = "",
-    weights: Annotated[
-        str,
-        typer.Option(
-            "--weights",
-            metavar="FILE|none",
-            help="Initial weights of the one --model; none: random weights. Default: the model's own.",
-        ),
-    ] = "",
-    save: Annotated[
-        bool, typer.Option("--save", help="Save each trained model, for `zoo eval` and `zoo predict`.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the trials that would run, and exit.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Also run trials that are recorded already.")] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Also run trials that are recorded as failed.")
-    ] = False,
+    offline: Annotated[bool, options.OFFLINE] = False,
+    dtype: Annotated[str, options.DTYPE] = "float32",
+    compiled: Annotated[bool, options.COMPILE] = False,
+    threads: Annotated[int, options.THREADS] = 0,
+    timeout: Annotated[str, options.TIMEOUT] = "",
+    weights: Annotated[str, options.WEIGHTS] = "",
+    save: Annotated[bool, options.SAVE] = False,
+    dry_run: Annotated[bool, options.DRY_RUN] = False,
+    force: Annotated[bool, options.FORCE] = False,
+    retry_failed: Annotated[bool, options.RETRY_FAILED] = False,
     results: Annotated[Path, RESULTS] = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON instead of a summary.")] = False,
+    as_json: Annotated[bool, options.RECORDS_AS_JSON] = False,
 ) -> None:
     """Train and measure models. Trials that are recorded already do not run again."""
     from zoo_core.results.store import Store
@@ -140,10 +88,10 @@ def bench_command(
     except UnknownNameError:  # the name may belong to a plugin that did not load
         print_failed_plugins(registry.failed)
         raise
-    _run(request, registry, Store(results), dry_run=dry_run, as_json=as_json)
+    _run_and_print(request, registry, Store(results), dry_run=dry_run, as_json=as_json)
 
 
-def _run(request: Request, registry: Registry, store: Store, *, dry_run: bool, as_json: bool) -> None:
+def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_run: bool, as_json: bool) -> None:
     from zoo_core.runner.request import run_request
     from zoo_core.ui.progress import make_display
     from zoo_core.ui.summary import print_plan, print_summary

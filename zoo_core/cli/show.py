@@ -99,11 +99,11 @@ def _entry_text(value: Any) -> str:
 
 
 def _params_as_defaults(value: Any) -> Any:
-    """Replace each Param, at any depth, by its default."""
+    """Replace each Param, at any depth, by the text of its default."""
     if isinstance(value, list):
         return [_params_as_defaults(item) for item in value]
     if isinstance(value, Mapping):
         if value.keys() == Param.__dataclass_fields__.keys():
-            return value["default"]
+            return format_value(value["default"])
         return {key: _params_as_defaults(item) for key, item in value.items()}
     return value
