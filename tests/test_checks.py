@@ -282,7 +282,7 @@ def test_a_run_in_which_no_check_could_run_is_an_error(zoo: Callable[..., Any], 
         (("zoo-cosine:mlp", "--record"), "--record needs whole plugins and all checks"),
     ],
 )
-def test_the_callers_mistake_is_one_line(
+def test_a_usage_error_is_one_line(
     words: tuple[str, ...], reason: str, zoo: Callable[..., Any], installed: Registry
 ) -> None:
     done = zoo("check", *words)

@@ -61,7 +61,7 @@ def test_an_unknown_name_is_a_usage_error(run_pytest) -> None:
     assert "unknown name 'cosin': did you mean cosine or zoo-cosine?" in done.stderr
 
 
-def test_unasked_it_imports_no_torch_and_collects_nothing_of_the_zoo(run_pytest) -> None:
+def test_without_the_option_it_imports_no_torch_and_collects_no_check(run_pytest) -> None:
     test = "import sys\n\ndef test_it():\n    assert not {'torch', 'numpy', 'zoo_core.registry'} & set(sys.modules)\n"
     done = run_pytest(test=test)
     assert done.returncode == 0, done.stdout
