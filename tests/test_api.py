@@ -1,4 +1,4 @@
-"""The zoo in a notebook: the same trials as from the command line, for a class of the notebook; a result that shows."""
+"""The zoo in a notebook: it runs the same trials as the command line, also for a class defined in a cell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import zoo_core as zoo
-from zoo_core.api import BenchResult, TableView, _command, _dataframe
+from zoo_core.api import BenchResult, TableView, _command_text, _to_dataframe
 from zoo_core.entries import resolve_entry
 from zoo_core.entries.notebook import model_of_object, model_of_pickle, source_sha256
 from zoo_core.errors import UnknownNameError, UsageError
@@ -36,7 +36,7 @@ def task() -> Any:
 
 
 def script(source: str) -> Any:
-    """What `build` is in a script of this source, as if it were the main program."""
+    """Return `build` of a script with this source, run as the main program."""
     names: dict[str, Any] = {"__name__": "__main__"}
     exec(textwrap.dedent(source), names)
     return names["build"]
@@ -54,7 +54,7 @@ def test_importing_the_core_imports_nothing_that_runs() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_doors_are_seen_and_any_other_name_is_an_error() -> None:
+def test_the_functions_of_the_api_are_listed_and_any_other_name_is_an_error() -> None:
     assert {"bench", "list_tasks", "TaskSpec"} <= set(dir(zoo))
     with pytest.raises(AttributeError, match="no_such_name"):
         zoo.no_such_name  # noqa: B018
@@ -225,7 +225,7 @@ def test_a_result_shows_as_a_table_and_converts_to_a_dataframe() -> None:
     assert repr(BenchResult([], Path())).split()[0] == "task"
 
 
-def test_the_reason_of_a_failure_is_no_markup() -> None:
+def test_the_reason_of_a_failure_is_escaped() -> None:
     def build() -> None:
         raise RuntimeError("<b>out of paper</b>")
 
@@ -234,13 +234,13 @@ def test_the_reason_of_a_failure_is_no_markup() -> None:
     assert "<b>" not in shown
 
 
-def test_a_missing_pandas_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_pandas_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(UsageError, match=r"zoo-core\[notebook\]"):
-        _dataframe([])
+        _to_dataframe([])
 
 
-def test_a_missing_cloudpickle_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_cloudpickle_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
     with pytest.raises(UsageError, match=r"zoo-core\[notebook\]"):
         model_of_object(lambda: None, task())
@@ -248,10 +248,10 @@ def test_a_missing_cloudpickle_is_told_in_one_line(monkeypatch: pytest.MonkeyPat
 
 def test_the_call_is_spelled_as_it_would_be_typed() -> None:
     called = {"task": "mnist", "model": [line_of_a_function, "cnn"], "data_root": Path("a")}
-    assert _command(called) == "zoo.bench('mnist', model=[line_of_a_function, 'cnn'], data_root='a')"
+    assert _command_text(called) == "zoo.bench('mnist', model=[line_of_a_function, 'cnn'], data_root='a')"
 
 
-def test_the_display_of_a_notebook_escapes_what_it_is_told() -> None:
+def test_the_display_of_a_notebook_escapes_names() -> None:
     display = NotebookDisplay()
     display._trial, display._state = "[1/1] <net>", {}
     display.heard(PhaseBegan(name="<phase>"))
@@ -262,7 +262,7 @@ def test_the_display_of_a_notebook_escapes_what_it_is_told() -> None:
     assert "step 3" in display.html()
 
 
-def test_a_test_is_no_notebook() -> None:
+def test_a_test_does_not_run_in_a_notebook() -> None:
     assert not is_notebook()
 
 

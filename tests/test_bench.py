@@ -67,12 +67,12 @@ def test_a_record_says_all_there_is_to_know_of_its_trial(zoo: Callable[..., Any]
     assert (folder / measured.pictures["mistakes"]).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_summary_counts_pairs_and_seconds_and_names_a_score_of_guessing(
+def test_the_summary_counts_pairs_and_seconds_and_names_a_score_at_chance_level(
     zoo: Callable[..., Any],
 ) -> None:
     untrained = zoo("bench", "cosine", "--model", "mlp", "--set", "lr=0", "--max-steps", "1", "--device", "cpu")
-    assert "weak  cosine mlp: no better than guessing, 0.5000" in untrained.out
-    assert re.search(r"^1 trials of 1 pairs in [0-9.]+ s: 1 new, 0 failed", untrained.out, re.MULTILINE)
+    assert "weak  cosine mlp: no better than chance level, 0.5000" in untrained.out
+    assert re.search(r"^1 trial of 1 pair in [0-9.]+ s: 1 new, 0 failed", untrained.out, re.MULTILINE)
     assert "weak" not in zoo("bench", "cosine", "--model", "mlp", "--preset", "quick", "--device", "cpu").out
 
 

@@ -1,4 +1,4 @@
-"""The conformance suite: a sound plugin passes, and for every check there is a plugin that breaks just that one."""
+"""The conformance suite: a sound plugin passes, and for each check one plugin fails only that check."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
-from zoo_core.checks import Check, CheckResult, Subject, counts, level
+from zoo_core.checks import Check, CheckResult, Subject, conformance_level, count_states
 from zoo_core.checks.subjects import find_subjects
-from zoo_core.checks.suite import Settings, blocked, outcome_of, run_suite
-from zoo_core.checks.table import CHECKS, find
+from zoo_core.checks.suite import Settings, find_blocker, outcome_of, run_suite
+from zoo_core.checks.table import CHECKS, find_check
 from zoo_core.kinds import KINDS
 from zoo_core.registry import Registry
 from zoo_core.runner.events import CheckEnded
@@ -31,7 +31,7 @@ every_check = pytest.mark.parametrize(("what", "check"), ALL, ids=IDS)
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """Every plugin of the folder `broken`, with real metadata; one states no licence."""
+    """A registry of every plugin in the folder `broken`, with real metadata. One states no licence."""
     folder = tmp_path_factory.mktemp("installed")
     for path in BROKEN.glob("*.py"):
         name = path.stem.replace("_", "-")
@@ -62,7 +62,7 @@ def names(results: list[CheckResult], *states: str) -> set[str]:
 
 
 def dependents(what: str, name: str) -> set[str]:
-    """Checks that need `name`, or need one that does."""
+    """Names of the checks that need `name`, directly or through another check."""
     found: set[str] = set()
     for check in CHECKS[what]:
         if found & set(check.needs) or name in check.needs:
@@ -82,7 +82,7 @@ def test_a_plugin_that_breaks_one_rule_fails_that_check_and_no_other_but_those_t
     rest = {item.name for item in CHECKS[what]} - {check.name} - dependents(what, check.name)
     assert names(results, "passed", "skipped") == rest
     assert [item.reason for item in results if item.state == "failed"] != [""]
-    assert level(results) == "failing"
+    assert conformance_level(results) == "failing"
 
 
 def test_the_sound_plugin_passes_all_that_applies(installed: Registry) -> None:
@@ -94,7 +94,7 @@ def test_the_sound_plugin_passes_all_that_applies(installed: Registry) -> None:
     assert {"overfits", "state-dict", "direction", "test-sealed", "splits-disjoint", "torch-free"} <= passed
 
 
-def test_every_broken_plugin_is_of_a_check() -> None:
+def test_every_broken_plugin_belongs_to_a_check() -> None:
     stems = {path.stem for path in BROKEN.glob("*.py")} - {"sound", "empty"}
     assert stems == {f"{what}_{check.name.replace('-', '_')}" for what, check in ALL}
 
@@ -108,9 +108,9 @@ def test_every_check_is_explained_and_needs_only_checks_before_it(what: str, che
     assert before.count(check.name) == 1
 
 
-def test_what_a_broken_plugin_left_running_is_ended(installed: Registry) -> None:
+def test_the_processes_that_a_broken_plugin_leaves_are_killed(installed: Registry) -> None:
     run(installed, "model-no-processes", "model")
-    end = time.monotonic() + 5  # the kernel takes its time to end what was killed
+    end = time.monotonic() + 5  # a killed process may exist for a moment longer
     while left := [pid for pid in psutil.pids() if is_of_the_checks(pid)]:
         assert time.monotonic() < end, left
         time.sleep(0.05)
@@ -123,7 +123,7 @@ def is_of_the_checks(pid: int) -> bool:
         return False
 
 
-def test_a_check_in_which_the_process_dies_has_failed_and_the_others_go_on(
+def test_a_check_fails_if_its_process_dies_and_the_others_still_run(
     make_plugin: Callable[..., Path], installed: Registry
 ) -> None:
     source = (
@@ -139,7 +139,7 @@ def test_a_check_in_which_the_process_dies_has_failed_and_the_others_go_on(
     assert "other-seed" in names(results, "passed")
 
 
-def test_a_check_that_hangs_has_failed_after_its_time_and_the_others_go_on(
+def test_a_check_that_hangs_fails_after_its_time_limit_and_the_others_still_run(
     make_plugin: Callable[..., Path], installed: Registry
 ) -> None:
     source = (
@@ -150,11 +150,11 @@ def test_a_check_that_hangs_has_failed_after_its_time_and_the_others_go_on(
     make_plugin("zoo-hangs", source)
     results = run(Registry.load(), "zoo-hangs", "model", only=["output-shape", "other-seed"], timeout_s=3.0)
     (dead,) = [item for item in results if item.state == "failed"]
-    assert (dead.check.name, dead.reason) == ("output-shape", "not done after 3 s")
+    assert (dead.check.name, dead.reason) == ("output-shape", "not finished after 3 s")
     assert "other-seed" in names(results, "passed")
 
 
-def test_a_failure_that_its_author_expects_is_no_failure_and_its_success_is(
+def test_a_failure_that_the_author_expects_does_not_count_and_an_unexpected_pass_does(
     make_plugin: Callable[..., Path], installed: Registry
 ) -> None:
     source = (
@@ -172,7 +172,7 @@ def test_a_failure_that_its_author_expects_is_no_failure_and_its_success_is(
     assert "remove it" in found["gradients"].reason
 
 
-def test_a_mark_of_no_check_is_a_fault(make_plugin: Callable[..., Path], installed: Registry) -> None:
+def test_an_expected_failure_of_an_unknown_check_fails(make_plugin: Callable[..., Path], installed: Registry) -> None:
     source = (
         "import sound\nzoo_models = sound.model(__name__, expected_failures={'overfitts': '?'})\nbuild = sound.build\n"
     )
@@ -194,39 +194,40 @@ def test_a_mark_of_no_check_is_a_fault(make_plugin: Callable[..., Path], install
 def test_the_level_is_that_of_the_worst_state(states: list[Any], expected: str) -> None:
     subject = Subject(what="model", name="a:b", plugin="a")
     results = [CheckResult(check=CHECKS["model"][0], subject=subject, state=state) for state in states]
-    assert level(results) == expected
-    assert sum(counts(results).values()) == len(states)
+    assert conformance_level(results) == expected
+    assert sum(count_states(results).values()) == len(states)
 
 
-def test_what_has_no_meaning_costs_no_level() -> None:
+def test_a_check_that_does_not_apply_leaves_the_level_as_it_is() -> None:
     subject = Subject(what="model", name="a:b", plugin="a")
     passed = CheckResult(check=CHECKS["model"][0], subject=subject, state="passed")
-    no_meaning = CheckResult(check=CHECKS["model"][1], subject=subject, state="skipped", applies=False)
-    assert level([passed, no_meaning]) == "full"
+    not_applicable = CheckResult(check=CHECKS["model"][1], subject=subject, state="skipped", applies=False)
+    assert conformance_level([passed, not_applicable]) == "full"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_every_shared_kind_there_are_examples_that_the_smallest_model_and_the_truth_answer(
+def test_every_shared_kind_has_examples_on_which_the_smallest_model_and_the_planted_models_work(
     kind: str, tmp_path: Path
 ) -> None:
-    from zoo_core.checks.data import tiny
+    from zoo_core.checks.data import make_synthetic_task
     from zoo_core.checks.harness import Harness, stand_in_for
-    from zoo_core.checks.planted import planted
-    from zoo_core.checks.task import score
+    from zoo_core.checks.planted import make_planted_models
+    from zoo_core.checks.task import evaluate
     from zoo_core.kinds.examples import expected_shape
 
-    drawn = tiny(kind)
-    started = Harness(task=drawn.task, model=stand_in_for(drawn.task), data=drawn.data, cache=tmp_path).start()
+    made = make_synthetic_task(kind)
+    started = Harness(task=made.task, model=stand_in_for(made.task), data=made.data, cache=tmp_path).start()
     x = started.example(4)
-    (answer,) = started.answers(x)
-    assert answer.shape == expected_shape(kind, x, 3)
+    (output,) = started.predict(x)
+    assert output.shape == expected_shape(kind, x, 3)
     assert len(started.train()) == 3
-    true, wrong = (score(started, "val", model)[drawn.task.metric] for model in planted(kind, started.data))
-    assert true == (1.0 if drawn.task.higher_is_better else 0.0)
-    assert wrong < true if drawn.task.higher_is_better else wrong > true
+    models = make_planted_models(kind, started.data)
+    perfect, wrong = (evaluate(started, "val", model)[made.task.metric] for model in models)
+    assert perfect == (1.0 if made.task.higher_is_better else 0.0)
+    assert wrong < perfect if made.task.higher_is_better else wrong > perfect
 
 
-def test_without_torch_the_checks_that_need_none_are_made(monkeypatch: pytest.MonkeyPatch, installed: Registry) -> None:
+def test_without_torch_the_checks_that_need_none_run(monkeypatch: pytest.MonkeyPatch, installed: Registry) -> None:
     monkeypatch.setattr("zoo_core.checks.suite.find_spec", lambda _: None)
     results = run(installed, "dataset-metadata", "dataset")
     assert names(results, "failed") == {"metadata"}
@@ -236,17 +237,17 @@ def test_without_torch_the_checks_that_need_none_are_made(monkeypatch: pytest.Mo
 # the command line
 
 
-def test_the_command_says_what_failed_how_to_mend_it_and_ends_with_the_counts(
+def test_the_command_says_what_failed_and_how_to_fix_it_and_ends_with_the_counts(
     zoo: Callable[..., Any], installed: Registry
 ) -> None:
     done = zoo("check", "model-gradients", "--only", "overfits")
     assert done.code == 1
-    assert "such as forgotten.weight. To fix: Use the part" in done.out
+    assert "such as forgotten.weight. To fix: Call the layer" in done.out
     assert "not run  it needs gradients, which did not pass" in done.out
-    assert done.out.splitlines()[-1] == ("6 ran: 5 passed, 1 failed, 0 expected to fail, 0 skipped, 1 not run")
+    assert done.out.splitlines()[-1] == ("6 checks ran: 5 passed, 1 failed, 0 expected to fail, 0 skipped, 1 not run")
 
 
-def test_checks_that_wait_for_one_and_the_same_share_a_row_and_a_level_is_that_of_all_checks(
+def test_checks_blocked_by_the_same_check_share_a_row_and_a_level_needs_all_checks(
     zoo: Callable[..., Any], installed: Registry
 ) -> None:
     done = zoo("check", "dataset-entry")
@@ -260,15 +261,15 @@ def test_checks_that_wait_for_one_and_the_same_share_a_row_and_a_level_is_that_o
 def test_a_plugin_with_nothing_to_check_is_an_error(zoo: Callable[..., Any], installed: Registry) -> None:
     done = zoo("check", "empty", "--record", "--json")
     assert (done.code, done.out) == (2, "")
-    assert done.err == "error: nothing to check: plugin empty adds nothing, no hook of it returns anything\n"
+    assert done.err == "error: nothing to check: plugin empty adds nothing, all its hooks return nothing\n"
     assert not Path("results").exists()
 
 
-def test_a_result_that_ran_nothing_is_an_error(zoo: Callable[..., Any], installed: Registry) -> None:
+def test_a_run_in_which_no_check_could_run_is_an_error(zoo: Callable[..., Any], installed: Registry) -> None:
     done = zoo("check", "sound", "--only", "checksums")
     assert done.code == 2
-    assert done.out.startswith("0 ran: 0 passed, 0 failed, 0 expected to fail, 1 skipped")
-    assert done.err.startswith("error: nothing to check: not one check could be made")
+    assert done.out.startswith("0 checks ran: 0 passed, 0 failed, 0 expected to fail, 1 skipped")
+    assert done.err.startswith("error: nothing to check: no check could run")
 
 
 @pytest.mark.parametrize(
@@ -279,12 +280,12 @@ def test_a_result_that_ran_nothing_is_an_error(zoo: Callable[..., Any], installe
         (("sound", "--timeout", "soon"), "--timeout"),
         (("sound", "--task", "sond"), "did you mean sound?"),
         (("sound", "--task", "cosine"), "is made for kind image-classification, task zoo-cosine:cosine is of kind"),
-        (("sound", "--data-root", "nowhere"), "--data-root nowhere is not there"),
-        (("sound", "--only", "metadata", "--record"), "--record goes with whole plugins and all checks"),
-        (("zoo-cosine:mlp", "--record"), "--record goes with whole plugins and all checks"),
+        (("sound", "--data-root", "nowhere"), "--data-root nowhere does not exist"),
+        (("sound", "--only", "metadata", "--record"), "--record needs whole plugins and all checks"),
+        (("zoo-cosine:mlp", "--record"), "--record needs whole plugins and all checks"),
     ],
 )
-def test_the_callers_mistake_is_one_line(
+def test_a_usage_error_is_one_line(
     words: tuple[str, ...], reason: str, zoo: Callable[..., Any], installed: Registry
 ) -> None:
     done = zoo("check", *words)
@@ -299,21 +300,21 @@ def test_json_and_the_explanations_hold_every_check(zoo: Callable[..., Any], ins
     assert states["finite"] == "failed"
     assert set(states) == {check.name for check in CHECKS["dataset"]}
     assert len(json.loads(zoo("check", "--list", "--json").out)) == len(ALL)
-    assert "model gradients: every trainable parameter gets a gradient" in zoo("check", "--list").out
+    assert "model gradients: every trainable parameter receives a gradient" in zoo("check", "--list").out
 
 
-def test_the_levels_of_plugins_are_noted_for_the_leaderboard(zoo: Callable[..., Any], installed: Registry) -> None:
+def test_the_levels_of_plugins_are_recorded_for_the_leaderboard(zoo: Callable[..., Any], installed: Registry) -> None:
     zoo("check", "plugin-commands", "--record")
     zoo("check", "sound", "--record")
-    noted = json.loads(Path("results/conformance.json").read_text())
-    assert {name: note["level"] for name, note in noted.items()} == {
+    recorded = json.loads(Path("results/conformance.json").read_text())
+    assert {name: entry["level"] for name, entry in recorded.items()} == {
         "plugin-commands": "failing",
         "sound": "partial" if find_spec("onnxruntime") is None else "full",
     }
-    assert noted["sound"]["version"] == "1.0"
+    assert recorded["sound"]["version"] == "1.0"
 
 
-def test_a_model_of_a_file_is_checked_on_the_first_task_that_it_answers_or_on_the_one_named(
+def test_a_model_of_a_file_is_checked_on_the_first_task_on_which_it_works_or_on_the_named_one(
     zoo: Callable[..., Any], installed: Registry
 ) -> None:
     Path("net.py").write_text(
@@ -335,9 +336,9 @@ def test_a_model_of_a_file_is_checked_on_the_first_task_that_it_answers_or_on_th
         (CheckEnded(name="gradients", state="not run"), "not run"),
     ],
 )
-def test_a_check_is_made_unless_one_that_it_needs_failed_or_could_not_be_made(
+def test_a_check_runs_unless_a_check_that_it_needs_failed_or_could_not_run(
     end: CheckEnded, expected: str | None
 ) -> None:
-    found = blocked(find("model", "overfits"), {"gradients": outcome_of(end)})
+    found = find_blocker(find_check("model", "overfits"), {"gradients": outcome_of(end)})
     assert (found.state if found else None) == expected
     assert found is None or "gradients" in found.reason

@@ -58,6 +58,7 @@ LEADERBOARD_MAY = (
     "zoo_core.specs",
     "zoo_core.files",
     "zoo_core.ui.console",
+    "zoo_core.ui.formats",
     "zoo_core.cli.options",
 )
 

@@ -1,4 +1,4 @@
-"""`zoo list`, `show`, `data` and `results` as a person or a script meets them, without torch."""
+"""`zoo list`, `show`, `data` and `results` from the command line, without torch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def zoo_tasks():
 @hookimpl
 def zoo_datasets():
     pattern = Signature(input_shape=(1,), outputs=1)
-    return [DatasetSpec(name="folder", title="A person's own", origin="real", licence="CC0-1.0", signature=pattern,
+    return [DatasetSpec(name="folder", title="Local files", origin="real", licence="CC0-1.0", signature=pattern,
                         entry="zoo_long:D", layout="one file", homepage="https://example.org/folder", size_mib=12.5)]
 
 @hookimpl
@@ -40,7 +40,7 @@ def zoo_models():
 
 
 def run(*words: str, code: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """A Python process of its own: `-m zoo_core words`, or the code."""
+    """Run a new Python process: `-m zoo_core words`, or the code."""
     command = [sys.executable, "-c", code] if code else [sys.executable, "-m", "zoo_core", *words]
     clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
     return subprocess.run(
@@ -137,7 +137,7 @@ def test_a_pattern_that_matches_nothing_says_so(zoo: Zoo):
     assert (finished.code, finished.out) == (0, "no models match 'nothing*'\n")
 
 
-def test_an_unknown_thing_to_list_is_the_callers_mistake(zoo: Zoo):
+def test_an_unknown_kind_of_listing_is_a_usage_error(zoo: Zoo):
     finished = zoo("list", "animals")
     assert finished.code == 2
     assert "animals" in finished.err
@@ -163,7 +163,7 @@ def test_zoo_list_plugins_shows_the_reason_of_a_failed_one(zoo: Zoo, make_plugin
 
 
 @pytest.mark.parametrize("command", ["show", "check"])
-def test_a_plugin_that_is_not_in_use_is_told_from_one_that_is_not_there(
+def test_an_unusable_plugin_is_not_reported_as_unknown(
     command: str, zoo: Zoo, make_plugin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
     make_plugin("zoo-bad", "raise RuntimeError('out of paper')")
@@ -221,7 +221,7 @@ def test_zoo_show_shows_a_plugin(zoo: Zoo):
     assert zoo("show", "zoo-cosine").out.startswith("plugin zoo-cosine")
 
 
-def test_zoo_show_shows_everything_of_one_name(zoo: Zoo):
+def test_zoo_show_shows_everything_with_the_same_name(zoo: Zoo):
     assert [entry["what"] for entry in rows(zoo, "show", "cosine")] == ["task", "dataset"]
 
 
@@ -257,7 +257,7 @@ def test_zoo_data_list_without_a_root_says_which_data_need_one(zoo: Zoo, make_pl
     assert named(rows(zoo, "data", "list"), "dataset")["folder"]["state"] == "needs --data-root"
 
 
-def test_a_data_root_that_is_not_there_is_the_callers_mistake(zoo: Zoo):
+def test_a_missing_data_root_is_a_usage_error(zoo: Zoo):
     finished = zoo("data", "list", "--data-root", "absent")
     assert finished.code == 2
     assert "absent is not there" in finished.err
@@ -274,7 +274,7 @@ def test_zoo_data_where_of_a_dataset_says_what_its_folder_must_hold(zoo: Zoo, ma
     places = json.loads(zoo("data", "where", "folder", "--json").out)
     assert places["layout"] == "one file"
     assert places["homepage"] == "https://example.org/folder"
-    assert places["files"] == "none are downloaded"
+    assert places["files"] == "no downloads"
     mnist = json.loads(zoo("data", "where", "zoo-mnist:mnist", "--json").out)
     assert "t10k-labels-idx1-ubyte.gz" in mnist["files"]
 
@@ -291,7 +291,7 @@ def test_zoo_data_where_of_an_unknown_dataset_suggests_one(zoo: Zoo):
 def test_without_records_zoo_results_says_how_to_make_some(zoo: Zoo):
     for words in (["results"], ["results", "list"]):
         finished = zoo(*words)
-        assert (finished.code, finished.out) == (0, "no records in results; `zoo bench` makes some\n")
+        assert (finished.code, finished.out) == (0, "no records in results; `zoo bench` writes them\n")
 
 
 def test_without_records_json_and_csv_are_empty_and_well_formed(zoo: Zoo):
@@ -306,11 +306,11 @@ def test_json_and_csv_exclude_each_other(zoo: Zoo):
     assert "exclude each other" in finished.err
 
 
-def test_a_filter_that_nothing_meets_says_so(zoo: Zoo):
+def test_a_filter_without_matches_says_so(zoo: Zoo):
     assert zoo("results", "list", "--task", "cosine").out == "no records in results match\n"
 
 
-def test_an_unknown_record_is_the_callers_mistake(zoo: Zoo):
+def test_an_unknown_record_is_a_usage_error(zoo: Zoo):
     finished = zoo("results", "show", "abc")
     assert finished.code == 2
     assert "unknown record 'abc': no record is known" in finished.err
@@ -331,7 +331,7 @@ def test_the_version_is_printed(zoo: Zoo):
     assert zoo("--version").out == f"{__version__}\n"
 
 
-def test_an_unknown_command_is_the_callers_mistake(zoo: Zoo):
+def test_an_unknown_command_is_a_usage_error(zoo: Zoo):
     finished = zoo("lits")
     assert finished.code == 2
     assert "lits" in finished.err
@@ -362,7 +362,7 @@ def test_without_a_terminal_there_are_no_escape_codes_and_no_lines_are_broken():
 
 
 def on_a_terminal(*words: str, **environment: str) -> str:
-    """What a command prints on a pseudo-terminal."""
+    """Return what a command prints on a pseudo-terminal."""
     pty = pytest.importorskip("pty", reason="only POSIX has pseudo-terminals")
     ours, theirs = pty.openpty()
     clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
@@ -385,8 +385,8 @@ def on_a_terminal(*words: str, **environment: str) -> str:
     return shown.decode()
 
 
-def test_no_color_leaves_the_colours_away_on_a_terminal_too():
-    """https://no-color.org: colours go, bold may stay."""
+def test_no_color_removes_the_colours_on_a_terminal():
+    """https://no-color.org allows bold text."""
     shown = on_a_terminal("show", "no-such-thing", NO_COLOR="1")
     assert "no-such-thing" in shown
     assert not [code for code in range(30, 38) if f"[{code}m" in shown or f";{code}m" in shown]
@@ -394,7 +394,7 @@ def test_no_color_leaves_the_colours_away_on_a_terminal_too():
 
 
 @pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["show", "mnist"]], ids=" ".join)
-def test_a_reader_that_goes_away_is_no_traceback(words: list[str]):
+def test_a_closed_pipe_prints_no_traceback(words: list[str]):
     """As in `zoo list | head -1`."""
     reading, writing = os.pipe()
     os.close(reading)

@@ -1,4 +1,4 @@
-"""What people type: durations, seeds, settings and dtypes, and the error where it makes no sense."""
+"""Parsing of durations, seeds, settings and dtypes, and the error for anything else."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_duration_is_its_number_in_its_unit(whole: int, thousandths: int, unit
 @pytest.mark.parametrize(
     "text", ["", "0", "0s", "0.0h", "-5s", "s", "5x", "5 d", "1h30m", "1e3", ".5s", "5.", "nan", "inf"]
 )
-def test_what_is_no_duration_is_refused_with_the_option_and_the_forms(text: str):
+def test_an_invalid_duration_is_refused_with_the_option_and_examples(text: str):
     with pytest.raises(UsageError) as caught:
         parse_duration("--timeout", text)
     assert str(caught.value) == f"--timeout {text!r} is not a duration: write 60s, 10m or 1.5h"
@@ -41,7 +41,7 @@ def test_what_is_no_duration_is_refused_with_the_option_and_the_forms(text: str)
 
 @MANY
 @given(st.text(max_size=10) | st.from_regex(r"[0-9.]{1,400}(s|m|min|h)?", fullmatch=True))
-def test_any_text_is_a_positive_finite_duration_or_refused(text: str):
+def test_every_text_is_a_positive_finite_duration_or_refused(text: str):
     try:
         seconds = parse_duration("--budget", text)
     except UsageError:
@@ -64,18 +64,18 @@ def test_seeds_by_hand(text: str, seeds: list[int]):
 
 @MANY
 @given(st.integers(1, 1000))
-def test_a_number_alone_is_how_many_seeds(count: int):
+def test_a_single_number_is_a_count_of_seeds(count: int):
     assert parse_seeds(str(count)) == list(range(count))
 
 
 @MANY
 @given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=5, unique=True))
-def test_a_list_is_which_seeds_in_its_order(seeds: list[int]):
+def test_a_list_gives_these_seeds_in_their_order(seeds: list[int]):
     assert parse_seeds(",".join(map(str, seeds)) + ",") == seeds
 
 
 @pytest.mark.parametrize("text", ["", ",", "0", "-1", "0,-1", "1.5", "a", "1;2", "1,a", "1 2", str(2**63) + ","])
-def test_what_are_no_seeds_is_refused_with_both_forms(text: str):
+def test_invalid_seeds_are_refused_with_both_forms(text: str):
     with pytest.raises(UsageError) as caught:
         parse_seeds(text)
     assert str(caught.value) == f"--seeds {text!r}: give how many (3) or which (0,3,7)"
@@ -97,7 +97,7 @@ def test_settings_are_keys_and_values(values: dict[str, str]):
     assert parse_settings([f"{key}={value}" for key, value in values.items()]) == values
 
 
-def test_a_value_may_hold_the_sign_itself_and_be_empty():
+def test_a_value_may_contain_an_equals_sign_or_be_empty():
     assert parse_settings(["note=a=b", "text="]) == {"note": "a=b", "text": ""}
 
 
@@ -105,13 +105,13 @@ def test_spaces_around_key_and_value_do_not_count():
     assert parse_settings([" lr = 0.1 "]) == {"lr": "0.1"}
 
 
-def test_of_a_key_given_twice_the_last_value_holds():
+def test_the_last_value_of_a_repeated_key_counts():
     assert parse_settings(["lr=1", "lr=2"]) == {"lr": "2"}
 
 
 @MANY
 @given(st.text(max_size=10))
-def test_a_setting_without_a_key_or_the_sign_is_refused_with_an_example(text: str):
+def test_a_setting_without_a_key_or_an_equals_sign_is_refused_with_an_example(text: str):
     assume("=" not in text)
     for setting in (text, f"={text}", f" ={text}"):
         with pytest.raises(UsageError) as caught:
@@ -135,7 +135,7 @@ def test_dtypes_by_hand(text: str, dtype: str):
 
 @MANY
 @given(st.text(max_size=10))
-def test_any_other_dtype_is_refused_with_those_there_are(text: str):
+def test_an_unknown_dtype_is_refused_with_the_known_ones(text: str):
     assume(text.lower() not in DTYPES)
     with pytest.raises(UsageError) as caught:
         parse_dtype(text)

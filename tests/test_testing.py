@@ -1,4 +1,4 @@
-"""The pytest plugin: checks as tests, fixtures that work, and nothing at all where it is not asked."""
+"""The pytest plugin: checks as tests, fixtures that work, and no effect unless it is used."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_each_check_of_a_name_is_a_test_of_its_own(run_pytest) -> None:
     assert "collected 21 items" in done.stdout
 
 
-def test_a_failed_check_is_a_failed_test_that_says_how_to_mend_it(run_pytest, tmp_path: Path) -> None:
+def test_a_failed_check_is_a_failed_test_that_says_how_to_fix_it(run_pytest, tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(
         "from torch import nn\n\n\nclass Net(nn.Module):\n"
         "    def __init__(self):\n        super().__init__()\n"
@@ -50,7 +50,7 @@ def test_a_failed_check_is_a_failed_test_that_says_how_to_mend_it(run_pytest, tm
     done = run_pytest("--zoo", "./net.py:Net")
     assert done.returncode == 1
     assert "model gradients: 2 of 4 parameters get no gradient, such as forgotten.weight" in done.stdout
-    assert "To fix: Use the part, remove it" in done.stdout
+    assert "To fix: Call the layer in `forward`, remove it" in done.stdout
     assert "SKIPPED" in done.stdout
     assert "not run: it needs gradients, which did not pass" in done.stdout
 
@@ -61,7 +61,7 @@ def test_an_unknown_name_is_a_usage_error(run_pytest) -> None:
     assert "unknown name 'cosin': did you mean cosine or zoo-cosine?" in done.stderr
 
 
-def test_unasked_it_imports_no_torch_and_collects_nothing_of_the_zoo(run_pytest) -> None:
+def test_without_the_option_it_imports_no_torch_and_collects_no_check(run_pytest) -> None:
     test = "import sys\n\ndef test_it():\n    assert not {'torch', 'numpy', 'zoo_core.registry'} & set(sys.modules)\n"
     done = run_pytest(test=test)
     assert done.returncode == 0, done.stdout

@@ -1,4 +1,4 @@
-"""`python -m zoo_core` is `zoo`."""
+"""Makes `python -m zoo_core` run the command `zoo`."""
 
 from zoo_core.cli import main
 

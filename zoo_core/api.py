@@ -18,31 +18,36 @@ from zoo_core.runner.run import Listener, Silent
 from zoo_core.specs import ModelSpec
 from zoo_core.ui import parsing
 from zoo_core.ui.console import messages, print_failed_plugins
-from zoo_core.ui.listing import Listing, cell_text, rows_of
+from zoo_core.ui.formats import align_rows, format_value, html_table
+from zoo_core.ui.listing import Listing, rows_of
 from zoo_core.ui.notebook import NotebookDisplay, is_notebook
-from zoo_core.ui.progress import SUMMARY, ending_text, group, make_display, summary_rows
+from zoo_core.ui.progress import ending_text, make_display
+from zoo_core.ui.summary import SUMMARY_COLUMNS, group_records, summary_rows
 
 Model: TypeAlias = str | Callable[..., Any]
 
 
 class TableView(list[dict[str, Any]]):
-    """Rows that a notebook shows as a table."""
+    """A list of rows that a notebook shows as a table. `print` shows aligned columns."""
 
     def __repr__(self) -> str:
-        columns = list(self[0]) if self else []
-        return _text(columns, [list(row.values()) for row in self]) or "nothing"
+        columns, cells = self._cells()
+        return "\n".join(align_rows([columns, *cells])) if columns else "nothing"
 
     def _repr_html_(self) -> str:
+        return html_table(*self._cells())
+
+    def _cells(self) -> tuple[list[str], list[list[str]]]:
         columns = list(self[0]) if self else []
-        return _html(columns, [list(row.values()) for row in self])
+        return columns, [[format_value(value) for value in row.values()] for row in self]
 
     def to_dataframe(self) -> Any:
-        """As a pandas DataFrame. Raises UsageError without pandas."""
-        return _dataframe(list(self))
+        """Return the rows as a pandas DataFrame. Raises UsageError if pandas is not installed."""
+        return _to_dataframe(list(self))
 
 
 class BenchResult:
-    """Listing a `bench` did: the records it asked for, those that were there already among them."""
+    """The result of `bench`: the records of all requested trials, new and earlier ones, and their folder."""
 
     def __init__(self, records: Sequence[Record], folder: Path) -> None:
         self.records = list(records)
@@ -50,15 +55,18 @@ class BenchResult:
 
     @property
     def failed(self) -> list[Record]:
-        """The records of trials that ended otherwise than `ok` or `skipped`."""
+        """The records whose status is neither `ok` nor `skipped`."""
         return [record for record in self.records if record.status in FAILED]
 
     def __repr__(self) -> str:
-        return "\n".join([_text(SUMMARY, summary_rows(group(self.records))), *self._reasons()])
+        return "\n".join([*align_rows([SUMMARY_COLUMNS, *self._cells()]), *self._reasons()])
 
     def _repr_html_(self) -> str:
         reasons = "".join(f"<p>{escape(line)}</p>" for line in self._reasons())
-        return _html(SUMMARY, summary_rows(group(self.records))) + reasons
+        return html_table(SUMMARY_COLUMNS, self._cells()) + reasons
+
+    def _cells(self) -> list[list[str]]:
+        return [[format_value(value) for value in row] for row in summary_rows(group_records(self.records))]
 
     def _reasons(self) -> list[str]:
         return [
@@ -68,8 +76,8 @@ class BenchResult:
         ]
 
     def to_dataframe(self) -> Any:
-        """A row a trial, as a pandas DataFrame. Raises UsageError without pandas."""
-        return _dataframe([_row(record) for record in self.records])
+        """Return one row per trial as a pandas DataFrame. Raises UsageError if pandas is not installed."""
+        return _to_dataframe([_record_row(record) for record in self.records])
 
 
 def bench(
@@ -88,7 +96,7 @@ def bench(
     budget: str | float = "",
     timeout: str | float = "",
     dtype: str = "float32",
-    compile: bool = False,  # noqa: A002 - as the option is called
+    compile: bool = False,  # noqa: A002 - named like the command's option
     threads: int = 0,
     weights: str | Path = "",
     save: bool = False,
@@ -97,25 +105,34 @@ def bench(
     results: str | Path = "results",
     progress: bool = True,
 ) -> BenchResult:
-    """Train and measure models on a task, as the command `zoo bench` does; what is recorded already is not run again.
+    """Train and measure models on a task, like the command `zoo bench`. Recorded trials do not run again.
 
-    `model`: a name, a class or function that builds the model, or several of these; none: all of the task. What builds
-    one is given the signature if its first parameter is called so or has no default; its other parameters with plain
-    defaults are keys of the `recipe`. `seeds`: how many, or which. `progress`: show how it goes.
-    Raises UsageError (a ZooError) for a mistake, with nothing run; a trial that fails is a record of the result.
+    Parameters:
+        model: a model's name, a class or function that builds a model, or a list of these. None means all models of
+            the task. A builder receives the signature if its first parameter is named `signature` or has no default.
+            Its other parameters with plain defaults are keys of the recipe.
+        seeds: a count (3 means 0, 1, 2) or a list of seeds.
+        recipe: recipe keys to change, by name.
+        budget, timeout: seconds, or text such as "60s" or "10m".
+        progress: whether to show progress.
+    All other parameters are the options of `zoo bench`.
+
+    Raises:
+        UsageError (a ZooError): the arguments are wrong; nothing has run.
+    A trial that fails raises nothing: its record is in the result.
     """
-    called = {key: value for key, value in locals().items() if value != _DEFAULTS.get(key, ...)}
+    arguments = {key: value for key, value in locals().items() if value != _DEFAULTS.get(key, ...)}
     registry, store = Registry.load(), Store(Path(results))
     models = [] if model is None else [model] if isinstance(model, str) or callable(model) else list(model)
     request = make_request(
         registry,
         task,
-        _specs(registry, task, models),
+        _names_or_specs(registry, task, models),
         settings=recipe or {},
         epochs=epochs,
         max_steps=max_steps,
         weights=str(weights),
-        seeds=_seeds(seeds),
+        seeds=_parse_seeds(seeds),
         devices=[device] if isinstance(device, str) else list(device),
         dataset=dataset,
         offline=offline,
@@ -129,30 +146,30 @@ def bench(
         force=force,
         retry_failed=retry_failed,
         save=save,
-        command=_command(called),
+        command=_command_text(arguments),
     )
-    _, outcome = run_request(request, registry, store, lambda: _display(progress))
+    _, outcome = run_request(request, registry, store, lambda: _make_listener(progress))
     if outcome.interrupted:
-        raise KeyboardInterrupt  # a script must not go on as if all were there; what was recorded stays
+        raise KeyboardInterrupt  # a script must not continue with half of the results; the records stay
     return BenchResult(outcome.records, store.folder)
 
 
 def list_tasks(pattern: str = "*") -> TableView:
-    """The tasks that the installed plugins add, as `zoo list` shows them."""
-    return _listing(Listing.tasks, pattern)
+    """List the tasks of the installed plugins whose names match, as `zoo list` does."""
+    return _list(Listing.tasks, pattern)
 
 
 def list_models(pattern: str = "*") -> TableView:
-    """The models whose names match; of a family, such as `timm/`, those that a pattern like `timm/resnet*` asks for."""
-    return _listing(Listing.models, pattern)
+    """List the models whose names match. A pattern such as `timm/resnet*` lists the members of a model family."""
+    return _list(Listing.models, pattern)
 
 
 def list_datasets(pattern: str = "*") -> TableView:
-    """The data sets that the installed plugins add."""
-    return _listing(Listing.datasets, pattern)
+    """List the data sets of the installed plugins whose names match."""
+    return _list(Listing.datasets, pattern)
 
 
-def _listing(listing: Listing, pattern: str) -> TableView:
+def _list(listing: Listing, pattern: str) -> TableView:
     registry = Registry.load()
     print_failed_plugins(registry.failed)
     return TableView(rows_of(listing, registry, pattern))
@@ -161,39 +178,39 @@ def _listing(listing: Listing, pattern: str) -> TableView:
 _DEFAULTS: dict[str, Any] = dict(bench.__kwdefaults__ or {})
 
 
-def _specs(registry: Registry, task: str, models: Sequence[Model]) -> list[str | ModelSpec]:
+def _names_or_specs(registry: Registry, task: str, models: Sequence[Model]) -> list[str | ModelSpec]:
     spec = registry.task(task)
     return [model if isinstance(model, str) else model_of_object(model, spec) for model in models]
 
 
-def _seeds(seeds: int | str | Sequence[int]) -> list[int]:
+def _parse_seeds(seeds: int | str | Sequence[int]) -> list[int]:
     if isinstance(seeds, int | str):
         return parsing.parse_seeds(str(seeds))
     return parsing.parse_seeds(",".join(map(str, seeds)) + ",")
 
 
-def _command(called: Mapping[str, Any]) -> str:
-    """The call as it would be typed; classes and functions by their names, tokens for nothing else."""
+def _command_text(arguments: Mapping[str, Any]) -> str:
+    """Write the call of `bench` as source text for the record. Classes and functions appear by name."""
 
-    def spelled(value: Any) -> str:
+    def source_of(value: Any) -> str:
         if isinstance(value, list | tuple):
-            return f"[{', '.join(map(spelled, value))}]"
+            return f"[{', '.join(map(source_of, value))}]"
         if isinstance(value, Path):
             return repr(str(value))
         return str(getattr(value, "__name__", type(value).__name__)) if callable(value) else repr(value)
 
-    words = [spelled(value) if key == "task" else f"{key}={spelled(value)}" for key, value in called.items()]
-    return f"zoo.bench({', '.join(words)})"
+    parts = [source_of(value) if key == "task" else f"{key}={source_of(value)}" for key, value in arguments.items()]
+    return f"zoo.bench({', '.join(parts)})"
 
 
-def _display(progress: bool) -> AbstractContextManager[Listener]:
+def _make_listener(progress: bool) -> AbstractContextManager[Listener]:
     if not progress:
         return nullcontext(Silent())
     return NotebookDisplay() if is_notebook() else make_display(messages())
 
 
-def _row(record: Record) -> dict[str, Any]:
-    """Listing of a record is one number or word, under the names that the board's data have."""
+def _record_row(record: Record) -> dict[str, Any]:
+    """Return the numbers and words of a record, under the column names of the leaderboard's export."""
     measured, target = record.measured, record.measured.time_to_target
     return {
         "task": record.task.name,
@@ -217,23 +234,9 @@ def _row(record: Record) -> dict[str, Any]:
     }
 
 
-def _dataframe(rows: list[dict[str, Any]]) -> Any:
+def _to_dataframe(rows: list[dict[str, Any]]) -> Any:
     try:
         import pandas as pd
     except ImportError:
         raise UsageError("pandas is not installed: pip install 'zoo-core[notebook]'") from None
     return pd.DataFrame(rows)
-
-
-def _text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Aligned columns."""
-    lines = [list(columns), *([cell_text(value) for value in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
-
-
-def _html(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table; names come from plugins and files, so nothing in a cell is markup."""
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell_text(value))}</td>" for value in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

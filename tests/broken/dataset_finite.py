@@ -1,4 +1,4 @@
-"""One of its numbers is none."""
+"""One of its numbers is NaN."""
 
 import sound
 from sound import dataset

@@ -1,4 +1,4 @@
-"""It is shuffled anew each time."""
+"""Every load shuffles its examples."""
 
 import sound
 from sound import dataset

@@ -1,4 +1,4 @@
-"""Its spec promises larger images."""
+"""Its spec states larger images than it loads."""
 
 from sound import Pictures as Pictures
 from sound import dataset

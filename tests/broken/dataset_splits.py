@@ -1,4 +1,4 @@
-"""It gives test examples whatever split it is asked for."""
+"""It returns the test examples for every split name."""
 
 import sound
 from sound import dataset

@@ -1,4 +1,4 @@
-"""An answer depends on the neighbours of its example."""
+"""A prediction depends on the rest of the batch."""
 
 import sound
 from sound import model

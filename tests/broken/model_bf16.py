@@ -1,4 +1,4 @@
-"""It copies into a tensor of a fixed precision."""
+"""It copies into a tensor of a fixed dtype."""
 
 import sound
 from sound import model

@@ -1,4 +1,4 @@
-"""It cannot be built for grey images, and does not say so."""
+"""It cannot be built for grey images, and its spec does not say so."""
 
 import sound
 from sound import model

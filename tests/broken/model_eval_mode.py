@@ -1,4 +1,4 @@
-"""It drops activations also when it is asked."""
+"""Its dropout stays active in evaluation mode."""
 
 import sound
 from sound import model

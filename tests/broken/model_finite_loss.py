@@ -1,4 +1,4 @@
-"""It divides zero by zero while it is trained."""
+"""It divides zero by zero during training."""
 
 import sound
 from sound import model

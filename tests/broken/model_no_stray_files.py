@@ -1,4 +1,4 @@
-"""It writes a note into the folder that it runs in."""
+"""It writes a file into the current folder."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""It pools more pixels than small images have."""
+"""Its pooling window is larger than small images."""
 
 from dataclasses import replace
 

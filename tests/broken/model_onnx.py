@@ -1,4 +1,4 @@
-"""It decides by the values that it is given."""
+"""Its control flow depends on the input values."""
 
 import sound
 from sound import model

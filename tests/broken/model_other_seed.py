@@ -1,4 +1,4 @@
-"""It seeds."""
+"""It sets its own seed."""
 
 import sound
 from sound import model

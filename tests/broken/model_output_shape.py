@@ -1,4 +1,4 @@
-"""It answers with one number too many."""
+"""It has one output too many."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Its answer does not depend on its input."""
+"""Its output does not depend on its input."""
 
 import sound
 from sound import model

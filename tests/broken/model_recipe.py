@@ -1,4 +1,4 @@
-"""Its recipe sets a key that nobody has."""
+"""Its recipe sets an unknown key."""
 
 from sound import build as build
 from sound import model

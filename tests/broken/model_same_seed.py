@@ -1,4 +1,4 @@
-"""Its first weights come from the system's noise."""
+"""Its initial weights come from the system's random source."""
 
 import random
 

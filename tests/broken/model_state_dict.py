@@ -1,4 +1,4 @@
-"""It keeps a number outside of its state dict."""
+"""It keeps a number outside its state dict."""
 
 import sound
 from sound import model

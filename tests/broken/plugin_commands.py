@@ -1,4 +1,4 @@
-"""Its command is not there."""
+"""The entry of its command does not exist."""
 
 from zoo_core import CommandSpec, hookimpl
 

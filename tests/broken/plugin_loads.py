@@ -1,3 +1,3 @@
-"""It is out of luck."""
+"""Importing it raises an exception."""
 
 raise RuntimeError("out of luck")

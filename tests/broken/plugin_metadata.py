@@ -1,4 +1,4 @@
-"""Its package states no licence; the test installs it so."""
+"""Its package states no licence. The test installs it this way."""
 
 from sound import build as build
 from sound import model

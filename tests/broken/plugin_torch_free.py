@@ -1,4 +1,4 @@
-"""It imports numpy when it is listed."""
+"""Listing it imports numpy."""
 
 import numpy as np
 from sound import build as build

@@ -1,4 +1,4 @@
-"""A plugin that passes every check, and what the broken ones beside it are made of. Torch is imported on use."""
+"""A plugin that passes every check, and the parts of the broken plugins in this folder. Functions import torch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def named(module: str) -> str:
 
 
 def dataset(module: str, **changes: Any) -> Callable[[], list[DatasetSpec]]:
-    """The hook that adds a sound data set, changed; its loader is `Pictures` of the module."""
+    """Return a hook that adds a sound data set with these changes. Its loader is the module's `Pictures`."""
     spec = DatasetSpec(
         name=named(module),
-        title="Drawn",
+        title="Synthetic images",
         origin="synthetic",
         licence="CC0-1.0",
         signature=IMAGE,
@@ -35,7 +35,7 @@ def dataset(module: str, **changes: Any) -> Callable[[], list[DatasetSpec]]:
 
 
 def task(module: str, **changes: Any) -> Callable[[], list[TaskSpec]]:
-    """The hook that adds a sound task, changed."""
+    """Return a hook that adds a sound task with these changes."""
     spec = TaskSpec(
         name=named(module),
         title="Bright or dark",
@@ -56,7 +56,7 @@ def task(module: str, **changes: Any) -> Callable[[], list[TaskSpec]]:
 
 
 def model(module: str, **changes: Any) -> Callable[[], list[ModelSpec]]:
-    """The hook that adds a sound model, changed; `build` of the module makes it."""
+    """Return a hook that adds a sound model with these changes. The module's `build` builds it."""
     spec = ModelSpec(
         name=named(module),
         title="Two layers",
@@ -104,7 +104,7 @@ def parts(signature: Signature) -> tuple[Any, Any]:
 
 
 def build(signature: Signature, between: Callable[[Any, Any], Any] | None = None, **attributes: Any) -> Any:
-    """A sound net; `between(net, hidden)` changes what its last layer gets, and may read the net's attributes."""
+    """Build a sound net. `between(net, hidden)` changes the input of the last layer and can read the net."""
     from torch import nn
 
     class Net(nn.Module):
@@ -122,14 +122,14 @@ def build(signature: Signature, between: Callable[[Any, Any], Any] | None = None
 
 
 def body(spec: TaskSpec) -> Any:
-    """The ready body of the kind."""
+    """The body that the kind provides."""
     from zoo_core.kinds.image_classification import ImageClassification
 
     return ImageClassification(spec)
 
 
 class Body:
-    """The ready body, of which a broken one changes a method."""
+    """The body of the kind. Broken tasks override one of its methods."""
 
     def __init__(self, spec: TaskSpec) -> None:
         self.inner = body(spec)

@@ -1,4 +1,4 @@
-"""It says that a low accuracy is good."""
+"""Its spec states that a lower accuracy is better."""
 
 from sound import task
 

@@ -1,4 +1,4 @@
-"""Its body cannot score."""
+"""Its body has no method `evaluate`."""
 
 import sound
 from sound import task

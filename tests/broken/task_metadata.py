@@ -1,4 +1,4 @@
-"""It gives nothing to compare a score with."""
+"""Its spec gives nothing to compare a score with."""
 
 from sound import task
 

@@ -1,4 +1,4 @@
-"""It asks a host, and hides that it got no answer."""
+"""It contacts a host and hides that this failed."""
 
 import contextlib
 import socket

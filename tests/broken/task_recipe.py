@@ -1,4 +1,4 @@
-"""Its quick preset sets a key that nobody has."""
+"""Its quick preset sets an unknown key."""
 
 from sound import task
 

@@ -1,4 +1,4 @@
-"""Its steps depend on the system's noise."""
+"""Its steps depend on the system's random source."""
 
 import random
 

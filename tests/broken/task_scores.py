@@ -1,4 +1,4 @@
-"""It scores in another metric than it says."""
+"""Its scores lack the metric of the spec."""
 
 import sound
 from sound import task

@@ -1,4 +1,4 @@
-"""It looks at test while it prepares."""
+"""It opens the test split in `prepare`."""
 
 import sound
 from sound import task

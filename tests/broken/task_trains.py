@@ -1,4 +1,4 @@
-"""It ends after one step."""
+"""Its training ends after one step."""
 
 import sound
 from sound import task

@@ -1,7 +1,7 @@
 """The conformance suite behind `zoo check`: small named checks of plugins, data sets, tasks and models.
 
-This module is torch-free: what a check is, and what became of it. The table of all checks is in `table`, the functions
-in `plugin`, `dataset`, `task` and `model`, and `suite` runs them.
+This module is torch-free and defines the types. `table` lists all checks, `suite` runs them. The check functions are in
+`plugin`, `dataset`, `task`, `model`, `learning`, `inference`, `onnx` and `side_effects`.
 """
 
 from __future__ import annotations
@@ -15,27 +15,31 @@ State = Literal["passed", "failed", "expected", "skipped", "not run"]
 Level = Literal["full", "partial", "expected", "failing"]
 
 STATES: tuple[State, ...] = ("passed", "failed", "expected", "skipped", "not run")
-RAN: tuple[State, ...] = ("passed", "failed", "expected")
+COMPLETED_STATES: tuple[State, ...] = ("passed", "failed", "expected")
 
 
 class CheckFailedError(Exception):
-    """Raised by a check: its subject breaks a rule; the message says which, with the values."""
+    """Raised by a check whose subject breaks the rule; the message names the values."""
 
 
 class SkipCheckError(Exception):
-    """Raised by a check that cannot be made here: data or a library are missing."""
+    """Raised by a check that cannot run here, because data or a library are missing."""
 
 
 class NotApplicableError(Exception):
-    """Raised by a check that has no meaning for its subject."""
+    """Raised by a check that does not apply to its subject."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """One check: what it holds against its subject, why that matters, and how to fix what it finds.
+    """One check: the rule, the reason for it, and how to fix a failure.
 
-    `needs`: checks of the same subject without whose success it says nothing. `entry`: a function of the prepared
-    subject that raises where the rule is broken. `apart`: it runs plugin code, so in a process of its own, with torch.
+    Fields:
+        what: the type of subject that the check applies to.
+        summary: the rule, as a clause that completes "It must hold that ...".
+        entry: `module:function`; the function takes the prepared subject and raises CheckFailedError.
+        needs: names of checks of the same subject that must pass first.
+        in_worker: the check runs plugin code, so it runs in a worker process, with torch.
     """
 
     name: str
@@ -45,15 +49,18 @@ class Check:
     fix: str
     entry: str
     needs: tuple[str, ...] = ()
-    apart: bool = True
+    in_worker: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:
-    """What is checked: qualified names; `task` is the one that a model is checked on, `plugin` the owner.
+    """One thing to check. Names are qualified.
 
-    `address`: what the registry finds it by, where that is not its name (a model from a file).
-    `expected`: check name -> why its author knows it to fail.
+    Fields:
+        plugin: the plugin that owns the subject.
+        task: the task on which a model is checked.
+        address: how the registry finds a model that is not in a plugin; empty otherwise.
+        expected: check name -> the author's reason why that check fails.
     """
 
     what: SubjectType
@@ -75,7 +82,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckResult:
-    """What became of one check; `applies` is false where it was skipped for having no meaning here."""
+    """The outcome of one check. `applies` is false if the check was skipped as not applicable."""
 
     check: Check
     subject: Subject
@@ -85,19 +92,19 @@ class CheckResult:
     applies: bool = True
 
 
-def counts(results: Iterable[CheckResult]) -> dict[State, int]:
-    """How many ended in each state."""
-    found = dict.fromkeys(STATES, 0)
+def count_states(results: Iterable[CheckResult]) -> dict[State, int]:
+    """Count the results in each state."""
+    counts = dict.fromkeys(STATES, 0)
     for result in results:
-        found[result.state] += 1
-    return found
+        counts[result.state] += 1
+    return counts
 
 
-def level(results: Iterable[CheckResult]) -> Level:
-    """The conformance of what was checked.
+def conformance_level(results: Iterable[CheckResult]) -> Level:
+    """Summarize the applicable results as one level.
 
-    `full`: all that applies passed; `expected`: some fail as their author says; `partial`: some could not be made
-    here; `failing`: some failed.
+    `full`: all passed. `expected`: some fail, as their author declared. `partial`: some could not run here.
+    `failing`: some failed.
     """
     states = {result.state for result in results if result.applies}
     if "failed" in states:

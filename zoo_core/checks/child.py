@@ -1,4 +1,4 @@
-"""What a worker does with a CheckJob: prepare the subject, run the checks in order, tell of each. Torch inside."""
+"""The worker's part of the suite: prepares a job's subject, runs its checks and reports each result. Torch inside."""
 
 from __future__ import annotations
 
@@ -8,79 +8,71 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Any
 
 import torch
 from msgspec.structs import replace
 
 from zoo_core.checks import Check, Subject
-from zoo_core.checks.dataset import DatasetSubject
-from zoo_core.checks.model import ModelSubject
-from zoo_core.checks.plugin import PluginSubject
-from zoo_core.checks.suite import blocked, make, outcome_of
-from zoo_core.checks.table import find
-from zoo_core.checks.task import TaskSubject
+from zoo_core.checks.prepare import PreparedSubject, Workspace, prepare_subject
+from zoo_core.checks.suite import find_blocker, outcome_of, run_check
+from zoo_core.checks.table import find_check
 from zoo_core.checks.watch import Watch
 from zoo_core.files import cache_dir
 from zoo_core.registry import Registry
 from zoo_core.runner.events import CheckBegan, CheckEnded, CheckJob, Found
 from zoo_core.runner.training import Send
 
-LONGEST = 600  # characters of a reason
+MAX_REASON_CHARS = 600
 
 
 def run_checks(job: CheckJob, send: Send) -> None:
-    """Run the job's checks; those whose needs are not met are told of as such."""
+    """Run the job's checks in order. A check whose needs are not met is reported without running it."""
     scratch, work = Path(job.folder) / "scratch", Path(job.folder) / "work"
     for folder in (scratch, work):
         folder.mkdir(exist_ok=True)
     os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(scratch / "inductor")  # torch's own; a server may know the old folder
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(scratch / "inductor")  # torch may have read the old TMPDIR already
     os.chdir(work)
     torch.set_num_threads(1)
     watch = Watch([scratch, cache_dir()])
-    subject = prepare(job, scratch, watch)
-    states = dict(job.outcomes)
+    subject = prepare_job_subject(job, Workspace(folder=scratch, data_root=_data_root(job), watch=watch))
+    outcomes = dict(job.outcomes)
     for name in job.checks:
-        check = find(job.what, name)  # type: ignore[arg-type]
+        check = find_check(job.what, name)  # type: ignore[arg-type]
         send(CheckBegan(name=name))
-        ended = blocked(check, states) or run_one(check, subject, job.timeout_s)
-        states[name] = outcome_of(ended)
+        ended = find_blocker(check, outcomes) or run_check_in_time(check, subject, job.timeout_s)
+        outcomes[name] = outcome_of(ended)
         send(ended)
     send(Found(value=True))
 
 
-def run_one(check: Check, subject: object, timeout_s: float) -> CheckEnded:
-    """Make one check; a hang past `timeout_s` ends this process, which the parent understands."""
+def _data_root(job: CheckJob) -> Path | None:
+    return Path(job.data_root) if job.data_root else None
+
+
+def prepare_job_subject(job: CheckJob, workspace: Workspace) -> PreparedSubject:
+    """Prepare the subject that the job names; `job.subject` is its key in the registry."""
+    subject = Subject(what=job.what, name=job.subject, plugin=job.subject, task=job.task)  # type: ignore[arg-type]
+    return prepare_subject(subject, Registry.load(), workspace)
+
+
+def run_check_in_time(check: Check, subject: PreparedSubject, timeout_s: float) -> CheckEnded:
+    """Run one check. After `timeout_s`, this process ends, and the parent reports the timeout."""
     faulthandler.dump_traceback_later(timeout_s, exit=True, file=sys.__stderr__ or 2)
     try:
-        # Plugin code runs inside: whatever it raises, SystemExit included, is why the check failed.
-        ended = make(check, subject, (Exception, SystemExit), told)
+        # The check runs plugin code, which can raise anything, SystemExit included. The check then fails.
+        ended = run_check(check, subject, (Exception, SystemExit), describe_error)
     finally:
         faulthandler.cancel_dump_traceback_later()
-    return replace(ended, reason=ended.reason[:LONGEST])
+    return replace(ended, reason=ended.reason[:MAX_REASON_CHARS])
 
 
-def told(error: BaseException) -> str:
-    """An exception in one line, with the last place in code that is neither the zoo's nor torch's."""
-    traceback.print_exception(error)  # whole, into the log
-    first = next((line for line in str(error).splitlines() if line.strip()), "")
-    apart = tuple(str(Path(module.__file__ or "").parent) for module in (sys.modules["zoo_core"], torch))
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(apart)]
+def describe_error(error: BaseException) -> str:
+    """Describe an exception in one line, with its last position outside the zoo and torch. Logs the traceback."""
+    traceback.print_exception(error)
+    first_line = next((line for line in str(error).splitlines() if line.strip()), "")
+    libraries = tuple(str(Path(module.__file__ or "").parent) for module in (sys.modules["zoo_core"], torch))
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(libraries)]
     frames = [frame for frame in frames if Path(frame.filename).is_file()]
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {first}{where}"
-
-
-def prepare(job: CheckJob, scratch: Path, watch: Watch) -> Any:
-    """The subject as its checks want it; nothing of the plugin but its specs has run yet."""
-    registry = Registry.load()
-    root = Path(job.data_root) if job.data_root else None
-    if job.what == "plugin":
-        return PluginSubject(Subject(what="plugin", name=job.subject, plugin=job.subject), registry, watch)
-    if job.what == "dataset":
-        return DatasetSubject(registry.dataset(job.subject), root, watch)
-    if job.what == "task":
-        return TaskSubject(registry.task(job.subject), registry, scratch, root, watch)
-    task = registry.task(job.task) if job.task else None
-    return ModelSubject(registry.model(job.subject, task), task, registry, scratch, root, watch)
+    position = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {first_line}{position}"

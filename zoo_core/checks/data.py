@@ -1,4 +1,4 @@
-"""The data that checks work on: a few examples of a data set, or drawn ones for each shared kind. Numpy inside."""
+"""The data that checks work on: a few examples of a data set, or synthetic ones of a shared kind. Numpy inside."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from zoo_core.protocols import Context
 from zoo_core.registry import Registry
 from zoo_core.specs import DatasetSpec, Signature, TaskSpec
 
-COUNTS: Mapping[str, int] = {"train": 24, "val": 12, "test": 12}
-DRAWN = 24  # examples of a drawn split
-OUTPUTS = 3
+EXAMPLES_PER_SPLIT: Mapping[str, int] = {"train": 24, "val": 12, "test": 12}
+SYNTHETIC_EXAMPLES_PER_SPLIT = 24
+SYNTHETIC_OUTPUTS = 3
 
 
 class SmallData:
-    """A few examples of a data set, all splits open; `asked` lists the splits that were asked for."""
+    """A few examples of each split, with no split sealed. `requested` lists the splits in order of access."""
 
     def __init__(self, spec: DatasetSpec, signature: Signature, splits: Mapping[str, Split]) -> None:
         self.signature, self.spec = signature, spec
         self.sizes = {name: len(split) for name, split in splits.items()}
         self.identity = f"part of {spec.qualified} {self.sizes}"
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self._splits = splits
 
     def split(self, name: str, *, holdout: bool = True) -> Split:
-        self.asked.append(name)
+        self.requested.append(name)
         if name not in self._splits:
             raise UnknownSplitError(f"dataset {self.spec.qualified} has no split {name!r}")
         return self._splits[name]
@@ -45,84 +45,89 @@ class SmallData:
         return dict(self.sizes)
 
     def unseal(self) -> None:
-        """They are open."""
+        """Do nothing: no split is sealed."""
 
-    def anew(self, train: int = 0) -> SmallData:
-        """The same examples, of train only the first `train` if that is not 0; nothing was asked for yet."""
+    def fresh_copy(self, train: int = 0) -> SmallData:
+        """Return the same data with no split requested yet. A positive `train` limits the training examples."""
         splits = dict(self._splits)
         if train:
-            splits["train"] = few(splits["train"], train)
+            splits["train"] = _take_spread(splits["train"], train)
         return SmallData(self.spec, self.signature, splits)
 
 
-def few(split: Split, count: int) -> Split:
-    """At most `count` examples, spread over all of the split."""
-    rows = np.arange(len(split)) if split.rows is None else split.rows
-    return Split(split.columns, rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)])
-
-
-def small_data(data: OpenData, train: int = COUNTS["train"]) -> SmallData:
-    """A few examples of every split of open data."""
-    data.unseal()
-    splits = {name: few(data.split(name), count) for name, count in {**COUNTS, "train": train}.items()}
-    return SmallData(data.spec, data.signature, splits)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tiny:
-    """A drawn task of a shared kind, with its data."""
+class SyntheticTask:
+    """A task of a shared kind together with its synthetic data."""
 
     task: TaskSpec
     data: SmallData
 
 
-def tiny(kind: str, shape: tuple[int, ...] = (), outputs: int = 0, train: int = DRAWN) -> Tiny:
-    """A few drawn examples of a shared kind, easy to learn; without a shape and outputs those that suit most models."""
-    shape, outputs = shape or SHAPES[kind], outputs or OUTPUTS
+def make_synthetic_task(
+    kind: str, shape: tuple[int, ...] = (), outputs: int = 0, *, train: int = SYNTHETIC_EXAMPLES_PER_SPLIT
+) -> SyntheticTask:
+    """Make a task of a shared kind with a few examples that are easy to learn.
+
+    The default input shape and number of outputs suit most models. `train` is the number of training examples.
+    """
+    shape, outputs = shape or SHAPES[kind], outputs or SYNTHETIC_OUTPUTS
     signature = Signature(input_shape=shape, outputs=outputs)
-    sizes = {**dict.fromkeys(COUNTS, DRAWN), "train": train}
+    sizes = {**dict.fromkeys(EXAMPLES_PER_SPLIT, SYNTHETIC_EXAMPLES_PER_SPLIT), "train": train}
     splits = {name: Split(draw(kind, signature, count, seed)) for seed, (name, count) in enumerate(sizes.items())}
     signature = with_statistics(signature, splits["train"].columns)
-    spec = DatasetSpec(
+    dataset = DatasetSpec(
         name=f"tiny-{kind}",
-        title="A few drawn examples",
+        title="A few synthetic examples",
         origin="synthetic",
         licence="CC0-1.0",
         signature=signature,
-        entry="zoo_core.checks.data:tiny",
+        entry="zoo_core.checks.data:make_synthetic_task",
         plugin="zoo-core",
     )
     task = TaskSpec(
         name=f"tiny-{kind}",
-        title="A few drawn examples",
-        summary="What checks use where there are no other data.",
+        title="A few synthetic examples",
+        summary="Data for checks if no other data are available.",
         kind=kind,
-        datasets=(spec.name,),
+        datasets=(dataset.name,),
         metric=METRICS[kind],
         higher_is_better=kind not in LOWER_IS_BETTER,
         plugin="zoo-core",
     )
-    return Tiny(task=task, data=SmallData(spec, signature, splits))
+    return SyntheticTask(task=task, data=SmallData(dataset, signature, splits))
 
 
-def few_examples(registry: Registry, task: TaskSpec, data_root: Path | None, train: int = COUNTS["train"]) -> SmallData:
-    """A few examples of the task's offline data set, of a person's, or drawn ones where the kind is shared.
+def load_few_examples(
+    registry: Registry, task: TaskSpec, data_root: Path | None, train: int = EXAMPLES_PER_SPLIT["train"]
+) -> SmallData:
+    """Load a few examples for the task, `train` of them for training.
 
-    `train`: how many of these are for training.
+    The source is the first of: an offline data set of the task, local files below `data_root`, synthetic data if the
+    kind is shared. Raises SkipCheckError if none of these exists.
     """
     datasets = registry.datasets_of(task)
     offline = [dataset for dataset in datasets if dataset.offline]
     if offline:
-        return _small_data(offline[0], None, train)
+        return _open_few_examples(offline[0], None, train)
     for dataset in datasets:
         root = own_root(dataset, data_root)
         if root is not None:
-            return _small_data(dataset, root, train)
+            return _open_few_examples(dataset, root, train)
     if task.kind in KINDS:
-        return tiny(task.kind, train=train).data
-    raise SkipCheckError("its task has no data set that works offline: give --data-root")
+        return make_synthetic_task(task.kind, train=train).data
+    raise SkipCheckError("the task has no data set that works offline: give --data-root")
 
 
-def _small_data(dataset: DatasetSpec, root: Path | None, train: int) -> SmallData:
+def _open_few_examples(dataset: DatasetSpec, root: Path | None, train: int) -> SmallData:
     ctx = Context(cache=own_cache(dataset.qualified), data_root=root, offline=True)
-    return small_data(open_data(dataset, ctx, fingerprint(dataset, root)), train)
+    data: OpenData = open_data(dataset, ctx, fingerprint(dataset, root))
+    data.unseal()
+    counts = {**EXAMPLES_PER_SPLIT, "train": train}
+    splits = {name: _take_spread(data.split(name), count) for name, count in counts.items()}
+    return SmallData(data.spec, data.signature, splits)
+
+
+def _take_spread(split: Split, count: int) -> Split:
+    """Take at most `count` examples, evenly spread over the split."""
+    rows = np.arange(len(split)) if split.rows is None else split.rows
+    return Split(split.columns, rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)])

@@ -1,4 +1,4 @@
-"""A test harness: a task's body and a model on a few examples, for a few steps, on the CPU. Torch inside."""
+"""A test harness: trains a task's model for a few steps on a few examples, on the CPU. Torch inside."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from zoo_core.recipe import Recipe
 from zoo_core.runner.build import build_model
 from zoo_core.specs import ModelSpec, TaskSpec
 
-BATCH = 8
-FEW = 4  # examples that are answered together
-STEPS = 3
-VALUES = 1 << 19  # numbers in the inputs of a batch at most: of 512x512 grey images two
+TRAIN_BATCH_SIZE = 8
+PREDICT_BATCH_SIZE = 4
+TRAIN_STEPS = 3
+MAX_INPUT_VALUES = 1 << 19  # numbers in the inputs of one batch, equal to two grey images of 512x512
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Harness:
-    """Task, model and data; `start` brings them together as a trial does."""
+    """A task, a model and data. `start` prepares a training from them, as a trial does."""
 
     task: TaskSpec
     model: ModelSpec
@@ -40,22 +40,22 @@ class Harness:
     cache: Path
 
     def affordable(self, count: int) -> int:
-        """At most `count` examples, fewer where they are large; two at least, since BatchNorm cannot train on one."""
+        """Limit `count` examples to MAX_INPUT_VALUES, but not below two: BatchNorm cannot train on one example."""
         size = math.prod(length or 1 for length in self.data.signature.input_shape)
-        return max(2, min(count, VALUES // size))
+        return max(2, min(count, MAX_INPUT_VALUES // size))
 
     def recipe(self, **changes: Any) -> Recipe:
-        """The pair's quick recipe with small batches and few steps; changes of keys that it does not have are left."""
+        """Resolve the pair's quick recipe with small batches and few steps. Ignores changes of unknown keys."""
         params = recipes.parameters(self.task, self.model, kind_recipe(self.task))
         quick = {**self.task.quick, **self.model.quick}
-        small = {"batch_size": self.affordable(BATCH), "steps": STEPS, "holdout": True}
+        small = {"batch_size": self.affordable(TRAIN_BATCH_SIZE), "steps": TRAIN_STEPS, "holdout": True}
         known = {key: value for key, value in {**small, **changes}.items() if key in params}
         return recipes.resolve_recipe(params, quick, known)
 
     def start(self, *, seed: int = 0, model_seed: int | None = None, **changes: Any) -> Started:
-        """Prepare the task's body and build the model, each from its seed."""
+        """Prepare the task with `seed`, and build the model with `model_seed` or else with `seed`."""
         recipe = self.recipe(**changes)
-        data = self.data.anew()
+        data = self.data.fresh_copy()
         data.signature = adapted_signature(self.model, self.task, data.signature, recipe)
         ctx = Context(seed=seed, cache=self.cache, offline=True, dataset=data.spec)
         ctx.generator = seed_everything(seed, "cpu")
@@ -64,26 +64,26 @@ class Harness:
         seed_everything(seed if model_seed is None else model_seed, "cpu")
         model = build_model(self.model, data.signature, recipe)
         ctx.generator = seed_everything(seed, "cpu")
-        return Started(ctx, body, model, recipe, data, self.affordable(FEW))
+        return Started(ctx, body, model, recipe, data, self.affordable(PREDICT_BATCH_SIZE))
 
     def with_train(self, count: int) -> Harness:
-        """The same with only so many examples to train on."""
-        return replace(self, data=self.data.anew(count))
+        """Return the same harness with at most `count` training examples."""
+        return replace(self, data=self.data.fresh_copy(count))
 
 
 @dataclass(slots=True)
 class Started:
-    """A body that is prepared and a model that is built."""
+    """A prepared task and a built model. `predict_batch_size` is the default size of an example input."""
 
     ctx: Context
     body: Task
     model: nn.Module
     recipe: Recipe
     data: SmallData
-    few: int
+    predict_batch_size: int
 
     def steps(self, *, dtype: str = "float32") -> Iterator[Step]:
-        """Train: the steps as the task yields them."""
+        """Train, and yield each Step of the task."""
         done = 0
         self.ctx.progress = lambda: min(1.0, done / self.recipe.steps)
         events = self.body.train(self.ctx, self.model, self.recipe)
@@ -98,18 +98,18 @@ class Started:
                     yield event
 
     def train(self, *, dtype: str = "float32") -> list[dict[str, float]]:
-        """Train to the end; the logs of every step."""
+        """Train to the end. Returns the logs of every step."""
         return [{name: float(value) for name, value in step.logs.items()} for step in self.steps(dtype=dtype)]
 
     def example(self, count: int = 0) -> Any:
-        """The argument of the model's forward, for `count` examples, or for a few."""
+        """Return an input of the model's forward with `count` examples. Raises NotApplicableError without one."""
         make = getattr(self.body, "example_input", None)
         if make is None:
             raise NotApplicableError("the task gives no example input")
-        return make(self.ctx, count or self.few)
+        return make(self.ctx, count or self.predict_batch_size)
 
-    def answers(self, x: Any, model: nn.Module | None = None) -> list[Tensor]:
-        """The tensors that the model answers with, in eval mode and without gradients."""
+    def predict(self, x: Any, model: nn.Module | None = None) -> list[Tensor]:
+        """Return the output tensors of the model (default: the built one), in evaluation mode without gradients."""
         model = self.model if model is None else model
         model.eval()
         with torch.no_grad():
@@ -117,7 +117,7 @@ class Started:
 
 
 def first_of(value: Any) -> Any:
-    """The first example of a batch: of a tensor, or of those in a list, tuple or dict."""
+    """Return the first example of a batch, keeping a batch dimension. Accepts nested lists, tuples and dicts."""
     if isinstance(value, dict):
         return {key: first_of(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -126,7 +126,7 @@ def first_of(value: Any) -> Any:
 
 
 def tensors(value: Any) -> list[Tensor]:
-    """All tensors in a tensor, or in a list, tuple or dict of such."""
+    """Return all tensors in nested lists, tuples and dicts."""
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, dict):
@@ -137,6 +137,6 @@ def tensors(value: Any) -> list[Tensor]:
 
 
 def stand_in_for(task: TaskSpec) -> ModelSpec:
-    """The smallest model of a shared kind, so that a check of a task depends on no plugin's model."""
+    """Return the smallest model of a shared kind, so that checks of a task need no plugin's model."""
     name = STAND_INS[task.kind]
     return ModelSpec(name="stand-in", entry=f"zoo_core.kinds.examples:{name}", kind=task.kind, plugin="zoo-core")

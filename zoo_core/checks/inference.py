@@ -1,4 +1,4 @@
-"""Checks of how a model answers: in eval mode, alone and among others, from a file of weights, on another device."""
+"""Checks of a model's outputs: in evaluation mode, for one example, from saved weights, and on another device."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def eval_mode(subject: ModelSubject) -> None:
     started = subject.trained
     x = started.example()
     started.model.eval()
-    awake = [name for name, module in started.model.named_modules() if module.training]
-    if awake:
-        raise CheckFailedError(f"after eval() {awake[0] or 'the model'} is still in training mode")
+    training = [name for name, module in started.model.named_modules() if module.training]
+    if training:
+        raise CheckFailedError(f"after eval() {training[0] or 'the model'} is still in training mode")
     before = {name: tensor.clone() for name, tensor in started.model.state_dict().items()}
-    one, other = started.answers(x), started.answers(x)
+    first, second = started.predict(x), started.predict(x)
     for name, tensor in started.model.state_dict().items():
         if not torch.equal(tensor, before[name]):
-            raise CheckFailedError(f"answering in eval mode changed {name}")
-    if not all(torch.equal(*pair) for pair in zip(one, other, strict=True)):
-        raise CheckFailedError("asked twice in eval mode it gives two answers")
+            raise CheckFailedError(f"a forward pass in evaluation mode changed {name}")
+    if not all(torch.equal(*pair) for pair in zip(first, second, strict=True)):
+        raise CheckFailedError("two forward passes in evaluation mode gave different outputs")
 
 
 def batch_of_one(subject: ModelSubject) -> None:
@@ -34,24 +34,24 @@ def batch_of_one(subject: ModelSubject) -> None:
 
     started = subject.trained
     x = started.example()
-    among, alone = started.answers(x), started.answers(first_of(x))
-    for many, one in zip(among, alone, strict=True):
-        if len(many) != started.few:  # a plugin's own kind, whose answers are not one an example
+    size = started.predict_batch_size
+    in_batch, alone = started.predict(x), started.predict(first_of(x))
+    for many, one in zip(in_batch, alone, strict=True):
+        if len(many) != size:  # a plugin's own kind, whose outputs are not one per example
             continue
         if one.shape != many[:1].shape:
-            raise CheckFailedError(
-                f"one example gives {tuple(one.shape)}, the first of {started.few} {tuple(many[:1].shape)}"
-            )
-        refuse_far(one, many[:1], "one example alone gets another answer than among others")
+            raise CheckFailedError(f"one example gives {tuple(one.shape)}, the first of {size} {tuple(many[:1].shape)}")
+        require_close(one, many[:1], "one example gives another output alone than in a batch")
 
 
-def refuse_far(one: Tensor, other: Tensor, complaint: str) -> None:
+def require_close(actual: Tensor, expected: Tensor, complaint: str) -> None:
+    """Raise CheckFailedError, with `complaint`, if the outputs differ by more than rounding."""
     import torch
 
-    one, other = one.float().cpu(), other.float().cpu()
-    scale = float(other.abs().max()) or 1.0
-    if not torch.allclose(one, other, rtol=1e-2, atol=1e-3 * scale):
-        raise CheckFailedError(f"{complaint}: they differ by up to {float((one - other).abs().max()):.3g}")
+    actual, expected = actual.float().cpu(), expected.float().cpu()
+    scale = float(expected.abs().max()) or 1.0
+    if not torch.allclose(actual, expected, rtol=1e-2, atol=1e-3 * scale):
+        raise CheckFailedError(f"{complaint}: they differ by up to {float((actual - expected).abs().max()):.3g}")
 
 
 def state_dict(subject: ModelSubject) -> None:
@@ -61,16 +61,16 @@ def state_dict(subject: ModelSubject) -> None:
 
     started, path = subject.trained, subject.folder / "weights.safetensors"
     tensors = started.model.state_dict()
-    odd = [name for name, value in tensors.items() if not hasattr(value, "contiguous")]
-    if odd:
-        raise CheckFailedError(f"{odd[0]} in the state dict is no tensor: it could only be pickled")
+    others = [name for name, value in tensors.items() if not hasattr(value, "contiguous")]
+    if others:
+        raise CheckFailedError(f"{others[0]} in the state dict is not a tensor, so safetensors cannot save it")
     save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, path)
-    other = subject.harness.start(seed=9)
-    load_into(other.model, read_weights(path))
+    restored = subject.harness.start(seed=9)
+    load_into(restored.model, read_weights(path))
     path.unlink()
     x = started.example()
-    for one, again in zip(started.answers(x), started.answers(x, other.model), strict=True):
-        refuse_far(again, one, "another instance with the same state dict answers otherwise")
+    for expected, actual in zip(started.predict(x), started.predict(x, restored.model), strict=True):
+        require_close(actual, expected, "another instance with the same state dict gives other outputs")
 
 
 def device(subject: ModelSubject) -> None:
@@ -78,30 +78,28 @@ def device(subject: ModelSubject) -> None:
 
     started = subject.harness.start()
     x = started.example()
-    here = started.answers(x)
-    found = torch.accelerator.current_accelerator(check_available=True)
-    name = found.type if found else "meta"  # torch's device without memory shows most of what another would
+    on_cpu = started.predict(x)
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    name = accelerator.type if accelerator else "meta"  # a device without memory, which shows most of the errors
     try:
-        there = started.answers(_moved(x, name), started.model.to(name))
+        moved = started.predict(_moved(x, name), started.model.to(name))
     except (RuntimeError, NotImplementedError) as error:
-        if found is None and ("meta" in str(error) and ("item()" in str(error) or "register_meta" in str(error))):
-            raise NotApplicableError(
-                "its forward looks at values, which only a device with memory has; none is here"
-            ) from error
+        if accelerator is None and ("meta" in str(error) and ("item()" in str(error) or "register_meta" in str(error))):
+            raise NotApplicableError("forward reads values: this can be tested only with an accelerator") from error
         raise CheckFailedError(f"on {name}: {str(error).partition(chr(10))[0]}") from error
-    for one, other in zip(here, there, strict=True):
-        if other.device.type != name:
-            raise CheckFailedError(f"on {name} it answers on {other.device}")
-        if found is not None:
-            refuse_far(other, one, f"on {name} it answers otherwise")
+    for expected, actual in zip(on_cpu, moved, strict=True):
+        if actual.device.type != name:
+            raise CheckFailedError(f"a model on {name} gives outputs on {actual.device}")
+        if accelerator is not None:
+            require_close(actual, expected, f"the outputs on {name} and on the CPU are not equal")
 
 
-def _moved(x: Any, name: str) -> Any:
+def _moved(x: Any, device_name: str) -> Any:
     if isinstance(x, dict):
-        return {key: _moved(value, name) for key, value in x.items()}
+        return {key: _moved(value, device_name) for key, value in x.items()}
     if isinstance(x, list | tuple):
-        return type(x)(_moved(value, name) for value in x)
-    return x.to(name) if hasattr(x, "to") else x
+        return type(x)(_moved(value, device_name) for value in x)
+    return x.to(device_name) if hasattr(x, "to") else x
 
 
 def backbone_head(subject: ModelSubject) -> None:
@@ -112,9 +110,9 @@ def backbone_head(subject: ModelSubject) -> None:
     if not (hasattr(model, "backbone") and hasattr(model, "head")):
         raise NotApplicableError("it has no `backbone` and `head`")
     x = started.example()
-    (whole,) = started.answers(x)
+    (expected,) = started.predict(x)
     with torch.no_grad():
-        parts = model.head(model.backbone(x))
-    if whole.shape != parts.shape:
-        raise CheckFailedError(f"head(backbone(x)) is {tuple(parts.shape)}, forward(x) {tuple(whole.shape)}")
-    refuse_far(parts, whole, "forward(x) is not head(backbone(x))")
+        actual = model.head(model.backbone(x))
+    if actual.shape != expected.shape:
+        raise CheckFailedError(f"head(backbone(x)) is {tuple(actual.shape)}, forward(x) {tuple(expected.shape)}")
+    require_close(actual, expected, "forward(x) is not head(backbone(x))")

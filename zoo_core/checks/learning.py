@@ -1,4 +1,4 @@
-"""Checks of how a model learns: a few steps on a few examples."""
+"""Checks of a model's training: a few steps on a few examples."""
 
 from __future__ import annotations
 
@@ -14,25 +14,32 @@ from zoo_core.kinds import KINDS
 if TYPE_CHECKING:
     from torch import Tensor
 
-State: TypeAlias = "Mapping[str, Tensor]"
-BY_HEART = 8  # examples that are learned by heart
-PATIENCE = 100  # steps
-# What is tried to learn a few examples: the model's own recipe, then others that suit most.
-RATES: tuple[dict[str, Any], ...] = ({}, {"optimizer": "adam", "lr": 0.01}, {"optimizer": "adam", "lr": 0.001})
-KEPT = ("optimizer", "lr", "momentum", "nesterov", "batch_size", "image_size", "normalize")
+    from zoo_core.checks.harness import Harness
+
+StateDict: TypeAlias = "Mapping[str, Tensor]"
+OVERFIT_EXAMPLES = 8
+MAX_OVERFIT_STEPS = 100
+# Settings to try for overfitting: the model's own recipe, then settings that suit most models.
+OVERFIT_SETTINGS: tuple[dict[str, Any], ...] = (
+    {},
+    {"optimizer": "adam", "lr": 0.01},
+    {"optimizer": "adam", "lr": 0.001},
+)
+# Overfitting uses the model's values of these recipe keys and the kind's defaults of all others.
+MODEL_RECIPE_KEYS = ("optimizer", "lr", "momentum", "nesterov", "batch_size", "image_size", "normalize")
 
 
 def finite_loss(subject: ModelSubject) -> None:
-    _refuse_infinite(subject.harness.start().train())
+    _require_finite(subject.harness.start().train())
 
 
-def _refuse_infinite(logs: list[dict[str, float]]) -> None:
+def _require_finite(logs: list[dict[str, float]]) -> None:
     if not any(logs):
         raise NotApplicableError("the task logs nothing")
-    for number, values in enumerate(logs, 1):
+    for step, values in enumerate(logs, 1):
         for name, value in values.items():
             if not math.isfinite(value):
-                raise CheckFailedError(f"{name} is {value} at step {number}")
+                raise CheckFailedError(f"{name} is {value} at step {step}")
 
 
 def gradients(subject: ModelSubject) -> None:
@@ -41,7 +48,7 @@ def gradients(subject: ModelSubject) -> None:
     if not parameters:
         raise NotApplicableError("it has no parameters")
     trainable = {name: item for name, item in parameters.items() if item.requires_grad}
-    before = {name: item.detach().clone() for name, item in trainable.items()}
+    initial = {name: item.detach().clone() for name, item in trainable.items()}
     if not trainable:
         raise CheckFailedError("it has no trainable parameter")
     reached: set[str] = set()
@@ -54,8 +61,8 @@ def gradients(subject: ModelSubject) -> None:
     finally:
         for hook in hooks:
             hook.remove()
-    # A task that computes gradients by `torch.autograd.grad` calls no hook.
-    reached |= {name for name, item in trainable.items() if item.grad is not None or (item != before[name]).any()}
+    # A task that computes gradients with `torch.autograd.grad` calls no hook.
+    reached |= {name for name, item in trainable.items() if item.grad is not None or (item != initial[name]).any()}
     missed = [name for name in trainable if name not in reached]
     if missed:
         raise CheckFailedError(f"{len(missed)} of {len(trainable)} parameters get no gradient, such as {missed[0]}")
@@ -64,46 +71,59 @@ def gradients(subject: ModelSubject) -> None:
 def overfits(subject: ModelSubject) -> None:
     kind = KINDS.get(subject.harness.task.kind)
     if kind is None:
-        raise NotApplicableError("the kind is a plugin's own: what its losses mean is not known")
+        raise NotApplicableError("its kind belongs to a plugin, so it is unknown which loss counts as overfitting")
     from zoo_core.kinds.examples import LEARNED
 
     if not any(item.requires_grad for item in subject.trained.model.parameters()):
-        raise NotApplicableError("it has no parameters to learn with")
-    count, share = subject.harness.affordable(BY_HEART), LEARNED[kind.name]
+        raise NotApplicableError("it has no trainable parameters")
+    count, share = subject.harness.affordable(OVERFIT_EXAMPLES), LEARNED[kind.name]
     harness = subject.harness.with_train(count)
-    plain = {key: recipes.as_param(value).default for key, value in kind.recipe.items() if key not in KEPT}
-    tried = []
-    for rate in RATES:
-        started = harness.start(**{**plain, **rate, "batch_size": count, "steps": PATIENCE})
-        losses: list[float] = []
-        for step in started.steps():
-            losses.append(float(step.logs["loss"]))
-            if sum(losses[-3:]) / 3 <= share * losses[0] and len(losses) > 3:
-                return
-        tried.append(sum(losses[-3:]) / 3)
+    defaults = {
+        key: recipes.as_param(value).default for key, value in kind.recipe.items() if key not in MODEL_RECIPE_KEYS
+    }
+    initial, final_losses = 0.0, []
+    for settings in OVERFIT_SETTINGS:
+        changes = {**defaults, **settings, "batch_size": count, "steps": MAX_OVERFIT_STEPS}
+        initial, final = _overfit(harness, share, changes)
+        if final <= share * initial:
+            return
+        final_losses.append(final)
     raise CheckFailedError(
-        f"of {count} examples the loss fell from {losses[0]:.3g} to {min(tried):.3g} at best in {PATIENCE} steps; "
-        f"{share:g} of the first is asked for"
+        f"on {count} examples the loss fell from {initial:.3g} to {min(final_losses):.3g} at best in "
+        f"{MAX_OVERFIT_STEPS} steps; required: {share:g} of the first loss"
     )
 
 
+def _overfit(harness: Harness, share: float, changes: Mapping[str, Any]) -> tuple[float, float]:
+    """Train until the loss is below this share of its first value. Returns the first loss and the last, smoothed."""
+    losses: list[float] = []
+    smoothed = math.inf  # mean of the last three losses
+    for step in harness.start(**changes).steps():
+        losses.append(float(step.logs["loss"]))
+        if len(losses) > 3:
+            smoothed = sum(losses[-3:]) / 3
+        if smoothed <= share * losses[0]:
+            break
+    return losses[0], smoothed
+
+
 def same_seed(subject: ModelSubject) -> None:
-    first, logs, last = _seeded(subject)
-    first_again, logs_again, last_again = _seeded(subject)
-    _refuse_unequal(first, first_again, "two instances from seed 3 have other first weights")
+    first, logs, last = _weights_and_logs(subject)
+    first_again, logs_again, last_again = _weights_and_logs(subject)
+    _require_equal(first, first_again, "two instances built with seed 3 have different initial weights")
     if logs != logs_again:
-        raise CheckFailedError("two trainings from seed 3 differ in their losses")
-    _refuse_unequal(last, last_again, "two trainings from seed 3 end with other weights")
+        raise CheckFailedError("two trainings with seed 3 have different losses")
+    _require_equal(last, last_again, "two trainings with seed 3 end with different weights")
 
 
-def _seeded(subject: ModelSubject) -> tuple[State, list[dict[str, float]], State]:
-    """First weights, losses and last weights of a short training."""
+def _weights_and_logs(subject: ModelSubject) -> tuple[StateDict, list[dict[str, float]], StateDict]:
+    """Train for a few steps with seed 3. Returns the initial weights, the logs and the final weights."""
     started = subject.harness.start(seed=3)
-    first = {name: tensor.clone() for name, tensor in started.model.state_dict().items()}
-    return first, started.train(), started.model.state_dict()
+    initial = {name: tensor.clone() for name, tensor in started.model.state_dict().items()}
+    return initial, started.train(), started.model.state_dict()
 
 
-def _refuse_unequal(one: State, other: State, complaint: str) -> None:
+def _require_equal(one: StateDict, other: StateDict, complaint: str) -> None:
     import torch
 
     for name, tensor in one.items():
@@ -116,11 +136,11 @@ def other_seed(subject: ModelSubject) -> None:
 
     one, other = (subject.harness.start(seed=seed).model for seed in (3, 4))
     if not any(item.requires_grad for item in one.parameters()):
-        raise NotApplicableError("it has no weights to draw")
+        raise NotApplicableError("it has no random weights")
     others = other.state_dict()
     if all(torch.equal(tensor, others[name]) for name, tensor in one.state_dict().items()):
-        raise CheckFailedError("seeds 3 and 4 give the same first weights")
+        raise CheckFailedError("seeds 3 and 4 give the same initial weights")
 
 
 def bf16(subject: ModelSubject) -> None:
-    _refuse_infinite(subject.harness.start(steps=1).train(dtype="bfloat16"))
+    _require_finite(subject.harness.start(steps=1).train(dtype="bfloat16"))

@@ -1,4 +1,4 @@
-"""Checks of models: built and trained for a few steps on a few examples of one task."""
+"""Checks of models: the spec, the build function and the output shapes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core import recipe as recipes
 from zoo_core.checks import CheckFailedError, NotApplicableError
-from zoo_core.checks.dataset import refuse_unknown_marks
+from zoo_core.checks.table import require_known_checks
 from zoo_core.entries import resolve_entry
 from zoo_core.entries.unpackaged import PLUGIN, takes_signature
 from zoo_core.kinds import IMAGE_KINDS, KINDS, adapted_signature, kind_recipe
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class ModelSubject:
-    """`task` is None where the model is registered for none: then the drawn task of its kind serves."""
+    """A model under test, prepared for its checks.
+
+    `task` is None if the model is registered for no task; the checks then use a synthetic task of its kind. `folder`
+    takes the files that the checks write.
+    """
 
     spec: ModelSpec
     task: TaskSpec | None
@@ -36,52 +40,60 @@ class ModelSubject:
 
     @cached_property
     def harness(self) -> Harness:
-        from zoo_core.checks.data import few_examples, tiny
+        from zoo_core.checks.data import load_few_examples
         from zoo_core.checks.harness import Harness
         from zoo_core.kinds.examples import SHAPES
 
         if self.task is None and not self.spec.kind:
-            return self._first_that_fits()
+            return self._find_fitting_harness()
         if self.task is None:
             shape = SHAPES[self.spec.kind]
             size = self.spec.accepts.min_size
             if len(shape) == 3:
                 shape = (shape[0], max(shape[1], size), max(shape[2], size))
-            drawn = tiny(self.spec.kind, shape)
-            return Harness(task=drawn.task, model=self.spec, data=drawn.data, cache=self.folder)
-        data = few_examples(self.registry, self.task, self.data_root)
+            return self.synthetic_harness(self.spec, shape)
+        data = load_few_examples(self.registry, self.task, self.data_root)
         return Harness(task=self.task, model=self.spec, data=data, cache=self.folder)
 
-    def _first_that_fits(self) -> Harness:
-        """Drawn data of the first shared kind, or of the form of the first installed task, that the model answers."""
-        from zoo_core.checks.data import tiny
+    def synthetic_harness(self, spec: ModelSpec, shape: tuple[int, ...], outputs: int = 0) -> Harness:
+        """Make a harness with a synthetic task of the spec's kind."""
+        from zoo_core.checks.data import make_synthetic_task
         from zoo_core.checks.harness import Harness
+
+        made = make_synthetic_task(spec.kind, shape, outputs)
+        return Harness(task=made.task, model=spec, data=made.data, cache=self.folder)
+
+    def _find_fitting_harness(self) -> Harness:
+        """Return a harness for the first kind and input shape on which a model without a kind works."""
+        reasons = []
+        for kind, shape, outputs in self._candidate_shapes():
+            harness = self.synthetic_harness(replace(self.spec, kind=kind), shape, outputs)
+            try:
+                started = harness.start()
+                require_output_shape(kind, started, started.example())
+            # The model's own code can raise anything on data that it was not made for.
+            except Exception as error:
+                reasons.append(f"{kind} {shape}: {type(error).__name__}: {error}")
+                continue
+            return harness
+        raise CheckFailedError(f"it works on the data of no installed task ({reasons[0]}): name its task with --task")
+
+    def _candidate_shapes(self) -> list[tuple[str, tuple[Any, ...], int]]:
+        """List (kind, input shape, outputs) of installed tasks, if the model has no plugin, then of shared kinds."""
         from zoo_core.kinds.examples import SHAPES
 
-        forms: dict[tuple[str, tuple[Any, ...], int], None] = {}
+        found: list[tuple[str, tuple[Any, ...], int]] = []
         for task in self.registry.tasks if self.spec.plugin == PLUGIN else ():
             for dataset in self.registry.datasets_of(task):
                 pattern = dataset.signature
                 if task.kind in KINDS and None not in pattern.input_shape and pattern.outputs:
-                    forms[task.kind, pattern.input_shape, pattern.outputs] = None
-        forms |= {(kind, shape, 0): None for kind, shape in SHAPES.items()}
-        reasons = []
-        for kind, form, outputs in forms:
-            drawn = tiny(kind, form, outputs)
-            harness = Harness(task=drawn.task, model=replace(self.spec, kind=kind), data=drawn.data, cache=self.folder)
-            try:
-                started = harness.start()
-                refuse_other_shape(kind, started, started.example())
-            # The model's own code on data it was perhaps not made for.
-            except Exception as error:
-                reasons.append(f"{kind} {form}: {type(error).__name__}: {error}")
-                continue
-            return harness
-        raise CheckFailedError(f"it answers no installed task's data ({reasons[0]}): say which it is for with --task")
+                    found.append((task.kind, pattern.input_shape, pattern.outputs))
+        found += [(kind, shape, 0) for kind, shape in SHAPES.items()]
+        return list(dict.fromkeys(found))
 
     @cached_property
     def trained(self) -> Started:
-        """After a few steps, for looking at only."""
+        """The model after a few training steps, shared by all checks that do not train it further."""
         started = self.harness.start()
         started.train()
         return started
@@ -92,13 +104,13 @@ def metadata(subject: ModelSubject) -> None:
     if not spec.title.strip():
         raise CheckFailedError("the spec states no title")
     if spec.weights is not None and not spec.pretrained_on:
-        raise CheckFailedError("the spec names first weights, but not what they were trained on: `pretrained_on`")
+        raise CheckFailedError("the spec has pretrained weights but no `pretrained_on`")
     if spec.kind and "/" not in spec.kind and spec.kind not in KINDS:
-        raise CheckFailedError(f"kind {spec.kind!r} is none of {', '.join(KINDS)}")
+        raise CheckFailedError(f"kind {spec.kind!r} is not one of {', '.join(KINDS)}")
     fixed, least = spec.accepts.fixed_size, spec.accepts.min_size
     if fixed is not None and fixed < least:
-        raise CheckFailedError(f"it accepts only {fixed} pixels a side, and at least {least}")
-    refuse_unknown_marks("model", spec.expected_failures)
+        raise CheckFailedError(f"its accepts.fixed_size is {fixed}, below its min_size {least}")
+    require_known_checks("model", spec.expected_failures)
 
 
 def recipe(subject: ModelSubject) -> None:
@@ -112,9 +124,9 @@ def entry(subject: ModelSubject) -> None:
     build = resolve_entry(subject.spec.entry)
     if not callable(build):
         raise CheckFailedError(f"{subject.spec.entry} is a {type(build).__name__}, not a function")
-    whole = subject.spec.plugin != PLUGIN or takes_signature(build)
+    has_signature = subject.spec.plugin != PLUGIN or takes_signature(build)
     try:
-        inspect.signature(build).bind(*[object()] * whole, **dict.fromkeys(subject.spec.options))
+        inspect.signature(build).bind(*[object()] * has_signature, **dict.fromkeys(subject.spec.options))
     except TypeError as error:
         options = "".join(f", {name}=..." for name in subject.spec.options)
         raise CheckFailedError(f"it cannot be called as build_model(signature{options}): {error}") from error
@@ -125,35 +137,37 @@ def builds(subject: ModelSubject) -> None:
 
     spec, harness = subject.spec, subject.harness
     recipe = harness.recipe()
-    for signature in [adapted_signature(spec, harness.task, harness.data.signature, recipe), *claimed(subject)]:
+    own_signature = adapted_signature(spec, harness.task, harness.data.signature, recipe)
+    for signature in [own_signature, *accepted_signatures(subject)]:
         try:
             build_model(spec, signature, recipe)
-        # The model's own code: whatever it raises is why it cannot be built.
+        # The model's own code can raise anything; that is the reason of the failure.
         except Exception as error:
-            form = f"{signature.input_shape} with {signature.outputs} outputs"
-            raise CheckFailedError(f"for {form}: {type(error).__name__}: {error}") from error
+            case = f"input {signature.input_shape} with {signature.outputs} outputs"
+            raise CheckFailedError(f"for {case}: {type(error).__name__}: {error}") from error
 
 
-def claimed(subject: ModelSubject) -> Iterator[Signature]:
-    """Signatures that the spec says the model accepts, as its kind would show them to it."""
+def accepted_signatures(subject: ModelSubject) -> Iterator[Signature]:
+    """Yield signatures that the spec accepts: those of the task's data sets, then small image sizes."""
     spec, task = subject.spec, subject.task
     if task is not None:
         for dataset in subject.registry.datasets_of(task):
             pattern = dataset.signature
             if None not in pattern.input_shape and pattern.outputs and not spec.accepts.refusal(pattern):
-                yield adapted_signature(spec, task, _with_statistics(pattern), subject.harness.recipe())
+                yield adapted_signature(spec, task, _with_default_statistics(pattern), subject.harness.recipe())
     if spec.kind not in IMAGE_KINDS or spec.plugin == PLUGIN:
         return
     accepts = spec.accepts
     size = accepts.fixed_size or accepts.min_size
     for channels in accepts.channels or (1, 3):
-        yield _with_statistics(Signature(input_shape=(channels, size, size), outputs=2))
+        yield _with_default_statistics(Signature(input_shape=(channels, size, size), outputs=2))
     if accepts.fixed_size is None:
-        most = accepts.max_outputs or 11
-        yield _with_statistics(Signature(input_shape=(channels, size + 3, size + 8), outputs=most))
+        outputs = accepts.max_outputs or 11
+        yield _with_default_statistics(Signature(input_shape=(channels, size + 3, size + 8), outputs=outputs))
 
 
-def _with_statistics(signature: Signature) -> Signature:
+def _with_default_statistics(signature: Signature) -> Signature:
+    """Add a mean and std per channel to an image signature without them."""
     channels = signature.input_shape[0] or 1
     if signature.mean or len(signature.input_shape) != 3:
         return signature
@@ -162,45 +176,40 @@ def _with_statistics(signature: Signature) -> Signature:
 
 def output_shape(subject: ModelSubject) -> None:
     started = subject.harness.start()
-    x = started.example()
-    refuse_other_shape(subject.harness.task.kind, started, x)
+    require_output_shape(subject.harness.task.kind, started, started.example())
 
 
-def refuse_other_shape(kind: str, started: Started, x: Any) -> None:
-    """Raise where an answer is not of the form that the kind asks for; plugins' own kinds ask what their bodies do."""
-    found = started.answers(x)
-    if not found:
-        raise CheckFailedError("it answers without a tensor")
+def require_output_shape(kind: str, started: Started, x: Any) -> None:
+    """Raise CheckFailedError if the output has not the shape that a shared kind requires. A plugin's kind takes any."""
+    outputs = started.predict(x)
+    if not outputs:
+        raise CheckFailedError("its output contains no tensor")
     if kind not in KINDS:
         return
     from zoo_core.kinds.examples import expected_shape
 
-    wanted = expected_shape(kind, x, started.data.signature.outputs or 0)
-    if len(found) != 1 or tuple(found[0].shape) != wanted:
-        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in found)
-        raise CheckFailedError(f"an input {tuple(x.shape)} gives {shapes}, the kind asks for {wanted}")
+    expected = expected_shape(kind, x, started.data.signature.outputs or 0)
+    if len(outputs) != 1 or tuple(outputs[0].shape) != expected:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in outputs)
+        raise CheckFailedError(f"an input {tuple(x.shape)} gives {shapes}, the kind requires {expected}")
 
 
 def odd_sizes(subject: ModelSubject) -> None:
-    from zoo_core.checks.data import tiny
-    from zoo_core.checks.harness import Harness
-
     spec = subject.spec
     if spec.kind not in IMAGE_KINDS or spec.plugin == PLUGIN:
-        raise NotApplicableError("it is not said to take images of other tasks: its spec states no such kind")
+        raise NotApplicableError("its spec states no kind of image task, so it only runs on its own task")
     if spec.accepts.fixed_size is not None:
-        raise NotApplicableError(f"it takes images of {spec.accepts.fixed_size} pixels a side only")
+        size = spec.accepts.fixed_size
+        raise NotApplicableError(f"it only takes images of {size}x{size} pixels")
     channels, least = (spec.accepts.channels or (3,))[0], spec.accepts.min_size
     for height, width in ((least, least), (least + 3, least + 8)):
-        drawn = tiny(spec.kind, (channels, height, width), min(2, spec.accepts.max_outputs or 2))
-        harness = Harness(
-            task=drawn.task, model=replace(spec, quick={}, recipe={}), data=drawn.data, cache=subject.folder
-        )
+        outputs = min(2, spec.accepts.max_outputs or 2)
+        harness = subject.synthetic_harness(replace(spec, quick={}, recipe={}), (channels, height, width), outputs)
         started = harness.start(batch_size=2)
         try:
-            refuse_other_shape(spec.kind, started, started.example())
+            require_output_shape(spec.kind, started, started.example())
         except CheckFailedError as error:
             raise CheckFailedError(f"images of {height}x{width}: {error}") from error
-        # The model's own code: whatever it raises is why it cannot take the size.
+        # The model's own code can raise anything; that is the reason of the failure.
         except Exception as error:
             raise CheckFailedError(f"images of {height}x{width}: {type(error).__name__}: {error}") from error

@@ -1,4 +1,4 @@
-"""Models that answer with the truth, or with something else, whatever they are asked. Torch inside."""
+"""Models with fixed predictions: perfect ones or wrong ones. Torch inside."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from zoo_core.checks.data import SmallData
 from zoo_core.kinds.examples import planted_predictions
 
 
-class Planted(nn.Module):
-    """Gives the answers (n, ...) row by row, as many as it is asked for, and then from the start again."""
+class PlantedModel(nn.Module):
+    """Returns the given predictions (n, ...) in order, one row per example, and starts again after the last row."""
 
-    def __init__(self, answers: Tensor) -> None:
+    def __init__(self, predictions: Tensor) -> None:
         super().__init__()
-        self.answers, self.at = answers, 0
+        self.predictions, self.next_row = predictions, 0
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = torch.arange(self.at, self.at + len(x)) % len(self.answers)
-        self.at += len(x)
-        return self.answers[rows]
+        rows = torch.arange(self.next_row, self.next_row + len(x)) % len(self.predictions)
+        self.next_row += len(x)
+        return self.predictions[rows]
 
 
-def planted(kind: str, data: SmallData) -> tuple[Planted, Planted]:
-    """For a shared kind: a model that answers val's truth, and one that is wrong on each example."""
+def make_planted_models(kind: str, data: SmallData) -> tuple[PlantedModel, PlantedModel]:
+    """Return, for a shared kind, a model that predicts val's targets and one that is wrong on every example."""
     split = data.split("val")
-    truth = np.asarray(split.columns["y"])[slice(None) if split.rows is None else split.rows]
-    true, wrong = planted_predictions(kind, truth, data.signature.outputs or 1)
-    return Planted(true), Planted(wrong)
+    targets = np.asarray(split.columns["y"])[slice(None) if split.rows is None else split.rows]
+    perfect, wrong = planted_predictions(kind, targets, data.signature.outputs or 1)
+    return PlantedModel(perfect), PlantedModel(wrong)

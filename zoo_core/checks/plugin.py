@@ -1,4 +1,4 @@
-"""Checks of plugins as a whole."""
+"""Checks of whole plugins."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 
 from zoo_core.checks import CheckFailedError, NotApplicableError, Subject
+from zoo_core.checks.subjects import adds_nothing
 from zoo_core.checks.watch import Watch
 from zoo_core.entries import resolve_entry
 from zoo_core.hookspecs import PROJECT
@@ -15,12 +16,15 @@ from zoo_core.registry import Registry
 from zoo_core.registry.plugins import Plugin
 from zoo_core.specs import ModelSpec, check_spec
 
-HEAVY = ("torch", "torchvision", "timm", "transformers", "tensorflow", "jax", "numpy", "pandas", "scipy", "sklearn")
-MEMBERS = 3  # of a family that are resolved
-PATIENCE_S = 60.0
+HEAVY_LIBRARIES = (
+    *("torch", "torchvision", "timm", "transformers", "tensorflow", "jax"),
+    *("numpy", "pandas", "scipy", "sklearn"),
+)
+MAX_RESOLVED_MEMBERS = 3  # per family
+MAX_DISCOVERY_S = 60.0
 
-# Asks one plugin alone and prints what heavy libraries that imported; a plugin's own words come before.
-ASK = """
+# Loads one plugin and prints the heavy libraries that this imported on the last line; the plugin may print before.
+DISCOVERY_SCRIPT = """
 import sys
 from importlib.metadata import entry_points
 from zoo_core.registry.plugins import discover
@@ -31,6 +35,8 @@ print("\\n" + " ".join(name for name in {heavy!r} if name in sys.modules))
 
 @dataclass(slots=True)
 class PluginSubject:
+    """A plugin under test, prepared for its checks."""
+
     subject: Subject
     registry: Registry
     watch: Watch | None = None
@@ -40,7 +46,7 @@ class PluginSubject:
         return self.registry.plugin(self.subject.name)
 
     @property
-    def point(self) -> EntryPoint:
+    def entry_point(self) -> EntryPoint:
         return next(point for point in entry_points(group=PROJECT) if point.name == self.subject.name)
 
 
@@ -48,29 +54,30 @@ def loads(subject: PluginSubject) -> None:
     for failed in subject.registry.failed:
         if failed.name == subject.subject.name:
             raise CheckFailedError(failed.reason)
-    plugin = subject.plugin
-    if not (plugin.tasks or plugin.datasets or plugin.models or plugin.families or plugin.commands):
-        raise CheckFailedError("it adds nothing: no hook of it returns anything")
+    if adds_nothing(subject.plugin):
+        raise CheckFailedError("it adds nothing: all its hooks return nothing")
 
 
 def torch_free(subject: PluginSubject) -> None:
-    code = ASK.format(group=PROJECT, name=subject.subject.name, heavy=HEAVY)
-    path = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{code}"]
+    script = DISCOVERY_SCRIPT.format(group=PROJECT, name=subject.subject.name, heavy=HEAVY_LIBRARIES)
+    command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{script}"]
     try:
-        done = subprocess.run(path, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=MAX_DISCOVERY_S, check=False)
     except subprocess.TimeoutExpired:
-        raise CheckFailedError(f"a process that asks it did not answer within {PATIENCE_S:g} s") from None
+        raise CheckFailedError(f"loading it took more than {MAX_DISCOVERY_S:g} s") from None
     if done.returncode:
-        raise CheckFailedError(f"a process that asks it ended with exit code {done.returncode}: {done.stderr[-200:]}")
+        raise CheckFailedError(
+            f"loading it in a new process ended with exit code {done.returncode}: {done.stderr[-200:]}"
+        )
     found = done.stdout.rstrip("\n").rpartition("\n")[2].split()
     if found:
-        raise CheckFailedError(f"finding it imports {', '.join(found)}")
+        raise CheckFailedError(f"loading it imports {', '.join(found)}")
 
 
 def metadata(subject: PluginSubject) -> None:
-    dist = subject.point.dist
+    dist = subject.entry_point.dist
     if dist is None:
-        raise NotApplicableError("it is not from an installed package")
+        raise NotApplicableError("it does not come from an installed package")
     about = dist.metadata
     licences = [line for line in about.get_all("Classifier") or () if line.startswith("License")]
     stated = {
@@ -94,14 +101,14 @@ def commands(subject: PluginSubject) -> None:
 
 def families(subject: PluginSubject) -> None:
     if not subject.plugin.families:
-        raise NotApplicableError("it adds no family of models")
+        raise NotApplicableError("it adds no model family")
     for family in subject.plugin.families:
         members = resolve_entry(family.entry)
         names = list(members.list(f"{family.prefix}*"))
         if not names:
             raise CheckFailedError(f"family {family.prefix} lists no member")
-        for name in names[:MEMBERS]:
+        for name in names[:MAX_RESOLVED_MEMBERS]:
             spec = members.resolve(name)
             if not isinstance(spec, ModelSpec) or spec.name != name:
-                raise CheckFailedError(f"family {family.prefix}: resolve_entry({name!r}) gave {spec!r}")
+                raise CheckFailedError(f"family {family.prefix}: resolve({name!r}) returned {spec!r}")
             check_spec(replace(spec, name=spec.name.replace("/", "-")))

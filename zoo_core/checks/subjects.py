@@ -1,4 +1,4 @@
-"""What names on the command line mean to the conformance suite."""
+"""Turns names on the command line into the subjects of the conformance suite."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ from zoo_core.specs import DatasetSpec, ModelSpec, TaskSpec
 
 
 def find_subjects(registry: Registry, names: Sequence[str], task: str = "") -> list[Subject]:
-    """What the names mean, each thing once; all that is installed without names. Raises UsageError.
+    """Return the subjects with these names, each once; without names, those of all installed plugins.
 
-    A plugin's name stands for all it adds; `task` is the one on which models are checked, which they must fit.
+    A plugin's name stands for everything that the plugin adds. `task` is the task on which to check models.
+    Raises UsageError for an unknown name, an empty plugin, or a model that does not fit the task.
     """
     if not names:
-        names = [plugin.name for plugin in registry.plugins if not _is_commands_alone(plugin)]
+        names = [plugin.name for plugin in registry.plugins if not _adds_only_commands(plugin)]
         names += [plugin.name for plugin in registry.failed]
     found: dict[tuple[str, str], Subject] = {}
     for name in names:
-        subjects = list(_named(registry, name, task))
+        subjects = list(_subjects_named(registry, name, task))
         if not subjects:
             registry.refuse_unusable(name)
-            raise _unknown(registry, name)
-        if subjects == _empty(registry, name):
-            raise UsageError(f"nothing to check: plugin {name} adds nothing, no hook of it returns anything")
+            raise _unknown_name(registry, name)
+        if len(subjects) == 1 and any(plugin.name == name and adds_nothing(plugin) for plugin in registry.plugins):
+            raise UsageError(f"nothing to check: plugin {name} adds nothing, all its hooks return nothing")
         for subject in subjects:
             found.setdefault((subject.what, subject.title), subject)
     return list(found.values())
 
 
-def _is_commands_alone(plugin: Plugin) -> bool:
-    """Whether it adds commands and nothing else, as the leaderboard does; such a one is checked where it is named."""
-    return bool(plugin.commands) and not (plugin.tasks or plugin.datasets or plugin.models or plugin.families)
+def _adds_only_commands(plugin: Plugin) -> bool:
+    """Return whether the plugin adds only commands, like the leaderboard. It is checked only if it is named."""
+    return bool(plugin.commands) and not _adds_specs(plugin)
 
 
-def _empty(registry: Registry, name: str) -> list[Subject]:
-    """The subject of a plugin of that name that adds nothing, if there is one."""
-    return [
-        Subject(what="plugin", name=name, plugin=name, version=plugin.version)
-        for plugin in registry.plugins
-        if plugin.name == name
-        and not (plugin.tasks or plugin.datasets or plugin.models or plugin.families or plugin.commands)
-    ]
+def adds_nothing(plugin: Plugin) -> bool:
+    """Return whether all hooks of the plugin return nothing."""
+    return not plugin.commands and not _adds_specs(plugin)
 
 
-def _unknown(registry: Registry, name: str) -> UnknownNameError:
+def _adds_specs(plugin: Plugin) -> bool:
+    return bool(plugin.tasks or plugin.datasets or plugin.models or plugin.families)
+
+
+def _unknown_name(registry: Registry, name: str) -> UnknownNameError:
     specs: list[Any] = [*registry.tasks, *registry.datasets, *registry.models]
     plugins: list[Any] = [*registry.plugins, *registry.failed]
     return UnknownNameError("name", name, [item.name for item in [*specs, *plugins]], hint="`zoo list`")
 
 
-def _named(registry: Registry, name: str, task: str) -> Iterator[Subject]:
+def _subjects_named(registry: Registry, name: str, task: str) -> Iterator[Subject]:
     for failed in registry.failed:
         if failed.name == name:
             yield Subject(what="plugin", name=name, plugin=name, version=failed.version)
@@ -73,12 +73,12 @@ def _named(registry: Registry, name: str, task: str) -> Iterator[Subject]:
         for model in plugin.models:
             if whole or name in (model.name, model.qualified):
                 yield from _on_tasks(registry, model, task)
-    if "/" in name or names_file(name):  # a member of a family, or a file
+    if "/" in name or names_file(name):  # a member of a model family, or a file
         yield from _on_tasks(registry, registry.model(name, registry.task(task) if task else None), task)
 
 
 def _on_tasks(registry: Registry, model: ModelSpec, task: str) -> Iterator[Subject]:
-    """The model on the task asked for, else on each that it is registered for, else on drawn data of its kind."""
+    """Yield the model on the given task, else on each task it is registered for, else on synthetic data."""
     if task:
         spec = registry.task(task)
         registry.require_fit(model, spec, registry.datasets_of(spec)[0])

@@ -1,4 +1,4 @@
-"""Runs the conformance suite: subjects to results; what runs plugin code does so in workers."""
+"""Runs the conformance suite. Checks that run plugin code run in a worker process."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from zoo_core.checks import (
     State,
     Subject,
 )
-from zoo_core.checks.table import CHECKS
+from zoo_core.checks.table import CHECKS, find_check
 from zoo_core.entries import resolve_entry
 from zoo_core.errors import DataUnavailableError, ZooError
 from zoo_core.registry import Registry
 from zoo_core.runner.events import CheckBegan, CheckEnded, CheckJob, Event, Found
 from zoo_core.runner.executor import Ended, exit_reason
 
-TIMEOUT_S = 120.0  # a check
-SPARE_S = 30.0  # beyond the time of all checks, after which a worker is ended from outside
-NO_MEANING = "not applicable"  # an outcome that stops no other check
+CHECK_TIMEOUT_S = 120.0
+WORKER_GRACE_S = 30.0  # added to the time limits of all checks; after that the parent ends the worker
+NOT_APPLICABLE = "not applicable"  # an outcome that does not block other checks
 
 OnResult = Callable[[CheckResult], None]
 
@@ -40,49 +40,59 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """`make_executor` is called only where a check needs a worker; `only`: names of checks, empty for all."""
+    """Settings of the suite.
+
+    Fields:
+        make_executor: called once, when the first check needs a worker.
+        only: names of the checks to run; empty runs all.
+        timeout_s: time limit of one check, in seconds.
+    """
 
     make_executor: Callable[[], Executor]
     only: Sequence[str] = ()
-    timeout_s: float = TIMEOUT_S
+    timeout_s: float = CHECK_TIMEOUT_S
     data_root: Path | None = None
 
 
 def run_suite(
     registry: Registry, subjects: Iterable[Subject], settings: Settings, on_result: OnResult | None = None
 ) -> list[CheckResult]:
-    """Run every check of every subject; `on_result` hears of each as it ends."""
+    """Run the checks of every subject. Calls `on_result` with each result as soon as it is known."""
     results: list[CheckResult] = []
     executor: Executor | None = None
     for subject in subjects:
-        outcomes: dict[str, str] = {}
-
-        def take(ended: CheckEnded, subject: Subject = subject, outcomes: dict[str, str] = outcomes) -> None:
-            outcomes[ended.name] = outcome_of(ended)
-            result = _result(subject, ended)
-            results.append(result)
-            if on_result is not None:
-                on_result(result)
-
-        checks = _chosen(subject, settings.only)
-        for check in checks:
-            if not check.apart:
-                take(blocked(check, outcomes) or make(check, _prepared(subject, registry), (ZooError,), str))
-        apart = [check for check in checks if check.apart]
-        stopped = [blocked(check, outcomes) for check in apart]
-        if find_spec("torch") is None:
-            stopped = [_ended(check, "skipped", "torch is not installed") for check in apart]
-        if all(stopped):
-            for ended in stopped:
-                take(ended) if ended else None
+        report = _SubjectReport(subject, results, on_result)
+        checks = _select_checks(subject, settings.only)
+        _run_here([check for check in checks if not check.in_worker], registry, report)
+        in_worker = [check for check in checks if check.in_worker]
+        blockers = [_worker_blocker(check, report.outcomes) for check in in_worker]
+        if all(blockers):
+            for blocker in filter(None, blockers):
+                report.add(blocker)
             continue
         executor = executor or settings.make_executor()
-        _run_apart(executor, subject, apart, outcomes, settings, take)
+        _run_in_workers(executor, in_worker, settings, report)
     return results
 
 
-def _chosen(subject: Subject, only: Sequence[str]) -> list[Check]:
-    """The checks named, with all that they need; every check where none is named."""
+class _SubjectReport:
+    """Collects how the checks of one subject ended: outcomes by check name, and results."""
+
+    def __init__(self, subject: Subject, results: list[CheckResult], on_result: OnResult | None) -> None:
+        self.subject = subject
+        self.outcomes: dict[str, str] = {}
+        self._results, self._on_result = results, on_result
+
+    def add(self, ended: CheckEnded) -> None:
+        self.outcomes[ended.name] = outcome_of(ended)
+        result = _as_result(self.subject, ended)
+        self._results.append(result)
+        if self._on_result is not None:
+            self._on_result(result)
+
+
+def _select_checks(subject: Subject, only: Sequence[str]) -> list[Check]:
+    """Return the named checks together with all checks they need, or every check if `only` is empty."""
     table = CHECKS[subject.what]
     wanted = set(only) or {check.name for check in table}
     for check in reversed(table):
@@ -91,45 +101,62 @@ def _chosen(subject: Subject, only: Sequence[str]) -> list[Check]:
     return [check for check in table if check.name in wanted]
 
 
-def blocked(check: Check, outcomes: Mapping[str, str]) -> CheckEnded | None:
-    """Why a check cannot be made after those it needs; None where it can."""
+def _run_here(checks: Sequence[Check], registry: Registry, report: _SubjectReport) -> None:
+    """Run checks that execute no plugin code in this process."""
+    from zoo_core.checks.prepare import Workspace, prepare_subject
+
+    for check in checks:
+        ended = find_blocker(check, report.outcomes)
+        if ended is None:
+            prepared = prepare_subject(report.subject, registry, Workspace())
+            ended = run_check(check, prepared, (ZooError,), str)
+        report.add(ended)
+
+
+def find_blocker(check: Check, outcomes: Mapping[str, str]) -> CheckEnded | None:
+    """Return the result of a check that cannot run because of a check it needs, or None if it can run."""
     for need in check.needs:
         outcome = outcomes.get(need, "passed")
         if outcome == "skipped":
-            return _ended(check, "skipped", f"it needs {need}, which was skipped")
-        if outcome not in ("passed", NO_MEANING):
-            return _ended(check, "not run", f"it needs {need}, which did not pass")
+            return CheckEnded(name=check.name, state="skipped", reason=f"it needs {need}, which was skipped")
+        if outcome not in ("passed", NOT_APPLICABLE):
+            return CheckEnded(name=check.name, state="not run", reason=f"it needs {need}, which did not pass")
     return None
 
 
+def _worker_blocker(check: Check, outcomes: Mapping[str, str]) -> CheckEnded | None:
+    if find_spec("torch") is None:
+        return CheckEnded(name=check.name, state="skipped", reason="torch is not installed")
+    return find_blocker(check, outcomes)
+
+
 def outcome_of(ended: CheckEnded) -> str:
-    """What a check's end means for those that need it."""
-    return NO_MEANING if ended.state == "skipped" and not ended.applies else ended.state
+    """Return the outcome as other checks see it: the state, or NOT_APPLICABLE."""
+    return NOT_APPLICABLE if ended.state == "skipped" and not ended.applies else ended.state
 
 
-def _ended(check: Check, state: State, reason: str) -> CheckEnded:
-    return CheckEnded(name=check.name, state=state, reason=reason)
-
-
-def _result(subject: Subject, ended: CheckEnded) -> CheckResult:
-    """The check's result, in the light of what its author expects."""
-    check = next(check for check in CHECKS[subject.what] if check.name == ended.name)
+def _as_result(subject: Subject, ended: CheckEnded) -> CheckResult:
+    """Combine how a check ended with the failures that the author expects."""
+    check = find_check(subject.what, ended.name)
     state: Any = ended.state
     reason = ended.reason
     expected = subject.expected.get(check.name)
     if expected is not None and state == "failed":
         state, reason = "expected", f"{expected} [{reason}]"
     elif expected is not None and state == "passed":
-        state, reason = "failed", f"it passes now, but is expected to fail ({expected}): remove it from the spec"
+        state, reason = "failed", f"it passes now, but expected_failures lists it ({expected}): remove it from the spec"
     return CheckResult(
         check=check, subject=subject, state=state, reason=reason, seconds=ended.seconds, applies=ended.applies
     )
 
 
-def make(
-    check: Check, subject: object, faults: tuple[type[BaseException], ...], tell: Callable[[BaseException], str]
+def run_check(
+    check: Check, subject: object, errors: tuple[type[BaseException], ...], describe: Callable[[BaseException], str]
 ) -> CheckEnded:
-    """Make one check; that it raises one of `faults`, told by `tell`, means that it failed, as its own error does."""
+    """Run one check in this process.
+
+    The check fails if it raises CheckFailedError or one of `errors`; `describe` turns the latter into a reason.
+    """
     began = time.perf_counter()
     state: State = "passed"
     reason, applies = "", True
@@ -141,99 +168,80 @@ def make(
         state, reason = "skipped", str(error)
     except CheckFailedError as error:
         state, reason = "failed", str(error)
-    except faults as error:
-        state, reason = "failed", tell(error)
+    except errors as error:
+        state, reason = "failed", describe(error)
     return CheckEnded(name=check.name, state=state, reason=reason, seconds=time.perf_counter() - began, applies=applies)
 
 
-def _prepared(subject: Subject, registry: Registry) -> object:
-    """The subject for checks that run no plugin code; these modules import no torch."""
-    from zoo_core.checks.dataset import DatasetSubject
-    from zoo_core.checks.model import ModelSubject
-    from zoo_core.checks.plugin import PluginSubject
-    from zoo_core.checks.task import TaskSubject
-
-    if subject.what == "plugin":
-        return PluginSubject(subject, registry)
-    if subject.what == "dataset":
-        return DatasetSubject(registry.dataset(subject.key))
-    if subject.what == "task":
-        return TaskSubject(registry.task(subject.key), registry)
-    task = registry.task(subject.task) if subject.task else None
-    return ModelSubject(registry.model(subject.key, task), task, registry)
-
-
-def _run_apart(
-    executor: Executor,
-    subject: Subject,
-    checks: Sequence[Check],
-    outcomes: Mapping[str, str],
-    settings: Settings,
-    take: Callable[[CheckEnded], None],
-) -> None:
-    """Run checks in a worker; where one ends the worker it has failed, and the others go on in a fresh one."""
+def _run_in_workers(executor: Executor, checks: Sequence[Check], settings: Settings, report: _SubjectReport) -> None:
+    """Run checks in a worker. A check that ends the worker fails, and the remaining checks run in a new worker."""
     left = [check.name for check in checks]
     while left:
+        listener = _WorkerListener(report)
         with tempfile.TemporaryDirectory(prefix="zoo-check-", ignore_cleanup_errors=True) as folder:
-            job = CheckJob(
-                what=subject.what,
-                subject=subject.key,
-                task=subject.task,
-                checks=left,
-                outcomes=dict(outcomes),
-                data_root=str(settings.data_root.expanduser().absolute()) if settings.data_root else None,
-                folder=folder,
-                timeout_s=settings.timeout_s,
-            )
-            listener = _Listener(take)
-            ended = executor.run(job, listener.hear, settings.timeout_s * len(left) + SPARE_S)
+            job = _make_job(report, left, settings, folder)
+            ended = executor.run(job, listener.on_event, settings.timeout_s * len(left) + WORKER_GRACE_S)
         if ended.interrupted:
             raise KeyboardInterrupt
         left = [name for name in left if name not in listener.ended]
         if not left:
             return
-        reason = _death(ended, listener, settings.timeout_s)
-        if isinstance(ended.found, Found) or not listener.under_way:  # it never began: neither will a fresh one
+        reason = _worker_end_reason(ended, listener, settings.timeout_s)
+        if isinstance(ended.found, Found) or not listener.running:  # no check began: retrying is pointless
             for name in left:
-                take(CheckEnded(name=name, state="failed", reason=reason))
+                report.add(CheckEnded(name=name, state="failed", reason=reason))
             return
-        take(CheckEnded(name=listener.under_way, state="failed", reason=reason, seconds=listener.waited_s()))
-        left.remove(listener.under_way)
+        report.add(CheckEnded(name=listener.running, state="failed", reason=reason, seconds=listener.running_s()))
+        left.remove(listener.running)
 
 
-class _Listener:
-    """Hears a worker's events: which check is under way, which have ended."""
+def _make_job(report: _SubjectReport, names: list[str], settings: Settings, folder: str) -> CheckJob:
+    subject = report.subject
+    return CheckJob(
+        what=subject.what,
+        subject=subject.key,
+        task=subject.task,
+        checks=names,
+        outcomes=dict(report.outcomes),
+        data_root=str(settings.data_root.expanduser().absolute()) if settings.data_root else None,
+        folder=folder,
+        timeout_s=settings.timeout_s,
+    )
 
-    def __init__(self, take: Callable[[CheckEnded], None]) -> None:
-        self._take = take
-        self.under_way = ""
+
+class _WorkerListener:
+    """Follows a worker's events: which check is running, and which have ended."""
+
+    def __init__(self, report: _SubjectReport) -> None:
+        self._report = report
+        self.running = ""
         self.ended: set[str] = set()
         self._began = time.monotonic()
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, CheckBegan):
-            self.under_way, self._began = event.name, time.monotonic()
+            self.running, self._began = event.name, time.monotonic()
         elif isinstance(event, CheckEnded):
-            self.under_way = ""
+            self.running = ""
             self.ended.add(event.name)
-            self._take(event)
+            self._report.add(event)
 
-    def waited_s(self) -> float:
-        """Since the last check began."""
+    def running_s(self) -> float:
+        """Seconds since the last check began."""
         return time.monotonic() - self._began
 
 
-def _death(ended: Ended, listener: _Listener, timeout_s: float) -> str:
+def _worker_end_reason(ended: Ended, listener: _WorkerListener, timeout_s: float) -> str:
     if ended.refused is not None:
         return ended.refused.reason.strip().rpartition("\n")[2]
-    if ended.timed_out or listener.waited_s() >= timeout_s:
-        return f"not done after {timeout_s:g} s"
+    if ended.timed_out or listener.running_s() >= timeout_s:
+        return f"not finished after {timeout_s:g} s"
     return f"the process died: {exit_reason(ended.exit_code)}"
 
 
-def by_plugin(results: Iterable[CheckResult]) -> dict[str, list[CheckResult]]:
-    """The results of each plugin."""
-    found: dict[str, list[CheckResult]] = {}
+def group_by_plugin(results: Iterable[CheckResult]) -> dict[str, list[CheckResult]]:
+    """Group the results by plugin."""
+    groups: dict[str, list[CheckResult]] = {}
     for result in results:
-        found.setdefault(result.subject.plugin, []).append(result)
-    return found
+        groups.setdefault(result.subject.plugin, []).append(result)
+    return groups

@@ -1,4 +1,4 @@
-"""Checks of tasks: a few steps on a few examples with the smallest model there is."""
+"""Checks of tasks: a few steps on a few examples with a small model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.checks import CheckFailedError, NotApplicableError, SkipCheckError
-from zoo_core.checks.dataset import refuse_unknown_marks
+from zoo_core.checks.table import require_known_checks
 from zoo_core.entries import resolve_entry
 from zoo_core.kinds import KINDS, body_entry, kind_recipe
 from zoo_core.recipe import parameters, resolve_recipe
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from zoo_core.checks.harness import Harness, Started
     from zoo_core.checks.watch import Watch
 
-METHODS = ("prepare", "train", "evaluate")
+REQUIRED_METHODS = ("prepare", "train", "evaluate")
 
 
 @dataclass
 class TaskSubject:
+    """A task under test, prepared for its checks. `folder` takes the files that they write."""
+
     spec: TaskSpec
     registry: Registry
     folder: Path = Path()
@@ -33,22 +35,22 @@ class TaskSubject:
 
     @cached_property
     def model(self) -> ModelSpec:
-        """The suite's own for a shared kind, else the first that is registered."""
+        """The suite's own model for a shared kind, otherwise the first registered model."""
         from zoo_core.checks.harness import stand_in_for
 
         if self.spec.kind in KINDS:
             return stand_in_for(self.spec)
         models = self.registry.models_for(self.spec)
         if not models:
-            raise SkipCheckError("its kind is its plugin's own, and no installed model is registered for it")
+            raise SkipCheckError("its kind belongs to its plugin, and no installed model is registered for it")
         return models[0]
 
     @cached_property
     def harness(self) -> Harness:
-        from zoo_core.checks.data import few_examples
+        from zoo_core.checks.data import load_few_examples
         from zoo_core.checks.harness import Harness
 
-        data = few_examples(self.registry, self.spec, self.data_root)
+        data = load_few_examples(self.registry, self.spec, self.data_root)
         return Harness(task=self.spec, model=self.model, data=data, cache=self.folder)
 
 
@@ -58,22 +60,23 @@ def metadata(subject: TaskSubject) -> None:
     if missing:
         raise CheckFailedError(f"the spec states no {', no '.join(missing)}")
     if not spec.references and (spec.chance is None or spec.target is None):
-        raise CheckFailedError("it gives no references, and not both chance and target: nothing to compare with")
+        raise CheckFailedError("no score to compare with: give references, or both chance and target")
     if not all(reference.source.strip() for reference in spec.references):
         raise CheckFailedError("a reference has no source")
-    refuse_unknown_marks("task", spec.expected_failures)
+    require_known_checks("task", spec.expected_failures)
 
 
 def recipe(subject: TaskSubject) -> None:
-    bare = ModelSpec(name="bare", entry="none:none")
-    resolve_recipe(parameters(subject.spec, bare, kind_recipe(subject.spec)), subject.spec.quick)
+    model_without_recipe = ModelSpec(name="bare", entry="none:none")
+    params = parameters(subject.spec, model_without_recipe, kind_recipe(subject.spec))
+    resolve_recipe(params, subject.spec.quick)
 
 
 def entry(subject: TaskSubject) -> None:
     body = resolve_entry(body_entry(subject.spec))(subject.spec)
-    missing = [name for name in METHODS if not callable(getattr(body, name, None))]
+    missing = [name for name in REQUIRED_METHODS if not callable(getattr(body, name, None))]
     if missing:
-        raise CheckFailedError(f"what {body_entry(subject.spec)} makes has no method {', no '.join(missing)}")
+        raise CheckFailedError(f"{body_entry(subject.spec)} returns an object without {', '.join(missing)}")
 
 
 def trains(subject: TaskSubject) -> None:
@@ -84,12 +87,12 @@ def trains(subject: TaskSubject) -> None:
     for step in started.steps():
         taken += step.steps
         if step.n < 1:
-            raise CheckFailedError(f"a Step says that it used {step.n} {subject.spec.unit}")
+            raise CheckFailedError(f"a Step reports {step.n} {subject.spec.unit}")
         for name, value in step.logs.items():
             if not isinstance(value, Tensor) or value.numel() != 1:
                 raise CheckFailedError(f"the log {name!r} is {value!r}, not a scalar tensor")
         if taken > wanted:
-            raise CheckFailedError(f"training went on after the {wanted} steps of the recipe")
+            raise CheckFailedError(f"training continued after the {wanted} steps of the recipe")
     if taken != wanted:
         raise CheckFailedError(f"training ended after {taken} of the recipe's {wanted} steps")
 
@@ -98,14 +101,15 @@ def scores(subject: TaskSubject) -> None:
     started = subject.harness.start()
     started.train()
     for split in ("val", "test"):
-        found = score(started, split)
+        found = evaluate(started, split)
         if subject.spec.metric not in found:
-            raise CheckFailedError(f"{split} was scored in {', '.join(found)}, not in {subject.spec.metric}")
+            raise CheckFailedError(f"the scores of {split} are {', '.join(found)}, without {subject.spec.metric}")
         if not math.isfinite(found[subject.spec.metric]):
             raise CheckFailedError(f"{subject.spec.metric} on {split} is {found[subject.spec.metric]}")
 
 
-def score(started: Started, split: str, model: Any = None) -> dict[str, float]:
+def evaluate(started: Started, split: str, model: Any = None) -> dict[str, float]:
+    """Score the model (default: the built one) on a split, in evaluation mode."""
     from zoo_core.measure.randomness import evaluation_mode
 
     model = started.model if model is None else model
@@ -114,43 +118,45 @@ def score(started: Started, split: str, model: Any = None) -> dict[str, float]:
 
 
 def direction(subject: TaskSubject) -> None:
-    from zoo_core.checks.planted import planted
+    from zoo_core.checks.planted import make_planted_models
 
     spec = subject.spec
     if spec.chance is not None and spec.target is not None and (spec.target > spec.chance) != spec.higher_is_better:
-        raise CheckFailedError(f"the target {spec.target:g} is worse than guessing, {spec.chance:g}")
+        raise CheckFailedError(f"the target {spec.target:g} is worse than chance level, {spec.chance:g}")
     if spec.kind not in KINDS:
-        raise NotApplicableError("its kind is its plugin's own: what the truth would answer is not known")
+        raise NotApplicableError("its kind belongs to its plugin, so the perfect predictions are unknown")
     started = subject.harness.start()
-    true, wrong = (score(started, "val", model)[spec.metric] for model in planted(spec.kind, started.data))
-    better = true > wrong if spec.higher_is_better else true < wrong
+    models = make_planted_models(spec.kind, started.data)
+    perfect, wrong = (evaluate(started, "val", model)[spec.metric] for model in models)
+    better = perfect > wrong if spec.higher_is_better else perfect < wrong
     if not better:
         order = "higher" if spec.higher_is_better else "lower"
         raise CheckFailedError(
-            f"{spec.metric} is {true:g} for the truth and {wrong:g} for wrong answers, but {order} is said to be better"
+            f"{spec.metric} is {perfect:g} for perfect and {wrong:g} for wrong predictions, "
+            f"but the spec says {order} is better"
         )
 
 
 def test_sealed(subject: TaskSubject) -> None:
     started = subject.harness.start()
     started.train()
-    score(started, "val")
-    if "test" in started.data.asked:
+    evaluate(started, "val")
+    if "test" in started.data.requested:
         raise CheckFailedError("the test split was opened before the final score")
 
 
 def same_seed(subject: TaskSubject) -> None:
-    if _trained(subject, seed=3) != _trained(subject, seed=3):
-        raise CheckFailedError("two trainings from seed 3 differ in their losses or weights")
+    if _train_with_seed(subject, 3) != _train_with_seed(subject, 3):
+        raise CheckFailedError("two trainings with seed 3 differ in their losses or weights")
 
 
 def other_seed(subject: TaskSubject) -> None:
-    if _trained(subject, seed=3) == _trained(subject, seed=4):
-        raise CheckFailedError("trainings from seeds 3 and 4, with the same first weights, are the same bit for bit")
+    if _train_with_seed(subject, 3) == _train_with_seed(subject, 4):
+        raise CheckFailedError("from the same initial weights, seeds 3 and 4 give identical trainings")
 
 
-def _trained(subject: TaskSubject, seed: int) -> tuple[list[dict[str, float]], list[bytes]]:
-    """Losses and weights of a training whose model is the same for every seed."""
+def _train_with_seed(subject: TaskSubject, seed: int) -> tuple[list[dict[str, float]], list[bytes]]:
+    """Train from initial weights that are the same for every seed. Returns the logs and the final weights."""
     started = subject.harness.start(seed=seed, model_seed=0)
     logs = started.train()
     return logs, [tensor.numpy().tobytes() for tensor in started.model.state_dict().values()]

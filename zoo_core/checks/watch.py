@@ -1,6 +1,6 @@
-"""Watches what the code in this process does beside its work: hosts it calls, files it writes, processes it leaves.
+"""Watches the side effects of code in this process: hosts contacted, files written, processes left running.
 
-Once watched, a process stays watched: Python's audit hooks cannot be taken back. So only workers are.
+Python cannot remove an audit hook. A watched process stays watched, so only workers are watched.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 from zoo_core.errors import OfflineError
 
-WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-HARMLESS = ("/dev/", "/proc/")
-HELPER = "multiprocessing.resource_tracker"  # Python's own, which ends by itself
+WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+IGNORED_FOLDERS = ("/dev/", "/proc/")
+RESOURCE_TRACKER = "multiprocessing.resource_tracker"  # a helper process of Python, which ends by itself
 
 
 class Watch:
-    """What was seen since it was made; files below `allowed`, and Python's compiled ones, do not count."""
+    """Records hosts and files from now on. Files below `allowed` and compiled Python files do not count."""
 
     def __init__(self, allowed: Sequence[Path]) -> None:
         self.hosts: list[str] = []
@@ -30,48 +30,49 @@ class Watch:
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "socket.getaddrinfo":
-            self._refuse(f"looked up host {arguments[0]!r}")
+            self._refuse_connection(f"looked up host {arguments[0]!r}")
         elif event == "socket.connect" and isinstance(arguments[1], tuple):
-            self._refuse(f"connected to {arguments[1]!r}")
-        elif event == "os.mkdir" or (event == "open" and _writes(arguments[1], arguments[2])):
-            self._note(arguments[0])
+            self._refuse_connection(f"connected to {arguments[1]!r}")
+        elif event == "os.mkdir" or (event == "open" and _opens_for_writing(arguments[1], arguments[2])):
+            self._record_file(arguments[0])
         elif event == "os.rename":
-            self._note(arguments[1])
+            self._record_file(arguments[1])
 
-    def _refuse(self, what: str) -> None:
-        self.hosts.append(what)
-        raise OfflineError(f"something {what}: checks run without a network")
+    def _refuse_connection(self, action: str) -> None:
+        self.hosts.append(action)
+        raise OfflineError(f"the code {action}: checks run without a network")
 
-    def _note(self, name: Any) -> None:
-        if not isinstance(name, str | bytes | os.PathLike):  # a file descriptor that is open already
+    def _record_file(self, name: Any) -> None:
+        if not isinstance(name, str | bytes | os.PathLike):  # an open file descriptor
             return
         path = os.path.realpath(os.fsdecode(name))
-        if "__pycache__" in path or path.startswith(HARMLESS) or (path + os.sep).startswith(self._allowed):
+        if "__pycache__" in path or path.startswith(IGNORED_FOLDERS) or (path + os.sep).startswith(self._allowed):
             return
         if path not in self.files:
             self.files.append(path)
 
 
-def _writes(mode: Any, flags: Any) -> bool:
+def _opens_for_writing(mode: Any, flags: Any) -> bool:
     if isinstance(mode, str):
         return any(letter in mode for letter in "wax+")
-    return bool((flags or 0) & WRITES)
+    return bool((flags or 0) & WRITE_FLAGS)
 
 
-def left_processes() -> list[str]:
-    """The command lines of this process's children, and of all others of its session."""
+def find_leftover_processes() -> list[str]:
+    """Return the command lines of this process's descendants and of other processes in its session."""
     import psutil
 
-    own, found = os.getpid(), {process.pid: process for process in psutil.Process().children(recursive=True)}
-    if hasattr(os, "getsid") and os.getsid(0) == own:
+    own_pid = os.getpid()
+    found = {process.pid: process for process in psutil.Process().children(recursive=True)}
+    if hasattr(os, "getsid") and os.getsid(0) == own_pid:
         for process in psutil.process_iter():
             with contextlib.suppress(OSError, psutil.Error):
-                if process.pid != own and os.getsid(process.pid) == own:
+                if process.pid != own_pid and os.getsid(process.pid) == own_pid:
                     found[process.pid] = process
     lines = []
     for process in found.values():
         with contextlib.suppress(psutil.Error):
             line = " ".join(process.cmdline()) or process.name()
-            if HELPER not in line and process.status() != psutil.STATUS_ZOMBIE:
+            if RESOURCE_TRACKER not in line and process.status() != psutil.STATUS_ZOMBIE:
                 lines.append(line)
     return lines

@@ -1,4 +1,4 @@
-"""The command `zoo`: one file a command; each parses, calls and prints."""
+"""The command `zoo`. Each command has its own module, which parses options, calls the zoo and prints."""
 
 from zoo_core.cli.app import app, main
 

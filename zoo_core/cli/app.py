@@ -1,4 +1,4 @@
-"""The root command: the zoo's own commands and those that plugins add, each imported only when it is called."""
+"""The root command: the zoo's own commands and those of plugins. Each command is imported only when it is called."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from zoo_core.entries import resolve_entry
 from zoo_core.errors import INTERRUPTED, USAGE, EntryError, ZooError
 from zoo_core.specs import CommandSpec
 
-OWN = (
+OWN_COMMANDS = (
     CommandSpec(
         name="list",
-        help="List tasks, models, datasets, plugins, or the pairs that `zoo bench --all` runs.",
+        help="List tasks, models, data sets, plugins, or the pairs that `zoo bench --all` runs.",
         entry="zoo_core.cli.listing:list_command",
     ),
     CommandSpec(
         name="show",
-        help="Show a task, model, dataset or plugin; of several with one name, all.",
+        help="Show everything that the zoo knows of a task, model, data set or plugin.",
         entry="zoo_core.cli.show:show_command",
     ),
     CommandSpec(
         name="bench",
-        help="Train and measure a task's models (or --all); what is recorded already is not run again.",
+        help="Train and measure models. Trials that are recorded already do not run again.",
         entry="zoo_core.cli.bench:bench_command",
     ),
     CommandSpec(
@@ -36,62 +36,64 @@ OWN = (
     ),
     CommandSpec(
         name="new",
-        help="Write a plugin package from a template: a model, a data set, a task, or a plugin with room to grow.",
+        help="Write a new plugin package from a template: a model, a data set, a task or a larger plugin.",
         entry="zoo_core.cli.new:new_command",
     ),
     CommandSpec(
         name="eval",
-        help="Score a model that `zoo bench --save` kept again, on the test split.",
+        help="Score a saved model on the test split.",
         entry="zoo_core.cli.reuse:eval_command",
     ),
     CommandSpec(
         name="predict",
-        help="Let a model that `zoo bench --save` kept answer files, such as pictures.",
+        help="Run a saved model on files, such as images.",
         entry="zoo_core.cli.reuse:predict_command",
     ),
     CommandSpec(
         name="results",
-        help="List, filter and show the records; without a command it lists them.",
+        help="List, show and import records. Without a subcommand, list them.",
         entry="zoo_core.cli.results:app",
     ),
-    CommandSpec(name="data", help="List, fetch and find data sets.", entry="zoo_core.cli.data:app"),
+    CommandSpec(
+        name="data", help="List and download data sets, and show where their files are.", entry="zoo_core.cli.data:app"
+    ),
     CommandSpec(
         name="doctor",
-        help="Show versions, devices, threads, caches, and the plugins that did not load with the reason.",
+        help="Show versions, devices, threads, the cache, and why plugins did not load.",
         entry="zoo_core.cli.doctor:doctor_command",
     ),
 )
 
 
 class LazyGroup(TyperGroup):
-    """Finds a command among the zoo's own first, then among the plugins'."""
+    """Looks for a command first among the zoo's own, then among those of plugins."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        for specs in (lambda: OWN, plugin_commands):
+        for specs in (lambda: OWN_COMMANDS, plugin_commands):
             for spec in specs():
                 if spec.name == cmd_name:
                     return load_command(spec)
         return None
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(dict.fromkeys(spec.name for spec in (*OWN, *plugin_commands())))
+        return list(dict.fromkeys(spec.name for spec in (*OWN_COMMANDS, *plugin_commands())))
 
 
 def plugin_commands(below: str = "") -> list[CommandSpec]:
-    """The commands that plugins add below `zoo`, or below one of its own."""
+    """Return the commands that plugins add below `zoo`, or below the named command, sorted by name."""
     from zoo_core.registry import Registry
 
     return sorted((spec for spec in Registry.load().commands if spec.below == below), key=lambda spec: spec.name)
 
 
 def load_command(spec: CommandSpec) -> Any:
-    """The command that a specification describes, imported."""
+    """Import the command that a specification names. A command that cannot be imported raises when it is called."""
     holder = typer.Typer(add_completion=False)
-    # A plugin's command is foreign code: one that cannot be imported must not take `zoo --help` with it.
+    # A plugin's command can raise anything. `zoo --help` must work without it.
     try:
         target = resolve_entry(spec.entry)
     except Exception as error:
-        target = _broken(spec, error)
+        target = _broken_command(spec, error)
     if isinstance(target, typer.Typer):
         holder.add_typer(target, name=spec.name, help=spec.help)
     else:
@@ -99,7 +101,7 @@ def load_command(spec: CommandSpec) -> Any:
     return typer.main.get_group(holder).commands[spec.name]
 
 
-def _broken(spec: CommandSpec, cause: Exception) -> Callable[[], None]:
+def _broken_command(spec: CommandSpec, cause: Exception) -> Callable[[], None]:
     def refuse() -> None:
         reason = f"{type(cause).__name__}: {cause}"
         raise EntryError(f"the command {spec.name!r} of plugin {spec.plugin} cannot be imported ({reason})") from cause
@@ -121,14 +123,14 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """A zoo of deep-learning tasks: benchmark every model on every task, and rank what was measured."""
+    """A zoo of deep-learning tasks: benchmark models on tasks and rank them on a leaderboard."""
 
 
 def main() -> None:
-    """Run the command line; what the zoo reports on purpose is one line and exit code 2."""
+    """Run the command line. A ZooError prints one line and exits with code 2."""
     try:
         app()
     except ZooError as error:
@@ -141,7 +143,7 @@ def main() -> None:
     except PermissionError as error:
         from zoo_core.ui.console import complain
 
-        complain(f"{error.filename} may not be read or written: change its permissions, or name another place")
+        complain(f"{error.filename} may not be read or written: change its permissions, or use another path")
         sys.exit(USAGE)
     except BrokenPipeError:  # `zoo list | head`
         sys.stderr.close()

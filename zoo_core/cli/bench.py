@@ -1,4 +1,4 @@
-"""`zoo bench`: train and measure models on tasks; a record for every trial, whatever becomes of it."""
+"""`zoo bench`: trains and measures models on tasks. Every trial writes a record, whether it succeeds or fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_core.cli import completion
+from zoo_core.cli import bench_options as options
 from zoo_core.cli.options import DATA_ROOT, RESULTS
 from zoo_core.errors import FAILURE, INTERRUPTED, UnknownNameError, UsageError
 from zoo_core.registry import Registry
@@ -25,52 +25,38 @@ if TYPE_CHECKING:
 
 
 def bench_command(
-    task: Annotated[str, typer.Argument(help="The task to run.", autocompletion=completion.complete_task)] = "",
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="Only this, or ./FILE.py:NAME; may be repeated.",
-            autocompletion=completion.complete_model,
-        ),
-    ] = None,
-    all_pairs: Annotated[bool, typer.Option("--all", help="Run every registered pair.")] = False,
-    cross: Annotated[bool, typer.Option("--cross", help="With --all: every pair whose kind and input fit.")] = False,
-    dataset: Annotated[
-        str, typer.Option("--dataset", "-d", help="Instead of the default.", autocompletion=completion.complete_dataset)
-    ] = "",
-    device: Annotated[
-        list[str] | None, typer.Option("--device", help="cpu, cuda, cuda:1 ..., auto; may be repeated. Default: auto.")
-    ] = None,
-    seeds: Annotated[str, typer.Option("--seeds", help="How many (3), or which (0,3,7).")] = "1",
-    epochs: Annotated[float | None, typer.Option("--epochs", min=0, help="Passes over train.")] = None,
-    max_steps: Annotated[int | None, typer.Option("--max-steps", min=1, help="Optimizer steps.")] = None,
-    budget: Annotated[str, typer.Option("--budget", help="Training time, such as 60s, instead of a length.")] = "",
-    preset: Annotated[str, typer.Option("--preset", help="quick: each task's short recipe.")] = "",
-    settings: Annotated[list[str] | None, typer.Option("--set", help="A recipe's key=value; may be repeated.")] = None,
+    task: Annotated[str, options.TASK] = "",
+    model: Annotated[list[str] | None, options.MODEL] = None,
+    all_pairs: Annotated[bool, options.ALL] = False,
+    cross: Annotated[bool, options.CROSS] = False,
+    dataset: Annotated[str, options.DATASET] = "",
+    device: Annotated[list[str] | None, options.DEVICE] = None,
+    seeds: Annotated[str, options.SEEDS] = "1",
+    epochs: Annotated[float | None, options.EPOCHS] = None,
+    max_steps: Annotated[int | None, options.MAX_STEPS] = None,
+    budget: Annotated[str, options.BUDGET] = "",
+    preset: Annotated[str, options.PRESET] = "",
+    settings: Annotated[list[str] | None, options.SETTING] = None,
     data_root: Annotated[Path | None, DATA_ROOT] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Offline data; trials may not use the network.")] = False,
-    dtype: Annotated[str, typer.Option("--dtype", help="float32, or bf16 for autocast.")] = "float32",
-    compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
-    threads: Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0: by the model's size.")] = 0,
-    timeout: Annotated[str, typer.Option("--timeout", help="End a trial after this long, such as 10m.")] = "",
-    weights: Annotated[
-        str, typer.Option("--weights", metavar="FILE|none", help="What the one --model begins with; none: at random.")
-    ] = "",
-    save: Annotated[bool, typer.Option("--save", help="Keep each trial's trained model, for `zoo eval`.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and run nothing.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Run also what is recorded already.")] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
+    offline: Annotated[bool, options.OFFLINE] = False,
+    dtype: Annotated[str, options.DTYPE] = "float32",
+    compiled: Annotated[bool, options.COMPILE] = False,
+    threads: Annotated[int, options.THREADS] = 0,
+    timeout: Annotated[str, options.TIMEOUT] = "",
+    weights: Annotated[str, options.WEIGHTS] = "",
+    save: Annotated[bool, options.SAVE] = False,
+    dry_run: Annotated[bool, options.DRY_RUN] = False,
+    force: Annotated[bool, options.FORCE] = False,
+    retry_failed: Annotated[bool, options.RETRY_FAILED] = False,
     results: Annotated[Path, RESULTS] = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON.")] = False,
+    as_json: Annotated[bool, options.RECORDS_AS_JSON] = False,
 ) -> None:
-    """Train and measure a task's models (or --all); what is recorded already is not run again."""
+    """Train and measure models. Trials that are recorded already do not run again."""
     from zoo_core.results.store import Store
     from zoo_core.runner.request import make_request
 
     if preset not in ("", "quick"):
-        raise UsageError(f"--preset {preset!r} is not known: say quick")
+        raise UsageError(f"--preset {preset!r} is unknown: the only preset is quick")
     registry = Registry.load()
     try:
         request = make_request(
@@ -99,17 +85,18 @@ def bench_command(
             save=save,
             command=shlex.join(["zoo", *sys.argv[1:]]),
         )
-    except UnknownNameError:  # perhaps of a plugin that did not load
+    except UnknownNameError:  # the name may belong to a plugin that did not load
         print_failed_plugins(registry.failed)
         raise
-    _run(request, registry, Store(results), dry_run=dry_run, as_json=as_json)
+    _run_and_print(request, registry, Store(results), dry_run=dry_run, as_json=as_json)
 
 
-def _run(request: Request, registry: Registry, store: Store, *, dry_run: bool, as_json: bool) -> None:
+def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_run: bool, as_json: bool) -> None:
     from zoo_core.runner.request import run_request
-    from zoo_core.ui.progress import make_display, print_plan, print_summary
+    from zoo_core.ui.progress import make_display
+    from zoo_core.ui.summary import print_plan, print_summary
 
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    signal.signal(signal.SIGTERM, _raise_interrupt)
     began = time.monotonic()
     plan, outcome = run_request(request, registry, store, lambda: make_display(messages()), dry_run=dry_run)
     if dry_run:
@@ -126,7 +113,7 @@ def _run(request: Request, registry: Registry, store: Store, *, dry_run: bool, a
         raise typer.Exit(FAILURE)
 
 
-def _as_interrupt(*_: object) -> None:
+def _raise_interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 

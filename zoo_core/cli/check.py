@@ -1,4 +1,4 @@
-"""`zoo check`: hold what plugins add against the conformance suite, before anyone else finds what is wrong."""
+"""`zoo check`: runs the conformance suite on plugins, tasks, data sets and models."""
 
 from __future__ import annotations
 
@@ -11,65 +11,70 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo_core.checks import RAN, CheckResult, Subject, counts, level
+from zoo_core.checks import COMPLETED_STATES, CheckResult, Subject, conformance_level, count_states
 from zoo_core.checks.subjects import find_subjects
 from zoo_core.checks.table import CHECKS
 from zoo_core.cli.completion import complete_any
-from zoo_core.cli.options import RESULTS
+from zoo_core.cli.options import JSON, RESULTS
 from zoo_core.errors import FAILURE, UnknownNameError, UsageError
 from zoo_core.files import write_atomically
 from zoo_core.registry import Registry
 from zoo_core.results.store import CONFORMANCE
 from zoo_core.ui.console import messages, print_json, print_table
+from zoo_core.ui.formats import format_count
 from zoo_core.ui.parsing import parse_duration
 
 if TYPE_CHECKING:
     from zoo_core.checks.suite import Settings
 
-SHOWN = ("failed", "expected", "skipped", "not run")
+REPORTED_STATES = ("failed", "expected", "skipped", "not run")  # in this order
 
 
 def check_command(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Plugins, tasks, data sets, models; without a name all that is installed.", autocompletion=complete_any
+            help="Names of plugins, tasks, data sets or models. Default: all installed plugins.",
+            autocompletion=complete_any,
         ),
     ] = None,
-    task: Annotated[str, typer.Option("--task", help="Check models on this task.")] = "",
-    only: Annotated[list[str] | None, typer.Option("--only", help="Only this check, and what it needs.")] = None,
-    timeout: Annotated[str, typer.Option("--timeout", help="End a check after this long.")] = "120s",
-    data_root: Annotated[
-        Path | None, typer.Option("--data-root", envvar="ZOO_DATA_ROOT", help="Files of data that are not offline.")
+    task: Annotated[
+        str, typer.Option("--task", help="Task to check models on. Default: every task a model is registered for.")
+    ] = "",
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Run only this check and the checks it needs. Repeat for several."),
     ] = None,
-    explain: Annotated[bool, typer.Option("--list", help="Explain every check, and run none.")] = False,
-    record: Annotated[bool, typer.Option("--record", help="Note the plugins' levels for the leaderboard.")] = False,
+    timeout: Annotated[str, typer.Option("--timeout", help="Time limit of a check, such as 60s or 2m.")] = "120s",
+    data_root: Annotated[
+        Path | None, typer.Option("--data-root", envvar="ZOO_DATA_ROOT", help="Folder with local data sets.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--list", help="Explain the checks instead of running them.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Store each plugin's level for the leaderboard.")] = False,
     results: Annotated[Path, RESULTS] = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Check plugins, tasks, data sets and models against the rules of the zoo; what is wrong, why, how to fix it."""
+    """Check plugins, tasks, data sets and models against the rules of the zoo, and say how to fix failures."""
     if explain:
-        _explain(only or [], as_json=as_json)
+        _print_explanations(only or [], as_json=as_json)
         return
     _require_known(only or [])
     settings = _settings(only or [], timeout, data_root)
     registry = Registry.load()
     subjects = find_subjects(registry, names or [], task)
     if record and (only or all(subject.what != "plugin" for subject in subjects)):
-        raise UsageError(
-            "--record goes with whole plugins and all checks: name a plugin, or none for all, and no --only"
-        )
-    found = _run(registry, subjects, settings)
-    if not any(result.state in RAN for result in found):
+        raise UsageError("--record needs whole plugins and all checks: name plugins or nothing, and omit --only")
+    found = _run_with_status(registry, subjects, settings)
+    if not any(result.state in COMPLETED_STATES for result in found):
         if found:
-            _print(found, whole=False)
-        raise UsageError("nothing to check: not one check could be made; the reasons are above, `zoo list` shows names")
+            _print_results(found, all_checks=False)
+        raise UsageError("nothing to check: no check could run; the reasons are above, and `zoo list` shows names")
     if record:
-        _record(found, results)
+        _record_levels(found, results)
     if as_json:
-        print_json(as_values(found, whole=not only))
+        print_json(as_values(found, all_checks=not only))
     else:
-        _print(found, whole=not only)
+        _print_results(found, all_checks=not only)
     if any(result.state == "failed" for result in found):
         raise typer.Exit(FAILURE)
 
@@ -80,7 +85,7 @@ def _settings(only: Sequence[str], timeout: str, data_root: Path | None) -> Sett
 
     seconds = parse_duration("--timeout", timeout)
     if data_root is not None and not data_root.expanduser().exists():
-        raise UsageError(f"--data-root {data_root} is not there")
+        raise UsageError(f"--data-root {data_root} does not exist")
     return Settings(make_executor=LocalExecutor, only=only, timeout_s=seconds, data_root=data_root)
 
 
@@ -91,7 +96,8 @@ def _require_known(only: Sequence[str]) -> None:
             raise UnknownNameError("check", name, known, hint="`zoo check --list`")
 
 
-def _run(registry: Registry, subjects: Sequence[Subject], settings: Settings) -> list[CheckResult]:
+def _run_with_status(registry: Registry, subjects: Sequence[Subject], settings: Settings) -> list[CheckResult]:
+    """Run the suite. On a terminal, show the check that ended last."""
     from zoo_core.checks.suite import run_suite
 
     console = messages()
@@ -99,15 +105,15 @@ def _run(registry: Registry, subjects: Sequence[Subject], settings: Settings) ->
     numbers = {subject.title: number for number, subject in enumerate(subjects, 1)}
     with console.status("checking") if console.is_terminal else nullcontext() as status:
 
-        def heard(result: CheckResult) -> None:
+        def show(result: CheckResult) -> None:
             if status is not None:
                 subject = result.subject
                 status.update(f"{numbers[subject.title]}/{total} {subject.what} {subject.title}: {result.check.name}")
 
-        return run_suite(registry, subjects, settings, heard)
+        return run_suite(registry, subjects, settings, show)
 
 
-def _explain(only: Sequence[str], *, as_json: bool) -> None:
+def _print_explanations(only: Sequence[str], *, as_json: bool) -> None:
     _require_known(only)
     rows = [
         {"of": check.what, "check": check.name, "holds": check.summary, "why": check.why, "fix": check.fix}
@@ -126,48 +132,53 @@ def _explain(only: Sequence[str], *, as_json: bool) -> None:
             typer.echo(f"  needs: {', '.join(row['needs'])}")
 
 
-def _print(found: Sequence[CheckResult], *, whole: bool) -> None:
-    """What did not simply pass, a row for each reason; then one line."""
+def _print_results(found: Sequence[CheckResult], *, all_checks: bool) -> None:
+    """Print the applicable results that did not pass, one row for each reason, then the counts.
+
+    The level of conformance is printed only if `all_checks` have run.
+    """
     alike: dict[tuple[str, str, str], list[str]] = {}
-    for result in sorted((item for item in found if item.state in SHOWN), key=lambda item: SHOWN.index(item.state)):
-        if result.applies:
-            row = (f"{result.subject.what} {result.subject.title}", result.state, _remark(result))
-            alike.setdefault(row, []).append(result.check.name)
+    reported = [item for item in found if item.state in REPORTED_STATES and item.applies]
+    for result in sorted(reported, key=lambda item: REPORTED_STATES.index(item.state)):
+        key = (f"{result.subject.what} {result.subject.title}", result.state, _reason_and_fix(result))
+        alike.setdefault(key, []).append(result.check.name)
     if alike:
-        print_table(["subject", "check", "state", "reason"], [_row(*key, names) for key, names in alike.items()])
-    typer.echo(summary(found) + (f". Conformance: {level(found)}" if whole else ""))
+        rows = [_result_row(*key, names) for key, names in alike.items()]
+        print_table(["subject", "check", "state", "reason"], rows)
+    typer.echo(summarize(found) + (f". Conformance: {conformance_level(found)}" if all_checks else ""))
 
 
-def _row(subject: str, state: str, reason: str, names: Sequence[str]) -> tuple[str, ...]:
+def _result_row(subject: str, state: str, reason: str, names: Sequence[str]) -> tuple[str, ...]:
     if len(names) == 1:
         return subject, names[0], state, reason
     return subject, f"{len(names)} checks", state, f"{reason} ({', '.join(names)})"
 
 
-def _remark(result: CheckResult) -> str:
+def _reason_and_fix(result: CheckResult) -> str:
     return f"{result.reason}. To fix: {result.check.fix}" if result.state == "failed" else result.reason
 
 
-def summary(found: Sequence[CheckResult]) -> str:
-    """`N ran: ...`"""
-    number = counts(found)
-    inapplicable = sum(not result.applies for result in found)
-    ran = sum(number[state] for state in RAN)
-    skipped = f"{number['skipped']} skipped" + (f" ({inapplicable} without meaning there)" if inapplicable else "")
+def summarize(found: Sequence[CheckResult]) -> str:
+    """Return one line of counts: `9 checks ran: 8 passed, 1 failed, ...`."""
+    counts = count_states(found)
+    not_applicable = sum(not result.applies for result in found)
+    ran = format_count(sum(counts[state] for state in COMPLETED_STATES), "check")
+    skipped = f"{counts['skipped']} skipped" + (f" ({not_applicable} not applicable)" if not_applicable else "")
     return (
-        f"{ran} ran: {number['passed']} passed, {number['failed']} failed, {number['expected']} expected to fail, "
-        f"{skipped}, {number['not run']} not run"
+        f"{ran} ran: {counts['passed']} passed, {counts['failed']} failed, {counts['expected']} expected to fail, "
+        f"{skipped}, {counts['not run']} not run"
     )
 
 
-def as_values(found: Sequence[CheckResult], *, whole: bool) -> dict[str, Any]:
-    """The results as JSON values; there is a level only of the whole suite."""
-    from zoo_core.checks.suite import by_plugin
+def as_values(found: Sequence[CheckResult], *, all_checks: bool) -> dict[str, Any]:
+    """Return the results as JSON values. A level needs `all_checks`."""
+    from zoo_core.checks.suite import group_by_plugin
 
+    levels = {name: conformance_level(results) for name, results in group_by_plugin(found).items()}
     return {
-        "level": level(found) if whole else None,
-        "counts": counts(found),
-        "plugins": {name: level(results) for name, results in by_plugin(found).items()} if whole else {},
+        "level": conformance_level(found) if all_checks else None,
+        "counts": count_states(found),
+        "plugins": levels if all_checks else {},
         "results": [
             {
                 "what": result.subject.what,
@@ -186,24 +197,24 @@ def as_values(found: Sequence[CheckResult], *, whole: bool) -> dict[str, Any]:
     }
 
 
-def _record(found: Sequence[CheckResult], folder: Path) -> None:
-    """Note the level of each plugin that was checked as a whole; other plugins' notes stay."""
-    from zoo_core.checks.suite import by_plugin
+def _record_levels(found: Sequence[CheckResult], folder: Path) -> None:
+    """Store the level of each plugin that was checked as a whole. Levels of other plugins stay."""
+    from zoo_core.checks.suite import group_by_plugin
 
     path = folder / CONFORMANCE
     try:
-        noted = json.loads(path.read_bytes())
+        recorded = json.loads(path.read_bytes())
     except FileNotFoundError:
-        noted = {}
+        recorded = {}
     except ValueError as error:
         raise UsageError(f"{path} is not JSON ({error}): remove it, and record again") from error
-    for name, results in by_plugin(found).items():
-        whole = next((result.subject for result in results if result.subject.what == "plugin"), None)
-        if whole is not None:
-            noted[name] = {
-                "version": whole.version,
-                "level": level(results),
-                "counts": counts(results),
+    for name, results in group_by_plugin(found).items():
+        plugin = next((result.subject for result in results if result.subject.what == "plugin"), None)
+        if plugin is not None:
+            recorded[name] = {
+                "version": plugin.version,
+                "level": conformance_level(results),
+                "counts": count_states(results),
                 "checked_at": datetime.now(UTC).isoformat(timespec="seconds"),
             }
-    write_atomically(path, json.dumps(noted, indent=1, sort_keys=True).encode())
+    write_atomically(path, json.dumps(recorded, indent=1, sort_keys=True).encode())

@@ -1,4 +1,4 @@
-"""Completes the names of tasks, models, data sets, plugins and records in a shell."""
+"""Shell completion of the names of tasks, models, data sets, plugins and records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def complete_task(incomplete: str) -> list[str]:
     from zoo_core.registry import Registry
 
-    return _beginning(incomplete, Registry.load().tasks)
+    return _names_with_prefix(incomplete, Registry.load().tasks)
 
 
 def complete_model(incomplete: str) -> list[str]:
@@ -22,13 +22,13 @@ def complete_model(incomplete: str) -> list[str]:
 
     registry = Registry.load()
     families = [family.prefix for family in registry.families if family.prefix.startswith(incomplete)]
-    return [*_beginning(incomplete, registry.models), *families]
+    return [*_names_with_prefix(incomplete, registry.models), *families]
 
 
 def complete_dataset(incomplete: str) -> list[str]:
     from zoo_core.registry import Registry
 
-    return _beginning(incomplete, Registry.load().datasets)
+    return _names_with_prefix(incomplete, Registry.load().datasets)
 
 
 def complete_any(incomplete: str) -> list[str]:
@@ -43,8 +43,8 @@ def complete_record(incomplete: str) -> list[str]:
     return sorted(path.stem for path in Path(os.environ.get("ZOO_RESULTS", "results")).glob(f"*/{incomplete}*.json"))
 
 
-def _beginning(incomplete: str, specs: Iterable[TaskSpec | ModelSpec | DatasetSpec]) -> list[str]:
-    """The names that begin so: bare ones, qualified ones once a colon or a plugin's name is typed."""
+def _names_with_prefix(incomplete: str, specs: Iterable[TaskSpec | ModelSpec | DatasetSpec]) -> list[str]:
+    """Return bare names with this prefix, and qualified ones unless the prefix is empty."""
     specs = list(specs)
     bare = [spec.name for spec in specs if spec.name.startswith(incomplete)]
     qualified = [spec.qualified for spec in specs if incomplete and spec.qualified.startswith(incomplete)]

@@ -1,4 +1,4 @@
-"""`zoo data`: which data sets there are, where their files lie, fetch them before they are needed."""
+"""`zoo data`: lists data sets, downloads them, and shows where their files are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from zoo_core.cli import completion
-from zoo_core.cli.options import DATA_ROOT
+from zoo_core.cli.options import DATA_ROOT, JSON, NO_NETWORK
 from zoo_core.registry import Registry
 from zoo_core.specs import DatasetSpec
 from zoo_core.ui.console import output, print_json, print_table
@@ -19,19 +19,19 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("list")
 def list_data(
     data_root: Annotated[Path | None, DATA_ROOT] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """List the data sets and whether they can be used now."""
+    """List the data sets, and whether their files are ready."""
     registry = Registry.load()
     several = len(registry.datasets) > 1
-    rows = [_row(dataset, data_root, several=several) for dataset in registry.datasets]
+    rows = [_dataset_row(dataset, data_root, several=several) for dataset in registry.datasets]
     if as_json:
         print_json(rows)
     else:
         print_table(list(rows[0]) if rows else ["dataset"], [list(row.values()) for row in rows])
 
 
-def _row(dataset: DatasetSpec, data_root: Path | None, *, several: bool) -> dict[str, Any]:
+def _dataset_row(dataset: DatasetSpec, data_root: Path | None, *, several: bool) -> dict[str, Any]:
     from zoo_core.data.locate import own_root, state
 
     root = own_root(dataset, data_root, several=several)
@@ -47,12 +47,12 @@ def _row(dataset: DatasetSpec, data_root: Path | None, *, several: bool) -> dict
 
 @app.command("fetch")
 def fetch_data(
-    name: Annotated[str, typer.Argument(help="The data set.", autocompletion=completion.complete_dataset)],
+    name: Annotated[str, typer.Argument(help="Name of the data set.", autocompletion=completion.complete_dataset)],
     data_root: Annotated[Path | None, DATA_ROOT] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Do not use the network.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    offline: Annotated[bool, NO_NETWORK] = False,
+    as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Download (or read) a data set, check it, and decode it, so that trials find it ready."""
+    """Download or read a data set, verify it and decode it, so that trials can start at once."""
     from zoo_core.data.locate import fingerprint, own_root
     from zoo_core.runner.events import OpenJob
     from zoo_core.runner.executor import LocalExecutor
@@ -63,20 +63,20 @@ def fetch_data(
     job = OpenJob(
         dataset=dataset.qualified, fingerprint=identity, data_root=str(root) if root else None, offline=offline
     )
-    answer: Any = LocalExecutor().ask(job)
+    opened: Any = LocalExecutor().ask(job)
     if as_json:
-        print_json({"dataset": dataset.qualified, "fingerprint": identity, **answer})
+        print_json({"dataset": dataset.qualified, "fingerprint": identity, **opened})
         return
-    sizes = ", ".join(f"{count} {split}" for split, count in answer["sizes"].items())
+    sizes = ", ".join(f"{count} {split}" for split, count in opened["sizes"].items())
     output().print(f"{dataset.qualified}: {sizes}; fingerprint {identity}")
 
 
 @app.command("where")
 def where_data(
-    name: Annotated[str, typer.Argument(help="A data set.", autocompletion=completion.complete_dataset)] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    name: Annotated[str, typer.Argument(help="Name of a data set.", autocompletion=completion.complete_dataset)] = "",
+    as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Print the folders in which data are kept; for a data set also what its own folder must hold."""
+    """Print the cache folder. For a data set, also print its download folder and the layout that local files need."""
     from zoo_core.data.locate import download_folder
     from zoo_core.files import cache_dir
 
@@ -84,8 +84,8 @@ def where_data(
     if name:
         dataset = Registry.load().dataset(name)
         places["downloads"] = str(download_folder(dataset))
-        places["files"] = ", ".join(item.name for item in dataset.downloads) or "none are downloaded"
-        places["layout"] = dataset.layout or "needs no folder"
+        places["files"] = ", ".join(item.name for item in dataset.downloads) or "no downloads"
+        places["layout"] = dataset.layout or "needs no local files"
         places["homepage"] = dataset.homepage or "-"
     if as_json:
         print_json(places)

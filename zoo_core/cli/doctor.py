@@ -1,42 +1,43 @@
-"""`zoo doctor`: what one pastes into a bug report."""
+"""`zoo doctor`: facts about the machine and the installation, for bug reports."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from typing import Annotated, Any
 
-import typer
-
+from zoo_core.cli.options import JSON
 from zoo_core.registry import Registry
 from zoo_core.ui.console import output, print_json, print_table
+from zoo_core.ui.formats import format_value
 
 
-def doctor_command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show versions, devices, threads, caches, and the plugins that did not load with the reason."""
+def doctor_command(as_json: Annotated[bool, JSON] = False) -> None:
+    """Show versions, devices, threads, the cache, and why plugins did not load."""
     registry = Registry.load()
-    facts = examine(registry)
+    facts = collect_facts(registry)
     if as_json:
         print_json(facts)
         return
-    print_table(["what", "found"], [(key, _text(value)) for key, value in facts.items() if key != "failed_plugins"])
+    rows = [(key, format_value(value)) for key, value in facts.items() if key != "failed_plugins"]
+    print_table(["what", "found"], rows)
     for plugin in registry.failed:
         output().print(
             f"\nplugin {plugin.name} {plugin.version} did not load: {plugin.reason}", style="red", markup=False
         )
         output().print(plugin.traceback, markup=False)
     if not registry.failed:
-        output().print("every plugin loaded")
+        output().print("all plugins loaded")
 
 
-def examine(registry: Registry) -> dict[str, Any]:
-    """The machine, the software, the devices torch sees, the cache, the failed plugins; JSON values."""
+def collect_facts(registry: Registry) -> dict[str, Any]:
+    """Return machine, software, devices, cache and failed plugins as JSON values."""
     from zoo_core.files import cache_dir
     from zoo_core.measure.environment import describe
 
     cache = cache_dir()
     return {
         **describe(registry.versions),
-        "devices": devices(),
+        "devices": find_device_names(),
         "cache": str(cache),
         "cache_mib": sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) >> 20,
         "failed_plugins": [
@@ -46,8 +47,8 @@ def examine(registry: Registry) -> dict[str, Any]:
     }
 
 
-def devices() -> list[str] | str:
-    """The devices torch sees, asked in a process of its own; or why that is not known."""
+def find_device_names() -> list[str] | str:
+    """Return the devices that torch finds in a worker process, or the reason why they are unknown."""
     if find_spec("torch") is None:
         return "unknown: torch is not installed"
     import msgspec
@@ -62,9 +63,3 @@ def devices() -> list[str] | str:
     except (ZooError, RuntimeError) as error:
         return f"unknown: {error}"
     return ["cpu", *(f"{device.spelling} ({device.name}, {device.memory_mib} MiB)" for device in found)]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in value.items()) or "-"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "-")

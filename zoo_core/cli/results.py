@@ -1,4 +1,4 @@
-"""`zoo results`: the records on this machine, listed, filtered, shown; and what others measured brought in."""
+"""`zoo results`: lists, filters and shows the records on this machine, and imports benchmarks of pytest."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from typer.core import TyperGroup
 
 from zoo_core.cli import completion
 from zoo_core.cli.app import load_command, plugin_commands
-from zoo_core.cli.options import RESULTS
+from zoo_core.cli.options import JSON, RESULTS
 from zoo_core.errors import UnknownNameError, UsageError
-from zoo_core.ui.console import complain, messages, output, print_json, print_table, score_text, seconds_text
+from zoo_core.ui.console import complain, messages, output, print_json, print_table
+from zoo_core.ui.formats import bare_name, format_cell, format_score, format_seconds, is_empty
 
 if TYPE_CHECKING:
     from zoo_core.results.benchmarks import Imported
     from zoo_core.results.records import Record
 
 
+MAX_LISTED_IDS = 5
+
+
 class ListByDefault(TyperGroup):
-    """`zoo results --task mnist` is `zoo results list --task mnist`."""
+    """Runs `zoo results list` if no subcommand is named: `zoo results --task mnist` works."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] != "--help"):
@@ -31,7 +35,7 @@ class ListByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """One of its own, or one that a plugin adds below `zoo results`."""
+        """Find one of its own commands, or one that a plugin adds below `zoo results`."""
         own = super().get_command(ctx, cmd_name)
         return own or next((load_command(spec) for spec in plugin_commands("results") if spec.name == cmd_name), None)
 
@@ -62,17 +66,23 @@ FIELDS: tuple[tuple[str, Callable[[Record], Any]], ...] = (
 
 @app.command("list")
 def list_results(
-    task: Annotated[str, typer.Option(help="Only this task.", autocompletion=completion.complete_task)] = "",
-    model: Annotated[str, typer.Option(help="Only this model.", autocompletion=completion.complete_model)] = "",
-    status: Annotated[str, typer.Option(help="Only this status: ok, error, timeout ...")] = "",
-    device: Annotated[str, typer.Option(help="Only this device class: cpu, cuda ...")] = "",
-    dataset: Annotated[str, typer.Option(help="Only this data set.", autocompletion=completion.complete_dataset)] = "",
-    recipe_class: Annotated[str, typer.Option(help="Only this recipe class: default, quick or custom.")] = "",
+    task: Annotated[str, typer.Option(help="Only records of this task.", autocompletion=completion.complete_task)] = "",
+    model: Annotated[
+        str, typer.Option(help="Only records of this model.", autocompletion=completion.complete_model)
+    ] = "",
+    status: Annotated[str, typer.Option(help="Only records with this status: ok, error, timeout ...")] = "",
+    device: Annotated[str, typer.Option(help="Only records from this device class: cpu, cuda ...")] = "",
+    dataset: Annotated[
+        str, typer.Option(help="Only records of this data set.", autocompletion=completion.complete_dataset)
+    ] = "",
+    recipe_class: Annotated[
+        str, typer.Option(help="Only records with this recipe class: default, quick or custom.")
+    ] = "",
     results: Annotated[Path, RESULTS] = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: Annotated[bool, JSON] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of text.")] = False,
 ) -> None:
-    """List the records, oldest first; filters take bare or qualified names."""
+    """List the records, oldest first. Filters accept bare and qualified names."""
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
     wanted = {"task": task, "model": model, "status": status, "device": device, "dataset": dataset}
@@ -88,61 +98,63 @@ def list_results(
     elif rows:
         columns = ["id", "task", "model", "device", "seed", "status", "recipe_class", "score", "train_s"]
         columns += ["source"] if any(row["source"] != "runner" for row in rows) else []
-        print_table(columns, [[_cell(column, row[column]) for column in columns] for row in rows])
+        print_table(columns, [[_result_cell(column, row[column]) for column in columns] for row in rows])
     else:
-        typer.echo(f"no records in {results}" + (" match" if any(wanted.values()) else "; `zoo bench` makes some"))
+        typer.echo(f"no records in {results}" + (" match" if any(wanted.values()) else "; `zoo bench` writes them"))
 
 
 @app.command("show")
 def show_result(
     record_id: Annotated[
-        str, typer.Argument(help="A record's id, or its beginning.", autocompletion=completion.complete_record)
+        str, typer.Argument(help="Id of a record, or its first characters.", autocompletion=completion.complete_record)
     ],
     results: Annotated[Path, RESULTS] = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole record as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON instead of text.")] = False,
 ) -> None:
-    """Show one record: scores, curve, phases, tables, and the reason where it failed."""
+    """Show one record: scores, curve, phases, tables, and the reason of a failure."""
     found = [record for record in read_records(results) if record.id.startswith(record_id)]
     if not found:
         raise UnknownNameError("record", record_id, [record.id for record in read_records(results)], "`zoo results`")
     if len(found) > 1:
-        raise UsageError(f"{record_id!r} begins {len(found)} records: {', '.join(item.id for item in found[:5])}")
+        raise UsageError(
+            f"{len(found)} records begin with {record_id!r}: {', '.join(item.id for item in found[:MAX_LISTED_IDS])}"
+        )
     import msgspec
 
-    plain = msgspec.to_builtins(found[0])
+    values = msgspec.to_builtins(found[0])
     if as_json:
-        print_json(plain)
+        print_json(values)
     else:
-        _print_record(found[0], plain)
+        _print_record(found[0], values)
 
 
 @app.command("import")
 def import_results(
-    files: Annotated[list[Path], typer.Argument(help="What `pytest --benchmark-json FILE` wrote.")],
+    files: Annotated[list[Path], typer.Argument(help="Files that `pytest --benchmark-json FILE` wrote.")],
     results: Annotated[Path, RESULTS] = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the records' ids as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the ids of the records as JSON.")] = False,
 ) -> None:
-    """Put benchmarks of models, by the fixture `zoo_benchmark_model` of pytest, among the records.
+    """Import benchmarks of the pytest fixture `zoo_benchmark_model` as records.
 
-    They are shown apart from trials and never ranked. What is there already is not written again.
+    The leaderboard shows them apart from trials and does not rank them. Existing records stay.
     """
     from zoo_core.results.store import Store
 
-    found = [_read_benchmarks(file) for file in files]  # all of them, before anything is written
-    store, new, there = Store(results), [], []
+    found = [_read_benchmarks(file) for file in files]  # all files, before anything is written
+    store, new, existing = Store(results), [], []
     for record in (record for imported in found for record in imported.records):
         try:
             store.save(record)
             new.append(record.id)
         except FileExistsError:
-            there.append(record.id)
-    foreign = [name for imported in found for name in imported.foreign]
+            existing.append(record.id)
+    unusable = [name for imported in found for name in imported.foreign]
     if as_json:
-        print_json({"imported": new, "there": there, "left_out": foreign})
+        print_json({"imported": new, "there": existing, "left_out": unusable})
     else:
-        typer.echo(f"imported {len(new)} into {results}" + (f", {len(there)} there already" if there else ""))
-    for name in foreign:
-        complain(f"{name!r} is no benchmark of a model by zoo_benchmark_model", "left out: ", "yellow")
+        typer.echo(f"imported {len(new)} into {results}" + (f", {len(existing)} existed already" if existing else ""))
+    for name in unusable:
+        complain(f"{name!r} is not a benchmark of zoo_benchmark_model", "left out: ", "yellow")
 
 
 def _read_benchmarks(file: Path) -> Imported:
@@ -151,16 +163,16 @@ def _read_benchmarks(file: Path) -> Imported:
     try:
         found = read_benchmarks(file.read_bytes())
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise UsageError(f"{file}: there is no such file; `pytest --benchmark-json {file}` writes one") from None
+        raise UsageError(f"{file} does not exist: `pytest --benchmark-json {file}` writes it") from None
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
     if not found.records:
-        raise UsageError(f"{file}: none of its {len(found.foreign)} benchmarks is of a model by zoo_benchmark_model")
+        raise UsageError(f"{file}: none of its {len(found.foreign)} benchmarks uses zoo_benchmark_model")
     return found
 
 
 def read_records(folder: Path) -> list[Record]:
-    """The readable records of a folder, oldest first; the others are named on standard error."""
+    """Read the records of a folder, oldest first. Unreadable files are named on standard error."""
     from zoo_core.results.store import Store, Unreadable
 
     records = []
@@ -173,40 +185,36 @@ def read_records(folder: Path) -> list[Record]:
 
 
 def _matches(value: Any, wanted: str) -> bool:
-    return not wanted or value == wanted or str(value).partition(":")[2] == wanted
+    return not wanted or wanted in (value, bare_name(str(value)))
 
 
-def _cell(column: str, value: Any) -> str:
+def _result_cell(column: str, value: Any) -> str:
     if column == "score":
-        return score_text(value)
-    return seconds_text(value) if column == "train_s" else str(value)
+        return format_score(value)
+    return format_seconds(value) if column == "train_s" else str(value)
 
 
-def _print_record(record: Record, plain: dict[str, Any]) -> None:
+def _print_record(record: Record, values: dict[str, Any]) -> None:
     console = output()
     console.print(f"{record.task.name} {record.model.name} seed {record.seed}: {record.status}", style="bold")
-    parts = {key: value for key, value in plain.items() if key not in ("curve", "phases", "traceback", "measured")}
-    rows = [*_flat(parts), *_flat({key: value for key, value in plain["measured"].items() if key != "tables"})]
-    print_table(["field", "value"], [row for row in rows if row[1] not in (None, "", [], {})])
+    parts = {key: value for key, value in values.items() if key not in ("curve", "phases", "traceback", "measured")}
+    measured = {key: value for key, value in values["measured"].items() if key != "tables"}
+    rows = [row for row in (*_flatten(parts), *_flatten(measured)) if not is_empty(row[1])]
+    print_table(["field", "value"], rows)
     print_table(["phase", "seconds"], [(phase.name, f"{phase.seconds:.3f}") for phase in record.phases], "\nphases")
     if record.curve:
-        columns = list(plain["curve"][0])
-        print_table(columns, [[_number(point[column]) for column in columns] for point in plain["curve"]], "\ncurve")
+        columns = list(values["curve"][0])
+        cells = [[format_cell(point[column]) for column in columns] for point in values["curve"]]
+        print_table(columns, cells, "\ncurve")
     for name, table in record.measured.tables.items():
-        print_table(table.columns, [[_number(cell) for cell in row] for row in table.rows], f"\n{name}")
+        print_table(table.columns, [[format_cell(cell) for cell in row] for row in table.rows], f"\n{name}")
     if record.traceback:
         console.print(f"\n{record.traceback}", markup=False)
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested fields as rows named `outer.inner`."""
+def _flatten(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Turn nested fields into rows named `outer.inner`."""
     rows: list[tuple[str, Any]] = []
     for key, value in values.items():
-        rows += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
+        rows += _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
     return rows
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.5g}" if isinstance(value, float) else str(value)

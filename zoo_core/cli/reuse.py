@@ -1,114 +1,124 @@
-"""`zoo eval` and `zoo predict`: what a saved model does in a new process."""
+"""`zoo eval` and `zoo predict`: use a saved model in a new process."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from zoo_core.cli import completion
-from zoo_core.cli.options import DATA_ROOT
+from zoo_core.cli.options import DATA_ROOT, JSON, NO_NETWORK
 from zoo_core.entries import model_of_path, names_file
 from zoo_core.entries.unpackaged import address
 from zoo_core.errors import FAILURE, UsageError
-from zoo_core.ui.console import complain, output, print_json, print_table, score_text
+from zoo_core.ui.console import complain, output, print_json, print_table
+from zoo_core.ui.formats import format_score
 
-CHECKPOINT = typer.Argument(help="The file that `zoo bench --save` wrote.")
-DEVICE = typer.Option("--device", help="cpu, cuda, cuda:1 ..., auto.")
-MODEL = typer.Option("--model", "-m", metavar="FILE.py:NAME", help="Where a model without a package is.")
-JSON = typer.Option("--json", help="Print JSON.")
+CHECKPOINT = typer.Argument(help="File that `zoo bench --save` wrote.")
+DEVICE = typer.Option("--device", help="cpu, cuda, cuda:1 ..., or auto for the first accelerator.")
+MODEL = typer.Option("--model", "-m", metavar="FILE.py:NAME", help="Source of a model that is not in a plugin.")
 
 
 def eval_command(
     checkpoint: Annotated[Path, CHECKPOINT],
     dataset: Annotated[
         str,
-        typer.Option("--dataset", "-d", help="Instead of its own.", autocompletion=completion.complete_dataset),
+        typer.Option(
+            "--dataset",
+            "-d",
+            help="Data set. Default: that of the training.",
+            autocompletion=completion.complete_dataset,
+        ),
     ] = "",
     data_root: Annotated[Path | None, DATA_ROOT] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Do not use the network.")] = False,
+    offline: Annotated[bool, NO_NETWORK] = False,
     device: Annotated[str, DEVICE] = "auto",
     model: Annotated[str, MODEL] = "",
-    threads: Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0: as many as it had.")] = 0,
+    threads: Annotated[int, typer.Option("--threads", min=0, help="CPU threads. 0: as many as in training.")] = 0,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Score a model that `zoo bench --save` kept again, on the test split."""
+    """Score a saved model on the test split, next to the scores at the time of saving."""
     from zoo_core.runner.events import EvaluateJob
 
-    found = _ask(
+    found = _run_job(
         device,
-        lambda spelling: EvaluateJob(
-            checkpoint=_file(checkpoint),
+        lambda device_name: EvaluateJob(
+            checkpoint=_absolute_file(checkpoint),
             dataset=dataset,
             data_root=str(data_root.expanduser().absolute()) if data_root else None,
             offline=offline,
-            device=spelling,
+            device=device_name,
             threads=threads,
-            model=_model(model),
+            model=_model_address(model),
         ),
     )
     if as_json:
         print_json(found)
         return
     saved = found["saved_scores"]
-    rows = [[name, score_text(score), score_text(saved.get(name))] for name, score in found["scores"].items()]
+    rows = [[name, format_score(score), format_score(saved.get(name))] for name, score in found["scores"].items()]
     print_table(["score", "now", "when saved"], rows, title=f"{found['model']} on test of {found['dataset']}")
     if not found["same_data"]:
-        output().print("other data than it was saved with: the two columns need not agree")
+        output().print("other data than it was saved with: the two columns may differ")
     if not found["same_code"]:
-        output().print("the code of the model or the task has changed since it was saved")
+        output().print("the code of the model or the task has changed since the model was saved")
 
 
 def predict_command(
     checkpoint: Annotated[Path, CHECKPOINT],
-    files: Annotated[list[Path], typer.Argument(help="What it shall answer, such as pictures.")],
-    top: Annotated[int, typer.Option("--top", min=1, help="Answers for each file, most probable first.")] = 1,
+    files: Annotated[list[Path], typer.Argument(help="Input files, such as images.")],
+    top: Annotated[int, typer.Option("--top", min=1, help="Predictions per file, most probable first.")] = 1,
     device: Annotated[str, DEVICE] = "auto",
     model: Annotated[str, MODEL] = "",
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Let a model that `zoo bench --save` kept answer files, such as pictures."""
+    """Run a saved model on files, such as images, and print its predictions."""
     from zoo_core.runner.events import PredictJob
 
-    table = _ask(
+    table = _run_job(
         device,
-        lambda spelling: PredictJob(
-            checkpoint=_file(checkpoint),
-            files=[_file(path) for path in files],
+        lambda device_name: PredictJob(
+            checkpoint=_absolute_file(checkpoint),
+            files=[_absolute_file(path) for path in files],
             top=top,
-            device=spelling,
-            model=_model(model),
+            device=device_name,
+            model=_model_address(model),
         ),
     )
     columns, rows = table["columns"], table["rows"]
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        print_table(columns, [[score_text(cell) if isinstance(cell, float) else cell for cell in row] for row in rows])
+        print_table(
+            columns, [[format_score(cell) if isinstance(cell, float) else cell for cell in row] for row in rows]
+        )
 
 
-def _file(path: Path) -> str:
+def _absolute_file(path: Path) -> str:
     if not path.expanduser().is_file():
         raise UsageError(f"there is no file {path}")
     return str(path.expanduser().absolute())
 
 
-def _model(name: str) -> str:
-    """The file with its path, so that a worker finds it. Raises UsageError where it holds no such model."""
+def _model_address(name: str) -> str:
+    """Return the model's file with its full path for the worker. Raises UsageError if the file has no such model."""
     if name and not names_file(name):
-        raise UsageError(f"--model {name!r}: name a file with what builds the model in it, ./FILE.py:NAME")
+        raise UsageError(
+            f"--model {name!r}: give the file and the function or class that builds the model, ./FILE.py:NAME"
+        )
     return address(model_of_path(name)) if name else ""
 
 
-def _ask(device: str, make_job: Any) -> Any:
-    """Run a job on the device of that name and return its answer."""
+def _run_job(device: str, make_job: Callable[[str], Any]) -> Any:
+    """Make a job for the named device, run it in a worker and return its result."""
     from zoo_core.runner.executor import LocalExecutor
     from zoo_core.runner.run import find_devices
 
     executor = LocalExecutor()
     try:
         return executor.ask(make_job(find_devices([device], executor)[0]))
-    except RuntimeError as error:  # the plugin's code raised, or the process died: the worker's own words
+    except RuntimeError as error:  # the plugin's code raised, or the worker died; the message is the worker's
         complain(str(error).strip())
         raise typer.Exit(FAILURE) from error

@@ -1,4 +1,4 @@
-"""`zoo show NAME`: everything the specs say of a task, model, dataset or plugin, with the recipes."""
+"""`zoo show NAME`: prints the specs of a task, model, data set or plugin, with the recipes of a model."""
 
 from __future__ import annotations
 
@@ -9,44 +9,48 @@ from typing import Annotated, Any
 import typer
 
 from zoo_core.cli.completion import complete_any
+from zoo_core.cli.options import JSON
 from zoo_core.entries import model_of_path, names_file
 from zoo_core.errors import UnknownNameError
 from zoo_core.registry import Registry
 from zoo_core.specs import DatasetSpec, ModelSpec, Param, TaskSpec
 from zoo_core.ui.console import output, print_json, print_table
+from zoo_core.ui.formats import format_value, is_empty
 
 
 def show_command(
-    name: Annotated[str, typer.Argument(help="A task, model, dataset or plugin.", autocompletion=complete_any)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    name: Annotated[
+        str, typer.Argument(help="Name of a task, model, data set or plugin.", autocompletion=complete_any)
+    ],
+    as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Show a task, model, dataset or plugin; of several with one name, all."""
-    found = find(Registry.load(), name)
+    """Show everything that the zoo knows of a task, model, data set or plugin."""
+    entries = find_entries(Registry.load(), name)
     if as_json:
-        print_json(found)
+        print_json(entries)
         return
-    for entry in found:
-        _print(entry)
+    for entry in entries:
+        _print_entry(entry)
 
 
-def find(registry: Registry, name: str) -> list[dict[str, Any]]:
-    """Everything called `name`, as JSON values. Raises UsageError where that is nothing."""
+def find_entries(registry: Registry, name: str) -> list[dict[str, Any]]:
+    """Return everything with this name as JSON values. Raises UnknownNameError if there is nothing."""
     found: list[dict[str, Any]] = []
     specs: list[TaskSpec | ModelSpec | DatasetSpec] = [*registry.tasks, *registry.models, *registry.datasets]
     for spec in specs:
         if name not in (spec.name, spec.qualified):
             continue
-        entry = {"what": type(spec).__name__.removesuffix("Spec").lower(), **_plain(spec)}
+        entry = {"what": type(spec).__name__.removesuffix("Spec").lower(), **_as_json_values(spec)}
         if isinstance(spec, TaskSpec):
             entry["models"] = [model.qualified for model in registry.models_for(spec)]
         if isinstance(spec, ModelSpec):
-            entry["recipes"] = _recipes(registry, spec)
+            entry["recipes"] = _recipes_by_task(registry, spec)
         found.append(entry)
-    found += [{"what": "plugin", **_plain(plugin)} for plugin in registry.plugins if plugin.name == name]
+    found += [{"what": "plugin", **_as_json_values(plugin)} for plugin in registry.plugins if plugin.name == name]
     if names_file(name):
-        return [{"what": "model", **_plain(model_of_path(name))}]
+        return [{"what": "model", **_as_json_values(model_of_path(name))}]
     if not found and any(name.startswith((family.prefix, family.qualified)) for family in registry.families):
-        found.append({"what": "model", **_plain(registry.model(name))})
+        found.append({"what": "model", **_as_json_values(registry.model(name))})
     if not found:
         registry.refuse_unusable(name)
         known = [*(spec.name for spec in specs), *(plugin.name for plugin in registry.plugins)]
@@ -54,46 +58,52 @@ def find(registry: Registry, name: str) -> list[dict[str, Any]]:
     return found
 
 
-def _recipes(registry: Registry, model: ModelSpec) -> dict[str, Any]:
+def _recipes_by_task(registry: Registry, model: ModelSpec) -> dict[str, Any]:
+    """Return the resolved recipe keys of the model, for each task it is registered for."""
     from zoo_core.runner.plan import pair_parameters
 
     pairs = [pair for pair in registry.pairs() if pair.model == model]
     return {
-        pair.task.qualified: {key: _plain(param) for key, param in pair_parameters(pair.task, model).items()}
+        pair.task.qualified: {key: _as_json_values(param) for key, param in pair_parameters(pair.task, model).items()}
         for pair in pairs
     }
 
 
-def _plain(value: Any) -> Any:
+def _as_json_values(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return {key: _plain(item) for key, item in asdict(value).items()}
+        return {key: _as_json_values(item) for key, item in asdict(value).items()}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return {str(key): _as_json_values(item) for key, item in value.items()}
+    return [_as_json_values(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _print(entry: dict[str, Any]) -> None:
+def _print_entry(entry: dict[str, Any]) -> None:
     recipes = entry.pop("recipes", {})
     console = output()
     console.print(f"{entry.pop('what')} {entry['name']}", style="bold", markup=False)
-    rows = [(key, _text(value)) for key, value in entry.items() if key != "name" and value not in (None, "", [], {})]
+    rows = [(key, _entry_text(value)) for key, value in entry.items() if key != "name" and not is_empty(value)]
     print_table(["field", "value"], rows)
     for task, params in recipes.items():
         print_table(
             ["key", "default", "choices", "help"],
             [
-                (key, _text(param["default"]), " ".join(map(str, param["choices"])), param["help"])
+                (key, format_value(param["default"]), " ".join(map(str, param["choices"])), param["help"])
                 for key, param in params.items()
             ],
             title=f"\nrecipe on {task} (change a key with --set key=value)",
         )
 
 
-def _text(value: Any) -> str:
+def _entry_text(value: Any) -> str:
+    return format_value(_params_as_defaults(value))
+
+
+def _params_as_defaults(value: Any) -> Any:
+    """Replace each Param, at any depth, by the text of its default."""
     if isinstance(value, list):
-        return ", ".join(_text(item) for item in value)
+        return [_params_as_defaults(item) for item in value]
     if isinstance(value, Mapping):
         if value.keys() == Param.__dataclass_fields__.keys():
-            return _text(value["default"])
-        return "; ".join(f"{key}: {_text(item)}" for key, item in value.items() if item not in (None, "", [], {}))
-    return str(value)
+            return format_value(value["default"])
+        return {key: _params_as_defaults(item) for key, item in value.items()}
+    return value

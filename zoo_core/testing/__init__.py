@@ -1,13 +1,13 @@
-"""The pytest plugin for authors: checks as tests, and fixtures. It does nothing until it is asked.
+"""A pytest plugin for authors: checks as tests, and fixtures. It stays inactive until you use one of these.
 
-`pytest --zoo NAME` runs the checks of `zoo check NAME` as tests, one each; without a path it runs them alone.
+`pytest --zoo NAME` runs each check of `zoo check NAME` as a test. Without a path, it runs no other tests.
 Fixtures:
-    zoo_registry: a function of modules that implement hooks; a registry of these alone, nothing installed.
-    zoo_results: a temporary folder for records; `zoo` commands write there.
-    zoo_trial: a function `(task, model, **settings)` that trains a step in a worker and returns its Record.
-    zoo_tiny_data: a function of a shared kind's name (and a shape, and a number of outputs) that draws a few examples.
+    zoo_registry: a function that builds a registry from modules with hooks, without the installed plugins.
+    zoo_results: a temporary folder of records, which `zoo` commands use too.
+    zoo_trial: a function `(task, model, **settings)` that trains one step in a worker and returns the Record.
+    zoo_tiny_data: a function `(kind, shape, outputs)` that makes a few synthetic examples of a shared kind.
     zoo_benchmark_model: a function `(model, task, what)` that measures a model's `training step` or `inference` with
-        pytest-benchmark; `zoo results import` puts what `--benchmark-json` writes on the board.
+        pytest-benchmark. `zoo results import` adds the output of `--benchmark-json` to the records.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from zoo_core.checks import Check, CheckResult, Subject
-    from zoo_core.checks.data import Tiny
+    from zoo_core.checks.data import SyntheticTask
     from zoo_core.registry import Registry
     from zoo_core.results.benchmarks import BenchmarkedCall
     from zoo_core.results.records import Record
 
 INFERENCE: BenchmarkedCall = "inference"
-TRAINING: BenchmarkedCall = "training step"
-EXAMPLES = 32  # answered at once in a benchmark
+TRAINING_STEP: BenchmarkedCall = "training step"
+BENCHMARK_BATCH_SIZE = 32
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,23 +39,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="run the checks of a plugin, task, data set or model as tests; may be repeated",
+        help="run the checks of a plugin, task, data set or model as tests; repeat for several",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.zoo and config.args_source != pytest.Config.ArgsSource.ARGS:
-        config.args = []  # the checks alone, not what lies in this folder
+        config.args = []  # run only the checks, not the tests of this folder
 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    for collector in _subjects(session, config.option.zoo) if config.option.zoo else ():
+    for collector in _collect_subjects(session, config.option.zoo) if config.option.zoo else ():
         report = collector.ihook.pytest_make_collect_report(collector=collector)
-        collector.ihook.pytest_collectreport(report=report)  # so that they are counted
+        collector.ihook.pytest_collectreport(report=report)  # adds the items to pytest's count
         items.extend(report.result)
 
 
-def _subjects(session: pytest.Session, names: list[str]) -> Iterator[SubjectCollector]:
+def _collect_subjects(session: pytest.Session, names: list[str]) -> Iterator[SubjectCollector]:
     from zoo_core.checks.subjects import find_subjects
     from zoo_core.errors import ZooError
     from zoo_core.registry import Registry
@@ -71,7 +71,7 @@ def _subjects(session: pytest.Session, names: list[str]) -> Iterator[SubjectColl
 
 
 class SubjectCollector(pytest.Collector):
-    """A subject; its checks run together when the first of them is asked for."""
+    """Collects the checks of one subject. The first test runs all of them together."""
 
     def __init__(self, *, subject: Subject, registry: Registry, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -88,13 +88,13 @@ class SubjectCollector(pytest.Collector):
             from zoo_core.checks.suite import Settings, run_suite
             from zoo_core.runner.executor import LocalExecutor
 
-            found = run_suite(self._registry, [self._subject], Settings(make_executor=LocalExecutor))
-            self._results = {result.check.name: result for result in found}
+            results = run_suite(self._registry, [self._subject], Settings(make_executor=LocalExecutor))
+            self._results = {result.check.name: result for result in results}
         return self._results[name]
 
 
 class CheckItem(pytest.Item):
-    """One check as a test: what is expected to fail is an xfail, what could not be made is skipped."""
+    """One check as a test. An expected failure is an xfail; a check that did not run is skipped."""
 
     def __init__(self, *, check: Check, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -114,7 +114,7 @@ class CheckItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
         check = self._check
-        rule = f"It should hold that {check.summary}. Why: {check.why}"
+        rule = f"It must hold that {check.summary}. Why: {check.why}"
         return f"{check.what} {check.name}: {excinfo.value}\n{rule}\nTo fix: {check.fix}"
 
     def reportinfo(self) -> tuple[Path, None, str]:
@@ -123,22 +123,33 @@ class CheckItem(pytest.Item):
 
 @pytest.fixture
 def zoo_registry() -> Callable[..., Registry]:
-    """A registry of the given modules alone: `zoo_registry(zoo_mine)`; without one it is bare."""
+    """A function that builds a registry from modules with hooks, without the installed plugins.
+
+    Example:
+        def test_my_plugin_adds_a_task(zoo_registry):
+            assert [task.name for task in zoo_registry(zoo_mine).tasks] == ["mine"]
+    """
     from importlib.metadata import EntryPoint
 
     from zoo_core.registry import Registry
     from zoo_core.registry.plugins import discover
 
-    def make(*modules: ModuleType) -> Registry:
+    def make_registry(*modules: ModuleType) -> Registry:
         points = [EntryPoint(module.__name__.replace("_", "-"), module.__name__, "zoo") for module in modules]
         return Registry(*discover(points))
 
-    return make
+    return make_registry
 
 
 @pytest.fixture
 def zoo_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A temporary results folder, which `zoo` commands use too."""
+    """A temporary folder of records, which `zoo` commands use too.
+
+    Example:
+        def test_a_trial_writes_one_record(zoo_trial, zoo_results):
+            zoo_trial("mnist", "cnn")
+            assert len(list(zoo_results.glob("*/*.json"))) == 1
+    """
     folder = tmp_path / "results"
     monkeypatch.setenv("ZOO_RESULTS", str(folder))
     return folder
@@ -146,9 +157,16 @@ def zoo_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def zoo_trial(zoo_results: Path) -> Callable[..., Record]:
-    """Train for one step, offline and on the CPU: `zoo_trial("mnist", "cnn")`; keywords are a recipe's keys."""
+    """A function that trains a model for one step, offline and on the CPU, and returns the Record.
 
-    def run(task: str, model: str, **settings: Any) -> Record:
+    Keyword arguments are recipe keys.
+
+    Example:
+        def test_my_model_trains(zoo_trial):
+            assert zoo_trial("mnist", "my-net", lr=0.1).status == "ok"
+    """
+
+    def run_trial(task: str, model: str, **settings: Any) -> Record:
         from zoo_core.registry import Pair, Registry
         from zoo_core.results.store import Store
         from zoo_core.runner.executor import LocalExecutor
@@ -166,35 +184,50 @@ def zoo_trial(zoo_results: Path) -> Callable[..., Record]:
         (record,) = runner.run().new
         return record
 
-    return run
+    return run_trial
 
 
 @pytest.fixture
-def zoo_tiny_data() -> Callable[..., Tiny]:
-    """A drawn task of a shared kind with its data: `zoo_tiny_data("regression").data.split("train").columns`."""
+def zoo_tiny_data() -> Callable[..., SyntheticTask]:
+    """A function that makes a task of a shared kind with a few synthetic examples: `.task` and `.data`.
 
-    def draw(kind: str, shape: tuple[int, ...] = (), outputs: int = 0) -> Tiny:
-        from zoo_core.checks.data import tiny
+    Optional arguments: the input shape and the number of outputs.
 
-        return tiny(kind, shape, outputs)
+    Example:
+        def test_my_transform_keeps_the_shape(zoo_tiny_data):
+            x = zoo_tiny_data("image-classification", (3, 32, 32)).data.split("train").columns["x"]
+            assert my_transform(x).shape == x.shape
+    """
 
-    return draw
+    def make_task(kind: str, shape: tuple[int, ...] = (), outputs: int = 0) -> SyntheticTask:
+        from zoo_core.checks.data import make_synthetic_task
+
+        return make_synthetic_task(kind, shape, outputs)
+
+    return make_task
 
 
 @pytest.fixture
 def zoo_benchmark_model(benchmark: Any, tmp_path: Path) -> Callable[..., Any]:
-    """Measure with pytest-benchmark: `zoo_benchmark_model("cnn", "mnist")`, inference or a `training step`."""
+    """A function that measures a model with pytest-benchmark: `inference` (default) or a `training step`.
 
-    def measure(model: str, task: str, what: BenchmarkedCall = INFERENCE, examples: int = EXAMPLES) -> Any:
+    `examples` is the batch size.
+
+    Example:
+        def test_training_speed(zoo_benchmark_model):
+            zoo_benchmark_model("cnn", "mnist", "training step", examples=64)
+    """
+
+    def measure(model: str, task: str, what: BenchmarkedCall = INFERENCE, examples: int = BENCHMARK_BATCH_SIZE) -> Any:
         from zoo_core.registry import Registry
         from zoo_core.results.benchmarks import EXTRA
-        from zoo_core.testing.timing import measurable
+        from zoo_core.testing.timing import make_benchmark
 
-        if what not in (INFERENCE, TRAINING):
-            raise pytest.UsageError(f"zoo_benchmark_model: {what!r} is neither {INFERENCE!r} nor {TRAINING!r}")
+        if what not in (INFERENCE, TRAINING_STEP):
+            raise pytest.UsageError(f"zoo_benchmark_model: {what!r} is neither {INFERENCE!r} nor {TRAINING_STEP!r}")
         registry = Registry.load()
         spec = registry.task(task)
-        call, note = measurable(registry, spec, registry.model(model, spec), what, examples, tmp_path)
+        call, note = make_benchmark(registry, spec, registry.model(model, spec), what, examples, tmp_path)
         benchmark.extra_info[EXTRA] = note.as_json()
         return benchmark(call)
 

@@ -1,4 +1,4 @@
-"""What `zoo_benchmark_model` measures: one step of a model's training, or one answer. Torch inside."""
+"""The calls that `zoo_benchmark_model` measures: one training step or one inference. Torch inside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from zoo_core.checks.data import few_examples
+from zoo_core.checks.data import load_few_examples
 from zoo_core.checks.harness import Harness, Started, tensors
 from zoo_core.data.locate import fingerprint
 from zoo_core.entries.codehash import code_sha256
@@ -19,21 +19,21 @@ from zoo_core.results.records import DeviceFacts, ModelFacts
 from zoo_core.runner.facts import dataset_facts, size_facts, task_facts
 from zoo_core.specs import ModelSpec, TaskSpec
 
-ENDLESS = 10**9  # steps: as many as are asked for
-LENGTH = ("steps", "epochs")  # keys of a recipe that say nothing here
+UNLIMITED_STEPS = 10**9
+LENGTH_KEYS = ("steps", "epochs")  # recipe keys that do not apply to a benchmark
 
 
-def measurable(
+def make_benchmark(
     registry: Registry, task: TaskSpec, model: ModelSpec, what: BenchmarkedCall, examples: int, folder: Path
 ) -> tuple[Callable[[], Any], Note]:
-    """A function that does `what` once with so many examples, or as many as there are; and what is to be said of it.
+    """Return a function to measure, and the facts to store with its times.
 
-    Inference is one answer in eval mode without gradients, of weights as they are drawn; a training step is the next
-    one of a training that does not end.
+    The function runs one inference in evaluation mode with random weights and without gradients, or one training step.
+    It uses `examples` examples, or fewer if the data set is smaller.
     """
-    data = few_examples(registry, task, None, train=examples)
+    data = load_few_examples(registry, task, None, train=examples)
     harness = Harness(task=task, model=model, data=data, cache=folder)
-    started = harness.start(batch_size=examples, steps=ENDLESS)
+    started = harness.start(batch_size=examples, steps=UNLIMITED_STEPS)
     call, count = _inference(started, examples) if what == "inference" else _training_step(started)
     return call, _note(registry, harness, started, what, count)
 
@@ -42,16 +42,16 @@ def _inference(started: Started, examples: int) -> tuple[Callable[[], Any], int]
     x = started.example(examples)
     started.model.eval()
 
-    def answer() -> Any:
+    def predict() -> Any:
         with torch.no_grad():
             return started.model(x)
 
-    return answer, len(tensors(x)[0])
+    return predict, len(tensors(x)[0])
 
 
 def _training_step(started: Started) -> tuple[Callable[[], Any], int]:
     steps = started.steps()
-    first = next(steps)  # slower than those that follow
+    first = next(steps)  # warm-up: slower than later steps
     return lambda: next(steps), first.n
 
 
@@ -70,6 +70,6 @@ def _note(registry: Registry, harness: Harness, started: Started, what: Benchmar
             **size_facts(started.model),
         ),
         device=DeviceFacts(kind="cpu", name=cpu_name(), threads=torch.get_num_threads()),
-        recipe={key: value for key, value in started.recipe.items() if key not in LENGTH},
+        recipe={key: value for key, value in started.recipe.items() if key not in LENGTH_KEYS},
         environment=describe(registry.versions),
     )

@@ -1,6 +1,6 @@
-"""Printing: tables that fit the terminal, plain aligned lines where there is none, JSON where it was asked for.
+"""Printing: tables that fit the terminal, aligned lines if the output is not a terminal, and JSON.
 
-rich is imported only where it has something to do: what is piped is printed without it, a tenth of a second sooner.
+Importing rich takes 0.1 s, so only output to a terminal imports it.
 """
 
 from __future__ import annotations
@@ -10,22 +10,24 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.ui.formats import align_rows
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
     from zoo_core.registry.plugins import FailedPlugin
 
-UNLIMITED = 100_000  # columns: what is not a terminal cuts nothing
+UNLIMITED_COLUMNS = 100_000  # the width of output that is not a terminal, so that nothing is cut
 
 
 def output() -> Console:
-    """Standard output."""
+    """Return a console on standard output."""
     return _console(sys.stdout)
 
 
 def messages() -> Console:
-    """Standard error, for progress and complaints."""
+    """Return a console on standard error, for progress and errors."""
     return _console(sys.stderr)
 
 
@@ -33,25 +35,26 @@ def _console(file: Any) -> Console:
     from rich.console import Console
 
     terminal = bool(file.isatty())
-    return Console(file=file, width=None if terminal else UNLIMITED, highlight=False, soft_wrap=not terminal)
+    return Console(file=file, width=None if terminal else UNLIMITED_COLUMNS, highlight=False, soft_wrap=not terminal)
 
 
 def complain(message: str, label: str = "error: ", style: str = "bold red") -> None:
-    """An error for a person, on standard error."""
+    """Print an error or a warning on standard error."""
     from rich.text import Text
 
     messages().print(Text.assemble((label, style), message))
 
 
 def print_json(value: Any) -> None:
-    """A value as JSON on standard output, untouched by the terminal's width."""
+    """Print a value as JSON on standard output, without wrapping."""
     sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """Rows under their columns; numbers and words as they are, never read as markup."""
+    """Print rows below their column names. Cells are never read as markup."""
     if not sys.stdout.isatty():
-        _print_plain(columns, [[_printable(str(cell)) for cell in row] for row in rows], title)
+        lines = align_rows([columns, *([_printable(str(cell)) for cell in row] for row in rows)])
+        sys.stdout.write("\n".join([title, *lines] if title else lines) + "\n")
         return
     from rich.table import Table
     from rich.text import Text
@@ -70,20 +73,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
 
 
 def _printable(text: str) -> str:
-    """Names come from files and plugins: what would steer a terminal is shown as `?`."""
+    """Replace terminal control characters by `?`. Names come from files and plugins."""
     return "".join(character if character.isprintable() or character in "\n\t" else "?" for character in text)
 
 
-def _print_plain(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
-    """Aligned columns, nothing cut, for what is not a terminal."""
-    lines = [columns, *rows]
-    widths = [max(len(line[number]) for line in lines) for number in range(len(columns))]
-    texts = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    sys.stdout.write("\n".join([title, *texts] if title else texts) + "\n")
-
-
 def _is_narrow(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> bool:
-    """Whether a table would have to break words: its longest words do not fit beside each other."""
+    """Return whether the longest words of the columns do not fit side by side, so that a table would break words."""
     widths = [max(map(len, column.split()), default=0) for column in columns]
     for row in rows:
         first, *others = (cell.plain for cell in row)
@@ -93,7 +88,7 @@ def _is_narrow(console: Console, columns: Sequence[str], rows: Sequence[Sequence
 
 
 def _print_stacked(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]], title: str) -> None:
-    """A row as a few lines, its first cell above the others; for terminals too narrow for a table."""
+    """Print each row as a few lines, its first cell on top, on a terminal that is too narrow for a table."""
     from rich.text import Text
 
     if title:
@@ -105,30 +100,8 @@ def _print_stacked(console: Console, columns: Sequence[str], rows: Sequence[Sequ
 
 
 def print_failed_plugins(failed: Sequence[FailedPlugin]) -> None:
-    """Name the plugins that could not be used, on standard error."""
+    """Name the plugins that failed to load, on standard error."""
     for plugin in failed:
         complain(f"{plugin.name} {plugin.version}: {plugin.reason}", "plugin did not load: ", "yellow")
     if failed:
-        messages().print("`zoo doctor` shows where each of them failed")
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """A measured number, short; a dash where it is not known."""
-    return "-" if value is None else f"{value:.{digits}g}"
-
-
-def score_text(value: float | None) -> str:
-    """A score: four decimals, more digits where it is small."""
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if value == 0 or abs(value) >= 0.001 else f"{value:.2e}"
-
-
-def seconds_text(value: float | None) -> str:
-    """Seconds as a person says them."""
-    if value is None:
-        return "-"
-    if value < 100:
-        return f"{value:.3g} s"
-    minutes, seconds = divmod(round(value), 60)
-    return f"{minutes} min {seconds:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+        messages().print("`zoo doctor` shows the full traceback of each")

@@ -1,4 +1,4 @@
-"""Rows about what the installed plugins add, for `zoo list` and for a notebook. Imports no torch."""
+"""The rows of `zoo list` and of `list_tasks()` and its companions in a notebook. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from typing import Any
 from zoo_core.errors import UsageError
 from zoo_core.registry import Registry
 from zoo_core.registry.plugins import ONLY, DisabledPlugin, FailedPlugin
+from zoo_core.specs import DatasetSpec, ModelSpec, TaskSpec
 
 Rows = list[dict[str, Any]]
 
 
 class Listing(StrEnum):
+    """What can be listed."""
+
     tasks = "tasks"
     models = "models"
     datasets = "datasets"
@@ -26,18 +29,11 @@ class Listing(StrEnum):
 
 
 def rows_of(listing: Listing, registry: Registry, pattern: str = "*") -> Rows:
-    """A row for each thing of that sort whose name matches."""
+    """Return a row for each item whose bare or qualified name matches the pattern."""
     return _LISTINGS[listing](registry, pattern)
 
 
-def cell_text(value: Any) -> str:
-    """A value of such a row as text; a dash where there is none."""
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return "-" if value is None or value == "" else str(value)
-
-
-def _tasks(registry: Registry, pattern: str) -> Rows:
+def _list_tasks(registry: Registry, pattern: str) -> Rows:
     return [
         {
             "task": task.name,
@@ -53,7 +49,7 @@ def _tasks(registry: Registry, pattern: str) -> Rows:
     ]
 
 
-def _models(registry: Registry, pattern: str) -> Rows:
+def _list_models(registry: Registry, pattern: str) -> Rows:
     rows = [
         {"model": model.name, "title": model.title, "tasks": _tasks_of(registry, model), "plugin": model.plugin}
         for model in registry.models
@@ -70,11 +66,11 @@ def _models(registry: Registry, pattern: str) -> Rows:
     ]
 
 
-def _tasks_of(registry: Registry, model: Any) -> list[str]:
+def _tasks_of(registry: Registry, model: ModelSpec) -> list[str]:
     return [pair.task.name for pair in registry.pairs() if pair.model == model]
 
 
-def _datasets(registry: Registry, pattern: str) -> Rows:
+def _list_datasets(registry: Registry, pattern: str) -> Rows:
     return [
         {
             "dataset": dataset.name,
@@ -89,9 +85,9 @@ def _datasets(registry: Registry, pattern: str) -> Rows:
     ]
 
 
-def _plugins(registry: Registry, pattern: str) -> Rows:
-    levels = _levels()
-    sound = [
+def _list_plugins(registry: Registry, pattern: str) -> Rows:
+    levels = _read_conformance_levels()
+    loaded = [
         {
             "plugin": plugin.name,
             "version": plugin.version,
@@ -105,31 +101,31 @@ def _plugins(registry: Registry, pattern: str) -> Rows:
         for plugin in registry.plugins
         if fnmatchcase(plugin.name, pattern)
     ]
-    others: list[tuple[FailedPlugin | DisabledPlugin, str]] = [(plugin, plugin.reason) for plugin in registry.failed]
-    others += [(plugin, f"disabled: {ONLY} does not name it") for plugin in registry.disabled]
-    nothing = {"tasks": 0, "datasets": 0, "models": 0, "commands": 0, "checked": ""}
-    return sound + [
-        {"plugin": plugin.name, "version": plugin.version, **nothing, "state": reason}
-        for plugin, reason in others
+    unusable: list[tuple[FailedPlugin | DisabledPlugin, str]] = [(plugin, plugin.reason) for plugin in registry.failed]
+    unusable += [(plugin, f"disabled: {ONLY} does not name it") for plugin in registry.disabled]
+    no_counts = {"tasks": 0, "datasets": 0, "models": 0, "commands": 0, "checked": ""}
+    return loaded + [
+        {"plugin": plugin.name, "version": plugin.version, **no_counts, "state": reason}
+        for plugin, reason in unusable
         if fnmatchcase(plugin.name, pattern)
     ]
 
 
-def _levels() -> dict[tuple[str, str], str]:
-    """How conformant `zoo check --record` found a version of a plugin, in this folder's records."""
-    from zoo_core.results.store import CONFORMANCE  # with the library of records, which the other listings need not
+def _read_conformance_levels() -> dict[tuple[str, str], str]:
+    """Read the levels that `zoo check --record` wrote, by plugin and version. Raises UsageError for a damaged file."""
+    from zoo_core.results.store import CONFORMANCE  # imports msgspec, which no other listing needs
 
     path = Path(os.environ.get("ZOO_RESULTS", "results")) / CONFORMANCE
     try:
-        noted = json.loads(path.read_bytes())
-        return {(name, note["version"]): str(note["level"]) for name, note in noted.items()}
+        recorded = json.loads(path.read_bytes())
+        return {(name, entry["version"]): str(entry["level"]) for name, entry in recorded.items()}
     except FileNotFoundError:
         return {}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is damaged ({error}): remove it, and run `zoo check --record` again") from error
 
 
-def _pairs(registry: Registry, pattern: str) -> Rows:
+def _list_pairs(registry: Registry, pattern: str) -> Rows:
     return [
         {"task": pair.task.qualified, "model": pair.model.qualified, "kind": pair.task.kind}
         for pair in registry.pairs()
@@ -137,14 +133,14 @@ def _pairs(registry: Registry, pattern: str) -> Rows:
     ]
 
 
-def _matches(spec: Any, pattern: str) -> bool:
+def _matches(spec: TaskSpec | ModelSpec | DatasetSpec, pattern: str) -> bool:
     return fnmatchcase(spec.name, pattern) or fnmatchcase(spec.qualified, pattern)
 
 
 _LISTINGS: dict[Listing, Callable[[Registry, str], Rows]] = {
-    Listing.tasks: _tasks,
-    Listing.models: _models,
-    Listing.datasets: _datasets,
-    Listing.plugins: _plugins,
-    Listing.pairs: _pairs,
+    Listing.tasks: _list_tasks,
+    Listing.models: _list_models,
+    Listing.datasets: _list_datasets,
+    Listing.plugins: _list_plugins,
+    Listing.pairs: _list_pairs,
 }

@@ -1,4 +1,4 @@
-"""What a notebook shows of a run: one output that is drawn anew, without widgets."""
+"""Shows the progress of a run in a notebook: one output that is redrawn, without widgets."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from typing import Any
 from zoo_core.results.records import Record
 from zoo_core.runner.events import Evaluated, Event, PhaseBegan, Progress
 from zoo_core.runner.plan import PlannedTrial
-from zoo_core.ui.console import number, score_text
-from zoo_core.ui.progress import ending_text
+from zoo_core.ui.progress import ending_text, rate_text, trial_title, val_score_text
 
-REDRAWN_S = 0.25  # at most so often
-SHOWN = 10  # trials that have ended, the last ones
+MIN_REDRAW_S = 0.25
+MAX_ENDED_TRIALS = 10  # shown; older ones are counted
 
 
 def is_notebook() -> bool:
-    """Whether this process is a notebook's kernel, which shows HTML."""
+    """Return whether this process is a notebook's kernel, which shows HTML."""
     try:
         from IPython.core.getipython import get_ipython
     except ImportError:
@@ -28,7 +27,7 @@ def is_notebook() -> bool:
 
 
 class NotebookDisplay:
-    """The trials that ended, and a bar for the one that runs. A listener, and a context in which it is shown."""
+    """A Listener that shows the ended trials and a bar for the running one. Use it as a context manager."""
 
     def __init__(self) -> None:
         self._handle: Any = None
@@ -60,22 +59,21 @@ class NotebookDisplay:
             self._state["phase"] = event.name
         elif isinstance(event, Progress):
             self._share = event.share
-            self._state |= {"step": f"step {event.step}", "rate": f"{number(event.rate, 3)} {self._unit}/s"}
+            self._state |= {"step": f"step {event.step}", "rate": rate_text(event.rate, self._unit)}
         elif isinstance(event, Evaluated) and event.point.val_score is not None:
-            self._state["score"] = f"val {self._metric} {score_text(event.point.val_score)}"
-        if time.monotonic() - self._drawn > REDRAWN_S:
+            self._state["score"] = val_score_text(event.point.val_score, self._metric)
+        if time.monotonic() - self._drawn > MIN_REDRAW_S:
             self._draw()
 
     def ended(self, record: Record) -> None:
-        names = f"{record.task.name} {record.model.name} {record.device.kind} seed {record.seed}"
-        self._ended.append(f"{names}  {ending_text(record)}")
+        self._ended.append(f"{trial_title(record)}  {ending_text(record)}")
         self._draw()
 
     def html(self) -> str:
-        """All that is shown now; nothing in it that a plugin named is markup."""
-        lines = [escape(line) for line in self._ended[-SHOWN:]]
-        if len(self._ended) > SHOWN:
-            lines.insert(0, f"... {len(self._ended) - SHOWN} more")
+        """Return the current output as HTML. Escapes all names, because plugins choose them."""
+        lines = [escape(line) for line in self._ended[-MAX_ENDED_TRIALS:]]
+        if len(self._ended) > MAX_ENDED_TRIALS:
+            lines.insert(0, f"... {len(self._ended) - MAX_ENDED_TRIALS} more")
         if self._trial:
             bar = f'<progress value="{self._share:.3f}" max="1"></progress>'
             lines.append(f"{escape(self._trial)} {bar} {escape('  '.join(self._state.values()))}")

@@ -1,4 +1,4 @@
-"""Reads what people type: durations, seeds, dtypes, `key=value`."""
+"""Parses text from the command line and the API: durations, seeds, dtypes, `key=value` settings."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from collections.abc import Iterable
 
 from zoo_core.errors import UsageError
 
-MOST_SEEDS = 100_000
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+MAX_SEEDS = 100_000
+_SECONDS_PER_UNIT = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)")
 DTYPES = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16"}
 
 
 def parse_duration(option: str, text: str) -> float:
-    """Seconds from `60s`, `10m`, `1.5h` or a plain number. Raises UsageError."""
+    """Parse `60s`, `10m`, `1.5h` or a plain number of seconds. Raises UsageError, which names the option."""
     found = _DURATION.fullmatch(text.strip().lower())
-    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    seconds = float(found[1]) * _SECONDS_PER_UNIT[found[2]] if found else 0.0
     if not 0 < seconds < math.inf:
         raise UsageError(f"{option} {text!r} is not a duration: write 60s, 10m or 1.5h")
     return seconds
 
 
 def parse_seeds(text: str) -> list[int]:
-    """`3` is three seeds, 0 to 2; `0,3,7` are those, `7,` is only 7. Raises UsageError."""
+    """Parse a count or a list: `3` gives 0, 1, 2; `0,3,7` gives these seeds; `7,` gives 7. Raises UsageError."""
     try:
         listed = [int(part) for part in text.split(",") if part.strip()]
         count = listed[0] if listed else 0
-        seeds = listed if "," in text else list(range(count if count <= MOST_SEEDS else 0))
+        seeds = listed if "," in text else list(range(count if count <= MAX_SEEDS else 0))
     except ValueError:
         seeds = []
     if not seeds or min(seeds) < 0 or max(seeds) >= 2**63:
@@ -37,7 +37,7 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, str]:
-    """`key=value` texts as a dict. Raises UsageError."""
+    """Parse `key=value` texts into a dict; the last value of a key counts. Raises UsageError."""
     values: dict[str, str] = {}
     for setting in settings:
         key, separator, value = setting.partition("=")
@@ -48,7 +48,7 @@ def parse_settings(settings: Iterable[str]) -> dict[str, str]:
 
 
 def parse_dtype(text: str) -> str:
-    """A dtype of autocast, as torch names it. Raises UsageError."""
+    """Parse a dtype for autocast into torch's name for it. Raises UsageError."""
     if text.lower() not in DTYPES:
         raise UsageError(f"--dtype {text!r} is not one of {', '.join(DTYPES)}")
     return DTYPES[text.lower()]

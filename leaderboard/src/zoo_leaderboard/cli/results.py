@@ -13,7 +13,8 @@ import typer
 
 from zoo_core.errors import FAILURE, UsageError
 from zoo_core.files import write_atomically
-from zoo_core.ui.console import messages, print_json, print_table, score_text
+from zoo_core.ui.console import messages, print_json, print_table
+from zoo_core.ui.formats import format_score
 from zoo_leaderboard.text.formats import counted
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _table_row(item: ComparedModel) -> list[str]:
 
 def _mean_score_text(entries: Sequence[Entry]) -> str:
     scores = [entry.score for entry in entries if entry.score is not None]
-    return score_text(statistics.fmean(scores)) if scores else "no score"
+    return format_score(statistics.fmean(scores)) if scores else "no score"
 
 
 def _change_text(change: Change | None) -> str:

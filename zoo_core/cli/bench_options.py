@@ -1,0 +1,47 @@
+"""The arguments and options of `zoo bench`, in the order of its help page."""
+
+from __future__ import annotations
+
+import typer
+
+from zoo_core.cli import completion
+
+TASK = typer.Argument(help="Task to run. See `zoo list`.", autocompletion=completion.complete_task)
+MODEL = typer.Option(
+    "--model",
+    "-m",
+    help="Model to train: a name, or ./FILE.py:NAME. Repeat for several. Default: all models of the task.",
+    autocompletion=completion.complete_model,
+)
+ALL = typer.Option("--all", help="Run every registered pair of task and model.")
+CROSS = typer.Option("--cross", help="With --all: run every pair whose kind and input shape match.")
+DATASET = typer.Option(
+    "--dataset",
+    "-d",
+    help="Data set. Default: the task's first, or with --offline its first offline one.",
+    autocompletion=completion.complete_dataset,
+)
+DEVICE = typer.Option(
+    "--device", help="cpu, cuda, cuda:1 ..., or auto for the first accelerator. Repeat for several. Default: auto."
+)
+SEEDS = typer.Option("--seeds", help="Number of seeds (3) or list of seeds (0,3,7).")
+EPOCHS = typer.Option("--epochs", min=0, help="Passes over the training data. Default: the recipe's.")
+MAX_STEPS = typer.Option("--max-steps", min=1, help="Optimizer steps. Default: the recipe's.")
+BUDGET = typer.Option("--budget", help="Training time, such as 60s or 10m, instead of epochs or steps. Default: none.")
+PRESET = typer.Option("--preset", help="quick: use each task's short recipe. Default: the full recipe.")
+SETTING = typer.Option("--set", help="Change a recipe key: key=value. Repeat for several.")
+OFFLINE = typer.Option("--offline", help="Use data sets that need no download. Refuse the network in trials.")
+DTYPE = typer.Option("--dtype", help="float32, or bf16 for autocast.")
+COMPILE = typer.Option("--compile", help="Compile models with torch.compile.")
+THREADS = typer.Option("--threads", min=0, help="CPU threads of a trial. 0: chosen by model size.")
+TIMEOUT = typer.Option("--timeout", help="Time limit of a trial, such as 10m. Default: none.")
+WEIGHTS = typer.Option(
+    "--weights",
+    metavar="FILE|none",
+    help="Initial weights of the one --model; none: random weights. Default: the model's own.",
+)
+SAVE = typer.Option("--save", help="Save each trained model, for `zoo eval` and `zoo predict`.")
+DRY_RUN = typer.Option("--dry-run", help="Print the trials that would run, and exit.")
+FORCE = typer.Option("--force", help="Also run trials that are recorded already.")
+RETRY_FAILED = typer.Option("--retry-failed", help="Also run trials that are recorded as failed.")
+RECORDS_AS_JSON = typer.Option("--json", help="Print the records as JSON instead of a summary.")

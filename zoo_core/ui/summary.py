@@ -1,0 +1,165 @@
+"""Prints the plan of a run (`--dry-run`) and the summary after it."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from rich.text import Text
+
+from zoo_core.results.records import FAILED, Record
+from zoo_core.results.store import Store, Unreadable
+from zoo_core.runner.plan import Plan
+from zoo_core.runner.run import Outcome
+from zoo_core.ui.console import messages, output, print_json, print_table
+from zoo_core.ui.formats import bare_name, format_count, format_number, format_score, format_seconds
+from zoo_core.ui.progress import FAILED_STYLE, STATUS_STYLES, reason_text
+
+PLAN_COLUMNS = ("task", "dataset", "model", "device", "seed")
+SUMMARY_COLUMNS = ("task", "dataset", "model", "device", "trials", "score", "to target", "training", "units/s")
+
+Groups: TypeAlias = dict[tuple[str, str, str, str], list[Record]]
+
+
+def print_plan(plan: Plan, store: Store, *, as_json: bool) -> None:
+    """Print the trials that would run, with estimates of their wall time from earlier trials."""
+    estimates = _estimate_wall_s(plan, store)
+    rows: list[list[object]] = [
+        [trial.task.name, trial.dataset.name, trial.model.name, trial.device, trial.seed] for trial in plan.todo
+    ]
+    if as_json:
+        todo = [
+            {**dict(zip(PLAN_COLUMNS, row, strict=True)), "estimate_s": estimate}
+            for row, estimate in zip(rows, estimates, strict=True)
+        ]
+        skipped = [{"trial": item.trial.name, "reason": item.reason} for item in plan.skipped]
+        print_json({"todo": todo, "done": [record.id for record in plan.done], "skipped": skipped})
+        return
+    cells = [[*row, format_seconds(estimate)] for row, estimate in zip(rows, estimates, strict=True)]
+    print_table([*PLAN_COLUMNS, "estimate"], cells)
+    console = output()
+    console.print(
+        f"{len(plan.todo)} to run ({_total_text(estimates)}), {len(plan.done)} recorded already, "
+        f"{len(plan.skipped)} to skip"
+    )
+    for item in plan.skipped:
+        console.print(f"skip {item.trial.name}: {item.reason}", markup=False)
+
+
+def _estimate_wall_s(plan: Plan, store: Store) -> list[float | None]:
+    """Estimate each planned trial by the median wall time, in seconds, of earlier trials like it."""
+    earlier: dict[tuple[str, str, str, str], list[float]] = {}
+    for record in store.read():
+        if not isinstance(record, Unreadable) and record.status == "ok" and record.wall_s is not None:
+            key = (record.task.name, record.model.name, record.device.kind, record.recipe_class)
+            earlier.setdefault(key, []).append(record.wall_s)
+    keys = [(trial.task.qualified, trial.model.qualified, trial.device_kind, trial.recipe_class) for trial in plan.todo]
+    return [_median(earlier.get(key, [])) for key in keys]
+
+
+def _total_text(estimates: Sequence[float | None]) -> str:
+    known = [estimate for estimate in estimates if estimate is not None]
+    if not known:
+        return "no estimate"
+    total = f"about {format_seconds(sum(known))}"
+    return total if len(known) == len(estimates) else f"{total} for {len(known)} of them"
+
+
+def group_records(records: Sequence[Record]) -> Groups:
+    """Group records by task, data set, model and device."""
+    groups: Groups = {}
+    for record in records:
+        key = (record.task.name, record.dataset.name, record.model.name, record.device.kind)
+        groups.setdefault(key, []).append(record)
+    return groups
+
+
+def summary_rows(groups: Groups) -> list[list[object]]:
+    """Return one row for each group, with the cells of SUMMARY_COLUMNS."""
+    return [[*map(bare_name, key), *_summary_cells(records)] for key, records in groups.items()]
+
+
+def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
+    """Print a row for each task, data set, model and device, then failures, weak models, counts and saved models.
+
+    `wall_s` is the wall time of the whole run.
+    """
+    groups = group_records(outcome.records)
+    print_table(SUMMARY_COLUMNS, summary_rows(groups))
+    console = output()
+    for record in outcome.records:
+        if record.status != "ok":
+            status = (record.status, STATUS_STYLES.get(record.status, FAILED_STYLE))
+            name = f"{bare_name(record.task.name)} {bare_name(record.model.name)} seed {record.seed}"
+            console.print(Text.assemble(status, f"  {name}: {reason_text(record)}"))
+    for (task, _, model, _), records in groups.items():
+        if _is_at_chance_level(records):
+            chance = format_score(records[0].task.chance)
+            text = f"  {bare_name(task)} {bare_name(model)}: no better than chance level, {chance}"
+            console.print(Text.assemble(("weak", "yellow"), text))
+    console.print(_counts_text(outcome, len(groups), wall_s) + f"; records in {store.folder}")
+    for record in outcome.records:
+        if record.measured.checkpoint:
+            console.print(f"saved {store.artifacts(record) / record.measured.checkpoint}", markup=False, soft_wrap=True)
+    if outcome.interrupted:
+        messages().print("interrupted: run the same command again to continue")
+
+
+def _counts_text(outcome: Outcome, pairs: int, wall_s: float) -> str:
+    trials = f"{format_count(len(outcome.records), 'trial')} of {format_count(pairs, 'pair')}"
+    counts = [f"{len(outcome.new)} new"]
+    if outcome.done:
+        counts.append(f"{len(outcome.done)} recorded already")
+    counts.append(f"{len(outcome.failed)} failed")
+    return f"{trials} in {format_seconds(wall_s)}: {', '.join(counts)}"
+
+
+def _is_at_chance_level(records: Sequence[Record]) -> bool:
+    """Return whether the mean of the scores is not better than chance level. False if either is unknown."""
+    task = records[0].task
+    scores = [record.score for record in records if record.status == "ok" and record.score is not None]
+    if task.chance is None or not scores:
+        return False
+    mean = statistics.mean(scores)
+    return mean <= task.chance if task.higher_is_better else mean >= task.chance
+
+
+def _summary_cells(records: Sequence[Record]) -> list[object]:
+    ok = [record for record in records if record.status == "ok"]
+    scores = [record.score for record in ok if record.score is not None]
+    counts = Counter(record.status for record in records)
+    style = "green" if len(ok) == len(records) else "red" if FAILED & counts.keys() else "yellow"
+    trials = Text(" ".join(f"{count} {status}" for status, count in counts.items()), style=style)
+    return [
+        trials,
+        _score_text(records[0].task.metric, scores),
+        _time_to_target_text(ok),
+        format_seconds(_median([record.measured.train_s for record in ok])),
+        format_number(_median([record.measured.throughput for record in ok]), 3),
+    ]
+
+
+def _score_text(metric: str, scores: Sequence[float]) -> str:
+    if not scores:
+        return "-"
+    std = f" ± {statistics.stdev(scores):.2g}" if len(scores) > 1 else ""
+    return f"{metric} {format_score(statistics.mean(scores))}{std}"
+
+
+def _time_to_target_text(records: Sequence[Record]) -> str:
+    """Return the median training time to the target, and how many trials reached it if not all did."""
+    reached = [record.measured.time_to_target for record in records]
+    met = [item.seconds for item in reached if item is not None and item.status == "met"]
+    counted = [item for item in reached if item is not None and item.status != "not applicable"]
+    if not counted:
+        return "-"
+    if not met:
+        return "missed"
+    return format_seconds(_median(met)) + (f" ({len(met)} of {len(counted)})" if len(met) < len(counted) else "")
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
