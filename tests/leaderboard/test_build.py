@@ -157,7 +157,7 @@ def test_a_place_that_cannot_be_written_is_a_usage_error(record, save, results, 
         build_site([results], tmp_path / "file" / "site")
 
 
-def test_the_data_beside_the_page_are_what_it_shows(record, save, results, tmp_path):
+def test_the_data_files_have_what_the_page_shows(record, save, results, tmp_path):
     save(
         *(record(seed=seed, score=0.5 + seed / 10, curve=[(1, None, 0.5)]) for seed in range(3)),
         record(model="zoo-a:bad", status="error", reason="=HYPERLINK(1)"),
@@ -186,7 +186,7 @@ def with_picture(store, made, content, name="picture-0.png"):
         (folder / name).write_bytes(content)
 
 
-def test_pictures_of_the_best_model_are_copied_beside_the_page(record, save, results, tmp_path, picture):
+def test_pictures_of_the_best_model_are_copied_next_to_the_page(record, save, results, tmp_path, picture):
     best = record(score=0.9, measured_pictures={"first digits": "picture-0.png"})
     other = record(model="zoo-a:other", score=0.1, measured_pictures={"worse": "picture-0.png"})
     store = save(best, other)
@@ -243,7 +243,7 @@ def test_building_imports_no_torch(record, save, results, tmp_path):
     assert (ran.returncode, ran.stdout.strip()) == (0, "[]"), ran.stderr
 
 
-def test_a_plugins_level_of_conformance_stands_beside_its_name(record, save, results, tmp_path):
+def test_a_plugins_level_of_conformance_is_next_to_its_name(record, save, results, tmp_path):
     save(record())
     note = {"level": "full", "version": "<1.0>", "counts": {}, "checked_at": "2026-01-01"}
     plugin = record().model.name.partition(":")[0]

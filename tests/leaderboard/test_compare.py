@@ -58,7 +58,7 @@ def test_noise_is_no_regression(zoo, run, noise):
     assert (ended.code, ended.out.splitlines()[-1]) == (0, "no regression found in 12 comparisons")
 
 
-def test_without_being_asked_a_regression_is_told_and_exits_with_0(zoo, run):
+def test_without_fail_on_a_regression_is_printed_and_the_exit_code_is_0(zoo, run):
     ended = zoo("results", "compare", run("before", 1), run("after", 2, worse="zoo-a:m03"))
     assert (ended.code, "regression: score of zoo-a:m03" in ended.out) == (0, True)
 

@@ -152,7 +152,7 @@ def test_a_plot_loads_and_runs_nothing_whatever_the_names_are(record, curves_of,
     assert max(len(line.label) for line in lines) < 60
 
 
-def test_more_models_than_can_be_told_apart_are_left_to_the_table(record, curves_of):
+def test_models_beyond_the_limit_of_lines_are_only_in_the_table(record, curves_of):
     curves = curves_of(*(record(model=f"m{n:02d}", score=n / 100, curve=[(1, None, 0.5)]) for n in range(15)))
     assert (len(curves.lines), curves.left_out) == (MAX_LINES, 3)
     assert curves.lines[0].label == "m14"

@@ -169,7 +169,7 @@ def test_a_changed_manifest_cannot_take_files_from_elsewhere(record, save, resul
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "secret", "site"]
 
 
-def test_what_changed_since_the_build_before_is_told(record, save, results, tmp_path):
+def test_the_index_lists_the_changes_since_the_previous_build(record, save, results, tmp_path):
     save(*(record(seed=seed, score=0.5 + seed / 100) for seed in range(3)))
     build_site([results], tmp_path / "site")
     assert "there is no earlier build to compare with" in (tmp_path / "site" / "index.html").read_text("utf-8")

@@ -269,7 +269,7 @@ def test_script_files_are_data_that_json_reads(planted):
         assert json.loads(value.rstrip(";\n"))
 
 
-def test_the_schema_of_the_records_lies_beside_the_pages(planted):
+def test_the_schema_of_the_records_is_in_the_data_folder(planted):
     schema = json.loads((planted.site / "data" / "record.schema.json").read_text("utf-8"))
     assert "Record" in json.dumps(schema)
     assert Path(planted.site / "data" / "summary.json").is_file()

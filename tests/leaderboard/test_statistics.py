@@ -358,7 +358,7 @@ def test_a_level_is_a_share(level):
 
 
 @pytest.mark.parametrize("mix", MIXES)
-def test_rows_that_are_equal_are_seldom_told_apart(mix):
+def test_equal_rows_seldom_differ_significantly(mix):
     rng = np.random.default_rng(8)
     p_values = []
     for _ in range(1000):

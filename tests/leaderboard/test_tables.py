@@ -244,7 +244,7 @@ def test_times_and_memory_are_medians_and_the_models_facts_are_kept(record, only
     assert (row["parameters"], row["flops_per_unit"], row["pretrained_on"]) == (4353, 8448, "ImageNet-1k")
 
 
-def test_skipped_trials_are_told_apart_from_failures(record, boards):
+def test_skipped_trials_do_not_count_as_failures(record, boards):
     (board,) = boards([record(), record(status="skipped", reason="no data", fingerprint="unavailable", seed=1)])
     assert (len(board.groups), board.trials, board.failures) == (1, 1, 0)
     assert [entry.reason for entry in board.skipped] == ["no data"]

@@ -21,6 +21,25 @@ from zoo_leaderboard.stats.changes import Change, correct_together, ratio_change
 TIMES: tuple[Literal["train_s", "latency_ms"], ...] = ("train_s", "latency_ms")
 
 
+class ComparedKey(Key, frozen=True, kw_only=True, array_like=True):
+    """The fields that a trial before and one after must share to be compared; versions and code may differ."""
+
+    group: GroupKey
+    model: str
+    pretrained_on: str
+    dtype: str
+    compiled: bool
+    threads: int
+    budget_s: float | None
+    recipe: str
+
+    @property
+    def words(self) -> str:
+        """The setting in one line."""
+        group = self.group
+        return f"{self.model} on {group.task} ({group.dataset}, {group.recipe_class} recipe, {group.device})"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ComparedModel:
     """A model in one setting, before and after: its ok trials and its changes.
@@ -29,7 +48,8 @@ class ComparedModel:
     before and after.
     """
 
-    about: dict[str, Any]
+    key: ComparedKey
+    metric: str
     before: Sequence[Entry]
     after: Sequence[Entry]
     changes: dict[str, Change]
@@ -80,25 +100,6 @@ def compare_runs(
     )
 
 
-class ComparedKey(Key, frozen=True, kw_only=True, array_like=True):
-    """The fields that a trial before and one after must share to be compared; versions and code may differ."""
-
-    group: GroupKey
-    model: str
-    pretrained_on: str
-    dtype: str
-    compiled: bool
-    threads: int
-    budget_s: float | None
-    recipe: str
-
-    @property
-    def words(self) -> str:
-        """The setting in one line."""
-        group = self.group
-        return f"{self.model} on {group.task} ({group.dataset}, {group.recipe_class} recipe, {group.device})"
-
-
 def _trials_by_setting(results: Sequence[Path]) -> dict[ComparedKey, list[Entry]]:
     """The current trials by setting."""
     found = [entry for entry in all_entries(results) if entry.source == RUNNER]
@@ -139,9 +140,14 @@ def _compared(before: Sequence[Entry], after: Sequence[Entry], least_score: floa
         times = [quiet_times(side, name) for side in (old, new)]
         if all(times):
             changes[name] = ratio_change(*times, min_change=least_speed)
-    about = {name: getattr(entry, name) for name in ("task", "model", "dataset", "recipe_class", "device", "metric")}
-    failed = (_failures(before), _failures(after))
-    return ComparedModel(about=about, before=old, after=new, changes=changes, failed=failed)
+    return ComparedModel(
+        key=_compared_key(entry),
+        metric=entry.metric,
+        before=old,
+        after=new,
+        changes=changes,
+        failed=(_failures(before), _failures(after)),
+    )
 
 
 def _ok(entries: Sequence[Entry]) -> list[Entry]:
@@ -161,7 +167,12 @@ def as_builtins(comparison: RunComparison) -> dict[str, Any]:
         "only_after": list(comparison.only_after),
         "compared": [
             {
-                **item.about,
+                "task": item.key.group.task,
+                "model": item.key.model,
+                "dataset": item.key.group.dataset,
+                "recipe_class": item.key.group.recipe_class,
+                "device": item.key.group.device,
+                "metric": item.metric,
                 "seeds": [len(item.before), len(item.after)],
                 "failed": list(item.failed),
                 **{name: msgspec.to_builtins(change) for name, change in item.changes.items()},

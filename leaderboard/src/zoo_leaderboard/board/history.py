@@ -74,14 +74,27 @@ class ModelHistory:
     """A model with its occasions, oldest first."""
 
     key: HistoryKey
-    model: str
-    dataset: str
-    recipe_class: str
-    device: str
     occasions: tuple[Occasion, ...]
 
     @property
+    def model(self) -> str:
+        return self.key.model
+
+    @property
+    def dataset(self) -> str:
+        return self.key.dataset
+
+    @property
+    def recipe_class(self) -> str:
+        return self.key.recipe_class
+
+    @property
+    def device(self) -> str:
+        return self.key.device
+
+    @property
     def anchor(self) -> str:
+        """The HTML id of its section."""
         return f"p-{short_hash(self.key.text)}"
 
     @property
@@ -102,9 +115,7 @@ def model_histories(entries: Sequence[Entry]) -> list[ModelHistory]:
         by_occasion = _trials_by_occasion(trials)
         if len(by_occasion) > 1:
             occasions = tuple(_summaries(by_occasion))
-            last = trials[-1]
-            about = {name: getattr(last, name) for name in ("model", "dataset", "recipe_class", "device")}
-            found.append(ModelHistory(key=key, occasions=occasions, **about))
+            found.append(ModelHistory(key=key, occasions=occasions))
     return sorted(found, key=lambda item: item.occasions[-1].moment, reverse=True)
 
 

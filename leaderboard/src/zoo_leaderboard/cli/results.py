@@ -54,7 +54,7 @@ def compare_command(
                 messages().print(f"{words}: {name}", markup=False)
         for item in found.compared:
             for name in item.regressions:
-                typer.echo(f"regression: {name} of {item.about['model']} on {item.about['task']}")
+                typer.echo(f"regression: {name} of {item.key.model} on {item.key.group.task}")
         if not found.regressions:
             typer.echo(f"no regression found in {counted(len(found.compared), 'comparison')}")
     if fail_on == "regression" and found.regressions:
@@ -62,7 +62,7 @@ def compare_command(
 
 
 def _table_row(item: ComparedModel) -> list[str]:
-    about = [item.about["task"], item.about["model"], item.about["device"], f"{len(item.before)}/{len(item.after)}"]
+    about = [item.key.group.task, item.key.model, item.key.group.device, f"{len(item.before)}/{len(item.after)}"]
     scores = [_mean_score_text(item.before), _mean_score_text(item.after)]
     return [*about, *scores, *(_change_text(item.changes.get(name)) for name in ("score", "train_s", "latency_ms"))]
 
