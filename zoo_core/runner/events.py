@@ -168,14 +168,38 @@ class Evaluated(JsonStruct, frozen=True, kw_only=True, tag="point"):
     point: CurvePoint
 
 
-class Facts(JsonStruct, frozen=True, kw_only=True, tag="facts"):
-    """What the worker learned before training; fields of the record's task, model and device, and the split sizes."""
+class ModelSize(JsonStruct, frozen=True, kw_only=True):
+    """The fields of `ModelFacts` that are known once the model is built."""
 
-    task: dict[str, Any] = {}
-    model: dict[str, Any] = {}
-    device: dict[str, Any] = {}
-    environment: dict[str, Any] = {}
-    examples: dict[str, int] = {}
+    parameters: int
+    trainable_parameters: int
+    size_mib: float
+    flops_per_unit: int | None = None
+    flops_unknown_because: str = ""
+
+
+class DeviceInUse(JsonStruct, frozen=True, kw_only=True):
+    """The fields of `DeviceFacts` that only the worker knows."""
+
+    name: str
+    threads: int
+
+
+class TorchBuild(JsonStruct, frozen=True, kw_only=True):
+    """The versions of torch and of its CUDA, for the record's environment; `cuda` is empty in a build without it."""
+
+    torch: str
+    cuda: str
+
+
+class Facts(JsonStruct, frozen=True, kw_only=True, tag="facts"):
+    """Facts that the worker finds before training and the record takes over; `examples` by split."""
+
+    chance: int | float | None
+    model: ModelSize
+    device: DeviceInUse
+    environment: TorchBuild
+    examples: dict[str, int]
 
 
 class Found(JsonStruct, frozen=True, kw_only=True, tag="found"):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.results.records import DatasetFacts, DeviceFacts, ModelFacts, TaskFacts
+from zoo_core.runner.events import ModelSize
 from zoo_core.runner.plan import PlannedTrial, kind_version
 from zoo_core.specs import DatasetSpec, TaskSpec
 
@@ -71,11 +72,11 @@ def device_facts(trial: PlannedTrial) -> DeviceFacts:
     )
 
 
-def size_facts(model: nn.Module) -> dict[str, Any]:
-    """Of a model that was built: its parameters, and the MiB that they take together with its buffers."""
+def model_size(model: nn.Module) -> ModelSize:
+    """Count a built model's parameters, and the MiB that they and its buffers take; FLOPs are left unknown."""
     parameters, buffers = [*model.parameters()], [*model.buffers()]
-    return {
-        "parameters": sum(item.numel() for item in parameters),
-        "trainable_parameters": sum(item.numel() for item in parameters if item.requires_grad),
-        "size_mib": sum(tensor.numel() * tensor.element_size() for tensor in [*parameters, *buffers]) / 2**20,
-    }
+    return ModelSize(
+        parameters=sum(item.numel() for item in parameters),
+        trainable_parameters=sum(item.numel() for item in parameters if item.requires_grad),
+        size_mib=sum(tensor.numel() * tensor.element_size() for tensor in [*parameters, *buffers]) / 2**20,
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from zoo_core.data.downloads import digest_of
 from zoo_core.entries.unpackaged import without_folder
@@ -25,7 +25,7 @@ from zoo_core.kinds import adapted_signature
 from zoo_core.measure.environment import Device, describe, machine_id
 from zoo_core.results.records import FAILED, SCHEMA, Measured, PhaseFacts, Record, Status
 from zoo_core.results.store import Store
-from zoo_core.runner.events import DevicesJob, Event, Facts, WeightsJob
+from zoo_core.runner.events import DevicesJob, Event, WeightsJob
 from zoo_core.runner.executor import Ended, LocalExecutor, exit_reason
 from zoo_core.runner.facts import dataset_facts, device_facts, model_facts, task_facts
 from zoo_core.runner.plan import Plan, PlannedTrial, Skipped
@@ -225,9 +225,15 @@ class Run:
     def _record(
         self, trial: PlannedTrial, started: str, ended: Ended, status: Status, reason: str, log: str = ""
     ) -> Record:
-        facts, done = ended.facts, ended.done
-        learned = facts or Facts()
-        weights = self._weights_sha256.get(self._weights.get(trial.model.qualified, ""), "")
+        done = ended.done
+        weights_sha256 = self._weights_sha256.get(self._weights.get(trial.model.qualified, ""), "")
+        task, device = task_facts(trial.task), device_facts(trial)
+        model = replace(model_facts(trial), weights_sha256=weights_sha256)
+        environment, examples = self._environment, {}
+        if (facts := ended.facts) is not None:
+            task = replace(task, chance=facts.chance)
+            model, device = replace(model, **asdict(facts.model)), replace(device, **asdict(facts.device))
+            environment, examples = {**environment, **asdict(facts.environment)}, facts.examples
         measured = done.measured if done else Measured()
         if measured.load is not None:
             measured = replace(measured, load=replace(measured.load, trials_beside=ended.trials_beside))
@@ -241,10 +247,10 @@ class Run:
             reason=tilde(without_folder(reason, trial.model)),
             traceback=tilde(without_folder(done.traceback if done else log, trial.model)),
             started_at=started,
-            task=replace(task_facts(trial.task), **learned.task),
-            dataset=dataset_facts(trial.dataset, trial.fingerprint, learned.examples),
-            model=replace(model_facts(trial), weights_sha256=weights, **learned.model),
-            device=replace(device_facts(trial), **learned.device),
+            task=task,
+            dataset=dataset_facts(trial.dataset, trial.fingerprint, examples),
+            model=model,
+            device=device,
             seed=trial.seed,
             recipe=dict(trial.recipe),
             recipe_class=trial.recipe_class,
@@ -255,7 +261,7 @@ class Run:
             phases=[PhaseFacts(name=name, seconds=seconds) for name, seconds in phases.items()],
             wall_s=ended.wall_s,
             measured=measured,
-            environment={**self._environment, **learned.environment},
+            environment=environment,
             command=tilde(request.command),
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec.structs import replace
 from torch import nn
 
 from zoo_core.data.open import OpenData, open_data
@@ -37,7 +38,7 @@ from zoo_core.runner.build import build_model
 from zoo_core.runner.checkpoints import FILE, Checkpoint
 from zoo_core.runner.checkpoints import save as save_checkpoint
 from zoo_core.runner.events import TrialJob
-from zoo_core.runner.facts import size_facts
+from zoo_core.runner.facts import model_size
 from zoo_core.runner.length import Length, resolve_length
 from zoo_core.runner.training import DivergedError, Send, Training, finite
 from zoo_core.specs import ModelSpec, Signature, TaskSpec
@@ -81,7 +82,7 @@ class TrialRunner:
     def __init__(self, job: TrialJob, send: Send) -> None:
         self.job, self.send = job, send
         self.phases = Phases(lambda name: send(events.PhaseBegan(name=name)))
-        self.found: dict[str, Any] = {}
+        self.found = Measured()  # without what `measured` adds from the training and the artifacts
         self.artifacts = Artifacts(Path(job.staging))
         self.memory: PeakMemory | None = None
         self.training: Training | None = None
@@ -100,7 +101,7 @@ class TrialRunner:
         training = self._train(model, runnable)
         with self.phases.phase("test"):
             self._score(training)
-        self.found["peak_memory_mib"] = self.memory.mib() if self.memory else None
+        self.found = replace(self.found, peak_memory_mib=self.memory.mib() if self.memory else None)
         with self.phases.phase("measure"):
             self._measure_inference(training.scored_model)
         with self.phases.phase("artifacts"):
@@ -109,23 +110,23 @@ class TrialRunner:
             self._make_pictures(training.scored_model)
 
     def measured(self) -> Measured:
-        """All that is known by now."""
-        if self.memory is not None:
-            self.found.setdefault("peak_memory_mib", self.memory.mib())
-        training = self.training
+        """All measurements so far; a trial that failed early leaves the defaults of the others."""
+        found, training, kept = self.found, self.training, self.artifacts
+        if self.memory is not None and found.peak_memory_mib is None:
+            found = replace(found, peak_memory_mib=self.memory.mib())
         if training is not None:
             seconds = training.clock.seconds("train")
-            self.found |= {
-                "val_scores": _plain(training.val_scores),
-                "time_to_target": training.time_to_target,
-                "steps": training.steps,
-                "units": training.units,
-                "train_s": training.clock.train_s,
-                "throughput": training.units / seconds if seconds and training.units else None,
-                "load": training.clock.load(),
-            }
-        kept = self.artifacts
-        return Measured(**self.found, per_example=kept.per_example, pictures=kept.pictures, left_out=kept.left_out)
+            found = replace(
+                found,
+                val_scores=_plain(training.val_scores),
+                time_to_target=training.time_to_target,
+                steps=training.steps,
+                units=training.units,
+                train_s=training.clock.train_s,
+                throughput=training.units / seconds if seconds and training.units else None,
+                load=training.clock.load(),
+            )
+        return replace(found, per_example=kept.per_example, pictures=kept.pictures, left_out=kept.left_out)
 
     # before training
 
@@ -199,15 +200,15 @@ class TrialRunner:
 
     def _warm_up(self, model: nn.Module, runnable: nn.Module | None = None) -> None:
         """Learn the model's size, set the threads, and take a few steps whose results are thrown away."""
-        size = size_facts(model)
+        size = model_size(model)
         flops, unknown = self._flops(model)
-        self._set_threads(flops, size["parameters"])
+        self._set_threads(flops, size.parameters)
         self.send(
             events.Facts(
-                task={"chance": chance(self.spec, self.data.signature)},
-                model={**size, "flops_per_unit": flops, "flops_unknown_because": unknown},
-                device={"threads": self.ctx.threads, "name": device_name(self.job.device)},
-                environment={"torch": str(torch.__version__), "cuda": torch.version.cuda or ""},
+                chance=chance(self.spec, self.data.signature),
+                model=replace(size, flops_per_unit=flops, flops_unknown_because=unknown),
+                device=events.DeviceInUse(threads=self.ctx.threads, name=device_name(self.job.device)),
+                environment=events.TorchBuild(torch=str(torch.__version__), cuda=torch.version.cuda or ""),
                 examples=self.data.examples(holdout=self.recipe.holdout),
             )
         )
@@ -275,14 +276,15 @@ class TrialRunner:
 
     def _score(self, training: Training) -> None:
         """Open the test split and score it once."""
-        self.found["selected_step"] = training.select()
+        self.found = replace(self.found, selected_step=training.select())
         self.data.unseal()
         evaluation = self._evaluate(training.scored_model, "test")
-        self.found["scores"] = _plain(evaluation.scores)
-        self.found["tables"] = {
+        self.found = replace(self.found, scores=_plain(evaluation.scores))
+        tables = {
             name: TableFacts(columns=[str(column) for column in table.columns], rows=[*map(_plain_row, table.rows)])
             for name, table in evaluation.tables.items()
         }
+        self.found = replace(self.found, tables=tables)
         score = evaluation.scores[self.spec.metric]
         if not math.isfinite(score):
             raise DivergedError(f"the test score is {score}")
@@ -306,10 +308,10 @@ class TrialRunner:
             dtype="float32" if job.dtype == "float32" else "bfloat16",
             threads=self.ctx.threads,
             metric=self.spec.metric,
-            scores=self.found["scores"],
+            scores=self.found.scores,
         )
         save_checkpoint(Path(job.staging) / FILE, getattr(model, "_orig_mod", model), about)
-        self.found["checkpoint"] = FILE
+        self.found = replace(self.found, checkpoint=FILE)
 
     def _make_pictures(self, model: nn.Module) -> None:
         make = getattr(self.task, "pictures", None)
@@ -324,15 +326,15 @@ class TrialRunner:
             return
         device = self.job.device
         with evaluation_mode(model, self.ctx.generator, device), self._autocast():
-            latency = self.found["latency"] = measure_latency(model, example_input(self.ctx, 1), device)
+            latency = measure_latency(model, example_input(self.ctx, 1), device)
+            self.found = replace(self.found, latency=latency)
             size = batch_for(latency.median_ms)
             try:
                 batch = measure_latency(model, example_input(self.ctx, size), device, INFERENCE_REPEATS)
             except (torch.OutOfMemoryError, MemoryError) as error:  # the trial has its score: only this is not known
                 self.artifacts.left_out["inference_throughput"] = f"batch {size}: {error}"
                 return
-        self.found["inference_batch"] = size
-        self.found["inference_throughput"] = size / (batch.median_ms / 1000)
+        self.found = replace(self.found, inference_batch=size, inference_throughput=size / (batch.median_ms / 1000))
 
 
 def batch_for(latency_ms: float) -> int:
