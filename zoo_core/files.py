@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ABANDONED_S = 86_400.0  # age from which what was half made has no maker any more: a folder may be filled for hours
@@ -43,6 +44,28 @@ def remove_abandoned(folder: Path, prefix: str) -> None:
         with contextlib.suppress(OSError):  # its owner was faster
             if path.is_dir() and time.time() - path.stat().st_mtime > ABANDONED_S:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, prefix: str) -> Iterator[Path]:
+    """Yield an empty folder to fill, which becomes `path` when the block ends; after an error nothing is left.
+
+    If another process has made `path` meanwhile, its folder stays and this one is dropped. The folder to fill is below
+    a temporary one called `prefix...`; those that killed runs left there a day ago are removed first.
+    """
+    import tempfile  # not needed by `zoo list`
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(path.parent, prefix)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as temporary:
+        inside = Path(temporary) / "content"
+        inside.mkdir()
+        yield inside
+        try:
+            inside.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
 
 
 def write_atomically(path: Path, content: bytes) -> None:

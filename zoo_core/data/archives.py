@@ -7,7 +7,6 @@ import lzma
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from zoo_core.errors import DamagedDataError, UnsafeArchiveError
-from zoo_core.files import remove_abandoned
+from zoo_core.files import new_folder
 
 UNPACKING = ".unpacking-"
 # RuntimeError, and NotImplementedError below it, are zipfile's words for a password and for a packing it does not know.
@@ -85,19 +84,9 @@ def _refuse_outside(archive: Path, name: str) -> None:
 
 def extract(archive: Path, folder: Path) -> None:
     """Unpack `archive` as `folder`, which does not exist yet: all of it or nothing."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(folder.parent, UNPACKING)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNPACKING) as temporary:
-        inside = Path(temporary) / "content"
-        inside.mkdir()
-        with reading(archive):
-            for name, content in members(archive):
-                _write(archive, name, content, inside)
-        try:
-            inside.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # otherwise another trial unpacked the same archive meanwhile
-                raise
+    with new_folder(folder, UNPACKING) as inside, reading(archive):
+        for name, content in members(archive):
+            _write(archive, name, content, inside)
 
 
 def _write(archive: Path, name: str, content: IO[bytes], folder: Path) -> None:

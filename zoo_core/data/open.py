@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from zoo_core.data.splits import held_out_rows
 from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.errors import DataError, SealedSplitError, UnknownSplitError
-from zoo_core.files import cache_dir, portable, remove_abandoned
+from zoo_core.files import cache_dir, new_folder, portable
 from zoo_core.protocols import Context, Data, Dataset
 from zoo_core.specs import DatasetSpec, Signature
 
@@ -103,11 +102,7 @@ def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str) -> OpenData:
 def _decode(spec: DatasetSpec, ctx: Context, folder: Path) -> None:
     """Read every split and write the folder, all of it or nothing."""
     dataset: Dataset = resolve_entry(spec.entry)(ctx)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(folder.parent, DECODING)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=DECODING) as temporary:
-        inside = Path(temporary) / "content"
-        inside.mkdir()
+    with new_folder(folder, DECODING) as inside:
         train = dataset.load("train")
         sizes = {"train": _save(spec, "train", train, inside)}
         try:
@@ -119,11 +114,6 @@ def _decode(spec: DatasetSpec, ctx: Context, folder: Path) -> None:
         sizes["test"] = _save(spec, "test", dataset.load("test"), inside)
         signature = _with_channel_statistics(dataset.signature, train)
         (inside / "opened.json").write_text(json.dumps({"signature": asdict(signature), "sizes": sizes}))
-        try:
-            inside.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # otherwise another trial decoded the same data meanwhile
-                raise
 
 
 def _save(spec: DatasetSpec, split: str, columns: Columns, folder: Path) -> int:
