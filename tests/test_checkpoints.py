@@ -235,11 +235,13 @@ def test_weights_come_back_also_where_two_layers_share_them(tmp_path: Path, plug
         checkpoints.restore(path, nn.Linear(3, 3))
 
 
-def test_a_saved_model_is_built_as_it_was_seen_and_normalised_by_its_own_data(plugin: Path, tmp_path: Path) -> None:
+def test_a_saved_model_is_built_for_its_adapted_signature_and_its_own_normalisation(
+    plugin: Path, tmp_path: Path
+) -> None:
     recipe = {**about().recipe, "image_size": 12}
     saved = Saved(checkpoint(tmp_path, recipe=recipe), Registry.load(), "cpu", 0)
-    seen = saved.seen()
-    assert (seen.input_shape, seen.mean, seen.std) == ((1, 12, 12), (0.3,), (0.2,))
+    adapted = saved.adapted_signature()
+    assert (adapted.input_shape, adapted.mean, adapted.std) == ((1, 12, 12), (0.3,), (0.2,))
     assert saved.ctx.threads == 1
     assert saved.ctx.seed == 3
 

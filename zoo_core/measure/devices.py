@@ -1,6 +1,9 @@
-"""Which devices torch can use here; nothing is hard-wired to one maker."""
+"""The devices that torch can use here, from any maker, and autocast on them."""
 
 from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 
@@ -33,3 +36,8 @@ def device_name(device: str) -> str:
     if device == "cpu":
         return cpu_name()
     return next((item.name for item in accelerators() if item.spelling == device), device)
+
+
+def autocast(device: str, dtype: str) -> AbstractContextManager[Any]:
+    """Autocast to `dtype` (`bfloat16`) on a device; with `float32` a context that changes nothing."""
+    return torch.autocast(torch.device(device).type, getattr(torch, dtype), enabled=dtype != "float32")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,18 @@ from torch import nn
 
 from zoo_core.data.locate import fingerprint, own_root
 from zoo_core.data.open import open_data
-from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.unpackaged import PLUGIN
 from zoo_core.errors import IncompatibleError
 from zoo_core.files import own_cache
-from zoo_core.kinds import IMAGE_KINDS, adapted_signature, body_entry
-from zoo_core.measure.randomness import evaluation_mode, seed_everything
+from zoo_core.kinds import IMAGE_KINDS, adapted_signature
+from zoo_core.measure.devices import autocast
+from zoo_core.measure.randomness import evaluation_mode
 from zoo_core.protocols import Context, Table
 from zoo_core.recipe import Recipe, check_value
 from zoo_core.registry import Registry
 from zoo_core.runner import checkpoints
-from zoo_core.runner.build import build_model
+from zoo_core.runner.build import build_model, make_task, prepare_task, reseed
 from zoo_core.runner.checkpoints import Checkpoint
 from zoo_core.runner.events import EvaluateJob, PredictJob
 from zoo_core.runner.plan import pair_parameters
@@ -44,12 +45,12 @@ def evaluate(job: EvaluateJob) -> dict[str, Any]:
     if not _fits(data.signature, own, saved.spec):
         shapes = f"{data.signature.input_shape}, the model takes {own.input_shape}"
         raise IncompatibleError(f"dataset {dataset.qualified} has examples of {shapes}")
-    data.signature = saved.seen()
-    saved.task.prepare(saved.ctx, data, saved.recipe)
+    data.signature = saved.adapted_signature()
+    task = prepare_task(saved.spec, saved.ctx, data, saved.recipe)
     model = saved.model()
     data.unseal()
-    with saved.looking(model), saved.autocast():
-        scores = saved.task.evaluate(saved.ctx, model, "test").scores
+    with saved.inference(model):
+        scores = task.evaluate(saved.ctx, model, "test").scores
     return {
         "task": about.task,
         "model": about.model,
@@ -66,14 +67,14 @@ def evaluate(job: EvaluateJob) -> dict[str, Any]:
 def predict(job: PredictJob) -> Table:
     """The model's answers to the job's files."""
     saved = Saved(Path(job.checkpoint), Registry.load(), job.device, 0, job.model)
-    answer = getattr(saved.task, "predict", None)
-    if answer is None:
+    predict_files = getattr(make_task(saved.spec), "predict", None)
+    if predict_files is None:
         raise IncompatibleError(f"models of task {saved.about.task} cannot answer files")
     model = saved.model()
     files = [Path(name) for name in job.files]
-    with saved.looking(model), saved.autocast():
+    with saved.inference(model):
         shape = saved.about.signature.input_shape
-        table: Table = answer(saved.ctx, model, saved.seen(), shape, saved.recipe, files, job.top)
+        table: Table = predict_files(saved.ctx, model, saved.adapted_signature(), shape, saved.recipe, files, job.top)
     return table
 
 
@@ -93,7 +94,6 @@ class Saved:
         self.spec = registry.task(self.about.task)
         self.model_spec = registry.model(self._model_name(model), self.spec)
         self.recipe = self._recipe()
-        self.task: Any = resolve_entry(body_entry(self.spec))(self.spec)
         torch.set_flush_denormal(True)
         torch.set_num_threads(threads or self.about.threads)
         self.ctx = Context(
@@ -102,8 +102,8 @@ class Saved:
             seed=self.about.seed,
             threads=threads or self.about.threads,
             cache=own_cache(self.about.task),
-            generator=seed_everything(self.about.seed, device),
         )
+        reseed(self.ctx)
 
     def _model_name(self, file: str) -> str:
         """Of a model without a package the file, which no checkpoint names. Raises IncompatibleError."""
@@ -132,19 +132,18 @@ class Saved:
             {key: check_value(key, params[key], value, owner) for key, value in values.items() if key in params}
         )
 
-    def seen(self) -> Signature:
-        """What the model was built to see, and by which mean and deviation it is normalised."""
+    def adapted_signature(self) -> Signature:
+        """The signature that the model was built for, with the mean and std that normalise its inputs."""
         return adapted_signature(self.model_spec, self.spec, self.about.signature, self.recipe)
 
     def model(self) -> nn.Module:
         """The model with its weights, on the device."""
-        model = build_model(self.model_spec, self.seen(), self.recipe)
+        model = build_model(self.model_spec, self.adapted_signature(), self.recipe)
         checkpoints.restore(self.path, model)
         return model.to(self.ctx.device)
 
-    def looking(self, model: nn.Module) -> AbstractContextManager[None]:
-        return evaluation_mode(model, self.ctx.generator, self.ctx.device)
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        enabled = self.ctx.dtype != "float32"
-        return torch.autocast(torch.device(self.ctx.device).type, getattr(torch, self.ctx.dtype), enabled=enabled)
+    @contextlib.contextmanager
+    def inference(self, model: nn.Module) -> Iterator[None]:
+        """Evaluation mode, no gradients, and the precision that the model was trained in."""
+        with evaluation_mode(model, self.ctx.generator, self.ctx.device), autocast(self.ctx.device, self.ctx.dtype):
+            yield

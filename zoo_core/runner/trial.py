@@ -15,18 +15,17 @@ from msgspec.structs import replace
 from torch import nn
 
 from zoo_core.data.open import OpenData, open_data
-from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.errors import IncompatibleError
 from zoo_core.files import own_cache
-from zoo_core.kinds import adapted_signature, body_entry, chance
+from zoo_core.kinds import adapted_signature, chance
 from zoo_core.measure.clock import Phases, TrainingClock
-from zoo_core.measure.devices import device_name
+from zoo_core.measure.devices import autocast, device_name
 from zoo_core.measure.environment import usable_cores
 from zoo_core.measure.flops import count_flops
 from zoo_core.measure.latency import measure_latency
 from zoo_core.measure.memory import PeakMemory
-from zoo_core.measure.randomness import evaluation_mode, seed_everything
+from zoo_core.measure.randomness import evaluation_mode
 from zoo_core.measure.threads import thread_rule
 from zoo_core.protocols import Context, Evaluation, Step, Task
 from zoo_core.recipe import Recipe
@@ -34,7 +33,7 @@ from zoo_core.registry import Registry
 from zoo_core.results.records import Measured, Status, TableFacts
 from zoo_core.runner import events
 from zoo_core.runner.artifacts import Artifacts
-from zoo_core.runner.build import build_model
+from zoo_core.runner.build import build_model, prepare_task, reseed
 from zoo_core.runner.checkpoints import FILE, Checkpoint
 from zoo_core.runner.checkpoints import save as save_checkpoint
 from zoo_core.runner.events import TrialJob
@@ -97,7 +96,7 @@ class TrialRunner:
                 self._warm_up(self.build_model())
             with self.phases.phase("build"):
                 model = runnable = self.build_model()
-        self._reseed()
+        reseed(self.ctx)
         training = self._train(model, runnable)
         with self.phases.phase("test"):
             self._score(training)
@@ -159,19 +158,14 @@ class TrialRunner:
         if refusal:
             raise IncompatibleError(f"model {self.model_spec.qualified} cannot take {dataset.qualified}: {refusal}")
         self._weights = read_weights(Path(job.weights)) if job.weights else None
-        self._reseed()
-        self.task: Task = resolve_entry(body_entry(self.spec))(self.spec)
-        self.task.prepare(self.ctx, self.data, recipe)
+        self.task: Task = prepare_task(self.spec, self.ctx, self.data, recipe)
         epoch_steps = getattr(self.task, "epoch_steps", None)
         self.length: Length = resolve_length(recipe, epoch_steps(recipe) if epoch_steps else None, job.budget_s)
         self.recipe = Recipe({**recipe, "steps": self.length.total})
 
-    def _reseed(self) -> None:
-        self.ctx.generator = seed_everything(self.job.seed, self.job.device)
-
     def build_model(self) -> nn.Module:
         """A new model on the device, the same for the same seed."""
-        self._reseed()
+        reseed(self.ctx)
         return build_model(self.model_spec, self.data.signature, self.recipe, self._weights).to(self.job.device)
 
     def _compile(self) -> tuple[nn.Module, nn.Module]:
@@ -240,8 +234,7 @@ class TrialRunner:
                 break
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        device = torch.device(self.job.device).type
-        return torch.autocast(device, getattr(torch, self.job.dtype), enabled=self.job.dtype != "float32")
+        return autocast(self.job.device, self.job.dtype)
 
     # training
 
@@ -257,8 +250,8 @@ class TrialRunner:
             send=self.send,
         )
         self.ctx.progress = training.progress
-        autocast = None if self.job.dtype == "float32" else self._autocast
-        training.run(self.task.train(self.ctx, runnable, self.recipe), autocast)
+        precision = None if self.job.dtype == "float32" else self._autocast
+        training.run(self.task.train(self.ctx, runnable, self.recipe), precision)
         for name, parameter in model.named_parameters():
             if not bool(torch.isfinite(parameter).all()):
                 raise DivergedError(f"weight {name} is not finite after {training.steps} steps")
