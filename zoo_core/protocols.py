@@ -93,7 +93,7 @@ class Context:
 
     def _open_files(self) -> Files:
         if self.files is None:
-            raise DataError("this context has no files of a data set: make one with `zoo_core.data.open.data_context`")
+            raise DataError("this context belongs to no data set: make one with `zoo_core.data.open.data_context`")
         return self.files
 
 
