@@ -135,7 +135,7 @@ def test_a_mistake_is_raised_and_writes_nothing() -> None:
 
     for model, words in (
         (nn.Linear(1, 1), "is built already"),
-        (3, "neither a model's name nor"),
+        (3, "neither the name of a model nor"),
         (lambda a, b: None, "needs a, b"),
     ):
         with pytest.raises(UsageError, match=words):

@@ -12,7 +12,7 @@ from typing import Any
 
 from zoo_core.errors import UsageError
 from zoo_core.registry import Registry
-from zoo_core.registry.plugins import ONLY, DisabledPlugin, FailedPlugin
+from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin
 
 Rows = list[dict[str, Any]]
 
@@ -106,7 +106,7 @@ def _plugins(registry: Registry, pattern: str) -> Rows:
         if fnmatchcase(plugin.name, pattern)
     ]
     others: list[tuple[FailedPlugin | DisabledPlugin, str]] = [(plugin, plugin.reason) for plugin in registry.failed]
-    others += [(plugin, f"disabled: {ONLY} does not name it") for plugin in registry.disabled]
+    others += [(plugin, f"disabled: {LOAD_ONLY} does not name it") for plugin in registry.disabled]
     nothing = {"tasks": 0, "datasets": 0, "models": 0, "commands": 0, "checked": ""}
     return sound + [
         {"plugin": plugin.name, "version": plugin.version, **nothing, "state": reason}
