@@ -13,7 +13,7 @@ INDEXED = ("cuda", "xpu")
 
 
 def accelerators() -> list[Device]:
-    """The accelerators torch sees, in its order; empty without one."""
+    """List the accelerators that torch can use, in torch's order."""
     if not torch.accelerator.is_available():
         return []
     kind = torch.accelerator.current_accelerator(check_available=True)
@@ -32,12 +32,12 @@ def accelerators() -> list[Device]:
 
 
 def device_name(device: str) -> str:
-    """What a device is, in its maker's words."""
+    """Return the product name of a device."""
     if device == "cpu":
         return cpu_name()
     return next((item.name for item in accelerators() if item.spelling == device), device)
 
 
 def autocast(device: str, dtype: str) -> AbstractContextManager[Any]:
-    """Autocast to `dtype` (`bfloat16`) on a device; with `float32` a context that changes nothing."""
+    """Return a context for autocast to `dtype`, such as `bfloat16`, on a device; `float32` disables autocast."""
     return torch.autocast(torch.device(device).type, getattr(torch, dtype), enabled=dtype != "float32")
