@@ -41,9 +41,9 @@ def prepare_task(spec: TaskSpec, ctx: Context, data: Data, recipe: Recipe) -> Ta
 def build_model(
     spec: ModelSpec, signature: Signature, recipe: Mapping[str, Any], weights: Mapping[str, Tensor] | None = None
 ) -> nn.Module:
-    """A new model on the CPU. Weights go to the build function if it has a parameter for them, else into its model.
+    """Build a model on the CPU. Weights go to the build function's parameter `weights`, or else into the built model.
 
-    Raises WeightsError where they do not fit, EntryError where what was built is no model.
+    Raises WeightsError if the weights do not fit, EntryError if the build function returns no `nn.Module`.
     """
     options = {key: recipe[key] for key in spec.options}
     entry = resolve_entry(spec.entry)
@@ -52,8 +52,8 @@ def build_model(
             options["weights"] = weights
         model = call(entry, signature, options) if spec.plugin == PLUGIN else entry(signature, **options)
         if not isinstance(model, nn.Module):
-            what = type(model).__name__
-            raise EntryError(f"model {spec.qualified}: {spec.entry} returned a {what}, not a torch.nn.Module")
+            returned = type(model).__name__
+            raise EntryError(f"model {spec.qualified}: {spec.entry} returned a {returned}, not a torch.nn.Module")
         if weights is not None and "weights" not in options:
             load_into(model, weights)
     except WeightsError as error:

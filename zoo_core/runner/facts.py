@@ -1,4 +1,4 @@
-"""What a record says of a trial's task, data, model and device before it has run: the specs, as they are now."""
+"""The parts of a record that are known before the trial runs: task, data set, model and device, from their specs."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def dataset_facts(dataset: DatasetSpec, fingerprint: str, examples: dict[str, in
 
 
 def model_facts(trial: PlannedTrial) -> ModelFacts:
-    model, weights, asked = trial.model, trial.weights_name, trial.request.weights
+    model, weights, option = trial.model, trial.weights_name, trial.request.weights
     pretrained_on = model.pretrained_on
-    if asked:  # a person's file may have been trained on anything: nobody shall take it for the published one
+    if option:  # a local file may have been trained on anything, so it must not pass for the published one
         pretrained_on = f"unknown data ({weights})" if weights else ""
     return ModelFacts(
         name=model.qualified,
@@ -57,7 +57,7 @@ def model_facts(trial: PlannedTrial) -> ModelFacts:
         code_sha256=code_sha256(model.entry),
         pretrained_on=pretrained_on,
         weights=weights,
-        weights_option=(weights or asked) if asked else "",
+        weights_option=(weights or option) if option else "",
     )
 
 

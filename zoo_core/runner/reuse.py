@@ -1,4 +1,4 @@
-"""Uses a saved model in a new process: scores it again, or lets it answer a person's files."""
+"""Uses a saved model in a new process: scores it again, or predicts local files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from zoo_core.specs import Signature, TaskSpec
 
 
 def evaluate(job: EvaluateJob) -> dict[str, Any]:
-    """The scores on the test split of the job's data set, beside those when the model was saved."""
+    """Score a saved model on the test split of the job's data set; return these scores and the saved ones."""
     saved = Saved(Path(job.checkpoint), Registry.load(), job.device, job.threads, job.model)
     about = saved.about
     dataset = saved.registry.dataset(job.dataset or about.dataset, saved.spec.plugin)
@@ -65,11 +65,11 @@ def evaluate(job: EvaluateJob) -> dict[str, Any]:
 
 
 def predict(job: PredictJob) -> Table:
-    """The model's answers to the job's files."""
+    """Predict the job's files with a saved model."""
     saved = Saved(Path(job.checkpoint), Registry.load(), job.device, 0, job.model)
     predict_files = getattr(make_task(saved.spec), "predict", None)
     if predict_files is None:
-        raise IncompatibleError(f"models of task {saved.about.task} cannot answer files")
+        raise IncompatibleError(f"models of task {saved.about.task} cannot predict files")
     model = saved.model()
     files = [Path(name) for name in job.files]
     with saved.inference(model):
@@ -79,14 +79,14 @@ def predict(job: PredictJob) -> Table:
 
 
 def _fits(given: Signature, own: Signature, task: TaskSpec) -> bool:
-    """Whether a model can be asked about other data: examples of its form, or images, of which it takes any size."""
+    """Return whether a model can take other data: examples of the same shape, or images of any size."""
     if task.kind in IMAGE_KINDS:
         return given.input_shape[:1] == own.input_shape[:1]
     return given.input_shape == own.input_shape
 
 
 class Saved:
-    """A checkpoint with the specs, the task and the context that belong to it."""
+    """A checkpoint, with its header (`about`), specs, recipe and context."""
 
     def __init__(self, path: Path, registry: Registry, device: str, threads: int, model: str = "") -> None:
         self.path, self.registry = path, registry
@@ -106,7 +106,10 @@ class Saved:
         reseed(self.ctx)
 
     def _model_name(self, file: str) -> str:
-        """Of a model without a package the file, which no checkpoint names. Raises IncompatibleError."""
+        """Return the model's name, or the file of an unpackaged model, which the user must give.
+
+        Raises IncompatibleError if a file is missing, or given for a model of a plugin.
+        """
         name = self.about.model
         if name.startswith(f"{PLUGIN}:") == bool(file):
             return file or name
@@ -115,19 +118,19 @@ class Saved:
                 f"checkpoint {self.path} is of model {name}, which a plugin adds: leave --model out"
             )
         raise IncompatibleError(
-            f"checkpoint {self.path} is of model {name}, which no plugin adds: say where it is, --model ./FILE.py:NAME"
+            f"checkpoint {self.path} is of model {name}, which no plugin adds: give its file, --model ./FILE.py:NAME"
         )
 
     def _recipe(self) -> Recipe:
-        """The saved recipe, below it the defaults of keys that are younger. Raises RecipeError, IncompatibleError."""
+        """Return the saved recipe, with defaults for newer keys. Raises RecipeError, IncompatibleError."""
         params, saved = pair_parameters(self.spec, self.model_spec), self.about.recipe
         missing = sorted(set(self.model_spec.options) - set(saved))
         if missing:
             raise IncompatibleError(
-                f"checkpoint {self.path} knows no {', '.join(missing)}: model {self.about.model} has changed since"
+                f"checkpoint {self.path} has no {', '.join(missing)}: model {self.about.model} has changed since then"
             )
         values = {key: param.default for key, param in params.items()} | saved
-        owner = f"checkpoint {self.path}"  # its header may say anything
+        owner = f"checkpoint {self.path}"  # the header of a file from elsewhere may hold anything
         return Recipe(
             {key: check_value(key, params[key], value, owner) for key, value in values.items() if key in params}
         )
@@ -137,7 +140,7 @@ class Saved:
         return adapted_signature(self.model_spec, self.spec, self.about.signature, self.recipe)
 
     def model(self) -> nn.Module:
-        """The model with its weights, on the device."""
+        """Build the model on the device and load its weights."""
         model = build_model(self.model_spec, self.adapted_signature(), self.recipe)
         checkpoints.restore(self.path, model)
         return model.to(self.ctx.device)
