@@ -37,9 +37,11 @@ def _no_progress() -> float:
 class Files(Protocol):
     """Finds the files of one data set, for `Context.file` and `Context.folder`."""
 
-    def file(self, name: str) -> Path: ...
+    def file(self, name: str) -> Path:
+        """Return the path of a file; see `Context.file`."""
 
-    def folder(self, archive: str = "") -> Path: ...
+    def folder(self, archive: str = "") -> Path:
+        """Return the path of a folder; see `Context.folder`."""
 
 
 @dataclass(kw_only=True, slots=True)

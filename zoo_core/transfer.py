@@ -26,5 +26,9 @@ class Transfer(nn.Module):
             part.requires_grad_(True)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply backbone and head.
+
+        Shapes: x (batch, ...), as the backbone takes it -> (batch, outputs).
+        """
         output: Tensor = self.head(self.backbone(x))
         return output
