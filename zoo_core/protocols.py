@@ -134,7 +134,7 @@ class Phase:
 class Table:
     """A table that details a score, such as scores per class or a confusion matrix. A row has one value per column.
 
-    >>> Table(["class", "recall"], [["cat", 0.5], ["dog", 1.0]]).columns
+    >>> Table(["class", "recall"], [["zero", 0.5], ["one", 1.0]]).columns
     ['class', 'recall']
     """
 

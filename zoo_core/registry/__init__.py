@@ -90,11 +90,11 @@ class Registry:
 
     def task(self, name: str) -> TaskSpec:
         """Find a task by bare or qualified name. Raises UnknownNameError, AmbiguousNameError."""
-        return _pick("task", name, self.tasks)
+        return _find_by_name("task", name, self.tasks)
 
     def dataset(self, name: str, near: str = "") -> DatasetSpec:
         """Find a data set by name; a bare name means first that of the plugin `near`."""
-        return _pick("dataset", name, self.datasets, near)
+        return _find_by_name("dataset", name, self.datasets, near)
 
     def model(self, name: str, task: TaskSpec | None = None) -> ModelSpec:
         """Find a model by name. A bare name means that of the task's plugin, else the only fitting one of that name.
@@ -106,7 +106,7 @@ class Registry:
         family = self._family(name)
         if family is not None:
             return self._from_family(family, name)
-        return _pick("model", name, self._fitting(name, task), task.plugin if task else "", known=self.models)
+        return _find_by_name("model", name, self._fitting(name, task), task.plugin if task else "", known=self.models)
 
     def _fitting(self, name: str, task: TaskSpec | None) -> list[ModelSpec]:
         named = [model for model in self.models if name in (model.name, model.qualified)]
@@ -217,7 +217,7 @@ def fits(model: ModelSpec, task: TaskSpec) -> bool:
     return is_registered(model, task) or (bool(model.kind) and model.kind == task.kind)
 
 
-def _pick(what: str, name: str, specs: Iterable[Spec], near: str = "", known: Iterable[Spec] = ()) -> Spec:
+def _find_by_name(what: str, name: str, specs: Iterable[Spec], near: str = "", known: Iterable[Spec] = ()) -> Spec:
     specs = list(specs)
     named = [spec for spec in specs if name in (spec.name, spec.qualified)]
     preferred = [spec for spec in named if spec.plugin == near]

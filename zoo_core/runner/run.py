@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import msgspec
-from msgspec.structs import asdict, replace
 
 from zoo_core.data.downloads import digest_of
-from zoo_core.entries.unpackaged import without_folder
 from zoo_core.errors import (
     DamagedDataError,
     DataUnavailableError,
@@ -23,12 +20,12 @@ from zoo_core.errors import (
 )
 from zoo_core.kinds import adapted_signature
 from zoo_core.measure.environment import Device, describe, machine_id
-from zoo_core.results.records import FAILED, SCHEMA, Measured, PhaseFacts, Record, Status
+from zoo_core.results.records import FAILED, Record
 from zoo_core.results.store import Store
 from zoo_core.runner.events import DevicesJob, Event, WeightsJob
-from zoo_core.runner.executor import Ended, LocalExecutor, exit_reason
-from zoo_core.runner.facts import dataset_facts, device_facts, model_facts, task_facts
+from zoo_core.runner.executor import Ended, LocalExecutor
 from zoo_core.runner.plan import Plan, PlannedTrial, Skipped
+from zoo_core.runner.recording import Ending, ending_of, make_record, now
 from zoo_core.runner.worker import LOG
 from zoo_core.specs import NO_WEIGHTS, Signature
 
@@ -204,7 +201,8 @@ class Run:
             self.outcome.done.append(before[-1])
             self._listener.ended(before[-1])
             return
-        record = self._record(trial, now(), Ended(), skipped.status, skipped.reason)
+        ending = Ending(status=skipped.status, reason=skipped.reason)
+        record = self._record(trial, Ended(), ending, started=now())
         self._store.save(record)
         self._finish(record)
 
@@ -216,79 +214,21 @@ class Run:
             self._listener.heard,
             trial.request.timeout_s,
         )
-        status, reason = status_and_reason(ended, trial.request.timeout_s)
-        record = self._record(trial, started, ended, status, reason, _log_tail(staging))
+        ending = ending_of(ended, trial.request.timeout_s, _log_tail(staging))
+        record = self._record(trial, ended, ending, started=started)
         self._store.save(record, staging)
         return record
 
-    def _record(
-        self, trial: PlannedTrial, started: str, ended: Ended, status: Status, reason: str, log: str = ""
-    ) -> Record:
-        done = ended.done
-        weights_sha256 = self._weights_sha256.get(self._weights.get(trial.model.qualified, ""), "")
-        task, device = task_facts(trial.task), device_facts(trial)
-        model = replace(model_facts(trial), weights_sha256=weights_sha256)
-        environment, examples = self._environment, {}
-        if (facts := ended.facts) is not None:
-            task = replace(task, chance=facts.chance)
-            model, device = replace(model, **asdict(facts.model)), replace(device, **asdict(facts.device))
-            environment, examples = {**environment, **asdict(facts.environment)}, facts.examples
-        measured = done.measured if done else Measured()
-        if measured.load is not None:
-            measured = replace(measured, load=replace(measured.load, trials_beside=ended.trials_beside))
-        request = trial.request
-        phases = {"start": ended.phases["start"], **done.phases} if done else ended.phases
-        return Record(
-            schema=SCHEMA,
-            id=trial.record_id(started),
-            key=trial.key,
-            status=status,
-            reason=hide_home(without_folder(reason, trial.model)),
-            traceback=hide_home(without_folder(done.traceback if done else log, trial.model)),
-            started_at=started,
-            task=task,
-            dataset=dataset_facts(trial.dataset, trial.fingerprint, examples),
-            model=model,
-            device=device,
-            seed=trial.seed,
-            recipe=dict(trial.recipe),
-            recipe_class=trial.recipe_class,
-            budget="length" if request.budget_s is None else "time",
-            budget_s=request.budget_s,
-            timeout_s=request.timeout_s,
-            curve=[point.point for point in ended.points],
-            phases=[PhaseFacts(name=name, seconds=seconds) for name, seconds in phases.items()],
-            wall_s=ended.wall_s,
-            measured=measured,
-            environment=environment,
-            command=hide_home(request.command),
+    def _record(self, trial: PlannedTrial, ended: Ended, ending: Ending, *, started: str) -> Record:
+        weights = self._weights.get(trial.model.qualified, "")
+        return make_record(
+            trial,
+            ended,
+            ending,
+            started=started,
+            environment=self._environment,
+            weights_sha256=self._weights_sha256.get(weights, ""),
         )
-
-
-def status_and_reason(ended: Ended, timeout_s: float | None) -> tuple[Status, str]:
-    """Derive the status of a trial, and the reason in words, from how its process ended."""
-    if ended.done is not None:
-        return ended.done.status, ended.done.reason
-    where = f"in phase {ended.phase}"
-    if ended.interrupted:
-        return "interrupted", f"stopped {where}"
-    if ended.timed_out:
-        return "timeout", f"not done after {timeout_s:g} s, {where}"
-    if ended.refused is not None:
-        return "error", ended.refused.reason
-    if ended.oom_killed:
-        return "out_of_memory", f"the system killed the process because memory ran out, {where}"
-    return "crashed", f"the process died {where}: {exit_reason(ended.exit_code)}"
-
-
-def now() -> str:
-    """Return the time in UTC, with microseconds, in ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def hide_home(text: str) -> str:
-    """Replace the user's home folder in `text` by `~`, because records are published."""
-    return text.replace(str(Path.home()), "~") if len(str(Path.home())) > 1 else text
 
 
 def sha256_of(path: str) -> str:
