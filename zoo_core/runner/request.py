@@ -59,9 +59,7 @@ def make_overrides(
     if len(overrides) + timed + sum(key in settings for key in lengths) > 1:
         raise UsageError("--epochs, --max-steps, --budget and --set of epochs or steps exclude each other: give one")
     overrides |= settings
-    return (
-        {"steps": 0, **overrides} if "epochs" in overrides else overrides
-    )  # otherwise `steps` would override `epochs`
+    return {"steps": 0, **overrides} if "epochs" in overrides else overrides  # `steps` would override `epochs`
 
 
 def weights_path(weights: str, models: Sequence[object]) -> str:

@@ -36,11 +36,14 @@ MAX_LOG_BYTES = 64_000  # of a worker's output, in a file next to its record
 class Listener(Protocol):
     """Gets the events of a run; the command line displays them."""
 
-    def began(self, trial: PlannedTrial, number: int, total: int) -> None: ...
+    def began(self, trial: PlannedTrial, number: int, total: int) -> None:
+        """A trial began, `number` of `total`, counted from 1."""
 
-    def heard(self, event: Event) -> None: ...
+    def heard(self, event: Event) -> None:
+        """The worker sent an event."""
 
-    def ended(self, record: Record) -> None: ...
+    def ended(self, record: Record) -> None:
+        """A trial ended or was skipped, and this is its record."""
 
 
 class Silent:
@@ -63,10 +66,12 @@ class Outcome:
 
     @property
     def records(self) -> list[Record]:
+        """All records, earlier ones first."""
         return [*self.done, *self.new]
 
     @property
     def failed(self) -> list[Record]:
+        """Records of trials that failed or were interrupted, also of earlier runs."""
         return [record for record in self.records if record.status in FAILED]
 
 

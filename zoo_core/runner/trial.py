@@ -81,12 +81,13 @@ class TrialRunner:
     def __init__(self, job: TrialJob, send: Send) -> None:
         self.job, self.send = job, send
         self.phases = Phases(lambda name: send(events.PhaseBegan(name=name)))
-        self.found = Measured()  # without what `measured` adds from the training and the artifacts
+        self.found = Measured()  # `measured` adds the results of training and artifacts
         self.artifacts = Artifacts(Path(job.staging))
         self.memory: PeakMemory | None = None
         self.training: Training | None = None
 
     def run(self) -> None:
+        """Prepare, warm up, train, score on test, measure inference, and write the artifacts."""
         with self.phases.phase("prepare"):
             self.prepare()
         if self.job.compiled:
