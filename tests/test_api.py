@@ -135,7 +135,7 @@ def test_a_mistake_is_raised_and_writes_nothing() -> None:
 
     for model, words in (
         (nn.Linear(1, 1), "is built already"),
-        (3, "neither a model's name nor"),
+        (3, "neither the name of a model nor"),
         (lambda a, b: None, "needs a, b"),
     ):
         with pytest.raises(UsageError, match=words):
@@ -197,7 +197,7 @@ def test_another_process_finds_the_same_model_in_the_cache() -> None:
 
 
 def test_a_pickle_from_elsewhere_is_not_read(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="not of this zoo's cache"):
+    with pytest.raises(UsageError, match="outside of the zoo's cache"):
         Registry.load().model(f"{tmp_path}/evil.pickle:Net")
 
 

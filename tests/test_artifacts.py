@@ -19,7 +19,7 @@ def test_pictures_are_numbered_files_whatever_their_names(tmp_path: Path) -> Non
 
 
 def test_what_is_over_the_limit_is_left_out_and_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts, "LARGEST", 10)
+    monkeypatch.setattr(artifacts, "MAX_ARTIFACT_BYTES", 10)
     kept = Artifacts(tmp_path)
     kept.keep_per_example({"score": np.zeros(11, np.uint8)})
     kept.keep_pictures({"big": np.zeros((9, 9, 3), np.uint8)})

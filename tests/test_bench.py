@@ -204,7 +204,7 @@ MISTAKES = {
     "bench mnist --offline --set optimizer=sdg": ("optimizer='sdg'", "sgd, adam, adamw"),
     "bench mnist --data-root nowhere": ("nowhere is not there", "--offline runs on"),
     "bench mnist --offline --dataset cosine": ("does not use dataset", "mnist, digits"),
-    "bench mnist --offline --device cuda:7": ("device 'cuda:7' is not here", "torch sees cpu"),
+    "bench mnist --offline --device cuda:7": ("device 'cuda:7' is not available", "torch sees cpu"),
     "bench mnist --offline --seeds many": ("--seeds 'many'", "0,3,7"),
     "bench mnist --offline --budget soon": ("--budget 'soon'", "60s"),
     "bench mnist --offline --timeout -1s": ("--timeout '-1s'", "10m"),

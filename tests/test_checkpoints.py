@@ -235,11 +235,13 @@ def test_weights_come_back_also_where_two_layers_share_them(tmp_path: Path, plug
         checkpoints.restore(path, nn.Linear(3, 3))
 
 
-def test_a_saved_model_is_built_as_it_was_seen_and_normalised_by_its_own_data(plugin: Path, tmp_path: Path) -> None:
+def test_a_saved_model_is_built_for_its_adapted_signature_and_its_own_normalisation(
+    plugin: Path, tmp_path: Path
+) -> None:
     recipe = {**about().recipe, "image_size": 12}
     saved = Saved(checkpoint(tmp_path, recipe=recipe), Registry.load(), "cpu", 0)
-    seen = saved.seen()
-    assert (seen.input_shape, seen.mean, seen.std) == ((1, 12, 12), (0.3,), (0.2,))
+    adapted = saved.adapted_signature()
+    assert (adapted.input_shape, adapted.mean, adapted.std) == ((1, 12, 12), (0.3,), (0.2,))
     assert saved.ctx.threads == 1
     assert saved.ctx.seed == 3
 
@@ -299,7 +301,7 @@ def without_width(path: Path) -> None:
 UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
     "cut": (cut, "cannot be read as a checkpoint"),
     "cut in the header": (cut_in_the_header, "cannot be read as a checkpoint"),
-    "weights alone": (lambda path: with_header(path, None), "holds weights alone: only what `zoo bench --save` wrote"),
+    "weights alone": (lambda path: with_header(path, None), "holds only weights: a model can be rebuilt only from"),
     "damaged header": (lambda path: with_header(path, '{"schema": 1, "task"'), "its header is damaged"),
     "header of another form": (lambda path: with_header(path, '{"schema": 1, "task": 3}'), "its header is damaged"),
     "newer schema": (lambda path: changed(path, schema=2), "is of schema 2, this zoo reads up to 1"),
@@ -310,7 +312,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
     "unknown task": (lambda path: changed(path, task="zoo-sides:side"), "unknown task 'zoo-sides:side'"),
     "unknown model": (lambda path: changed(path, model="zoo-sides:gone"), "unknown model 'zoo-sides:gone'"),
     "unknown dataset": (lambda path: changed(path, dataset="zoo-sides:gone"), "unknown dataset 'zoo-sides:gone'"),
-    "a new option": (without_width, "knows no width: model zoo-sides:net has changed since"),
+    "a new option": (without_width, "has no width: model zoo-sides:net has changed since then"),
     "another width": (
         lambda path: changed(path, recipe={**checkpoints.read(path).recipe, "width": 7}),
         "the weights do not fit the model",
@@ -339,7 +341,7 @@ def test_files_that_are_not_there_or_no_pictures_are_one_line(zoo: Zoo, plugin: 
         ("predict", path, "nowhere.png"): "there is no file nowhere.png",
         ("predict", path, tmp_path / "no.png"): "no.png cannot be read as a picture",
         ("eval", path, "--dataset", "elsewhere"): "unknown dataset 'elsewhere'",
-        ("eval", path, "--device", "cuda:9"): "device 'cuda:9' is not here",
+        ("eval", path, "--device", "cuda:9"): "device 'cuda:9' is not available",
     }
     for words, reason in mistakes.items():
         done = zoo(*words, *(() if "--device" in words else ("--device", "cpu")))
@@ -395,7 +397,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "a pickle": ("w.pth", write_trap, "w.pth was refused"),
     "cut": ("w.safetensors", write_cut, "w.safetensors cannot be read as weights"),
     "of another form": ("w.h5", lambda path: path.write_bytes(b"h5"), "weights are read from safetensors, npz"),
-    "missing": ("w.pt", lambda path: None, "there is no such file; `none` begins at random"),
+    "missing": ("w.pt", lambda path: None, "there is no such file; `none` means random initial weights"),
     "a folder": ("w.pt", Path.mkdir, "there is no such file"),
 }
 
@@ -446,7 +448,7 @@ def test_a_model_whose_weights_are_not_to_be_had_is_skipped_unless_it_was_named(
     assert named.code == 2
     assert is_one_line(named), named.err
     assert "far.safetensors was never downloaded" in named.err
-    assert "--weights none to begin at random" in named.err
+    assert "--weights none for random initial weights" in named.err
     assert not Path("results").exists()
 
     done = zoo("bench", "sides", *command)

@@ -404,7 +404,7 @@ def test_an_archive_that_two_trials_unpack_at_once_is_unpacked_for_both(
 
 
 def test_a_folder_nobody_named_is_told_with_what_it_must_hold():
-    with pytest.raises(DataUnavailableError, match="has to be brought along; give --data-root"):
+    with pytest.raises(DataUnavailableError, match="cannot be downloaded; give --data-root"):
         context(dataset()).folder()
 
 

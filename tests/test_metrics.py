@@ -16,91 +16,97 @@ SEEDS = pytest.mark.parametrize("seed", range(8))
 
 
 def labels(seed: int, classes: int = 7) -> tuple[Any, Any]:
-    """Random answers and truth; class 0 is never true, class 1 never answered, class 2 neither."""
+    """Random predictions and targets; class 0 is never true, class 1 is never predicted, class 2 neither."""
     rng = np.random.default_rng(seed)
     count = int(rng.integers(1, 200))
-    truth = rng.choice([1, *range(3, classes)], count)
-    answers = np.where(rng.random(count) < 0.5, truth, rng.choice([0, *range(3, classes)], count))
-    return np.where(answers == 1, 0, answers), truth
+    targets = rng.choice([1, *range(3, classes)], count)
+    predictions = np.where(rng.random(count) < 0.5, targets, rng.choice([0, *range(3, classes)], count))
+    return np.where(predictions == 1, 0, predictions), targets
 
 
 def numbers(seed: int) -> tuple[Any, Any]:
     rng = np.random.default_rng(seed)
     shape = (int(rng.integers(2, 100)), int(rng.integers(1, 5)))
-    truth = rng.normal(size=shape) * 10 + 3
-    return truth + rng.normal(size=shape), truth
+    targets = rng.normal(size=shape) * 10 + 3
+    return targets + rng.normal(size=shape), targets
 
 
 @SEEDS
 def test_regression_metrics_are_scikit_learns(seed: int):
-    answers, truth = numbers(seed)
-    assert metrics.mean_squared_error(answers, truth) == pytest.approx(
-        reference.mean_squared_error(truth, answers), **EXACT
+    predictions, targets = numbers(seed)
+    assert metrics.mean_squared_error(predictions, targets) == pytest.approx(
+        reference.mean_squared_error(targets, predictions), **EXACT
     )
-    assert metrics.mean_absolute_error(answers, truth) == pytest.approx(
-        reference.mean_absolute_error(truth, answers), **EXACT
+    assert metrics.mean_absolute_error(predictions, targets) == pytest.approx(
+        reference.mean_absolute_error(targets, predictions), **EXACT
     )
-    assert metrics.r_squared(answers, truth) == pytest.approx(reference.r2_score(truth, answers), **EXACT)
+    assert metrics.r_squared(predictions, targets) == pytest.approx(reference.r2_score(targets, predictions), **EXACT)
 
 
 @SEEDS
 def test_half_as_many_digits_in_the_input_lose_none_in_the_sums(seed: int):
-    answers, truth = (values.astype(np.float32) for values in numbers(seed))
-    wide = (truth.astype(np.float64), answers.astype(np.float64))
-    assert metrics.mean_squared_error(answers, truth) == pytest.approx(reference.mean_squared_error(*wide), **EXACT)
-    assert metrics.mean_absolute_error(answers, truth) == pytest.approx(reference.mean_absolute_error(*wide), **EXACT)
-    assert metrics.r_squared(answers, truth) == pytest.approx(reference.r2_score(*wide), **EXACT)
+    predictions, targets = (values.astype(np.float32) for values in numbers(seed))
+    wide = (targets.astype(np.float64), predictions.astype(np.float64))
+    assert metrics.mean_squared_error(predictions, targets) == pytest.approx(
+        reference.mean_squared_error(*wide), **EXACT
+    )
+    assert metrics.mean_absolute_error(predictions, targets) == pytest.approx(
+        reference.mean_absolute_error(*wide), **EXACT
+    )
+    assert metrics.r_squared(predictions, targets) == pytest.approx(reference.r2_score(*wide), **EXACT)
 
 
 @SEEDS
 def test_accuracy_is_scikit_learns(seed: int):
-    answers, truth = labels(seed)
-    assert metrics.accuracy(answers, truth) == pytest.approx(reference.accuracy_score(truth, answers), **EXACT)
+    predictions, targets = labels(seed)
+    assert metrics.accuracy(predictions, targets) == pytest.approx(
+        reference.accuracy_score(targets, predictions), **EXACT
+    )
 
 
 @SEEDS
 def test_the_confusion_matrix_is_scikit_learns(seed: int):
-    answers, truth = labels(seed)
-    found = metrics.confusion_matrix(answers, truth, 7)
+    predictions, targets = labels(seed)
+    found = metrics.confusion_matrix(predictions, targets, 7)
     assert found.dtype == np.int64
-    np.testing.assert_array_equal(found, reference.confusion_matrix(truth, answers, labels=range(7)))
+    np.testing.assert_array_equal(found, reference.confusion_matrix(targets, predictions, labels=range(7)))
 
 
 @SEEDS
 def test_precision_recall_and_f1_are_scikit_learns_also_for_classes_never_answered_or_never_true(seed: int):
-    answers, truth = labels(seed)
-    found = metrics.precision_recall_f1(metrics.confusion_matrix(answers, truth, 7))
-    expected = reference.precision_recall_fscore_support(truth, answers, labels=range(7), zero_division=0)
+    predictions, targets = labels(seed)
+    found = metrics.precision_recall_f1(metrics.confusion_matrix(predictions, targets, 7))
+    expected = reference.precision_recall_fscore_support(targets, predictions, labels=range(7), zero_division=0)
     for ours, theirs in zip(found, expected, strict=False):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int32, np.int64])
 def test_labels_of_any_integer_type_are_counted_alike(kind: type):
-    answers, truth = labels(0)
+    predictions, targets = labels(0)
     np.testing.assert_array_equal(
-        metrics.confusion_matrix(answers.astype(kind), truth.astype(kind), 7),
-        metrics.confusion_matrix(answers, truth, 7),
+        metrics.confusion_matrix(predictions.astype(kind), targets.astype(kind), 7),
+        metrics.confusion_matrix(predictions, targets, 7),
     )
 
 
 def test_regression_metrics_by_hand():
-    truth, answers = np.array([[1.0], [2.0], [3.0]]), np.array([[1.0], [4.0], [2.0]])
-    assert metrics.mean_squared_error(answers, truth) == pytest.approx(5 / 3)  # (0 + 4 + 1) / 3
-    assert metrics.mean_absolute_error(answers, truth) == pytest.approx(1.0)  # (0 + 2 + 1) / 3
-    assert metrics.r_squared(answers, truth) == pytest.approx(-1.5)  # 1 - 5 / 2
+    targets, predictions = np.array([[1.0], [2.0], [3.0]]), np.array([[1.0], [4.0], [2.0]])
+    assert metrics.mean_squared_error(predictions, targets) == pytest.approx(5 / 3)  # (0 + 4 + 1) / 3
+    assert metrics.mean_absolute_error(predictions, targets) == pytest.approx(1.0)  # (0 + 2 + 1) / 3
+    assert metrics.r_squared(predictions, targets) == pytest.approx(-1.5)  # 1 - 5 / 2
 
 
 def test_answers_that_are_all_true_have_no_error():
-    truth = np.arange(6.0).reshape(3, 2)
-    assert metrics.mean_squared_error(truth, truth) == 0.0
-    assert metrics.mean_absolute_error(truth, truth) == 0.0
-    assert metrics.r_squared(truth, truth) == 1.0
+    targets = np.arange(6.0).reshape(3, 2)
+    assert metrics.mean_squared_error(targets, targets) == 0.0
+    assert metrics.mean_absolute_error(targets, targets) == 0.0
+    assert metrics.r_squared(targets, targets) == 1.0
 
 
 def test_answering_the_mean_explains_nothing():
-    truth = np.array([[1.0], [2.0], [6.0]])
-    assert metrics.r_squared(np.full((3, 1), 3.0), truth) == pytest.approx(0.0)
+    targets = np.array([[1.0], [2.0], [6.0]])
+    assert metrics.r_squared(np.full((3, 1), 3.0), targets) == pytest.approx(0.0)
 
 
 def test_of_a_constant_truth_no_share_is_explained_and_nan_says_so():
@@ -108,15 +114,15 @@ def test_of_a_constant_truth_no_share_is_explained_and_nan_says_so():
 
 
 def test_a_large_value_does_not_hide_a_small_difference():
-    truth = np.full((4, 1), 1e8, dtype=np.float32)
-    answers = truth + np.float32(8)
-    assert metrics.mean_squared_error(answers, truth) == 64.0
+    targets = np.full((4, 1), 1e8, dtype=np.float32)
+    predictions = targets + np.float32(8)
+    assert metrics.mean_squared_error(predictions, targets) == 64.0
 
 
 def test_classification_metrics_by_hand():
-    truth, answers = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 2, 1])
-    assert metrics.accuracy(answers, truth) == 0.5
-    confusion = metrics.confusion_matrix(answers, truth, 4)
+    targets, predictions = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 2, 1])
+    assert metrics.accuracy(predictions, targets) == 0.5
+    confusion = metrics.confusion_matrix(predictions, targets, 4)
     np.testing.assert_array_equal(confusion, [[2, 1, 0, 0], [0, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0]])
     precision, recall, f1 = metrics.precision_recall_f1(confusion)
     np.testing.assert_allclose(precision, [1, 1 / 3, 0, 0])
@@ -125,5 +131,5 @@ def test_classification_metrics_by_hand():
 
 
 def test_every_example_is_counted_once():
-    answers, truth = labels(3)
-    assert metrics.confusion_matrix(answers, truth, 7).sum() == len(truth)
+    predictions, targets = labels(3)
+    assert metrics.confusion_matrix(predictions, targets, 7).sum() == len(targets)

@@ -54,7 +54,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Fa
 
     def put(splits: Splits, signature: Signature = POINT) -> Fake:
         fake = Fake(splits, signature)
-        monkeypatch.setattr(opening, "resolve", lambda entry: {"fake:Fake": fake}[entry])
+        monkeypatch.setattr(opening, "resolve_entry", lambda entry: {"fake:Fake": fake}[entry])
         return fake
 
     return put
@@ -104,7 +104,7 @@ def test_a_change_in_a_module_that_the_loader_imports_decodes_anew(tmp_path: Pat
     formats.write_text("read = 1\n")
     spec = replace(SPEC, entry="zoo_decoded.data:Loader")
     fake = Fake(OWN_VAL)
-    monkeypatch.setattr(opening, "resolve", lambda entry: fake)
+    monkeypatch.setattr(opening, "resolve_entry", lambda entry: fake)
     for times, text in ((1, "read = 1\n"), (2, "read = 2\n"), (2, "read = 1\n")):
         formats.write_text(text)
         open_data(spec, Context(), "f" * 32)

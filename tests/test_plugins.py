@@ -291,7 +291,7 @@ def test_a_hook_argument_that_is_added_later_does_not_break_a_plugin_without_it(
 
 def test_a_plugin_may_not_be_called_as_models_without_one_are(make_plugin: MakePlugin):
     make_plugin("unpackaged", "")
-    assert "what records call models without a plugin" in failure("unpackaged").reason
+    assert "reserved for models without a plugin" in failure("unpackaged").reason
 
 
 def test_the_level_that_a_check_recorded_is_listed_for_that_version_only(

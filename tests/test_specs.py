@@ -104,7 +104,7 @@ def test_datasets_given_as_one_text_instead_of_a_tuple_are_refused():
 
 
 def test_a_kind_of_the_plugins_own_needs_an_entry():
-    with pytest.raises(InvalidSpecError, match="'zoo-x/own' is the plugin's own, so `entry`"):
+    with pytest.raises(InvalidSpecError, match="'zoo-x/own' is no shared kind, so `entry`"):
         check_spec(task(kind="zoo-x/own"))
     check_spec(task(kind="zoo-x/own", entry="zoo_x:Body"))
 
@@ -246,7 +246,7 @@ def test_an_error_inside_an_entrys_module_is_told_as_it_is(tmp_path: Path, monke
 
 def test_a_command_is_put_below_one_that_takes_others_or_below_none():
     check_spec(CommandSpec(name="c", help="", entry="m:n", below="results"))
-    with pytest.raises(InvalidSpecError, match="below 'bench'"):
+    with pytest.raises(InvalidSpecError, match="`below` is 'bench'"):
         check_spec(CommandSpec(name="c", help="", entry="m:n", below="bench"))
 
 

@@ -233,7 +233,7 @@ def test_flops_are_unknown_with_the_operators_name_rather_than_wrong() -> None:
 
 
 def test_latency_has_a_median_below_its_95th_percentile() -> None:
-    latency = measure_latency(nn.Linear(2, 2), torch.zeros(1, 2), "cpu", most=20)
+    latency = measure_latency(nn.Linear(2, 2), torch.zeros(1, 2), "cpu", max_repeats=20)
     assert latency.n == 20
     assert 0 < latency.median_ms <= latency.p95_ms
 

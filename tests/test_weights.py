@@ -189,7 +189,7 @@ def test_a_file_of_another_form_is_refused_with_the_forms_that_are_read(name: st
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.npz", "w.pt"])
 def test_a_missing_file_is_told_by_its_name(name: str, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=f"there is no file of weights {tmp_path / name}"):
+    with pytest.raises(WeightsError, match=f"there is no weights file {tmp_path / name}"):
         read_weights(tmp_path / name)
 
 
@@ -283,7 +283,7 @@ def choosy(signature: Signature, width: int, weights: State | None = None) -> nn
 
 
 def spec_of(function: Callable[..., nn.Module], monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
-    monkeypatch.setattr("zoo_core.runner.build.resolve", lambda entry: function)
+    monkeypatch.setattr("zoo_core.runner.build.resolve_entry", lambda entry: function)
     return ModelSpec(name="net", entry="tests:net", options={"width": 2}, plugin="zoo-some")
 
 

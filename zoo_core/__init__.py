@@ -1,6 +1,6 @@
-"""The core of the zoo: what plugin authors import. It knows no task, and importing it imports no torch.
+"""The core of the zoo: the names that plugin authors import. It contains no task, and importing it imports no torch.
 
-In a notebook or a script it is also the zoo itself: `import zoo_core as zoo; zoo.bench("mnist", model=MyNet)`.
+In a notebook or a script, `zoo_core` also runs the zoo: `import zoo_core as zoo; zoo.bench("mnist", model=MyNet)`.
 """
 
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from zoo_core.errors import (
     ZooError,
 )
 from zoo_core.hookspecs import hookimpl
-from zoo_core.protocols import Context, Dataset, Evaluation, Phase, Step, Table, Task
+from zoo_core.protocols import Context, Data, Dataset, Evaluation, Phase, Step, Table, Task
 from zoo_core.recipe import Recipe
 from zoo_core.specs import (
     Accepts,
@@ -32,7 +32,7 @@ from zoo_core.specs import (
     TaskSpec,
 )
 
-DOORS = ("bench", "list_datasets", "list_models", "list_tasks")  # not for plugins, so not in `__all__`
+API_NAMES = ("bench", "list_datasets", "list_models", "list_tasks")  # for scripts, not for plugins: not in `__all__`
 
 if TYPE_CHECKING:
     from zoo_core.api import bench as bench
@@ -42,15 +42,15 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """What runs the zoo is imported when it is asked for: it is far more than a plugin needs."""
-        if name in DOORS:
+        """Import the functions of `zoo_core.api` at their first use: they need far more than a plugin does."""
+        if name in API_NAMES:
             from zoo_core import api
 
             return getattr(api, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
-        return [*__all__, *DOORS]
+        return [*__all__, *API_NAMES]
 
 
 __version__ = "0.1.0"
@@ -60,6 +60,7 @@ __all__ = [
     "CommandSpec",
     "Context",
     "DamagedDataError",
+    "Data",
     "DataUnavailableError",
     "Dataset",
     "DatasetSpec",

@@ -1,6 +1,6 @@
-"""Decoded data as named columns: stacked arrays, or offsets and values where examples differ in length.
+"""Decoded data as named columns: stacked arrays, or offsets and values for examples of different lengths.
 
-On disk a column is one or two `.npy` files, read through a memory map and never unpickled.
+On disk a column is one or two `.npy` files, which are memory-mapped and never unpickled.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ Array: TypeAlias = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Ragged:
-    """Examples of different lengths: example i is `values[offsets[i]:offsets[i + 1]]`.
+    """A column of n examples with different lengths: example i is `values[offsets[i]:offsets[i + 1]]`.
 
-    Shapes: values (total, ...); offsets int64 (n + 1,), beginning with 0.
+    Shapes: values (total length, ...); offsets int64 (n + 1,), the first is 0.
+
+    >>> words = Ragged(values=np.array([5, 6, 7]), offsets=np.array([0, 1, 3]))
+    >>> len(words), words[1].tolist()
+    (2, [6, 7])
     """
 
     values: Array
@@ -40,7 +44,13 @@ Columns: TypeAlias = Mapping[str, Column]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The examples of one split: columns, and which of their rows belong to it (None: all)."""
+    """The examples of one split: columns, and the rows of them that belong to the split (None: all).
+
+    Shapes: rows int64 (n,).
+
+    >>> len(Split({"x": np.zeros((5, 2))})), len(Split({"x": np.zeros((5, 2))}, rows=np.array([0, 4])))
+    (5, 2)
+    """
 
     columns: Columns
     rows: Array | None = None
@@ -50,7 +60,11 @@ class Split:
 
 
 def length(columns: Columns) -> int:
-    """How many examples the columns hold. Raises DataError where they differ or there are none."""
+    """Return the number of examples in the columns. Raises DataError for different lengths or no columns.
+
+    >>> length({"x": np.zeros((5, 2)), "y": np.zeros(5)})
+    5
+    """
     sizes = {name: len(column) for name, column in columns.items()}
     if len(set(sizes.values())) != 1:
         raise DataError(f"columns of one split need one length, these have {sizes or 'none'}")
@@ -58,10 +72,10 @@ def length(columns: Columns) -> int:
 
 
 def save(columns: Columns, folder: Path) -> None:
-    """Write the columns into `folder`, which is made."""
+    """Write the columns into a new folder. Raises DataError for a name with a dot or slash, FileExistsError."""
     for name in columns:
         if "." in name or "/" in name:
-            raise DataError(f"column {name!r}: a name of a column has no dot and no slash")
+            raise DataError(f"column {name!r}: the name of a column has no dot and no slash")
     folder.mkdir(parents=True)
     for name, column in columns.items():
         if isinstance(column, Ragged):
@@ -72,7 +86,7 @@ def save(columns: Columns, folder: Path) -> None:
 
 
 def load(folder: Path) -> Columns:
-    """The columns of a folder, memory-mapped; pages are private, so a writer cannot change the files."""
+    """Memory-map the columns of a folder. Writing to an array changes only memory, never the file."""
     columns: dict[str, Column] = {}
     for path in sorted(folder.glob("*.npy")):
         name, _, part = path.name.removesuffix(".npy").partition(".")

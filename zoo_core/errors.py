@@ -1,29 +1,29 @@
-"""Every error the zoo raises on purpose.
+"""All errors that the zoo raises on purpose.
 
     ZooError
     ├── UsageError                 the caller's mistake; the command line exits with 2
     │   ├── UnknownNameError       no task, dataset, model, plugin or key of that name
     │   ├── AmbiguousNameError     several plugins have that name
-    │   ├── IncompatibleError      this model cannot be run on this task
+    │   ├── IncompatibleError      this model cannot run on this task
     │   ├── RecipeError            a hyper-parameter's key or value does not fit
-    │   └── DeviceError            the device named is not there
-    ├── PluginError                a plugin cannot be used; the others go on
+    │   └── DeviceError            this machine does not have the named device
+    ├── PluginError                a plugin cannot be used; the others still work
     │   ├── InvalidSpecError       metadata that breaks a rule
-    │   ├── DuplicateNameError     one name registered twice
+    │   ├── DuplicateNameError     a name that is registered twice
     │   └── EntryError             an entry that does not resolve to an object
-    ├── DataError                  what is wrong with a data set's files
-    │   ├── DataUnavailableError   not here, and cannot be fetched now
-    │   ├── DamagedDataError       here, but cannot be read
+    ├── DataError                  a data set's files have a problem
+    │   ├── DataUnavailableError   missing, and cannot be fetched now
+    │   ├── DamagedDataError       present, but cannot be read
     │   ├── UnsafeArchiveError     an archive that would write outside its folder
     │   ├── UnknownSplitError      a split the data set does not have
-    │   └── SealedSplitError       the test split was asked for before the final score
-    ├── WeightsError               a file of weights that cannot be read, or does not fit
+    │   └── SealedSplitError       the test split was requested before the final score
+    ├── WeightsError               a weights file that cannot be read, or does not fit
     ├── OfflineError               something tried to reach the network under `--offline`
     └── RecordError                a record file that cannot be read
-        ├── DamagedRecordError
-        └── NewerSchemaError
+        ├── DamagedRecordError     not JSON, or not the fields of a record
+        └── NewerSchemaError       written by a newer zoo-core
 
-Messages are for people: what was wrong, with which value, what to do next.
+A message says what is wrong, gives the value, and names the next step.
 """
 
 from __future__ import annotations
@@ -34,21 +34,24 @@ FAILURE, USAGE, INTERRUPTED = 1, 2, 130  # exit codes of commands; 0: all trials
 
 
 class ZooError(Exception):
-    """Anything the zoo reports on purpose."""
+    """Base class of all errors that the zoo raises on purpose."""
 
 
 class UsageError(ZooError):
-    """The caller's mistake: the command line prints it and exits with 2."""
+    """A mistake of the caller. The command line prints the message and exits with 2."""
 
 
 class UnknownNameError(UsageError):
-    """A name nobody registered; the message suggests the nearest ones.
+    """An unknown name; the message suggests similar ones.
 
-    `what` is the thing in words ("task"), `known` the names there are, `hint` the next command to try.
+    what: the thing in words, such as "task". known: all registered names. hint: the next command to try.
+
+        >>> print(UnknownNameError("task", "mnst", ["mnist", "cifar10"], hint="`zoo list tasks`"))
+        unknown task 'mnst': did you mean mnist? (`zoo list tasks`)
     """
 
     def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        import difflib  # 5 ms that only somebody with a wrong name pays
+        import difflib  # takes 5 ms, which only a wrong name costs
 
         names = sorted(set(known))
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
@@ -62,22 +65,22 @@ class UnknownNameError(UsageError):
 
 
 class AmbiguousNameError(UsageError):
-    """A bare name that several plugins use; the message lists the qualified ones."""
+    """A bare name that several plugins use; the message lists the qualified names."""
 
     def __init__(self, what: str, name: str, qualified: Iterable[str]) -> None:
         super().__init__(f"{what} {name!r} is ambiguous: say one of {', '.join(sorted(qualified))}")
 
 
 class IncompatibleError(UsageError):
-    """A model that cannot be run on a task: another kind, or an input it does not accept."""
+    """A model that cannot run on a task: it is of another kind, or does not accept the inputs."""
 
 
 class RecipeError(UsageError):
-    """A hyper-parameter with a key or a value that does not fit."""
+    """A hyper-parameter with an unknown key or an invalid value."""
 
 
 class DeviceError(UsageError):
-    """A device that this machine, or this build of torch, does not have."""
+    """A device that this machine or this build of torch does not have."""
 
 
 class PluginError(ZooError):
@@ -89,7 +92,7 @@ class InvalidSpecError(PluginError):
 
 
 class DuplicateNameError(PluginError):
-    """One name registered twice; the message names both."""
+    """A name that is registered twice; the message names both plugins or specs."""
 
 
 class EntryError(PluginError):
@@ -97,19 +100,19 @@ class EntryError(PluginError):
 
 
 class DataError(ZooError):
-    """Something is wrong with a data set's files."""
+    """A problem with a data set's files."""
 
 
 class DataUnavailableError(DataError):
-    """The data are not here and cannot be fetched now; the message says how to get them, also offline."""
+    """Data that are missing and cannot be fetched now; the message says how to get them, also offline."""
 
 
 class DamagedDataError(DataError):
-    """A file of the data cannot be read; the message names the file."""
+    """A data file that cannot be read; the message names the file."""
 
 
 class UnsafeArchiveError(DataError):
-    """An archive with a member that would be written outside its folder; nothing was extracted."""
+    """An archive with a member that would be written outside the target folder; nothing was extracted."""
 
 
 class UnknownSplitError(DataError):
@@ -117,24 +120,24 @@ class UnknownSplitError(DataError):
 
 
 class SealedSplitError(DataError):
-    """The test split was asked for before the final score."""
+    """The test split was requested before the final score."""
 
 
 class WeightsError(ZooError):
-    """A file of weights, or a checkpoint, that cannot be read or does not fit the model."""
+    """A weights file or a checkpoint that cannot be read, or that does not fit the model."""
 
 
 class OfflineError(ZooError):
-    """Something tried to reach the network although `--offline` was given."""
+    """An attempt to reach the network under `--offline`."""
 
 
 class RecordError(ZooError):
-    """A record file that cannot be read; it is reported and left as it is."""
+    """A record file that cannot be read. It is reported and left unchanged."""
 
 
 class DamagedRecordError(RecordError):
-    """A record file that is cut, is not JSON or does not have a record's fields."""
+    """A record file that is truncated, is not JSON, or lacks a record's fields."""
 
 
 class NewerSchemaError(RecordError):
-    """A record written by a newer version of the zoo."""
+    """A record that a newer zoo-core wrote."""

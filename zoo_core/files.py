@@ -1,4 +1,4 @@
-"""The zoo's cache folder, and writing files so that a reader never meets half of one."""
+"""The zoo's cache folder, and atomic writes: a reader never sees half a file or half a folder."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-ABANDONED_S = 86_400.0  # age from which what was half made has no maker any more: a folder may be filled for hours
+ABANDONED_AFTER_S = 86_400.0  # a temporary folder may be filled for hours; after a day its process is gone
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def cache_dir() -> Path:
-    """`ZOO_CACHE`, else the user's cache folder as the operating system has it. Not created here."""
+    """Return `ZOO_CACHE`, or the operating system's cache folder for the user; does not create it."""
     named = os.environ.get("ZOO_CACHE")
     if named:
         return Path(named).expanduser().absolute()
@@ -25,35 +26,57 @@ def cache_dir() -> Path:
 
 
 def own_cache(qualified: str) -> Path:
-    """The folder in which a data set or a task may keep what is worth keeping between runs; it is made."""
+    """Create and return the folder where a data set or task may keep files between runs."""
     folder = cache_dir() / "kept" / portable(qualified)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def portable(name: str, longest: int = 80) -> str:
-    """`name` as a file or folder name that every system takes and that cannot leave its folder."""
-    safe = _UNSAFE.sub("-", name).strip(".-")[:longest].rstrip(".-")
+def portable(name: str, max_chars: int = 80) -> str:
+    """Turn `name` into a file name that is valid on every system and cannot lead out of its folder."""
+    safe = _UNSAFE.sub("-", name).strip(".-")[:max_chars].rstrip(".-")
     return safe or "_"
 
 
 def remove_abandoned(folder: Path, prefix: str) -> None:
-    """Remove folders below `folder` that runs which were killed began to fill: called `prefix...`, a day old."""
+    """Remove the temporary folders `prefix...` in `folder` that killed runs left there more than a day ago."""
     for path in folder.glob(f"{prefix}*"):
-        with contextlib.suppress(OSError):  # its owner was faster
-            if path.is_dir() and time.time() - path.stat().st_mtime > ABANDONED_S:
+        with contextlib.suppress(OSError):  # another process removed it first
+            if path.is_dir() and time.time() - path.stat().st_mtime > ABANDONED_AFTER_S:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `path` so that it holds either its old content or all of the new one, whatever happens meanwhile."""
+@contextlib.contextmanager
+def new_folder(path: Path, prefix: str) -> Iterator[Path]:
+    """Yield an empty folder to fill, and rename it to `path` at the end of the block; an error leaves nothing behind.
+
+    If another process creates `path` first, its folder stays and this one is dropped. The empty folder is inside a
+    temporary folder `prefix...` next to `path`. Old temporary folders of killed runs are removed first.
+    """
+    import tempfile  # not needed by `zoo list`
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    remove_abandoned(path.parent, prefix)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as temporary:
+        inside = Path(temporary) / "content"
+        inside.mkdir()
+        yield inside
+        try:
+            inside.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it always holds either its old content or all of the new content."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with beside.open("xb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

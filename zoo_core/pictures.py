@@ -1,4 +1,4 @@
-"""Pictures that tasks make of what a model did; raster images as uint8 (height, width, 3)."""
+"""Pictures of a model's results for the leaderboard: raster images, uint8 (height, width, 3)."""
 
 from __future__ import annotations
 
@@ -12,31 +12,37 @@ from PIL import Image, ImageDraw, ImageFont
 from zoo_core.columns import Array
 
 TILE = 84  # pixels a side
-LINE, LINES = 13, 2  # pixels, of a caption
-CAPTION = LINES * LINE + 3
-COLUMNS = 8
+LINE_HEIGHT, MAX_LINES = 13, 2  # of a caption, the height in pixels
+CAPTION_HEIGHT = MAX_LINES * LINE_HEIGHT + 3
+MAX_COLUMNS = 8
 PAPER, INK, GREY = (255, 255, 255), (20, 20, 20), (190, 190, 190)
-ORANGE, BLUE = (213, 94, 0), (0, 114, 178)  # apart for the colour-blind: Okabe and Ito 2008
-SMOOTH = 3  # a plot is drawn so many times as large, then made smaller
+ORANGE, BLUE = (213, 94, 0), (0, 114, 178)  # also differ for colour-blind readers: Okabe and Ito 2008
+OVERSAMPLING = 3  # a plot is drawn this many times larger, then reduced
 
 
 def captioned_grid(images: Array, captions: Sequence[str]) -> np.ndarray[Any, Any]:
-    """Images uint8 (n, channels, height, width), 1 or 3 channels, in rows of eight, each above up to two lines."""
-    columns = min(COLUMNS, len(images))
-    rows = -(-len(images) // COLUMNS)
-    sheet = Image.new("RGB", (columns * (TILE + 4) + 4, rows * (TILE + CAPTION + 4) + 4), PAPER)
+    """Lay out images in rows of eight, each with a caption of up to two lines below it.
+
+    Shapes: images uint8 (n, channels, height, width), 1 or 3 channels -> uint8 (height, width, 3).
+
+    >>> captioned_grid(np.zeros((3, 1, 28, 28), np.uint8), ["a", "b", "c"]).shape
+    (121, 268, 3)
+    """
+    columns = min(MAX_COLUMNS, len(images))
+    rows = -(-len(images) // MAX_COLUMNS)
+    sheet = Image.new("RGB", (columns * (TILE + 4) + 4, rows * (TILE + CAPTION_HEIGHT + 4) + 4), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
     for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
-        left = 4 + index % COLUMNS * (TILE + 4)
-        top = 4 + index // COLUMNS * (TILE + CAPTION + 4)
+        left = 4 + index % MAX_COLUMNS * (TILE + 4)
+        top = 4 + index // MAX_COLUMNS * (TILE + CAPTION_HEIGHT + 4)
         sheet.paste(_tile(image), (left, top))
-        for number, line in enumerate(caption.split("\n")[:LINES]):
-            draw.text((left + 1, top + TILE + number * LINE), _fitting(line, font), fill=INK, font=font)
+        for number, line in enumerate(caption.split("\n")[:MAX_LINES]):
+            draw.text((left + 1, top + TILE + number * LINE_HEIGHT), _shorten(line, font), fill=INK, font=font)
     return np.asarray(sheet)
 
 
-def _fitting(line: str, font: Any) -> str:
-    """The line, cut with an ellipsis where it is wider than a tile."""
+def _shorten(line: str, font: Any) -> str:
+    """Shorten a line that is wider than a tile, with an ellipsis."""
     if font.getlength(line) <= TILE:
         return line
     while line and font.getlength(f"{line}...") > TILE:
@@ -45,7 +51,13 @@ def _fitting(line: str, font: Any) -> str:
 
 
 def mosaic(images: Array, columns: int) -> np.ndarray[Any, Any]:
-    """Images uint8 (n, channels, height, width), 1 or 3 channels, side by side in full rows; the rest is left away."""
+    """Lay out images side by side in full rows of `columns`, without gaps; images of an unfinished row are dropped.
+
+    Shapes: images uint8 (n, channels, height, width), 1 or 3 channels -> uint8 (height, width, 3).
+
+    >>> mosaic(np.zeros((7, 3, 32, 32), np.uint8), columns=3).shape
+    (168, 252, 3)
+    """
     rows = max(1, len(images) // columns)
     columns = min(columns, len(images))
     sheet = Image.new("RGB", (columns * TILE, rows * TILE), PAPER)
@@ -55,7 +67,7 @@ def mosaic(images: Array, columns: int) -> np.ndarray[Any, Any]:
 
 
 def _tile(image: Array) -> Image.Image:
-    """An image as a square of `TILE` pixels: small ones keep their pixels visible, large ones are smoothed."""
+    """Resize an image to a square of `TILE` pixels: enlarged pixels stay sharp, reduced images are smoothed."""
     tile = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).convert("RGB")
     enlarged = max(tile.size) <= TILE
     return tile.resize((TILE, TILE), Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS)
@@ -67,16 +79,20 @@ def scatter(
     size: tuple[int, int] = (440, 275),
     box: tuple[float, float, float, float] | None = None,
 ) -> np.ndarray[Any, Any]:
-    """Points (n, 2) of each layer in its colour, the last on top; what is not finite or outside is left away.
+    """Draw a scatter plot of several layers, the last on top. Points that are not finite or outside are dropped.
 
-    `box` is (x from, x to, y from, y to), by default that of all points; `size` in pixels, (width, height).
+    layers: pairs of points (n, 2) and an RGB colour. size: (width, height) in pixels.
+    box: (x min, x max, y min, y max); by default it holds all points.
+
+    >>> scatter([(np.array([[0.0, 1.0], [2.0, 3.0]]), BLUE)], size=(120, 90)).shape
+    (90, 120, 3)
     """
     kept = [points[np.isfinite(points).all(axis=1)].astype(np.float64) for points, _ in layers]
     left, right, bottom, top = box or _box(np.concatenate([*kept, np.zeros((0, 2))]))
-    edge, foot, radius = 8 * SMOOTH, 20 * SMOOTH, 1.6 * SMOOTH
-    width, height = size[0] * SMOOTH, size[1] * SMOOTH
+    edge, foot, radius = 8 * OVERSAMPLING, 20 * OVERSAMPLING, 1.6 * OVERSAMPLING
+    width, height = size[0] * OVERSAMPLING, size[1] * OVERSAMPLING
     sheet = Image.new("RGB", (width, height), PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11 * SMOOTH)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11 * OVERSAMPLING)
     for points, (_, colour) in zip(kept, layers, strict=True):
         x = (points[:, 0] - left) / (right - left)
         y = (points[:, 1] - bottom) / (top - bottom)
@@ -85,14 +101,14 @@ def scatter(
         down = edge + (1 - y[inside]) * (height - edge - foot)
         for h, v in zip(across.tolist(), down.tolist(), strict=True):
             draw.ellipse((h - radius, v - radius, h + radius, v + radius), fill=colour)
-    draw.rectangle((edge, edge, width - edge, height - foot), outline=GREY, width=SMOOTH)
+    draw.rectangle((edge, edge, width - edge, height - foot), outline=GREY, width=OVERSAMPLING)
     words = f"x {left:.3g} to {right:.3g}, y {bottom:.3g} to {top:.3g}"
-    draw.text((edge, height - foot + 3 * SMOOTH), words, fill=INK, font=font)
+    draw.text((edge, height - foot + 3 * OVERSAMPLING), words, fill=INK, font=font)
     return np.asarray(sheet.resize(size, Image.Resampling.LANCZOS))
 
 
 def _box(points: Array) -> tuple[float, float, float, float]:
-    """What holds the points, a twentieth wider on each side."""
+    """Bounding box of the points, widened by a twentieth on each side."""
     if not len(points):
         return 0.0, 1.0, 0.0, 1.0
     low, high = points.min(axis=0), points.max(axis=0)
@@ -102,7 +118,11 @@ def _box(points: Array) -> tuple[float, float, float, float]:
 
 
 def png(picture: Array) -> bytes:
-    """A picture as the bytes of a PNG file."""
+    """Encode a picture, uint8 (height, width, 3), as PNG.
+
+    >>> png(np.zeros((2, 2, 3), np.uint8))[1:4]
+    b'PNG'
+    """
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""What an author writes: a data set, a task; and the small objects that pass between them and the runner.
+"""The interfaces that a plugin author implements, data sets and tasks, and the objects they exchange with the runner.
 
 Annotations name torch and numpy types, but importing this module imports neither.
 """
@@ -35,24 +35,33 @@ def _no_progress() -> float:
 
 
 class Files(Protocol):
-    """Finds the files of one data set; what `Context.file` and `Context.folder` ask."""
+    """Finds the files of one data set, for `Context.file` and `Context.folder`."""
 
-    def file(self, name: str) -> Path: ...
+    def file(self, name: str) -> Path:
+        """Return the path of a file; see `Context.file`."""
 
-    def folder(self, archive: str = "") -> Path: ...
+    def folder(self, archive: str = "") -> Path:
+        """Return the path of a folder; see `Context.folder`."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Context:
-    """Where and how a trial runs; one object handed to everything. Fields may be added, signatures stay.
+    """Where and how a trial runs: the one object that data sets and tasks get. Later versions may add fields.
 
-    device: as torch spells it (`cpu`, `cuda:1`); dtype: of autocast (`float32`: none).
-    generator: on `device`, seeded by the runner; the only source of randomness of a task.
-    cache: a folder of this data set's or trial's own, for what is worth keeping between runs.
-    data_root: the folder or archive a person named for the data set, or None.
-    budget_s: training seconds, or None where the recipe gives the length.
-    dataset, files: the data set that is being opened, and what finds its files; None in a task.
-    progress: how much of the training is done, in [0, 1], also under a time budget; schedules follow it.
+    device: as torch spells it, such as `cpu` or `cuda:1`.
+    dtype: the precision of autocast; `float32` means no autocast.
+    seed, generator: the runner seeds `generator`, which is on `device`. A task draws all random numbers from it.
+    threads: the number of CPU threads.
+    cache: a folder for files that this data set or task keeps between runs.
+    data_root: the folder or archive that the user named for the data set, or None.
+    offline: whether the network must not be used.
+    budget_s: the training time in seconds, or None if the recipe gives the length.
+    progress: returns the finished share of the training, in [0, 1], also under a time budget; schedules follow it.
+    log: the logger `zoo`.
+    dataset, files: the data set that is being opened, and its files; None in a task.
+
+    >>> Context(device="cpu", seed=3).progress()
+    0.0
     """
 
     device: str = "cpu"
@@ -70,32 +79,37 @@ class Context:
     files: Files | None = None
 
     def file(self, name: str) -> Path:
-        """The path of the data set's file `name`: below `data_root`, else downloaded and checked.
+        """Return the path of the data set's file `name`: below `data_root`, or else downloaded and verified.
 
-        Raises DataUnavailableError (not here, not to be had now) and DamagedDataError (wrong checksum).
+        Raises DataUnavailableError (missing, and cannot be fetched now) and DamagedDataError (wrong checksum).
         """
         return self._open_files().file(name)
 
     def folder(self, archive: str = "") -> Path:
-        """The folder a person named for the data set, unpacked if an archive; else the download `archive`, unpacked.
+        """Return the user's folder for the data set, or else the unpacked download `archive`.
 
-        Raises DataUnavailableError saying what it must hold, if there is neither.
+        An archive as `data_root` is unpacked too. Raises DataUnavailableError if there is neither; the message says
+        what the folder must hold.
         """
         return self._open_files().folder(archive)
 
     def _open_files(self) -> Files:
         if self.files is None:
-            raise DataError("no data set's files belong to this context: `zoo_core.data.open.data_context` makes one")
+            raise DataError("this context belongs to no data set: make one with `zoo_core.data.open.data_context`")
         return self.files
 
 
 @dataclass(slots=True)
 class Step:
-    """One optimizer step (or `steps` of them), yielded after it.
+    """Reports one optimizer step to the runner, or `steps` of them; `Task.train` yields it after the step.
 
-    n: how many of the task's units it used. logs: scalar tensors on the device, never `.item()`: `loss`, and `score`
-    in the task's metric for the running train score; they are averaged with weight n.
-    eval_model: the model to evaluate, where it is not the one that is trained (an average of weights).
+    n: the number of the task's units that the step used, such as examples.
+    logs: scalar tensors on the device, without `.item()`, which would wait for the device. `loss` and `score` (the
+        task's metric) become the train curve; the runner averages each log with weight n.
+    eval_model: the model to evaluate if it is not the trained one, such as an average of weights.
+
+    >>> Step(n=32).steps
+    1
     """
 
     n: int
@@ -106,10 +120,10 @@ class Step:
 
 @dataclass(slots=True)
 class Phase:
-    """Yielded before work that is not a step (computing features).
+    """Announces work that is not an optimizer step, such as computing features; `Task.train` yields it before.
 
-    spent_s: what the work cost when its result was made, where it now comes from a cache; it is added to the
-    training time, so that a cached trial is not praised for its luck.
+    spent_s: if the result comes from a cache, the seconds that it took to compute. They are added to the training
+        time, so that cached trials report the full cost.
     """
 
     name: str
@@ -118,7 +132,11 @@ class Phase:
 
 @dataclass(slots=True)
 class Table:
-    """A table of a score's parts: per class, a confusion matrix. `rows` hold one value a column."""
+    """A table that details a score, such as scores per class or a confusion matrix. A row has one value per column.
+
+    >>> Table(["class", "recall"], [["zero", 0.5], ["one", 1.0]]).columns
+    ['class', 'recall']
+    """
 
     columns: list[str]
     rows: list[list[Any]]
@@ -126,10 +144,12 @@ class Table:
 
 @dataclass(slots=True)
 class Evaluation:
-    """What `Task.evaluate` found.
+    """The result of `Task.evaluate`.
 
-    scores: by metric name; the task's metric is among them. tables: by name. per_example: by name, one entry an
-    example in the split's order (`score` is what the metric averages, where it is an average).
+    scores: by metric name, among them the task's metric.
+    tables: by name.
+    per_example: arrays by name, with one entry per example in the order of the split. `score` holds the values whose
+        mean is the metric, if the metric is a mean.
     """
 
     scores: dict[str, float]
@@ -138,23 +158,27 @@ class Evaluation:
 
 
 class Dataset(Protocol):
-    """Reads one data set; made by `entry(ctx)`.
+    """Reads one data set; `DatasetSpec.entry` makes it from a Context.
 
-    signature: concrete, once the object exists.
-    load(split): the columns of `train`, `val` or `test`, decoded. Raises UnknownSplitError for a split it does not
-    have: without `val`, a tenth of train is held out by the rule in `zoo_core.data.splits`.
+    signature: has no unknown sizes once the object exists.
     """
 
     signature: Signature
 
-    def load(self, split: str) -> Columns: ...
+    def load(self, split: str) -> Columns:
+        """Decode `train`, `val` or `test` into columns.
+
+        Raises UnknownSplitError for a split that the data do not have. Without a `val` split, the zoo holds out a
+        tenth of train by the rule in `zoo_core.data.splits`.
+        """
 
 
 class Data(Protocol):
-    """Open data, as a task sees them.
+    """Opened data, as `Task.prepare` gets them.
 
-    signature: concrete, and as the model sees the examples. spec: the data set's. sizes: examples by split.
-    identity: a text that changes with the data set, its version, its files and its loader.
+    signature: without unknown sizes, and adapted to the model: its channels, size and normalisation.
+    spec: the spec of the data set. sizes: number of examples by split.
+    identity: a text that differs for another data set, version, set of files or loader.
     """
 
     signature: Signature
@@ -163,30 +187,33 @@ class Data(Protocol):
     identity: str
 
     def split(self, name: str, *, holdout: bool = True) -> Split:
-        """The examples of `train`, `val` or `test`.
+        """Return the examples of `train`, `val` or `test`.
 
-        `holdout=False` leaves in train what would be held out of it; a val split of the data's own is not touched.
-        Raises UnknownSplitError, and SealedSplitError for `test` before the final score.
+        With `holdout=False`, train keeps the examples that would be held out for val. A val split that the data set
+        itself has stays as it is. Raises UnknownSplitError, and SealedSplitError for `test` before the final score.
         """
 
 
 class Task(Protocol):
-    """Trains and scores a model on open data; made by `entry(spec)`.
+    """Trains and scores a model on opened data; `TaskSpec.entry` makes it from the spec.
 
     A task may also have:
-        epoch_steps(recipe) -> int: optimizer steps of one pass over train; without it a recipe gives `steps`.
-        example_input(ctx, batch_size) -> the argument of the model's forward, for latency and FLOPs.
+        epoch_steps(recipe) -> int: optimizer steps in one pass over train. Without it, recipes must set `steps`.
+        example_input(ctx, batch_size): an argument for the model's forward, to measure latency and FLOPs.
         pictures(ctx, model) -> dict of name -> uint8 array (height, width, 3).
-        predict(ctx, model, signature, shape, recipe, files, top) -> Table of the model's answers to a person's files,
-        for `zoo predict`; no data are open. `signature` is what the model was built for, `shape` that of the data's
-        examples, `top` how many answers a file gets.
+        predict(ctx, model, signature, shape, recipe, files, top) -> Table: predictions for the user's files, for
+            `zoo predict`, which opens no data. `signature`: the one that the model was built for; `shape`: of the
+            data's examples; `top`: number of predictions per file.
     """
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
-        """Get the data onto the device. Untimed."""
+        """Move the data to the device and prepare everything else. Not timed."""
 
     def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase]:
-        """Take `recipe.steps` optimizer steps, yielding after each; the runner clocks, evaluates and stops."""
+        """Take `recipe.steps` optimizer steps and yield a Step after each.
+
+        The runner measures the time, evaluates between steps, and stops the generator.
+        """
 
     def evaluate(self, ctx: Context, model: nn.Module, split: str) -> Evaluation:
-        """Score the model on `val` or `test`; the model is in eval mode and gradients are off."""
+        """Score the model on `val` or `test`. The model is in evaluation mode and gradients are off."""

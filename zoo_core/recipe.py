@@ -1,7 +1,8 @@
-"""Hyper-parameters: one flat namespace for training keys and model options.
+"""Hyper-parameters: training keys and model options in one flat namespace.
 
-A recipe is resolved in layers: kind's (or runner's) defaults <- task <- model's options <- model's overrides
-<- quick preset <- `--set`. Every key has a default, the default gives the type, an unknown key is an error.
+A recipe is resolved in layers, each overriding the one before: defaults of runner and kind, task, options of the
+model, recipe of the model, quick preset, `--set`. Every key has a default, which gives its type. An unknown key is
+an error.
 """
 
 from __future__ import annotations
@@ -17,25 +18,34 @@ from zoo_core.specs import ModelSpec, Param, Params, TaskSpec
 
 RecipeClass: TypeAlias = Literal["default", "quick", "custom"]
 
-# Keys that the runner itself reads, whatever the kind.
+# Keys that the runner reads, for every kind.
 RUNNER_PARAMS: Params = MappingProxyType(
     {
         "epochs": Param(default=1.0, help="passes over train", minimum=0.0),
-        "steps": Param(default=0, help="optimizer steps; 0: as `epochs` says", minimum=0),
+        "steps": Param(default=0, help="optimizer steps; 0: set by `epochs`", minimum=0),
         "eval_every": Param(
             default=0.0,
-            help="epochs between val evaluations; 0: ten to thirty a trial, epoch ends among them",
+            help="epochs between val evaluations; 0: ten to thirty per trial, also at the ends of epochs",
             minimum=0.0,
         ),
-        "holdout": Param(default=True, help="hold out a val split; without it nothing is known of the target"),
-        "select": Param(default="last", choices=("last", "best"), help="which weights are scored on test"),
-        "stop": Param(default=0, help="end after so many val evaluations without a better score; 0: never", minimum=0),
+        "holdout": Param(default=True, help="hold out a val split; without one, time-to-target is not measured"),
+        "select": Param(
+            default="last", choices=("last", "best"), help="the weights to score on test: the last, or the best on val"
+        ),
+        "stop": Param(
+            default=0, help="stop after this many val evaluations without a better score; 0: never", minimum=0
+        ),
     }
 )
 
 
 class Recipe(Mapping[str, Any]):
-    """Resolved hyper-parameters, read as `recipe.lr` or `recipe["lr"]`."""
+    """Resolved hyper-parameters: a read-only mapping, with `recipe.lr` as a short form of `recipe["lr"]`.
+
+    >>> recipe = Recipe({"lr": 0.1, "batch_size": 32})
+    >>> recipe.lr, recipe["batch_size"], recipe.get("momentum", 0.9)
+    (0.1, 32, 0.9)
+    """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = dict(values)
@@ -46,7 +56,7 @@ class Recipe(Mapping[str, Any]):
     def __getattr__(self, key: str) -> Any:
         try:
             return self.__dict__["_values"][key]
-        except KeyError:  # `_values` too is missing while a copy is made
+        except KeyError:  # while an object is copied, `_values` is missing too
             known = ", ".join(self.__dict__.get("_values", ()))
             raise AttributeError(f"the recipe has no {key!r}; it has {known}") from None
 
@@ -61,14 +71,14 @@ class Recipe(Mapping[str, Any]):
 
 
 def as_param(value: Any) -> Param:
-    """A plain default is a Param without help."""
+    """Return `value` if it is a Param, or else a Param with this default."""
     return value if isinstance(value, Param) else Param(default=value)
 
 
 def parameters(task: TaskSpec, model: ModelSpec, kind: Params) -> dict[str, Param]:
-    """Every key that a recipe of this pair has, with the defaults that hold for it.
+    """Return every recipe key of a task and a model, with its default for this pair.
 
-    Raises RecipeError where a model option clashes with a training key, or an override names no key.
+    Raises RecipeError if a model option has the name of a training key, or an override names an unknown key.
     """
     params = {key: as_param(value) for key, value in {**RUNNER_PARAMS, **kind}.items()}
     _override(params, task.recipe, f"task {task.qualified}", may_add=bool(task.entry))
@@ -91,9 +101,9 @@ def _override(params: dict[str, Param], values: Params, owner: str, *, may_add: 
             params[key] = _with_default(key, params[key], as_param(value).default, owner)
         elif may_add:
             params[key] = as_param(value)
-        elif not lenient:  # a model's "*" may speak of keys that only some kinds have
+        elif not lenient:  # a model's "*" may set keys that only some kinds have
             raise RecipeError(
-                f"{owner}: its recipe sets {key!r}, which is no key of the task and no option of the model"
+                f"{owner}: its recipe sets {key!r}, which is neither a key of the task nor an option of the model"
             )
 
 
@@ -105,7 +115,10 @@ def _with_default(key: str, param: Param, value: Any, owner: str = "") -> Param:
 def resolve_recipe(
     params: Mapping[str, Param], preset: Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None
 ) -> Recipe:
-    """The recipe's values: defaults <- preset <- overrides (strings are parsed by the default's type)."""
+    """Resolve a recipe: defaults, then `preset`, then `overrides`. Strings are parsed by the type of the default.
+
+    Raises UnknownNameError for an unknown key, RecipeError for an invalid value.
+    """
     values = {key: check_value(key, param, param.default) for key, param in params.items()}
     for layer in (preset or {}, overrides or {}):
         for key, value in layer.items():
@@ -117,14 +130,14 @@ def resolve_recipe(
 
 
 def recipe_class(recipe: Recipe, params: Mapping[str, Param], quick: Mapping[str, Any]) -> RecipeClass:
-    """`default`, `quick` or `custom`: what may be ranked together."""
+    """Classify a recipe as `default`, `quick` or `custom`. Only trials of one class are ranked together."""
     if recipe == resolve_recipe(params):
         return "default"
     return "quick" if quick and recipe == resolve_recipe(params, quick) else "custom"
 
 
 def parse(key: str, param: Param, text: str) -> Any:
-    """Read a `--set` value by the type of the key's default. Raises RecipeError."""
+    """Parse a `--set` value by the type of the key's default. Raises RecipeError."""
     default = param.default
     try:
         if isinstance(default, bool):
@@ -144,7 +157,7 @@ def parse(key: str, param: Param, text: str) -> Any:
         else:
             value = _json_or_text(text)
     except (ValueError, KeyError):
-        raise RecipeError(f"{key}={text!r} is not {_form(default)}; the default is {default!r}") from None
+        raise RecipeError(f"{key}={text!r} is not {_type_in_words(default)}; the default is {default!r}") from None
     return check_value(key, param, value)
 
 
@@ -155,8 +168,8 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
-def _form(default: Any) -> str:
-    forms: tuple[tuple[type, str], ...] = (
+def _type_in_words(default: Any) -> str:
+    words_by_type: tuple[tuple[type, str], ...] = (
         (bool, "true or false"),
         (int, "a whole number"),
         (float, "a number"),
@@ -164,11 +177,11 @@ def _form(default: Any) -> str:
         (tuple, "a list such as 512,256"),
         (dict, "a JSON object"),
     )
-    return next((words for kind, words in forms if isinstance(default, kind)), "a text")
+    return next((words for kind, words in words_by_type if isinstance(default, kind)), "a text")
 
 
 def _is_finite(value: Any) -> bool:
-    """Whether every number in a JSON value is finite."""
+    """Return whether every number in a JSON value is finite."""
     if isinstance(value, Mapping):
         return all(map(_is_finite, value.values()))
     if isinstance(value, list | tuple):
@@ -177,14 +190,17 @@ def _is_finite(value: Any) -> bool:
 
 
 def check_value(key: str, param: Param, value: Any, owner: str = "") -> Any:
-    """`value` as the key's type, or RecipeError: wrong type, not among the choices, too small, not finite."""
+    """Return `value` in the type of the key's default.
+
+    Raises RecipeError for a wrong type, a value that is not among the choices, too small or not finite.
+    """
     default, where = param.default, f"{owner}: " if owner else ""
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if isinstance(default, list | tuple) and isinstance(value, list | tuple):
         value = list(value)
     elif default is not None and (type(value) is not type(default)):
-        raise RecipeError(f"{where}{key}={value!r} is not {_form(default)}; the default is {default!r}")
+        raise RecipeError(f"{where}{key}={value!r} is not {_type_in_words(default)}; the default is {default!r}")
     if not _is_finite(value):
         raise RecipeError(f"{where}{key}={value!r} is not a finite number")
     if param.choices and value not in param.choices:

@@ -1,7 +1,7 @@
-"""Metadata of tasks, data sets and models: frozen, torch-free, all that `zoo list` reads.
+"""Metadata of tasks, data sets, models and commands: frozen, torch-free, and all that `zoo list` reads.
 
-Code is named, not imported: an `entry` is a string `package.module:name`, which `zoo_core.entries` resolves.
-`expected_failures`: of tasks, data sets and models, the name of a check of `zoo check` -> why it is known to fail.
+A spec names its code instead of importing it: an `entry` is a string `package.module:name`, which `zoo_core.entries`
+resolves. Tasks, data sets and models may have `expected_failures`: a check of `zoo check` -> why it is known to fail.
 """
 
 from __future__ import annotations
@@ -17,20 +17,23 @@ from zoo_core.errors import InvalidSpecError
 Origin = Literal["real", "copy", "bundled", "exact", "synthetic"]
 Below = Literal["", "results"]
 BELOW: tuple[Below, ...] = get_args(Below)
-GENERATED: tuple[Origin, ...] = ("bundled", "exact", "synthetic")  # no file of a person's is needed
+GENERATED: tuple[Origin, ...] = ("bundled", "exact", "synthetic")  # these need no files of the user
 
-NO_WEIGHTS = "none"  # what `--weights` says for a random beginning
+NO_WEIGHTS = "none"  # the value of `--weights` for random initial weights
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-PLAIN_TYPES: Mapping[Any, type] = {"str": str, "int": int, "bool": bool}  # as annotations spell them
+PLAIN_TYPES: Mapping[Any, type] = {"str": str, "int": int, "bool": bool}  # annotation -> type to check
 ENTRY = re.compile(r"[^:]+:[^:]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Param:
-    """One hyper-parameter: its default gives its type; `None` takes any value.
+    """One hyper-parameter. Its type is that of its default; a default of `None` allows any value.
 
-    `choices` lists all allowed values; `minimum` is the smallest allowed number.
+    choices: all allowed values; empty for no restriction. minimum: the smallest allowed number.
+
+    >>> Param(default=0.1, help="of the units, in training", minimum=0.0)
+    Param(default=0.1, help='of the units, in training', choices=(), minimum=0.0)
     """
 
     default: Any
@@ -39,20 +42,22 @@ class Param:
     minimum: float | None = None
 
 
-Params = Mapping[str, Any]  # key -> Param, or a plain default
+Params = Mapping[str, Any]  # key -> Param, or just its default
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signature:
-    """The form of one example: what a data set gives and what a model is built for.
+    """The form of one example: what a data set provides and what a model is built for.
 
-    Shapes:
-        input_shape: of one example without the batch, channels first for images; None where it varies
-        (a data set's pattern uses None also for what only its files tell).
-        outputs: classes to tell apart, or numbers predicted for an example.
-        classes: the classes' names, in the order of the outputs; empty where there are none.
-        mean, std: per channel of the train split's inputs, images on the scale [0, 1]; empty until data are open.
-        extra: what a plugin's own kind adds, JSON values; `chance`, the score of guessing on these data by metric.
+    input_shape: shape of one example without the batch axis; images are (channels, height, width). None marks a size
+        that varies, or that is known only once the files are open.
+    outputs: number of classes, or of predicted values per example.
+    classes: class names in the order of the outputs; empty for other problems.
+    mean, std: of the train split's inputs, per channel; images on the scale [0, 1]. Empty until the data are open.
+    extra: JSON values for a plugin's own kind. `extra["chance"]` maps a metric to the chance level on these data.
+
+    >>> Signature(input_shape=(1, 28, 28), outputs=10).features
+    784
     """
 
     input_shape: tuple[int | None, ...]
@@ -64,7 +69,7 @@ class Signature:
 
     @property
     def features(self) -> int:
-        """How many numbers one example holds; an error where a size varies."""
+        """Number of values in one example. Raises InvalidSpecError if a size varies."""
         if None in self.input_shape:
             raise InvalidSpecError(f"input shape {self.input_shape} varies: it has no number of features")
         return math.prod(size for size in self.input_shape if size is not None)
@@ -72,7 +77,7 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reference:
-    """A figure somebody else reached: `value` in the task's metric, and where it is stated."""
+    """A published result: `value` in the task's metric, and `source`, the page or paper that states it."""
 
     value: float
     source: str
@@ -81,10 +86,10 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Download:
-    """A file to be had from the network; `urls` are tried in order.
+    """A file to download; `urls` are tried in order.
 
-    `sha256`, `md5`: the published checksum, hexadecimal; of a sha256 its first digits will do, where a publisher tells
-    no more (torch's file names have eight). A data set's download has one of them.
+    sha256, md5: the published checksum in hexadecimal. The first digits of a sha256 are enough: torch's file names
+        state only eight. A data set's download needs one of the two.
     """
 
     name: str
@@ -96,10 +101,13 @@ class Download:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accepts:
-    """What inputs a model can take, declared as data so that pairing imports no torch.
+    """The inputs that a model accepts, declared as data so that pairing models with tasks imports no torch.
 
-    `channels`: the numbers of channels it takes (empty: any); `min_size`: smallest height and width in pixels;
-    `fixed_size`: the only height and width; `max_outputs`: most classes.
+    channels: accepted numbers of channels; empty for any. min_size: smallest height and width, in pixels.
+    fixed_size: the only height and width, in pixels. max_outputs: largest number of outputs.
+
+    >>> Accepts(channels=(3,)).refusal(Signature(input_shape=(1, 28, 28), outputs=10))
+    'it takes 3 channels, the data have 1'
     """
 
     channels: tuple[int, ...] = ()
@@ -108,7 +116,7 @@ class Accepts:
     max_outputs: int | None = None
 
     def refusal(self, signature: Signature) -> str:
-        """Why a model that accepts this cannot take `signature`; empty if it can. Sizes unknown yet are let pass."""
+        """Return why the model cannot take inputs of this signature, or "" if it can. Unknown sizes pass."""
         shape = signature.input_shape
         if len(shape) == 3:
             if self.channels and shape[0] is not None and shape[0] not in self.channels:
@@ -126,13 +134,20 @@ class Accepts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskSpec:
-    """A task: data set + splits + metric + target + training procedure.
+    """A task: data set, splits, metric, target and training procedure.
 
-    Split rule, decoding and metric belong to `version`: change one of them and raise it.
-    `kind` is a shared kind's name, whose ready body is used, or `<plugin>/<kind>` with an `entry` of the plugin's own:
-    a callable `entry(spec) -> protocols.Task`. `datasets`: names, the default first. `recipe` and `quick` override the
-    kind's hyper-parameters (`quick` is the short preset). `chance` is the score of guessing, `target` the val score
-    whose first reaching is the time to target, `unit` what is counted.
+    kind: a shared kind, which brings a ready implementation; or `<plugin>/<kind>`, which needs an `entry`.
+    entry: a callable `entry(spec) -> protocols.Task`.
+    datasets: names of the data sets, the default first.
+    recipe, quick: hyper-parameters that replace those of the kind; `quick` is the short preset.
+    chance: the chance level, in the metric. target: the val score that defines time-to-target.
+    unit: what is counted, such as "examples".
+    version: raise it after a change of the split rule, the decoding or the metric.
+
+    >>> task = TaskSpec(name="sine", title="Sine", summary="y = sin(x)", kind="regression", datasets=("sine",),
+    ...                 metric="mse", higher_is_better=False, target=0.01, plugin="zoo-mine")
+    >>> task.qualified
+    'zoo-mine:sine'
     """
 
     name: str
@@ -160,11 +175,13 @@ class TaskSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatasetSpec:
-    """A data set: where it is from, what it looks like, and the code that reads it.
+    """A data set: its source, the form of its examples, and the code that reads it.
 
-    `origin`: `real` (the public files), `copy` (altered, e.g. saved as JPEG), `bundled` with a package, `exact`
-    (a formula), `synthetic` (drawn by a seeded generator; its constants belong to `version`).
-    `entry`: a callable `entry(ctx) -> protocols.Dataset`. `layout`: in words, what a person's folder must hold.
+    origin: `real` (the public files), `copy` (altered, such as saved as JPEG), `bundled` (with a package), `exact`
+        (a formula) or `synthetic` (drawn by a seeded generator; a change of its constants raises `version`).
+    signature: may have None for sizes that only the files show.
+    entry: a callable `entry(ctx) -> protocols.Dataset`.
+    layout: in words, what the folder given by `--data-root` must hold.
     """
 
     name: str
@@ -187,7 +204,7 @@ class DatasetSpec:
 
     @property
     def offline(self) -> bool:
-        """Whether it needs neither a network nor a person's files."""
+        """Whether the data set needs neither a network nor files of the user."""
         return self.origin in GENERATED
 
 
@@ -195,12 +212,17 @@ class DatasetSpec:
 class ModelSpec:
     """A model: one function `entry(signature, **options) -> nn.Module`.
 
-    `tasks`: the registered pairs, by default the tasks of its own plugin that have its `kind`. `kind`: the shared kind
-    it can be tried on elsewhere. `options`: what the build function takes beside the signature, with defaults.
-    `recipe`: overrides by task name, `"*"` for every task; `quick`: of the quick preset, after the task's.
-    `weights`: the file of its first weights, `pretrained_on`: what these were trained on, `mean` and `std`: how they
-    want the channels of images on [0, 1] normalised (empty: as the data are). A build function that has a parameter
-    `weights=None` is given tensors by name through it; into the model of another they are loaded by name.
+    tasks: the tasks that `zoo bench --all` pairs the model with; by default those of its own plugin and `kind`.
+    kind: the shared kind on whose tasks, of any plugin, the model can be run.
+    options: the arguments of the build function other than the signature, with defaults.
+    recipe: hyper-parameters by task name, `"*"` for every task. quick: the quick preset; it overrides the task's.
+    weights: the file of the initial weights. If the build function has a parameter `weights=None`, it gets them as a
+        dict of tensors; otherwise they are loaded into the built model by name.
+    pretrained_on: the data that these weights were trained on.
+    mean, std: the normalisation that these weights expect, per channel of images on [0, 1]; empty: that of the data.
+
+    >>> ModelSpec(name="mlp", entry="zoo_mine.models:mlp", options={"width": 32}, plugin="zoo-mine").qualified
+    'zoo-mine:mlp'
     """
 
     name: str
@@ -227,10 +249,10 @@ class ModelSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelFamily:
-    """Many models under one prefix (`timm/`), looked up only when asked for.
+    """Many models under one prefix, such as `timm/`, which are looked up only on demand.
 
-    `entry`: an object with `resolve(name) -> ModelSpec` and `list(pattern) -> Iterable[str]`; `name` and `pattern`
-    include the prefix.
+    entry: an object with `resolve(name) -> ModelSpec` and `list(pattern) -> Iterable[str]`; `name` and `pattern`
+        include the prefix.
     """
 
     prefix: str
@@ -245,9 +267,9 @@ class ModelFamily:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandSpec:
-    """A command below `zoo`; `entry` is a function or a `typer.Typer`, imported when the command is called.
+    """A command below `zoo`, or with `below="results"` below `zoo results`.
 
-    With `below="results"` it is a command of `zoo results`.
+    entry: a function or a `typer.Typer`, imported when the command is called.
     """
 
     name: str
@@ -258,31 +280,33 @@ class CommandSpec:
 
 
 def check_spec(spec: TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec) -> None:
-    """Refuse metadata that cannot work. Raises InvalidSpecError naming the field."""
+    """Validate a spec. Raises InvalidSpecError, which names the field and its value."""
     name = spec.prefix.rstrip("/") if isinstance(spec, ModelFamily) else spec.name
-    what = type(spec).__name__
+    spec_type = type(spec).__name__
     if not NAME.fullmatch(name):
-        raise InvalidSpecError(f"{what} name {name!r}: use up to 64 of a-z 0-9 . _ - and begin with a letter or digit")
+        raise InvalidSpecError(
+            f"{spec_type} name {name!r}: use up to 64 of a-z 0-9 . _ - and begin with a letter or digit"
+        )
     for item in fields(spec):
         value, expected = getattr(spec, item.name), PLAIN_TYPES.get(item.type)
         if expected is not None and type(value) is not expected:
-            raise InvalidSpecError(f"{what} {name}: {item.name} is {value!r}, not of type {item.type}")
+            raise InvalidSpecError(f"{spec_type} {name}: {item.name} is {value!r}, not of type {item.type}")
     for download in spec.downloads if isinstance(spec, DatasetSpec) else ():
         if not (download.sha256 or download.md5):
-            raise InvalidSpecError(f"dataset {name}: download {download.name} has no checksum: nobody could trust it")
+            raise InvalidSpecError(f"dataset {name}: download {download.name} has no checksum: give sha256 or md5")
     if isinstance(spec, CommandSpec) and spec.below not in BELOW:
-        raise InvalidSpecError(f"command {name}: it cannot be put below {spec.below!r}, only below {BELOW[1]!r}")
+        raise InvalidSpecError(f"command {name}: `below` is {spec.below!r}; allowed: {BELOW[1]!r}")
     if isinstance(spec, ModelSpec) and len(spec.mean) != len(spec.std):
         raise InvalidSpecError(f"model {name}: `mean` has {len(spec.mean)} channels, `std` {len(spec.std)}")
     if isinstance(spec, TaskSpec):
         datasets: object = spec.datasets
         if isinstance(datasets, str):
-            raise InvalidSpecError(f"task {name}: `datasets` is a text, not a tuple: write ({spec.datasets!r},)")
+            raise InvalidSpecError(f"task {name}: `datasets` is a string, not a tuple: write ({spec.datasets!r},)")
         if not spec.datasets:
             raise InvalidSpecError(f"task {name}: `datasets` is empty; name at least one")
         if "/" in spec.kind and not spec.entry:
             raise InvalidSpecError(
-                f"task {name}: kind {spec.kind!r} is the plugin's own, so `entry` must name its body"
+                f"task {name}: {spec.kind!r} is no shared kind, so `entry` must name the task's class"
             )
     if (spec.entry or not isinstance(spec, TaskSpec)) and not ENTRY.fullmatch(spec.entry):
-        raise InvalidSpecError(f"{what} {name}: entry {spec.entry!r} is not of the form package.module:name")
+        raise InvalidSpecError(f"{spec_type} {name}: entry {spec.entry!r} is not of the form package.module:name")

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from zoo_core import recipe as recipes
 from zoo_core.checks import NotApplicableError
 from zoo_core.checks.data import SmallData
-from zoo_core.entries import resolve_entry
-from zoo_core.kinds import adapted_signature, body_entry, kind_recipe
+from zoo_core.kinds import adapted_signature, kind_recipe
 from zoo_core.kinds.examples import STAND_INS
+from zoo_core.measure.devices import autocast
 from zoo_core.measure.randomness import seed_everything
 from zoo_core.protocols import Context, Step, Task
 from zoo_core.recipe import Recipe
-from zoo_core.runner.build import build_model
+from zoo_core.runner.build import build_model, prepare_task, reseed
 from zoo_core.specs import ModelSpec, TaskSpec
 
 TRAIN_BATCH_SIZE = 8
@@ -58,12 +58,10 @@ class Harness:
         data = self.data.fresh_copy()
         data.signature = adapted_signature(self.model, self.task, data.signature, recipe)
         ctx = Context(seed=seed, cache=self.cache, offline=True, dataset=data.spec)
-        ctx.generator = seed_everything(seed, "cpu")
-        body: Task = resolve_entry(body_entry(self.task))(self.task)
-        body.prepare(ctx, data, recipe)
+        body = prepare_task(self.task, ctx, data, recipe)
         seed_everything(seed if model_seed is None else model_seed, "cpu")
         model = build_model(self.model, data.signature, recipe)
-        ctx.generator = seed_everything(seed, "cpu")
+        reseed(ctx)
         return Started(ctx, body, model, recipe, data, self.affordable(PREDICT_BATCH_SIZE))
 
     def with_train(self, count: int) -> Harness:
@@ -89,7 +87,7 @@ class Started:
         events = self.body.train(self.ctx, self.model, self.recipe)
         with contextlib.closing(cast(Any, events)):
             while True:
-                with torch.autocast("cpu", torch.bfloat16, enabled=dtype != "float32"):
+                with autocast("cpu", dtype):
                     event = next(events, None)
                 if event is None:
                     return

@@ -8,7 +8,7 @@ import typer
 
 from zoo_core.cli.options import JSON
 from zoo_core.registry import Registry
-from zoo_core.registry.plugins import ONLY
+from zoo_core.registry.plugins import LOAD_ONLY
 from zoo_core.ui.console import print_failed_plugins, print_json, print_table
 from zoo_core.ui.formats import format_value
 from zoo_core.ui.listing import Listing, rows_of
@@ -29,5 +29,5 @@ def list_command(
     else:
         typer.echo(f"no {what.value}" + (f" match {pattern!r}" if pattern != "*" else ": install a plugin"))
     if registry.disabled and what is not Listing.plugins:
-        typer.echo(f"{len(registry.disabled)} plugins are disabled: {ONLY} does not name them", err=True)
+        typer.echo(f"{len(registry.disabled)} plugins are disabled: {LOAD_ONLY} does not name them", err=True)
     print_failed_plugins(registry.failed)

@@ -1,1 +1,1 @@
-"""Data on their way to a model: files and fingerprints, columns on disk, splits, batches on the device."""
+"""Data, from files to batches on the device: downloads, archives, fingerprints, decoded columns, splits, batches."""

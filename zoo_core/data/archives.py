@@ -1,4 +1,4 @@
-"""Unpacks zip and tar archives that strangers made: nothing is written outside the folder, links are refused."""
+"""Unpacks untrusted zip and tar archives: nothing is written outside the folder, and links are refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import lzma
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,10 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from zoo_core.errors import DamagedDataError, UnsafeArchiveError
-from zoo_core.files import remove_abandoned
+from zoo_core.files import new_folder
 
 UNPACKING = ".unpacking-"
-# RuntimeError, and NotImplementedError below it, are zipfile's words for a password and for a packing it does not know.
+# zipfile raises RuntimeError for a password, and its subclass NotImplementedError for an unknown compression.
 UNREADABLE = (
     *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
     *(EOFError, RuntimeError),
@@ -27,16 +26,16 @@ UNREADABLE = (
 
 
 def is_archive(path: Path) -> bool:
-    """Whether `path` is a file that `members` can read."""
+    """Return whether `path` is a zip or tar file."""
     try:
         return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
-    except EOFError:  # the beginning of a packed tar
+    except EOFError:  # a compressed tar that ends too early
         return False
 
 
 @contextmanager
 def reading(archive: Path) -> Iterator[None]:
-    """What goes wrong while the members of `archive` are read, by whom ever, is a DamagedDataError that names it."""
+    """Turn every reading error inside the block into a DamagedDataError that names the archive."""
     try:
         yield
     except UNREADABLE as error:
@@ -44,9 +43,9 @@ def reading(archive: Path) -> Iterator[None]:
 
 
 def members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Every file of an archive: its relative path with `/` and its open content; to be read within `reading`.
+    """Yield the relative path, with `/`, and the open content of every file in an archive. Use inside `reading`.
 
-    Raises UnsafeArchiveError for a path that leads outside, a link or a device.
+    Raises UnsafeArchiveError for a link, a device, or a path that leads outside.
     """
     yield from _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive)
 
@@ -73,7 +72,7 @@ def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 raise UnsafeArchiveError(f"archive {archive}: member {entry.name!r} is a link or a device")
             with content:
                 yield entry.name, content
-        while opened.fileobj is not None and opened.fileobj.read(1 << 20):  # to the end, where gzip has its checksum
+        while opened.fileobj is not None and opened.fileobj.read(1 << 20):  # gzip has its checksum at the end
             pass
 
 
@@ -84,23 +83,16 @@ def _refuse_outside(archive: Path, name: str) -> None:
 
 
 def extract(archive: Path, folder: Path) -> None:
-    """Unpack `archive` as `folder`, which does not exist yet: all of it or nothing."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(folder.parent, UNPACKING)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNPACKING) as temporary:
-        inside = Path(temporary) / "content"
-        inside.mkdir()
-        with reading(archive):
-            for name, content in members(archive):
-                _write(archive, name, content, inside)
-        try:
-            inside.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # otherwise another trial unpacked the same archive meanwhile
-                raise
+    """Unpack `archive` as the new folder `folder`, either completely or not at all.
+
+    Raises DamagedDataError, UnsafeArchiveError.
+    """
+    with new_folder(folder, UNPACKING) as inside, reading(archive):
+        for name, content in members(archive):
+            _write_member(archive, name, content, inside)
 
 
-def _write(archive: Path, name: str, content: IO[bytes], folder: Path) -> None:
+def _write_member(archive: Path, name: str, content: IO[bytes], folder: Path) -> None:
     target = folder.joinpath(*PurePosixPath(name.replace("\\", "/")).parts)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Batches on the device: a split is moved there once where it fits, else each batch is gathered and copied."""
+"""Batches on the device: a split is moved there once if it fits, otherwise each batch is copied."""
 
 from __future__ import annotations
 
@@ -11,14 +11,25 @@ from torch.nn.utils.rnn import pad_sequence
 
 from zoo_core.columns import Ragged, Split
 
-Batch: TypeAlias = dict[str, Tensor]
+Batch: TypeAlias = dict[str, Tensor]  # column name -> values (batch, ...)
 
-SHARE = 0.5  # of the device's free memory that a split may take
-UNKNOWN_FREE = 1 << 30  # bytes taken as free where a device does not tell
+MAX_FREE_MEMORY_SHARE = 0.5  # of the device, for one split
+ASSUMED_FREE_BYTES = 1 << 30  # on devices that do not report their free memory
 
 
 class DeviceSplit:
-    """A split as tensors; on the CPU they share the memory-mapped files, so a large split costs no memory."""
+    """A split as tensors on a device. On the CPU they share the memory-mapped files, so a large split costs no memory.
+
+    Columns of numbers become tensors, and ragged columns are padded per batch; columns of text are left out.
+    size: the number of examples.
+
+    >>> import numpy as np
+    >>> split = DeviceSplit(Split({"x": np.arange(10.0).reshape(5, 2), "y": np.arange(5)}), "cpu")
+    >>> split.first(2)["y"].tolist()
+    [0, 1]
+    >>> [len(batch["y"]) for batch in split.in_order(2)]
+    [2, 2, 1]
+    """
 
     def __init__(self, split: Split, device: str) -> None:
         self.device = torch.device(device)
@@ -27,7 +38,7 @@ class DeviceSplit:
         self._ragged = {name: column for name, column in split.columns.items() if isinstance(column, Ragged)}
         columns = {name: torch.from_numpy(column) for name, column in stacked.items() if column.dtype.kind in "biuf"}
         need = sum(column.numel() * column.element_size() for column in columns.values())
-        self._home = self.device if need <= SHARE * _free_bytes(self.device) else torch.device("cpu")
+        self._home = self.device if need <= MAX_FREE_MEMORY_SHARE * _free_bytes(self.device) else torch.device("cpu")
         self._columns = {name: column.to(self._home) for name, column in columns.items()}
         self._rows = None if split.rows is None else torch.from_numpy(split.rows).to(self._home)
 
@@ -35,9 +46,11 @@ class DeviceSplit:
         return self.size
 
     def batch(self, index: Tensor) -> Batch:
-        """The examples at `index`, rows of the columns and where they are, as tensors on the device.
+        """Gather rows of the columns onto the device.
 
-        A ragged column `x` becomes `x` (batch, longest, ...), padded with zeros, and `x_lengths` (batch,).
+        index: int64 (batch,), on the device that holds the columns; most callers use `at`, which numbers the examples
+            of the split instead of rows.
+        A ragged column `x` becomes `x` (batch, longest, ...), padded with zeros, and `x_lengths`, int64 (batch,).
         """
         batch = {name: column.index_select(0, index) for name, column in self._columns.items()}  # 6x column[index]
         for name, column in self._ragged.items():
@@ -49,17 +62,18 @@ class DeviceSplit:
         return {name: values.to(self.device, non_blocking=True) for name, values in batch.items()}
 
     def first(self, count: int) -> Batch:
-        """The first `count` examples, from the start again where there are fewer."""
+        """Return a batch of the first `count` examples; a smaller split is repeated."""
         return self.at(torch.arange(count) % self.size)
 
     def at(self, numbers: Tensor) -> Batch:
-        """The examples with these numbers, int (n,), in the split's order."""
+        """Return a batch of the examples with these numbers, int64 (batch,), counted in the order of the split."""
         return next(self._batches(numbers.to(self._home), len(numbers)))
 
     def shuffled(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
-        """Batches without end, a new order each epoch; an epoch's last batch may be short, but is never one example.
+        """Yield batches without end, in a new random order each epoch.
 
-        BatchNorm cannot train on one: it then joins the batch before it.
+        The last batch of an epoch may be smaller. It is never a single example, on which BatchNorm cannot train: a
+        single last example joins the batch before.
         """
         while True:
             order = torch.randperm(self.size, generator=generator, device=self.device).to(self._home)
@@ -69,12 +83,12 @@ class DeviceSplit:
             yield self.at(order[whole:])
 
     def steps(self, batch_size: int) -> int:
-        """How many batches an epoch of `shuffled` has."""
+        """Return the number of batches in one epoch of `shuffled`."""
         alone = self.size % batch_size == 1 and 1 < batch_size < self.size
         return self.size // batch_size if alone else -(-self.size // batch_size)
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
-        """Every example once, in the split's order."""
+        """Yield batches with every example once, in the order of the split."""
         yield from self._batches(torch.arange(self.size, device=self._home), batch_size)
 
     def _batches(self, order: Tensor, batch_size: int) -> Iterator[Batch]:
@@ -85,7 +99,7 @@ class DeviceSplit:
 
 def _free_bytes(device: torch.device) -> float:
     if device.type == "cpu":
-        return float("inf")  # nothing is copied
+        return float("inf")  # on the CPU nothing is copied
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    return UNKNOWN_FREE
+    return ASSUMED_FREE_BYTES

@@ -1,4 +1,4 @@
-"""Decoded data as named columns, under the name that plugins import: the code is in `zoo_core.columns`."""
+"""Decoded data as named columns: the names of `zoo_core.columns`, where plugins import them from."""
 
 from zoo_core.columns import Array, Column, Columns, Ragged, Split, length, load, save
 

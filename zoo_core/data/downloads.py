@@ -1,4 +1,4 @@
-"""Files from the network: kept in a folder, checked against what was published whenever they are used."""
+"""Downloads: files are kept in a folder, and verified against the published checksum at every use."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import IO
 from zoo_core.errors import DamagedDataError, DataUnavailableError
 from zoo_core.specs import Download
 
-CONNECT_S = 20.0  # seconds without an answer after which a download is given up
+SILENCE_TIMEOUT_S = 20.0  # a download fails after this long without data
 
 
 def digest_of(content: IO[bytes], algorithm: str = "sha256") -> str:
-    """The hexadecimal digest of an open file."""
+    """Return the hexadecimal digest of an open file."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
     while block := content.read(1 << 20):
         digest.update(block)
@@ -23,7 +23,7 @@ def digest_of(content: IO[bytes], algorithm: str = "sha256") -> str:
 
 
 def is_published(path: Path, download: Download) -> bool:
-    """Whether the file has the published checksum; true of every file where none was published."""
+    """Return whether the file has the published checksum; True if none is published."""
     for algorithm, published in (("sha256", download.sha256), ("md5", download.md5)):
         if published:
             with path.open("rb") as content:
@@ -32,38 +32,38 @@ def is_published(path: Path, download: Download) -> bool:
 
 
 def fetch(download: Download, folder: Path, *, offline: bool, owner: str, remedy: str) -> Path:
-    """The file in `folder`, downloaded if it is not there as published.
+    """Return the path of the file in `folder`; download it first if it is missing or not the published one.
 
-    `owner` and `remedy` say in an error whose file it is and what to do without a network.
-    Raises DataUnavailableError (not to be had now), DamagedDataError (wrong checksum; nothing is kept).
+    owner, remedy: for error messages: what the file belongs to, and what to do without a network.
+    Raises DataUnavailableError (cannot be fetched now), DamagedDataError (wrong checksum; nothing is kept).
     """
     kept = folder / download.name
     if kept.is_file() and is_published(kept, download):
         return kept
     if offline:
         raise DataUnavailableError(f"{download.name} was never downloaded, and --offline forbids it; {remedy}")
-    return _retrieve(download, folder, owner, remedy)
+    return _download(download, folder, owner, remedy)
 
 
-def _retrieve(download: Download, folder: Path, owner: str, remedy: str) -> Path:
+def _download(download: Download, folder: Path, owner: str, remedy: str) -> Path:
     import pooch
     import requests
 
     pooch.get_logger().setLevel(logging.WARNING)
     problems: list[str] = []
     damaged: DamagedDataError | None = None
-    beside = folder / f".{download.name}.{secrets.token_hex(4)}.part"
+    partial = folder / f".{download.name}.{secrets.token_hex(4)}.part"
     for url in download.urls:
-        downloader = pooch.HTTPDownloader(timeout=CONNECT_S)
+        downloader = pooch.HTTPDownloader(timeout=SILENCE_TIMEOUT_S)
         try:
-            pooch.retrieve(url, known_hash=None, fname=beside.name, path=folder, downloader=downloader)
-            if is_published(beside, download):
-                return beside.replace(folder / download.name)
-            damaged = DamagedDataError(f"{url} is not the published file: its checksum is another; nothing was kept")
+            pooch.retrieve(url, known_hash=None, fname=partial.name, path=folder, downloader=downloader)
+            if is_published(partial, download):
+                return partial.replace(folder / download.name)
+            damaged = DamagedDataError(f"{url} is not the published file: its checksum differs; nothing was kept")
         except requests.RequestException as error:
             problems.append(f"{url}: {type(error).__name__}")
         finally:
-            beside.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
     if damaged is not None:
         raise damaged
     raise DataUnavailableError(

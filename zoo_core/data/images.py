@@ -1,4 +1,4 @@
-"""Reads pictures from files and folders: what real data sets hold becomes uint8 arrays, or an error naming the file."""
+"""Reads picture files and folders into uint8 arrays; errors name the file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from zoo_core.measure.environment import usable_cores
 
 LOG = logging.getLogger("zoo")
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # not EPS, for which Pillow starts Ghostscript
-# What Pillow raises for files that are cut, are no pictures, or claim to be larger than any real one; damaged EXIF
-# tags are the source of the middle four.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # without EPS, for which Pillow starts Ghostscript
+# Pillow raises these for truncated files, other files, and pictures that claim an absurd size. The four in the middle
+# come from damaged EXIF tags.
 UNREADABLE = (
     *(OSError, SyntaxError, ValueError, EOFError),
     *(TypeError, AttributeError, LookupError, ArithmeticError),
@@ -30,7 +30,10 @@ UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class ImageFiles:
-    """Labelled picture files: `labels` int64 (n,), indices of `classes`."""
+    """Labelled picture files.
+
+    Shapes: labels int64 (n,), indices into `classes`.
+    """
 
     paths: Sequence[Path]
     labels: Array
@@ -38,9 +41,15 @@ class ImageFiles:
 
 
 def find_split(root: Path, *names: str) -> Path:
-    """The folder of a split: called one of `names` (case aside), below `root` or below its folders.
+    """Find the folder of a split: called one of `names`, in any case, in `root` or in one of its folders.
 
-    Raises DataUnavailableError.
+    names: in lower case. Raises DataUnavailableError.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, "data", "Valid").mkdir(parents=True)
+    ...     find_split(Path(folder), "val", "valid").name
+    'Valid'
     """
     for folder in (root, *folders(root)):
         for name in names:
@@ -51,10 +60,11 @@ def find_split(root: Path, *names: str) -> Path:
 
 
 def image_folder(folder: Path, classes: Sequence[str] = ()) -> ImageFiles:
-    """The pictures of a folder with one folder for each class, in the order of the names.
+    """List the pictures of a folder that has one folder per class, sorted by name.
 
-    Files that are no pictures by their extension are passed over. Raises DataUnavailableError for a class without
-    pictures, and DamagedDataError where the folders are not the `classes` that are asked for.
+    classes: the expected classes, in the order of the labels; empty for the names of the folders.
+    Files without the extension of a picture are skipped, with a warning. Raises DataUnavailableError for a class
+    without pictures, and DamagedDataError if the folders differ from `classes`.
     """
     names = [inside.name for inside in folders(folder)]
     if not names:
@@ -67,7 +77,7 @@ def image_folder(folder: Path, classes: Sequence[str] = ()) -> ImageFiles:
     paths, labels = [], []
     for label, name in enumerate(classes):
         inside = list_images(folder / name)
-        _tell_of_others(folder / name, len(inside))
+        _warn_of_skipped(folder / name, len(inside))
         if not inside:
             raise DataUnavailableError(f"{folder / name} holds no pictures: fill or remove it")
         paths += inside
@@ -75,25 +85,25 @@ def image_folder(folder: Path, classes: Sequence[str] = ()) -> ImageFiles:
     return ImageFiles(paths, np.asarray(labels, np.int64), tuple(classes))
 
 
-def _tell_of_others(folder: Path, pictures: int) -> None:
-    """Count what is passed over, so that pictures under a strange name do not go missing unseen."""
+def _warn_of_skipped(folder: Path, pictures: int) -> None:
+    """Log how many files are skipped, so that pictures with an unusual extension do not go missing unnoticed."""
     others = [path.name for path in _listed(folder, Path.is_file) if path.suffix.lower() not in EXTENSIONS]
     if others:
         LOG.warning(
-            "%s: %d files are no pictures by their names (%s ...), %d are", folder, len(others), others[0], pictures
+            "%s: %d files skipped, no picture extension (%s ...); %d pictures", folder, len(others), others[0], pictures
         )
 
 
 def folders(folder: Path) -> list[Path]:
-    """The folders in `folder` by name, without hidden ones and what packers leave.
+    """List the folders in `folder`, sorted by name, without hidden ones and `__MACOSX`.
 
-    Raises DataUnavailableError where `folder` is none, DataError where it may not be read; so does `list_images`.
+    Raises DataUnavailableError if `folder` is not a folder, DataError if it may not be read.
     """
     return [path for path in _listed(folder, Path.is_dir) if path.name != "__MACOSX"]
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The picture files in `folder` by name."""
+    """List the picture files in `folder`, sorted by name. Raises as `folders` does."""
     return [path for path in _listed(folder, Path.is_file) if path.suffix.lower() in EXTENSIONS]
 
 
@@ -107,15 +117,23 @@ def _listed(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None, *, channels: int = 3, resize: bool = True) -> Array:
-    """A picture as uint8 (channels, height, width), 3 channels (RGB) or 1 (grey), turned upright as its EXIF says.
+    """Read a picture as uint8 (channels, height, width), turned upright as its EXIF tag says.
 
-    Grey, palette and transparent pictures are converted, those of more than 8 bits a channel refused. `size` is
-    (height, width): others are resized to it, area by area, or with `resize=False` refused.
-    Raises DamagedDataError naming the file, DataError where it may not be read.
+    size: (height, width) in pixels. A picture of another size is resized (bilinear, antialiased), or refused with
+        `resize=False`.
+    channels: 3 for RGB or 1 for grey; other pictures are converted. More than 8 bits per channel are refused.
+    Raises DamagedDataError, which names the file, and DataError if the file may not be read.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("RGB", (60, 40), "red").save(Path(folder, "red.png"))
+    ...     picture = read_image(Path(folder, "red.png"), size=(20, 30))
+    >>> picture.shape, picture[:, 0, 0].tolist()
+    ((3, 20, 30), [255, 0, 0])
     """
     try:
         with Image.open(path, formats=FORMATS) as opened:
-            picture = _in_bytes(ImageOps.exif_transpose(opened), "RGB" if channels == 3 else "L")
+            picture = _to_8_bit(ImageOps.exif_transpose(opened), "RGB" if channels == 3 else "L")
     except PermissionError as error:
         raise DataError(f"{path} may not be read: change its permissions") from error
     except UNREADABLE as error:
@@ -127,8 +145,8 @@ def read_image(path: Path, size: tuple[int, int] | None = None, *, channels: int
     return np.asarray(picture).reshape(picture.height, picture.width, -1).transpose(2, 0, 1)
 
 
-def _in_bytes(picture: Image.Image, mode: str) -> Image.Image:
-    """Converted to `mode`; ValueError where Pillow would cut every value to 255 at most."""
+def _to_8_bit(picture: Image.Image, mode: str) -> Image.Image:
+    """Convert to `mode`. Raises ValueError for deeper pictures, whose values Pillow would clip at 255."""
     if picture.mode.startswith(("I", "F")):
         raise ValueError("it has more than 8 bits a channel: save it with 8")
     if picture.mode == "P" and picture.has_transparency_data:
@@ -137,7 +155,7 @@ def _in_bytes(picture: Image.Image, mode: str) -> Image.Image:
 
 
 def read_images(paths: Sequence[Path], size: tuple[int, int], *, channels: int = 3, resize: bool = True) -> Array:
-    """As `read_image`, many: uint8 (n, channels, height, width); Pillow decodes on every core."""
+    """Read many pictures as `read_image` does, on all cores, as uint8 (n, channels, height, width)."""
     images = np.empty((len(paths), channels, *size), np.uint8)
 
     def read(row: int) -> None:

@@ -1,7 +1,7 @@
-"""A data set's files: where they are, whether they are the published ones, and their fingerprint.
+"""Finds a data set's files and computes their fingerprint, which identifies the data by content.
 
-Fingerprints: published downloads by version and checksums (no data needed); a person's files by the sha256 over the
-sorted (relative path, sha256) pairs, the same for a folder and an archive of it; generated data by version alone.
+Published downloads: a hash of version and checksums, which needs no data. The user's own files: a hash of the sorted
+(relative path, sha256) pairs, the same for a folder and an archive of it. Generated data: a hash of name and version.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from zoo_core.specs import DatasetSpec
 
 
 def own_root(spec: DatasetSpec, data_root: Path | None, *, several: bool = False) -> Path | None:
-    """A data set's own root: `data_root/<name>` where that is there, else `data_root`; None where no files are needed.
+    """Return the root of one data set: `data_root/<name>` if that exists, else `data_root`; None if it needs no files.
 
-    With `several` data sets at once `data_root` is a parent of their folders, never one of them.
-    Raises DataUnavailableError if the path does not exist.
+    several: for several data sets at once, `data_root` is the parent of their folders and never itself a root.
+    Raises DataUnavailableError if `data_root` does not exist.
     """
     if data_root is None or spec.offline:
         return None
     root = data_root.expanduser().absolute()
     if not root.exists():
-        raise DataUnavailableError(f"data root {root} is not there; {_what_to_do(spec)}")
+        raise DataUnavailableError(f"data root {root} is not there; {_how_to_provide(spec)}")
     own = root / spec.name
     if own.is_dir():
         return own
@@ -38,22 +38,22 @@ def own_root(spec: DatasetSpec, data_root: Path | None, *, several: bool = False
 
 
 def fingerprint(spec: DatasetSpec, root: Path | None) -> str:
-    """The identity of the data below `root`, 32 hexadecimal digits. Raises DataUnavailableError, DataError."""
+    """Return the identity of the data below `root`, 32 hexadecimal digits. Raises DataUnavailableError, DataError."""
     if root is not None:
         sums = _sums(root)
         if not sums:
-            raise DataUnavailableError(f"data root {root} is empty; {_what_to_do(spec)}")
-        if not _holds_published(spec, sums.values()):
+            raise DataUnavailableError(f"data root {root} is empty; {_how_to_provide(spec)}")
+        if not _contains_published(spec, sums.values()):
             return _digest(f"{name}\0{digest}" for name, digest in sorted(sums.items()))
     if spec.downloads:
         return _digest([f"version {spec.version}", *sorted(item.sha256 or item.md5 for item in spec.downloads)])
     if spec.offline:
         return _digest([spec.origin, spec.qualified, f"version {spec.version}"])
-    raise DataUnavailableError(f"dataset {spec.qualified} has to be brought along; {_what_to_do(spec)}")
+    raise DataUnavailableError(f"dataset {spec.qualified} cannot be downloaded; {_how_to_provide(spec)}")
 
 
-def _holds_published(spec: DatasetSpec, sums: Iterable[str]) -> bool:
-    return bool(spec.downloads) and {item.sha256 for item in spec.downloads} <= set(sums)  # md5 alone: not known
+def _contains_published(spec: DatasetSpec, sums: Iterable[str]) -> bool:
+    return bool(spec.downloads) and {item.sha256 for item in spec.downloads} <= set(sums)  # False with md5 alone
 
 
 def _digest(parts: Iterable[str]) -> str:
@@ -61,7 +61,7 @@ def _digest(parts: Iterable[str]) -> str:
 
 
 def _sums(root: Path) -> dict[str, str]:
-    """Relative path -> sha256 of every file below a folder or in an archive, a single outer folder left away."""
+    """Map relative path to sha256 for every file in a folder or archive, without a single outer folder."""
     try:
         if archives.is_archive(root):
             with archives.reading(root):
@@ -80,67 +80,67 @@ def _sums(root: Path) -> dict[str, str]:
 
 
 def _is_litter(name: str) -> bool:
-    """Whether a file is one that systems leave behind (`.DS_Store`, `__MACOSX/`): no part of the data."""
+    """Return whether a file is one that operating systems leave behind, such as `.DS_Store` or `__MACOSX/`."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
-def _memory(file: Path) -> dict[str, Any]:
-    """What was remembered, nothing where the file cannot be read."""
+def _read_cache(file: Path) -> dict[str, Any]:
+    """Read cached digests; a file that cannot be read counts as empty."""
     try:
-        memory = json.loads(file.read_bytes())
+        cached = json.loads(file.read_bytes())
     except (OSError, ValueError):
         return {}
-    return memory if isinstance(memory, dict) else {}
+    return cached if isinstance(cached, dict) else {}
 
 
 def _archive_sums(root: Path) -> dict[str, str]:
-    """Of every member, remembered by the archive's (path, size, time of change)."""
-    memory_file = cache_dir() / "archives.json"
-    memory, state = _memory(memory_file), root.stat()
-    known = memory.get(str(root))
+    """Hash every member of an archive; cached by the archive's path, size and modification time."""
+    cache_file = cache_dir() / "archives.json"
+    cached, state = _read_cache(cache_file), root.stat()
+    known = cached.get(str(root))
     if not isinstance(known, list) or known[:2] != [state.st_size, state.st_mtime_ns]:
         sums = {PurePosixPath(name).as_posix(): digest_of(content) for name, content in archives.members(root)}
-        known = memory[str(root)] = [state.st_size, state.st_mtime_ns, sums]
-        write_atomically(memory_file, json.dumps(memory).encode())
+        known = cached[str(root)] = [state.st_size, state.st_mtime_ns, sums]
+        write_atomically(cache_file, json.dumps(cached).encode())
     return dict(known[2])
 
 
 def _files_below(root: Path) -> Iterator[Path]:
-    """As `root.rglob`, which passes over folders that may not be read."""
+    """Yield all files below a folder. Raises PermissionError for an unreadable folder, which `rglob` skips."""
 
-    def refuse(error: OSError) -> None:
+    def raise_it(error: OSError) -> None:
         raise error
 
-    for folder, _, names in os.walk(root, onerror=refuse, followlinks=False):
+    for folder, _, names in os.walk(root, onerror=raise_it, followlinks=False):
         yield from (path for name in names if (path := Path(folder, name)).is_file())
 
 
 def _folder_sums(root: Path) -> dict[str, str]:
-    """As `_sums`, remembering digests by (path, size, time of change) so that a second call reads no content."""
-    memory_file = cache_dir() / "checksums.json"
-    memory = _memory(memory_file)
-    sums, fresh = {}, False
+    """Hash every file of a folder; cached by path, size and modification time, so a second call reads no content."""
+    cache_file = cache_dir() / "checksums.json"
+    cached = _read_cache(cache_file)
+    sums, has_new = {}, False
     for path in _files_below(root):
         state = path.stat()
-        known = memory.get(str(path))
+        known = cached.get(str(path))
         if not isinstance(known, list) or known[:2] != [state.st_size, state.st_mtime_ns]:
             with path.open("rb") as content:
-                known = memory[str(path)] = [state.st_size, state.st_mtime_ns, digest_of(content)]
-            fresh = True
+                known = cached[str(path)] = [state.st_size, state.st_mtime_ns, digest_of(content)]
+            has_new = True
         sums[path.relative_to(root).as_posix()] = str(known[2])
-    if fresh:
-        write_atomically(memory_file, json.dumps(memory).encode())
+    if has_new:
+        write_atomically(cache_file, json.dumps(cached).encode())
     return sums
 
 
-def _what_to_do(spec: DatasetSpec) -> str:
+def _how_to_provide(spec: DatasetSpec) -> str:
     layout = f" holding {spec.layout}" if spec.layout else ""
     home = f" (from {spec.homepage})" if spec.homepage else ""
     return f"give --data-root with a folder{layout}{home}"
 
 
 class DatasetFiles:
-    """Finds the files of a data set: below a person's folder or archive `root`, else downloaded and checked."""
+    """Finds the files of a data set below the user's folder or archive `root`, or else downloads and verifies them."""
 
     def __init__(self, spec: DatasetSpec, root: Path | None, *, offline: bool) -> None:
         self._spec, self._root, self._offline = spec, root, offline
@@ -151,7 +151,7 @@ class DatasetFiles:
         if root is None and archive:
             root = self.file(archive)
         if root is None:
-            raise DataUnavailableError(f"dataset {spec.qualified} has to be brought along; {_what_to_do(spec)}")
+            raise DataUnavailableError(f"dataset {spec.qualified} cannot be downloaded; {_how_to_provide(spec)}")
         if not archives.is_archive(root):
             return root
         state = root.stat()
@@ -162,32 +162,32 @@ class DatasetFiles:
         return folder
 
     def file(self, name: str) -> Path:
-        """See `Context.file`. Below a root, `name` may also lie unpacked (without `.gz`), at any depth."""
+        """See `Context.file`. Below a root, `name` is found at any depth, also unpacked (without `.gz`)."""
         if self._root is None:
-            return self._downloaded(name)
+            return self._fetch_declared(name)
         folder = self.folder()
         for wanted in (name, name.removesuffix(".gz")):
             found = sorted(path for path in folder.rglob(wanted) if path.is_file())
             if found:
                 return found[0]
-        raise DataUnavailableError(f"{name} is not below {folder}; {_what_to_do(self._spec)}")
+        raise DataUnavailableError(f"{name} is not below {folder}; {_how_to_provide(self._spec)}")
 
-    def _downloaded(self, name: str) -> Path:
+    def _fetch_declared(self, name: str) -> Path:
         spec = self._spec
         download = next((item for item in spec.downloads if item.name == name), None)
         if download is None:
             raise DataError(f"dataset {spec.qualified} declares no download {name!r}")
         owner = f"dataset {spec.qualified}"
-        return fetch(download, download_folder(spec), offline=self._offline, owner=owner, remedy=_what_to_do(spec))
+        return fetch(download, download_folder(spec), offline=self._offline, owner=owner, remedy=_how_to_provide(spec))
 
 
 def download_folder(spec: DatasetSpec) -> Path:
-    """Where the data set's downloads are kept."""
+    """Return the folder that keeps the data set's downloads."""
     return cache_dir() / "downloads" / portable(spec.qualified)
 
 
 def state(spec: DatasetSpec, root: Path | None) -> str:
-    """In words, whether the data can be used now."""
+    """Describe in words whether the data can be used now."""
     if root is not None:
         return f"in {root}"
     if spec.offline:

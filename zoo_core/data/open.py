@@ -1,9 +1,8 @@
-"""Opens a data set for a trial: decoded once, kept on disk as memory-mapped columns, the test split sealed."""
+"""Opens a data set for a trial: decoded once, cached as memory-mapped columns, with the test split sealed."""
 
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,40 +17,43 @@ from zoo_core.data.splits import held_out_rows
 from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.errors import DataError, SealedSplitError, UnknownSplitError
-from zoo_core.files import cache_dir, portable, remove_abandoned
+from zoo_core.files import cache_dir, new_folder, portable
 from zoo_core.protocols import Context, Data, Dataset
 from zoo_core.specs import DatasetSpec, Signature
 
 __all__ = ["Data", "OpenData", "Opened", "data_context", "open_data"]  # plugins import `Data` from here
 
 DECODING = ".decoding-"
-FORMAT = 2  # of the folder below; a new one makes new folders
+FORMAT = 2  # of the cached folder; raise it after a change of its layout
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What is known of open data without reading them: the concrete signature and the examples of each split."""
+    """The facts stored with decoded data: the signature without unknown sizes, and the number of examples by split."""
 
     signature: Signature
     sizes: dict[str, int]
 
 
 class OpenData:
-    """A trial's view of its data: `train` and `val` at any time, `test` only once the runner has unsealed it."""
+    """A trial's view of its data: `train` and `val` at any time, `test` only after the runner has unsealed it.
+
+    See `zoo_core.protocols.Data` for the attributes.
+    """
 
     def __init__(self, folder: Path, opened: Opened, spec: DatasetSpec) -> None:
         self.signature = opened.signature
         self.sizes = opened.sizes
         self.spec = spec
-        self.identity = folder.name  # data set, version, fingerprint and loader
+        self.identity = folder.name  # made of data set, version, fingerprint and loader
         self._folder = folder
         self._sealed = True
 
     def split(self, name: str, *, holdout: bool = True) -> Split:
-        """The examples of `train`, `val` or `test`.
+        """Return the examples of `train`, `val` or `test`.
 
-        `holdout=False` leaves in train what would be held out of it; a val split of the data's own is not touched.
-        Raises UnknownSplitError, and SealedSplitError for `test` before the final score.
+        With `holdout=False`, train keeps the examples that would be held out for val. A val split that the data set
+        itself has stays as it is. Raises UnknownSplitError, and SealedSplitError for `test` before the final score.
         """
         if name == "test" and self._sealed:
             raise SealedSplitError("the test split is opened once, for the final score; train and select on val")
@@ -69,7 +71,7 @@ class OpenData:
         return Split(column_files.load(self._folder / name))
 
     def examples(self, *, holdout: bool = True) -> dict[str, int]:
-        """How many examples each split has under the recipe's `holdout`."""
+        """Return the number of examples by split under the recipe's `holdout`."""
         sizes = dict(self.sizes)
         if (self._folder / "held_out.npy").exists():
             if holdout:
@@ -79,19 +81,22 @@ class OpenData:
         return sizes
 
     def unseal(self) -> None:
-        """Let `split("test")` answer; the runner's to call."""
+        """Allow `split("test")`. Only the runner calls this, before the final score."""
         self._sealed = False
 
 
 def data_context(spec: DatasetSpec, ctx: Context) -> Context:
-    """`ctx` as the loader of `spec` gets it: `ctx.file` and `ctx.folder` find this data set's files."""
+    """Return a copy of `ctx` for the loader of `spec`: its `file` and `folder` find this data set's files."""
     files = DatasetFiles(spec, ctx.data_root, offline=ctx.offline)
     return replace(ctx, dataset=spec, files=files)
 
 
 def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str) -> OpenData:
-    """The data of `spec`, from the cache or decoded now. Raises what the data set's loader raises."""
-    code = code_sha256(spec.entry)[:8]  # who changes the loader does not train on what the old one decoded
+    """Open the data of `spec`, from the cache or by decoding them now.
+
+    fingerprint: from `zoo_core.data.locate`; it identifies the files. Raises whatever the data set's loader raises.
+    """
+    code = code_sha256(spec.entry)[:8]  # a change of the loader invalidates the cache
     name = f"{portable(spec.qualified)}-v{spec.version}-{fingerprint}-{code}-f{FORMAT}"
     folder = cache_dir() / "columns" / name
     if not (folder / "opened.json").is_file():
@@ -101,32 +106,23 @@ def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str) -> OpenData:
 
 
 def _decode(spec: DatasetSpec, ctx: Context, folder: Path) -> None:
-    """Read every split and write the folder, all of it or nothing."""
+    """Decode every split into a new folder."""
     dataset: Dataset = resolve_entry(spec.entry)(ctx)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(folder.parent, DECODING)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=DECODING) as temporary:
-        inside = Path(temporary) / "content"
-        inside.mkdir()
+    with new_folder(folder, DECODING) as inside:
         train = dataset.load("train")
-        sizes = {"train": _save(spec, "train", train, inside)}
+        sizes = {"train": _write_split(spec, "train", train, inside)}
         try:
-            sizes["val"] = _save(spec, "val", dataset.load("val"), inside)
+            sizes["val"] = _write_split(spec, "val", dataset.load("val"), inside)
         except UnknownSplitError:
             rows = held_out_rows(train)
             np.save(inside / "held_out.npy", rows)
             sizes["val"] = len(rows)
-        sizes["test"] = _save(spec, "test", dataset.load("test"), inside)
+        sizes["test"] = _write_split(spec, "test", dataset.load("test"), inside)
         signature = _with_channel_statistics(dataset.signature, train)
         (inside / "opened.json").write_text(json.dumps({"signature": asdict(signature), "sizes": sizes}))
-        try:
-            inside.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # otherwise another trial decoded the same data meanwhile
-                raise
 
 
-def _save(spec: DatasetSpec, split: str, columns: Columns, folder: Path) -> int:
+def _write_split(spec: DatasetSpec, split: str, columns: Columns, folder: Path) -> int:
     count = length(columns)
     if not count:
         raise DataError(f"dataset {spec.qualified}: split {split} is empty")
@@ -135,18 +131,18 @@ def _save(spec: DatasetSpec, split: str, columns: Columns, folder: Path) -> int:
 
 
 def _with_channel_statistics(signature: Signature, train: Columns) -> Signature:
-    """Add the channels' mean and deviation of raw images, uint8 `x` (n, channels, height, width), on [0, 1]."""
+    """Add mean and std per channel, on the scale [0, 1], if `x` holds images: uint8 (n, channels, height, width)."""
     images = train.get("x")
     if signature.mean or not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
         return signature
     counts = [np.bincount(images[:, channel].reshape(-1), minlength=256) for channel in range(images.shape[1])]
     levels = np.arange(256) / 255.0
     means = [float(np.average(levels, weights=count)) for count in counts]
-    deviations = [
+    stds = [
         float(np.sqrt(np.average((levels - mean) ** 2, weights=count)))
         for mean, count in zip(means, counts, strict=True)
     ]
-    return replace(signature, mean=tuple(means), std=tuple(deviations))
+    return replace(signature, mean=tuple(means), std=tuple(stds))
 
 
 def _signature(values: dict[str, Any]) -> Signature:

@@ -1,9 +1,9 @@
-"""The val rule: where data have no val split of their own, a tenth of train, the same for every seed.
+"""The val rule: for data without a val split, a tenth of train is held out, the same for every seed.
 
-Examples are ordered by a hash of their identity: of the column `group` where there is one (a track, a person), so that
-groups stay whole, else of the first column's content, so that copies of one example stay on one side. In that order
-whole groups are taken until they hold a tenth of train; a group is passed over where a class would lose more than a
-quarter of its examples, since one of two tracks cannot spare the other. File order and seed play no part.
+Examples are sorted by a hash. It covers the column `group` if there is one (such as a track or a person), so that
+groups stay whole; otherwise it covers the first column, so that copies of an example stay together. Whole groups are
+taken in that order until they hold a tenth of train. A group is skipped if a class would lose more than a quarter of
+its examples in all: a class of two groups would otherwise lose half. File order and seed have no influence.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 from zoo_core.columns import Array, Column, Columns, length
 from zoo_core.errors import DataError
 
-SHARE = 10  # one in so many examples
-CLASS_SHARE = 4  # of a class never more than one in so many
+VAL_DIVISOR = 10  # val gets 1 / 10 of train
+CLASS_DIVISOR = 4  # and at most 1 / 4 of each class
 
 
 def held_out_rows(columns: Columns) -> Array:
-    """The rows of train that become val, ascending. Raises DataError if all examples are one group."""
+    """Return the rows of train that become val, int64, ascending. Raises DataError if all examples are one group."""
     count = length(columns)
     identities = _identities(columns["group"] if "group" in columns else next(iter(columns.values())))
     groups: dict[bytes, list[int]] = {}
@@ -28,15 +28,15 @@ def held_out_rows(columns: Columns) -> Array:
         groups.setdefault(identity, []).append(row)
     if len(groups) < 2:
         raise DataError(f"all {count} training examples are one group, so no val split can be held out of them")
-    in_order = [groups[identity] for identity in sorted(groups)[:-1]]  # one group at least is left to train on
-    rows = _taken(in_order, count, _labels(columns)) or _taken(in_order, count, None)
+    in_order = [groups[identity] for identity in sorted(groups)[:-1]]  # at least one group stays in train
+    rows = _choose_rows(in_order, count, _labels(columns)) or _choose_rows(in_order, count, None)
     return np.sort(np.asarray(rows, dtype=np.int64))
 
 
-def _taken(groups: list[list[int]], count: int, labels: Array | None) -> list[int]:
-    """The rows of the first groups that hold a tenth, without those that a class cannot spare."""
+def _choose_rows(groups: list[list[int]], count: int, labels: Array | None) -> list[int]:
+    """Return the rows of the first groups that hold a tenth, skipping groups that take too much of a class."""
     rows: list[int] = []
-    left = None if labels is None else np.bincount(labels) // CLASS_SHARE
+    left = None if labels is None else np.bincount(labels) // CLASS_DIVISOR
     for group in groups:
         if labels is not None and left is not None:
             needed = np.bincount(labels[group], minlength=len(left))
@@ -44,13 +44,13 @@ def _taken(groups: list[list[int]], count: int, labels: Array | None) -> list[in
                 continue
             left -= needed
         rows += group
-        if len(rows) * SHARE >= count:
+        if len(rows) * VAL_DIVISOR >= count:
             break
     return rows
 
 
 def _labels(columns: Columns) -> Array | None:
-    """The column `y` where it holds classes: whole numbers, one an example; counted from 0."""
+    """Return the column `y`, renumbered from 0, if it holds classes: one integer per example; else None."""
     y = columns.get("y")
     if isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "iu" and len(y):
         return np.unique(y, return_inverse=True)[1]

@@ -1,7 +1,7 @@
-"""Entries: the texts by which specs name code, and the objects that they stand for.
+"""Entries: strings by which specs name code. Resolving one imports the code; everything else here is torch-free.
 
-`package.module:name` is code of an installed package, `/folder/net.py:Net` of a file, `/cache/<hash>.pickle:Net` of a
-notebook. Torch-free until an entry is resolved.
+`package.module:name` is in an installed package, `/folder/net.py:Net` in a file, `/cache/<hash>.pickle:Net` from a
+notebook.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from zoo_core.specs import ModelSpec, TaskSpec
 
 
 def names_file(name: str) -> bool:
-    """Whether a model's name is the path of a file, with what builds the model in it behind a colon."""
+    """Return whether a model's name is a file, such as `net.py`, `net.py:Net` or `<hash>.pickle:Net`."""
     return name.rpartition(":")[0].endswith((SOURCE, PICKLE)) or name.endswith(SOURCE)
 
 
 def model_of_path(name: str, task: TaskSpec | None = None) -> ModelSpec:
-    """The model of `path.py:attribute` or `path.pickle:attribute`, for `task` if there is one. Raises UsageError."""
+    """Make the spec of `path.py:attribute` or `path.pickle:attribute`, for `task` if given. Raises UsageError."""
     text, _, attribute = name.rpartition(":")
     if text.endswith(PICKLE):
         return notebook.model_of_pickle(Path(text).expanduser().absolute(), attribute, task)
@@ -31,7 +31,7 @@ def model_of_path(name: str, task: TaskSpec | None = None) -> ModelSpec:
 
 
 def resolve_entry(entry: str) -> Any:
-    """Import what `package.module:name`, or `/path/file.py:name`, names. Raises EntryError with what is missing."""
+    """Import and return the object that an entry names. Raises EntryError, which says what is missing."""
     module_name, _, attribute = entry.rpartition(":")
     if not module_name or not attribute:
         raise EntryError(f"entry {entry!r} is not of the form package.module:name")
@@ -41,7 +41,7 @@ def resolve_entry(entry: str) -> Any:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # the module is there; something that it imports is not
+            raise  # the module exists, but one of its own imports is missing
         raise EntryError(f"entry {entry!r}: there is no module {error.name}") from None
     try:
         return getattr(module, attribute)
@@ -50,7 +50,7 @@ def resolve_entry(entry: str) -> Any:
 
 
 def source_file(entry: str) -> Path | None:
-    """The file of an entry's module, found without importing anything; None where it has none."""
+    """Find the file of an entry's module without importing it; None if there is no file."""
     if Path(entry).is_absolute():
         return Path(entry.rpartition(":")[0])
     top, *rest = entry.partition(":")[0].split(".")

@@ -1,7 +1,7 @@
-"""Which files an entry's code is in, and their hash: who changes one of them does not get what the old one made.
+"""Hashes the code of an entry, so that a change in any of its files invalidates cached results.
 
-These are the entry's own file and those beside it, of the same package, that it imports, and so on. They are found in
-the text, without importing anything; what is imported under a name that is put together while it runs is not seen.
+The files are the entry's own, the files of the same package that it imports, the files that those import, and so on.
+Imports are found in the source text, without importing anything. Imports of computed names are not found.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ COMMENT = re.compile(r"#[^\n]*")
 
 
 def code_sha256(entry: str) -> str:
-    """Of all these files, line ends aside; empty where the entry has none."""
+    """Hash the files of an entry's code, ignoring differences in line ends; "" if there is no file."""
     path = source_file(entry) if entry else None
     if path is not None and path.suffix == PICKLE:
-        return path.stem  # the hash of the source it was made from, see zoo_core/pickled.py
+        return path.stem  # the hash of its source, see zoo_core/entries/notebook.py
     if path is None or not path.is_file():
         return ""
     texts = [file.read_bytes().replace(b"\r\n", b"\n") for file in code_files(entry, path)]
@@ -32,28 +32,29 @@ def code_sha256(entry: str) -> str:
 
 
 def code_files(entry: str, path: Path) -> list[Path]:
-    """The file of the entry, then the others in the order of their names."""
+    """List the entry's own file, then the other files sorted by module name."""
     module = path.stem if Path(entry).is_absolute() else entry.partition(":")[0]
     folder = path.parents[module.count(".") + (path.name == "__init__.py")]
-    top = "" if Path(entry).is_absolute() else module.partition(".")[0]  # a lone file's neighbours have any name
+    # The neighbours of a single file may have any name.
+    top = "" if Path(entry).is_absolute() else module.partition(".")[0]
     found, left = {module: path}, [module]
     while left:
         for name in imported(found[left[-1]], left.pop()):
             inside = name not in found and top in ("", name.partition(".")[0])
-            file = _file(folder, name) if inside else None
+            file = _module_file(folder, name) if inside else None
             if file is not None:
                 found[name] = file
                 left.append(name)
     return [found.pop(module), *(found[name] for name in sorted(found))]
 
 
-def _file(folder: Path, module: str) -> Path | None:
+def _module_file(folder: Path, module: str) -> Path | None:
     place = folder.joinpath(*module.split("."))
     return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
 
 
 def imported(path: Path, module: str) -> Iterator[str]:
-    """Names of the modules that a file imports; some may be of something in a module instead."""
+    """Yield the names of the modules that a file imports. Some names may be of objects inside a module."""
     text = path.read_text(encoding="utf-8", errors="replace").replace("\\\n", " ")
     package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     for source, names, modules in IMPORT.findall(text):
@@ -66,6 +67,6 @@ def imported(path: Path, module: str) -> Iterator[str]:
 
 
 def _names(text: str) -> list[str]:
-    """`(a as b, c)` as a and c."""
+    """Return the imported names: `(a as b, c)` gives a and c."""
     words = (part.split() for part in COMMENT.sub("", text).strip("() \t").split(","))
     return [word[0] for word in words if word and re.fullmatch(r"[\w.]+", word[0])]

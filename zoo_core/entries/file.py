@@ -1,4 +1,4 @@
-"""Models of a Python file, `./my_net.py:Net`, read from the file's source without importing it; and that import."""
+"""Models in a Python file, `./my_net.py:Net`: makes their specs from the source text, and imports the file later."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from zoo_core.entries.unpackaged import SOURCE, make_spec, options_among, refuse
 from zoo_core.errors import EntryError, UnknownNameError, UsageError
 from zoo_core.specs import ModelSpec, TaskSpec
 
-NO_CALLABLE = (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.JoinedStr)
+NOT_CALLABLE = (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.JoinedStr)
 
 Definition: TypeAlias = ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom
 
 
 def model_of_file(name: str, task: TaskSpec | None = None) -> ModelSpec:
-    """The model of `path.py:attribute`, for `task` if there is one. Raises UsageError with what is wrong."""
+    """Make the spec of `path.py:attribute`, for `task` if given, without importing the file. Raises UsageError."""
     text, _, attribute = name.rpartition(":") if not name.endswith(SOURCE) else (name, "", "")
     path = Path(text).expanduser().absolute()
     tree = _parse(path, text)
     found: dict[str, Definition] = {}
     for key, node in _definitions(tree):
-        if key not in found or not _is_no_callable(node):  # `except ImportError: Net = None` hides no class
+        if key not in found or not _is_not_callable(node):  # `except ImportError: Net = None` hides no class
             found[key] = node
     builders = [key for key, node in found.items() if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     if not attribute:
         raise UsageError(
-            f"model {name!r}: say what builds it, {name}:NAME; it defines {', '.join(builders) or 'nothing that could'}"
+            f"model {name!r}: name the class or function, {name}:NAME; it defines {', '.join(builders) or 'none'}"
         )
-    if attribute not in found and "*" not in found:  # a name may come from `import *`: the worker will see
+    if attribute not in found and "*" not in found:  # with `import *`, only the worker can check the name
         raise UnknownNameError("name", attribute, builders, hint=f"in {text}")
-    builder = _followed(found.get(attribute), found)
-    if _is_no_callable(builder):
-        raise UsageError(f"model {name!r}: {attribute} is no class or function, so it cannot build a model")
+    builder = _follow_aliases(found.get(attribute), found)
+    if _is_not_callable(builder):
+        raise UsageError(f"model {name!r}: {attribute} is not a class or function, so it cannot build a model")
     return make_spec(
         stem=path.stem,
         attribute=attribute,
@@ -52,17 +52,16 @@ def model_of_file(name: str, task: TaskSpec | None = None) -> ModelSpec:
 
 
 class FreshLoader(SourceFileLoader):
-    """Compiles what the file says now: Python's own cache may hold what it said earlier in the same second."""
+    """Always compiles the current source: Python's bytecode cache misses a change within the same second."""
 
     def get_code(self, fullname: str) -> Any:
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def load(entry: str) -> Any:
-    """What an entry with a path names; the file is run once a process, under a name of its own.
+    """Import the object that an entry with a path names. The file runs once per process, as a module of its own.
 
-    Its folder goes on the path, as Python does for a script, so that the file may import its neighbours.
-    Raises EntryError.
+    Its folder is added to `sys.path`, as for a script, so that the file can import its neighbours. Raises EntryError.
     """
     text, _, attribute = entry.rpartition(":")
     path = Path(text)
@@ -82,7 +81,9 @@ def _module(path: Path) -> ModuleType:
     spec = spec_from_file_location(name, path, loader=FreshLoader(name, str(path)))
     assert spec is not None
     assert spec.loader is not None
-    module = sys.modules[name] = module_from_spec(spec)  # before it runs: dataclasses look their module up
+    module = sys.modules[name] = module_from_spec(
+        spec
+    )  # before the file runs, because dataclasses look up their module
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
     try:
@@ -93,19 +94,19 @@ def _module(path: Path) -> ModuleType:
     return module
 
 
-# reading the source
+# Reading the source
 
 
 def _parse(path: Path, text: str) -> ast.Module:
     try:
         source = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"there is no file {text}: the model is looked for from this folder") from None
+        raise UsageError(f"there is no file {text}: the path is relative to the current folder") from None
     except IsADirectoryError:
         raise UsageError(f"{text} is a folder: name a file in it") from None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of doubtful syntax Python tells when the file is run
+            warnings.simplefilter("ignore")  # Python warns about doubtful syntax when the file runs
             return ast.parse(source, filename=str(path))
     except SyntaxError as error:
         raise UsageError(f"{text}, line {error.lineno}: {error.msg}") from None
@@ -114,7 +115,7 @@ def _parse(path: Path, text: str) -> ast.Module:
 
 
 def _definitions(block: ast.AST) -> Iterator[tuple[str, Definition]]:
-    """Names that a module binds, with what binds them, those in its `if`, `try` and `with` too; the last one counts."""
+    """Yield the names that a block binds with their definitions, also inside `if`, `try` and `with`, in order."""
     for node in ast.iter_child_nodes(block):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name, node
@@ -127,12 +128,12 @@ def _definitions(block: ast.AST) -> Iterator[tuple[str, Definition]]:
             yield from _definitions(node)
 
 
-def _is_no_callable(node: Definition | None) -> bool:
-    return isinstance(node, ast.Import) or (isinstance(node, ast.Assign) and isinstance(node.value, NO_CALLABLE))
+def _is_not_callable(node: Definition | None) -> bool:
+    return isinstance(node, ast.Import) or (isinstance(node, ast.Assign) and isinstance(node.value, NOT_CALLABLE))
 
 
-def _followed(node: Definition | None, found: Mapping[str, Definition]) -> Definition | None:
-    """What `Net = Other` stands for."""
+def _follow_aliases(node: Definition | None, found: Mapping[str, Definition]) -> Definition | None:
+    """Return the definition behind assignments such as `Net = Other`."""
     for _ in range(len(found)):
         if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id in found):
             break
@@ -149,7 +150,7 @@ def _title(node: Definition | None) -> str:
 def _options(node: Definition | None, found: Mapping[str, Definition], model: str) -> dict[str, Any]:
     function = _initializer(node, found) if isinstance(node, ast.ClassDef) else node
     if not isinstance(function, ast.FunctionDef):
-        return {}  # made by a call or imported: what it takes is seen when it is called
+        return {}  # imported, or the result of a call: its parameters are unknown here
     arguments = function.args
     positional = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
     positional = positional[1:] if isinstance(node, ast.ClassDef) else positional  # without self
@@ -164,7 +165,7 @@ def _options(node: Definition | None, found: Mapping[str, Definition], model: st
 
 
 def _initializer(node: ast.ClassDef, found: Mapping[str, Definition]) -> ast.FunctionDef | None:
-    """`__init__` of a class, or of its first base in the same file that has one."""
+    """Find `__init__` in a class, or in the first of its bases in the same file that has one."""
     for inside in node.body:
         if isinstance(inside, ast.FunctionDef) and inside.name == "__init__":
             return inside
@@ -176,7 +177,7 @@ def _initializer(node: ast.ClassDef, found: Mapping[str, Definition]) -> ast.Fun
 
 
 def _literal(node: ast.expr | None) -> Any:
-    """A default's value; an object that is not plain where only running the file would tell."""
+    """Evaluate a default that is a literal; return `...` for any other."""
     try:
         return ast.literal_eval(node) if node is not None else ...
     except ValueError:

@@ -1,8 +1,8 @@
-"""Models of a notebook: a class or function as an entry that a worker process can load.
+"""Models in a notebook or script: turns a class or function into an entry that a worker process can load.
 
-What is defined in a file of its own is that file's (see entries/file.py). Anything else is kept by cloudpickle in the
-cache, in a file named by the hash of its source. Only objects of this user's own process are written there, and only
-files in that folder are read: unpickling runs code, so nobody else's file ever is.
+An object that is defined in an importable file gets an entry of that file (see entries/file.py). Any other object is
+saved with cloudpickle in the cache, in a file named by the hash of its source. Unpickling runs code. So only this
+user's processes write to that folder, and files elsewhere are never read.
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ from zoo_core.errors import EntryError, UsageError
 from zoo_core.files import cache_dir, write_atomically
 from zoo_core.specs import ModelSpec, TaskSpec
 
-KEPT_S = 30 * 86_400.0  # a run that needs its file for longer writes it again with the next `bench`
+DELETE_AFTER_S = 30 * 86_400.0  # the next `bench` with the same model writes the file again
 
 
 def model_of_object(build: Callable[..., Any], task: TaskSpec) -> ModelSpec:
-    """The model that `build` makes: of its file where it has one that can be imported, else pickled.
+    """Make the spec of the model that `build` makes: an entry of its own file if possible, else of a pickle.
 
-    Raises UsageError where it is no way to make a model.
+    Raises UsageError if `build` cannot make models.
     """
-    _refuse(build)
-    file = _own_file(build)
+    _require_builder(build)
+    file = _importable_file(build)
     if file is not None:
         return model_of_file(f"{file}:{build.__name__}", task)
-    title, attribute = _title(build), _name(build)
+    title, attribute = _title(build), _builder_name(build)
     path = cache_dir() / "unpackaged" / f"{source_sha256(build)}{PICKLE}"
-    _forget_old(path.parent)
-    write_atomically(path, _pickle({"build": build, "stem": _stem(), "title": title}))
-    return _spec(path, attribute, task, build=build, stem=_stem(), title=title)
+    _delete_old(path.parent)
+    write_atomically(path, _pickle({"build": build, "stem": _main_name(), "title": title}))
+    return _pickle_spec(path, attribute, task, build=build, stem=_main_name(), title=title)
 
 
 def model_of_pickle(path: Path, attribute: str, task: TaskSpec | None) -> ModelSpec:
-    """As `model_of_object` in the process that wrote `path`."""
-    return _spec(path, attribute, task, **_read(path))
+    """Make the same spec as `model_of_object` did in the process that wrote `path`."""
+    return _pickle_spec(path, attribute, task, **_read_pickle(path))
 
 
 def load(entry: str) -> Any:
-    """What builds the model of an entry `path.pickle:name`. Raises EntryError, UsageError."""
-    return _read(Path(entry.rpartition(":")[0]))["build"]
+    """Load the class or function of an entry `path.pickle:name`. Raises EntryError, UsageError."""
+    return _read_pickle(Path(entry.rpartition(":")[0]))["build"]
 
 
-def _spec(
+def _pickle_spec(
     path: Path, attribute: str, task: TaskSpec | None, *, build: Callable[..., Any], stem: str, title: str
 ) -> ModelSpec:
     return make_spec(
@@ -67,13 +67,13 @@ def _spec(
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_pickle(path: Path) -> dict[str, Any]:
     if path.parent != cache_dir() / "unpackaged":
-        raise UsageError(f"{path} is not of this zoo's cache: a pickled model is read from nowhere else")
+        raise UsageError(f"{path} is outside of the zoo's cache: pickled models are read only from there")
     import pickle
 
     try:
-        content: dict[str, Any] = pickle.loads(path.read_bytes())  # noqa: S301 - written by this user, see above
+        content: dict[str, Any] = pickle.loads(path.read_bytes())  # noqa: S301 - written by this user, see the module docstring
     except FileNotFoundError:
         raise EntryError(f"there is no file {path}: run the notebook's `bench` again") from None
     return content
@@ -84,27 +84,27 @@ def _pickle(content: dict[str, Any]) -> bytes:
         import cloudpickle
     except ImportError:
         raise UsageError(
-            "a class of a notebook needs cloudpickle (pip install 'zoo-core[notebook]'); or put it into a .py file"
+            "a model in a notebook needs cloudpickle (pip install 'zoo-core[notebook]'); or put it into a .py file"
         ) from None
-    # It raises whatever the object's own parts raise when they are asked to be pickled.
+    # An object's own `__reduce__` may raise anything.
     try:
         data: bytes = cloudpickle.dumps(content)
     except Exception as error:
-        raise UsageError(f"the model cannot be taken to a worker process ({error}): put it into a .py file") from error
+        raise UsageError(f"the model cannot be sent to a worker process ({error}): put it into a .py file") from error
     return data
 
 
-def _forget_old(folder: Path) -> None:
+def _delete_old(folder: Path) -> None:
     for path in folder.glob(f"*{PICKLE}"):
-        with contextlib.suppress(OSError):  # another process was faster
-            if time.time() - path.stat().st_mtime > KEPT_S:
+        with contextlib.suppress(OSError):  # another process deleted it first
+            if time.time() - path.stat().st_mtime > DELETE_AFTER_S:
                 path.unlink()
 
 
-# what it is
+# Name, file and options of the object
 
 
-def _refuse(build: object) -> None:
+def _require_builder(build: object) -> None:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(build, torch.nn.Module):
         name = type(build).__name__
@@ -113,33 +113,33 @@ def _refuse(build: object) -> None:
             f"give the class, or `lambda: {name}(...)`"
         )
     if not callable(build):
-        raise UsageError(f"model={build!r} is neither a model's name nor a class or function that builds one")
+        raise UsageError(f"model={build!r} is neither the name of a model nor a class or function that builds one")
 
 
-def _own_file(build: Any) -> Path | None:
-    """The file that defines it at its top level, where running that file again is harmless; else None."""
+def _importable_file(build: Any) -> Path | None:
+    """Return the file that defines the object at its top level; None if a worker should not import that file."""
     module = sys.modules.get(getattr(build, "__module__", "") or "")
     name = getattr(build, "__qualname__", "")
     if module is None or module.__name__ == "__main__" or "." in module.__name__ or hasattr(module, "__path__"):
-        return None  # a script would run again, and a package's parts import each other
+        return None  # a script would run again; a module of a package imports other modules of it
     file = getattr(module, "__file__", None) or ""
     return Path(file).absolute() if file.endswith(".py") and vars(module).get(name) is build else None
 
 
-def _stem() -> str:
-    """What the model is called by beside its own name: the script's name, or `notebook`."""
+def _main_name() -> str:
+    """Return the first part of the model's name: the name of the script, or `notebook`."""
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     return Path(main).stem if main else "notebook"
 
 
-def _name(build: Any) -> str:
+def _builder_name(build: Any) -> str:
     inner = getattr(build, "func", build)  # of functools.partial
     name = str(getattr(inner, "__name__", type(inner).__name__))
     return "lambda" if name == "<lambda>" else name
 
 
 def _title(build: Any) -> str:
-    """The first line of its own documentation."""
+    """Return the first line of the object's own docstring."""
     own = vars(build).get("__doc__") if isinstance(build, type) else getattr(build, "__doc__", None)
     words = own if isinstance(build, type | FunctionType) and own else ""
     return inspect.cleandoc(words).partition("\n")[0].rstrip(".")
@@ -157,13 +157,13 @@ def _options(build: Callable[..., Any], name: str) -> dict[str, Any]:
     return options_among({item.name: item.default for item in parameters if item.default is not item.empty})
 
 
-# the hash of its source
+# Hash of the source
 
 
 def source_sha256(build: Any) -> str:
-    """Hash of the source of `build` and of all that it uses and is not imported; the same in every session.
+    """Hash the source of `build` and of everything it uses that is not imported; the same in every session.
 
-    What has no source, such as an object that it uses, counts as it is pickled: then another session runs it anew.
+    An object without source is hashed as it is pickled, so another session may get another hash.
     """
     digest = hashlib.sha256()
     for part in _parts(build, set()):
@@ -206,14 +206,14 @@ def _parts_of_object(value: Any, seen: set[int]) -> Iterator[str]:
 
 
 def _is_of_session(value: Any) -> bool:
-    """Whether it is pickled by value: it is of the notebook or script, or of no module's top level."""
+    """Return whether the object is pickled by value: defined in the notebook or script, or not at the top level."""
     if value.__module__ in (None, "__main__") or "<" in value.__qualname__:
         return True
     return value.__module__ not in sys.modules
 
 
 def _file_sha256(value: Any) -> str:
-    """Of the file of what is imported, if it is the person's own; packages are known by their versions."""
+    """Hash the file of an imported object if it is the user's own; installed packages are known by their versions."""
     file = getattr(sys.modules[value.__module__], "__file__", None) or ""
     if not file.endswith(".py") or any(part in ("site-packages", "dist-packages") for part in Path(file).parts):
         return ""
@@ -221,7 +221,7 @@ def _file_sha256(value: Any) -> str:
 
 
 def _body(value: type) -> dict[str, Any]:
-    """What a class says itself, without what Python adds."""
+    """Return the attributes that the class statement defines, without those that Python adds."""
     added = ("__module__", "__qualname__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__")
     return {name: item for name, item in vars(value).items() if name not in added and not name.startswith("__annot")}
 
@@ -229,7 +229,7 @@ def _body(value: type) -> dict[str, Any]:
 def _parts_of_function(function: FunctionType, seen: set[int]) -> Iterator[str]:
     try:
         yield inspect.getsource(function)
-    except (OSError, TypeError):  # typed at a prompt
+    except (OSError, TypeError):  # the code was typed at a prompt
         yield from _parts_of_code(function.__code__)
     for value in (function.__defaults__, function.__kwdefaults__):
         yield from _parts(value, seen)
@@ -243,7 +243,7 @@ def _parts_of_function(function: FunctionType, seen: set[int]) -> Iterator[str]:
 
 
 def _class_of(function: FunctionType, value: Any) -> Any:
-    """`value` if it is the class whose method this is, which `super()` keeps; it is hashed already."""
+    """Return `value` if it is the class of this method, as `super()` refers to it: that class is already hashed."""
     inside = isinstance(value, type) and function.__qualname__.startswith(f"{value.__qualname__}.")
     return value if inside else None
 
@@ -255,7 +255,7 @@ def _parts_of_code(code: CodeType) -> Iterator[str]:
 
 
 def _names(code: CodeType) -> set[str]:
-    """The global names that a function's code, and the code inside it, looks up."""
+    """Return the global names that a function's code looks up, including code inside it."""
     inside = (_names(constant) for constant in code.co_consts if isinstance(constant, CodeType))
     own = {str(step.argval) for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     return own.union(*inside)

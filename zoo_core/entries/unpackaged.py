@@ -1,7 +1,7 @@
-"""Models without a package, of a file or a notebook: how they become a `ModelSpec`, and how they are called.
+"""Models without a package, from a file or a notebook: makes their `ModelSpec` and calls their build function.
 
-The callable gets the signature if its first parameter is called `signature` or has no default, else nothing; its
-parameters with plain defaults are the model's options. Records call the plugin `unpackaged`.
+The build function gets the signature if its first parameter is called `signature` or has no default. Its parameters
+with plain defaults are the model's options. In records, the plugin of these models is `unpackaged`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from zoo_core.errors import UsageError
 from zoo_core.specs import ModelSpec, TaskSpec
 
 PLUGIN = "unpackaged"
-SOURCE, PICKLE = ".py", ".pickle"  # a person's file; an object of a notebook, kept by zoo_core.entries.notebook
-WEIGHTS = "weights"  # a parameter of this name is given tensors, see `ModelSpec`
+SOURCE, PICKLE = ".py", ".pickle"  # a local file; an object of a notebook, saved by zoo_core.entries.notebook
+WEIGHTS = "weights"  # the parameter that gets tensors, see `ModelSpec`
 
 
 def make_spec(
     *, stem: str, attribute: str, entry: str, options: Mapping[str, Any], title: str, task: TaskSpec | None
 ) -> ModelSpec:
-    """The spec of what `attribute` builds; it is a registered pair of `task`, and can be tried on its kind."""
+    """Make the spec of the model that `attribute` builds, registered for `task`; it fits other tasks of that kind."""
     return ModelSpec(
         name=model_name(stem, attribute),
         title=title or f"{attribute} of {stem}",
@@ -37,24 +37,27 @@ def make_spec(
 
 
 def model_name(stem: str, attribute: str) -> str:
-    """A name that specs allow: of `my_net.py` and `MyNet` that is `my_net.my-net`."""
+    """Make a valid model name: `my_net.py` and `MyNet` give `my_net.my-net`."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", attribute)
     name = re.sub(r"[^a-z0-9._-]+", "-", f"{stem}.{words}".lower())
     return name.strip("._-")[:64] or "model"
 
 
 def address(model: ModelSpec) -> str:
-    """What `Registry.load().model` finds the model by in another process of this machine."""
+    """Return the name by which `Registry.load().model` finds the model in another process on this machine."""
     return model.entry if model.plugin == PLUGIN else model.qualified
 
 
 def attribute_of(model: ModelSpec) -> str:
-    """Of a model without a package what builds it, which its name need not tell; else empty."""
+    """Return the class or function that builds an unpackaged model; "" for other models.
+
+    Two attributes of one file may have the same model name, so the name does not identify it.
+    """
     return model.entry.rpartition(":")[2] if model.plugin == PLUGIN else ""
 
 
 def without_folder(text: str, model: ModelSpec) -> str:
-    """`text` without the place of an unpackaged model's file: records are published."""
+    """Replace the folder of an unpackaged model's file in `text` by a dot, because records are published."""
     if model.plugin != PLUGIN:
         return text
     folder = str(Path(model.entry.rpartition(":")[0]).parent)
@@ -62,7 +65,7 @@ def without_folder(text: str, model: ModelSpec) -> str:
 
 
 def takes_signature(build: Callable[..., Any]) -> bool:
-    """Whether the first parameter that can be given by position is called `signature`, or has no default."""
+    """Return whether the first positional parameter is called `signature` or has no default."""
     for parameter in inspect.signature(build).parameters.values():
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             return parameter.name == "signature" or parameter.default is parameter.empty
@@ -70,7 +73,7 @@ def takes_signature(build: Callable[..., Any]) -> bool:
 
 
 def call(build: Callable[..., Any], signature: Any, options: Mapping[str, Any]) -> Any:
-    """Build the model with what it takes; lists that are tuples by default become tuples again."""
+    """Build the model. Options whose default is a tuple are converted from JSON lists to tuples."""
     defaults = {name: parameter.default for name, parameter in inspect.signature(build).parameters.items()}
     given = {
         name: tuple(value) if isinstance(value, list) and isinstance(defaults.get(name), tuple) else value
@@ -80,7 +83,7 @@ def call(build: Callable[..., Any], signature: Any, options: Mapping[str, Any]) 
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a default can be an option: what JSON holds, or a tuple of that."""
+    """Return whether a default can be an option: a JSON value, or a tuple of JSON values."""
     if isinstance(value, list | tuple):
         return all(map(is_plain, value))
     if isinstance(value, dict):
@@ -89,12 +92,12 @@ def is_plain(value: Any) -> bool:
 
 
 def options_among(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Options from parameters with their defaults, in order; those that are not plain keep what the code says."""
+    """Select the parameters with plain defaults, in order. The others keep their default in the code."""
     return {name: value for name, value in parameters.items() if name not in ("signature", WEIGHTS) and is_plain(value)}
 
 
 def refuse_required(names: list[str], model: str) -> None:
-    """The signature is all the zoo gives. Raises UsageError where more is required."""
+    """Raise UsageError if the build function requires more than the signature."""
     if len(names) > 1:
         raise UsageError(
             f"{model}: it needs {', '.join(names)}, and the zoo gives only the signature: give the others defaults"

@@ -11,7 +11,6 @@ import hashlib
 import inspect
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 
 from zoo_core.columns import Array, Ragged, Split
 from zoo_core.data.batches import Batch, DeviceSplit
-from zoo_core.files import remove_abandoned
+from zoo_core.files import new_folder
 from zoo_core.protocols import Context
 
 SHARE = 0.5  # of the free disk or memory that the features of a split may take
@@ -114,24 +113,22 @@ class Features:
         if need > SHARE * psutil.virtual_memory().available:
             return None
         features = np.empty(shape, np.float16)
-        return features if _fill(features, batches) else None
+        try:
+            _fill(features, batches)
+        except _Float16OverflowError:
+            return None
+        return features
 
     def _keep(self, folder: Path, shape: tuple[int, ...], batches: Iterable[Array], began: float) -> Array | None:
         """Write the folder, all of it or nothing; with it what the features cost since `began`."""
-        remove_abandoned(folder.parent, MAKING)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=MAKING) as temporary:
-            inside = Path(temporary) / "content"
-            inside.mkdir()
-            features = np.lib.format.open_memmap(inside / "features.npy", "w+", np.float16, shape)
-            if not _fill(features, batches):
-                return None
-            features.flush()
-            (inside / COST).write_text(json.dumps({"seconds": time.perf_counter() - began}))
-            try:
-                inside.rename(folder)
-            except OSError:
-                if not folder.is_dir():  # otherwise another trial made the same features meanwhile
-                    raise
+        try:
+            with new_folder(folder, MAKING) as inside:
+                features = np.lib.format.open_memmap(inside / "features.npy", "w+", np.float16, shape)
+                _fill(features, batches)
+                features.flush()
+                (inside / COST).write_text(json.dumps({"seconds": time.perf_counter() - began}))
+        except _Float16OverflowError:
+            return None
         return _open(folder)
 
     def _batches(self, images: DeviceSplit) -> Iterator[Array]:
@@ -147,15 +144,18 @@ def _open(folder: Path) -> Array:
     return features
 
 
-def _fill(features: Array, batches: Iterable[Array]) -> bool:
-    """Write all batches; False when one holds what float16 cannot."""
+class _Float16OverflowError(Exception):
+    """A feature is too large for float16, or not a finite number."""
+
+
+def _fill(features: Array, batches: Iterable[Array]) -> None:
+    """Write all batches into `features`. Raises _Float16OverflowError."""
     start = 0
     for batch in batches:
         if not np.isfinite(batch).all():
-            return False
+            raise _Float16OverflowError
         features[start : start + len(batch)] = batch
         start += len(batch)
-    return True
 
 
 def _digest(backbone: nn.Module, identity: str) -> str:

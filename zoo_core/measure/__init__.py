@@ -1,1 +1,1 @@
-"""Measuring: clock, random state, latency, FLOPs, memory, devices, environment."""
+"""Measurements: clock, latency, FLOPs, memory; and their conditions: random state, threads, devices, environment."""

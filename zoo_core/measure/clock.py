@@ -1,4 +1,4 @@
-"""The clocks of a trial: wall time by phase, and the timed windows around training."""
+"""The clocks of a trial: wall time by phase, and the timed windows of the training."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from zoo_core.results.records import Load
 
 
 def synchronize(device: str) -> None:
-    """Wait until the device has done what it was given; nothing to do on the CPU."""
+    """Wait until the device has finished its work; returns at once on the CPU."""
     if torch.device(device).type != "cpu":
         torch.accelerator.synchronize(torch.device(device))
 
 
 class Phases:
-    """Wall seconds by phase, in the order of first use; `tell` hears of each phase that begins."""
+    """Wall seconds by phase, in the order of first use. `on_begin` gets the name of each phase that begins."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, on_begin: Callable[[str], None]) -> None:
         self.seconds: dict[str, float] = {}
-        self._tell = tell
+        self._on_begin = on_begin
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        self._tell(name)
+        """Count the time of the block for the phase `name`."""
+        self._on_begin(name)
         began = time.perf_counter()
         try:
             yield
@@ -36,13 +37,15 @@ class Phases:
             self.add(name, time.perf_counter() - began)
 
     def add(self, name: str, seconds: float) -> None:
+        """Add seconds that were measured elsewhere to a phase."""
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
 
 class TrainingClock:
-    """Counts only the windows between `start` and `stop`, the device synchronised at both edges.
+    """Sums the windows between `start` and `stop`; the device is synchronised at both ends.
 
-    A window belongs to `label`: `train`, or a phase the task announced. `spent_s` is what a cached phase once cost.
+    A window is counted under `label`: `train`, or a phase that the task announced. `spent_s`: the seconds that the
+    results of cached phases took to compute.
     """
 
     def __init__(self, device: str, phases: Phases) -> None:
@@ -56,12 +59,13 @@ class TrainingClock:
         self.involuntary_switches = 0
 
     def start(self) -> None:
+        """Open a window."""
         synchronize(self._device)
         self._cpu_began, self._switches_began = time.process_time(), self._switches()
         self._began = time.perf_counter()
 
     def stop(self) -> None:
-        """Close the window; nothing happens if none is open."""
+        """Close the window, if one is open."""
         if self._began is None:
             return
         synchronize(self._device)
@@ -73,30 +77,31 @@ class TrainingClock:
         self._phases.add(self.label, seconds)
 
     def relabel(self, label: str) -> None:
-        """Close the window and open one that belongs to `label`."""
+        """Close the window and open another one for `label`."""
         self.stop()
         self.label = label
         self.start()
 
     def seconds(self, label: str) -> float:
-        """Seconds in the windows of one label, the open one included."""
+        """Return the seconds in all windows of a label, including the open one."""
         return self.windows.get(label, 0.0) + (self._running_s() if label == self.label else 0.0)
 
     @property
     def wall_s(self) -> float:
-        """Seconds in windows so far, the open one included."""
+        """Seconds in all windows, including the open one."""
         return sum(self.windows.values()) + self._running_s()
 
     @property
     def train_s(self) -> float:
-        """Training seconds: the windows, and what their cached phases once cost."""
+        """Training seconds: all windows, plus the seconds that cached phases took to compute."""
         return self.wall_s + self.spent_s
 
     def _running_s(self) -> float:
         return time.perf_counter() - self._began if self._began is not None else 0.0
 
     def load(self) -> Load:
-        known = sys.platform == "linux"  # elsewhere psutil answers 0
+        """Return the machine's load during the windows."""
+        known = sys.platform == "linux"  # psutil returns 0 on other systems
         switches = self.involuntary_switches if known else None
         return Load(cpu_s=self.cpu_s, wall_s=self.wall_s, involuntary_switches=switches)
 

@@ -1,6 +1,9 @@
-"""Which devices torch can use here; nothing is hard-wired to one maker."""
+"""The devices that torch can use here, from any maker, and autocast on them."""
 
 from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 
@@ -10,7 +13,7 @@ INDEXED = ("cuda", "xpu")
 
 
 def accelerators() -> list[Device]:
-    """The accelerators torch sees, in its order; empty without one."""
+    """List the accelerators that torch can use, in torch's order."""
     if not torch.accelerator.is_available():
         return []
     kind = torch.accelerator.current_accelerator(check_available=True)
@@ -29,7 +32,12 @@ def accelerators() -> list[Device]:
 
 
 def device_name(device: str) -> str:
-    """What a device is, in its maker's words."""
+    """Return the product name of a device."""
     if device == "cpu":
         return cpu_name()
     return next((item.name for item in accelerators() if item.spelling == device), device)
+
+
+def autocast(device: str, dtype: str) -> AbstractContextManager[Any]:
+    """Return a context for autocast to `dtype`, such as `bfloat16`, on a device; `float32` disables autocast."""
+    return torch.autocast(torch.device(device).type, getattr(torch, dtype), enabled=dtype != "float32")

@@ -1,4 +1,4 @@
-"""The machine and the software, as a record keeps them; torch is asked for its version without importing it."""
+"""Describes machine and software for records; the version of torch is read without importing it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MKL_NUM_THREADS", "TH
 
 
 class Device(JsonStruct, frozen=True, kw_only=True):
-    """An accelerator as a person names it (`cuda:1`), and what it is."""
+    """An accelerator: the name for `--device` (`spelling`, such as `cuda:1`) and its properties."""
 
     spelling: str
     kind: str
@@ -31,9 +31,9 @@ class Device(JsonStruct, frozen=True, kw_only=True):
 
 
 def describe(plugins: Mapping[str, str]) -> dict[str, Any]:
-    """CPU, cores, memory, operating system, versions, commit: JSON values, no name or path of the person's.
+    """Describe CPU, cores, memory, system, versions and commit as JSON values, without personal names or paths.
 
-    `plugins`: the version of each loaded plugin, by name.
+    plugins: the version of each loaded plugin, by name.
     """
     return {
         "machine": machine_id(),
@@ -53,16 +53,17 @@ def describe(plugins: Mapping[str, str]) -> dict[str, Any]:
 
 
 def machine_id() -> str:
-    """Eight hexadecimal digits that tell machines apart and name none."""
+    """Return eight hexadecimal digits that differ between machines and do not reveal the machine's name."""
     return hashlib.sha256(f"{platform.node()}\0{cpu_name()}\0{psutil.cpu_count()}".encode()).hexdigest()[:8]
 
 
 def usable_cores() -> int:
-    """The cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1
 
 
 def cpu_name() -> str:
+    """Return the product name of the CPU."""
     if sys.platform == "linux":
         for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
             if line.lower().startswith(("model name", "hardware")):
@@ -75,7 +76,7 @@ def cpu_name() -> str:
 
 
 def installed_version(distribution: str) -> str:
-    """The installed version, empty where there is none."""
+    """Return the version of an installed distribution, or ""."""
     try:
         return version(distribution)
     except PackageNotFoundError:
@@ -83,7 +84,7 @@ def installed_version(distribution: str) -> str:
 
 
 def commit() -> str:
-    """The zoo's commit where it runs from a checkout, with `+` where files differ from it; else empty."""
+    """Return the commit if the zoo runs from a checkout, with `+` if files have changed; else ""."""
     here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return ""
@@ -93,6 +94,7 @@ def commit() -> str:
 
 
 def nvidia_driver() -> str:
+    """Return the version line of the NVIDIA driver, or ""."""
     try:
         text = Path("/proc/driver/nvidia/version").read_text(errors="replace")
     except OSError:

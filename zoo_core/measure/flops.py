@@ -1,4 +1,4 @@
-"""FLOPs of a forward pass, counted by torch's own formulas; unknown rather than wrong."""
+"""Counts the FLOPs of a forward pass by torch's own formulas. An operator without a formula makes the count unknown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-# Operators that move data, reduce or look up: their work is small beside the products that are counted.
+# Operators that move, reduce or look up data. Their work is small compared to the products that are counted.
 CHEAP = frozenset(
     {
         "_adaptive_avg_pool2d",
@@ -108,8 +108,8 @@ CHEAP = frozenset(
 )
 
 
-class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes every operator that runs below it."""
+class _OperatorRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records every operator that runs inside the context."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -121,8 +121,8 @@ class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def count_flops(model: nn.Module, example: Any) -> tuple[int | None, str]:
-    """FLOPs of one forward pass (2 for a multiply-add) in the current mode, or None and the reason."""
-    operators = _Operators()
+    """Count the FLOPs of one forward pass in the current mode, two per multiply-add; or return None and the reason."""
+    operators = _OperatorRecorder()
     with FlopCounterMode(display=False) as counter, operators, torch.no_grad():
         model(example)
     unknown = sorted({func._schema.name for func in operators.seen if not _is_known(func)})

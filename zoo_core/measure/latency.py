@@ -1,4 +1,4 @@
-"""How fast a trained model answers."""
+"""Measures the latency of a model's forward pass."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from torch import nn
 from zoo_core.measure.clock import synchronize
 from zoo_core.results.records import Latency
 
-WARM_UP = 3
-MOST = 200  # repeats
-LONGEST_S = 2.0  # after which it stops
+WARM_UP_REPEATS = 3
+MAX_REPEATS = 200
+MAX_S = 2.0  # for the warm-up, and again for the measurement
 
 
-def measure_latency(model: nn.Module, example: Any, device: str, most: int = MOST) -> Latency:
-    """Median and 95th percentile of the forward pass of `example`, synchronised, after a warm-up."""
+def measure_latency(model: nn.Module, example: Any, device: str, max_repeats: int = MAX_REPEATS) -> Latency:
+    """Measure the median and 95th percentile of the forward pass of `example`, synchronised, after a warm-up."""
 
-    def answer() -> None:
+    def forward() -> None:
         model(example)
         synchronize(device)
 
     times: list[float] = []
-    ends = time.perf_counter() + LONGEST_S
-    for _ in range(WARM_UP):
-        answer()
-        if time.perf_counter() > ends:  # so slow a model needs no more
+    ends = time.perf_counter() + MAX_S
+    for _ in range(WARM_UP_REPEATS):
+        forward()
+        if time.perf_counter() > ends:  # a model this slow needs no more warm-up
             break
-    ends = time.perf_counter() + LONGEST_S
-    while len(times) < most and (not times or time.perf_counter() < ends):
+    ends = time.perf_counter() + MAX_S
+    while len(times) < max_repeats and (not times or time.perf_counter() < ends):
         began = time.perf_counter()
-        answer()
+        forward()
         times.append((time.perf_counter() - began) * 1000)
     return Latency(median_ms=float(np.median(times)), p95_ms=float(np.percentile(times, 95)), n=len(times))

@@ -1,4 +1,4 @@
-"""Peak memory of a trial: the device allocator's maximum, on the CPU the growth of the process's resident set."""
+"""Peak memory of a trial: the maximum of the device's allocator; on the CPU, the growth of the resident set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MIB = 1 << 20
 
 
 class PeakMemory:
-    """Begins where it is made; `mib()` is the peak since then."""
+    """Measures the peak memory since its creation."""
 
     def __init__(self, device: str) -> None:
         self._device = torch.device(device)
@@ -20,13 +20,14 @@ class PeakMemory:
             torch.accelerator.reset_peak_memory_stats(self._device)
 
     def mib(self) -> float:
+        """Return the peak so far, in MiB."""
         if self._device.type != "cpu":
             return torch.accelerator.max_memory_allocated(self._device) / MIB
         return max(0.0, (_peak_resident() - self._resident) / MIB)
 
 
 def _peak_resident() -> int:
-    """Bytes of this process's largest resident set."""
+    """Return the largest resident set of this process so far, in bytes."""
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     import resource

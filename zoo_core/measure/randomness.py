@@ -1,4 +1,4 @@
-"""Seeding, and looking at a model without changing its training."""
+"""Seeds random number generators, and evaluates a model without changing its training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def seed_everything(seed: int, device: str) -> torch.Generator:
 
 @contextlib.contextmanager
 def evaluation_mode(model: nn.Module, generator: torch.Generator | None, device: str) -> Iterator[None]:
-    """Eval mode and no gradients inside; afterwards random states and every module's mode are as they were."""
+    """Put the model into evaluation mode without gradients; restore all random states and module modes afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     python, numpy, own = random.getstate(), np.random.get_state(), generator.get_state() if generator else None
     accelerators = [torch.device(device)] if torch.device(device).type != "cpu" else []

@@ -1,16 +1,16 @@
-"""How many threads a trial gets on the CPU, unless `--threads` says so.
+"""Chooses the number of CPU threads for a trial without `--threads`.
 
-Small nets run on one thread: two of them only wait for each other, and while another process is busy their OpenMP
-barriers cost up to thirty times the work.
+Small nets run on one thread: more threads mostly wait for each other. While another process is busy, their OpenMP
+barriers make training up to thirty times slower.
 """
 
 from __future__ import annotations
 
-SMALL_BATCH_FLOPS = 200e6  # forward FLOPs of a training batch under which one thread is as fast as many
-SMALL_PARAMETERS = 1_000_000  # where the FLOPs are not known
+SMALL_BATCH_FLOPS = 200e6  # forward FLOPs of a training batch; below this, one thread is as fast as many
+SMALL_PARAMETERS = 1_000_000  # used if the FLOPs are unknown
 
 
 def thread_rule(batch_flops: float | None, parameters: int, cores: int) -> int:
-    """One thread for small work, else every core."""
+    """Return 1 for small models, else the number of cores."""
     small = parameters < SMALL_PARAMETERS if batch_flops is None else batch_flops < SMALL_BATCH_FLOPS
     return 1 if small else cores

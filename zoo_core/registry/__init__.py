@@ -1,4 +1,4 @@
-"""Names to specs: what the installed plugins add, who pairs with whom, and suggestions for a name that is not there."""
+"""The registry: finds specs by name, pairs tasks with models, and suggests similar names for an unknown one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoo_core.entries import model_of_path, names_file, resolve_entry
 from zoo_core.errors import AmbiguousNameError, IncompatibleError, RecipeError, UnknownNameError, UsageError
 from zoo_core.kinds import KINDS, adapted_signature, kind_recipe
 from zoo_core.recipe import parameters
-from zoo_core.registry.plugins import ONLY, DisabledPlugin, FailedPlugin, Plugin, discover, installed
+from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin, Plugin, discover, installed
 from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec, check_spec
 
 Spec = TypeVar("Spec", TaskSpec, DatasetSpec, ModelSpec)
@@ -19,7 +19,7 @@ Spec = TypeVar("Spec", TaskSpec, DatasetSpec, ModelSpec)
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A task and a model that can be benchmarked together."""
+    """A task and a model to benchmark on it."""
 
     task: TaskSpec
     model: ModelSpec
@@ -27,7 +27,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """All that the sound plugins add; `failed` and `disabled` name the others."""
+    """The specs of all usable plugins; `failed` and `disabled` list the other installed plugins."""
 
     plugins: Sequence[Plugin]
     failed: Sequence[FailedPlugin]
@@ -35,22 +35,22 @@ class Registry:
 
     @classmethod
     def load(cls) -> Registry:
-        """Ask every installed plugin; imports no torch. A task of an unknown kind makes its plugin a failed one."""
+        """Load all installed plugins, without torch. A plugin whose task has an unknown kind counts as failed."""
         points, disabled = installed()
         found, failed = discover(points)
-        sound: list[Plugin] = []
+        usable: list[Plugin] = []
         datasets = {name for plugin in found for item in plugin.datasets for name in (item.name, item.qualified)}
         for plugin in found:
-            fault = _fault(plugin, datasets)
-            if fault:
-                failed.append(FailedPlugin(name=plugin.name, version=plugin.version, reason=fault, traceback=""))
+            problem = _unknown_kind_or_dataset(plugin, datasets)
+            if problem:
+                failed.append(FailedPlugin(name=plugin.name, version=plugin.version, reason=problem, traceback=""))
             else:
-                sound.append(plugin)
-        return cls(sound, failed, disabled)
+                usable.append(plugin)
+        return cls(usable, failed, disabled)
 
     @property
     def versions(self) -> dict[str, str]:
-        """The version of each plugin in use, by name."""
+        """The version of each usable plugin, by name."""
         return {plugin.name: plugin.version for plugin in self.plugins}
 
     @property
@@ -81,32 +81,32 @@ class Registry:
         raise UnknownNameError("plugin", name, [plugin.name for plugin in self.plugins], hint="`zoo list plugins`")
 
     def refuse_unusable(self, name: str) -> None:
-        """Raise UsageError, with the reason, where a plugin of that name is installed and not in use."""
+        """Raise UsageError, with the reason, if a plugin of that name is installed but failed or disabled."""
         for failed in self.failed:
             if failed.name == name:
                 raise UsageError(f"plugin {name} did not load: {failed.reason}; `zoo doctor` shows where it failed")
         if name in [plugin.name for plugin in self.disabled]:
-            raise UsageError(f"plugin {name} is disabled: {ONLY} does not name it")
+            raise UsageError(f"plugin {name} is disabled: {LOAD_ONLY} does not name it")
 
     def task(self, name: str) -> TaskSpec:
-        """The task of a bare or qualified name. Raises UnknownNameError, AmbiguousNameError."""
-        return _pick("task", name, self.tasks)
+        """Find a task by bare or qualified name. Raises UnknownNameError, AmbiguousNameError."""
+        return _find_by_name("task", name, self.tasks)
 
     def dataset(self, name: str, near: str = "") -> DatasetSpec:
-        """The data set of a name; a bare one means first that of the plugin `near`."""
-        return _pick("dataset", name, self.datasets, near)
+        """Find a data set by name; a bare name means first that of the plugin `near`."""
+        return _find_by_name("dataset", name, self.datasets, near)
 
     def model(self, name: str, task: TaskSpec | None = None) -> ModelSpec:
-        """The model of a name: for a bare one that of the task's plugin, else the only one of that name that fits.
+        """Find a model by name. A bare name means that of the task's plugin, else the only fitting one of that name.
 
-        `./my_net.py:Net` is the model of a file, made for `task`.
+        `./my_net.py:Net` is the model in a file, for `task`.
         """
         if names_file(name):
             return model_of_path(name, task)
         family = self._family(name)
         if family is not None:
             return self._from_family(family, name)
-        return _pick("model", name, self._fitting(name, task), task.plugin if task else "", known=self.models)
+        return _find_by_name("model", name, self._fitting(name, task), task.plugin if task else "", known=self.models)
 
     def _fitting(self, name: str, task: TaskSpec | None) -> list[ModelSpec]:
         named = [model for model in self.models if name in (model.name, model.qualified)]
@@ -127,7 +127,7 @@ class Registry:
         return replace(spec, plugin=family.plugin)
 
     def family_names(self, pattern: str) -> list[str]:
-        """The members of every family that match a shell pattern; imports the families' code."""
+        """List the members of all families that match a shell pattern; this imports the code of the families."""
         return [
             name
             for family in self.families
@@ -136,11 +136,11 @@ class Registry:
         ]
 
     def datasets_of(self, task: TaskSpec) -> list[DatasetSpec]:
-        """The task's data sets, the default first."""
+        """List the task's data sets, the default first."""
         return [self.dataset(name, task.plugin) for name in task.datasets]
 
     def pairs(self, *, cross: bool = False) -> list[Pair]:
-        """Every registered pair; with `cross` every pair whose kind and acceptance fit."""
+        """List all registered pairs; with `cross`, all pairs of one kind whose model accepts the inputs."""
         return [
             Pair(task, model)
             for task in self.tasks
@@ -149,7 +149,7 @@ class Registry:
         ]
 
     def models_for(self, task: TaskSpec) -> list[ModelSpec]:
-        """The models registered for a task."""
+        """List the models that are registered for a task."""
         return [model for model in self.models if is_registered(model, task)]
 
     def refusal(
@@ -159,9 +159,9 @@ class Registry:
         dataset: DatasetSpec | None = None,
         recipe: Mapping[str, Any] | None = None,
     ) -> str:
-        """Why the model cannot take the task's data as far as the specs tell; empty if it can.
+        """Return why the model cannot take the task's data, as far as the specs show; "" if it can.
 
-        Without a recipe that of the pair's defaults counts.
+        recipe: by default that of the pair.
         """
         if recipe is None:
             recipe = _default_recipe(model, task)
@@ -171,14 +171,14 @@ class Registry:
     def require_fit(
         self, model: ModelSpec, task: TaskSpec, dataset: DatasetSpec, recipe: Mapping[str, Any] | None = None
     ) -> None:
-        """Raise IncompatibleError, with the reason, where the model cannot run on the task."""
+        """Raise IncompatibleError, with the reason, if the model cannot run on the task."""
         if not fits(model, task):
             if model.kind:
-                form = f"kind {model.kind}"
+                made_for = f"kind {model.kind}"
             else:
-                form = f"task {', '.join(model.tasks)}" if model.tasks else f"the tasks of plugin {model.plugin}"
+                made_for = f"task {', '.join(model.tasks)}" if model.tasks else f"the tasks of plugin {model.plugin}"
             raise IncompatibleError(
-                f"model {model.qualified} is made for {form}, task {task.qualified} is of kind {task.kind}; "
+                f"model {model.qualified} is made for {made_for}, task {task.qualified} is of kind {task.kind}; "
                 f"`zoo list pairs` shows what fits"
             )
         reason = self.refusal(model, task, dataset, recipe)
@@ -187,15 +187,15 @@ class Registry:
 
 
 def _default_recipe(model: ModelSpec, task: TaskSpec) -> dict[str, Any]:
-    """The pair's defaults; nothing where they contradict each other, which is told when the pair is to be run."""
+    """Return the pair's defaults; an empty recipe if they conflict, which is an error only when the pair runs."""
     try:
         return {key: param.default for key, param in parameters(task, model, kind_recipe(task)).items()}
     except RecipeError:
         return {}
 
 
-def _fault(plugin: Plugin, datasets: set[str]) -> str:
-    """What a plugin's tasks name that nobody has: a kind, a data set; empty if nothing."""
+def _unknown_kind_or_dataset(plugin: Plugin, datasets: set[str]) -> str:
+    """Return an error message if a task of the plugin names an unknown kind or data set, else ""."""
     for task in plugin.tasks:
         if "/" not in task.kind and task.kind not in KINDS:
             return str(UnknownNameError("kind", task.kind, KINDS, hint=f"task {task.name}"))
@@ -206,18 +206,18 @@ def _fault(plugin: Plugin, datasets: set[str]) -> str:
 
 
 def is_registered(model: ModelSpec, task: TaskSpec) -> bool:
-    """Whether `zoo bench --all` runs this pair."""
+    """Return whether `zoo bench --all` runs this pair."""
     if model.tasks is not None:
         return task.qualified in model.tasks or task.name in model.tasks
     return model.plugin == task.plugin and (not model.kind or model.kind == task.kind)
 
 
 def fits(model: ModelSpec, task: TaskSpec) -> bool:
-    """Whether the pair can be tried: registered, or of the same kind."""
+    """Return whether the pair can be run: it is registered, or both have the same kind."""
     return is_registered(model, task) or (bool(model.kind) and model.kind == task.kind)
 
 
-def _pick(what: str, name: str, specs: Iterable[Spec], near: str = "", known: Iterable[Spec] = ()) -> Spec:
+def _find_by_name(what: str, name: str, specs: Iterable[Spec], near: str = "", known: Iterable[Spec] = ()) -> Spec:
     specs = list(specs)
     named = [spec for spec in specs if name in (spec.name, spec.qualified)]
     preferred = [spec for spec in named if spec.plugin == near]

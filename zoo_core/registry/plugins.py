@@ -1,6 +1,6 @@
-"""Finds the installed plugins and asks each what it adds; one that fails is named with its reason, the others go on.
+"""Finds the installed plugins and collects what they add. A plugin that fails is reported; the others still work.
 
-`ZOO_LOAD_PLUGINS=zoo-mnist,zoo-mine` loads only those; the others are installed but disabled. Empty, it loads none.
+`ZOO_LOAD_PLUGINS=zoo-mnist,zoo-mine` loads only these plugins and disables the others. An empty value disables all.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from zoo_core.entries.unpackaged import PLUGIN as UNPACKAGED
 from zoo_core.errors import DuplicateNameError, InvalidSpecError, PluginError, UnknownNameError
 from zoo_core.specs import NAME, CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec, check_spec
 
-ONLY = "ZOO_LOAD_PLUGINS"
+LOAD_ONLY = "ZOO_LOAD_PLUGINS"
 
 Spec: TypeAlias = TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plugin:
-    """A plugin that works, with all it adds. `deprecated`: what its author should change, a line each."""
+    """A usable plugin with everything it adds. `deprecated`: changes that its author should make, one line each."""
 
     name: str
     version: str
@@ -54,29 +54,29 @@ class FailedPlugin:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DisabledPlugin:
-    """A plugin that is installed and was not asked for."""
+    """A plugin that is installed but not loaded."""
 
     name: str
     version: str
 
 
 def installed() -> tuple[list[EntryPoint], list[DisabledPlugin]]:
-    """The entry points to load, and the plugins that `ZOO_LOAD_PLUGINS` leaves out. Raises UnknownNameError."""
+    """Return the entry points to load, and the plugins that `ZOO_LOAD_PLUGINS` disables. Raises UnknownNameError."""
     points = list(entry_points(group=hookspecs.PROJECT))
-    named = os.environ.get(ONLY)
+    named = os.environ.get(LOAD_ONLY)
     if named is None:
         return points, []
     wanted = {name.strip() for name in named.split(",") if name.strip()}
     known = {point.name for point in points}
     for name in sorted(wanted - known):
-        raise UnknownNameError("plugin", name, known, hint=f"the environment variable {ONLY} names it")
+        raise UnknownNameError("plugin", name, known, hint=f"the environment variable {LOAD_ONLY} names it")
     left_out = {point.name: _version(point) for point in points if point.name not in wanted}
     disabled = [DisabledPlugin(name=name, version=version) for name, version in sorted(left_out.items())]
     return [point for point in points if point.name in wanted], disabled
 
 
 def discover(found: Iterable[EntryPoint] | None = None) -> tuple[list[Plugin], list[FailedPlugin]]:
-    """Load every plugin of the entry-point group `zoo` that is not disabled, or of `found`."""
+    """Load the plugins of `found`, by default every plugin of the entry-point group `zoo` that is not disabled."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     points = installed()[0] if found is None else found
@@ -86,11 +86,11 @@ def discover(found: Iterable[EntryPoint] | None = None) -> tuple[list[Plugin], l
         try:
             if point.name in plugins:
                 raise DuplicateNameError(
-                    f"two installed plugins are named {point.name!r}; this one ({point.value}) is left out: "
+                    f"two installed plugins are named {point.name!r}; this one ({point.value}) is not loaded: "
                     "uninstall or rename one of them"
                 )
             plugins[point.name] = _load(manager, point)
-        # A plugin is foreign code: whatever it raises when imported or asked, SystemExit included, costs only itself.
+        # Plugin code may raise anything, even SystemExit. That must disable only this plugin.
         except (Exception, SystemExit) as error:
             failed.append(
                 FailedPlugin(
@@ -111,26 +111,26 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin:
     if not NAME.fullmatch(point.name):
         raise InvalidSpecError(f"plugin name {point.name!r}: use up to 64 of a-z 0-9 . _ -")
     if point.name == UNPACKAGED:
-        raise InvalidSpecError(f"the name {UNPACKAGED!r} is what records call models without a plugin: rename it")
+        raise InvalidSpecError(f"the name {UNPACKAGED!r} is reserved for models without a plugin: rename the plugin")
     try:
         module = point.load()
-    except (ImportError, AttributeError):  # perhaps of what only a newer zoo-core has
+    except (ImportError, AttributeError):  # perhaps it imports a name that only a newer zoo-core has
         check_api(_api_in_source(point))
         raise
     deprecated = check_api(getattr(module, "zoo_api", None))
     manager.register(module, point.name)
     try:
         _refuse_unknown_hooks(manager, module)
-        models = _ask(manager, point.name, "zoo_models", (ModelSpec, ModelFamily))
+        models = _call_hook(manager, point.name, "zoo_models", (ModelSpec, ModelFamily))
         return Plugin(
             name=point.name,
             version=_version(point),
             summary=(point.dist.metadata["Summary"] or "") if point.dist is not None else "",
-            tasks=_ask(manager, point.name, "zoo_tasks", (TaskSpec,)),
-            datasets=_ask(manager, point.name, "zoo_datasets", (DatasetSpec,)),
+            tasks=_call_hook(manager, point.name, "zoo_tasks", (TaskSpec,)),
+            datasets=_call_hook(manager, point.name, "zoo_datasets", (DatasetSpec,)),
             models=tuple(spec for spec in models if isinstance(spec, ModelSpec)),
             families=tuple(spec for spec in models if isinstance(spec, ModelFamily)),
-            commands=_ask(manager, point.name, "zoo_commands", (CommandSpec,)),
+            commands=_call_hook(manager, point.name, "zoo_commands", (CommandSpec,)),
             deprecated=deprecated,
         )
     except BaseException:
@@ -139,22 +139,22 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin:
 
 
 def check_api(stated: object) -> tuple[str, ...]:
-    """What a plugin that states this hook API has to change. Raises PluginError where this zoo-core is too old for it.
+    """List the changes that a plugin for the hook API `stated` needs; none if it states no version.
 
-    One that states none is taken as written for this one.
+    Raises PluginError if this zoo-core is too old for the plugin, InvalidSpecError if `stated` is not a version.
     """
-    here = hookspecs.API
+    own = hookspecs.API
     if stated is None:
         return ()
     if type(stated) is not int or stated < 1:
-        raise InvalidSpecError(f"zoo_api is {stated!r}: give the hook API's number, such as {here}")
-    if stated > here:
-        raise PluginError(f"it needs hook API {stated}, this zoo-core has {here}: pip install -U zoo-core")
-    return tuple(f"hook API {version}: {hookspecs.CHANGES[version]}" for version in range(stated + 1, here + 1))
+        raise InvalidSpecError(f"zoo_api is {stated!r}: give the number of the hook API, such as {own}")
+    if stated > own:
+        raise PluginError(f"it needs hook API {stated}, this zoo-core has {own}: pip install -U zoo-core")
+    return tuple(f"hook API {version}: {hookspecs.CHANGES[version]}" for version in range(stated + 1, own + 1))
 
 
 def _api_in_source(point: EntryPoint) -> object:
-    """The `zoo_api` of a module that cannot be imported, as its source says; None where it says none."""
+    """Read `zoo_api` from the source of a module that cannot be imported; None if it has none."""
     path = source_file(f"{point.module}:")
     for node in ast.parse(path.read_bytes()).body if path is not None and path.is_file() else ():
         names = [target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)]
@@ -170,15 +170,15 @@ def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: object) -> None
             raise PluginError(f"it implements the unknown hook {caller.name!r}; the hooks are {', '.join(known)}")
 
 
-def _ask(manager: pluggy.PluginManager, name: str, hook: str, types: tuple[type[Spec], ...]) -> tuple[Any, ...]:
-    """What one plugin returns from one hook, checked and marked with the plugin's name."""
+def _call_hook(manager: pluggy.PluginManager, name: str, hook: str, types: tuple[type[Spec], ...]) -> tuple[Any, ...]:
+    """Call one hook of one plugin; validate the specs and set their `plugin`."""
     others = [plugin for other, plugin in manager.list_name_plugin() if other != name and plugin is not None]
     specs = []
     seen: set[str] = set()
-    for answer in manager.subset_hook_caller(hook, remove_plugins=others)():
-        if not isinstance(answer, Iterable):
-            raise InvalidSpecError(f"{hook} returned a {type(answer).__name__}, not a list: {answer!r}")
-        for spec in answer:
+    for returned in manager.subset_hook_caller(hook, remove_plugins=others)():
+        if not isinstance(returned, Iterable):
+            raise InvalidSpecError(f"{hook} returned a {type(returned).__name__}, not a list: {returned!r}")
+        for spec in returned:
             if not isinstance(spec, types):
                 expected = " or ".join(kind.__name__ for kind in types)
                 raise InvalidSpecError(f"{hook} returned a {type(spec).__name__}, not a {expected}: {spec!r}")

@@ -1,0 +1,1 @@
+"""Records of trials: their form, their files, and the import of benchmarks."""

@@ -1,7 +1,7 @@
-"""What pytest-benchmark measured of models, as records: `zoo results import benchmark.json`.
+"""Converts pytest-benchmark measurements of models to records: `zoo results import benchmark.json`.
 
-The fixture `zoo_benchmark_model` notes beside pytest-benchmark's figures what they are of, so that reading its JSON
-needs neither the plugin nor the machine. The file may come from anybody: nothing in it is believed unchecked.
+The fixture `zoo_benchmark_model` adds a note to each benchmark that says what was measured. So the import needs
+neither the plugin nor the machine. The file may come from anyone, so everything in it is validated.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from zoo_core.results.records import (
 
 BenchmarkedCall: TypeAlias = Literal["inference", "training step"]
 EXTRA = "zoo"  # the key of the note in a benchmark's `extra_info`
-MACHINE = re.compile(r"[0-9a-f]{8}")
+MACHINE_ID = re.compile(r"[0-9a-f]{8}")
 
 
 class Note(JsonStruct, frozen=True, kw_only=True):
-    """What a benchmark is of, as a record says it."""
+    """What a benchmark measured, in the terms of a record."""
 
     what: BenchmarkedCall
     examples: Count
@@ -50,13 +50,13 @@ class Note(JsonStruct, frozen=True, kw_only=True):
     schema: int = SCHEMA
 
     def as_json(self) -> dict[str, Any]:
-        """As values that the `json` module writes."""
+        """Return the note as plain JSON values."""
         value: dict[str, Any] = json.loads(msgspec.json.encode(self))
         return value
 
 
 class _Stats(msgspec.Struct):
-    """Seconds of one call."""
+    """Seconds per call."""
 
     median: float
     min: float
@@ -72,27 +72,27 @@ class _Benchmark(msgspec.Struct):
 
 
 class _Named(msgspec.Struct):
-    fullname: str = "one without a name"
+    fullname: str = "(no name)"
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The records of a file, and the names of its benchmarks that are not of a model."""
+    """The records from a file, and the names of its benchmarks without a note, which measured no model."""
 
     records: list[Record]
     foreign: list[str]
 
 
 def read_benchmarks(content: bytes) -> Imported:
-    """The records of pytest-benchmark's JSON. Raises UsageError where it is not that, or a note in it is damaged."""
+    """Convert pytest-benchmark's JSON to records. Raises UsageError if it is not that, or a note is damaged."""
     try:
-        whole = json.loads(content)  # not msgspec: pytest-benchmark writes NaN, which foreign benchmarks may have
+        whole = json.loads(content)  # msgspec refuses NaN, which pytest-benchmark may write for other benchmarks
         started_at = _started_at(whole["datetime"])
         found: list[Any] = whole["benchmarks"]
         foreign = [msgspec.convert(item, _Named).fullname for item in found if not _is_ours(item)]
         records = [_record(item, started_at) for item in found if _is_ours(item)]
     except (LookupError, TypeError, ValueError, RecursionError, RecordError) as error:
-        raise UsageError(f"it is not what pytest-benchmark writes by --benchmark-json: {_told(error)}") from error
+        raise UsageError(f"it is not a file of pytest-benchmark --benchmark-json: {_error_text(error)}") from error
     ids = [record.id for record in records]
     twice = [record.benchmark.name for record in records if record.benchmark and ids.count(record.id) > 1]
     if twice:
@@ -100,7 +100,7 @@ def read_benchmarks(content: bytes) -> Imported:
     return Imported(records, foreign)
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
 
@@ -109,7 +109,7 @@ def _is_ours(item: Any) -> bool:
 
 
 def _started_at(text: str) -> str:
-    """In UTC, as the runner writes it."""
+    """Convert a time to UTC, in the format of the runner."""
     time = datetime.fromisoformat(text)
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="microseconds")
 
@@ -120,10 +120,10 @@ def _record(item: Any, started_at: str) -> Record:
     if note.schema > SCHEMA:
         raise ValueError(f"its notes are of schema {note.schema}, this zoo reads up to {SCHEMA}")
     machine = note.environment.get("machine")
-    if not isinstance(machine, str) or not MACHINE.fullmatch(machine):
+    if not isinstance(machine, str) or not MACHINE_ID.fullmatch(machine):
         raise ValueError(f"{measured.fullname} ran on the machine {machine!r}: eight hexadecimal digits name one")
-    facts = _facts(measured, note)
-    key = _key(note, facts)
+    facts = _benchmark_facts(measured, note)
+    key = _experiment_key(note, facts)
     record = Record(
         schema=SCHEMA,
         id=f"{key[:16]}-{machine}-{''.join(filter(str.isdigit, started_at))[:20]}",
@@ -143,10 +143,10 @@ def _record(item: Any, started_at: str) -> Record:
         source="pytest-benchmark",
         benchmark=facts,
     )
-    return decode(encode(record))  # as it will be read: what JSON has no word for, such as NaN in a recipe, is None
+    return decode(encode(record))  # NaN in a recipe becomes None, as in the written file
 
 
-def _facts(measured: _Benchmark, note: Note) -> BenchmarkFacts:
+def _benchmark_facts(measured: _Benchmark, note: Note) -> BenchmarkFacts:
     stats = measured.stats
     if not (math.isfinite(stats.median) and stats.median > 0 and stats.rounds and stats.iterations):
         raise ValueError(f"{measured.fullname} has a median of {stats.median} s in {stats.rounds} rounds")
@@ -165,8 +165,8 @@ def _facts(measured: _Benchmark, note: Note) -> BenchmarkFacts:
     )
 
 
-def _key(note: Note, facts: BenchmarkFacts) -> str:
-    """The experiment, as a trial's key is: all that decides what is measured."""
+def _experiment_key(note: Note, facts: BenchmarkFacts) -> str:
+    """Hash everything that identifies the experiment, as for the key of a trial."""
     parts = {
         "source": "pytest-benchmark",
         "benchmark": [facts.name, facts.what, facts.examples],

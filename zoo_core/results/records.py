@@ -1,7 +1,7 @@
-"""What is known of one trial, as one JSON file that explains itself.
+"""The record of one trial: a JSON file that can be read without the plugins that made it.
 
-Units are suffixes: `_s` seconds, `_ms` milliseconds, `_mib` MiB. None is "not known", and where that has a reason, a
-field beside it says it. Fields may be added within a schema; a change of meaning raises `SCHEMA`.
+Units are suffixes: `_s` seconds, `_ms` milliseconds, `_mib` MiB. None means "not known"; if there is a reason, another
+field states it. Fields may be added within a schema. A change of a field's meaning raises `SCHEMA`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ SCHEMA = 1
 
 Status: TypeAlias = Literal["ok", "diverged", "error", "crashed", "timeout", "out_of_memory", "interrupted", "skipped"]
 Source: TypeAlias = Literal["runner", "pytest-benchmark"]
-# A trial that ended so is not run again by the same command; a timeout is, where it is given more time.
+# The same command does not repeat a trial with one of these. It repeats a timeout if it allows more time.
 FINAL: frozenset[Status] = frozenset({"ok", "diverged", "error", "crashed", "out_of_memory"})
 FAILED: frozenset[Status] = frozenset({"diverged", "error", "crashed", "timeout", "out_of_memory", "interrupted"})
 
 
 class JsonStruct(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of everything in a record."""
+    """Base class of everything in a record."""
 
 
 class TaskFacts(JsonStruct, frozen=True, kw_only=True):
-    """The task as it was; `name` is qualified."""
+    """The task at the time of the trial; `name` is qualified."""
 
     name: str
     title: str
@@ -46,7 +46,7 @@ class TaskFacts(JsonStruct, frozen=True, kw_only=True):
 
 
 class DatasetFacts(JsonStruct, frozen=True, kw_only=True):
-    """The data; `examples` by split, val as held out by the recipe."""
+    """The data set. `examples`: number by split, with val as the recipe holds it out."""
 
     name: str
     title: str
@@ -58,13 +58,13 @@ class DatasetFacts(JsonStruct, frozen=True, kw_only=True):
     examples: dict[str, int] = {}
 
 
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # what a table's column can hold
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # the range of an integer column in a table
 
 
 class ModelFacts(JsonStruct, frozen=True, kw_only=True):
-    """The model; the numbers are None until it was built. FLOPs are those of the forward pass of one unit.
+    """The model; its numbers are None if it was never built. FLOPs are for the forward pass of one unit.
 
-    `weights` names the file it began with, empty where it began at random; `weights_option` is what `--weights` said.
+    `weights`: file name of the initial weights, "" for random ones. `weights_option`: the value of `--weights`.
     """
 
     name: str
@@ -83,7 +83,7 @@ class ModelFacts(JsonStruct, frozen=True, kw_only=True):
 
 
 class DeviceFacts(JsonStruct, frozen=True, kw_only=True):
-    """Where it ran; `kind` is the device class (`cpu`, `cuda` ...), `requested_threads` 0 where the rule chose."""
+    """The device. `kind`: its class, such as `cpu` or `cuda`. `requested_threads`: 0 for an automatic choice."""
 
     kind: str
     name: str = ""
@@ -95,7 +95,7 @@ class DeviceFacts(JsonStruct, frozen=True, kw_only=True):
 
 
 class CurvePoint(JsonStruct, frozen=True, kw_only=True):
-    """The state at an evaluation: train values are means over the steps since the last one, as they were trained."""
+    """The state at an evaluation. Train values are means over the training steps since the last evaluation."""
 
     step: int
     seconds: float
@@ -106,21 +106,21 @@ class CurvePoint(JsonStruct, frozen=True, kw_only=True):
 
 
 class PhaseFacts(JsonStruct, frozen=True, kw_only=True):
-    """One stretch of the trial's wall time, in order."""
+    """One phase of the trial and its wall time; phases are in order."""
 
     name: str
     seconds: float
 
 
 class TimeToTarget(JsonStruct, frozen=True, kw_only=True):
-    """`met` at `seconds` of training, `missed`, or `not applicable` (no target, or no val split held out)."""
+    """`met` after `seconds` of training, `missed`, or `not applicable` (no target, or no val split)."""
 
     status: Literal["met", "missed", "not applicable"]
     seconds: float | None = None
 
 
 class Latency(JsonStruct, frozen=True, kw_only=True):
-    """Of the forward pass of one unit, synchronised, after a warm-up; n repeats."""
+    """Latency of the forward pass of one unit: synchronised, after a warm-up, over n repeats."""
 
     median_ms: float
     p95_ms: float
@@ -128,7 +128,7 @@ class Latency(JsonStruct, frozen=True, kw_only=True):
 
 
 class Load(JsonStruct, frozen=True, kw_only=True):
-    """How disturbed the timed windows were: CPU and wall seconds, involuntary context switches, other trials."""
+    """Load during the timed windows: CPU and wall seconds, involuntary context switches, other trials running."""
 
     cpu_s: float
     wall_s: float
@@ -137,12 +137,14 @@ class Load(JsonStruct, frozen=True, kw_only=True):
 
 
 class TableFacts(JsonStruct, frozen=True, kw_only=True):
+    """A table of `Task.evaluate`; a row has one value per column."""
+
     columns: list[str]
     rows: list[list[Any]]
 
 
 class Measured(JsonStruct, frozen=True, kw_only=True):
-    """All that the worker found out; the fields it did not reach keep their defaults."""
+    """All measurements of the worker. Measurements that a failed trial did not reach keep their defaults."""
 
     scores: dict[str, float | None] = {}
     val_scores: dict[str, float | None] = {}
@@ -165,10 +167,10 @@ class Measured(JsonStruct, frozen=True, kw_only=True):
 
 
 class BenchmarkFacts(JsonStruct, frozen=True, kw_only=True):
-    """What pytest-benchmark measured of a model, apart from any trial: one call, with `examples` units at once.
+    """A pytest-benchmark measurement of a model, outside of any trial: one call with `examples` units at once.
 
-    `name`: the test. `what`: the forward pass in eval mode, or one optimizer step. Times are of one call; there were
-    `rounds` rounds of `iterations` calls. `throughput`: units a second at the median.
+    `name`: of the test. `what`: a forward pass in evaluation mode, or one optimizer step. Times are per call, over
+    `rounds` rounds of `iterations` calls. `throughput`: units per second at the median.
     """
 
     name: str
@@ -183,10 +185,10 @@ class BenchmarkFacts(JsonStruct, frozen=True, kw_only=True):
 
 
 class Record(JsonStruct, frozen=True, kw_only=True):
-    """One trial. `key` is its experiment, `id` (key, machine, start) its own name and its file's.
+    """One trial. `key` identifies the experiment; `id` (key, machine, start time) names the record and its file.
 
-    `source` tells a trial of the runner from what `zoo results import` took from pytest-benchmark: such a record has
-    `benchmark` alone, nothing measured by the runner and no score, and is never ranked.
+    `source`: the runner, or `pytest-benchmark` for records of `zoo results import`. These have only `benchmark`: no
+    score and no measurements of the runner. They are never ranked.
     """
 
     schema: int
@@ -217,7 +219,7 @@ class Record(JsonStruct, frozen=True, kw_only=True):
 
     @property
     def score(self) -> float | None:
-        """The test score in the task's metric, None where the trial did not come so far."""
+        """The test score in the task's metric; None if the trial did not reach it."""
         return self.measured.scores.get(self.task.metric)
 
 
@@ -226,27 +228,27 @@ class _Head(msgspec.Struct):
 
 
 def encode(record: Record) -> bytes:
-    """The record as JSON, indented for people."""
+    """Encode a record as indented JSON."""
     try:
         content = msgspec.json.encode(record)
-    except UnicodeEncodeError:  # lone surrogates, from arguments or file names that are no UTF-8
-        content = json.dumps(_spelled(msgspec.to_builtins(record))).encode()
+    except UnicodeEncodeError:  # lone surrogates, from arguments or file names that are not UTF-8
+        content = json.dumps(_encodable(msgspec.to_builtins(record))).encode()
     return msgspec.json.format(content, indent=1) + b"\n"
 
 
-def _spelled(value: Any) -> Any:
-    """A JSON value with what is no Unicode as `?`, and what is not finite as None."""
+def _encodable(value: Any) -> Any:
+    """Replace lone surrogates in a JSON value by `?`, and numbers that are not finite by None."""
     if isinstance(value, dict):
-        return {_spelled(key): _spelled(item) for key, item in value.items()}
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_spelled(item) for item in value]
+        return [_encodable(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def decode(content: bytes) -> Record:
-    """A record from JSON. Raises DamagedRecordError, NewerSchemaError."""
+    """Decode a record from JSON. Raises DamagedRecordError, NewerSchemaError."""
     try:
         head = msgspec.json.decode(content, type=_Head)
         if head.schema > SCHEMA:
@@ -259,5 +261,5 @@ def decode(content: bytes) -> Record:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of a record."""
+    """Return the JSON Schema of a record."""
     return msgspec.json.schema(Record)

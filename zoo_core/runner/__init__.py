@@ -1,1 +1,1 @@
-"""Runs trials: what is to be done (plan, run), a child process for each (local, worker), what it does (trial)."""
+"""Runs trials: `plan` and `run` in the parent, `executor` and `worker` for child processes, `trial` in the child."""

@@ -1,4 +1,4 @@
-"""The files beside a record, capped in size: results by example, and pictures."""
+"""Artifacts, the files that belong to a record, limited in size: per-example results and pictures."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from zoo_core.pictures import png
 
 MIB = 1 << 20
-LARGEST = 16 * MIB
+MAX_ARTIFACT_BYTES = 16 * MIB
 
 
 class Artifacts:
-    """What a trial keeps in its staging folder, by name; `left_out` says what it did not keep, and why."""
+    """Writes a trial's artifacts to its staging folder. `left_out`: name of each artifact not written -> reason."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -24,7 +24,7 @@ class Artifacts:
         self.left_out: dict[str, str] = {}
 
     def keep_per_example(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        """Write the arrays as one `.npz`. Raises TypeError for arrays of objects, which only pickle could keep."""
+        """Write the arrays as one `.npz` file. Raises TypeError for arrays of objects, which would need pickle."""
         if not arrays or self._is_too_large("per-example results", sum(array.nbytes for array in arrays.values())):
             return
         for name, array in arrays.items():
@@ -34,7 +34,7 @@ class Artifacts:
         np.savez_compressed(self._folder / self.per_example, **arrays)  # type: ignore[arg-type]
 
     def keep_pictures(self, pictures: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        """Write each picture, uint8 (height, width, 3), as a PNG; its name never becomes a path."""
+        """Write each picture, uint8 (height, width, 3), as a PNG file. The file name is a number, never the name."""
         for number, (name, picture) in enumerate(pictures.items()):
             content = png(picture)
             if not self._is_too_large(f"picture {name}", len(content)):
@@ -42,7 +42,7 @@ class Artifacts:
                 (self._folder / self.pictures[name]).write_bytes(content)
 
     def _is_too_large(self, what: str, size: int) -> bool:
-        if size <= LARGEST:
+        if size <= MAX_ARTIFACT_BYTES:
             return False
-        self.left_out[what] = f"{size / MIB:.1f} MiB, over the limit of {LARGEST // MIB}"
+        self.left_out[what] = f"{size / MIB:.1f} MiB, over the limit of {MAX_ARTIFACT_BYTES // MIB}"
         return True

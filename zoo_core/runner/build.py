@@ -1,4 +1,4 @@
-"""Builds models for the signature they will see, with the weights they begin with."""
+"""Prepares a task for its data, and builds models for a signature, with initial weights if given."""
 
 from __future__ import annotations
 
@@ -11,16 +11,39 @@ from torch import Tensor, nn
 from zoo_core.entries import resolve_entry
 from zoo_core.entries.unpackaged import PLUGIN, call
 from zoo_core.errors import EntryError, WeightsError
-from zoo_core.specs import ModelSpec, Signature
+from zoo_core.kinds import body_entry
+from zoo_core.measure.randomness import seed_everything
+from zoo_core.protocols import Context, Data, Task
+from zoo_core.recipe import Recipe
+from zoo_core.specs import ModelSpec, Signature, TaskSpec
 from zoo_core.weights import load_into
+
+
+def reseed(ctx: Context) -> None:
+    """Seed Python, numpy and torch with the context's seed, and give the context a fresh generator."""
+    ctx.generator = seed_everything(ctx.seed, ctx.device)
+
+
+def make_task(spec: TaskSpec) -> Task:
+    """Make the object that trains and scores: of the task's own entry, else of its kind's."""
+    task: Task = resolve_entry(body_entry(spec))(spec)
+    return task
+
+
+def prepare_task(spec: TaskSpec, ctx: Context, data: Data, recipe: Recipe) -> Task:
+    """Seed everything, then make the task's object and hand it the data, which have the adapted signature."""
+    reseed(ctx)
+    task = make_task(spec)
+    task.prepare(ctx, data, recipe)
+    return task
 
 
 def build_model(
     spec: ModelSpec, signature: Signature, recipe: Mapping[str, Any], weights: Mapping[str, Tensor] | None = None
 ) -> nn.Module:
-    """A new model on the CPU. Weights go to the build function if it has a parameter for them, else into its model.
+    """Build a model on the CPU. Weights go to the build function's parameter `weights`, or else into the built model.
 
-    Raises WeightsError where they do not fit, EntryError where what was built is no model.
+    Raises WeightsError if the weights do not fit, EntryError if the build function returns no `nn.Module`.
     """
     options = {key: recipe[key] for key in spec.options}
     entry = resolve_entry(spec.entry)
@@ -29,8 +52,8 @@ def build_model(
             options["weights"] = weights
         model = call(entry, signature, options) if spec.plugin == PLUGIN else entry(signature, **options)
         if not isinstance(model, nn.Module):
-            what = type(model).__name__
-            raise EntryError(f"model {spec.qualified}: {spec.entry} returned a {what}, not a torch.nn.Module")
+            returned = type(model).__name__
+            raise EntryError(f"model {spec.qualified}: {spec.entry} returned a {returned}, not a torch.nn.Module")
         if weights is not None and "weights" not in options:
             load_into(model, weights)
     except WeightsError as error:

@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file with a model's weights and, in its header, what is needed to build it again."""
+"""Checkpoints: a safetensors file with a model's weights; its header has all that is needed to rebuild the model."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from zoo_core.specs import Signature
 from zoo_core.weights import load_into, read_weights
 
 FILE = "checkpoint.safetensors"
-HEADER = "zoo"  # the key of the header's text
+HEADER = "zoo"  # the key of our JSON in the header
 SCHEMA = 1
 
 
 class Checkpoint(JsonStruct, frozen=True, kw_only=True):
-    """Of which trial the weights are. `signature` is the data's, `scores` those on test, names are qualified."""
+    """The trial that the weights are from. `signature`: of the data; `scores`: on test; names are qualified."""
 
     schema: int = SCHEMA
     task: str
@@ -46,13 +46,13 @@ class _Head(msgspec.Struct):
 
 
 def save(path: Path, model: nn.Module, about: Checkpoint) -> None:
-    """Write the file. Tensors that share memory are written each for itself."""
+    """Write a checkpoint. Tensors that share memory are written separately."""
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     save_file(tensors, path, metadata={HEADER: msgspec.json.encode(about).decode()})
 
 
 def read(path: Path) -> Checkpoint:
-    """What a checkpoint says of itself, without its tensors. Raises WeightsError."""
+    """Read the header of a checkpoint, without its tensors. Raises WeightsError."""
     try:
         with safe_open(path, framework="pt") as opened:
             header = (opened.metadata() or {}).get(HEADER, "")
@@ -61,7 +61,7 @@ def read(path: Path) -> Checkpoint:
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} cannot be read as a checkpoint ({error}): save it again") from error
     if not header:
-        raise WeightsError(f"{path} holds weights alone: only what `zoo bench --save` wrote can be built again")
+        raise WeightsError(f"{path} holds only weights: a model can be rebuilt only from a file of `zoo bench --save`")
     try:
         head = msgspec.json.decode(header, type=_Head)
         if head.schema > SCHEMA:
@@ -74,7 +74,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def restore(path: Path, model: nn.Module) -> None:
-    """Put the checkpoint's weights into a model that was built as it says. Raises WeightsError."""
+    """Load a checkpoint's weights into a model that was built from its header. Raises WeightsError."""
     try:
         load_into(model, read_weights(path, ".safetensors"))
     except WeightsError as error:

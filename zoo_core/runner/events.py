@@ -1,4 +1,4 @@
-"""What passes between the parent and a worker: jobs down, events up; JSON, never objects."""
+"""The messages between parent and worker, in JSON: jobs to the worker, events to the parent."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from zoo_core.results.records import CurvePoint, JsonStruct, Measured, Status
 
 
 class BaseJob(JsonStruct, frozen=True, kw_only=True):
-    """A job names its handler, `package.module:function`, which the worker calls; what it returns is sent as `Found`.
+    """Base of all jobs. The worker calls `handler`, `package.module:function`, and sends the result as `Found`.
 
-    With `sends_events` the handler is called with the job and `send`, and sends its events itself.
+    With `sends_events`, the handler is called with the job and `send`, and sends its events itself.
     """
 
     handler: ClassVar[str]
@@ -20,7 +20,7 @@ class BaseJob(JsonStruct, frozen=True, kw_only=True):
 
     @property
     def log_folder(self) -> str:
-        """Where the worker keeps what the job's code prints; empty: it goes to the caller's terminal."""
+        """The folder for the output that the job's code prints; "" for the caller's terminal."""
         return ""
 
     @property
@@ -29,13 +29,13 @@ class BaseJob(JsonStruct, frozen=True, kw_only=True):
 
 
 class DevicesJob(BaseJob, frozen=True, kw_only=True, tag="devices"):
-    """Which accelerators does torch see?"""
+    """List the accelerators that torch can use."""
 
     handler: ClassVar[str] = "zoo_core.runner.handlers:list_devices"
 
 
 class OpenJob(BaseJob, frozen=True, kw_only=True, tag="open"):
-    """Decode a data set, so that trials find it ready."""
+    """Decode a data set before its trials run."""
 
     handler: ClassVar[str] = "zoo_core.runner.handlers:open_dataset"
 
@@ -46,7 +46,7 @@ class OpenJob(BaseJob, frozen=True, kw_only=True, tag="open"):
 
 
 class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
-    """Everything one trial needs. Names are qualified; `staging` takes its artifacts."""
+    """Run one trial. Names are qualified; artifacts go to the folder `staging`."""
 
     handler: ClassVar[str] = "zoo_core.runner.trial:run_trial"
     sends_events: ClassVar[bool] = True
@@ -74,7 +74,7 @@ class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
 
 
 class TryJob(TrialJob, frozen=True, kw_only=True, tag="try"):
-    """Build the trial's model with its weights and let it answer once: whether it can take the data at all."""
+    """Build the trial's model with its weights and run it once, to see whether it can take the data."""
 
     handler: ClassVar[str] = "zoo_core.runner.handlers:try_model"
     sends_events: ClassVar[bool] = False
@@ -85,7 +85,7 @@ class TryJob(TrialJob, frozen=True, kw_only=True, tag="try"):
 
 
 class WeightsJob(BaseJob, frozen=True, kw_only=True, tag="weights"):
-    """Where is the file of a model's first weights? Fetched if need be."""
+    """Find the file with a model's initial weights; fetch it if needed."""
 
     handler: ClassVar[str] = "zoo_core.runner.handlers:find_weights"
 
@@ -94,9 +94,10 @@ class WeightsJob(BaseJob, frozen=True, kw_only=True, tag="weights"):
 
 
 class EvaluateJob(BaseJob, frozen=True, kw_only=True, tag="evaluate"):
-    """Score a saved model again; `dataset` is empty for the one it was trained on, `threads` 0 for as many as then.
+    """Score a saved model again.
 
-    `model`: the file of a model without a package; so in `PredictJob`.
+    dataset: "" for the one that it was trained on. threads: 0 for the number in the training.
+    model: the file of a model without a package.
     """
 
     handler: ClassVar[str] = "zoo_core.runner.handlers:evaluate_checkpoint"
@@ -111,7 +112,10 @@ class EvaluateJob(BaseJob, frozen=True, kw_only=True, tag="evaluate"):
 
 
 class PredictJob(BaseJob, frozen=True, kw_only=True, tag="predict"):
-    """Let a saved model answer a person's files."""
+    """Predict local files with a saved model.
+
+    top: the number of predictions per file. model: the file of a model without a package.
+    """
 
     handler: ClassVar[str] = "zoo_core.runner.handlers:predict_files"
 
@@ -123,13 +127,14 @@ class PredictJob(BaseJob, frozen=True, kw_only=True, tag="predict"):
 
     @property
     def refuses_network(self) -> bool:
-        return True  # it needs none, and its checkpoint may be a stranger's
+        return True  # predicting needs no network, and the checkpoint may come from someone else
 
 
 class CheckJob(BaseJob, frozen=True, kw_only=True, tag="check"):
-    """Run checks of one subject, in order. `outcomes`: how the checks before them ended, state by name.
+    """Run checks of one subject, in order.
 
-    `subject` and `task` are names; `folder` is empty and takes whatever the checks and the plugin write.
+    subject, task: names. outcomes: the state of each check that has already run.
+    folder: an empty folder for everything that the checks and the plugin write.
     """
 
     handler: ClassVar[str] = "zoo_core.checks.child:run_checks"
@@ -153,11 +158,13 @@ Job: TypeAlias = DevicesJob | OpenJob | TrialJob | TryJob | WeightsJob | Evaluat
 
 
 class PhaseBegan(JsonStruct, frozen=True, kw_only=True, tag="phase"):
+    """A phase of the trial began."""
+
     name: str
 
 
 class Progress(JsonStruct, frozen=True, kw_only=True, tag="progress"):
-    """Now and then while training; `share` of it done in [0, 1], `rate` in units a second."""
+    """Progress of the training: `share` that is done, in [0, 1], and `rate` in units per second."""
 
     step: int
     share: float
@@ -165,34 +172,60 @@ class Progress(JsonStruct, frozen=True, kw_only=True, tag="progress"):
 
 
 class Evaluated(JsonStruct, frozen=True, kw_only=True, tag="point"):
+    """A new point of the training curve."""
+
     point: CurvePoint
 
 
-class Facts(JsonStruct, frozen=True, kw_only=True, tag="facts"):
-    """What the worker learned before training; fields of the record's task, model and device, and the split sizes."""
+class ModelSize(JsonStruct, frozen=True, kw_only=True):
+    """The fields of `ModelFacts` that are known once the model is built."""
 
-    task: dict[str, Any] = {}
-    model: dict[str, Any] = {}
-    device: dict[str, Any] = {}
-    environment: dict[str, Any] = {}
-    examples: dict[str, int] = {}
+    parameters: int
+    trainable_parameters: int
+    size_mib: float
+    flops_per_unit: int | None = None
+    flops_unknown_because: str = ""
+
+
+class DeviceInUse(JsonStruct, frozen=True, kw_only=True):
+    """The fields of `DeviceFacts` that only the worker knows."""
+
+    name: str
+    threads: int
+
+
+class TorchBuild(JsonStruct, frozen=True, kw_only=True):
+    """The versions of torch and of its CUDA, for the record's environment; `cuda` is empty in a build without it."""
+
+    torch: str
+    cuda: str
+
+
+class Facts(JsonStruct, frozen=True, kw_only=True, tag="facts"):
+    """Facts that the worker finds before training and the record takes over; `examples` by split."""
+
+    chance: int | float | None
+    model: ModelSize
+    device: DeviceInUse
+    environment: TorchBuild
+    examples: dict[str, int]
 
 
 class Found(JsonStruct, frozen=True, kw_only=True, tag="found"):
-    """The answer to a job that asks: devices, the data's signature and split sizes, a path, scores, a table."""
+    """The result of a job, such as devices, the data's signature and split sizes, a path, scores or a table."""
 
     value: Any
 
 
 class Refused(JsonStruct, frozen=True, kw_only=True, tag="refused"):
-    """A job that ended before it began: `error` is a class of `zoo_core.errors`."""
+    """The job failed with an error. `error`: the name of a class in `zoo_core.errors`, "" for any other exception."""
 
     error: str
     reason: str
 
 
 class Done(JsonStruct, frozen=True, kw_only=True, tag="done"):
-    """A trial's end as the worker saw it."""
+    """The end of a trial, as its worker reports it. A worker that dies sends none."""
 
     status: Status
     measured: Measured
@@ -202,11 +235,13 @@ class Done(JsonStruct, frozen=True, kw_only=True, tag="done"):
 
 
 class CheckBegan(JsonStruct, frozen=True, kw_only=True, tag="check began"):
+    """A check began."""
+
     name: str
 
 
 class CheckEnded(JsonStruct, frozen=True, kw_only=True, tag="check ended"):
-    """`applies` is false where a check is skipped because it has no meaning for its subject."""
+    """A check ended. `applies` is False if it was skipped because it is not applicable to the subject."""
 
     name: str
     state: str

@@ -1,7 +1,7 @@
-"""Runs jobs in child processes of this machine, one at a time, and cleans up after them whatever they do.
+"""Runs jobs in child processes on this machine, one at a time, and removes every process that they leave behind.
 
-Where the system can fork, children come from a server that has imported torch (0.05 s instead of 3 s); trials on an
-accelerator, and all where there is no fork or `ZOO_START=spawn`, begin from nothing.
+On Linux, children are forked from a server that has already imported torch (0.05 s instead of 3 s). Trials on an
+accelerator start a fresh process. So do all jobs on other systems or with `ZOO_START=spawn`.
 """
 
 from __future__ import annotations
@@ -29,17 +29,20 @@ from zoo_core.files import cache_dir
 from zoo_core.runner import events, worker
 from zoo_core.runner.events import Done, Evaluated, Event, Facts, Found, Job, PhaseBegan, Refused, TrialJob
 
-GRACE_S = 5.0  # for a worker to end after its last word
-PATIENCE_S = 0.5  # of silence, after which it is asked whether the worker lives
+EXIT_TIMEOUT_S = 5.0  # for a worker to end after its last event
+SILENCE_S = 0.5  # without an event, after which the executor checks that the worker is alive
 
-# Read by torch when it is imported, so set before: threads that wait must not spin (see measure/threads.py),
-# and large pages make convolutions up to a third faster. What the person has set stays.
+# Torch reads these when it is imported. Waiting threads must not spin (see measure/threads.py), and large pages make
+# convolutions up to a third faster. Values that the user has set are kept.
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "THP_MEM_ALLOC_ENABLE": "1"}
 
 
 @dataclass(slots=True)
 class Ended:
-    """How a child process ended, and all it said before."""
+    """How a child process ended, and the events that it sent.
+
+    `trials_beside`: number of trials of other zoo processes that ran at the same time.
+    """
 
     done: Done | None = None
     found: Found | None = None
@@ -56,14 +59,17 @@ class Ended:
     trials_beside: int = 0
 
     def enter(self, phase: str, now_s: float) -> None:
-        """Give the seconds since the last call to the phase that ends; the only account of a worker that dies."""
+        """Begin `phase`; the seconds since the last call count for the phase that ends.
+
+        A worker that dies reports no phases, so this is the only record of them.
+        """
         so_far = sum(self.phases.values())
         self.phases[self.phase] = self.phases.get(self.phase, 0.0) + now_s - so_far
         self.phase = phase
 
 
 class LocalExecutor:
-    """Child processes for jobs; `start` is `fork` or `spawn`."""
+    """Runs jobs in child processes. `start`: `fork` or `spawn`; by default `ZOO_START`, or else `fork`."""
 
     def __init__(self, start: str = "") -> None:
         if find_spec("torch") is None:
@@ -71,8 +77,8 @@ class LocalExecutor:
         methods = multiprocessing.get_all_start_methods()
         wanted = start or os.environ.get("ZOO_START", "fork")
         if wanted not in ("fork", "spawn"):
-            raise UsageError(f"ZOO_START={wanted!r}: say fork or spawn")
-        # macOS has a fork server too, but its libraries do not survive a fork once torch is imported.
+            raise UsageError(f"ZOO_START={wanted!r}: use fork or spawn")
+        # macOS has a fork server too, but its libraries break in a fork after torch is imported.
         can_fork = "forkserver" in methods and sys.platform == "linux"
         self.start = "fork" if wanted == "fork" and can_fork else "spawn"
         for name, value in ENVIRONMENT.items():
@@ -85,7 +91,7 @@ class LocalExecutor:
             self._fork.set_forkserver_preload(worker.PRELOAD)
 
     def run(self, job: Job, on_event: Callable[[Event], None] | None = None, timeout_s: float | None = None) -> Ended:
-        """Run one job to its end; Ctrl-C ends the child, and `interrupted` says so."""
+        """Run one job until it ends, fails or times out. Ctrl-C ends the child and sets `interrupted`."""
         needs_own_start = isinstance(job, TrialJob) and job.device != "cpu"
         context = self._spawn if needs_own_start else self._fork
         ended = Ended()
@@ -96,23 +102,23 @@ class LocalExecutor:
             ended.interrupted = True
             return ended
         oom_before = _oom_kills()
-        with _counted(isinstance(job, TrialJob)) as others:
+        with _concurrent_trials(isinstance(job, TrialJob)) as others:
             began = time.perf_counter()
             receiver, sender = context.Pipe(duplex=False)
             process = context.Process(  # type: ignore[attr-defined]
                 target=worker.main, args=(sender, events.encode(job), dict(os.environ)), daemon=False
             )
             try:
-                with _main_unseen():
+                with _without_main():
                     process.start()
                 sender.close()
-                ended.timed_out = not self._listen(process, receiver, ended, on_event, began, timeout_s)
+                ended.timed_out = not self._receive_events(process, receiver, ended, on_event, began, timeout_s)
                 if not ended.timed_out:
-                    process.join(GRACE_S)
+                    process.join(EXIT_TIMEOUT_S)
             except KeyboardInterrupt:
                 ended.interrupted = True
             finally:
-                end_tree(process)
+                kill_process_tree(process)
                 receiver.close()
                 ended.trials_beside = max(ended.trials_beside, others())
             ended.wall_s = time.perf_counter() - began
@@ -122,29 +128,29 @@ class LocalExecutor:
         return ended
 
     def _await_server(self) -> None:
-        """Start the fork server and wait until it has imported torch: these seconds are no trial's."""
+        """Start the fork server and wait until it has imported torch, so that no trial pays these seconds."""
         if not self._server_is_up:
             _start_server()
             first = self._fork.Process(target=worker.do_nothing)  # type: ignore[attr-defined]
-            with _main_unseen():
+            with _without_main():
                 first.start()
             first.join()
             self._server_is_up = True
 
     def ask(self, job: Job, timeout_s: float | None = None) -> object:
-        """Run a job that answers with a value. Raises the ZooError it was refused with, else RuntimeError."""
+        """Run a job and return its result. Raises the job's ZooError, or RuntimeError for any other failure."""
         ended = self.run(job, timeout_s=timeout_s)
         if ended.interrupted:
             raise KeyboardInterrupt
         if ended.refused is not None:
             if not ended.refused.error:
                 raise RuntimeError(ended.refused.reason)
-            raise worker.refused(ended.refused)
+            raise worker.error_of(ended.refused)
         if ended.found is None:
-            raise RuntimeError(f"a worker process ended without an answer: {exit_reason(ended.exit_code)}")
+            raise RuntimeError(f"a worker process ended without a result: {exit_reason(ended.exit_code)}")
         return ended.found.value
 
-    def _listen(
+    def _receive_events(
         self,
         process: BaseProcess,
         receiver: multiprocessing.connection.Connection,
@@ -153,13 +159,13 @@ class LocalExecutor:
         began: float,
         timeout_s: float | None,
     ) -> bool:
-        """Take events until the worker has said its last or is gone; False when the time ran out."""
+        """Receive events until the worker sends its last one or dies; return False after a timeout."""
         while True:
-            left = PATIENCE_S if timeout_s is None else began + timeout_s - time.perf_counter()
+            left = SILENCE_S if timeout_s is None else began + timeout_s - time.perf_counter()
             if left <= 0:
                 return False
-            if not receiver.poll(min(left, PATIENCE_S)):
-                # A dead worker's children may hold its end of the pipe open, so silence is not yet life.
+            if not receiver.poll(min(left, SILENCE_S)):
+                # An open pipe does not prove that the worker lives: its children may hold the pipe open.
                 if process.is_alive() or receiver.poll(0):
                     continue
                 return True
@@ -168,7 +174,7 @@ class LocalExecutor:
             except (EOFError, OSError):
                 return True
             except msgspec.MsgspecError as error:
-                event = Refused(error="", reason=f"the worker sent what is no event: {error}")
+                event = Refused(error="", reason=f"the worker sent an invalid event: {error}")
             match event:
                 case PhaseBegan():
                     ended.enter(event.name, time.perf_counter() - began)
@@ -188,8 +194,8 @@ class LocalExecutor:
                 return True
 
 
-def end_tree(process: BaseProcess) -> None:
-    """End a worker and everything it started; it is a group of its own, so orphans of a dead worker are found too."""
+def kill_process_tree(process: BaseProcess) -> None:
+    """Kill a worker and all processes that it started. They form a process group, so orphans are found too."""
     if process.pid is None:
         return
     family: list[psutil.Process] = []
@@ -202,14 +208,14 @@ def end_tree(process: BaseProcess) -> None:
     for member in family:
         with contextlib.suppress(psutil.Error):
             member.kill()
-    process.join(GRACE_S)
+    process.join(EXIT_TIMEOUT_S)
 
 
 @contextlib.contextmanager
-def _main_unseen() -> Iterator[None]:
-    """Let multiprocessing see no main program, which it would run again in every child: a script, a notebook's kernel.
+def _without_main() -> Iterator[None]:
+    """Replace `__main__` by an empty module, so that worker processes start without the caller's script or notebook.
 
-    A worker needs none: what it runs is in modules.
+    Otherwise multiprocessing would run the script again in every child. All code of a worker is in modules.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -220,8 +226,8 @@ def _main_unseen() -> Iterator[None]:
 
 
 def _start_server() -> None:
-    """Start the fork server deaf to Ctrl-C, which would print a traceback of its imports; the parent hears it."""
-    if threading.current_thread() is not threading.main_thread():  # where signals cannot be set
+    """Start the fork server with SIGINT ignored: Ctrl-C would print a traceback of its imports."""
+    if threading.current_thread() is not threading.main_thread():  # other threads cannot set signal handlers
         return
     from multiprocessing import forkserver  # POSIX only
 
@@ -233,7 +239,7 @@ def _start_server() -> None:
 
 
 def exit_reason(code: int | None) -> str:
-    """An exit code in words."""
+    """Describe an exit code in words."""
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
             return f"signal {signal.Signals(-code).name}"
@@ -241,7 +247,7 @@ def exit_reason(code: int | None) -> str:
 
 
 def _oom_kills() -> int:
-    """How many processes the kernel has ended for want of memory; 0 where it does not tell."""
+    """Return how many processes the kernel has killed because memory ran out; 0 if unknown."""
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/vmstat").read_text().splitlines():
             if line.startswith("oom_kill "):
@@ -250,12 +256,12 @@ def _oom_kills() -> int:
 
 
 @contextlib.contextmanager
-def _counted(active: bool) -> Iterator[Callable[[], int]]:
-    """Show other zoo processes that a trial runs here; the value counts theirs."""
+def _concurrent_trials(active: bool) -> Iterator[Callable[[], int]]:
+    """Announce to other zoo processes that a trial runs here; yield a function that counts theirs."""
     folder = cache_dir() / "running"
     mine = folder / str(os.getpid())
     if active:
-        with contextlib.suppress(OSError):  # a cache that cannot be written costs only this count
+        with contextlib.suppress(OSError):  # without a writable cache, only this count is lost
             folder.mkdir(parents=True, exist_ok=True)
             mine.touch()
 

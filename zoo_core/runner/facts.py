@@ -1,12 +1,13 @@
-"""What a record says of a trial's task, data, model and device before it has run: the specs, as they are now."""
+"""The parts of a record that are known before the trial runs: task, data set, model and device, from their specs."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.results.records import DatasetFacts, DeviceFacts, ModelFacts, TaskFacts
+from zoo_core.runner.events import ModelSize
 from zoo_core.runner.plan import PlannedTrial, kind_version
 from zoo_core.specs import DatasetSpec, TaskSpec
 
@@ -45,9 +46,9 @@ def dataset_facts(dataset: DatasetSpec, fingerprint: str, examples: dict[str, in
 
 
 def model_facts(trial: PlannedTrial) -> ModelFacts:
-    model, weights, asked = trial.model, trial.weights_name, trial.request.weights
+    model, weights, option = trial.model, trial.weights_name, trial.request.weights
     pretrained_on = model.pretrained_on
-    if asked:  # a person's file may have been trained on anything: nobody shall take it for the published one
+    if option:  # a local file may have been trained on anything, so it must not pass for the published one
         pretrained_on = f"unknown data ({weights})" if weights else ""
     return ModelFacts(
         name=model.qualified,
@@ -56,7 +57,7 @@ def model_facts(trial: PlannedTrial) -> ModelFacts:
         code_sha256=code_sha256(model.entry),
         pretrained_on=pretrained_on,
         weights=weights,
-        weights_option=(weights or asked) if asked else "",
+        weights_option=(weights or option) if option else "",
     )
 
 
@@ -71,11 +72,11 @@ def device_facts(trial: PlannedTrial) -> DeviceFacts:
     )
 
 
-def size_facts(model: nn.Module) -> dict[str, Any]:
-    """Of a model that was built: its parameters, and the MiB that they take together with its buffers."""
+def model_size(model: nn.Module) -> ModelSize:
+    """Count a built model's parameters, and the MiB that they and its buffers take; FLOPs are left unknown."""
     parameters, buffers = [*model.parameters()], [*model.buffers()]
-    return {
-        "parameters": sum(item.numel() for item in parameters),
-        "trainable_parameters": sum(item.numel() for item in parameters if item.requires_grad),
-        "size_mib": sum(tensor.numel() * tensor.element_size() for tensor in [*parameters, *buffers]) / 2**20,
-    }
+    return ModelSize(
+        parameters=sum(item.numel() for item in parameters),
+        trainable_parameters=sum(item.numel() for item in parameters if item.requires_grad),
+        size_mib=sum(tensor.numel() * tensor.element_size() for tensor in [*parameters, *buffers]) / 2**20,
+    )

@@ -1,4 +1,4 @@
-"""What a worker does with the small jobs: those that ask for a value. Trials and checks have modules of their own."""
+"""The handlers of the small jobs, which return a value. Trials and checks have modules of their own."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from zoo_core.runner.tryout import try_out
 
 
 def list_devices(_: DevicesJob) -> object:
-    """The accelerators that torch sees, the current one first."""
+    """List the accelerators that torch can use, the current one first."""
     return accelerators()
 
 
 def open_dataset(job: OpenJob) -> dict[str, object]:
-    """Decode a data set; its signature, and the examples of each split."""
+    """Decode a data set; return its signature and the number of examples by split."""
     spec = Registry.load().dataset(job.dataset)
     ctx = Context(
         cache=own_cache(spec.qualified),
@@ -35,18 +35,18 @@ def open_dataset(job: OpenJob) -> dict[str, object]:
 
 
 def find_weights(job: WeightsJob) -> str:
-    """The path of the file of a model's first weights, fetched if need be; empty where it has none."""
+    """Return the path of a model's initial weights, after fetching them if needed; "" if it has none."""
     spec = Registry.load().model(job.model)
     if spec.weights is None:
         return ""
     owner = f"the weights of model {spec.qualified}"
-    remedy = "give --weights with a file of them, or --weights none to begin at random"
+    remedy = "give --weights with a file, or --weights none for random initial weights"
     folder = cache_dir() / "weights" / portable(spec.qualified)
     return str(fetch(spec.weights, folder, offline=job.offline, owner=owner, remedy=remedy))
 
 
 def try_model(job: TryJob) -> bool:
-    """Let the job's model predict once. Raises IncompatibleError where it cannot take the data."""
+    """Run the job's model once. Raises IncompatibleError if it cannot take the data."""
     try_out(job)
     return True
 
@@ -57,5 +57,5 @@ def evaluate_checkpoint(job: EvaluateJob) -> dict[str, Any]:
 
 
 def predict_files(job: PredictJob) -> dict[str, Any]:
-    """The predictions of a saved model for a person's files, as a table."""
+    """Return the predictions of a saved model for local files, as a table."""
     return asdict(reuse.predict(job))

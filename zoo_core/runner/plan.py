@@ -1,4 +1,4 @@
-"""What a `zoo bench` call will run: trials by experiment key, minus those that are recorded."""
+"""Plans a `zoo bench` call: the trials to run, without those that already have a record."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from zoo_core.results.store import Store
 from zoo_core.runner.events import OpenJob, TrialJob, TryJob
 from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, Param, TaskSpec
 
-NO_DATA = "unavailable"  # the fingerprint of data that are not here
+NO_DATA = "unavailable"  # the fingerprint of missing data
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What the caller wants, names resolved to specs. `strict`: missing data are an error, not a skipped trial;
-    `models_named`: so are missing weights.
+    """The request of the caller, with names resolved to specs.
 
-    `weights`: a file's path, `none` to begin at random, empty for what the model's spec says.
+    strict: missing data are an error instead of a skipped trial. models_named: so are missing weights.
+    weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
     """
 
     pairs: Sequence[Pair]
@@ -61,7 +61,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedTrial:
-    """One training to be done: names + JSON, so that any executor could carry it."""
+    """One trial to run. Its job consists of names and JSON values, so any executor can run it."""
 
     task: TaskSpec
     model: ModelSpec
@@ -84,7 +84,7 @@ class PlannedTrial:
 
     @property
     def key(self) -> str:
-        """The experiment: 64 hexadecimal digits over all that decides what is measured."""
+        """The key of the experiment: a hash, 64 hexadecimal digits, of everything that influences the result."""
         request = self.request
         parts = {
             "task": f"{self.task.qualified}@{self.task.version}",
@@ -106,7 +106,7 @@ class PlannedTrial:
 
     @property
     def weights_identity(self) -> str:
-        """Of the file that the model begins with: its hash as far as it is known; empty for a random beginning."""
+        """Checksum of the initial weights, or their address if none is published; "" for random weights."""
         request, declared = self.request, self.model.weights
         if request.weights:
             return request.weights_sha256
@@ -114,13 +114,13 @@ class PlannedTrial:
 
     @property
     def weights_name(self) -> str:
-        """The file's name, empty where the model begins at random."""
+        """Name of the file with the initial weights; "" for random weights."""
         if self.request.weights:
             return "" if self.request.weights == NO_WEIGHTS else Path(self.request.weights).name
         return self.model.weights.name if self.model.weights else ""
 
     def record_id(self, started: str) -> str:
-        """The record's name: experiment, machine, start time (digits only)."""
+        """Return the record's id: key, machine and start time, digits only."""
         return f"{self.key[:16]}-{machine_id()}-{''.join(filter(str.isdigit, started))[:20]}"
 
     def open_job(self) -> OpenJob:
@@ -157,7 +157,7 @@ class PlannedTrial:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A trial that will not run, and why: `error` where that is a plugin's fault."""
+    """A trial that will not run, and the reason. `status`: `error` if the plugin causes it."""
 
     trial: PlannedTrial
     reason: str
@@ -166,7 +166,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Trials to run, records that already answer, trials that cannot run."""
+    """Trials to run, records that make a trial unnecessary, and trials that cannot run."""
 
     todo: list[PlannedTrial]
     done: list[Record]
@@ -174,9 +174,9 @@ class Plan:
 
 
 def make_plan(request: Request, registry: Registry, store: Store) -> Plan:
-    """Work out every trial of a request. Raises UsageError and DataError before anything is written.
+    """Plan every trial of a request. Raises UsageError and DataError before anything is written.
 
-    Under `--all` (`strict` is off) what is wrong with one pair costs only that pair.
+    Under `--all` (not `strict`), a problem with one pair skips only that pair.
     """
     plan = Plan([], [], [])
     for pair in request.pairs:
@@ -204,7 +204,7 @@ def make_plan(request: Request, registry: Registry, store: Store) -> Plan:
                 elif no_dataset or no_data:
                     plan.skipped.append(Skipped(trial, no_dataset or no_data))
                 else:
-                    _sort_in(trial, plan, store)
+                    _add_trial(trial, plan, store)
     return plan
 
 
@@ -221,7 +221,7 @@ def _recipe_or_reason(pair: Pair, request: Request) -> tuple[Recipe, RecipeClass
     try:
         params = pair_parameters(pair.task, pair.model)
         quick = quick_preset(pair)
-        recipe = recipes.resolve_recipe(params, quick if request.quick else {}, _known(request, params))
+        recipe = recipes.resolve_recipe(params, quick if request.quick else {}, _applicable_overrides(request, params))
     except RecipeError as error:
         if request.strict:
             raise
@@ -230,30 +230,30 @@ def _recipe_or_reason(pair: Pair, request: Request) -> tuple[Recipe, RecipeClass
     return recipe, "custom" if timed else recipes.recipe_class(recipe, params, quick), ""
 
 
-def _sort_in(trial: PlannedTrial, plan: Plan, store: Store) -> None:
+def _add_trial(trial: PlannedTrial, plan: Plan, store: Store) -> None:
     request = trial.request
     recorded = [] if request.force else store.find(trial.task.qualified, trial.key)
-    answers = [record for record in recorded if _answers(record, request)]
-    if answers:
-        plan.done.append(answers[-1])
+    done = [record for record in recorded if _is_enough(record, request)]
+    if done:
+        plan.done.append(done[-1])
     else:
         plan.todo.append(trial)
 
 
-def _answers(record: Record, request: Request) -> bool:
-    """Whether a record makes its trial unnecessary."""
+def _is_enough(record: Record, request: Request) -> bool:
+    """Return whether a record makes its trial unnecessary."""
     if record.status == "ok":
         return bool(record.measured.checkpoint) or not request.save
     if request.retry_failed:
         return False
-    if record.status == "timeout":  # with more time it may end otherwise
-        had = record.timeout_s or 0.0
-        return request.timeout_s is not None and request.timeout_s <= had
+    if record.status == "timeout":  # with more time it may succeed
+        earlier_timeout_s = record.timeout_s or 0.0
+        return request.timeout_s is not None and request.timeout_s <= earlier_timeout_s
     return record.status in FINAL
 
 
 def choose_dataset(task: TaskSpec, request: Request, registry: Registry) -> DatasetSpec:
-    """The named data set, the offline one under `--offline`, else the task's default. Raises UsageError."""
+    """Choose the named data set, or the offline one under `--offline`, or the task's default. Raises UsageError."""
     own = registry.datasets_of(task)
     if request.dataset:
         named = registry.dataset(request.dataset, task.plugin)
@@ -270,9 +270,9 @@ def choose_dataset(task: TaskSpec, request: Request, registry: Registry) -> Data
 
 
 def _find_data(dataset: DatasetSpec, request: Request) -> tuple[Path | None, str, str]:
-    """The data's root and identity; where they are missing and that is no error, also the reason.
+    """Return the data's root, its fingerprint, and "", or the reason why they are missing (only if not `strict`).
 
-    A root that is not there is the caller's mistake in any case.
+    A `data_root` that does not exist is an error in any case.
     """
     several = len({pair.task.qualified for pair in request.pairs}) > 1
     root = own_root(dataset, request.data_root, several=several)
@@ -284,21 +284,23 @@ def _find_data(dataset: DatasetSpec, request: Request) -> tuple[Path | None, str
         return None, NO_DATA, str(error)
 
 
-def _known(request: Request, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The overrides; under `--all`, without those that this pair's recipe does not have."""
+def _applicable_overrides(request: Request, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the overrides; under `--all`, only those of keys that this pair's recipe has."""
     if request.strict:
         return dict(request.overrides)
     return {key: value for key, value in request.overrides.items() if key in params}
 
 
 def quick_preset(pair: Pair) -> Mapping[str, Any]:
+    """Return the quick preset of a pair: that of the task, overridden by that of the model."""
     return {**pair.task.quick, **pair.model.quick}
 
 
 def pair_parameters(task: TaskSpec, model: ModelSpec) -> dict[str, Param]:
-    """Every recipe key of a pair with its default."""
+    """Return every recipe key of a pair with its default."""
     return recipes.parameters(task, model, kind_recipe(task))
 
 
 def kind_version(task: TaskSpec) -> int:
+    """Return the version of the task's kind; for a plugin's own kind, that of the task."""
     return KINDS[task.kind].version if task.kind in KINDS else task.version

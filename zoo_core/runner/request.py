@@ -1,4 +1,4 @@
-"""From the options of `zoo bench` or `zoo.bench` to a request, and from a request to a finished run."""
+"""Makes a request from the options of `zoo bench` or `zoo.bench`, and runs it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MakeDisplay = Callable[[], AbstractContextManager[Listener]]
 def choose_pairs(
     registry: Registry, task: str, models: Sequence[str | ModelSpec], *, all_pairs: bool = False, cross: bool = False
 ) -> list[Pair]:
-    """The pairs a caller means. Raises UsageError where that is none, or contradicts itself."""
+    """Choose the pairs to run. Raises UsageError if there are none, or if the options contradict each other."""
     if all_pairs == bool(task):
-        raise UsageError("name a task, or say --all: `zoo list` shows the tasks")
+        raise UsageError("name a task, or give --all: `zoo list` shows the tasks")
     if cross and not all_pairs:
         raise UsageError("--cross goes with --all")
     if all_pairs:
@@ -35,15 +35,15 @@ def choose_pairs(
     else:
         spec = registry.task(task)
         named = [model if isinstance(model, ModelSpec) else registry.model(model, spec) for model in models]
-        _refuse_namesakes(named)
+        _refuse_duplicate_names(named)
         pairs = [Pair(spec, model) for model in named or registry.models_for(spec)]
     if not pairs:
         raise UsageError("there is nothing to run: no installed plugin adds a fitting model (`zoo list pairs`)")
     return pairs
 
 
-def _refuse_namesakes(models: Sequence[ModelSpec]) -> None:
-    """Two files may give their models one name, under which nobody could tell the records apart."""
+def _refuse_duplicate_names(models: Sequence[ModelSpec]) -> None:
+    """Raise UsageError if two files give their models one name, which would mix up their records."""
     entries: dict[str, str] = {}
     for model in models:
         if entries.setdefault(model.qualified, model.entry) != model.entry:
@@ -53,40 +53,40 @@ def _refuse_namesakes(models: Sequence[ModelSpec]) -> None:
 def make_overrides(
     epochs: float | None, max_steps: int | None, *, timed: bool, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The recipe's overrides; whichever way, only one of them may set a trial's length."""
+    """Collect the recipe's overrides. Raises UsageError if more than one option sets the trial's length."""
     lengths: dict[str, Any] = {"epochs": epochs, "steps": max_steps}
     overrides = {key: value for key, value in lengths.items() if value is not None}
     if len(overrides) + timed + sum(key in settings for key in lengths) > 1:
         raise UsageError("--epochs, --max-steps, --budget and --set of epochs or steps exclude each other: give one")
     overrides |= settings
-    return {"steps": 0, **overrides} if "epochs" in overrides else overrides  # steps go before epochs
+    return {"steps": 0, **overrides} if "epochs" in overrides else overrides  # `steps` would override `epochs`
 
 
 def weights_path(weights: str, models: Sequence[object]) -> str:
-    """The file as an absolute path. Raises UsageError where it is not clear whose weights it holds."""
+    """Return the weights file as an absolute path. Raises UsageError unless exactly one model is named."""
     if weights and len(models) != 1:
-        raise UsageError("--weights goes with one --model: say whose weights these are")
+        raise UsageError("--weights goes with one --model: name the model that the weights are for")
     return weights if weights in ("", NO_WEIGHTS) else str(Path(weights).expanduser().absolute())
 
 
 def weights_sha256(weights: str) -> str:
-    """Of the file's content; empty where there is none."""
+    """Hash the content of the weights file; "" without one. Raises UsageError if it is missing."""
     if weights in ("", NO_WEIGHTS):
         return ""
     try:
         with Path(weights).expanduser().open("rb") as content:
             return digest_of(content)
     except (FileNotFoundError, IsADirectoryError):
-        raise UsageError(f"--weights {weights!r}: there is no such file; `none` begins at random") from None
+        raise UsageError(f"--weights {weights!r}: there is no such file; `none` means random initial weights") from None
 
 
 def require_known_keys(request: Request) -> None:
-    """Under --all a key need not be known to every pair, but to one. Raises UnknownNameError."""
+    """Raise UnknownNameError for an override that no pair knows. Under --all, one pair that knows it is enough."""
     known = []
     for pair in request.pairs:
         try:
             known.append(pair_parameters(pair.task, pair.model))
-        except RecipeError:  # under --all the plan records it
+        except RecipeError:  # under --all, the plan skips this pair
             if request.strict:
                 raise
     for key in request.overrides:
@@ -108,10 +108,10 @@ def make_request(
     weights: str = "",
     **fields: Any,
 ) -> Request:
-    """The request behind the options of `zoo bench` and `zoo.bench`.
+    """Make the request from the options of `zoo bench` and `zoo.bench`.
 
-    `settings`: recipe keys (`--set`); `fields`: those of `Request` that are taken as they are.
-    Raises UsageError where the options contradict each other or name what is not there.
+    settings: recipe keys (`--set`). fields: passed to `Request` unchanged.
+    Raises UsageError if the options contradict each other or name something unknown.
     """
     request = Request(
         pairs=choose_pairs(registry, task, models, all_pairs=all_pairs, cross=cross),
@@ -129,9 +129,9 @@ def make_request(
 def run_request(
     request: Request, registry: Registry, store: Store, make_display: MakeDisplay, *, dry_run: bool = False
 ) -> tuple[Plan, Outcome]:
-    """Plan and run, or with `dry_run` only plan. Raises UsageError where the caller must do something first."""
+    """Plan and run; with `dry_run` only plan. Raises UsageError for a mistake in the request or missing data."""
     try:
-        make_plan(request, registry, store)  # a mistake in the request is told before torch is started
+        make_plan(request, registry, store)  # report mistakes before torch is started
         executor = LocalExecutor()
         request = replace(request, devices=find_devices(request.devices, executor))
         plan = make_plan(request, registry, store)
@@ -142,11 +142,11 @@ def run_request(
             run.open_data()
             return plan, run.run()
     except DataError as error:
-        raise UsageError(f"{error}{_offline_way(request, registry)}") from error
+        raise UsageError(f"{error}{_offline_hint(request, registry)}") from error
 
 
-def _offline_way(request: Request, registry: Registry) -> str:
-    """What to say to somebody without data: the task's offline data set, where there is one that was not asked for."""
+def _offline_hint(request: Request, registry: Registry) -> str:
+    """Suggest the task's offline data set to a user without data; "" if there is none, or it was requested."""
     for dataset in registry.datasets_of(request.pairs[0].task):
         if dataset.offline and request.strict and not request.offline:
             return f"; without a network or the files, --offline runs on {dataset.title} ({dataset.name})"

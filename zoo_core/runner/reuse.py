@@ -1,8 +1,9 @@
-"""Uses a saved model in a new process: scores it again, or lets it answer a person's files."""
+"""Uses a saved model in a new process: scores it again, or predicts local files."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,18 @@ from torch import nn
 
 from zoo_core.data.locate import fingerprint, own_root
 from zoo_core.data.open import open_data
-from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.unpackaged import PLUGIN
 from zoo_core.errors import IncompatibleError
 from zoo_core.files import own_cache
-from zoo_core.kinds import IMAGE_KINDS, adapted_signature, body_entry
-from zoo_core.measure.randomness import evaluation_mode, seed_everything
+from zoo_core.kinds import IMAGE_KINDS, adapted_signature
+from zoo_core.measure.devices import autocast
+from zoo_core.measure.randomness import evaluation_mode
 from zoo_core.protocols import Context, Table
 from zoo_core.recipe import Recipe, check_value
 from zoo_core.registry import Registry
 from zoo_core.runner import checkpoints
-from zoo_core.runner.build import build_model
+from zoo_core.runner.build import build_model, make_task, prepare_task, reseed
 from zoo_core.runner.checkpoints import Checkpoint
 from zoo_core.runner.events import EvaluateJob, PredictJob
 from zoo_core.runner.plan import pair_parameters
@@ -30,7 +31,7 @@ from zoo_core.specs import Signature, TaskSpec
 
 
 def evaluate(job: EvaluateJob) -> dict[str, Any]:
-    """The scores on the test split of the job's data set, beside those when the model was saved."""
+    """Score a saved model on the test split of the job's data set; return these scores and the saved ones."""
     saved = Saved(Path(job.checkpoint), Registry.load(), job.device, job.threads, job.model)
     about = saved.about
     dataset = saved.registry.dataset(job.dataset or about.dataset, saved.spec.plugin)
@@ -44,12 +45,12 @@ def evaluate(job: EvaluateJob) -> dict[str, Any]:
     if not _fits(data.signature, own, saved.spec):
         shapes = f"{data.signature.input_shape}, the model takes {own.input_shape}"
         raise IncompatibleError(f"dataset {dataset.qualified} has examples of {shapes}")
-    data.signature = saved.seen()
-    saved.task.prepare(saved.ctx, data, saved.recipe)
+    data.signature = saved.adapted_signature()
+    task = prepare_task(saved.spec, saved.ctx, data, saved.recipe)
     model = saved.model()
     data.unseal()
-    with saved.looking(model), saved.autocast():
-        scores = saved.task.evaluate(saved.ctx, model, "test").scores
+    with saved.inference(model):
+        scores = task.evaluate(saved.ctx, model, "test").scores
     return {
         "task": about.task,
         "model": about.model,
@@ -64,28 +65,28 @@ def evaluate(job: EvaluateJob) -> dict[str, Any]:
 
 
 def predict(job: PredictJob) -> Table:
-    """The model's answers to the job's files."""
+    """Predict the job's files with a saved model."""
     saved = Saved(Path(job.checkpoint), Registry.load(), job.device, 0, job.model)
-    answer = getattr(saved.task, "predict", None)
-    if answer is None:
-        raise IncompatibleError(f"models of task {saved.about.task} cannot answer files")
+    predict_files = getattr(make_task(saved.spec), "predict", None)
+    if predict_files is None:
+        raise IncompatibleError(f"models of task {saved.about.task} cannot predict files")
     model = saved.model()
     files = [Path(name) for name in job.files]
-    with saved.looking(model), saved.autocast():
+    with saved.inference(model):
         shape = saved.about.signature.input_shape
-        table: Table = answer(saved.ctx, model, saved.seen(), shape, saved.recipe, files, job.top)
+        table: Table = predict_files(saved.ctx, model, saved.adapted_signature(), shape, saved.recipe, files, job.top)
     return table
 
 
 def _fits(given: Signature, own: Signature, task: TaskSpec) -> bool:
-    """Whether a model can be asked about other data: examples of its form, or images, of which it takes any size."""
+    """Return whether a model can take other data: examples of the same shape, or images of any size."""
     if task.kind in IMAGE_KINDS:
         return given.input_shape[:1] == own.input_shape[:1]
     return given.input_shape == own.input_shape
 
 
 class Saved:
-    """A checkpoint with the specs, the task and the context that belong to it."""
+    """A checkpoint, with its header (`about`), specs, recipe and context."""
 
     def __init__(self, path: Path, registry: Registry, device: str, threads: int, model: str = "") -> None:
         self.path, self.registry = path, registry
@@ -93,7 +94,6 @@ class Saved:
         self.spec = registry.task(self.about.task)
         self.model_spec = registry.model(self._model_name(model), self.spec)
         self.recipe = self._recipe()
-        self.task: Any = resolve_entry(body_entry(self.spec))(self.spec)
         torch.set_flush_denormal(True)
         torch.set_num_threads(threads or self.about.threads)
         self.ctx = Context(
@@ -102,11 +102,14 @@ class Saved:
             seed=self.about.seed,
             threads=threads or self.about.threads,
             cache=own_cache(self.about.task),
-            generator=seed_everything(self.about.seed, device),
         )
+        reseed(self.ctx)
 
     def _model_name(self, file: str) -> str:
-        """Of a model without a package the file, which no checkpoint names. Raises IncompatibleError."""
+        """Return the model's name, or the file of an unpackaged model, which the user must give.
+
+        Raises IncompatibleError if a file is missing, or given for a model of a plugin.
+        """
         name = self.about.model
         if name.startswith(f"{PLUGIN}:") == bool(file):
             return file or name
@@ -115,36 +118,35 @@ class Saved:
                 f"checkpoint {self.path} is of model {name}, which a plugin adds: leave --model out"
             )
         raise IncompatibleError(
-            f"checkpoint {self.path} is of model {name}, which no plugin adds: say where it is, --model ./FILE.py:NAME"
+            f"checkpoint {self.path} is of model {name}, which no plugin adds: give its file, --model ./FILE.py:NAME"
         )
 
     def _recipe(self) -> Recipe:
-        """The saved recipe, below it the defaults of keys that are younger. Raises RecipeError, IncompatibleError."""
+        """Return the saved recipe, with defaults for newer keys. Raises RecipeError, IncompatibleError."""
         params, saved = pair_parameters(self.spec, self.model_spec), self.about.recipe
         missing = sorted(set(self.model_spec.options) - set(saved))
         if missing:
             raise IncompatibleError(
-                f"checkpoint {self.path} knows no {', '.join(missing)}: model {self.about.model} has changed since"
+                f"checkpoint {self.path} has no {', '.join(missing)}: model {self.about.model} has changed since then"
             )
         values = {key: param.default for key, param in params.items()} | saved
-        owner = f"checkpoint {self.path}"  # its header may say anything
+        owner = f"checkpoint {self.path}"  # the header of a file from elsewhere may hold anything
         return Recipe(
             {key: check_value(key, params[key], value, owner) for key, value in values.items() if key in params}
         )
 
-    def seen(self) -> Signature:
-        """What the model was built to see, and by which mean and deviation it is normalised."""
+    def adapted_signature(self) -> Signature:
+        """The signature that the model was built for, with the mean and std that normalise its inputs."""
         return adapted_signature(self.model_spec, self.spec, self.about.signature, self.recipe)
 
     def model(self) -> nn.Module:
-        """The model with its weights, on the device."""
-        model = build_model(self.model_spec, self.seen(), self.recipe)
+        """Build the model on the device and load its weights."""
+        model = build_model(self.model_spec, self.adapted_signature(), self.recipe)
         checkpoints.restore(self.path, model)
         return model.to(self.ctx.device)
 
-    def looking(self, model: nn.Module) -> AbstractContextManager[None]:
-        return evaluation_mode(model, self.ctx.generator, self.ctx.device)
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        enabled = self.ctx.dtype != "float32"
-        return torch.autocast(torch.device(self.ctx.device).type, getattr(torch, self.ctx.dtype), enabled=enabled)
+    @contextlib.contextmanager
+    def inference(self, model: nn.Module) -> Iterator[None]:
+        """Evaluation mode, no gradients, and the precision that the model was trained in."""
+        with evaluation_mode(model, self.ctx.generator, self.ctx.device), autocast(self.ctx.device, self.ctx.dtype):
+            yield

@@ -1,18 +1,15 @@
-"""Carries out a plan: opens the data, runs trial after trial, writes a record for each whatever happens to it."""
+"""Runs a plan: opens the data, runs each trial, and writes a record for each, whatever happens to it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
-from msgspec.structs import replace
 
 from zoo_core.data.downloads import digest_of
-from zoo_core.entries.unpackaged import without_folder
 from zoo_core.errors import (
     DamagedDataError,
     DataUnavailableError,
@@ -23,31 +20,34 @@ from zoo_core.errors import (
 )
 from zoo_core.kinds import adapted_signature
 from zoo_core.measure.environment import Device, describe, machine_id
-from zoo_core.results.records import FAILED, SCHEMA, Measured, PhaseFacts, Record, Status
+from zoo_core.results.records import FAILED, Record
 from zoo_core.results.store import Store
-from zoo_core.runner.events import DevicesJob, Event, Facts, WeightsJob
-from zoo_core.runner.executor import Ended, LocalExecutor, exit_reason
-from zoo_core.runner.facts import dataset_facts, device_facts, model_facts, task_facts
+from zoo_core.runner.events import DevicesJob, Event, WeightsJob
+from zoo_core.runner.executor import Ended, LocalExecutor
 from zoo_core.runner.plan import Plan, PlannedTrial, Skipped
+from zoo_core.runner.recording import Ending, ending_of, make_record, now
 from zoo_core.runner.worker import LOG
 from zoo_core.specs import NO_WEIGHTS, Signature
 
-LOG_TAIL = 8_000  # characters of a dead worker's output that its record keeps
-LONGEST_LOG = 64_000  # bytes of output kept beside a record
+MAX_LOG_TAIL_BYTES = 8_000  # of a dead worker's output, in its record
+MAX_LOG_BYTES = 64_000  # of a worker's output, in a file next to its record
 
 
 class Listener(Protocol):
-    """Hears how a run goes; the command line draws it."""
+    """Gets the events of a run; the command line displays them."""
 
-    def began(self, trial: PlannedTrial, number: int, total: int) -> None: ...
+    def began(self, trial: PlannedTrial, number: int, total: int) -> None:
+        """A trial began, `number` of `total`, counted from 1."""
 
-    def heard(self, event: Event) -> None: ...
+    def heard(self, event: Event) -> None:
+        """The worker sent an event."""
 
-    def ended(self, record: Record) -> None: ...
+    def ended(self, record: Record) -> None:
+        """A trial ended or was skipped, and this is its record."""
 
 
 class Silent:
-    """Hears a run and says nothing."""
+    """A Listener that displays nothing."""
 
     def began(self, trial: PlannedTrial, number: int, total: int) -> None: ...
 
@@ -58,7 +58,7 @@ class Silent:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run did: its new records, those that were there already, and whether it was stopped."""
+    """The result of a run: new records, records that existed before, and whether Ctrl-C ended it."""
 
     new: list[Record] = field(default_factory=list)
     done: list[Record] = field(default_factory=list)
@@ -66,15 +66,17 @@ class Outcome:
 
     @property
     def records(self) -> list[Record]:
+        """All records, earlier ones first."""
         return [*self.done, *self.new]
 
     @property
     def failed(self) -> list[Record]:
+        """Records of trials that failed or were interrupted, also of earlier runs."""
         return [record for record in self.records if record.status in FAILED]
 
 
 def find_devices(names: Sequence[str], executor: LocalExecutor) -> list[str]:
-    """The devices named, as torch spells them; `auto` is the first accelerator, or the CPU. Raises DeviceError."""
+    """Return the named devices as torch spells them; `auto`: the first accelerator or the CPU. Raises DeviceError."""
     if all(name == "cpu" for name in names):
         return ["cpu"]
     found = msgspec.convert(executor.ask(DevicesJob()), list[Device])
@@ -92,29 +94,29 @@ def _find_device(name: str, found: Sequence[Device]) -> str:
     for device in found:
         if name in (device.kind, device.spelling):
             return device.spelling
-    here = ", ".join(["cpu", *(device.spelling for device in found)])
+    available = ", ".join(["cpu", *(device.spelling for device in found)])
     raise DeviceError(
-        f"device {name!r} is not here: torch sees {here}. Name one of these, or install a torch build for that device; "
-        "`zoo doctor` shows what torch sees"
+        f"device {name!r} is not available: torch sees {available}. Name one of these, or install a torch build for "
+        "that device; `zoo doctor` shows the devices that torch sees"
     )
 
 
 class Run:
-    """One `zoo bench` call after it was planned."""
+    """One planned `zoo bench` call."""
 
     def __init__(
         self, plan: Plan, store: Store, executor: LocalExecutor, plugins: Mapping[str, str], listener: Listener
     ) -> None:
         self._plan, self._store, self._executor, self._listener = plan, store, executor, listener
         self._environment = describe(plugins)
-        self._weights: dict[str, str] = {}  # model -> the file it begins with
-        self._weights_sha256: dict[str, str] = {"": ""}  # of these files
-        self._tried: dict[tuple[str, ...], str] = {}
-        self._damaged: set[str] = set()  # what was wrong with weights that are here: a failure, not a skip
+        self._weights: dict[str, str] = {}  # model -> file of its initial weights
+        self._weights_sha256: dict[str, str] = {"": ""}  # file -> checksum
+        self._tryouts: dict[tuple[str, ...], str] = {}  # experiment -> why its model cannot run, or ""
+        self._damage_reasons: set[str] = set()  # of damaged weights: a failure, not a skip
         self.outcome = Outcome(done=list(plan.done))
 
     def open_data(self) -> None:
-        """Decode what the trials need. Raises what is wrong with it where the task was named; else skips its trials."""
+        """Decode the data and try the models. A problem raises if the task was named; else its trials are skipped."""
         problems: dict[tuple[str, str], str] = {}
         signatures: dict[tuple[str, str], Signature] = {}
         todo = []
@@ -122,36 +124,35 @@ class Run:
             data = (trial.dataset.qualified, trial.fingerprint)
             if data not in problems:
                 problems[data] = self._open(trial, data, signatures)
-            problem = problems[data] or _refusal(trial, signatures[data])
-            fault = "" if problem else self._untried(trial)
-            if problem or fault:
-                damaged = fault in self._damaged
-                self._plan.skipped.append(Skipped(trial, problem or fault, "error" if damaged else "skipped"))
+            reason = problems[data] or _incompatibility(trial, signatures[data]) or self._try_once(trial)
+            if reason:
+                status: Literal["skipped", "error"] = "error" if reason in self._damage_reasons else "skipped"
+                self._plan.skipped.append(Skipped(trial, reason, status))
             else:
                 todo.append(trial)
         self._plan.todo[:] = todo
 
     def _open(self, trial: PlannedTrial, data: tuple[str, str], signatures: dict[tuple[str, str], Signature]) -> str:
-        """Decode one data set and note its signature; why it is not to be had, or empty."""
+        """Decode one data set and store its signature; return why the data are unavailable, or ""."""
         signatures[data] = trial.dataset.signature
         try:
-            answer: Any = self._executor.ask(trial.open_job(), trial.request.timeout_s)
+            opened: Any = self._executor.ask(trial.open_job(), trial.request.timeout_s)
         except ZooError as error:
             if trial.request.strict:
                 raise
-            # Data that are not here are skipped; damaged ones are met by the trials, whose records say so.
+            # Trials without data are skipped. Damaged data fail in the trials, whose records then say so.
             return str(error) if isinstance(error, DataUnavailableError) else ""
-        except RuntimeError:  # the loader raised, hung or died: the trials meet it too, and their records tell
+        except RuntimeError:  # the loader raised, hung or died: so will the trials, and their records say so
             return ""
-        signatures[data] = msgspec.convert(answer["signature"], Signature)
+        signatures[data] = msgspec.convert(opened["signature"], Signature)
         return ""
 
-    def _untried(self, trial: PlannedTrial) -> str:
-        """Why the model cannot begin: its weights are not to be had or do not fit, or it cannot answer at all."""
+    def _try_once(self, trial: PlannedTrial) -> str:
+        """Return why the model cannot run: weights that are missing or do not fit, or an error in forward; else ""."""
         experiment = (trial.model.qualified, trial.task.qualified, trial.dataset.qualified, trial.fingerprint)
-        if experiment not in self._tried:
-            self._tried[experiment] = self._try(trial)
-        return self._tried[experiment]
+        if experiment not in self._tryouts:
+            self._tryouts[experiment] = self._try(trial)
+        return self._tryouts[experiment]
 
     def _try(self, trial: PlannedTrial) -> str:
         name = trial.model.qualified
@@ -159,15 +160,15 @@ class Run:
             if name not in self._weights:
                 self._weights[name] = self._find_weights(trial)
                 self._weights_sha256[self._weights[name]] = sha256_of(self._weights[name])
-            if self._weights[name] or "/" in trial.model.name:  # a family's member, which nobody has tried on this task
+            if self._weights[name] or "/" in trial.model.name:  # a member of a family, untested on this task
                 self._executor.ask(trial.try_job(self._weights[name]), trial.request.timeout_s)
         except ZooError as error:
             if trial.request.strict and trial.request.models_named:
                 raise
             if isinstance(error, WeightsError | DamagedDataError):
-                self._damaged.add(str(error))
+                self._damage_reasons.add(str(error))
             return str(error)
-        except RuntimeError:  # it hung or died: the trial meets it too, and its record tells
+        except RuntimeError:  # it hung or died: so will the trial, and its record says so
             pass
         return ""
 
@@ -179,7 +180,7 @@ class Run:
         return str(self._executor.ask(job, request.timeout_s))
 
     def run(self) -> Outcome:
-        """Run every trial; on Ctrl-C the running one is recorded as interrupted, the rest is left for next time."""
+        """Run every trial. Ctrl-C records the running trial as interrupted and ends the run."""
         self._store.clean(machine_id())
         for skipped in self._plan.skipped:
             self._skip(skipped)
@@ -198,14 +199,15 @@ class Run:
         self._listener.ended(record)
 
     def _skip(self, skipped: Skipped) -> None:
-        """Record a trial that cannot run, unless its last record says the same."""
+        """Record a trial that cannot run, unless its last record has the same status and reason."""
         trial = skipped.trial
         before = self._store.find(trial.task.qualified, trial.key)
         if before and (before[-1].status, before[-1].reason) == (skipped.status, skipped.reason):
             self.outcome.done.append(before[-1])
             self._listener.ended(before[-1])
             return
-        record = self._record(trial, now(), Ended(), skipped.status, skipped.reason)
+        ending = Ending(status=skipped.status, reason=skipped.reason)
+        record = self._record(trial, Ended(), ending, started=now())
         self._store.save(record)
         self._finish(record)
 
@@ -217,77 +219,25 @@ class Run:
             self._listener.heard,
             trial.request.timeout_s,
         )
-        status, reason = judge(ended, trial.request.timeout_s)
-        record = self._record(trial, started, ended, status, reason, _log_tail(staging))
+        ending = ending_of(ended, trial.request.timeout_s, _log_tail(staging))
+        record = self._record(trial, ended, ending, started=started)
         self._store.save(record, staging)
         return record
 
-    def _record(
-        self, trial: PlannedTrial, started: str, ended: Ended, status: Status, reason: str, log: str = ""
-    ) -> Record:
-        facts, done = ended.facts, ended.done
-        learned = facts or Facts()
-        weights = self._weights_sha256.get(self._weights.get(trial.model.qualified, ""), "")
-        measured = done.measured if done else Measured()
-        if measured.load is not None:
-            measured = replace(measured, load=replace(measured.load, trials_beside=ended.trials_beside))
-        request = trial.request
-        phases = {"start": ended.phases["start"], **done.phases} if done else ended.phases
-        return Record(
-            schema=SCHEMA,
-            id=trial.record_id(started),
-            key=trial.key,
-            status=status,
-            reason=tilde(without_folder(reason, trial.model)),
-            traceback=tilde(without_folder(done.traceback if done else log, trial.model)),
-            started_at=started,
-            task=replace(task_facts(trial.task), **learned.task),
-            dataset=dataset_facts(trial.dataset, trial.fingerprint, learned.examples),
-            model=replace(model_facts(trial), weights_sha256=weights, **learned.model),
-            device=replace(device_facts(trial), **learned.device),
-            seed=trial.seed,
-            recipe=dict(trial.recipe),
-            recipe_class=trial.recipe_class,
-            budget="length" if request.budget_s is None else "time",
-            budget_s=request.budget_s,
-            timeout_s=request.timeout_s,
-            curve=[point.point for point in ended.points],
-            phases=[PhaseFacts(name=name, seconds=seconds) for name, seconds in phases.items()],
-            wall_s=ended.wall_s,
-            measured=measured,
-            environment={**self._environment, **learned.environment},
-            command=tilde(request.command),
+    def _record(self, trial: PlannedTrial, ended: Ended, ending: Ending, *, started: str) -> Record:
+        weights = self._weights.get(trial.model.qualified, "")
+        return make_record(
+            trial,
+            ended,
+            ending,
+            started=started,
+            environment=self._environment,
+            weights_sha256=self._weights_sha256.get(weights, ""),
         )
 
 
-def judge(ended: Ended, timeout_s: float | None) -> tuple[Status, str]:
-    """The status of a trial from how its process ended, and the reason in words."""
-    if ended.done is not None:
-        return ended.done.status, ended.done.reason
-    where = f"in phase {ended.phase}"
-    if ended.interrupted:
-        return "interrupted", f"stopped {where}"
-    if ended.timed_out:
-        return "timeout", f"not done after {timeout_s:g} s, {where}"
-    if ended.refused is not None:
-        return "error", ended.refused.reason
-    if ended.oom_killed:
-        return "out_of_memory", f"the system ended the process for want of memory, {where}"
-    return "crashed", f"the process died {where}: {exit_reason(ended.exit_code)}"
-
-
-def now() -> str:
-    """The time in UTC, to the microsecond, as ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def tilde(text: str) -> str:
-    """`text` without the name of the person's home folder: records are published."""
-    return text.replace(str(Path.home()), "~") if len(str(Path.home())) > 1 else text
-
-
 def sha256_of(path: str) -> str:
-    """Of a file's content; empty for no file."""
+    """Hash a file; "" for no file."""
     if not path:
         return ""
     with Path(path).open("rb") as content:
@@ -295,23 +245,23 @@ def sha256_of(path: str) -> str:
 
 
 def _log_tail(staging: Path) -> str:
-    """The end of what the trial printed; the file keeps at most `LONGEST_LOG` bytes, none is removed."""
+    """Return the end of the trial's output, and shorten its log file; an empty log file is removed."""
     log = staging / LOG
     if not log.is_file():
         return ""
     size = log.stat().st_size
-    with log.open("rb") as file:  # it may be far larger than what is kept of it
-        file.seek(max(0, size - LONGEST_LOG))
-        content = file.read(LONGEST_LOG)
+    with log.open("rb") as file:  # the file may be very large
+        file.seek(max(0, size - MAX_LOG_BYTES))
+        content = file.read(MAX_LOG_BYTES)
     if not content:
         log.unlink()
-    elif size > LONGEST_LOG:
+    elif size > MAX_LOG_BYTES:
         log.write_bytes(content)
-    return content[-LOG_TAIL:].decode("utf-8", "replace")
+    return content[-MAX_LOG_TAIL_BYTES:].decode("utf-8", "replace")
 
 
-def _refusal(trial: PlannedTrial, signature: Signature) -> str:
-    """Why the model cannot take the data; under a named task that is the caller's mistake."""
+def _incompatibility(trial: PlannedTrial, signature: Signature) -> str:
+    """Return why the model cannot take the data, or "". Raises IncompatibleError if the task was named."""
     reason = trial.model.accepts.refusal(adapted_signature(trial.model, trial.task, signature, trial.recipe))
     if reason and trial.request.strict:
         raise IncompatibleError(f"model {trial.model.qualified} cannot take {trial.dataset.qualified}: {reason}")

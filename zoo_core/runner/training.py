@@ -1,4 +1,4 @@
-"""The training loop around a task's generator: clock, running train values, val, stop, selection, target."""
+"""Runs a task's training generator: clock, train values, evaluation on val, stopping, selection, time-to-target."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from zoo_core.protocols import Evaluation, Phase, Step
 from zoo_core.recipe import Recipe
 from zoo_core.results.records import CurvePoint, TimeToTarget
 from zoo_core.runner import events
-from zoo_core.runner.length import POINTS, Length
+from zoo_core.runner.length import EVALUATIONS, Length
 from zoo_core.specs import TaskSpec
 
 Send = Callable[[events.Event], None]
 
-PROGRESS_S = 0.1  # between two words on progress
+PROGRESS_INTERVAL_S = 0.1  # between two Progress events
 
 
 class DivergedError(Exception):
-    """A loss, a score or a weight is no longer a finite number."""
+    """A loss, a score or a weight is not finite."""
 
 
 class Training:
-    """One training: its state while `run` takes steps, its findings afterwards.
+    """One training: its state while `run` takes steps, and its results afterwards.
 
-    `evaluate` scores a model on val, outside the clock; `scored_model` is what it scores, and what test will.
+    evaluate: scores a model on val, outside of the timed windows.
+    scored_model: the model to evaluate on val and test: the trained one, or the latest `Step.eval_model`.
     """
 
     def __init__(
@@ -57,40 +58,42 @@ class Training:
         applies = spec.target is not None and recipe.holdout
         self.time_to_target = TimeToTarget(status="missed" if applies else "not applicable")
         self._window = Window()
-        self._dues = 1
+        self._evaluation_number = 1
         self._next_due = length.due(1)
-        self._told = 0.0
+        self._progress_sent_at = 0.0
         self._best: tuple[float, int, dict[str, Any]] | None = None
         self._evaluations_since_best = 0
 
     def run(self, steps: Iterator[Step | Phase], autocast: Callable[[], AbstractContextManager[Any]] | None) -> None:
-        """Take the generator's steps until it, the budget or the recipe's `stop` ends. Raises DivergedError."""
+        """Take steps until the generator, the budget or the recipe's `stop` ends the training. Raises DivergedError."""
         self._send(events.PhaseBegan(name="train"))
         self.clock.start()
         try:
-            self._take(steps, autocast)
+            self._take_steps(steps, autocast)
         finally:
             self.clock.stop()
             if hasattr(steps, "close"):
                 steps.close()
         if self._window.steps:
-            self._look()
+            self._add_point()
 
     def progress(self) -> float:
-        """How much is done, in [0, 1]."""
+        """Return the finished share of the training, in [0, 1]."""
         if self._budget_s is not None:
             return min(1.0, self.clock.train_s / self._budget_s)
         return min(1.0, self.steps / self._length.total)
 
     def select(self) -> int:
-        """Put the recipe's choice of weights into `scored_model`; returns the step they are from."""
+        """Load the weights that the recipe selects into `scored_model`, and return their step."""
         if self._recipe.select == "last" or self._best is None:
             return self.steps
         _, step, state = self._best
         self.scored_model.load_state_dict(state)
         return step
 
-    def _take(self, steps: Iterator[Step | Phase], autocast: Callable[[], AbstractContextManager[Any]] | None) -> None:
+    def _take_steps(
+        self, steps: Iterator[Step | Phase], autocast: Callable[[], AbstractContextManager[Any]] | None
+    ) -> None:
         precision = autocast or contextlib.nullcontext
         while True:
             with precision():
@@ -105,7 +108,7 @@ class Training:
             self._count(event)
             if self._is_due():
                 self.clock.stop()
-                self._look()
+                self._add_point()
                 if self._is_over():
                     return
                 self.clock.start()
@@ -120,17 +123,17 @@ class Training:
         if step.eval_model is not None:
             self.scored_model = step.eval_model
         now = time.perf_counter()
-        if now - self._told > PROGRESS_S:
-            self._told = now
+        if now - self._progress_sent_at > PROGRESS_INTERVAL_S:
+            self._progress_sent_at = now
             seconds = self.clock.seconds("train")
             rate = self.units / seconds if seconds else 0.0
             self._send(events.Progress(step=self.steps, share=self.progress(), rate=rate))
 
     def _is_due(self) -> bool:
-        """Whether to look at val now; under a budget at shares of it, unless the recipe says how often."""
+        """Return whether an evaluation is due: by steps, or under a budget without `eval_every` by shares of it."""
         if self._budget_s is not None:
             share = self.clock.train_s / self._budget_s
-            if share >= 1 or (not self._recipe.eval_every and share >= (self.points + 1) / POINTS):
+            if share >= 1 or (not self._recipe.eval_every and share >= (self.points + 1) / EVALUATIONS):
                 return True
         return self.steps >= self._next_due
 
@@ -139,11 +142,11 @@ class Training:
             return True
         return bool(self._recipe.stop) and self._evaluations_since_best >= self._recipe.stop
 
-    def _look(self) -> None:
-        """Close the window of train values with a point of the curve, and val's score where there is a val split."""
-        while self._next_due <= self.steps:  # a product, since a sum of fractions drifts past the ends of epochs
-            self._dues += 1
-            self._next_due = self._length.due(self._dues)
+    def _add_point(self) -> None:
+        """Add a point to the curve: means of the train values since the last point, and the val score, if any."""
+        while self._next_due <= self.steps:  # `due` multiplies: a sum of fractions would drift past the ends of epochs
+            self._evaluation_number += 1
+            self._next_due = self._length.due(self._evaluation_number)
         means = self._window.means()
         self._window = Window()
         val_score: float | None = None
@@ -165,10 +168,10 @@ class Training:
             if value is not None and not math.isfinite(value):
                 raise DivergedError(f"{name} is {value} at step {self.steps}")
         if val_score is not None:
-            self._judge(val_score)
+            self._update_best(val_score)
 
-    def _judge(self, score: float) -> None:
-        """Note the target's first reaching, and the best weights."""
+    def _update_best(self, score: float) -> None:
+        """Update time-to-target and the best weights."""
         higher = self._spec.higher_is_better
         target = self._spec.target
         meets = target is not None and (score >= target if higher else score <= target)
@@ -183,7 +186,7 @@ class Training:
 
 
 class Window:
-    """Means of the logs since the last evaluation, weighted by units, summed on the device without waiting for it."""
+    """Means of the logs since the last evaluation, weighted by units; summed on the device, without waiting for it."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
@@ -204,5 +207,5 @@ class Window:
 
 
 def finite(value: float | None) -> float | None:
-    """`value`, or None where it is not a finite number, which JSON cannot hold."""
+    """Return `value`, or None if it is not finite, which JSON cannot hold."""
     return value if value is not None and math.isfinite(value) else None

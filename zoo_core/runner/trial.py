@@ -1,4 +1,4 @@
-"""One trial, from seed to score: it owns length, evaluation, the test split, random state, autocast and compile."""
+"""Runs one trial, from the seed to the test score: length, evaluation, random state, autocast and compile."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec.structs import replace
 from torch import nn
 
 from zoo_core.data.open import OpenData, open_data
-from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.errors import IncompatibleError
 from zoo_core.files import own_cache
-from zoo_core.kinds import adapted_signature, body_entry, chance
+from zoo_core.kinds import adapted_signature, chance
 from zoo_core.measure.clock import Phases, TrainingClock
-from zoo_core.measure.devices import device_name
+from zoo_core.measure.devices import autocast, device_name
 from zoo_core.measure.environment import usable_cores
 from zoo_core.measure.flops import count_flops
 from zoo_core.measure.latency import measure_latency
 from zoo_core.measure.memory import PeakMemory
-from zoo_core.measure.randomness import evaluation_mode, seed_everything
+from zoo_core.measure.randomness import evaluation_mode
 from zoo_core.measure.threads import thread_rule
 from zoo_core.protocols import Context, Evaluation, Step, Task
 from zoo_core.recipe import Recipe
@@ -33,23 +33,23 @@ from zoo_core.registry import Registry
 from zoo_core.results.records import Measured, Status, TableFacts
 from zoo_core.runner import events
 from zoo_core.runner.artifacts import Artifacts
-from zoo_core.runner.build import build_model
+from zoo_core.runner.build import build_model, prepare_task, reseed
 from zoo_core.runner.checkpoints import FILE, Checkpoint
 from zoo_core.runner.checkpoints import save as save_checkpoint
 from zoo_core.runner.events import TrialJob
-from zoo_core.runner.facts import size_facts
+from zoo_core.runner.facts import model_size
 from zoo_core.runner.length import Length, resolve_length
 from zoo_core.runner.training import DivergedError, Send, Training, finite
 from zoo_core.specs import ModelSpec, Signature, TaskSpec
 from zoo_core.weights import read_weights
 
 WARM_UP_STEPS = 3
-INFERENCE_BATCH = 256
+MAX_INFERENCE_BATCH = 256
 INFERENCE_REPEATS = 20
 
 
 def run_trial(job: TrialJob, send: Send) -> None:
-    """Run the trial and send its events, the last of them `Done`, whatever happens short of a crash."""
+    """Run the trial and send its events. The last one is `Done`, unless the process crashes."""
     trial = TrialRunner(job, send)
     status: Status = "ok"
     reason = trace = ""
@@ -57,7 +57,7 @@ def run_trial(job: TrialJob, send: Send) -> None:
         trial.run()
     except DivergedError as error:
         status, reason = "diverged", str(error)
-    # Plugin code runs inside: whatever it raises, SystemExit included, is this trial's result.
+    # Plugin code may raise anything, even SystemExit. That is a result of this trial.
     except (Exception, SystemExit) as error:
         status = "out_of_memory" if _is_out_of_memory(error) else "error"
         reason, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
@@ -76,17 +76,18 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 class TrialRunner:
-    """The state of one trial; `run` is its story."""
+    """One trial and its state; `run` shows the steps in order."""
 
     def __init__(self, job: TrialJob, send: Send) -> None:
         self.job, self.send = job, send
         self.phases = Phases(lambda name: send(events.PhaseBegan(name=name)))
-        self.found: dict[str, Any] = {}
+        self.found = Measured()  # `measured` adds the results of training and artifacts
         self.artifacts = Artifacts(Path(job.staging))
         self.memory: PeakMemory | None = None
         self.training: Training | None = None
 
     def run(self) -> None:
+        """Prepare, warm up, train, score on test, measure inference, and write the artifacts."""
         with self.phases.phase("prepare"):
             self.prepare()
         if self.job.compiled:
@@ -96,44 +97,44 @@ class TrialRunner:
                 self._warm_up(self.build_model())
             with self.phases.phase("build"):
                 model = runnable = self.build_model()
-        self._reseed()
+        reseed(self.ctx)
         training = self._train(model, runnable)
         with self.phases.phase("test"):
-            self._score(training)
-        self.found["peak_memory_mib"] = self.memory.mib() if self.memory else None
+            self._score_on_test(training)
+        self.found = replace(self.found, peak_memory_mib=self.memory.mib() if self.memory else None)
         with self.phases.phase("measure"):
             self._measure_inference(training.scored_model)
         with self.phases.phase("artifacts"):
             if self.job.save:
-                self._save(training.scored_model)
+                self._save_checkpoint(training.scored_model)
             self._make_pictures(training.scored_model)
 
     def measured(self) -> Measured:
-        """All that is known by now."""
-        if self.memory is not None:
-            self.found.setdefault("peak_memory_mib", self.memory.mib())
-        training = self.training
+        """All measurements so far; a trial that failed early leaves the defaults of the others."""
+        found, training, kept = self.found, self.training, self.artifacts
+        if self.memory is not None and found.peak_memory_mib is None:
+            found = replace(found, peak_memory_mib=self.memory.mib())
         if training is not None:
             seconds = training.clock.seconds("train")
-            self.found |= {
-                "val_scores": _plain(training.val_scores),
-                "time_to_target": training.time_to_target,
-                "steps": training.steps,
-                "units": training.units,
-                "train_s": training.clock.train_s,
-                "throughput": training.units / seconds if seconds and training.units else None,
-                "load": training.clock.load(),
-            }
-        kept = self.artifacts
-        return Measured(**self.found, per_example=kept.per_example, pictures=kept.pictures, left_out=kept.left_out)
+            found = replace(
+                found,
+                val_scores=_finite_scores(training.val_scores),
+                time_to_target=training.time_to_target,
+                steps=training.steps,
+                units=training.units,
+                train_s=training.clock.train_s,
+                throughput=training.units / seconds if seconds and training.units else None,
+                load=training.clock.load(),
+            )
+        return replace(found, per_example=kept.per_example, pictures=kept.pictures, left_out=kept.left_out)
 
     # before training
 
     def prepare(self) -> None:
-        """Find the specs, open the data, read the weights, and hand all of it to the task."""
+        """Find the specs, open the data, read the weights, and prepare the task with them."""
         job = self.job
-        # Momentum of weights that get no gradient (MNIST's border) decays into denormal numbers, which the CPU handles
-        # tens of times slower: without this an epoch of `mlp-100` takes twice as long from the second epoch on.
+        # Momentum of weights without gradient (MNIST's border) decays to denormal numbers, tens of times slower on a
+        # CPU: without this line, `mlp-100` takes twice as long from the second epoch on.
         torch.set_flush_denormal(True)
         registry = Registry.load()
         self.spec: TaskSpec = registry.task(job.task)
@@ -158,37 +159,35 @@ class TrialRunner:
         if refusal:
             raise IncompatibleError(f"model {self.model_spec.qualified} cannot take {dataset.qualified}: {refusal}")
         self._weights = read_weights(Path(job.weights)) if job.weights else None
-        self._reseed()
-        self.task: Task = resolve_entry(body_entry(self.spec))(self.spec)
-        self.task.prepare(self.ctx, self.data, recipe)
+        self.task: Task = prepare_task(self.spec, self.ctx, self.data, recipe)
         epoch_steps = getattr(self.task, "epoch_steps", None)
         self.length: Length = resolve_length(recipe, epoch_steps(recipe) if epoch_steps else None, job.budget_s)
         self.recipe = Recipe({**recipe, "steps": self.length.total})
 
-    def _reseed(self) -> None:
-        self.ctx.generator = seed_everything(self.job.seed, self.job.device)
-
     def build_model(self) -> nn.Module:
-        """A new model on the device, the same for the same seed."""
-        self._reseed()
+        """Build a model on the device; the same seed gives the same weights."""
+        reseed(self.ctx)
         return build_model(self.model_spec, self.data.signature, self.recipe, self._weights).to(self.job.device)
 
     def _compile(self) -> tuple[nn.Module, nn.Module]:
-        """The model and its compiled form. Another instance would be compiled anew, so this one takes the warm-up steps
-        and is given its first weights back."""
+        """Return the model and its compiled form, after warm-up steps.
+
+        A second instance would have to be compiled again. So this one takes the warm-up steps, and gets its initial
+        weights back afterwards.
+        """
         with self.phases.phase("build"):
             model = self.build_model()
         with self.phases.phase("compile"):
-            first = copy.deepcopy(model.state_dict())
+            initial = copy.deepcopy(model.state_dict())
             runnable: nn.Module = torch.compile(model)  # type: ignore[assignment]
             self._warm_up(model, runnable)
-            self._show_another_batch_size(runnable)
-            model.load_state_dict(first)
+            self._compile_other_batch_size(runnable)
+            model.load_state_dict(initial)
             model.zero_grad(set_to_none=True)
         return model, runnable
 
-    def _show_another_batch_size(self, runnable: nn.Module) -> None:
-        """Let the compiler see that batches differ in size, as the last of an epoch does, before the clock runs."""
+    def _compile_other_batch_size(self, runnable: nn.Module) -> None:
+        """Compile for a second batch size before the clock runs, because the last batch of an epoch may be smaller."""
         example_input = getattr(self.task, "example_input", None)
         if example_input is None:
             return
@@ -198,20 +197,20 @@ class TrialRunner:
             output.sum().backward()  # type: ignore[no-untyped-call]
 
     def _warm_up(self, model: nn.Module, runnable: nn.Module | None = None) -> None:
-        """Learn the model's size, set the threads, and take a few steps whose results are thrown away."""
-        size = size_facts(model)
+        """Measure the model's size, set the number of threads, and take a few steps without keeping their results."""
+        size = model_size(model)
         flops, unknown = self._flops(model)
-        self._set_threads(flops, size["parameters"])
+        self._set_threads(flops, size.parameters)
         self.send(
             events.Facts(
-                task={"chance": chance(self.spec, self.data.signature)},
-                model={**size, "flops_per_unit": flops, "flops_unknown_because": unknown},
-                device={"threads": self.ctx.threads, "name": device_name(self.job.device)},
-                environment={"torch": str(torch.__version__), "cuda": torch.version.cuda or ""},
+                chance=chance(self.spec, self.data.signature),
+                model=replace(size, flops_per_unit=flops, flops_unknown_because=unknown),
+                device=events.DeviceInUse(threads=self.ctx.threads, name=device_name(self.job.device)),
+                environment=events.TorchBuild(torch=str(torch.__version__), cuda=torch.version.cuda or ""),
                 examples=self.data.examples(holdout=self.recipe.holdout),
             )
         )
-        self._throw_away_steps(runnable or model)
+        self._take_warm_up_steps(runnable or model)
 
     def _flops(self, model: nn.Module) -> tuple[int | None, str]:
         example_input = getattr(self.task, "example_input", None)
@@ -220,7 +219,7 @@ class TrialRunner:
         try:
             with evaluation_mode(model, self.ctx.generator, self.job.device):
                 return count_flops(model, example_input(self.ctx, 1))
-        except NotImplementedError as error:  # an operator that cannot be watched
+        except NotImplementedError as error:  # an operator that does not support dispatch modes
             return None, str(error).partition("\n")[0]
 
     def _set_threads(self, flops: int | None, parameters: int) -> None:
@@ -230,17 +229,16 @@ class TrialRunner:
         self.ctx.threads = self.job.threads or thread_rule(batch_flops, parameters, usable_cores())
         torch.set_num_threads(self.ctx.threads)
 
-    def _throw_away_steps(self, model: nn.Module) -> None:
+    def _take_warm_up_steps(self, model: nn.Module) -> None:
         steps = self.task.train(self.ctx, model, self.recipe)
         for _ in range(WARM_UP_STEPS):
             with self._autocast():
                 event = next(steps, None)
-            if not isinstance(event, Step):  # a phase does not run in a warm-up
+            if not isinstance(event, Step):  # do not run a phase in the warm-up
                 break
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        device = torch.device(self.job.device).type
-        return torch.autocast(device, getattr(torch, self.job.dtype), enabled=self.job.dtype != "float32")
+        return autocast(self.job.device, self.job.dtype)
 
     # training
 
@@ -256,8 +254,8 @@ class TrialRunner:
             send=self.send,
         )
         self.ctx.progress = training.progress
-        autocast = None if self.job.dtype == "float32" else self._autocast
-        training.run(self.task.train(self.ctx, runnable, self.recipe), autocast)
+        precision = None if self.job.dtype == "float32" else self._autocast
+        training.run(self.task.train(self.ctx, runnable, self.recipe), precision)
         for name, parameter in model.named_parameters():
             if not bool(torch.isfinite(parameter).all()):
                 raise DivergedError(f"weight {name} is not finite after {training.steps} steps")
@@ -273,25 +271,26 @@ class TrialRunner:
 
     # after training
 
-    def _score(self, training: Training) -> None:
-        """Open the test split and score it once."""
-        self.found["selected_step"] = training.select()
+    def _score_on_test(self, training: Training) -> None:
+        """Unseal the test split and score it once."""
+        self.found = replace(self.found, selected_step=training.select())
         self.data.unseal()
         evaluation = self._evaluate(training.scored_model, "test")
-        self.found["scores"] = _plain(evaluation.scores)
-        self.found["tables"] = {
-            name: TableFacts(columns=[str(column) for column in table.columns], rows=[*map(_plain_row, table.rows)])
+        self.found = replace(self.found, scores=_finite_scores(evaluation.scores))
+        tables = {
+            name: TableFacts(columns=[str(column) for column in table.columns], rows=[*map(_json_row, table.rows)])
             for name, table in evaluation.tables.items()
         }
+        self.found = replace(self.found, tables=tables)
         score = evaluation.scores[self.spec.metric]
         if not math.isfinite(score):
             raise DivergedError(f"the test score is {score}")
         self.artifacts.keep_per_example(evaluation.per_example)
 
-    def _save(self, model: nn.Module) -> None:
-        """Keep the weights that were scored, and what is needed to build the model again."""
+    def _save_checkpoint(self, model: nn.Module) -> None:
+        """Save the scored weights, with everything needed to rebuild the model."""
         job = self.job
-        about = Checkpoint(
+        header = Checkpoint(
             task=job.task,
             task_version=self.spec.version,
             dataset=job.dataset,
@@ -306,10 +305,10 @@ class TrialRunner:
             dtype="float32" if job.dtype == "float32" else "bfloat16",
             threads=self.ctx.threads,
             metric=self.spec.metric,
-            scores=self.found["scores"],
+            scores=self.found.scores,
         )
-        save_checkpoint(Path(job.staging) / FILE, getattr(model, "_orig_mod", model), about)
-        self.found["checkpoint"] = FILE
+        save_checkpoint(Path(job.staging) / FILE, getattr(model, "_orig_mod", model), header)
+        self.found = replace(self.found, checkpoint=FILE)
 
     def _make_pictures(self, model: nn.Module) -> None:
         make = getattr(self.task, "pictures", None)
@@ -318,33 +317,33 @@ class TrialRunner:
                 self.artifacts.keep_pictures(make(self.ctx, model))
 
     def _measure_inference(self, model: nn.Module) -> None:
-        """Latency of one unit, and units a second in batches."""
+        """Measure the latency of one unit, and the throughput in batches."""
         example_input: Callable[[Context, int], Any] | None = getattr(self.task, "example_input", None)
         if example_input is None:
             return
         device = self.job.device
         with evaluation_mode(model, self.ctx.generator, device), self._autocast():
-            latency = self.found["latency"] = measure_latency(model, example_input(self.ctx, 1), device)
-            size = batch_for(latency.median_ms)
+            latency = measure_latency(model, example_input(self.ctx, 1), device)
+            self.found = replace(self.found, latency=latency)
+            size = inference_batch_size(latency.median_ms)
             try:
                 batch = measure_latency(model, example_input(self.ctx, size), device, INFERENCE_REPEATS)
-            except (torch.OutOfMemoryError, MemoryError) as error:  # the trial has its score: only this is not known
+            except (torch.OutOfMemoryError, MemoryError) as error:  # the score is known, only the throughput is not
                 self.artifacts.left_out["inference_throughput"] = f"batch {size}: {error}"
                 return
-        self.found["inference_batch"] = size
-        self.found["inference_throughput"] = size / (batch.median_ms / 1000)
+        self.found = replace(self.found, inference_batch=size, inference_throughput=size / (batch.median_ms / 1000))
 
 
-def batch_for(latency_ms: float) -> int:
-    """The batch for measuring throughput: a power of two up to 256 that takes at most about a second."""
+def inference_batch_size(latency_ms: float) -> int:
+    """Choose the batch size for throughput: a power of two up to 256 that takes at most about a second."""
     affordable = max(1, int(1000 / latency_ms))
-    return min(INFERENCE_BATCH, 1 << (affordable.bit_length() - 1))
+    return min(MAX_INFERENCE_BATCH, 1 << (affordable.bit_length() - 1))
 
 
-def _plain_row(row: Sequence[Any]) -> list[Any]:
-    """A table's row as JSON holds it: numpy's and torch's numbers as Python's."""
+def _json_row(row: Sequence[Any]) -> list[Any]:
+    """Convert the numpy and torch numbers in a table's row to Python numbers, for JSON."""
     return [cell.item() if hasattr(cell, "item") else cell for cell in row]
 
 
-def _plain(scores: Mapping[str, float]) -> dict[str, float | None]:
+def _finite_scores(scores: Mapping[str, float]) -> dict[str, float | None]:
     return {name: finite(float(value)) for name, value in scores.items()}

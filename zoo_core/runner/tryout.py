@@ -1,4 +1,4 @@
-"""Whether a model can take a task's data at all, before anything is trained or recorded."""
+"""Checks that a model can take a task's data, before anything is trained or recorded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoo_core.runner.trial import TrialRunner
 
 
 def try_out(job: TrialJob) -> None:
-    """Build the job's model and let it answer two examples. Raises IncompatibleError saying what went wrong."""
+    """Build the job's model and run it on two examples. Raises IncompatibleError with the first line of any error."""
     trial = TrialRunner(job, lambda _: None)
     trial.prepare()
     try:
@@ -21,7 +21,7 @@ def try_out(job: TrialJob) -> None:
                 model.eval()(example_input(trial.ctx, 2))
     except (ZooError, torch.OutOfMemoryError, MemoryError):
         raise
-    # Foreign code on data it was not made for: whatever it raises is why it cannot take them.
+    # A model may raise anything for data that it was not made for. That is the reason to report.
     except Exception as error:
         cause = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         names = f"model {trial.model_spec.qualified} cannot take {trial.data.spec.qualified}"

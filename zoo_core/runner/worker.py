@@ -1,4 +1,4 @@
-"""The child process: does one job, tells of it in events, and is gone when its parent is."""
+"""The child process: does one job, sends events about it, and ends when its parent ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zoo_core.errors import OfflineError, UsageError, ZooError
 from zoo_core.runner import events
 from zoo_core.runner.events import Event
 
-# What a trial imports in any case; a fork server has it ready.
+# Modules that every trial imports; the fork server imports them in advance.
 PRELOAD = [
     "zoo_core.runner.trial",
     "zoo_core.kinds.supervised",
@@ -45,16 +45,14 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
 
     def send(event: Event) -> None:
         content = events.encode(event)
-        events.decode_event(
-            content
-        )  # what a plugin put in may not be what an event holds: it is told here, where it is
+        events.decode_event(content)  # values from a plugin may be invalid: validated here, so that the error names it
         connection.send_bytes(content)
 
     if job.log_folder:
-        _write_output_to(Path(job.log_folder) / LOG)
+        _redirect_output(Path(job.log_folder) / LOG)
     if job.refuses_network:
         refuse_network()
-    # The one place where whatever a plugin raises, SystemExit included, becomes an event instead of a traceback here.
+    # Plugin code may raise anything, even SystemExit. It becomes an event, so that the parent can report it.
     try:
         handle = resolve_entry(job.handler)
         if job.sends_events:
@@ -69,44 +67,48 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
 
 
 def do_nothing() -> None:
-    """A process that shows that processes can be started."""
+    """Do nothing; the parent starts this to wait until the fork server is ready."""
 
 
 def _own_session() -> None:
-    """A session of its own, so that Ctrl-C reaches only the parent, and the whole group can be ended at once."""
+    """Start a new session: Ctrl-C then reaches only the parent, and the whole process group can be killed at once."""
     if hasattr(os, "setsid"):
-        with contextlib.suppress(OSError):  # already a leader
+        with contextlib.suppress(OSError):  # already a session leader
             os.setsid()
 
 
 def _follow_parent() -> None:
+    """Wait for the end of the parent, then kill this process group."""
     parent = parent_process()
     if parent is not None:
-        _let_the_kernel_follow(parent.sentinel)
+        _kill_group_by_kernel(parent.sentinel)
         wait([parent.sentinel])
-        end_group()
+        kill_group()
 
 
-def _let_the_kernel_follow(sentinel: int) -> None:
-    """On Linux the kernel ends the group when the parent's pipe closes: a thread waits while C code keeps the GIL."""
+def _kill_group_by_kernel(sentinel: int) -> None:
+    """On Linux, have the kernel kill the group when the parent's pipe closes.
+
+    The waiting thread alone is not enough: it cannot run while C code holds the GIL.
+    """
     if sys.platform == "linux":
         import fcntl
 
-        set_signal = 10  # F_SETSIG, which fcntl does not name
+        set_signal = 10  # F_SETSIG, which the module fcntl lacks
         fcntl.fcntl(sentinel, fcntl.F_SETOWN, -os.getpgid(0))
         fcntl.fcntl(sentinel, set_signal, signal.SIGKILL)
         fcntl.fcntl(sentinel, fcntl.F_SETFL, fcntl.fcntl(sentinel, fcntl.F_GETFL) | os.O_ASYNC)
 
 
-def end_group() -> None:
-    """End this process and all of its group, now."""
+def kill_group() -> None:
+    """Kill this process and its whole group."""
     if hasattr(os, "killpg"):
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 
-def _write_output_to(path: Path) -> None:
-    """What the trial's code prints, and the stack of a crash, go to a file and not into the parent's display."""
+def _redirect_output(path: Path) -> None:
+    """Redirect all output, and the stack of a crash, to a file instead of the parent's terminal."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
@@ -118,7 +120,7 @@ def _write_output_to(path: Path) -> None:
 
 
 def refuse_network() -> None:
-    """From now on this process may not look up or connect to a host; sockets within the machine's files still work."""
+    """Forbid this process to look up or connect to a host, from now on; Unix domain sockets still work."""
 
     def audit(event: str, arguments: tuple[object, ...]) -> None:
         if event == "socket.getaddrinfo":
@@ -129,8 +131,8 @@ def refuse_network() -> None:
     sys.addaudithook(audit)
 
 
-def refused(event: events.Refused) -> ZooError:
-    """The error a worker refused a job with, as it was raised there."""
+def error_of(event: events.Refused) -> ZooError:
+    """Rebuild the ZooError that a worker raised from its event."""
     kind = getattr(importlib.import_module("zoo_core.errors"), event.error or "ZooError")
     error: ZooError = ZooError.__new__(kind if issubclass(kind, ZooError) else UsageError)
     error.args = (event.reason,)

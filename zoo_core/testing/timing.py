@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec.structs import asdict
 
 from zoo_core.checks.data import load_few_examples
 from zoo_core.checks.harness import Harness, Started, tensors
@@ -16,7 +17,7 @@ from zoo_core.measure.environment import cpu_name, describe
 from zoo_core.registry import Registry
 from zoo_core.results.benchmarks import BenchmarkedCall, Note
 from zoo_core.results.records import DeviceFacts, ModelFacts
-from zoo_core.runner.facts import dataset_facts, size_facts, task_facts
+from zoo_core.runner.facts import dataset_facts, model_size, task_facts
 from zoo_core.specs import ModelSpec, TaskSpec
 
 UNLIMITED_STEPS = 10**9
@@ -67,7 +68,7 @@ def _note(registry: Registry, harness: Harness, started: Started, what: Benchmar
             title=model.title,
             version=model.version,
             code_sha256=code_sha256(model.entry),
-            **size_facts(started.model),
+            **asdict(model_size(started.model)),
         ),
         device=DeviceFacts(kind="cpu", name=cpu_name(), threads=torch.get_num_threads()),
         recipe={key: value for key, value in started.recipe.items() if key not in LENGTH_KEYS},

@@ -12,7 +12,7 @@ from typing import Any
 
 from zoo_core.errors import UsageError
 from zoo_core.registry import Registry
-from zoo_core.registry.plugins import ONLY, DisabledPlugin, FailedPlugin
+from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin
 from zoo_core.specs import DatasetSpec, ModelSpec, TaskSpec
 
 Rows = list[dict[str, Any]]
@@ -102,7 +102,7 @@ def _list_plugins(registry: Registry, pattern: str) -> Rows:
         if fnmatchcase(plugin.name, pattern)
     ]
     unusable: list[tuple[FailedPlugin | DisabledPlugin, str]] = [(plugin, plugin.reason) for plugin in registry.failed]
-    unusable += [(plugin, f"disabled: {ONLY} does not name it") for plugin in registry.disabled]
+    unusable += [(plugin, f"disabled: {LOAD_ONLY} does not name it") for plugin in registry.disabled]
     no_counts = {"tasks": 0, "datasets": 0, "models": 0, "commands": 0, "checked": ""}
     return loaded + [
         {"plugin": plugin.name, "version": plugin.version, **no_counts, "state": reason}
