@@ -113,12 +113,12 @@ def _type_name(hint: Any) -> str:
 
 
 def kinds_page() -> str:
-    """The treaties as their modules state them; read as text, since they import torch."""
+    """The interface of each shared kind."""
     parts = ["# Kinds\n\nWhat lets a model of one plugin run on a task of another.\n"]
-    for kind in KINDS.values():
-        source = HERE.parent / (kind.entry.partition(":")[0].replace(".", "/") + ".py")
-        docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
-        parts.append(f"\n## {kind.name}\n\n{kind.summary}\n\n```text\n{docstring}\n```\n")
+    parts += [
+        f"\n## {kind.name}\n\n{kind.summary}\n\n```text\n{inspect.cleandoc(kind.interface)}\n```\n"
+        for kind in KINDS.values()
+    ]
     return "".join(parts)
 
 

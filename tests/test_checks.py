@@ -210,13 +210,13 @@ def test_of_every_shared_kind_there_are_examples_that_the_smallest_model_and_the
     from zoo_core.checks.harness import Harness, stand_in_for
     from zoo_core.checks.planted import planted
     from zoo_core.checks.task import score
-    from zoo_core.kinds.examples import expected_shape
+    from zoo_core.entries import resolve_entry
 
     drawn = tiny(kind)
     started = Harness(task=drawn.task, model=stand_in_for(drawn.task), data=drawn.data, cache=tmp_path).start()
     x = started.example(4)
     (answer,) = started.answers(x)
-    assert answer.shape == expected_shape(kind, x, 3)
+    assert answer.shape == resolve_entry(KINDS[kind].output_shape)(x, 3)
     assert len(started.train()) == 3
     true, wrong = (score(started, "val", model)[drawn.task.metric] for model in planted(kind, started.data))
     assert true == (1.0 if drawn.task.higher_is_better else 0.0)

@@ -1,7 +1,8 @@
-"""The shared kinds keep their treaties: what goes in, what comes out, what it scores."""
+"""The shared kinds keep their interfaces: what goes in, what comes out, what it scores."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,8 @@ from sklearn.metrics import precision_recall_fscore_support
 from torch import nn
 
 from zoo_core.columns import Split
-from zoo_core.kinds import KINDS, chance
+from zoo_core.entries import resolve_entry
+from zoo_core.kinds import KINDS, Kind, chance
 from zoo_core.kinds.image_classification import ImageObjective
 from zoo_core.kinds.regression import Regression, RegressionObjective
 from zoo_core.protocols import Context
@@ -21,6 +23,19 @@ from zoo_core.specs import Signature, TaskSpec
 SIGNATURE = Signature(
     input_shape=(3, 4, 4), outputs=3, classes=("a", "b", "c"), mean=(0.5, 0.2, 0.1), std=(0.5, 0.4, 0.2)
 )
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_entry_of_a_kind_resolves_and_its_interface_names_the_kind(kind: Kind) -> None:
+    for entry in (kind.entry, kind.draw, kind.smallest_model, kind.output_shape, kind.plant):
+        assert callable(resolve_entry(entry))
+    assert kind.interface.startswith(f"Kind `{kind.name}`, version {kind.version}: ")
+
+
+def test_the_bodies_of_the_first_kinds_are_still_found_where_they_were() -> None:
+    for kind in KINDS.values():
+        module = importlib.import_module(kind.entry.rpartition(".")[0])
+        assert getattr(module, kind.entry.rpartition(":")[2]) is resolve_entry(kind.entry)
 
 
 def image_recipe(**values: object) -> Recipe:

@@ -12,10 +12,11 @@ from zoo_core.checks import SkipCheckError
 from zoo_core.columns import Split
 from zoo_core.data.locate import fingerprint, own_root
 from zoo_core.data.open import OpenData, open_data
+from zoo_core.entries import resolve_entry
 from zoo_core.errors import UnknownSplitError
 from zoo_core.files import own_cache
 from zoo_core.kinds import KINDS
-from zoo_core.kinds.examples import LOWER_IS_BETTER, METRICS, SHAPES, draw, with_statistics
+from zoo_core.kinds.examples import with_statistics
 from zoo_core.protocols import Context
 from zoo_core.registry import Registry
 from zoo_core.specs import DatasetSpec, Signature, TaskSpec
@@ -78,10 +79,12 @@ class Tiny:
 
 def tiny(kind: str, shape: tuple[int, ...] = (), outputs: int = 0, train: int = DRAWN) -> Tiny:
     """A few drawn examples of a shared kind, easy to learn; without a shape and outputs those that suit most models."""
-    shape, outputs = shape or SHAPES[kind], outputs or OUTPUTS
+    described, outputs = KINDS[kind], outputs or OUTPUTS
+    shape = shape or described.example_shape
+    draw = resolve_entry(described.draw)
     signature = Signature(input_shape=shape, outputs=outputs)
     sizes = {**dict.fromkeys(COUNTS, DRAWN), "train": train}
-    splits = {name: Split(draw(kind, signature, count, seed)) for seed, (name, count) in enumerate(sizes.items())}
+    splits = {name: Split(draw(signature, count, seed)) for seed, (name, count) in enumerate(sizes.items())}
     signature = with_statistics(signature, splits["train"].columns)
     spec = DatasetSpec(
         name=f"tiny-{kind}",
@@ -98,8 +101,8 @@ def tiny(kind: str, shape: tuple[int, ...] = (), outputs: int = 0, train: int = 
         summary="What checks use where there are no other data.",
         kind=kind,
         datasets=(spec.name,),
-        metric=METRICS[kind],
-        higher_is_better=kind not in LOWER_IS_BETTER,
+        metric=described.metric,
+        higher_is_better=described.higher_is_better,
         plugin="zoo-core",
     )
     return Tiny(task=task, data=SmallData(spec, signature, splits))

@@ -15,9 +15,7 @@ from torch import Tensor, nn
 from zoo_core import recipe as recipes
 from zoo_core.checks import NotApplicableError
 from zoo_core.checks.data import SmallData
-from zoo_core.entries import resolve_entry
-from zoo_core.kinds import adapted_signature, body_entry, kind_recipe
-from zoo_core.kinds.examples import STAND_INS
+from zoo_core.kinds import KINDS, adapted_signature, kind_recipe, make_body
 from zoo_core.measure.randomness import seed_everything
 from zoo_core.protocols import Context, Step, Task
 from zoo_core.recipe import Recipe
@@ -59,7 +57,7 @@ class Harness:
         data.signature = adapted_signature(self.model, self.task, data.signature, recipe)
         ctx = Context(seed=seed, cache=self.cache, offline=True, dataset=data.spec)
         ctx.generator = seed_everything(seed, "cpu")
-        body: Task = resolve_entry(body_entry(self.task))(self.task)
+        body = make_body(self.task)
         body.prepare(ctx, data, recipe)
         seed_everything(seed if model_seed is None else model_seed, "cpu")
         model = build_model(self.model, data.signature, recipe)
@@ -138,5 +136,4 @@ def tensors(value: Any) -> list[Tensor]:
 
 def stand_in_for(task: TaskSpec) -> ModelSpec:
     """The smallest model of a shared kind, so that a check of a task depends on no plugin's model."""
-    name = STAND_INS[task.kind]
-    return ModelSpec(name="stand-in", entry=f"zoo_core.kinds.examples:{name}", kind=task.kind, plugin="zoo-core")
+    return ModelSpec(name="stand-in", entry=KINDS[task.kind].smallest_model, kind=task.kind, plugin="zoo-core")

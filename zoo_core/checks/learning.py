@@ -65,11 +65,9 @@ def overfits(subject: ModelSubject) -> None:
     kind = KINDS.get(subject.harness.task.kind)
     if kind is None:
         raise NotApplicableError("the kind is a plugin's own: what its losses mean is not known")
-    from zoo_core.kinds.examples import LEARNED
-
     if not any(item.requires_grad for item in subject.trained.model.parameters()):
         raise NotApplicableError("it has no parameters to learn with")
-    count, share = subject.harness.affordable(BY_HEART), LEARNED[kind.name]
+    count, share = subject.harness.affordable(BY_HEART), kind.max_overfit_loss
     harness = subject.harness.with_train(count)
     plain = {key: recipes.as_param(value).default for key, value in kind.recipe.items() if key not in KEPT}
     tried = []

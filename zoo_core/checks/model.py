@@ -38,12 +38,11 @@ class ModelSubject:
     def harness(self) -> Harness:
         from zoo_core.checks.data import few_examples, tiny
         from zoo_core.checks.harness import Harness
-        from zoo_core.kinds.examples import SHAPES
 
         if self.task is None and not self.spec.kind:
             return self._first_that_fits()
         if self.task is None:
-            shape = SHAPES[self.spec.kind]
+            shape = KINDS[self.spec.kind].example_shape
             size = self.spec.accepts.min_size
             if len(shape) == 3:
                 shape = (shape[0], max(shape[1], size), max(shape[2], size))
@@ -56,7 +55,6 @@ class ModelSubject:
         """Drawn data of the first shared kind, or of the form of the first installed task, that the model answers."""
         from zoo_core.checks.data import tiny
         from zoo_core.checks.harness import Harness
-        from zoo_core.kinds.examples import SHAPES
 
         forms: dict[tuple[str, tuple[Any, ...], int], None] = {}
         for task in self.registry.tasks if self.spec.plugin == PLUGIN else ():
@@ -64,7 +62,7 @@ class ModelSubject:
                 pattern = dataset.signature
                 if task.kind in KINDS and None not in pattern.input_shape and pattern.outputs:
                     forms[task.kind, pattern.input_shape, pattern.outputs] = None
-        forms |= {(kind, shape, 0): None for kind, shape in SHAPES.items()}
+        forms |= {(name, kind.example_shape, 0): None for name, kind in KINDS.items()}
         reasons = []
         for kind, form, outputs in forms:
             drawn = tiny(kind, form, outputs)
@@ -173,9 +171,7 @@ def refuse_other_shape(kind: str, started: Started, x: Any) -> None:
         raise CheckFailedError("it answers without a tensor")
     if kind not in KINDS:
         return
-    from zoo_core.kinds.examples import expected_shape
-
-    wanted = expected_shape(kind, x, started.data.signature.outputs or 0)
+    wanted = resolve_entry(KINDS[kind].output_shape)(x, started.data.signature.outputs or 0)
     if len(found) != 1 or tuple(found[0].shape) != wanted:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in found)
         raise CheckFailedError(f"an input {tuple(x.shape)} gives {shapes}, the kind asks for {wanted}")

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo_core.checks.data import SmallData
-from zoo_core.kinds.examples import planted_predictions
+from zoo_core.entries import resolve_entry
+from zoo_core.kinds import KINDS
 
 
 class Planted(nn.Module):
@@ -27,5 +28,5 @@ def planted(kind: str, data: SmallData) -> tuple[Planted, Planted]:
     """For a shared kind: a model that answers val's truth, and one that is wrong on each example."""
     split = data.split("val")
     truth = np.asarray(split.columns["y"])[slice(None) if split.rows is None else split.rows]
-    true, wrong = planted_predictions(kind, truth, data.signature.outputs or 1)
+    true, wrong = resolve_entry(KINDS[kind].plant)(truth, data.signature.outputs or 1)
     return Planted(true), Planted(wrong)

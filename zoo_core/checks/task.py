@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.checks import CheckFailedError, NotApplicableError, SkipCheckError
 from zoo_core.checks.dataset import refuse_unknown_marks
-from zoo_core.entries import resolve_entry
-from zoo_core.kinds import KINDS, body_entry, kind_recipe
+from zoo_core.kinds import KINDS, body_entry, kind_recipe, make_body
 from zoo_core.recipe import parameters, resolve_recipe
 from zoo_core.registry import Registry
 from zoo_core.specs import ModelSpec, TaskSpec
@@ -70,7 +69,7 @@ def recipe(subject: TaskSubject) -> None:
 
 
 def entry(subject: TaskSubject) -> None:
-    body = resolve_entry(body_entry(subject.spec))(subject.spec)
+    body = make_body(subject.spec)
     missing = [name for name in METHODS if not callable(getattr(body, name, None))]
     if missing:
         raise CheckFailedError(f"what {body_entry(subject.spec)} makes has no method {', no '.join(missing)}")

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from zoo_core.kinds import KINDS
 from zoo_core.specs import TaskSpec
 
 LICENCES = ("MIT", "Apache-2.0")
-TEMPLATES = resources.files("zoo_core.cli") / "templates"
+TEMPLATES = resources.files("zoo_core.cli") / "templates"  # those that suit every kind
 
 
 class PackageType(StrEnum):
@@ -29,14 +31,18 @@ class PackageType(StrEnum):
 
 
 def kinds() -> list[str]:
-    """The kinds that have templates, the one that is meant where none is said first."""
-    names = [path.name for path in TEMPLATES.iterdir() if path.name.startswith("form-")]
-    return sorted(name.removeprefix("form-").removesuffix(".toml") for name in names)
+    """List the kinds that have templates, the default first."""
+    return sorted(name for name, kind in KINDS.items() if kind.templates)
+
+
+def kind_templates(kind: str) -> Traversable:
+    """Return the folder of the templates of a shared kind."""
+    return resources.files(KINDS[kind].templates) / "templates"
 
 
 def form(kind: str) -> dict[str, Any]:
-    """What of a template depends on the kind."""
-    return tomllib.loads((TEMPLATES / f"form-{kind}.toml").read_text(encoding="utf-8"))
+    """Return the values that a kind puts into every template."""
+    return tomllib.loads((kind_templates(kind) / "form.toml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,34 +67,35 @@ class Order:
 
 
 def package_files(order: Order, bench: str) -> Iterator[tuple[str, str]]:
-    """Path and text of every file of the package."""
+    """Yield the path and the text of every file of the package."""
     values = _values(order, bench)
     for part in ("task", "dataset", "model"):
-        values[part] = _filled(f"part-{part}.template", values)
-    body = _filled(f"data-{order.kind}.template", values)
-    # At the top of a module of its own; where `zoo list` imports the module, inside the function.
-    inside = body.replace("    def load(self, split):\n", "    def load(self, split):\n        import numpy as np\n\n")
-    values["build"] = _filled(f"build-{order.kind}.template", values)
-    yield "pyproject.toml", _filled("pyproject.toml.template", values) + "\n"
-    yield "README.md", _filled("README.md.template", values) + "\n"
-    yield "LICENSE", _filled(f"LICENSE-{order.licence}.template", values) + "\n"
-    yield f"tests/test_{order.module.removeprefix('zoo_')}.py", _filled("test.py.template", values) + "\n"
+        values[part] = _filled(TEMPLATES / f"part-{part}.template", values)
+    values["build"] = _filled(kind_templates(order.kind) / "build.template", values)
+    yield "pyproject.toml", _filled(TEMPLATES / "pyproject.toml.template", values) + "\n"
+    yield "README.md", _filled(TEMPLATES / "README.md.template", values) + "\n"
+    yield "LICENSE", _filled(TEMPLATES / f"LICENSE-{order.licence}.template", values) + "\n"
+    yield f"tests/test_{order.module.removeprefix('zoo_')}.py", _filled(TEMPLATES / "test.py.template", values) + "\n"
+    yield from _module_files(order, values)
+
+
+def _module_files(order: Order, values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield the files with the plugin's code: a package of three modules, or one module."""
+    data = _filled(kind_templates(order.kind) / "data.template", values)
     if order.what is PackageType.plugin:
         for file, template in (("__init__", "plugin"), ("data", "plugin-data"), ("models", "plugin-models")):
-            text = _filled(f"{template}.py.template", {**values, "data": body})
+            text = _filled(TEMPLATES / f"{template}.py.template", {**values, "data": data})
             yield f"src/{order.module}/{file}.py", text + "\n"
         return
-    template = _of_kind(order) if _reads_files(order) else f"{order.what.value}.py.template"
-    yield f"{order.module}.py", _filled(template, {**values, "data": inside}) + "\n"
-
-
-def _of_kind(order: Order) -> str:
-    return f"{order.what.value}-{order.kind}.py.template"
+    # `zoo list` imports this module, so numpy is imported inside the function.
+    lazy = data.replace("    def load(self, split):\n", "    def load(self, split):\n        import numpy as np\n\n")
+    home = kind_templates(order.kind) if _reads_files(order) else TEMPLATES
+    yield f"{order.module}.py", _filled(home / f"{order.what.value}.py.template", {**values, "data": lazy}) + "\n"
 
 
 def _reads_files(order: Order) -> bool:
-    """Whether this kind has a template of a data set that reads a person's files, and draws some for want of them."""
-    return (TEMPLATES / _of_kind(order)).is_file()
+    """Whether the kind has a template of a data set that reads local files, and draws examples without them."""
+    return (kind_templates(order.kind) / f"{order.what.value}.py.template").is_file()
 
 
 def _values(order: Order, bench: str) -> dict[str, object]:
@@ -131,9 +138,9 @@ FIRST = {
 }
 
 
-def _filled(template: str, values: Mapping[str, object]) -> str:
-    text = (TEMPLATES / template).read_text(encoding="utf-8")
-    return Template(text).substitute(values).rstrip("\n")
+def _filled(template: Traversable, values: Mapping[str, object]) -> str:
+    """Fill the `$words` of a template in."""
+    return Template(template.read_text(encoding="utf-8")).substitute(values).rstrip("\n")
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:

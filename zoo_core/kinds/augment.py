@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo_core.data.batches import Batch
-from zoo_core.kinds import AUGMENTATION
+from zoo_core.kinds.recipes import AUGMENTATION
 from zoo_core.protocols import Context
 from zoo_core.recipe import Recipe
 

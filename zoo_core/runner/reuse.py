@@ -11,12 +11,11 @@ from torch import nn
 
 from zoo_core.data.locate import fingerprint, own_root
 from zoo_core.data.open import open_data
-from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.unpackaged import PLUGIN
 from zoo_core.errors import IncompatibleError
 from zoo_core.files import own_cache
-from zoo_core.kinds import IMAGE_KINDS, adapted_signature, body_entry
+from zoo_core.kinds import IMAGE_KINDS, adapted_signature, make_body
 from zoo_core.measure.randomness import evaluation_mode, seed_everything
 from zoo_core.protocols import Context, Table
 from zoo_core.recipe import Recipe, check_value
@@ -93,7 +92,7 @@ class Saved:
         self.spec = registry.task(self.about.task)
         self.model_spec = registry.model(self._model_name(model), self.spec)
         self.recipe = self._recipe()
-        self.task: Any = resolve_entry(body_entry(self.spec))(self.spec)
+        self.task: Any = make_body(self.spec)
         torch.set_flush_denormal(True)
         torch.set_num_threads(threads or self.about.threads)
         self.ctx = Context(

@@ -14,11 +14,10 @@ import torch
 from torch import nn
 
 from zoo_core.data.open import OpenData, open_data
-from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.errors import IncompatibleError
 from zoo_core.files import own_cache
-from zoo_core.kinds import adapted_signature, body_entry, chance
+from zoo_core.kinds import adapted_signature, chance, make_body
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.devices import device_name
 from zoo_core.measure.environment import usable_cores
@@ -159,7 +158,7 @@ class TrialRunner:
             raise IncompatibleError(f"model {self.model_spec.qualified} cannot take {dataset.qualified}: {refusal}")
         self._weights = read_weights(Path(job.weights)) if job.weights else None
         self._reseed()
-        self.task: Task = resolve_entry(body_entry(self.spec))(self.spec)
+        self.task: Task = make_body(self.spec)
         self.task.prepare(self.ctx, self.data, recipe)
         epoch_steps = getattr(self.task, "epoch_steps", None)
         self.length: Length = resolve_length(recipe, epoch_steps(recipe) if epoch_steps else None, job.budget_s)

@@ -1,10 +1,4 @@
-"""Kind `regression`, version 1: numbers from numbers.
-
-Columns: x float32 (n, *input_shape), y float32 (n, outputs), in the data's units.
-Model: forward takes float32 (batch, *input_shape) as it is, returns (batch, outputs). It owns no loss.
-Loss: mean squared error. Metric: `mse` (lower is better); also `mae` and `r2`.
-One unit is one example.
-"""
+"""The objective of kind `regression`: loss, scores and a picture."""
 
 from __future__ import annotations
 

@@ -1,15 +1,4 @@
-"""Kind `image-classification`, version 1: a class from an image.
-
-Columns: x uint8 (n, channels, height, width), raw; y integer (n,), from 0; `group`, integer (n,), where examples belong
-together (the frames of a track).
-Model: forward takes float (batch, channels, height, width): x / 255, resized if the recipe or the model's spec asks for
-another size (bilinear, with antialiasing), minus the train split's channel mean and over its deviation unless the model
-has its own or the recipe says `normalize=false`. It returns (batch, classes) logits and owns no loss.
-Loss: cross-entropy with the recipe's label smoothing; with mixup or cutmix that of both labels by their shares.
-Metric: `accuracy`; also macro precision, recall and F1, a table per class and the confusion matrix; with groups also
-`group_accuracy`, the share of groups whose mean log-probability is highest for their class.
-One unit is one image. The body augments and prepares images on the device, channels last for convolution nets.
-"""
+"""The objective of kind `image-classification`: inputs, augmentation, loss, scores and pictures."""
 
 from __future__ import annotations
 
