@@ -177,7 +177,7 @@ CORE_FLOORS = (
     {"columns", "specs", "weights"},
     {"entries", "hookspecs", "metrics", "pictures", "recipe"},
     {"protocols", "results"},
-    {"measure"},
+    {"measure", "optional"},
     {"data"},
     {"train"},
     {"kinds"},

@@ -15,10 +15,11 @@ from zoo_core.columns import Split
 from zoo_core.data.batches import DeviceSplit
 from zoo_core.errors import IncompatibleError
 from zoo_core.kinds import KINDS, adapted_signature
+from zoo_core.kinds.objective import RowReader
 from zoo_core.kinds.segmentation.losses import class_weights, confusions, soft_dice_loss
 from zoo_core.kinds.segmentation.objective import SegmentationObjective
 from zoo_core.kinds.segmentation.views import Views, padded, unpadded, view
-from zoo_core.kinds.supervised import EVALUATION_VALUES, RowReader, _evaluation_batch
+from zoo_core.kinds.supervised import MAX_EVALUATION_VALUES, evaluation_batch
 from zoo_core.protocols import Context
 from zoo_core.recipe import Recipe, as_param, resolve_recipe
 from zoo_core.specs import Accepts, ModelSpec, Signature, TaskSpec
@@ -270,8 +271,8 @@ def test_large_images_are_evaluated_in_small_batches() -> None:
         DeviceSplit(Split({"x": np.zeros((2, channels, size, size), np.uint8)}), "cpu")
         for channels, size in ((1, 28), (1, 512))
     )
-    assert _evaluation_batch(small) == 256
-    assert _evaluation_batch(large) == EVALUATION_VALUES // 512**2 == 8
+    assert evaluation_batch(small) == 256
+    assert evaluation_batch(large) == MAX_EVALUATION_VALUES // 512**2 == 8
 
 
 def test_the_pictures_show_truth_answers_and_mistakes() -> None:

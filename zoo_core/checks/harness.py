@@ -17,6 +17,7 @@ from zoo_core.checks import NotApplicableError
 from zoo_core.checks.data import SmallData
 from zoo_core.kinds import KINDS, adapted_signature, kind_recipe, make_body
 from zoo_core.measure.randomness import seed_everything
+from zoo_core.optional import HasExampleInput
 from zoo_core.protocols import Context, Step, Task
 from zoo_core.recipe import Recipe
 from zoo_core.runner.build import build_model
@@ -101,10 +102,9 @@ class Started:
 
     def example(self, count: int = 0) -> Any:
         """The argument of the model's forward, for `count` examples, or for a few."""
-        make = getattr(self.body, "example_input", None)
-        if make is None:
+        if not isinstance(self.body, HasExampleInput):
             raise NotApplicableError("the task gives no example input")
-        return make(self.ctx, count or self.few)
+        return self.body.example_input(self.ctx, count or self.few)
 
     def answers(self, x: Any, model: nn.Module | None = None) -> list[Tensor]:
         """The tensors that the model answers with, in eval mode and without gradients."""

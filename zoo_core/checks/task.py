@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.checks import CheckFailedError, NotApplicableError, SkipCheckError
 from zoo_core.checks.dataset import refuse_unknown_marks
+from zoo_core.errors import MisspeltMethodError
 from zoo_core.kinds import KINDS, body_entry, kind_recipe, make_body
 from zoo_core.recipe import parameters, resolve_recipe
 from zoo_core.registry import Registry
@@ -69,7 +70,10 @@ def recipe(subject: TaskSubject) -> None:
 
 
 def entry(subject: TaskSubject) -> None:
-    body = make_body(subject.spec)
+    try:
+        body = make_body(subject.spec)
+    except MisspeltMethodError as error:
+        raise CheckFailedError(str(error)) from error
     missing = [name for name in METHODS if not callable(getattr(body, name, None))]
     if missing:
         raise CheckFailedError(f"what {body_entry(subject.spec)} makes has no method {', no '.join(missing)}")

@@ -16,6 +16,7 @@ from zoo_core.kinds.kind import Kind as Kind
 from zoo_core.kinds.kind import by_name
 from zoo_core.kinds.recipes import AUGMENTATION as AUGMENTATION
 from zoo_core.kinds.recipes import SUPERVISED as SUPERVISED
+from zoo_core.optional import TASK_PROTOCOLS, refuse_misspelt_methods
 from zoo_core.specs import ModelSpec, Params, Signature, TaskSpec
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ def body_entry(task: TaskSpec) -> str:
 
 
 def make_body(task: TaskSpec) -> Task:
-    """Import the task's body and create it for this task."""
+    """Import the task's body and create it for this task. Raises EntryError, MisspeltMethodError."""
     body: Task = resolve_entry(body_entry(task))(task)
+    refuse_misspelt_methods(f"task {task.qualified}", type(body), TASK_PROTOCOLS)
     return body
 
 

@@ -17,6 +17,7 @@ from zoo_core.errors import IncompatibleError
 from zoo_core.files import own_cache
 from zoo_core.kinds import IMAGE_KINDS, adapted_signature, make_body
 from zoo_core.measure.randomness import evaluation_mode, seed_everything
+from zoo_core.optional import HasPredict
 from zoo_core.protocols import Context, Table
 from zoo_core.recipe import Recipe, check_value
 from zoo_core.registry import Registry
@@ -65,15 +66,14 @@ def evaluate(job: EvaluateJob) -> dict[str, Any]:
 def predict(job: PredictJob) -> Table:
     """The model's answers to the job's files."""
     saved = Saved(Path(job.checkpoint), Registry.load(), job.device, 0, job.model)
-    answer = getattr(saved.task, "predict", None)
-    if answer is None:
+    task = saved.task
+    if not isinstance(task, HasPredict):
         raise IncompatibleError(f"models of task {saved.about.task} cannot answer files")
     model = saved.model()
     files = [Path(name) for name in job.files]
     with saved.looking(model), saved.autocast():
         shape = saved.about.signature.input_shape
-        table: Table = answer(saved.ctx, model, saved.seen(), shape, saved.recipe, files, job.top)
-    return table
+        return task.predict(saved.ctx, model, saved.seen(), shape, saved.recipe, files, job.top)
 
 
 def _fits(given: Signature, own: Signature, task: TaskSpec) -> bool:

@@ -16,10 +16,11 @@ from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.errors import IncompatibleError
 from zoo_core.kinds.inputs import ImageInputs
+from zoo_core.kinds.objective import RowReader
 from zoo_core.kinds.segmentation.losses import class_weights, confusions, soft_dice_loss
 from zoo_core.kinds.segmentation.pictures import answer_rows, split_view, spread
 from zoo_core.kinds.segmentation.views import Views, padded, unpadded
-from zoo_core.kinds.supervised import RowReader, Supervised
+from zoo_core.kinds.supervised import Supervised
 from zoo_core.protocols import Context, Evaluation, Table
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
