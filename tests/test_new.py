@@ -22,6 +22,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "dataset": ("dataset", "tiny-pictures"),
     "task": ("task", "tiny-task"),
     "plugin": ("plugin", "tiny-plugin", "--kind", "regression"),
+    "own kind": ("task", "tiny-own", "--kind", "zoo-tiny-own/counts"),
 }
 WRITTEN = {
     "model": {"zoo_tiny_net.py", "tests/test_tiny_net.py"},
@@ -31,6 +32,7 @@ WRITTEN = {
         *(f"src/zoo_tiny_plugin/{name}.py" for name in ("__init__", "data", "models")),
         "tests/test_tiny_plugin.py",
     },
+    "own kind": {*(f"src/zoo_tiny_own/{name}.py" for name in ("__init__", "task")), "tests/test_tiny_own.py"},
 }
 ALL = {"LICENSE", "README.md", "pyproject.toml"}
 
@@ -73,6 +75,11 @@ def test_an_author_of_a_model_has_25_lines_and_of_a_task_80(zoo: Callable[..., A
     assert len(list(Path().glob("zoo-*/zoo_*.py"))) == 2 * len(kinds())
 
 
+def test_an_author_of_a_task_with_its_own_kind_has_60_lines(zoo: Callable[..., Any]) -> None:
+    zoo("new", *WORDS["own kind"], "--defaults")
+    assert sum(map(authors_lines, Path("zoo-tiny-own/src/zoo_tiny_own").glob("*.py"))) == 60
+
+
 @pytest.mark.parametrize("kind", kinds())
 def test_a_data_set_borrows_a_model_for_its_first_bench(kind: str, zoo: Callable[..., Any]) -> None:
     bench = next_commands(zoo("new", "dataset", "tiny-data", "--kind", kind, "--defaults").out)[2]
@@ -109,6 +116,10 @@ def test_titles_authors_and_licences_come_where_they_belong_whatever_they_hold(z
         (("model", "x"), "say which task the model is for, --task"),
         (("task", "x", "--kind", "regresion"), "did you mean regression?"),
         (("model", "x", "--task", "mnist", "--kind", "regression"), "task mnist is of kind image-classification"),
+        (("task", "x", "--kind", "zoo-y/counts"), "is written zoo-x/KIND, as in its tasks"),
+        (("task", "x", "--kind", "zoo-x/Counts"), "is written zoo-x/KIND, as in its tasks"),
+        (("task", "x", "--kind", "zoo-x/"), "is written zoo-x/KIND, as in its tasks"),
+        (("model", "x", "--kind", "zoo-x/counts"), "only a task brings a kind of its own: zoo new task x --kind"),
         (("task", "x", "--licence", "GPL"), "unknown licence 'GPL'"),
         (("task", "x", "--title", "two\nlines"), "give one line of words"),
         (("task", "x", "--author", '"""'), "give one line of words"),

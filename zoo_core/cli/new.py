@@ -24,7 +24,9 @@ def new_command(
     what: Annotated[PackageType, typer.Argument(help="What it adds.")],
     name: Annotated[str, typer.Argument(help="Its name, such as tiny-net; the package is called zoo-NAME.")],
     task: Annotated[str, typer.Option("--task", help="Of a model: the task it is for; else one with the kind.")] = "",
-    kind: Annotated[str, typer.Option("--kind", help="The problem's form, as in `zoo list`.")] = "",
+    kind: Annotated[
+        str, typer.Option("--kind", help="The problem's form, as in `zoo list`, or the task's own: zoo-NAME/KIND.")
+    ] = "",
     title: Annotated[str, typer.Option("--title", help="In words.")] = "",
     author: Annotated[str, typer.Option("--author", help="Who wrote it.")] = "",
     licence: Annotated[str, typer.Option("--licence", help=f"{' or '.join(LICENCES)}.")] = "",
@@ -44,7 +46,7 @@ def new_command(
     order = Order(
         what=what,
         name=name,
-        kind=_kind(kind, spec, ask=ask),
+        kind=_own_kind(kind, what, name) if "/" in kind else _kind(kind, spec, ask=ask),
         task=spec,
         title=_one_line("--title", title or _ask("Title", _title(name), ask=ask)),
         author=_one_line("--author", author or _ask("Author", f"The authors of zoo-{name}", ask=ask)),
@@ -90,6 +92,16 @@ def refuse_folder(folder: Path) -> None:
         return
     if folder.exists() or folder.is_symlink():
         raise UsageError(f"{folder} is there already and is no empty folder: remove it, or name another with --out")
+
+
+def _own_kind(kind: str, what: PackageType, name: str) -> str:
+    """Return a kind of the new plugin's own. Raises UsageError if it is not written zoo-NAME/KIND."""
+    if what is not PackageType.task:
+        raise UsageError(f"only a task brings a kind of its own: zoo new task {name} --kind zoo-{name}/KIND")
+    plugin, _, own = kind.partition("/")
+    if plugin != f"zoo-{name}" or not NAME.fullmatch(own) or len(own) > LONGEST:
+        raise UsageError(f"--kind {kind!r}: a kind of the new plugin's own is written zoo-{name}/KIND, as in its tasks")
+    return kind
 
 
 def _kind(kind: str, task: TaskSpec | None, *, ask: bool) -> str:

@@ -21,6 +21,7 @@ from zoo_core.specs import TaskSpec
 
 LICENCES = ("MIT", "Apache-2.0")
 TEMPLATES = resources.files("zoo_core.cli") / "templates"  # those that suit every kind
+OWN_KIND = TEMPLATES / "own-kind"
 
 
 class PackageType(StrEnum):
@@ -58,6 +59,16 @@ class Order:
     licence: str
 
     @property
+    def has_own_kind(self) -> bool:
+        """Whether the kind is the new plugin's own, `PLUGIN/KIND`."""
+        return "/" in self.kind
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the code is a folder of modules below `src`, not one module."""
+        return self.what is PackageType.plugin or self.has_own_kind
+
+    @property
     def package(self) -> str:
         return f"zoo-{self.name}"
 
@@ -69,18 +80,23 @@ class Order:
 def package_files(order: Order, bench: str) -> Iterator[tuple[str, str]]:
     """Yield the path and the text of every file of the package."""
     values = _values(order, bench)
-    for part in ("task", "dataset", "model"):
-        values[part] = _filled(TEMPLATES / f"part-{part}.template", values)
-    values["build"] = _filled(kind_templates(order.kind) / "build.template", values)
     yield "pyproject.toml", _filled(TEMPLATES / "pyproject.toml.template", values) + "\n"
     yield "README.md", _filled(TEMPLATES / "README.md.template", values) + "\n"
     yield "LICENSE", _filled(TEMPLATES / f"LICENSE-{order.licence}.template", values) + "\n"
     yield f"tests/test_{order.module.removeprefix('zoo_')}.py", _filled(TEMPLATES / "test.py.template", values) + "\n"
-    yield from _module_files(order, values)
+    yield from _own_kind_files(order, values) if order.has_own_kind else _module_files(order, values)
+
+
+def _own_kind_files(order: Order, values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield the files with the code of a task whose kind is the plugin's own: its specs, and all the rest."""
+    for file, template in (("__init__", "plugin"), ("task", "task")):
+        yield f"src/{order.module}/{file}.py", _filled(OWN_KIND / f"{template}.py.template", values) + "\n"
 
 
 def _module_files(order: Order, values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Yield the files with the plugin's code: a package of three modules, or one module."""
+    parts = {part: _filled(TEMPLATES / f"part-{part}.template", values) for part in ("task", "dataset", "model")}
+    values = {**values, **parts, "build": _filled(kind_templates(order.kind) / "build.template", values)}
     data = _filled(kind_templates(order.kind) / "data.template", values)
     if order.what is PackageType.plugin:
         for file, template in (("__init__", "plugin"), ("data", "plugin-data"), ("models", "plugin-models")):
@@ -99,13 +115,12 @@ def _reads_files(order: Order) -> bool:
 
 
 def _values(order: Order, bench: str) -> dict[str, object]:
-    module, values = order.module, form(order.kind)
-    parts = order.what is PackageType.plugin
-    real = _reads_files(order)
+    """Return the value of every word that a template may have."""
+    module = order.module
+    real = not order.has_own_kind and _reads_files(order)
     drawn = f"{order.name}-drawn" if real else order.name
     return {
-        **values,
-        "summary": values["summary_of_files" if real else "summary"],
+        **({} if order.has_own_kind else _form_values(order.kind, real=real)),
         "name": order.name,
         "package": order.package,
         "module": module,
@@ -121,15 +136,21 @@ def _values(order: Order, bench: str) -> dict[str, object]:
         "datasets": f'"{order.name}", "{drawn}"' if real else f'"{order.name}",',
         "model_name": f"{order.name}-net",
         "model_title": "A first net",
-        "data_entry": f"{module}.data" if parts else module,
-        "models_entry": f"{module}.models" if parts else module,
-        "files": f'packages = ["src/{module}"]' if parts else f'only-include = ["{module}.py"]',
+        "data_entry": f"{module}.data" if order.is_folder else module,
+        "models_entry": f"{module}.models" if order.is_folder else module,
+        "files": f'packages = ["src/{module}"]' if order.is_folder else f'only-include = ["{module}.py"]',
         "what_it_is": {"model": "a model", "dataset": "a data set and its task"}.get(order.what, "a task"),
         "bench": bench,
-        "first": FIRST[order.what],
+        "first": FIRST_OF_OWN_KIND if order.has_own_kind else FIRST[order.what],
     }
 
 
+def _form_values(kind: str, *, real: bool) -> dict[str, Any]:
+    values = form(kind)
+    return {**values, "summary": values["summary_of_files" if real else "summary"]}
+
+
+FIRST_OF_OWN_KIND = "task.py: `Drawn`, which makes the examples, the objective, and `build`, which makes the net."
 FIRST = {
     PackageType.model: "`build`, which makes the net, and `recipe`, by which it is trained.",
     PackageType.dataset: "the data set's class, which reads or draws the examples, its licence, the task's words.",
