@@ -52,7 +52,7 @@ def __getattr__(name: str) -> object:
 
 
 class Supervised:
-    """A task body for data with columns `x` and `y`: `Supervised(spec, make_objective)`.
+    """A task body for data with a column `x`, and usually `y`: `Supervised(spec, make_objective)`.
 
     `make_objective(signature, recipe, ctx)` returns the `Objective`, which owns inputs, loss and scores. The body moves
     the data to the device, trains with `supervised_steps`, and evaluates.
