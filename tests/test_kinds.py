@@ -135,7 +135,7 @@ def test_a_misspelt_method_of_an_objective_is_refused_when_the_task_is_made(make
         Supervised(SPEC, make)
 
 
-def test_the_objective_of_a_function_is_looked_at_when_the_task_is_prepared() -> None:
+def test_the_objective_of_a_function_is_checked_when_the_task_is_prepared() -> None:
     task = Supervised(SPEC, lambda *arguments: Misspelt(*arguments))
     with pytest.raises(MisspeltMethodError, match="did you mean `pictures`"):
         task.prepare(Context(), SimpleNamespace(signature=SIGNATURE), Recipe({}))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Writes plugin packages from the templates in `templates/`: plain text in which `$words` are filled in."""
+"""Writes plugin packages from templates: plain text in which `$words` are filled in."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ OWN_KIND = TEMPLATES / "own-kind"
 
 
 class PackageType(StrEnum):
+    """What a new package adds."""
+
     plugin = "plugin"
     model = "model"
     dataset = "dataset"
@@ -48,7 +50,7 @@ def form(kind: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """What is to be written: all that was said, asked or left at its default."""
+    """What to write; `task` is the task that a new model is for."""
 
     what: PackageType
     name: str
@@ -110,7 +112,7 @@ def _module_files(order: Order, values: Mapping[str, object]) -> Iterator[tuple[
 
 
 def _reads_files(order: Order) -> bool:
-    """Whether the kind has a template of a data set that reads local files, and draws examples without them."""
+    """Whether the kind has a template of a data set that reads local files."""
     return (kind_templates(order.kind) / f"{order.what.value}.py.template").is_file()
 
 
@@ -128,7 +130,7 @@ def _values(order: Order, bench: str) -> dict[str, object]:
         "title": order.title,
         "author": order.author,
         "licence": order.licence,
-        "year": date.today().year,  # noqa: DTZ011 - the year where the author is
+        "year": date.today().year,  # noqa: DTZ011 - the author's local year
         "quoted_title": json.dumps(order.title, ensure_ascii=False),
         "quoted_author": json.dumps(order.author, ensure_ascii=False),
         "tasks": f'"{order.task.qualified}",' if order.task else "",
@@ -152,8 +154,8 @@ def _form_values(kind: str, *, real: bool) -> dict[str, Any]:
 
 FIRST_OF_OWN_KIND = "task.py: `Drawn`, which makes the examples, the objective, and `build`, which makes the net."
 FIRST = {
-    PackageType.model: "`build`, which makes the net, and `recipe`, by which it is trained.",
-    PackageType.dataset: "the data set's class, which reads or draws the examples, its licence, the task's words.",
+    PackageType.model: "`build`, which makes the net, and `recipe`, which sets how to train it.",
+    PackageType.dataset: "the data set's class, which reads or draws the examples, its licence, the task's texts.",
     PackageType.task: "`Drawn`, which makes the examples, the task's target, and `build`, which makes the net.",
     PackageType.plugin: "data.py, which makes the examples, models.py, which makes the nets, and `__init__.py`.",
 }
@@ -165,16 +167,16 @@ def _filled(template: Traversable, values: Mapping[str, object]) -> str:
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
-    """Write all files or none: they come into a folder beside, which is then renamed."""
+    """Write all files or none: they go into a temporary folder, which is then renamed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=".zoo-new-", dir=folder.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=".zoo-new-", dir=folder.parent))
     try:
         for name, text in files.items():
-            (beside / name).parent.mkdir(parents=True, exist_ok=True)
-            (beside / name).write_text(text, encoding="utf-8")
-        beside.chmod(0o755)  # a temporary folder is its maker's alone
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / name).write_text(text, encoding="utf-8")
+        temporary.chmod(0o755)  # mkdtemp makes a folder that only its owner can read
         if folder.is_dir():
-            folder.rmdir()  # an empty one
-        beside.rename(folder)
+            folder.rmdir()  # it is empty: `refuse_folder` has checked
+        temporary.rename(folder)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -163,7 +163,9 @@ class Supervised:
         self._objective = objective
         name_predictions = predictor(objective)
         if name_predictions is None:
-            raise IncompatibleError(f"models of kind {self.spec.kind} cannot answer files")
+            raise IncompatibleError(
+                f"models of kind {self.spec.kind} cannot predict files: its objective has no `read`"
+            )
         batch, forward = objective.read(files, shape), self._whole_forward(model)
         parts = [forward({"x": part}) for part in torch.split(batch["x"], MAX_EVALUATION_BATCH)]
         outputs = torch.cat(parts).float().cpu().numpy()

@@ -17,26 +17,27 @@ MULTIPLE = 32  # of height and width: nets that halve an image five times need n
 
 
 class Views:
-    """Random views of training images and their truth, the same for both; every image draws its own."""
+    """Draws random views of training images and the same views of their targets; every image draws its own."""
 
     def __init__(self, recipe: Recipe, ctx: Context) -> None:
         self._recipe, self._generator = recipe, ctx.generator
 
     def __call__(self, batch: Batch) -> Batch:
+        """Return the batch with new views of `x` and `y`."""
         with torch.autocast(batch["x"].device.type, enabled=False):  # levels up to 255 are too fine for bfloat16
-            x, y = self._placed(batch["x"], batch["y"])
+            x, y = self._draw_views(batch["x"], batch["y"])
             for strength, change in ((self._recipe.contrast, contrast), (self._recipe.brightness, brightness)):
                 if strength:
                     x = change(x.float(), self._uniform(x, max(0.0, 1 - strength), 1 + strength))
         return {**batch, "x": x, "y": y}
 
-    def _placed(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _draw_views(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         recipe, (height, width) = self._recipe, x.shape[2:]
         if not (recipe.crop_size or recipe.flip or recipe.turn):
             return x, y
         size = (min(recipe.crop_size or height, height), min(recipe.crop_size or width, width))
-        top = self._below(x, height - size[0] + 1)
-        left = self._below(x, width - size[1] + 1)
+        top = self._integers(x, height - size[0] + 1)
+        left = self._integers(x, width - size[1] + 1)
         coins = [self._uniform(x, 0, 1) < 0.5 for _ in range(3)]
         never = torch.zeros_like(coins[0])
         return view(
@@ -52,7 +53,7 @@ class Views:
     def _uniform(self, x: Tensor, low: float, high: float) -> Tensor:
         return torch.empty(len(x), device=x.device).uniform_(low, high, generator=self._generator)
 
-    def _below(self, x: Tensor, count: int) -> Tensor:
+    def _integers(self, x: Tensor, count: int) -> Tensor:
         return torch.randint(count, (len(x),), device=x.device, generator=self._generator)
 
 
@@ -66,10 +67,10 @@ def view(
     upturned: Tensor,
     transposed: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Windows of `size` of images (n, channels, height, width) and of truth (n, height, width), at `corner`, int (n,).
+    """Cut windows of `size` at `corner`, int (n,), out of images (n, channels, height, width) and targets.
 
-    Which of them are mirrored left to right, turned upside down and, after that, have rows for columns (squares only):
-    bool (n,). The three together are the eight views of a square.
+    `mirrored`, `upturned` and `transposed`, bool (n,), flip some of them left to right, upside down, and then exchange
+    rows and columns (squares only). Together these are the eight views of a square. Targets are (n, height, width).
     """
     rows = corner[0][:, None] + torch.arange(size[0], device=x.device)
     columns = corner[1][:, None] + torch.arange(size[1], device=x.device)
@@ -84,18 +85,18 @@ def view(
 
 
 def padded(x: Tensor) -> Tensor:
-    """Images with height and width brought to multiples of 32 by reflection, as much before as after, or one less."""
+    """Pad height and width to multiples of 32 by reflection, equally on both sides, or one pixel less before."""
     pads: list[int] = []
     for size in (x.shape[3], x.shape[2]):
         missing = -size % MULTIPLE
         pads += [missing // 2, missing - missing // 2]
     if not any(pads):
         return x
-    small = max(pads[:2]) >= x.shape[3] or max(pads[2:]) >= x.shape[2]  # a reflection reaches no further
+    small = max(pads[:2]) >= x.shape[3] or max(pads[2:]) >= x.shape[2]  # reflection cannot pad more than the image
     return F.pad(x.float(), pads, mode="replicate" if small else "reflect")
 
 
 def unpadded(output: Any, size: Any) -> Any:
-    """The part of a model's output (batch, classes, height, width) that belongs to the image, of `size`."""
+    """Cut the padding off a model's output (batch, classes, height, width): the image has `size`."""
     top, left = ((whole - own) // 2 for whole, own in zip(output.shape[2:], size, strict=True))
     return output[:, :, top : top + size[0], left : left + size[1]]
