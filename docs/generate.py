@@ -19,12 +19,15 @@ import msgspec
 import typer
 
 import zoo_core
-from zoo_core import errors, hookspecs, protocols, recipe, specs, testing
+from zoo_core import errors, hookspecs, optional, protocols, recipe, specs, testing
 from zoo_core.checks.table import CHECKS
 from zoo_core.cli import app
-from zoo_core.kinds import KINDS
+from zoo_core.columns import Ragged, Split
+from zoo_core.data.batches import DeviceSplit
+from zoo_core.kinds import KINDS, objective, supervised
 from zoo_core.recipe import RUNNER_PARAMS, as_param
 from zoo_core.results import records
+from zoo_core.train import supervised_steps
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Generated from the code by docs/generate.py. Change the code, then run `nox -s docs`. -->\n\n"
@@ -116,14 +119,39 @@ def _type_name(hint: Any) -> str:
     return text.replace("zoo_core.results.records.", "").replace("typing.", "").replace("|", "\\|")
 
 
+PARTS_OF_A_KIND: tuple[tuple[str, Any], ...] = (  # the module from which a plugin imports each
+    ("zoo_core.data.columns", Split),
+    ("zoo_core.data.columns", Ragged),
+    ("zoo_core.data.batches", DeviceSplit),
+    ("zoo_core.kinds.supervised", supervised.Supervised),
+    ("zoo_core.train", supervised_steps),
+)
+
+
 def kinds_page() -> str:
-    """The treaties as their modules state them; read as text, since they import torch."""
+    """The interface of each shared kind, and what a kind of your own is made of."""
     parts = ["# Kinds\n\nWhat lets a model of one plugin run on a task of another.\n"]
-    for kind in KINDS.values():
-        source = HERE.parent / (kind.entry.partition(":")[0].replace(".", "/") + ".py")
-        docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
-        parts.append(f"\n## {kind.name}\n\n{kind.summary}\n\n```text\n{docstring}\n```\n")
+    parts += [
+        f"\n## {kind.name}\n\n{kind.summary}\n\n```text\n{inspect.cleandoc(kind.interface)}\n```\n"
+        for kind in KINDS.values()
+    ]
+    parts.append(
+        "\n## A kind of your own\n\nThe interfaces of [a task whose kind is its plugin's](../a-kind-of-your-own.md).\n"
+    )
+    parts += _interfaces(objective.OBJECTIVE_PROTOCOLS, "of an objective")
+    parts += _interfaces(optional.TASK_PROTOCOLS, "of a task")
+    for module, item in PARTS_OF_A_KIND:
+        parts.append(f"\n### {module}.{item.__name__}\n\n```text\n{inspect.getdoc(item)}\n```\n")
+        parts += _methods(item) if inspect.isclass(item) else []
     return "".join(parts)
+
+
+def _interfaces(protocols: tuple[type, ...], owner: str) -> Iterator[str]:
+    """The methods of each Protocol; the first has those that are required."""
+    for number, protocol in enumerate(protocols):
+        if number < 2:
+            yield f"\n### {'Optional' if number else 'Required'} methods {owner}\n"
+        yield from _methods(protocol)
 
 
 def recipes_page() -> str:

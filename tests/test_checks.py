@@ -213,13 +213,13 @@ def test_every_shared_kind_has_examples_on_which_the_smallest_model_and_the_plan
     from zoo_core.checks.harness import Harness, stand_in_for
     from zoo_core.checks.planted import make_planted_models
     from zoo_core.checks.task import evaluate
-    from zoo_core.kinds.examples import expected_shape
+    from zoo_core.entries import resolve_entry
 
     made = make_synthetic_task(kind)
     started = Harness(task=made.task, model=stand_in_for(made.task), data=made.data, cache=tmp_path).start()
     x = started.example(4)
     (output,) = started.predict(x)
-    assert output.shape == expected_shape(kind, x, 3)
+    assert output.shape == resolve_entry(KINDS[kind].output_shape)(x, 3)
     assert len(started.train()) == 3
     models = make_planted_models(kind, started.data)
     perfect, wrong = (evaluate(started, "val", model)[made.task.metric] for model in models)

@@ -231,6 +231,7 @@ def test_every_code_block_is_of_a_sort_that_a_test_runs() -> None:
     followed = {
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "docs" / "a-kind-of-your-own.md",
         ROOT / "docs" / "write-a-plugin.md",
         ROOT / "docs" / "your-net.md",
     }  # by tests of their own

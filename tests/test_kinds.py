@@ -1,8 +1,12 @@
-"""The shared kinds keep their treaties: what goes in, what comes out, what it scores."""
+"""The shared kinds keep their interfaces: what goes in, what comes out, what it scores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import importlib
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +15,14 @@ from sklearn.metrics import precision_recall_fscore_support
 from torch import nn
 
 from zoo_core.columns import Split
-from zoo_core.kinds import KINDS, chance
+from zoo_core.entries import resolve_entry
+from zoo_core.errors import MisspeltMethodError
+from zoo_core.kinds import KINDS, Kind, chance, supervised
 from zoo_core.kinds.image_classification import ImageObjective
+from zoo_core.kinds.objective import Objective, predictor
 from zoo_core.kinds.regression import Regression, RegressionObjective
+from zoo_core.kinds.supervised import Supervised
+from zoo_core.optional import TASK_PROTOCOLS, refuse_misspelt_methods
 from zoo_core.protocols import Context
 from zoo_core.recipe import RUNNER_PARAMS, Recipe, as_param, resolve_recipe
 from zoo_core.specs import Signature, TaskSpec
@@ -21,6 +30,144 @@ from zoo_core.specs import Signature, TaskSpec
 SIGNATURE = Signature(
     input_shape=(3, 4, 4), outputs=3, classes=("a", "b", "c"), mean=(0.5, 0.2, 0.1), std=(0.5, 0.4, 0.2)
 )
+
+
+SPEC = TaskSpec(
+    name="t", title="T", summary="", kind="regression", datasets=("d",), metric="mse", higher_is_better=False
+)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_entry_of_a_kind_resolves_and_its_interface_names_the_kind(kind: Kind) -> None:
+    for entry in (kind.entry, kind.draw, kind.smallest_model, kind.output_shape, kind.plant):
+        assert callable(resolve_entry(entry))
+    assert kind.interface.startswith(f"Kind `{kind.name}`, version {kind.version}: ")
+
+
+def test_the_bodies_of_the_first_kinds_are_still_found_where_they_were() -> None:
+    for kind in KINDS.values():
+        module = importlib.import_module(kind.entry.rpartition(".")[0])
+        assert getattr(module, kind.entry.rpartition(":")[2]) is resolve_entry(kind.entry)
+
+
+MISSPELT = """
+from zoo_core import ModelSpec, TaskSpec, hookimpl
+
+
+@hookimpl
+def zoo_models():
+    return [ModelSpec(name="never-built", tasks=("curve",), entry="zoo_misspelt:net")]
+
+
+@hookimpl
+def zoo_tasks():
+    return [
+        TaskSpec(
+            name="curve", title="T", summary="S", kind="zoo-misspelt/curve", datasets=("cosine",), metric="mse",
+            higher_is_better=False, chance=0.5, target=0.1, entry="zoo_misspelt:Curve",
+        )
+    ]
+
+
+class Curve:
+    def __init__(self, spec):
+        pass
+
+    def prepare(self, ctx, data, recipe):
+        pass
+
+    def train(self, ctx, model, recipe):
+        yield
+
+    def evaluate(self, ctx, model, split):
+        pass
+
+    def epoch_step(self, recipe):
+        return 1
+"""
+
+
+def test_a_misspelt_method_of_a_task_fails_its_check_and_stops_a_trial(
+    make_plugin: Callable[..., Any], zoo: Callable[..., Any]
+) -> None:
+    make_plugin("zoo-misspelt", MISSPELT)
+    sentence = "task zoo-misspelt:curve has a method `epoch_step`: did you mean `epoch_steps`?"
+    done = zoo("check", "curve", "--only", "entry")
+    assert done.code == 1
+    assert sentence in " ".join(done.out.split())
+    done = zoo("bench", "curve", "--model", "never-built", "--device", "cpu")
+    assert done.code != 0
+    assert sentence in " ".join((done.out + done.err).split())
+
+
+class Plain:
+    """An objective with nothing optional."""
+
+    def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
+        pass
+
+    def inputs(self, batch: Any) -> Any: ...
+
+    def loss(self, output: Any, batch: Any) -> Any: ...
+
+    def evaluate(self, outputs: Any, columns: Any) -> Any: ...
+
+
+class Misspelt(Plain):
+    def picture(self, read_rows: Any, outputs: Any, targets: Any) -> Any: ...
+
+
+class Outdated(Plain):
+    def read(self, files: Any, shape: Any) -> Any: ...
+
+    def answers(self, outputs: Any, top: int) -> str:
+        return "by the old name"
+
+
+class Current(Outdated):
+    def predictions(self, outputs: Any, top: int) -> str:
+        return "by the new name"
+
+
+@pytest.mark.parametrize("make", [Misspelt, functools.partial(Misspelt)])
+def test_a_misspelt_method_of_an_objective_is_refused_when_the_task_is_made(make: Any) -> None:
+    with pytest.raises(MisspeltMethodError, match="objective Misspelt has a method `picture`: did you mean `pictures`"):
+        Supervised(SPEC, make)
+
+
+def test_the_objective_of_a_function_is_checked_when_the_task_is_prepared() -> None:
+    task = Supervised(SPEC, lambda *arguments: Misspelt(*arguments))
+    with pytest.raises(MisspeltMethodError, match="did you mean `pictures`"):
+        task.prepare(Context(), SimpleNamespace(signature=SIGNATURE), Recipe({}))  # type: ignore[arg-type]
+
+
+def test_a_misspelt_override_is_refused_though_the_right_method_is_inherited() -> None:
+    class Body(Supervised):
+        def epoch_step(self, recipe: Recipe) -> int:
+            return 1
+
+    with pytest.raises(MisspeltMethodError, match="x has a method `epoch_step`: did you mean `epoch_steps`"):
+        refuse_misspelt_methods("x", Body, TASK_PROTOCOLS)
+
+
+def test_a_class_with_the_right_method_may_have_others_of_similar_names() -> None:
+    class Body(Supervised):
+        def pictures(self, ctx: Context, model: nn.Module) -> dict[str, Any]:
+            return {"a": self.picture(0)}
+
+        def picture(self, number: int) -> Any: ...
+
+    refuse_misspelt_methods("x", Body, TASK_PROTOCOLS)
+
+
+def test_an_objective_names_its_predictions_by_the_new_method_or_the_old_one() -> None:
+    found = [predictor(make(SIGNATURE, Recipe({}), Context())) for make in (Plain, Outdated, Current)]
+    assert [find and find(np.zeros(1), 1) for find in found] == [None, "by the old name", "by the new name"]
+
+
+def test_the_old_name_of_objective_warns() -> None:
+    with pytest.warns(DeprecationWarning, match="is now called Objective"):
+        assert supervised.Treaty is Objective
 
 
 def image_recipe(**values: object) -> Recipe:
@@ -129,10 +276,7 @@ def test_a_models_first_look_is_at_inputs_from_all_over_train() -> None:
 
     params = {key: as_param(value) for key, value in {**RUNNER_PARAMS, **KINDS["regression"].recipe}.items()}
     recipe, ctx, model = resolve_recipe(params, None, {"steps": 1, "lr": 0.0}), Context(), Curious()
-    spec = TaskSpec(
-        name="t", title="T", summary="", kind="regression", datasets=("d",), metric="mse", higher_is_better=False
-    )
-    task = Regression(spec)
+    task = Regression(SPEC)
     task.prepare(ctx, Numbers(), recipe)
     list(task.train(ctx, model, recipe))
     assert model.looked_at.shape == (5000, 1)

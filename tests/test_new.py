@@ -22,6 +22,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "dataset": ("dataset", "tiny-pictures"),
     "task": ("task", "tiny-task"),
     "plugin": ("plugin", "tiny-plugin", "--kind", "regression"),
+    "own kind": ("task", "tiny-own", "--kind", "zoo-tiny-own/counts"),
 }
 WRITTEN = {
     "model": {"zoo_tiny_net.py", "tests/test_tiny_net.py"},
@@ -31,6 +32,7 @@ WRITTEN = {
         *(f"src/zoo_tiny_plugin/{name}.py" for name in ("__init__", "data", "models")),
         "tests/test_tiny_plugin.py",
     },
+    "own kind": {*(f"src/zoo_tiny_own/{name}.py" for name in ("__init__", "task")), "tests/test_tiny_own.py"},
 }
 ALL = {"LICENSE", "README.md", "pyproject.toml"}
 
@@ -73,6 +75,11 @@ def test_an_author_of_a_model_has_25_lines_and_of_a_task_80(zoo: Callable[..., A
     assert len(list(Path().glob("zoo-*/zoo_*.py"))) == 2 * len(kinds())
 
 
+def test_an_author_of_a_task_with_its_own_kind_has_60_lines(zoo: Callable[..., Any]) -> None:
+    zoo("new", *WORDS["own kind"], "--defaults")
+    assert sum(map(authors_lines, Path("zoo-tiny-own/src/zoo_tiny_own").glob("*.py"))) == 60
+
+
 @pytest.mark.parametrize("kind", kinds())
 def test_a_data_set_borrows_a_model_for_its_first_bench(kind: str, zoo: Callable[..., Any]) -> None:
     bench = next_commands(zoo("new", "dataset", "tiny-data", "--kind", kind, "--defaults").out)[2]
@@ -98,22 +105,26 @@ def test_titles_authors_and_licences_come_where_they_belong_whatever_they_hold(z
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("model", "Tiny_Net", "--task", "mnist"), "model name 'Tiny_Net': use up to 40 of a-z 0-9"),
-        (("model", "a--b", "--task", "mnist"), "use up to 40 of a-z 0-9"),
-        (("model", "../evil", "--task", "mnist"), "use up to 40 of a-z 0-9"),
-        (("model", "n" * 41, "--task", "mnist"), "use up to 40 of a-z 0-9"),
-        (("plugin", "cosine"), "a plugin zoo-cosine is installed already"),
-        (("model", "linear", "--task", "cosine"), "plugin zoo-cosine adds a model 'linear' already"),
-        (("task", "digits"), "plugin zoo-mnist adds a dataset 'digits' already"),
+        (("model", "Tiny_Net", "--task", "mnist"), "model name 'Tiny_Net': use up to 40 of a-z, 0-9"),
+        (("model", "a--b", "--task", "mnist"), "use up to 40 of a-z, 0-9"),
+        (("model", "../evil", "--task", "mnist"), "use up to 40 of a-z, 0-9"),
+        (("model", "n" * 41, "--task", "mnist"), "use up to 40 of a-z, 0-9"),
+        (("plugin", "cosine"), "a plugin zoo-cosine is already installed"),
+        (("model", "linear", "--task", "cosine"), "plugin zoo-cosine already adds a model 'linear'"),
+        (("task", "digits"), "plugin zoo-mnist already adds a dataset 'digits'"),
         (("model", "x", "--task", "mnits"), "did you mean mnist?"),
-        (("model", "x"), "say which task the model is for, --task"),
+        (("model", "x"), "state the task that the model is for, --task"),
         (("task", "x", "--kind", "regresion"), "did you mean regression?"),
         (("model", "x", "--task", "mnist", "--kind", "regression"), "task mnist is of kind image-classification"),
+        (("task", "x", "--kind", "zoo-y/counts"), "is written zoo-x/KIND, as in its tasks"),
+        (("task", "x", "--kind", "zoo-x/Counts"), "is written zoo-x/KIND, as in its tasks"),
+        (("task", "x", "--kind", "zoo-x/"), "is written zoo-x/KIND, as in its tasks"),
+        (("model", "x", "--kind", "zoo-x/counts"), "only a task brings a kind of its own: zoo new task x --kind"),
         (("task", "x", "--licence", "GPL"), "unknown licence 'GPL'"),
         (("task", "x", "--title", "two\nlines"), "give one line of words"),
         (("task", "x", "--author", '"""'), "give one line of words"),
-        (("task", "x", "--out", "full"), "full is there already and is no empty folder"),
-        (("task", "core"), "a Python module zoo_core is there already"),
+        (("task", "x", "--out", "full"), "full exists and is not an empty folder"),
+        (("task", "core"), "a Python module zoo_core already exists"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_written(

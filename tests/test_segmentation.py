@@ -15,17 +15,11 @@ from zoo_core.columns import Split
 from zoo_core.data.batches import DeviceSplit
 from zoo_core.errors import IncompatibleError
 from zoo_core.kinds import KINDS, adapted_signature
-from zoo_core.kinds.segmentation import (
-    SegmentationObjective,
-    Views,
-    class_weights,
-    confusions,
-    padded,
-    soft_dice_loss,
-    unpadded,
-    view,
-)
-from zoo_core.kinds.supervised import EVALUATION_VALUES, RowReader, _evaluation_batch
+from zoo_core.kinds.objective import RowReader
+from zoo_core.kinds.segmentation.losses import class_weights, confusions, soft_dice_loss
+from zoo_core.kinds.segmentation.objective import SegmentationObjective
+from zoo_core.kinds.segmentation.views import Views, padded, unpadded, view
+from zoo_core.kinds.supervised import MAX_EVALUATION_VALUES, evaluation_batch
 from zoo_core.protocols import Context
 from zoo_core.recipe import Recipe, as_param, resolve_recipe
 from zoo_core.specs import Accepts, ModelSpec, Signature, TaskSpec
@@ -106,7 +100,7 @@ def test_the_positive_class_may_be_the_first() -> None:
     assert found.scores["iou"] == pytest.approx(6 / 9)
 
 
-def test_a_class_that_neither_truth_nor_answers_have_does_not_count() -> None:
+def test_a_class_in_neither_targets_nor_predictions_does_not_count() -> None:
     confusion = np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]])
     assert np.isnan(metrics.intersection_over_union(confusion)).tolist() == [False, False, True]
     assert float(metrics.mean_iou(confusion)) == pytest.approx((3 / 4 + 4 / 5) / 2)
@@ -118,7 +112,7 @@ def test_a_class_that_neither_truth_nor_answers_have_does_not_count() -> None:
 
 @pytest.mark.parametrize("metric", ["dice", "iou"])
 def test_the_dice_of_one_class_is_not_asked_of_many(metric: str) -> None:
-    with pytest.raises(IncompatibleError, match=f"metric {metric} is of one of two classes, the data have 4"):
+    with pytest.raises(IncompatibleError, match=f"metric {metric} scores one of two classes, the data have 4"):
         objective(FOUR, metric)
 
 
@@ -167,7 +161,7 @@ def test_a_batch_of_ignored_pixels_alone_costs_nothing() -> None:
     assert torch.isfinite(loss)
 
 
-def test_the_soft_dice_of_certain_answers_is_the_dice() -> None:
+def test_the_soft_dice_of_certain_predictions_is_the_dice() -> None:
     labels = torch.tensor([[[0, 0], [1, 1]]])
     answers = torch.tensor([[[0, 1], [1, 1]]])
     logits = F.one_hot(answers, 2).permute(0, 3, 1, 2) * 200.0
@@ -188,7 +182,7 @@ def test_dice_is_added_to_the_loss_with_its_weight() -> None:
 
 
 @pytest.mark.parametrize("size", [(20, 24), (32, 64), (33, 31), (5, 40), (1, 1)])
-def test_images_are_padded_to_multiples_of_32_and_answers_cut_back(size: tuple[int, int]) -> None:
+def test_images_are_padded_to_multiples_of_32_and_predictions_cut_back(size: tuple[int, int]) -> None:
     x = torch.rand(2, 3, *size)
     whole = padded(x)
     assert all(length % 32 == 0 for length in whole.shape[2:])
@@ -277,11 +271,11 @@ def test_large_images_are_evaluated_in_small_batches() -> None:
         DeviceSplit(Split({"x": np.zeros((2, channels, size, size), np.uint8)}), "cpu")
         for channels, size in ((1, 28), (1, 512))
     )
-    assert _evaluation_batch(small) == 256
-    assert _evaluation_batch(large) == EVALUATION_VALUES // 512**2 == 8
+    assert evaluation_batch(small) == 256
+    assert evaluation_batch(large) == MAX_EVALUATION_VALUES // 512**2 == 8
 
 
-def test_the_pictures_show_truth_answers_and_mistakes() -> None:
+def test_the_pictures_show_targets_predictions_and_mistakes() -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 20, 24), dtype=np.uint8)
     truth = np.random.default_rng(1).integers(0, 4, (5, 20, 24)).astype(np.uint8)
     truth[:, :3] = IGNORED

@@ -99,6 +99,10 @@ class EntryError(PluginError):
     """An entry `package.module:name` that does not resolve; the message says which part is missing."""
 
 
+class MisspeltMethodError(PluginError):
+    """A task or an objective with a method whose name is nearly that of an optional one; the message suggests it."""
+
+
 class DataError(ZooError):
     """A problem with a data set's files."""
 

@@ -12,10 +12,11 @@ from zoo_core.checks import SkipCheckError
 from zoo_core.columns import Split
 from zoo_core.data.locate import fingerprint, own_root
 from zoo_core.data.open import OpenData, open_data
+from zoo_core.entries import resolve_entry
 from zoo_core.errors import UnknownSplitError
 from zoo_core.files import own_cache
 from zoo_core.kinds import KINDS
-from zoo_core.kinds.examples import LOWER_IS_BETTER, METRICS, SHAPES, draw, with_statistics
+from zoo_core.kinds.examples import with_statistics
 from zoo_core.protocols import Context
 from zoo_core.registry import Registry
 from zoo_core.specs import DatasetSpec, Signature, TaskSpec
@@ -70,10 +71,12 @@ def make_synthetic_task(
 
     The default input shape and number of outputs suit most models. `train` is the number of training examples.
     """
-    shape, outputs = shape or SHAPES[kind], outputs or SYNTHETIC_OUTPUTS
+    described, outputs = KINDS[kind], outputs or SYNTHETIC_OUTPUTS
+    shape = shape or described.example_shape
+    draw = resolve_entry(described.draw)
     signature = Signature(input_shape=shape, outputs=outputs)
     sizes = {**dict.fromkeys(EXAMPLES_PER_SPLIT, SYNTHETIC_EXAMPLES_PER_SPLIT), "train": train}
-    splits = {name: Split(draw(kind, signature, count, seed)) for seed, (name, count) in enumerate(sizes.items())}
+    splits = {name: Split(draw(signature, count, seed)) for seed, (name, count) in enumerate(sizes.items())}
     signature = with_statistics(signature, splits["train"].columns)
     dataset = DatasetSpec(
         name=f"tiny-{kind}",
@@ -90,8 +93,8 @@ def make_synthetic_task(
         summary="Data for checks if no other data are available.",
         kind=kind,
         datasets=(dataset.name,),
-        metric=METRICS[kind],
-        higher_is_better=kind not in LOWER_IS_BETTER,
+        metric=described.metric,
+        higher_is_better=described.higher_is_better,
         plugin="zoo-core",
     )
     return SyntheticTask(task=task, data=SmallData(dataset, signature, splits))

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from zoo_core import recipe as recipes
 from zoo_core.checks import NotApplicableError
 from zoo_core.checks.data import SmallData
-from zoo_core.kinds import adapted_signature, kind_recipe
-from zoo_core.kinds.examples import STAND_INS
+from zoo_core.kinds import KINDS, adapted_signature, kind_recipe
 from zoo_core.measure.devices import autocast
 from zoo_core.measure.randomness import seed_everything
+from zoo_core.optional import HasExampleInput
 from zoo_core.protocols import Context, Step, Task
 from zoo_core.recipe import Recipe
 from zoo_core.runner.build import build_model, prepare_task, reseed
@@ -101,10 +101,9 @@ class Started:
 
     def example(self, count: int = 0) -> Any:
         """Return an input of the model's forward with `count` examples. Raises NotApplicableError without one."""
-        make = getattr(self.body, "example_input", None)
-        if make is None:
+        if not isinstance(self.body, HasExampleInput):
             raise NotApplicableError("the task gives no example input")
-        return make(self.ctx, count or self.predict_batch_size)
+        return self.body.example_input(self.ctx, count or self.predict_batch_size)
 
     def predict(self, x: Any, model: nn.Module | None = None) -> list[Tensor]:
         """Return the output tensors of the model (default: the built one), in evaluation mode without gradients."""
@@ -136,5 +135,4 @@ def tensors(value: Any) -> list[Tensor]:
 
 def stand_in_for(task: TaskSpec) -> ModelSpec:
     """Return the smallest model of a shared kind, so that checks of a task need no plugin's model."""
-    name = STAND_INS[task.kind]
-    return ModelSpec(name="stand-in", entry=f"zoo_core.kinds.examples:{name}", kind=task.kind, plugin="zoo-core")
+    return ModelSpec(name="stand-in", entry=KINDS[task.kind].smallest_model, kind=task.kind, plugin="zoo-core")

@@ -72,11 +72,9 @@ def overfits(subject: ModelSubject) -> None:
     kind = KINDS.get(subject.harness.task.kind)
     if kind is None:
         raise NotApplicableError("its kind belongs to a plugin, so it is unknown which loss counts as overfitting")
-    from zoo_core.kinds.examples import LEARNED
-
     if not any(item.requires_grad for item in subject.trained.model.parameters()):
         raise NotApplicableError("it has no trainable parameters")
-    count, share = subject.harness.affordable(OVERFIT_EXAMPLES), LEARNED[kind.name]
+    count, share = subject.harness.affordable(OVERFIT_EXAMPLES), kind.max_overfit_loss
     harness = subject.harness.with_train(count)
     defaults = {
         key: recipes.as_param(value).default for key, value in kind.recipe.items() if key not in MODEL_RECIPE_KEYS

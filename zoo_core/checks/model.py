@@ -42,12 +42,11 @@ class ModelSubject:
     def harness(self) -> Harness:
         from zoo_core.checks.data import load_few_examples
         from zoo_core.checks.harness import Harness
-        from zoo_core.kinds.examples import SHAPES
 
         if self.task is None and not self.spec.kind:
             return self._find_fitting_harness()
         if self.task is None:
-            shape = SHAPES[self.spec.kind]
+            shape = KINDS[self.spec.kind].example_shape
             size = self.spec.accepts.min_size
             if len(shape) == 3:
                 shape = (shape[0], max(shape[1], size), max(shape[2], size))
@@ -80,7 +79,6 @@ class ModelSubject:
 
     def _candidate_shapes(self) -> list[tuple[str, tuple[Any, ...], int]]:
         """List (kind, input shape, outputs) of installed tasks, if the model has no plugin, then of shared kinds."""
-        from zoo_core.kinds.examples import SHAPES
 
         found: list[tuple[str, tuple[Any, ...], int]] = []
         for task in self.registry.tasks if self.spec.plugin == PLUGIN else ():
@@ -88,7 +86,7 @@ class ModelSubject:
                 pattern = dataset.signature
                 if task.kind in KINDS and None not in pattern.input_shape and pattern.outputs:
                     found.append((task.kind, pattern.input_shape, pattern.outputs))
-        found += [(kind, shape, 0) for kind, shape in SHAPES.items()]
+        found += [(name, kind.example_shape, 0) for name, kind in KINDS.items()]
         return list(dict.fromkeys(found))
 
     @cached_property
@@ -186,9 +184,7 @@ def require_output_shape(kind: str, started: Started, x: Any) -> None:
         raise CheckFailedError("its output contains no tensor")
     if kind not in KINDS:
         return
-    from zoo_core.kinds.examples import expected_shape
-
-    expected = expected_shape(kind, x, started.data.signature.outputs or 0)
+    expected = resolve_entry(KINDS[kind].output_shape)(x, started.data.signature.outputs or 0)
     if len(outputs) != 1 or tuple(outputs[0].shape) != expected:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in outputs)
         raise CheckFailedError(f"an input {tuple(x.shape)} gives {shapes}, the kind requires {expected}")

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo_core.checks.data import SmallData
-from zoo_core.kinds.examples import planted_predictions
+from zoo_core.entries import resolve_entry
+from zoo_core.kinds import KINDS
 
 
 class PlantedModel(nn.Module):
@@ -27,5 +28,5 @@ def make_planted_models(kind: str, data: SmallData) -> tuple[PlantedModel, Plant
     """Return, for a shared kind, a model that predicts val's targets and one that is wrong on every example."""
     split = data.split("val")
     targets = np.asarray(split.columns["y"])[slice(None) if split.rows is None else split.rows]
-    perfect, wrong = planted_predictions(kind, targets, data.signature.outputs or 1)
+    perfect, wrong = resolve_entry(KINDS[kind].plant)(targets, data.signature.outputs or 1)
     return PlantedModel(perfect), PlantedModel(wrong)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.checks import CheckFailedError, NotApplicableError, SkipCheckError
 from zoo_core.checks.table import require_known_checks
-from zoo_core.entries import resolve_entry
-from zoo_core.kinds import KINDS, body_entry, kind_recipe
+from zoo_core.errors import MisspeltMethodError
+from zoo_core.kinds import KINDS, body_entry, kind_recipe, make_body
 from zoo_core.recipe import parameters, resolve_recipe
 from zoo_core.registry import Registry
 from zoo_core.specs import ModelSpec, TaskSpec
@@ -73,7 +73,10 @@ def recipe(subject: TaskSubject) -> None:
 
 
 def entry(subject: TaskSubject) -> None:
-    body = resolve_entry(body_entry(subject.spec))(subject.spec)
+    try:
+        body = make_body(subject.spec)
+    except MisspeltMethodError as error:
+        raise CheckFailedError(str(error)) from error
     missing = [name for name in REQUIRED_METHODS if not callable(getattr(body, name, None))]
     if missing:
         raise CheckFailedError(f"{body_entry(subject.spec)} returns an object without {', '.join(missing)}")

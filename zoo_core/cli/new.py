@@ -1,4 +1,4 @@
-"""`zoo new`: writes an installable plugin package that passes its own checks, from templates packaged with the zoo."""
+"""`zoo new`: writes an installable plugin package that passes its checks."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from zoo_core.registry import Registry
 from zoo_core.specs import TaskSpec
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-LONGEST = 40
+MAX_NAME_CHARS = 40
 
 
 def new_command(
-    what: Annotated[PackageType, typer.Argument(help="What it adds.")],
-    name: Annotated[str, typer.Argument(help="Its name, such as tiny-net; the package is called zoo-NAME.")],
-    task: Annotated[str, typer.Option("--task", help="Of a model: the task it is for; else one with the kind.")] = "",
-    kind: Annotated[str, typer.Option("--kind", help="The problem's form, as in `zoo list`.")] = "",
-    title: Annotated[str, typer.Option("--title", help="In words.")] = "",
-    author: Annotated[str, typer.Option("--author", help="Who wrote it.")] = "",
+    what: Annotated[PackageType, typer.Argument(help="What the package adds.")],
+    name: Annotated[str, typer.Argument(help="The name, such as tiny-net; the package is called zoo-NAME.")],
+    task: Annotated[str, typer.Option("--task", help="The task that a new model is for.")] = "",
+    kind: Annotated[
+        str, typer.Option("--kind", help="A kind from `zoo list`, or zoo-NAME/KIND for a task with its own kind.")
+    ] = "",
+    title: Annotated[str, typer.Option("--title", help="The title, in words.")] = "",
+    author: Annotated[str, typer.Option("--author", help="The author's name.")] = "",
     licence: Annotated[str, typer.Option("--licence", help=f"{' or '.join(LICENCES)}.")] = "",
     out: Annotated[Path | None, typer.Option("--out", help="The folder to write; default: ./zoo-NAME.")] = None,
     defaults: Annotated[bool, typer.Option("--defaults", help="Ask nothing.")] = False,
 ) -> None:
-    """Write a plugin package that installs and passes its checks; then change it to what it shall be."""
+    """Write a plugin package that installs and passes its checks; then edit it."""
     registry = Registry.load()
     name = name.removeprefix("zoo-")
     refuse_name(name, what, registry)
@@ -44,7 +46,7 @@ def new_command(
     order = Order(
         what=what,
         name=name,
-        kind=_kind(kind, spec, ask=ask),
+        kind=_own_kind(kind, what, name) if "/" in kind else _kind(kind, spec, ask=ask),
         task=spec,
         title=_one_line("--title", title or _ask("Title", _title(name), ask=ask)),
         author=_one_line("--author", author or _ask("Author", f"The authors of zoo-{name}", ask=ask)),
@@ -53,43 +55,58 @@ def new_command(
     bench = bench_line(order, registry)
     write(folder, dict(package_files(order, bench)))
     typer.echo(f"wrote {folder}; next:")
-    for line in (f"pip install -e {_shown(folder)}", f"zoo check {order.package}", bench, "zoo leaderboard build"):
+    for line in (
+        f"pip install -e {_pip_argument(folder)}",
+        f"zoo check {order.package}",
+        bench,
+        "zoo leaderboard build",
+    ):
         typer.echo(f"  {line}")
 
 
-def _shown(folder: Path) -> str:
-    """A path that pip takes for one, in quotes where a shell would cut it."""
+def _pip_argument(folder: Path) -> str:
+    """Return the folder as an argument of `pip install`, quoted for a shell."""
     text = folder.as_posix()
     return shlex.quote(text if folder.is_absolute() or text.startswith(".") else f"./{text}")
 
 
-# what was said
+# check what was typed
 
 
 def refuse_name(name: str, what: PackageType, registry: Registry) -> None:
-    """Raises UsageError for a name that is no package's, or is somebody else's."""
-    if not NAME.fullmatch(name) or len(name) > LONGEST:
+    """Raise UsageError for a name that is malformed or taken."""
+    if not NAME.fullmatch(name) or len(name) > MAX_NAME_CHARS:
         raise UsageError(
-            f"{what.value} name {name!r}: use up to {LONGEST} of a-z 0-9 and single - between them, a letter first"
+            f"{what.value} name {name!r}: use up to {MAX_NAME_CHARS} of a-z, 0-9 and single hyphens, a letter first"
         )
     installed = {plugin.name for plugin in registry.plugins} | {plugin.name for plugin in registry.failed}
     if f"zoo-{name}" in installed | {plugin.name for plugin in registry.disabled}:
-        raise UsageError(f"a plugin zoo-{name} is installed already: choose another name, or change that one")
+        raise UsageError(f"a plugin zoo-{name} is already installed: choose another name, or edit that plugin")
     for sort, found in (("task", registry.tasks), ("model", registry.models), ("dataset", registry.datasets)):
         for spec in found:
             if spec.name == name and (sort == "model" or what is not PackageType.model):
-                raise UsageError(f"plugin {spec.plugin} adds a {sort} {name!r} already: choose another name")
+                raise UsageError(f"plugin {spec.plugin} already adds a {sort} {name!r}: choose another name")
     module = f"zoo_{name}".replace("-", "_")
     if find_spec(module) is not None:
-        raise UsageError(f"a Python module {module} is there already: choose another name")
+        raise UsageError(f"a Python module {module} already exists: choose another name")
 
 
 def refuse_folder(folder: Path) -> None:
-    """Raises UsageError where something is in the place of the new package."""
+    """Raise UsageError if the folder exists and is not empty."""
     if folder.is_dir() and not any(folder.iterdir()):
         return
     if folder.exists() or folder.is_symlink():
-        raise UsageError(f"{folder} is there already and is no empty folder: remove it, or name another with --out")
+        raise UsageError(f"{folder} exists and is not an empty folder: remove it, or choose another with --out")
+
+
+def _own_kind(kind: str, what: PackageType, name: str) -> str:
+    """Return a kind of the new plugin's own. Raises UsageError if it is not written zoo-NAME/KIND."""
+    if what is not PackageType.task:
+        raise UsageError(f"only a task brings a kind of its own: zoo new task {name} --kind zoo-{name}/KIND")
+    plugin, _, own = kind.partition("/")
+    if plugin != f"zoo-{name}" or not NAME.fullmatch(own) or len(own) > MAX_NAME_CHARS:
+        raise UsageError(f"--kind {kind!r}: a kind of the new plugin's own is written zoo-{name}/KIND, as in its tasks")
+    return kind
 
 
 def _kind(kind: str, task: TaskSpec | None, *, ask: bool) -> str:
@@ -98,7 +115,7 @@ def _kind(kind: str, task: TaskSpec | None, *, ask: bool) -> str:
     known = kinds()
     wanted = kind or (task.kind if task else _ask(f"Kind ({', '.join(known)})", known[0], ask=ask))
     if wanted not in known:
-        where = "docs/write-a-plugin.md tells how to write one by hand" if task else "--kind"
+        where = "docs/write-a-plugin.md shows how to write one by hand" if task else "--kind"
         raise UnknownNameError("kind with a template", wanted, known, hint=where)
     return wanted
 
@@ -107,7 +124,7 @@ def _ask_task(registry: Registry, *, ask: bool) -> TaskSpec:
     names = [task.name for task in registry.tasks if task.kind in kinds()]
     if not ask:
         known = "|".join(names) or "NAME"
-        raise UsageError(f"say which task the model is for, --task {known}, or of which --kind it is")
+        raise UsageError(f"state the task that the model is for, --task {known}, or its --kind")
     return registry.task(str(typer.prompt(f"Task ({', '.join(names)})")))
 
 
@@ -132,8 +149,8 @@ def _title(name: str) -> str:
 
 
 def bench_line(order: Order, registry: Registry) -> str:
-    """The command that trains what was written, on data that need no network."""
-    if order.what is PackageType.dataset:  # whose model is another's, of any size
+    """Return the command that trains the new package, on data that need no network."""
+    if order.what is PackageType.dataset:  # it borrows another plugin's model
         return f"zoo bench {order.name} --model {_borrowed_model(order, registry)} --offline --preset quick"
     if order.what is not PackageType.model:
         return f"zoo bench {order.name} --offline"
@@ -143,7 +160,7 @@ def bench_line(order: Order, registry: Registry) -> str:
 
 
 def _borrowed_model(order: Order, registry: Registry) -> str:
-    """A data set brings no model: one of another plugin is tried on it."""
+    """Return the name of an installed model that fits the new data set."""
     channels = form(order.kind)["channels"]
     for model in registry.models:
         takes = not model.accepts.channels or channels in model.accepts.channels

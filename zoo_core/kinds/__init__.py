@@ -1,161 +1,75 @@
-"""The shared kinds: the treaties that let one plugin's model run another plugin's task.
+"""The shared kinds: interfaces that let a model of one plugin run on a task of another. Torch-free.
 
-Each objective is stated in the docstring of its module, which also holds the ready body. This table is torch-free.
+Each kind has a folder here, whose `__init__.py` states the interface and describes the kind in one `Kind` object.
+To add a kind, add its folder and one line to the list below.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from zoo_core.specs import ModelSpec, Param, Params, Signature, TaskSpec
+from zoo_core.entries import resolve_entry
+from zoo_core.kinds import image_classification, regression, segmentation
+from zoo_core.kinds.kind import Kind as Kind
+from zoo_core.kinds.kind import by_name
+from zoo_core.kinds.recipes import AUGMENTATION as AUGMENTATION
+from zoo_core.kinds.recipes import SUPERVISED as SUPERVISED
+from zoo_core.optional import TASK_PROTOCOLS, refuse_misspelt_methods
+from zoo_core.specs import ModelSpec, Params, Signature, TaskSpec
 
+if TYPE_CHECKING:
+    from zoo_core.protocols import Task
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Kind:
-    """A shared kind: `entry(spec) -> Task` is its ready body, `recipe` its hyper-parameters."""
-
-    name: str
-    summary: str
-    entry: str
-    recipe: Params = field(default_factory=dict)
-    version: int = 1
-
-
-SUPERVISED: Params = MappingProxyType(
-    {
-        "batch_size": Param(default=32, help="examples a step", minimum=1),
-        "optimizer": Param(default="sgd", choices=("sgd", "adam", "adamw")),
-        "lr": Param(default=0.01, help="learning rate, the highest of the schedule", minimum=0.0),
-        "momentum": Param(default=0.9, help="of SGD", minimum=0.0),
-        "nesterov": Param(default=False, help="of SGD"),
-        "weight_decay": Param(default=0.0, minimum=0.0),
-        "schedule": Param(
-            default="constant", choices=("constant", "cosine", "linear"), help="of the learning rate, down to 0"
-        ),
-        "warmup": Param(default=0.0, help="share of the training in which the rate rises from 0", minimum=0.0),
-        "clip_norm": Param(default=0.0, help="largest norm of the gradient; 0: any", minimum=0.0),
-    }
+KINDS: Mapping[str, Kind] = by_name(
+    regression.KIND,
+    image_classification.KIND,
+    segmentation.KIND,
 )
-
-# Each image of a batch draws its own parameters, uniformly; mixup and cutmix draw one for a batch (kinds/augment.py).
-AUGMENTATION: Params = MappingProxyType(
-    {
-        "crop": Param(default=0, help="shift by up to so many of the data's pixels, the border mirrored", minimum=0),
-        "flip": Param(default=False, help="mirror every second image"),
-        "rotate": Param(default=0.0, help="by up to so many degrees", minimum=0.0),
-        "zoom": Param(default=0.0, help="by up to so large a share, at most 0.9, in or out", minimum=0.0),
-        "shear": Param(default=0.0, help="by up to so many degrees", minimum=0.0),
-        "recolour": Param(default=False, help="exchange the colour channels of every second image"),
-        "contrast": Param(default=0.0, help="changed by up to so large a share", minimum=0.0),
-        "brightness": Param(default=0.0, help="changed by up to so large a share", minimum=0.0),
-        "blur": Param(default=0.0, help="Gaussian, deviation up to so many pixels", minimum=0.0),
-        "mixup": Param(
-            default=0.0, help="alpha of Beta(alpha, alpha), the share of another image; 0: none", minimum=0.0
-        ),
-        "cutmix": Param(default=0.0, help="alpha, as mixup, of a box from another image; 0: none", minimum=0.0),
-    }
-)
-
-IMAGES = "image-classification"
-SEGMENTATION = "segmentation"
-IMAGE_KINDS = (IMAGES, SEGMENTATION)  # kinds whose inputs are images, which `adapted_signature` adapts
-
-NORMALIZE = Param(
-    default=True,
-    help="shift and scale the channels by train's mean and deviation, or the model's own; else [0, 1]",
-)
-
-KINDS: dict[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        Kind(
-            name="regression",
-            summary="numbers from numbers: (batch, *input_shape) -> (batch, outputs), mean squared error",
-            entry="zoo_core.kinds.regression:Regression",
-            recipe=SUPERVISED,
-        ),
-        Kind(
-            name=IMAGES,
-            summary="a class from an image: (batch, channels, height, width) -> (batch, classes) logits, cross-entropy",
-            entry="zoo_core.kinds.image_classification:ImageClassification",
-            recipe={
-                **SUPERVISED,
-                "label_smoothing": Param(default=0.0, help="of the cross-entropy", minimum=0.0),
-                "normalize": NORMALIZE,
-                "image_size": Param(
-                    default=0,
-                    help="height and width that images are brought to; 0: the data's, or the model's only one",
-                    minimum=0,
-                ),
-                **AUGMENTATION,
-            },
-        ),
-        Kind(
-            name=SEGMENTATION,
-            summary="a class for every pixel: (batch, channels, height, width) -> (batch, classes, height, width) "
-            "logits, cross-entropy",
-            entry="zoo_core.kinds.segmentation:Segmentation",
-            recipe={
-                **SUPERVISED,
-                "batch_size": Param(default=4, help="examples a step", minimum=1),
-                "normalize": NORMALIZE,
-                "crop_size": Param(
-                    default=0,
-                    help="train on random squares of so many pixels a side; 0: on whole images",
-                    minimum=0,
-                ),
-                "dice_weight": Param(default=0.0, help="of 1 - soft Dice, beside the cross-entropy", minimum=0.0),
-                "class_balance": Param(
-                    default=0.0,
-                    help="weigh a class by (median share of pixels / its share) to this power; 0: all the same",
-                    minimum=0.0,
-                ),
-                "flip": AUGMENTATION["flip"],
-                "turn": Param(default=False, help="any of the eight views: flipped, upside down, by quarter turns"),
-                "contrast": AUGMENTATION["contrast"],
-                "brightness": AUGMENTATION["brightness"],
-            },
-        ),
-    )
-}
+IMAGE_KINDS = tuple(name for name, kind in KINDS.items() if kind.takes_images)
 
 
 def kind_recipe(task: TaskSpec) -> Params:
-    """The hyper-parameters of a task's kind; none for a plugin's own kind, whose task states all of them."""
+    """Return the hyper-parameters of a task's kind; none for a plugin's own kind, whose tasks state all of them."""
     return KINDS[task.kind].recipe if task.kind in KINDS else {}
 
 
 def chance(task: TaskSpec, signature: Signature) -> float | None:
-    """The score of guessing: what the data say, else of accuracy 1 / classes, else the task's."""
-    told: Mapping[str, float] = signature.extra.get("chance", {})
-    if task.metric in told:
-        return told[task.metric]
+    """Return the chance level in the task's metric: the data's, for accuracy 1 / classes, else the task's own."""
+    stated: Mapping[str, float] = signature.extra.get("chance", {})
+    if task.metric in stated:
+        return stated[task.metric]
     if task.metric == "accuracy" and signature.outputs:
         return 1 / signature.outputs
     return task.chance
 
 
 def body_entry(task: TaskSpec) -> str:
-    """The entry of the task's body: its own, or its kind's ready one."""
+    """Return the entry of the task's body: the task's own, or that of its kind."""
     return task.entry or KINDS[task.kind].entry
 
 
-def adapted_signature(model: ModelSpec, task: TaskSpec, signature: Signature, recipe: Mapping[str, Any]) -> Signature:
-    """The signature that a model is built for: the data's, save what its kind adapts.
+def make_body(task: TaskSpec) -> Task:
+    """Import the task's body and create it for this task. Raises EntryError, MisspeltMethodError."""
+    body: Task = resolve_entry(body_entry(task))(task)
+    refuse_misspelt_methods(f"task {task.qualified}", type(body), TASK_PROTOCOLS)
+    return body
 
-    Images to classify are brought to the recipe's `image_size`, else to the only size the model takes; grey ones get
-    three channels for a model that takes only three; they are normalised as the model's weights want it, where its spec
-    says how.
+
+def adapted_signature(model: ModelSpec, task: TaskSpec, signature: Signature, recipe: Mapping[str, Any]) -> Signature:
+    """Return the signature that the model is built for: the data's, with images adapted to the model.
+
+    Images of kinds that resize get the recipe's `image_size`, or else the only size that the model takes. Grey images
+    get three channels if the model takes only three. `mean` and `std` become those of the model's spec if it has any.
     """
-    if task.kind not in IMAGE_KINDS or len(signature.input_shape) != 3:
+    kind = KINDS.get(task.kind)
+    if kind is None or not kind.takes_images or len(signature.input_shape) != 3:
         return signature
     channels, height, width = signature.input_shape
     mean, std = signature.mean, signature.std
     size = recipe.get("image_size") or model.accepts.fixed_size
-    if size and task.kind == IMAGES:
+    if size and kind.resizes_images:
         height = width = size
     if channels == 1 and model.accepts.channels == (3,):
         channels, mean, std = 3, mean * 3, std * 3

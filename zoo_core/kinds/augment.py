@@ -1,7 +1,7 @@
-"""Augmentation of image batches on their device, in parts that a recipe names; every image draws its own parameters.
+"""Augmentation of image batches on their device. A recipe names the parts; every image draws its own parameters.
 
-Images are (n, channels, height, width) on the scale 0 to 255. The functions take the parameters, so that the tests can
-hold them against torchvision.transforms.v2; `Augmentation` draws them.
+Images are (n, channels, height, width) on the scale 0 to 255. The functions take the parameters as arguments, so that
+tests can compare them with torchvision.transforms.v2. `Augmentation` draws the parameters.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo_core.data.batches import Batch
-from zoo_core.kinds import AUGMENTATION
+from zoo_core.kinds.recipes import AUGMENTATION
 from zoo_core.protocols import Context
 from zoo_core.recipe import Recipe
 
-WHITE = 255.0
+MAX_LEVEL = 255.0
 
 
 def shift(images: Tensor, top: Tensor, left: Tensor, mirrored: Tensor) -> Tensor:
-    """Windows of the images' own size that begin at (top, left), int (n,), may be negative; the border is reflected.
+    """Shift images so that they begin at (top, left), int (n,), which may be negative; borders are reflected.
 
-    `mirrored`, bool (n,): whose columns run backwards. One lookup for shift and mirror, in any dtype.
+    Images with `mirrored`, bool (n,), are also flipped left to right. One indexing does both, in any dtype.
     """
     count, _, height, width = images.shape
     rows = _reflected(top[:, None] + torch.arange(height, device=images.device), height)  # (n, height)
@@ -37,21 +37,21 @@ def shift(images: Tensor, top: Tensor, left: Tensor, mirrored: Tensor) -> Tensor
 
 
 def _reflected(index: Tensor, size: int) -> Tensor:
-    """Indices beyond [0, size) mirrored at the border's pixel, which is not repeated."""
+    """Reflect indices outside [0, size) at the border pixel, which is not repeated."""
     period = max(1, 2 * (size - 1))
     folded = index.abs() % period
     return torch.minimum(folded, period - folded)
 
 
 def recolour(images: Tensor, order: Tensor) -> Tensor:
-    """Each image's channels in its own `order`, int (n, channels)."""
+    """Permute each image's channels by its own `order`, int (n, channels)."""
     return images[torch.arange(len(images), device=images.device)[:, None], order]
 
 
 def warp(images: Tensor, angle: Tensor, scale: Tensor, shear: Tensor) -> Tensor:
-    """Turned about the centre by `angle` (degrees, clockwise), scaled and sheared along x (degrees); all float (n,).
+    """Rotate images about the centre by `angle` (degrees, clockwise), scale them, and shear them along x (degrees).
 
-    As torchvision's `affine`, bilinear, but with the border reflected instead of black.
+    All parameters are float (n,). Bilinear like torchvision's `affine`, but borders are reflected instead of black.
     """
     turn, slant = torch.deg2rad(angle), torch.deg2rad(shear)
     cos, sin, zero = torch.cos(turn), torch.sin(turn), torch.zeros_like(turn)
@@ -66,20 +66,20 @@ def warp(images: Tensor, angle: Tensor, scale: Tensor, shear: Tensor) -> Tensor:
 
 
 def contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """Distances from the image's mean grey level times `factor`, float (n,)."""
-    weights = torch.tensor([0.2989, 0.587, 0.114], device=images.device)  # ITU-R BT.601, as torchvision has them
+    """Multiply the differences from the image's mean grey level by `factor`, float (n,)."""
+    weights = torch.tensor([0.2989, 0.587, 0.114], device=images.device)  # ITU-R BT.601, as in torchvision
     grey = (images * weights.view(1, 3, 1, 1)).sum(1, keepdim=True) if images.shape[1] == 3 else images
     mean = grey.mean((1, 2, 3), keepdim=True)
-    return torch.lerp(mean, images, factor.view(-1, 1, 1, 1)).clamp(0, WHITE)
+    return torch.lerp(mean, images, factor.view(-1, 1, 1, 1)).clamp(0, MAX_LEVEL)
 
 
 def brightness(images: Tensor, factor: Tensor) -> Tensor:
-    """Levels times `factor`, float (n,)."""
-    return (images * factor.view(-1, 1, 1, 1)).clamp(0, WHITE)
+    """Multiply all levels by `factor`, float (n,)."""
+    return (images * factor.view(-1, 1, 1, 1)).clamp(0, MAX_LEVEL)
 
 
 def blur(images: Tensor, sigma: Tensor, reach: int) -> Tensor:
-    """Gaussian blur of deviation `sigma` > 0, float (n,), in pixels; the kernel reaches `reach` pixels either way."""
+    """Blur by a Gaussian with std `sigma` > 0, float (n,), in pixels; the kernel has `reach` pixels on each side."""
     distance = torch.arange(-reach, reach + 1, device=images.device)
     kernel = torch.exp(-0.5 * (distance / sigma[:, None]) ** 2)
     kernel = kernel / kernel.sum(1, keepdim=True)  # (n, taps)
@@ -92,14 +92,15 @@ def blur(images: Tensor, sigma: Tensor, reach: int) -> Tensor:
 
 
 def mixup(images: Tensor, share: float) -> Tensor:
-    """`share` of each image and the rest of its neighbour in the batch (Zhang et al. 2018, arXiv:1710.09412)."""
+    """Mix `share` of each image with its neighbour in the batch (Zhang et al. 2018, arXiv:1710.09412)."""
     return torch.lerp(images.roll(1, 0), images, share)
 
 
 def cutmix(images: Tensor, share: float, row: int, column: int) -> tuple[Tensor, float]:
-    """A box around (row, column) from the neighbour, `1 - share` of the area; and the share left after clipping.
+    """Replace a box around (row, column), `1 - share` of the area, by the neighbour's pixels.
 
-    Yun et al. 2019, arXiv:1905.04899.
+    Returns the images, and the share of each that is left: the box is clipped at the borders. Yun et al. 2019,
+    arXiv:1905.04899.
     """
     height, width = images.shape[2:]
     half = 0.5 * math.sqrt(1 - share)
@@ -111,29 +112,29 @@ def cutmix(images: Tensor, share: float, row: int, column: int) -> tuple[Tensor,
 
 
 def is_asked_for(recipe: Mapping[str, Any]) -> bool:
-    """Whether a recipe has any part of augmentation."""
+    """Whether a recipe asks for any augmentation."""
     return any(recipe[key] for key in AUGMENTATION)
 
 
 class Augmentation:
-    """The parts that a recipe asks for, applied to batches of columns `x` and `y`."""
+    """Applies the parts that a recipe asks for to batches with columns `x` and `y`."""
 
     def __init__(self, recipe: Recipe, ctx: Context) -> None:
         self._recipe, self._generator = recipe, ctx.generator
-        # For numbers that hold for a whole batch: those of a generator on a GPU would have to be waited for.
+        # For numbers that hold for a whole batch: reading them from a generator on a GPU would make the CPU wait.
         self._random = np.random.default_rng(ctx.seed)
 
     def __call__(self, batch: Batch) -> Batch:
-        """The batch with its `x` changed; where images were mixed, also `y_mixed` and `share`, that of `y`."""
+        """Return the batch with `x` augmented; if images were mixed, also `y_mixed`, and `share`, the weight of `y`."""
         with torch.autocast(batch["x"].device.type, enabled=False):  # levels up to 255 are too fine for bfloat16
-            return self._augmented(batch)
+            return self._augment(batch)
 
-    def _augmented(self, batch: Batch) -> Batch:
-        images = self._recoloured(self._placed(batch["x"]))
+    def _augment(self, batch: Batch) -> Batch:
+        images = self._recolour(self._shift(batch["x"]))
         if any(self._recipe[key] for key in ("rotate", "zoom", "shear", "contrast", "brightness", "blur")):
-            images = self._lit(self._warped(images.float()))
+            images = self._adjust(self._warp(images.float()))
         if self._recipe.mixup or self._recipe.cutmix:
-            return {**batch, **self._mixed(images.float(), batch["y"])}
+            return {**batch, **self._mix(images.float(), batch["y"])}
         return {**batch, "x": images}
 
     def _uniform(self, images: Tensor, low: float, high: float) -> Tensor:
@@ -142,14 +143,14 @@ class Augmentation:
     def _factor(self, images: Tensor, strength: float) -> Tensor:
         return self._uniform(images, max(0.0, 1 - strength), 1 + strength)
 
-    def _placed(self, images: Tensor) -> Tensor:
+    def _shift(self, images: Tensor) -> Tensor:
         reach, mirror = self._recipe.crop, self._recipe.flip
         if not reach and not mirror:
             return images
         top, left = (self._uniform(images, -reach, reach + 1).floor().long() for _ in range(2))
         return shift(images, top, left, self._uniform(images, 0, 1) < (0.5 if mirror else 0))
 
-    def _recoloured(self, images: Tensor) -> Tensor:
+    def _recolour(self, images: Tensor) -> Tensor:
         channels = images.shape[1]
         if not self._recipe.recolour or channels == 1:
             return images
@@ -159,14 +160,14 @@ class Augmentation:
             images, torch.where(kept[:, None], torch.arange(channels, device=images.device), keys.argsort(1))
         )
 
-    def _warped(self, images: Tensor) -> Tensor:
+    def _warp(self, images: Tensor) -> Tensor:
         angle, zoom, shear = self._recipe.rotate, self._recipe.zoom, self._recipe.shear
         if not (angle or zoom or shear):
             return images
         scale = self._factor(images, min(zoom, 0.9))
         return warp(images, self._uniform(images, -angle, angle), scale, self._uniform(images, -shear, shear))
 
-    def _lit(self, images: Tensor) -> Tensor:
+    def _adjust(self, images: Tensor) -> Tensor:
         recipe = self._recipe
         if recipe.contrast:
             images = contrast(images, self._factor(images, recipe.contrast))
@@ -177,7 +178,7 @@ class Augmentation:
             images = blur(images, self._uniform(images, 0, recipe.blur).clamp_min(1e-3), reach)
         return images
 
-    def _mixed(self, images: Tensor, labels: Tensor) -> Batch:
+    def _mix(self, images: Tensor, labels: Tensor) -> Batch:
         alphas = {"mixup": self._recipe.mixup, "cutmix": self._recipe.cutmix}
         part = str(self._random.choice([name for name, alpha in alphas.items() if alpha]))
         share = float(self._random.beta(alphas[part], alphas[part]))

@@ -1,4 +1,4 @@
-"""What all kinds that answer with a class share: scores, tables and probabilities from logits."""
+"""Scores, tables and probabilities from logits, for all kinds that predict a class."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from zoo_core.specs import Signature
 
 
 def class_names(signature: Signature) -> tuple[str, ...]:
-    """The classes' names; their numbers where they have none."""
+    """Return the names of the classes, or their numbers if they have no names."""
     return signature.classes or tuple(str(index) for index in range(signature.outputs or 0))
 
 
 def classification_evaluation(outputs: Array, columns: Mapping[str, Array], classes: Sequence[str]) -> Evaluation:
-    """Scores of logits (n, classes) against the columns `y` and, where there is one, `group`, both integer (n,).
+    """Score logits (n, classes) against the columns `y` and, if present, `group`, both integer (n,).
 
-    Accuracy; macro precision, recall and F1; with groups also the share of groups answered right. Tables `per class`
-    and `confusion`.
+    Scores: accuracy; macro precision, recall and F1; with groups also `group_accuracy`. Tables: `per class` and
+    `confusion`.
     """
-    truth, groups = columns["y"], columns.get("group")
-    answers = outputs.argmax(axis=1)
-    confusion = confusion_matrix(answers, truth, len(classes))
+    targets, groups = columns["y"], columns.get("group")
+    predictions = outputs.argmax(axis=1)
+    confusion = confusion_matrix(predictions, targets, len(classes))
     precision, recall, f1 = precision_recall_f1(confusion)
     scores = {
-        "accuracy": accuracy(answers, truth),
+        "accuracy": accuracy(predictions, targets),
         "precision": float(precision.mean()),
         "recall": float(recall.mean()),
         "f1": float(f1.mean()),
     }
     per_example = {
-        "score": (answers == truth).astype(np.uint8),
-        "answer": answers.astype(np.int32),
-        "truth": truth.astype(np.int32),
+        "score": (predictions == targets).astype(np.uint8),
+        "answer": predictions.astype(np.int32),
+        "truth": targets.astype(np.int32),
     }
     if groups is not None:
-        scores["group_accuracy"] = group_accuracy(outputs, truth, groups)
+        scores["group_accuracy"] = group_accuracy(outputs, targets, groups)
         per_example["group"] = groups
     per_class = zip(classes, precision, recall, f1, confusion.sum(axis=1), strict=True)
     tables = {
@@ -53,13 +53,13 @@ def classification_evaluation(outputs: Array, columns: Mapping[str, Array], clas
 
 
 def confusion_table(confusion: Array, classes: Sequence[str]) -> Table:
-    """The confusion matrix (classes, classes) with a row for each true class."""
+    """Return the confusion matrix (classes, classes) as a table with one row per true class."""
     rows = [[name, *row.tolist()] for name, row in zip(classes, confusion, strict=True)]
     return Table(["true class", *classes], rows)
 
 
 def most_probable(outputs: Array, classes: Sequence[str], top: int) -> list[list[tuple[str, float]]]:
-    """The `top` most probable classes and their probabilities for each row of logits, most probable first."""
+    """Return the `top` most probable classes and their probabilities for each row of logits, best first."""
     shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     probabilities = shifted / shifted.sum(axis=1, keepdims=True)
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]

@@ -1,8 +1,8 @@
-"""Features of frozen backbones: a part that never changes is run once over a split, not once an epoch.
+"""Features of frozen backbones: a backbone that never changes runs once over a split, not once per epoch.
 
-A model that has `backbone` and `head` with `forward(x) == head(backbone(x))`, and whose backbone has no trainable
-parameter, is trained on what its backbone gives. These features are kept as float16 in the cache, by weights, code,
-data, transform and precision, so that the next seed finds them. What they cost is told as if they were made anew.
+This holds for models with `backbone` and `head`, `forward(x) == head(backbone(x))`, and a backbone without trainable
+parameters. The head is trained on the backbone's outputs. They are cached as float16; the key is a hash of weights,
+code, data, transform and precision, so that the next seed reuses them. Cached trials report the full cost.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.files import new_folder
 from zoo_core.protocols import Context
 
-SHARE = 0.5  # of the free disk or memory that the features of a split may take
-MAKING, COST = ".making-", "cost.json"
+MAX_FREE_SHARE = 0.5  # of the free disk or memory, for the features of one split
+MAKING_PREFIX, COST_FILE = ".making-", "cost.json"
 
 
 def frozen_backbone(model: nn.Module) -> nn.Module | None:
-    """The model's backbone, if it has one with parameters of which none is trained, and a head."""
+    """Return the model's backbone if the model also has a head, and the backbone has parameters but trains none."""
     backbone, head = getattr(model, "backbone", None), getattr(model, "head", None)
     if not isinstance(backbone, nn.Module) or not isinstance(head, nn.Module):
         return None
@@ -42,7 +42,7 @@ def frozen_backbone(model: nn.Module) -> nn.Module | None:
 
 
 def is_made_of_its_parts(model: nn.Module, example: Tensor) -> bool:
-    """Whether the model's answer to an example is its head's answer to its backbone's."""
+    """Whether forward(example) is head(backbone(example)), up to rounding."""
     modes = [(module, module.training) for module in model.modules()]
     try:
         with torch.no_grad():
@@ -56,7 +56,7 @@ def is_made_of_its_parts(model: nn.Module, example: Tensor) -> bool:
 
 
 def rest_frozen_parts(model: nn.Module) -> None:
-    """Put parts with parameters of which none is trained into eval mode: BatchNorm and dropout do not change."""
+    """Put modules whose parameters are all frozen into evaluation mode: their BatchNorm and dropout stay fixed."""
     for module in model.modules():
         parameters = list(module.parameters())
         if parameters and not any(item.requires_grad for item in parameters):
@@ -65,14 +65,14 @@ def rest_frozen_parts(model: nn.Module) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The features of one split, with its other columns; `spent_s`: what they cost when they were made earlier."""
+    """The features of one split, with its other columns; `spent_s`: seconds they cost, if they come from the cache."""
 
     split: DeviceSplit
     spent_s: float
 
 
 class Features:
-    """Makes and finds the features of a data set's splits; `inputs` gives the backbone's argument."""
+    """Computes and caches the features of a data set's splits; `inputs` makes the backbone's argument."""
 
     def __init__(
         self, ctx: Context, backbone: nn.Module, inputs: Callable[[Batch], Tensor], identity: str, batch_size: int
@@ -81,13 +81,13 @@ class Features:
         self._key = _digest(backbone, f"{identity} {ctx.device} {ctx.dtype} {ctx.threads} torch {torch.__version__}")
 
     def of(self, name: str, split: Split) -> Made | None:
-        """The features of a split; None where there is no room for them, or float16 cannot hold them."""
+        """Return the features of a split; None if disk and memory are too small, or float16 cannot hold the values."""
         rows = hashlib.sha256(b"all" if split.rows is None else np.ascontiguousarray(split.rows).tobytes()).hexdigest()
         folder = self._ctx.cache / "features" / f"{self._key}-{name}-{rows[:12]}"
         if not folder.is_dir():
             features = self._make(split, folder)
             return None if features is None else Made(self._with_columns(split, features), 0.0)
-        cost = json.loads((folder / COST).read_bytes())
+        cost = json.loads((folder / COST_FILE).read_bytes())
         return Made(self._with_columns(split, _open(folder)), float(cost["seconds"]))
 
     def _with_columns(self, split: Split, features: Array) -> DeviceSplit:
@@ -107,10 +107,10 @@ class Features:
         shape, batches = (len(images), *first.shape[1:]), chain([first], batches)
         need = int(np.prod(shape)) * 2
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if need <= SHARE * shutil.disk_usage(folder.parent).free:
+        if need <= MAX_FREE_SHARE * shutil.disk_usage(folder.parent).free:
             return self._keep(folder, shape, batches, began)
         self._ctx.log.warning("features of %.0f MiB have no room in %s", need / (1 << 20), folder.parent)
-        if need > SHARE * psutil.virtual_memory().available:
+        if need > MAX_FREE_SHARE * psutil.virtual_memory().available:
             return None
         features = np.empty(shape, np.float16)
         try:
@@ -120,19 +120,19 @@ class Features:
         return features
 
     def _keep(self, folder: Path, shape: tuple[int, ...], batches: Iterable[Array], began: float) -> Array | None:
-        """Write the folder, all of it or nothing; with it what the features cost since `began`."""
+        """Write the folder atomically: the features, and the seconds since `began`."""
         try:
-            with new_folder(folder, MAKING) as inside:
+            with new_folder(folder, MAKING_PREFIX) as inside:
                 features = np.lib.format.open_memmap(inside / "features.npy", "w+", np.float16, shape)
                 _fill(features, batches)
                 features.flush()
-                (inside / COST).write_text(json.dumps({"seconds": time.perf_counter() - began}))
+                (inside / COST_FILE).write_text(json.dumps({"seconds": time.perf_counter() - began}))
         except _Float16OverflowError:
             return None
         return _open(folder)
 
     def _batches(self, images: DeviceSplit) -> Iterator[Array]:
-        """float16 (batch, ...), gradients off."""
+        """Yield the features of each batch: float16 (batch, ...)."""
         self._backbone.eval()
         for batch in images.in_order(self._batch_size):
             with torch.no_grad():
@@ -159,7 +159,7 @@ def _fill(features: Array, batches: Iterable[Array]) -> None:
 
 
 def _digest(backbone: nn.Module, identity: str) -> str:
-    """Over the backbone's weights, its structure and the files its modules' classes are from, and `identity`."""
+    """Hash the backbone's weights, structure and source files, and `identity`."""
     digest = hashlib.sha256(f"{identity}\0{backbone!r}".encode())
     for name, tensor in backbone.state_dict().items():
         digest.update(name.encode())

@@ -16,14 +16,15 @@ from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.unpackaged import PLUGIN
 from zoo_core.errors import IncompatibleError
 from zoo_core.files import own_cache
-from zoo_core.kinds import IMAGE_KINDS, adapted_signature
+from zoo_core.kinds import IMAGE_KINDS, adapted_signature, make_body
 from zoo_core.measure.devices import autocast
 from zoo_core.measure.randomness import evaluation_mode
+from zoo_core.optional import HasPredict
 from zoo_core.protocols import Context, Table
 from zoo_core.recipe import Recipe, check_value
 from zoo_core.registry import Registry
 from zoo_core.runner import checkpoints
-from zoo_core.runner.build import build_model, make_task, prepare_task, reseed
+from zoo_core.runner.build import build_model, prepare_task, reseed
 from zoo_core.runner.checkpoints import Checkpoint
 from zoo_core.runner.events import EvaluateJob, PredictJob
 from zoo_core.runner.plan import pair_parameters
@@ -67,15 +68,14 @@ def evaluate(job: EvaluateJob) -> dict[str, Any]:
 def predict(job: PredictJob) -> Table:
     """Predict the job's files with a saved model."""
     saved = Saved(Path(job.checkpoint), Registry.load(), job.device, 0, job.model)
-    predict_files = getattr(make_task(saved.spec), "predict", None)
-    if predict_files is None:
+    task = make_body(saved.spec)
+    if not isinstance(task, HasPredict):
         raise IncompatibleError(f"models of task {saved.about.task} cannot predict files")
     model = saved.model()
     files = [Path(name) for name in job.files]
     with saved.inference(model):
         shape = saved.about.signature.input_shape
-        table: Table = predict_files(saved.ctx, model, saved.adapted_signature(), shape, saved.recipe, files, job.top)
-    return table
+        return task.predict(saved.ctx, model, saved.adapted_signature(), shape, saved.recipe, files, job.top)
 
 
 def _fits(given: Signature, own: Signature, task: TaskSpec) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from zoo_core.measure.latency import measure_latency
 from zoo_core.measure.memory import PeakMemory
 from zoo_core.measure.randomness import evaluation_mode
 from zoo_core.measure.threads import thread_rule
+from zoo_core.optional import HasEpochSteps, HasExampleInput, HasPictures
 from zoo_core.protocols import Context, Evaluation, Step, Task
 from zoo_core.recipe import Recipe
 from zoo_core.registry import Registry
@@ -160,8 +161,8 @@ class TrialRunner:
             raise IncompatibleError(f"model {self.model_spec.qualified} cannot take {dataset.qualified}: {refusal}")
         self._weights = read_weights(Path(job.weights)) if job.weights else None
         self.task: Task = prepare_task(self.spec, self.ctx, self.data, recipe)
-        epoch_steps = getattr(self.task, "epoch_steps", None)
-        self.length: Length = resolve_length(recipe, epoch_steps(recipe) if epoch_steps else None, job.budget_s)
+        epoch_steps = self.task.epoch_steps(recipe) if isinstance(self.task, HasEpochSteps) else None
+        self.length: Length = resolve_length(recipe, epoch_steps, job.budget_s)
         self.recipe = Recipe({**recipe, "steps": self.length.total})
 
     def build_model(self) -> nn.Module:
@@ -188,11 +189,10 @@ class TrialRunner:
 
     def _compile_other_batch_size(self, runnable: nn.Module) -> None:
         """Compile for a second batch size before the clock runs, because the last batch of an epoch may be smaller."""
-        example_input = getattr(self.task, "example_input", None)
-        if example_input is None:
+        if not isinstance(self.task, HasExampleInput):
             return
         with self._autocast():
-            output = runnable(example_input(self.ctx, self.recipe.get("batch_size", 2) // 2 + 1))
+            output = runnable(self.task.example_input(self.ctx, self.recipe.get("batch_size", 2) // 2 + 1))
         if isinstance(output, torch.Tensor) and output.requires_grad:
             output.sum().backward()  # type: ignore[no-untyped-call]
 
@@ -213,12 +213,11 @@ class TrialRunner:
         self._take_warm_up_steps(runnable or model)
 
     def _flops(self, model: nn.Module) -> tuple[int | None, str]:
-        example_input = getattr(self.task, "example_input", None)
-        if example_input is None:
+        if not isinstance(self.task, HasExampleInput):
             return None, "the task gives no example input"
         try:
             with evaluation_mode(model, self.ctx.generator, self.job.device):
-                return count_flops(model, example_input(self.ctx, 1))
+                return count_flops(model, self.task.example_input(self.ctx, 1))
         except NotImplementedError as error:  # an operator that does not support dispatch modes
             return None, str(error).partition("\n")[0]
 
@@ -311,16 +310,15 @@ class TrialRunner:
         self.found = replace(self.found, checkpoint=FILE)
 
     def _make_pictures(self, model: nn.Module) -> None:
-        make = getattr(self.task, "pictures", None)
-        if make is not None:
+        if isinstance(self.task, HasPictures):
             with evaluation_mode(model, self.ctx.generator, self.job.device), self._autocast():
-                self.artifacts.keep_pictures(make(self.ctx, model))
+                self.artifacts.keep_pictures(self.task.pictures(self.ctx, model))
 
     def _measure_inference(self, model: nn.Module) -> None:
         """Measure the latency of one unit, and the throughput in batches."""
-        example_input: Callable[[Context, int], Any] | None = getattr(self.task, "example_input", None)
-        if example_input is None:
+        if not isinstance(self.task, HasExampleInput):
             return
+        example_input = self.task.example_input
         device = self.job.device
         with evaluation_mode(model, self.ctx.generator, device), self._autocast():
             latency = measure_latency(model, example_input(self.ctx, 1), device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from zoo_core.errors import IncompatibleError, ZooError
+from zoo_core.optional import HasExampleInput
 from zoo_core.runner.events import TrialJob
 from zoo_core.runner.trial import TrialRunner
 
@@ -15,10 +16,9 @@ def try_out(job: TrialJob) -> None:
     trial.prepare()
     try:
         model = trial.build_model()
-        example_input = getattr(trial.task, "example_input", None)
-        if example_input is not None:
+        if isinstance(trial.task, HasExampleInput):
             with torch.no_grad():
-                model.eval()(example_input(trial.ctx, 2))
+                model.eval()(trial.task.example_input(trial.ctx, 2))
     except (ZooError, torch.OutOfMemoryError, MemoryError):
         raise
     # A model may raise anything for data that it was not made for. That is the reason to report.

@@ -1,4 +1,4 @@
-"""Pictures of classes pixel by pixel: beside the image, its truth and the model's mistakes."""
+"""Pictures of classes per pixel: image, target, prediction and mistakes side by side."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from zoo_core.columns import Array
 from zoo_core.pictures import INK, PAPER
 
-# Told apart by the colour-blind: Okabe and Ito's colours (jfly.uni-koeln.de/color), grey and four of Paul Tol's.
+# Safe for colour-blind readers: Okabe and Ito's colours (jfly.uni-koeln.de/color), grey and four of Paul Tol's.
 PALETTE = np.array(
     [
         *((86, 180, 233), (213, 94, 0), (240, 228, 66), (128, 128, 128), (230, 159, 0), (0, 158, 115)),
@@ -19,71 +19,75 @@ PALETTE = np.array(
     np.uint8,
 )
 IGNORED = (255, 255, 255)
-WRONG = (255, 0, 160)  # a mistake, on the image in grey
-WIDE = 240  # pixels of a panel
+MISTAKE = (255, 0, 160)  # on the grey image
+PANEL_WIDTH = 240  # pixels
 THUMBNAIL = (480, 360)
 GAP, LINE = 4, 16
-HEADINGS = ("image", "truth", "answer", "mistakes")
+HEADINGS = ("image", "target", "prediction", "mistakes")
 
 
-def spread(count: int, most: int) -> list[int]:
-    """Up to `most` numbers below `count`, spread over all."""
-    rows: list[int] = np.linspace(0, count - 1, min(most, count)).astype(int).tolist()
+def spread(count: int, limit: int) -> list[int]:
+    """Return up to `limit` numbers below `count`, evenly spread."""
+    rows: list[int] = np.linspace(0, count - 1, min(limit, count)).astype(int).tolist()
     return rows
 
 
 def coloured(classes: Array, ignored: int = -1) -> Array:
-    """uint8 (height, width, 3) of classes (height, width); colours come again after twelve."""
+    """Colour classes (height, width) as uint8 (height, width, 3); colours repeat after twelve."""
     colours: Array = PALETTE[classes % len(PALETTE)]
     colours[classes == ignored] = IGNORED
     return colours
 
 
 def as_rgb(image: Array) -> Array:
-    """uint8 (height, width, 3) of (channels, height, width), its first three channels or its first as grey."""
+    """Convert (channels, height, width) to uint8 (height, width, 3): the first three channels, or the first as grey."""
     picture = image.transpose(1, 2, 0)
     return picture[..., :3] if picture.shape[2] >= 3 else picture[..., :1].repeat(3, axis=2)
 
 
-def mistakes(image: Array, truth: Array, answers: Array, ignored: int) -> Array:
-    """The image in pale grey, wrong pixels in a colour of their own; uint8 (height, width, 3)."""
+def mistakes(image: Array, targets: Array, predictions: Array, ignored: int) -> Array:
+    """Draw the image in pale grey with wrong pixels in colour; uint8 (height, width, 3)."""
     grey = as_rgb(image).mean(axis=2, keepdims=True).repeat(3, axis=2)
     picture: Array = (grey / 2 + 110).astype(np.uint8)
-    picture[(truth != answers) & (truth != ignored)] = WRONG
+    picture[(targets != predictions) & (targets != ignored)] = MISTAKE
     return picture
 
 
-def answer_rows(
-    images: Array, truth: Array, answers: Array, ignored: int, classes: Sequence[str], captions: Sequence[str]
+def prediction_sheet(
+    images: Array, targets: Array, predictions: Array, ignored: int, classes: Sequence[str], captions: Sequence[str]
 ) -> Array:
-    """A row for each image: itself, its truth, the answer, the mistakes; above headings, below the classes' colours.
+    """Draw one row per image: image, target, prediction, mistakes; with headings and a legend of the classes.
 
-    Shapes: images uint8 (n, channels, height, width), truth and answers (n, height, width); uint8 (h, w, 3) returned.
+    Shapes: images uint8 (n, channels, height, width), targets and predictions (n, height, width). Returns uint8
+    (height, width, 3).
     """
-    tall = max(1, round(WIDE * images.shape[2] / images.shape[3]))
+    panel_height = max(1, round(PANEL_WIDTH * images.shape[2] / images.shape[3]))
     panels = [
         (as_rgb(x), coloured(y, ignored), coloured(a), mistakes(x, y, a, ignored))
-        for x, y, a in zip(images, truth, answers, strict=True)
+        for x, y, a in zip(images, targets, predictions, strict=True)
     ]
-    width = len(HEADINGS) * (WIDE + GAP) + GAP
+    width = len(HEADINGS) * (PANEL_WIDTH + GAP) + GAP
     legend = _legend(classes, width)
-    height = LINE + len(panels) * (tall + LINE + GAP) + GAP + legend.height
+    height = LINE + len(panels) * (panel_height + LINE + GAP) + GAP + legend.height
     sheet = Image.new("RGB", (width, height), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
     for column, heading in enumerate(HEADINGS):
-        draw.text((GAP + column * (WIDE + GAP), 1), heading, fill=INK, font=font)
+        draw.text((GAP + column * (PANEL_WIDTH + GAP), 1), heading, fill=INK, font=font)
     for number, (row, caption) in enumerate(zip(panels, captions, strict=True)):
-        top = LINE + number * (tall + LINE + GAP)
+        top = LINE + number * (panel_height + LINE + GAP)
         for column, panel in enumerate(row):
             smooth = Image.Resampling.BILINEAR if column == 0 else Image.Resampling.NEAREST
-            sheet.paste(Image.fromarray(panel).resize((WIDE, tall), smooth), (GAP + column * (WIDE + GAP), top + GAP))
-        draw.text((GAP, top + GAP + tall), caption, fill=INK, font=font)
+            sheet.paste(
+                Image.fromarray(panel).resize((PANEL_WIDTH, panel_height), smooth),
+                (GAP + column * (PANEL_WIDTH + GAP), top + GAP),
+            )
+        draw.text((GAP, top + GAP + panel_height), caption, fill=INK, font=font)
     sheet.paste(legend, (0, height - legend.height))
     return np.asarray(sheet)
 
 
 def _legend(classes: Sequence[str], width: int) -> Image.Image:
-    """The classes' names, each behind its colour, in as many lines as they need."""
+    """Draw the classes' names after their colours, on as many lines as needed."""
     font = ImageFont.load_default(12)
     places, left, top = [], GAP, 0
     for name in classes[: len(PALETTE)]:
@@ -100,13 +104,13 @@ def _legend(classes: Sequence[str], width: int) -> Image.Image:
     return image
 
 
-def split_view(image: Array, answers: Array) -> Array:
-    """An image whose right half is covered by the classes answered; uint8 (360, 480, 3), cut to that form."""
-    half = answers.shape[1] // 2
+def split_view(image: Array, predictions: Array) -> Array:
+    """Draw an image whose right half shows the predicted classes, cropped to uint8 (360, 480, 3)."""
+    half = predictions.shape[1] // 2
     picture = as_rgb(image).astype(np.float32)
-    cover = coloured(answers).astype(np.float32)
+    cover = coloured(predictions).astype(np.float32)
     picture[:, half:] = 0.3 * picture[:, half:] + 0.7 * cover[:, half:]
-    height, width = answers.shape
+    height, width = predictions.shape
     if width * THUMBNAIL[1] > height * THUMBNAIL[0]:
         cut = (width - height * THUMBNAIL[0] / THUMBNAIL[1]) / 2
         box = (cut, 0.0, width - cut, float(height))

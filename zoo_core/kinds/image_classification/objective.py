@@ -1,15 +1,4 @@
-"""Kind `image-classification`, version 1: a class from an image.
-
-Columns: x uint8 (n, channels, height, width), raw; y integer (n,), from 0; `group`, integer (n,), where examples belong
-together (the frames of a track).
-Model: forward takes float (batch, channels, height, width): x / 255, resized if the recipe or the model's spec asks for
-another size (bilinear, with antialiasing), minus the train split's channel mean and over its deviation unless the model
-has its own or the recipe says `normalize=false`. It returns (batch, classes) logits and owns no loss.
-Loss: cross-entropy with the recipe's label smoothing; with mixup or cutmix that of both labels by their shares.
-Metric: `accuracy`; also macro precision, recall and F1, a table per class and the confusion matrix; with groups also
-`group_accuracy`, the share of groups whose mean log-probability is highest for their class.
-One unit is one image. The body augments and prepares images on the device, channels last for convolution nets.
-"""
+"""The objective of kind `image-classification`: inputs, augmentation, loss, scores and pictures."""
 
 from __future__ import annotations
 
@@ -34,15 +23,17 @@ from zoo_core.protocols import Context, Evaluation
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 
-PICTURED = 24  # images on a sheet
+MAX_PICTURED = 24  # images on a sheet
 
 
 def ImageClassification(spec: TaskSpec) -> Supervised:
-    """The ready body of this kind."""
+    """Make the task body of this kind."""
     return Supervised(spec, ImageObjective)
 
 
 class ImageObjective:
+    """Cross-entropy of one class per image; images are normalised, resized and augmented on the device."""
+
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         self.classes = class_names(signature)
         self._smoothing = recipe.label_smoothing
@@ -75,32 +66,32 @@ class ImageObjective:
         return classification_evaluation(outputs, columns, self.classes)
 
     def pictures(
-        self, look: Callable[[Sequence[int]], Array], outputs: Array, truth: Array
+        self, read_rows: Callable[[Sequence[int]], Array], outputs: Array, targets: Array
     ) -> dict[str, np.ndarray[Any, Any]]:
-        """Of a few images spread over the test split: a thumbnail, and what was answered; and the worst mistakes.
+        """Draw a thumbnail, a sheet of predictions for images spread over the test split, and the worst mistakes.
 
-        Mistakes are the wrong answers given with the largest margin. Captions are the true class, and below
-        it `> answer` where that is another.
+        The worst mistakes are the wrong predictions with the largest margin. A caption is the true class, and
+        `> prediction` below it if the prediction is wrong.
         """
-        answers = outputs.argmax(axis=1)
-        margin = outputs.max(axis=1) - outputs[np.arange(len(truth)), truth]
-        worst = [row for row in np.argsort(-margin, kind="stable") if answers[row] != truth[row]][:PICTURED]
-        some = np.linspace(0, len(truth) - 1, min(PICTURED, len(truth))).astype(int).tolist()
+        predictions = outputs.argmax(axis=1)
+        margin = outputs.max(axis=1) - outputs[np.arange(len(targets)), targets]
+        worst = [row for row in np.argsort(-margin, kind="stable") if predictions[row] != targets[row]][:MAX_PICTURED]
+        some = np.linspace(0, len(targets) - 1, min(MAX_PICTURED, len(targets))).astype(int).tolist()
 
         def sheet(rows: Sequence[int]) -> Array:
-            pairs = [(self.classes[truth[row]], self.classes[answers[row]]) for row in rows]
+            pairs = [(self.classes[targets[row]], self.classes[predictions[row]]) for row in rows]
             return captioned_grid(
-                look(rows), [right if right == said else f"{right}\n> {said}" for right, said in pairs]
+                read_rows(rows), [true if true == found else f"{true}\n> {found}" for true, found in pairs]
             )
 
-        pictures = {"thumbnail": mosaic(look(some[::2]), columns=4), "answers": sheet(some)}
+        pictures = {"thumbnail": mosaic(read_rows(some[::2]), columns=4), "answers": sheet(some)}
         return pictures | ({"mistakes": sheet(worst)} if worst else {})
 
     def read(self, files: Sequence[Path], shape: tuple[int | None, ...]) -> Batch:
-        """The files as pictures with the channels and the size of the data, on the device."""
+        """Read the files as images with the channels and the size of the data, onto the device."""
         channels, height, width = (length or 1 for length in shape)
         return {"x": torch.from_numpy(read_images(files, (height, width), channels=channels)).to(self._device)}
 
-    def answers(self, outputs: Array, top: int) -> list[list[tuple[str, float]]]:
-        """The `top` most probable classes for each row of logits, most probable first."""
+    def predictions(self, outputs: Array, top: int) -> list[list[tuple[str, float]]]:
+        """Return the `top` most probable classes for each row of logits, best first."""
         return most_probable(outputs, self.classes, top)

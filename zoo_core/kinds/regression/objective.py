@@ -1,10 +1,4 @@
-"""Kind `regression`, version 1: numbers from numbers.
-
-Columns: x float32 (n, *input_shape), y float32 (n, outputs), in the data's units.
-Model: forward takes float32 (batch, *input_shape) as it is, returns (batch, outputs). It owns no loss.
-Loss: mean squared error. Metric: `mse` (lower is better); also `mae` and `r2`.
-One unit is one example.
-"""
+"""The objective of kind `regression`: loss, scores and a picture."""
 
 from __future__ import annotations
 
@@ -24,15 +18,17 @@ from zoo_core.protocols import Context, Evaluation
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 
-DRAWN = 1000  # points of a picture, at most
+MAX_POINTS = 1000  # of a picture
 
 
 def Regression(spec: TaskSpec) -> Supervised:
-    """The ready body of this kind."""
+    """Make the task body of this kind."""
     return Supervised(spec, RegressionObjective)
 
 
 class RegressionObjective:
+    """Mean squared error; the score is the loss."""
+
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         pass
 
@@ -44,27 +40,27 @@ class RegressionObjective:
         return loss, loss
 
     def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
-        truth = columns["y"]
+        targets = columns["y"]
         scores = {
-            "mse": mean_squared_error(outputs, truth),
-            "mae": mean_absolute_error(outputs, truth),
-            "r2": r_squared(outputs, truth),
+            "mse": mean_squared_error(outputs, targets),
+            "mae": mean_absolute_error(outputs, targets),
+            "r2": r_squared(outputs, targets),
         }
-        return Evaluation(scores, per_example={"score": ((outputs - truth) ** 2).mean(axis=1)})
+        return Evaluation(scores, per_example={"score": ((outputs - targets) ** 2).mean(axis=1)})
 
     def pictures(
-        self, look: Callable[[Sequence[int]], Array], outputs: Array, truth: Array
+        self, read_rows: Callable[[Sequence[int]], Array], outputs: Array, targets: Array
     ) -> dict[str, np.ndarray[Any, Any]]:
-        """Test examples in grey, answers in orange: over the input where there is one, else answer over truth."""
-        some = np.linspace(0, len(truth) - 1, min(DRAWN, len(truth))).astype(int)
-        answers, true = outputs.reshape(len(outputs), -1)[some], truth.reshape(len(truth), -1)[some]
-        x = look(some.tolist()).reshape(len(some), -1)
+        """Plot targets in grey and predictions in orange, over the input; over the target if the inputs are many."""
+        some = np.linspace(0, len(targets) - 1, min(MAX_POINTS, len(targets))).astype(int)
+        predictions, true = outputs.reshape(len(outputs), -1)[some], targets.reshape(len(targets), -1)[some]
+        x = read_rows(some.tolist()).reshape(len(some), -1)
         if x.shape[1] > 1:
             x = true
-        plot = scatter([(_columns(x, true), GREY), (_columns(x, answers), ORANGE)])
+        plot = scatter([(_columns(x, true), GREY), (_columns(x, predictions), ORANGE)])
         return {"thumbnail": plot, "answers": plot}
 
 
 def _columns(x: Array, y: Array) -> Array:
-    """Points (n, 2) of the first column of each."""
+    """Return points (n, 2) from the first columns of x and y."""
     return np.stack([x[:, 0], y[:, 0]], axis=1)

@@ -1,0 +1,175 @@
+"""The objective of kind `segmentation`: inputs, loss, scores, tables and pictures."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from zoo_core import metrics
+from zoo_core.columns import Array
+from zoo_core.data.batches import Batch, DeviceSplit
+from zoo_core.errors import IncompatibleError
+from zoo_core.kinds.inputs import ImageInputs
+from zoo_core.kinds.objective import RowReader
+from zoo_core.kinds.segmentation.losses import class_weights, confusions, soft_dice_loss
+from zoo_core.kinds.segmentation.pictures import prediction_sheet, split_view, spread
+from zoo_core.kinds.segmentation.views import Views, padded, unpadded
+from zoo_core.kinds.supervised import Supervised
+from zoo_core.protocols import Context, Evaluation, Table
+from zoo_core.recipe import Recipe
+from zoo_core.specs import Signature, TaskSpec
+
+ONE_CLASS_METRICS = ("dice", "iou")  # they score one of two classes
+NO_CLASS = -100  # no pixel has this class
+MAX_PICTURED = 4  # images on a sheet
+MAX_CONFUSED = 32  # classes in the confusion matrix of a record
+STUDY_BATCH = 256  # training images whose pixels are counted at once
+
+
+def Segmentation(spec: TaskSpec) -> Supervised:
+    """Make the task body of this kind."""
+    return Supervised(spec, functools.partial(SegmentationObjective, metric=spec.metric))
+
+
+class SegmentationObjective:
+    """Cross-entropy and soft Dice per pixel; scores are computed from confusion matrices per image."""
+
+    def __init__(self, signature: Signature, recipe: Recipe, ctx: Context, *, metric: str = "mean_iou") -> None:
+        self._count = signature.outputs or len(signature.classes)
+        self.classes = signature.classes or tuple(str(index) for index in range(self._count))
+        self._ignored = int(signature.extra.get("ignore_index", NO_CLASS))
+        self._positive = int(signature.extra.get("positive", 1)) if self._count == 2 else None
+        self._metric, self._recipe, self._device = metric, recipe, ctx.device
+        self._per_image_metric = metric if metric in (*ONE_CLASS_METRICS, "pixel_accuracy") else "mean_iou"
+        if metric in ONE_CLASS_METRICS and self._positive is None:
+            raise IncompatibleError(
+                f"the metric {metric} scores one of two classes, the data have {self._count}: try a task of mean_iou"
+            )
+        self._images = ImageInputs(signature, normalize=recipe.normalize, device=ctx.device)
+        self._weights = torch.ones(self._count, device=ctx.device)
+        self.ready = self._images.ready
+
+    def study(self, train: DeviceSplit) -> None:
+        """Weight the classes by their share of the training pixels."""
+        if not self._recipe.class_balance:
+            return
+        counts = torch.zeros(self._count, device=self._device)
+        for batch in train.in_order(STUDY_BATCH):
+            y = batch["y"].long()
+            counts += torch.bincount(y[y != self._ignored], minlength=self._count)
+        self._weights = class_weights(counts, self._recipe.class_balance)
+
+    def augment(self, recipe: Recipe, ctx: Context) -> Callable[[Batch], Batch] | None:
+        parts = ("crop_size", "flip", "turn", "contrast", "brightness")
+        return Views(recipe, ctx) if any(recipe[part] for part in parts) else None
+
+    def inputs(self, batch: Batch) -> Tensor:
+        return self._images.normalized(self._images.as_float(padded(batch["x"])))
+
+    def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the loss of the logits, padded or not, and the score over the classes in the batch."""
+        targets = batch["y"].long()
+        logits = unpadded(output.float(), targets.shape[1:])
+        counted = targets != self._ignored
+        labels = torch.where(counted, targets, 0)
+        weights = self._weights[labels] * counted
+        costs = F.cross_entropy(logits, labels, reduction="none")
+        loss = (costs * weights).sum() / weights.sum().clamp_min(1e-6)
+        if self._recipe.dice_weight:
+            loss = loss + self._recipe.dice_weight * soft_dice_loss(logits, labels, counted, self._weights)
+        with torch.no_grad():
+            return loss, self._score(self.reduce(logits, batch).sum(0))
+
+    def reduce(self, output: Tensor, batch: Batch) -> Tensor:
+        """Count each image's confusion matrix, int64 (batch, classes, classes): rows are true classes."""
+        targets = batch["y"].long()
+        predictions = unpadded(output, targets.shape[1:]).argmax(1)
+        return confusions(predictions, targets, self._count, self._ignored)
+
+    def _score(self, confusion: Tensor) -> Tensor:
+        """Compute the task's metric on the device, without synchronising."""
+        hits, predicted, true = confusion.diagonal().float(), confusion.sum(0).float(), confusion.sum(1).float()
+        if self._metric == "pixel_accuracy":
+            return hits.sum() / true.sum().clamp_min(1)
+        union = predicted + true - hits
+        if self._positive is not None and self._metric in ONE_CLASS_METRICS:
+            at = self._positive
+            top, bottom = (hits, union) if self._metric == "iou" else (2 * hits, predicted + true)
+            return top[at] / bottom[at].clamp_min(1)
+        top, bottom = (2 * hits, predicted + true) if self._metric == "mean_dice" else (hits, union)
+        return (top / bottom.clamp_min(1)).sum() / (union > 0).sum().clamp_min(1)
+
+    def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
+        """Score the images' confusion matrices, (n, classes, classes)."""
+        confusion = outputs.sum(axis=0)
+        iou, dice = metrics.intersection_over_union(confusion), metrics.dice(confusion)
+        scores = {
+            "mean_iou": float(metrics.mean_iou(confusion)),
+            "mean_dice": float(np.mean(dice[~np.isnan(dice)])),
+            "pixel_accuracy": float(metrics.pixel_accuracy(confusion)),
+        }
+        if self._positive is not None:
+            scores |= {"dice": float(dice[self._positive]), "iou": float(iou[self._positive])}
+        per_image = self._per_image(outputs).astype(np.float32)
+        return Evaluation(scores, self._tables(confusion, iou, dice), {"score": per_image})
+
+    def _per_image(self, outputs: Array) -> Array:
+        """Compute the metric of each image; 1 if the class is neither in the targets nor in the predictions."""
+        if self._per_image_metric == "mean_iou":
+            return metrics.mean_iou(outputs)
+        if self._per_image_metric == "pixel_accuracy":
+            return metrics.pixel_accuracy(outputs)
+        class_metric = metrics.dice if self._per_image_metric == "dice" else metrics.intersection_over_union
+        scores = class_metric(outputs)[:, self._positive]
+        return np.where(np.isnan(scores), 1.0, scores)
+
+    def _tables(self, confusion: Array, iou: Array, dice: Array) -> dict[str, Table]:
+        share = confusion.sum(axis=1) / max(1, confusion.sum())
+        per_class = zip(self.classes, iou, dice, share, strict=True)
+        tables = {
+            "per class": Table(
+                ["class", "iou", "dice", "share of pixels"],
+                [[name, _number(i), _number(d), float(s)] for name, i, d, s in per_class],
+            )
+        }
+        if len(self.classes) <= MAX_CONFUSED:
+            rows = [[name, *row.tolist()] for name, row in zip(self.classes, confusion, strict=True)]
+            tables["confusion"] = Table(["true class", *self.classes], rows)
+        return tables
+
+    def pictures(self, read_rows: RowReader, outputs: Array, targets: Array) -> dict[str, np.ndarray[Any, Any]]:
+        """Draw image, target, prediction and mistakes, for images spread over test and for the worst predictions."""
+        scores = self._per_image(outputs)
+        worst = np.argsort(np.where(np.isnan(scores), np.inf, scores), kind="stable")[:MAX_PICTURED].tolist()
+        rows = spread(len(targets), MAX_PICTURED)
+
+        def sheet(rows: list[int]) -> Array:
+            captions = [f"{self._per_image_metric} {scores[row]:.2f}" for row in rows]
+            return prediction_sheet(
+                read_rows(rows),
+                targets[rows],
+                self._predicted_classes(read_rows, rows, targets),
+                self._ignored,
+                self.classes,
+                captions,
+            )
+
+        best = max(rows, key=lambda row: np.nan_to_num(scores[row]))
+        thumbnail = split_view(read_rows([best])[0], self._predicted_classes(read_rows, [best], targets)[0])
+        return {"thumbnail": thumbnail, "answers": sheet(rows), "worst": sheet(worst)}
+
+    def _predicted_classes(self, read_rows: RowReader, rows: list[int], targets: Array) -> Array:
+        """Predict uint8 classes (rows, height, width), one image at a time, because logits are large."""
+        size = targets.shape[1:]
+        found = [unpadded(read_rows.outputs([row]), size)[0].argmax(axis=0) for row in rows]
+        return np.stack(found).astype(np.uint8)
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,88 @@
+"""The optional methods of a task, one Protocol each, and the check that refuses misspelt names. Torch-free.
+
+Test for a method with `isinstance(task, HasEpochSteps)`. `zoo_core.kinds.objective` does the same for objectives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from zoo_core.errors import MisspeltMethodError
+from zoo_core.protocols import Context, Table, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    from zoo_core.recipe import Recipe
+    from zoo_core.specs import Signature
+
+MIN_SIMILARITY = 0.8  # of two names, as difflib counts it: `picture` and `pictures` have 0.93
+
+
+@runtime_checkable
+class HasEpochSteps(Protocol):
+    """A task whose training length can be given in epochs."""
+
+    def epoch_steps(self, recipe: Recipe) -> int:
+        """Return the optimizer steps of one pass over train; without this method a recipe must give `steps`."""
+
+
+@runtime_checkable
+class HasExampleInput(Protocol):
+    """A task whose models can be measured: latency, FLOPs, ONNX export."""
+
+    def example_input(self, ctx: Context, batch_size: int) -> Any:
+        """Return the argument of the model's forward for a batch of `batch_size` examples."""
+
+
+@runtime_checkable
+class HasPictures(Protocol):
+    """A task that shows its results."""
+
+    def pictures(self, ctx: Context, model: nn.Module) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Return pictures by name: uint8 (height, width, 3)."""
+
+
+@runtime_checkable
+class HasPredict(Protocol):
+    """A task whose models can predict local files: `zoo predict`."""
+
+    def predict(
+        self,
+        ctx: Context,
+        model: nn.Module,
+        signature: Signature,
+        shape: tuple[int | None, ...],
+        recipe: Recipe,
+        files: Sequence[Path],
+        top: int,
+    ) -> Table:
+        """Return `top` predictions for each file; no data are open.
+
+        `signature` is what the model was built for, `shape` the input shape of the data.
+        """
+
+
+TASK_PROTOCOLS: tuple[type, ...] = (Task, HasEpochSteps, HasExampleInput, HasPictures, HasPredict)
+
+
+def refuse_misspelt_methods(label: str, owner: type, protocols: Iterable[type]) -> None:
+    """Refuse a class with a public method whose name is nearly that of a method of the protocols.
+
+    The zoo would ignore such a method, for example `epoch_step`. A class that defines the right name too is accepted.
+    `label` names the class in the message. Raises MisspeltMethodError, which suggests the right name.
+    """
+    import difflib  # slow to import, and `zoo list` does not need it
+
+    known = {name for protocol in protocols for name in vars(protocol) if not name.startswith("_")}
+    for definer in owner.__mro__:
+        missing = sorted(known - set(vars(definer)))
+        for name, member in vars(definer).items():
+            if name.startswith("_") or name in known or not callable(member):
+                continue
+            near = difflib.get_close_matches(name, missing, n=1, cutoff=MIN_SIMILARITY)
+            if near:
+                raise MisspeltMethodError(f"{label} has a method `{name}`: did you mean `{near[0]}`?")
