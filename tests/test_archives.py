@@ -1,4 +1,4 @@
-"""Archives that strangers made: what would write outside is refused whole, what is cut is named, the rest unpacks."""
+"""Untrusted archives: members that lead outside and damaged files are refused, everything else is unpacked."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_a_cut_archive_is_damaged_data_and_nothing_is_kept(make: Make, tmp_path:
 
 
 @makers
-def test_whether_a_file_is_an_archive_can_be_asked_of_a_cut_one_too(make: Make, tmp_path: Path):
+def test_a_truncated_archive_can_be_tested_for_being_an_archive(make: Make, tmp_path: Path):
     whole = make(tmp_path / "whole", {"a": random.Random(1).randbytes(2000)}).read_bytes()
     for size in (0, 1, 5, 10, 50, 100, 300, 600, 1200):
         (tmp_path / "cut").write_bytes(whole[:size])
@@ -199,7 +199,7 @@ def test_a_member_that_is_both_file_and_folder_is_a_data_error_and_nothing_is_ke
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04", b"\x1f\x8b", bytes(100)])
-def test_a_file_that_is_no_archive_is_told_as_such(content: bytes, tmp_path: Path):
+def test_a_file_that_is_no_archive_is_not_taken_for_one(content: bytes, tmp_path: Path):
     (tmp_path / "x").write_bytes(content)
     assert not is_archive(tmp_path / "x")
     assert not is_archive(tmp_path)

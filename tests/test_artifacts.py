@@ -1,4 +1,4 @@
-"""The files beside a record."""
+"""The artifacts of a record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_pictures_are_numbered_files_whatever_their_names(tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["picture-0.png", "picture-1.png"]
 
 
-def test_what_is_over_the_limit_is_left_out_and_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_artifact_over_the_limit_is_left_out_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifacts, "MAX_ARTIFACT_BYTES", 10)
     kept = Artifacts(tmp_path)
     kept.keep_per_example({"score": np.zeros(11, np.uint8)})

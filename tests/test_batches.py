@@ -28,14 +28,14 @@ def test_an_epoch_is_every_example_once_in_a_new_order_with_a_short_last_batch()
     assert epochs[0] != epochs[1]
 
 
-def test_only_the_splits_own_rows_are_seen_and_in_order() -> None:
+def test_batches_hold_only_the_rows_of_the_split_in_order() -> None:
     split = DeviceSplit(numbers(6, rows=[1, 3, 5]), "cpu")
     assert len(split) == 3
     assert [batch["x"].tolist() for batch in split.in_order(2)] == [[1, 3], [5]]
     assert split.first(5)["x"].tolist() == [1, 3, 5, 1, 3]
 
 
-def test_ragged_columns_are_padded_with_their_lengths_beside_them() -> None:
+def test_ragged_columns_are_padded_and_come_with_their_lengths() -> None:
     ragged = Ragged(np.arange(6.0), np.array([0, 1, 3, 6]))
     batch = DeviceSplit(Split({"x": ragged, "y": np.arange(3)}), "cpu").first(3)
     assert batch["x"].tolist() == [[0, 0, 0], [1, 2, 0], [3, 4, 5]]

@@ -21,7 +21,7 @@ def records(folder: Path = Path("results")) -> list[Any]:
     return [decode(path.read_bytes()) for path in sorted(folder.glob("*/*.json"))]
 
 
-def test_a_record_says_all_there_is_to_know_of_its_trial(zoo: Callable[..., Any]) -> None:
+def test_a_record_holds_all_facts_of_its_trial(zoo: Callable[..., Any]) -> None:
     assert zoo("bench", "mnist", "--offline", "--model", "cnn", "--max-steps", "20", "--device", "cpu").code == 0
     (record,) = records()
     assert (record.schema, record.status, record.recipe_class, record.seed) == (SCHEMA, "ok", "custom", 0)

@@ -1,4 +1,4 @@
-"""`zoo results import`: pytest-benchmark's figures as records that are no trials, from files nobody vouches for."""
+"""`zoo results import`: pytest-benchmark's measurements from untrusted files become records that are not trials."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_record_of_before_reads_as_a_trial_of_the_runner() -> None:
     assert (before.source, before.benchmark) == ("runner", None)
 
 
-def test_what_is_measured_otherwise_is_another_experiment() -> None:
+def test_another_way_of_measuring_is_another_experiment() -> None:
     key = read_benchmarks(json.dumps(WHOLE).encode()).records[0].key
     note = ("benchmarks", 0, "extra_info", "zoo")
     for path, value in (
@@ -150,7 +150,7 @@ def test_a_file_of_another_sort_is_refused_in_one_line_and_nothing_is_written(
     assert not Path("results").exists()
 
 
-def test_a_newer_note_is_told_as_such() -> None:
+def test_the_error_for_a_newer_note_says_so() -> None:
     with pytest.raises(UsageError, match="schema 2"):
         read_benchmarks(changed(*NOTED, "schema", to=2))
 
@@ -160,7 +160,7 @@ def test_one_benchmark_twice_in_a_file_is_refused() -> None:
         read_benchmarks(changed("benchmarks", to=[OURS, OURS]))
 
 
-def test_a_file_of_foreign_benchmarks_alone_is_a_mistake(zoo: Callable[..., Any]) -> None:
+def test_a_file_without_benchmarks_of_models_is_an_error(zoo: Callable[..., Any]) -> None:
     Path("benchmark.json").write_bytes(changed("benchmarks", to=[FOREIGN]))
     done = zoo("results", "import", "benchmark.json")
     assert done.code == 2

@@ -1,4 +1,4 @@
-"""The cache folder: what killed runs left there goes, what is being made stays."""
+"""The cache folder: new folders are complete or absent, and leftovers of killed runs are removed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from zoo_core.files import new_folder, remove_abandoned
 
 
-def test_folders_that_nobody_has_filled_for_more_than_a_day_are_removed_and_no_others(tmp_path: Path) -> None:
+def test_only_temporary_folders_older_than_a_day_are_removed(tmp_path: Path) -> None:
     now = time.time()
     for name, hours in ((".making-old", 25), (".making-slow", 20), (".making-new", 0), ("made", 25)):
         (tmp_path / name).mkdir()

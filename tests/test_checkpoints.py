@@ -1,4 +1,4 @@
-"""A saved model scores the same in another process and answers pictures; damaged or foreign files are one line."""
+"""A saved model scores the same in another process and predicts pictures; other files are one-line errors."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def is_one_line(done: Any) -> bool:
 # Saved, scored again, asked
 
 
-def test_a_saved_model_scores_exactly_the_same_in_another_process_and_answers_pictures(
+def test_a_saved_model_scores_exactly_the_same_in_another_process_and_predicts_pictures(
     zoo: Zoo, plugin: Path, tmp_path: Path
 ) -> None:
     assert zoo(*BENCH, "--model", "net", "--epochs", "3", "--save").code == 0
@@ -219,7 +219,7 @@ def checkpoint(folder: Path, model: nn.Module | None = None, **changes: Any) -> 
     return path
 
 
-def test_what_a_checkpoint_says_of_itself_comes_back(plugin: Path, tmp_path: Path) -> None:
+def test_the_header_of_a_checkpoint_is_read_back(plugin: Path, tmp_path: Path) -> None:
     assert checkpoints.read(checkpoint(tmp_path)) == about()
 
 
@@ -353,9 +353,7 @@ def test_files_that_are_not_there_or_no_pictures_are_one_line(zoo: Zoo, plugin: 
 # First weights
 
 
-def test_a_file_of_weights_is_what_training_begins_with_and_the_record_names_it(
-    zoo: Zoo, plugin: Path, tmp_path: Path
-) -> None:
+def test_training_begins_with_a_weights_file_and_the_record_names_it(zoo: Zoo, plugin: Path, tmp_path: Path) -> None:
     save_file(LINE, tmp_path / "own.safetensors")
     command = (*BENCH, "--model", "line", "--max-steps", "1", "--set", "lr=0", "--save")
     assert zoo(*command, "--weights", "own.safetensors").code == 0

@@ -80,7 +80,7 @@ def test_a_loaded_column_is_a_memory_map(tmp_path: Path):
     assert isinstance(load(tmp_path / "split")["x"], np.memmap)
 
 
-def test_who_writes_to_a_loaded_column_does_not_change_the_files(tmp_path: Path):
+def test_writing_to_a_loaded_column_does_not_change_the_files(tmp_path: Path):
     save({"x": np.arange(5)}, tmp_path / "split")
     loaded = load(tmp_path / "split")["x"]
     assert isinstance(loaded, np.memmap)

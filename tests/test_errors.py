@@ -1,4 +1,4 @@
-"""The error tree: the drawing on top of the module is the truth, and unknown names are answered with advice."""
+"""The error tree matches the drawing in the module's docstring, and errors for unknown names suggest others."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_everything_raised_on_purpose_is_a_zoo_error():
     assert all(issubclass(item, ZooError) for item in CLASSES.values())
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_ones():
+def test_the_error_for_an_unknown_name_suggests_the_nearest_ones():
     message = str(UnknownNameError("task", "cosin", ["cosine", "mnist"], hint="`zoo list tasks`"))
     assert message == "unknown task 'cosin': did you mean cosine? (`zoo list tasks`)"
 
@@ -60,7 +60,7 @@ def test_where_nothing_is_near_the_known_names_are_listed_in_order():
     assert str(UnknownNameError("task", "xyz", ["mnist", "cosine"])) == "unknown task 'xyz': known: cosine, mnist"
 
 
-def test_a_long_list_of_known_names_is_cut_and_says_so():
+def test_a_long_list_of_known_names_is_shortened_visibly():
     message = str(UnknownNameError("task", "xyz", [f"aaaa{number:02d}" for number in range(13)]))
     assert "aaaa11 ..." in message
     assert "aaaa12" not in message
@@ -79,7 +79,7 @@ def test_where_nothing_is_known_the_message_says_so():
     assert str(UnknownNameError("plugin", "xyz", [])) == "unknown plugin 'xyz': no plugin is known"
 
 
-def test_an_ambiguous_name_is_answered_with_the_qualified_ones():
+def test_the_error_for_an_ambiguous_name_lists_the_qualified_names():
     error = AmbiguousNameError("model", "mlp", ["zoo-b:mlp", "zoo-a:mlp"])
     assert str(error) == "model 'mlp' is ambiguous: say one of zoo-a:mlp, zoo-b:mlp"
     assert isinstance(error, UsageError)

@@ -122,7 +122,7 @@ def test_a_trial_that_hangs_is_ended_with_its_children_and_gets_more_time_only_w
     assert "1 new" in zoo(*bench("sleep"), "--timeout", "4s").out
 
 
-def test_what_a_trial_prints_is_kept_beside_its_record_and_not_mixed_into_the_output(
+def test_the_output_of_a_trial_is_kept_next_to_its_record_and_not_mixed_into_the_display(
     zoo: Callable[..., Any], make_plugin: Callable[..., Path]
 ) -> None:
     make_plugin("zoo-faults", FAULTS)
@@ -360,7 +360,7 @@ def test_a_loader_that_hangs_or_dies_costs_only_its_own_trials(
         assert "prepare" in [phase.name for phase in record.phases]
 
 
-def test_under_all_what_is_wrong_with_one_pair_costs_only_that_pair(
+def test_under_all_a_problem_with_one_pair_skips_only_that_pair(
     zoo: Callable[..., Any], make_plugin: Callable[..., Path], only_plugins: Callable[..., None]
 ) -> None:
     make_plugin("zoo-odd", ODD)
@@ -433,7 +433,7 @@ def test_a_plugins_command_that_cannot_be_imported_does_not_take_the_help_with_i
     assert zoo("count").out == "two\n"
 
 
-def test_a_task_that_is_unknown_because_its_plugin_did_not_load_is_told_so(
+def test_the_error_for_a_task_of_a_plugin_that_did_not_load_says_so(
     zoo: Callable[..., Any], make_plugin: Callable[..., Path]
 ) -> None:
     make_plugin("zoo-broken", "raise RuntimeError('no luck')")

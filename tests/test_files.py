@@ -1,4 +1,4 @@
-"""Where a data set's files are, whether they are the published ones, and the fingerprint that says which they are."""
+"""The files of a data set: finding, verifying and fingerprinting them."""
 
 from __future__ import annotations
 
@@ -231,23 +231,23 @@ def test_data_without_downloads_and_root_say_what_to_bring():
         assert words in str(caught.value)
 
 
-def test_an_empty_root_is_told_with_its_path(tmp_path: Path):
+def test_the_error_for_an_empty_root_names_its_path(tmp_path: Path):
     (tmp_path / "empty" / "inner").mkdir(parents=True)
     with pytest.raises(DataUnavailableError, match=r"empty is empty; give --data-root"):
         fingerprint(dataset(), tmp_path / "empty")
 
 
-def test_an_empty_archive_is_told_with_its_path(tmp_path: Path):
+def test_the_error_for_an_empty_archive_names_its_path(tmp_path: Path):
     with pytest.raises(DataUnavailableError, match=r"empty\.zip is empty"):
         fingerprint(dataset(), as_zip(tmp_path / "empty.zip", {}))
 
 
-def test_a_root_that_is_not_there_is_told_with_its_path(tmp_path: Path):
+def test_the_error_for_a_missing_root_names_its_path(tmp_path: Path):
     with pytest.raises(DataUnavailableError, match=r"data root .*absent is not there; give --data-root"):
         own_root(dataset(), tmp_path / "absent")
 
 
-def test_a_plain_file_as_root_is_told_with_its_path(tmp_path: Path):
+def test_the_error_for_a_plain_file_as_root_names_its_path(tmp_path: Path):
     (tmp_path / "plain.txt").write_text("words")
     with pytest.raises(DataUnavailableError, match=r"plain\.txt is neither a folder nor a zip or tar archive"):
         fingerprint(dataset(), tmp_path / "plain.txt")
@@ -359,7 +359,7 @@ def test_a_file_is_found_in_an_archive(tmp_path: Path):
     assert context(dataset(), root).file("images.gz").read_bytes() == b"1"
 
 
-def test_a_file_that_is_not_below_the_root_is_told_with_what_the_root_must_hold(tmp_path: Path):
+def test_the_error_for_a_file_missing_below_the_root_says_what_the_root_must_hold(tmp_path: Path):
     root = write(tmp_path / "root", {"other": b"1"})
     with pytest.raises(
         DataUnavailableError, match=r"images\.gz is not below .*root; give --data-root.*train/ and test/"
@@ -403,7 +403,7 @@ def test_an_archive_that_two_trials_unpack_at_once_is_unpacked_for_both(
     assert (folder / "labels.csv").read_bytes() == FILES["labels.csv"]
 
 
-def test_a_folder_nobody_named_is_told_with_what_it_must_hold():
+def test_without_a_named_folder_the_error_says_what_it_must_hold():
     with pytest.raises(DataUnavailableError, match="cannot be downloaded; give --data-root"):
         context(dataset()).folder()
 
@@ -413,7 +413,7 @@ def test_a_context_without_a_dataset_finds_nothing():
         Context().file("a")
 
 
-def test_what_is_said_of_the_state_of_data(tmp_path: Path):
+def test_the_state_of_data_in_words(tmp_path: Path):
     assert state(dataset(), tmp_path) == f"in {tmp_path}"
     assert state(dataset(origin="exact"), None) == "ready"
     assert state(dataset(), None) == "needs --data-root"
@@ -530,7 +530,7 @@ def test_a_downloaded_file_that_was_changed_is_downloaded_again(serve: Callable[
     assert len(server.asked) == 2
 
 
-def test_offline_a_file_that_was_never_downloaded_is_not_asked_for(serve: Callable[..., Server]):
+def test_offline_a_missing_download_is_not_requested(serve: Callable[..., Server]):
     server = serve({"a.bin": b"published"})
     spec = published({"a.bin": b"published"}, server.url)
     with pytest.raises(DataUnavailableError, match=r"a\.bin was never downloaded, and --offline forbids it"):

@@ -1,4 +1,4 @@
-"""Pictures of every form become uint8 arrays; whatever cannot is an error that names the file."""
+"""Pictures of every form become uint8 arrays, or an error that names the file."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_coloured_picture_becomes_grey_by_pillows_weights(tmp_path: Path):
 
 
 @pytest.mark.parametrize("alpha", [0, 128, 255])
-def test_transparency_is_left_away(tmp_path: Path, alpha: int):
+def test_transparency_is_dropped(tmp_path: Path, alpha: int):
     path = save(tmp_path / "a.png", np.dstack([RGB, np.full((6, 4), alpha, np.uint8)]))
     assert np.array_equal(read_image(path), RGB.transpose(2, 0, 1))
 
@@ -217,7 +217,7 @@ def test_a_folder_that_may_be_listed_but_not_entered_is_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize("place", ["a.png", "nowhere"])
-def test_what_is_no_folder_is_named(tmp_path: Path, place: str):
+def test_the_error_names_a_path_that_is_no_folder(tmp_path: Path, place: str):
     save(tmp_path / "a.png")
     for read in (folders, list_images, image_folder, lambda root: find_split(root, "train")):
         with pytest.raises(DataUnavailableError, match=re.escape(f"{tmp_path / place} cannot be read as a folder")):
@@ -262,7 +262,7 @@ def test_an_image_folder_gives_pictures_and_labels_by_name(tmp_path: Path):
     assert files.labels.dtype == np.int64
 
 
-def test_classes_that_are_asked_for_give_the_order(tmp_path: Path):
+def test_expected_classes_set_the_order_of_the_labels(tmp_path: Path):
     for name in ("a", "b", "c"):
         save(tmp_path / name / "0.png")
     files = image_folder(tmp_path, ("c", "a", "b"))
@@ -270,7 +270,7 @@ def test_classes_that_are_asked_for_give_the_order(tmp_path: Path):
     assert [path.parent.name for path in files.paths] == ["c", "a", "b"]
 
 
-def test_other_classes_than_are_asked_for_are_refused(tmp_path: Path):
+def test_folders_other_than_the_expected_classes_are_refused(tmp_path: Path):
     for name in ("a", "b"):
         save(tmp_path / name / "0.png")
     with pytest.raises(DamagedDataError, match=r"unknown: b"):

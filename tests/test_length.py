@@ -1,4 +1,4 @@
-"""How long a trial is, and at which steps it looks at val."""
+"""The length of a trial, and the steps at which it evaluates val."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_trial_of_any_length_has_ten_to_thirty_points_and_the_last_is_its_end(
 
 
 @pytest.mark.parametrize(("eval_every", "points"), [(1.0, [100, 200, 300]), (2.0, [200, 300]), (0.5, [50, 100, 150])])
-def test_how_often_the_recipe_says_goes_before_the_rule(eval_every: float, points: list[int]):
+def test_eval_every_of_the_recipe_overrides_the_rule(eval_every: float, points: list[int]):
     assert looks(100, epochs=3.0, eval_every=eval_every)[: len(points)] == points
 
 
@@ -152,6 +152,6 @@ def test_more_often_than_every_step_is_every_step():
     assert length(100, eval_every=0.001).interval == 1.0
 
 
-def test_under_a_time_budget_shares_of_it_decide_unless_the_recipe_says_how_often():
+def test_under_a_time_budget_evaluations_follow_its_shares_unless_the_recipe_has_eval_every():
     assert length(budget_s=60.0).interval == float(sys.maxsize)
     assert length(budget_s=60.0, eval_every=0.5).interval == 50

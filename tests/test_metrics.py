@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, and against values that can be worked out by hand."""
+"""Metrics compared with scikit-learn, and with values computed by hand."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_confusion_matrix_is_scikit_learns(seed: int):
 
 
 @SEEDS
-def test_precision_recall_and_f1_are_scikit_learns_also_for_classes_never_answered_or_never_true(seed: int):
+def test_precision_recall_and_f1_equal_scikit_learns_also_for_classes_never_predicted_or_never_true(seed: int):
     predictions, targets = labels(seed)
     found = metrics.precision_recall_f1(metrics.confusion_matrix(predictions, targets, 7))
     expected = reference.precision_recall_fscore_support(targets, predictions, labels=range(7), zero_division=0)
@@ -97,19 +97,19 @@ def test_regression_metrics_by_hand():
     assert metrics.r_squared(predictions, targets) == pytest.approx(-1.5)  # 1 - 5 / 2
 
 
-def test_answers_that_are_all_true_have_no_error():
+def test_predictions_that_are_all_correct_have_no_error():
     targets = np.arange(6.0).reshape(3, 2)
     assert metrics.mean_squared_error(targets, targets) == 0.0
     assert metrics.mean_absolute_error(targets, targets) == 0.0
     assert metrics.r_squared(targets, targets) == 1.0
 
 
-def test_answering_the_mean_explains_nothing():
+def test_predicting_the_mean_explains_no_variance():
     targets = np.array([[1.0], [2.0], [6.0]])
     assert metrics.r_squared(np.full((3, 1), 3.0), targets) == pytest.approx(0.0)
 
 
-def test_of_a_constant_truth_no_share_is_explained_and_nan_says_so():
+def test_r_squared_of_constant_targets_is_nan():
     assert math.isnan(metrics.r_squared(np.array([[1.0], [2.0]]), np.array([[5.0], [5.0]])))
 
 

@@ -111,14 +111,14 @@ def test_a_change_in_a_module_that_the_loader_imports_decodes_anew(tmp_path: Pat
         assert len(fake.made) == times
 
 
-def test_the_loader_is_told_which_dataset_and_root_it_is_for(install: Callable[..., Fake], tmp_path: Path):
+def test_the_loader_gets_its_dataset_and_root(install: Callable[..., Fake], tmp_path: Path):
     fake = install(OWN_VAL)
     opened(data_root=tmp_path, offline=True)
     [ctx] = fake.made
     assert (ctx.dataset, ctx.data_root, ctx.offline) == (SPEC, tmp_path, True)
 
 
-def test_what_a_dataset_says_of_its_form_survives_the_cache(install: Callable[..., Fake]):
+def test_the_signature_of_a_dataset_survives_the_cache(install: Callable[..., Fake]):
     install(OWN_VAL)
     assert opened().signature == opened().signature == POINT
 
@@ -168,7 +168,7 @@ def test_unsealing_one_view_leaves_another_sealed(install: Callable[..., Fake]):
 
 @pytest.mark.parametrize("splits", [OWN_VAL, NO_VAL])
 @pytest.mark.parametrize("name", ["valid", "", "TEST", "held_out", "../train"])
-def test_an_unknown_split_is_told_with_those_there_are(name: str, splits: Splits, install: Callable[..., Fake]):
+def test_the_error_for_an_unknown_split_lists_the_splits(name: str, splits: Splits, install: Callable[..., Fake]):
     install(splits)
     data = opened()
     data.unseal()
@@ -211,7 +211,7 @@ def test_columns_of_unequal_length_are_refused_and_leave_nothing(install: Callab
     assert list((tmp_path / "cache" / "columns").iterdir()) == []
 
 
-def test_where_another_trial_decoded_the_same_data_meanwhile_its_folder_is_used(install: Callable[..., Fake]):
+def test_if_another_trial_decodes_the_same_data_first_its_folder_is_used(install: Callable[..., Fake]):
     fake = install(OWN_VAL)
 
     def load(split: str) -> Any:

@@ -1,4 +1,4 @@
-"""Pictures that tasks draw of what a model did."""
+"""Pictures of a model's results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_a_point_is_drawn_in_its_colour_where_it_lies_in_the_box() -> None:
     assert tuple(picture[60, 60]) == PAPER
 
 
-def test_a_later_layer_lies_on_top_and_points_that_are_not_finite_or_outside_are_left_away() -> None:
+def test_a_later_layer_is_on_top_and_points_that_are_not_finite_or_outside_are_dropped() -> None:
     odd = np.array([[np.nan, 0.5], [np.inf, 0.5], [5.0, 0.5]])
     point = np.array([[0.5, 0.5]])
     picture = scatter([(point, ORANGE), (odd, ORANGE), (point, BLUE)], size=(116, 128), box=(0.0, 1.0, 0.0, 1.0))

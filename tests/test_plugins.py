@@ -1,4 +1,4 @@
-"""A broken plugin costs only itself: it is named with its reason, and the sound ones load."""
+"""A broken plugin is reported with its reason, and the others load."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_task_of_an_unknown_kind_makes_its_plugin_a_failed_one(make_plugin: Ma
     assert "task odd" in found.reason
 
 
-def test_a_sound_plugin_says_what_it_adds_and_its_metadata(make_plugin: MakePlugin):
+def test_a_usable_plugin_has_its_specs_and_metadata(make_plugin: MakePlugin):
     make_plugin(
         "zoo-all",
         HEAD
@@ -221,14 +221,14 @@ def test_disabled_plugins_are_listed_as_such_and_counted(
 
 
 @pytest.mark.parametrize("source", [f"zoo_api = 2\n{SOUND}", "zoo_api = 2\nfrom zoo_core import OnlyInTheNext\n"])
-def test_a_plugin_for_a_newer_api_is_refused_and_told_what_to_install(source: str, make_plugin: MakePlugin):
+def test_a_plugin_for_a_newer_api_is_refused_and_the_error_says_what_to_install(source: str, make_plugin: MakePlugin):
     make_plugin("zoo-next", source)
     assert failure("zoo-next").reason == (
         "PluginError: it needs hook API 2, this zoo-core has 1: pip install -U zoo-core"
     )
 
 
-def test_a_plugin_for_an_older_api_is_loaded_and_told_what_to_change(
+def test_a_plugin_for_an_older_api_is_loaded_with_the_changes_that_it_needs(
     zoo: Callable[..., Any], make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("zoo_core.hookspecs.API", 3)
@@ -247,7 +247,7 @@ def test_a_plugin_for_an_older_api_is_loaded_and_told_what_to_change(
     assert found["zoo-silent"].deprecated == ()
 
 
-def test_the_list_of_plugins_tells_what_an_old_one_has_to_change(
+def test_the_list_of_plugins_shows_the_changes_that_an_old_one_needs(
     zoo: Callable[..., Any], make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("zoo_core.hookspecs.API", 2)

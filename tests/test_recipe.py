@@ -89,7 +89,7 @@ def test_a_model_may_name_the_task_by_its_qualified_name():
     assert resolve_recipe(parameters(task(), model(t={"lr": 0.2}, zoo_x__t={"lr": 0.3}), KIND)).lr == 0.3
 
 
-def test_what_a_model_says_of_another_task_plays_no_part():
+def test_overrides_that_a_model_has_for_another_task_are_ignored():
     assert resolve_recipe(parameters(task(), model(other={"lr": 0.5, "unknown": 1}), KIND)).lr == 0.1
 
 
@@ -139,7 +139,7 @@ def test_a_wrong_value_in_a_layer_names_its_owner():
 
 
 @pytest.mark.parametrize("layer", [0, 1])
-def test_an_unknown_key_is_answered_with_the_nearest_one(layer: int):
+def test_an_unknown_key_is_an_error_that_suggests_the_nearest_one(layer: int):
     layers: list[dict[str, Any]] = [{}, {}]
     layers[layer] = {"optimiser": "adam"}
     with pytest.raises(UnknownNameError, match=r"unknown recipe key 'optimiser': did you mean optimizer\?"):
@@ -157,14 +157,14 @@ def test_words_for_false(text: str):
 
 
 @pytest.mark.parametrize("text", ["", "2", "maybe", "truee", "[]"])
-def test_other_words_are_no_truth_value(text: str):
+def test_other_words_are_refused_as_booleans(text: str):
     with pytest.raises(RecipeError, match="is not true or false"):
         parse("k", Param(default=True), text)
 
 
 @FEW
 @given(st.booleans(), st.booleans())
-def test_a_truth_value_survives_its_text(default: bool, value: bool):
+def test_a_boolean_is_parsed_back_from_its_text(default: bool, value: bool):
     assert parse("k", Param(default=default), str(value)) is value
 
 
@@ -220,7 +220,7 @@ def test_any_json_is_taken_where_the_default_is_none(value: Any):
     assert parse("k", Param(default=None), json.dumps(value)) == value
 
 
-def test_what_is_no_json_is_a_text_where_the_default_is_none():
+def test_text_that_is_not_json_stays_text_if_the_default_is_none():
     assert parse("k", Param(default=None), "imagenet") == "imagenet"
 
 

@@ -1,4 +1,4 @@
-"""Records as JSON: what is written is read, what is damaged or newer is told, and NaN is never written."""
+"""Records as JSON: round trips, errors for damaged or newer files, and NaN is never written."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def refuse_constant(word: str) -> None:
 
 @MANY
 @given(ANY_FLOAT, ANY_FLOAT, ANY_FLOAT)
-def test_what_is_not_finite_is_never_in_the_json(first: float, second: float, third: float):
+def test_numbers_that_are_not_finite_are_never_in_the_json(first: float, second: float, third: float):
     content = encode(
         record(
             wall_s=first,
@@ -231,12 +231,12 @@ def test_every_field_that_may_be_missing_has_a_default():
     assert decode(json.dumps(plain).encode()).measured == Measured()
 
 
-def test_a_newer_schema_is_told_as_such_and_not_as_damage():
+def test_a_newer_schema_is_an_error_of_its_own_and_not_damage():
     with pytest.raises(NewerSchemaError, match=f"schema {SCHEMA + 1}, this zoo reads up to {SCHEMA}: install a newer"):
         decode(changed(schema=SCHEMA + 1))
 
 
-def test_a_newer_schema_is_told_also_where_its_fields_mean_other_things():
+def test_a_newer_schema_is_recognised_even_if_its_fields_differ():
     with pytest.raises(NewerSchemaError):
         decode(json.dumps({"schema": SCHEMA + 7, "id": 3, "trial": {}}).encode())
 
@@ -266,7 +266,7 @@ def test_a_record_cannot_be_changed():
         FULL.seed = 1  # type: ignore[misc]
 
 
-def test_what_is_final_and_what_failed_are_among_the_statuses():
+def test_final_and_failed_are_subsets_of_the_statuses():
     assert set(STATUSES) == set(FINAL) | FAILED | {"skipped"}
     assert FINAL - {"ok"} == FINAL & FAILED
 

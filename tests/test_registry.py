@@ -1,4 +1,4 @@
-"""Names to specs: which one a bare name means, who pairs with whom, and families that are looked up only when asked."""
+"""The registry: bare names, pairs of models and tasks, and families that are looked up only on demand."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_without_a_task_a_bare_model_of_two_plugins_is_ambiguous():
         TWO.model("net")
 
 
-def test_a_model_that_fits_nowhere_is_still_found_so_that_the_refusal_can_be_told():
+def test_a_model_that_fits_nowhere_is_still_found_so_that_the_error_can_name_it():
     alone = registry(task("one", "a"), model("net", "b", kind="other"))
     assert alone.model("net", alone.task("one")).qualified == "b:net"
 
@@ -118,12 +118,12 @@ def test_two_plugins_with_one_task_name_make_the_bare_name_ambiguous():
 
 
 @pytest.mark.parametrize(("what", "near"), [("task", "one"), ("dataset", "d"), ("model", "net"), ("plugin", "a")])
-def test_an_unknown_name_is_answered_with_the_command_that_lists(what: str, near: str):
+def test_the_error_for_an_unknown_name_suggests_the_command_that_lists_names(what: str, near: str):
     with pytest.raises(UnknownNameError, match=rf"unknown {what} 'nothing-like-it'.*{near}.*`zoo list {what}s`"):
         getattr(TWO, what)("nothing-like-it")
 
 
-def test_a_bare_name_is_answered_with_near_bare_names_and_a_qualified_one_with_qualified_ones():
+def test_a_bare_unknown_name_suggests_bare_names_and_a_qualified_one_qualified_names():
     with pytest.raises(UnknownNameError, match=r"unknown model 'nett': did you mean net\?"):
         TWO.model("nett", TWO.task("one"))
     with pytest.raises(UnknownNameError, match=r"unknown model 'b:nett': did you mean b:net"):
@@ -172,7 +172,7 @@ def test_a_pair_fits_where_it_is_registered_or_of_one_kind():
     assert not fits(model("net", "b", kind="other"), one)
 
 
-def test_a_task_whose_dataset_nobody_has_costs_only_its_own_plugin(make_plugin: Callable[..., Path]):
+def test_a_task_with_an_unknown_dataset_disables_only_its_own_plugin(make_plugin: Callable[..., Path]):
     make_plugin(
         "zoo-lost",
         """

@@ -1,4 +1,4 @@
-"""An entry's hash is that of its file and of all in its package that this one imports, found without importing any."""
+"""The hash of an entry covers its file and all files of its package that it imports, without importing any."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ def test_an_entry_whose_module_is_missing_says_so(module: str):
         resolve_entry(f"{module}:name")
 
 
-def test_an_error_inside_an_entrys_module_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_error_inside_the_module_of_an_entry_is_passed_on_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "zoo_raises_inside.py").write_text("raise RuntimeError('inside')")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(RuntimeError, match="inside"):

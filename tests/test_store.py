@@ -1,4 +1,4 @@
-"""The results folder: records are found again, never overwritten, and what is damaged is left as it is."""
+"""The results folder: records are found again and never overwritten, and damaged files are left unchanged."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_files_that_are_no_records_are_passed_over(store: Store):
     assert list(store.read()) == [record()]
 
 
-def test_staged_artifacts_are_moved_beside_the_record(store: Store):
+def test_staged_artifacts_are_moved_next_to_the_record(store: Store):
     staged = store.stage(record().id)
     (staged / "picture-0.png").write_bytes(b"png")
     path = store.save(record(), staged)

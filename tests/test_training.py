@@ -1,4 +1,4 @@
-"""One trial in this process: what the runner owns, and that looking at a model does not change its training."""
+"""One trial in this process: the runner's part of it, and that evaluating a model does not change its training."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_evaluating_twice_as_often_leaves_the_same_weights(tmp_path: Path) -> No
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_a_trial_tells_its_story_in_events_and_ends_with_done(tmp_path: Path) -> None:
+def test_a_trial_sends_its_events_in_order_and_ends_with_done(tmp_path: Path) -> None:
     heard: list[Any] = []
     run_trial(make_job(tmp_path, "cosine", "mlp", steps=10), heard.append)
     phases = [event.name for event in heard if isinstance(event, events.PhaseBegan)]
@@ -155,7 +155,7 @@ def test_running_train_values_are_means_over_the_units_since_the_last_look() -> 
     assert point.epoch == 1.0
 
 
-def test_a_loss_that_is_no_number_is_told_as_a_point_and_diverges() -> None:
+def test_a_loss_that_is_not_finite_sends_a_point_and_diverges() -> None:
     with pytest.raises(DivergedError, match="loss is nan at step 2"):
         train(plain_steps([1.0, float("nan"), 1.0]), [0.1, 0.2, 0.3])
 

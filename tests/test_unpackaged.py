@@ -1,4 +1,4 @@
-"""A model straight from a file: read without running it, run as any other, recorded without its place."""
+"""A model from a file: read without running it, run as any other, recorded without its folder."""
 
 from __future__ import annotations
 
@@ -107,12 +107,12 @@ def test_parameters_with_plain_defaults_are_options(
     assert model_of_file(f"{write(source)}:Net").options == options
 
 
-def test_a_file_that_is_not_there_is_said_to_be_missing() -> None:
+def test_the_error_for_a_missing_file_says_so() -> None:
     with pytest.raises(UsageError, match=r"there is no file \./no_such\.py"):
         model_of_file("./no_such.py:Net")
 
 
-def test_a_folder_is_said_to_be_one(tmp_path: Path) -> None:
+def test_the_error_for_a_folder_says_so(tmp_path: Path) -> None:
     (tmp_path / "net.py").mkdir()
     with pytest.raises(UsageError, match="is a folder"):
         model_of_file(f"{tmp_path}/net.py:Net")
@@ -131,7 +131,7 @@ def test_a_folder_is_said_to_be_one(tmp_path: Path) -> None:
         ("def Net(*, a): pass", "Net", "it needs signature, a"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_told_in_one_line(
+def test_a_problem_with_a_file_is_an_error_of_one_line(
     source: str, attribute: str, words: str, write: Callable[..., str]
 ) -> None:
     with pytest.raises(UsageError) as raised:
@@ -176,7 +176,7 @@ def test_the_code_hash_is_that_of_the_file(write: Callable[..., str]) -> None:
     assert code_sha256(f"{write('a = 1')}:a") == first
 
 
-def test_the_signature_is_given_where_it_is_asked_for() -> None:
+def test_a_build_function_gets_the_signature_only_if_it_takes_one() -> None:
     assert call(lambda signature: signature, "s", {}) == "s"
     assert call(lambda shape, width=1: (shape, width), "s", {"width": 2}) == ("s", 2)
     assert call(lambda signature=None: signature, "s", {}) == "s"
@@ -190,7 +190,7 @@ def test_a_tuple_by_default_stays_one() -> None:
     assert call(lambda sizes=[3]: sizes, "s", {"sizes": [5]}) == [5]
 
 
-def test_the_place_of_the_file_is_not_told(write: Callable[..., str]) -> None:
+def test_the_folder_of_the_file_is_not_recorded(write: Callable[..., str]) -> None:
     path = write(NET)
     model = model_of_file(f"{path}:Line")
     assert without_folder(f'File "{path}", line 3', model) == 'File "./net.py", line 3'

@@ -1,4 +1,4 @@
-"""Files of weights are read without running what is in them; weights fit or are refused by name; frozen is frozen."""
+"""Weights files are read without running code from them; misfits are named; frozen parts stay frozen."""
 
 from __future__ import annotations
 
@@ -188,14 +188,14 @@ def test_a_file_of_another_form_is_refused_with_the_forms_that_are_read(name: st
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.npz", "w.pt"])
-def test_a_missing_file_is_told_by_its_name(name: str, tmp_path: Path) -> None:
+def test_the_error_for_a_missing_file_names_it(name: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=f"there is no weights file {tmp_path / name}"):
         read_weights(tmp_path / name)
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="here everything may be read")
 @pytest.mark.parametrize("form", ["safetensors", "npz", "pt"])
-def test_a_file_that_may_not_be_read_is_told_so(form: str, tmp_path: Path) -> None:
+def test_the_error_for_an_unreadable_file_says_so(form: str, tmp_path: Path) -> None:
     path = written(form, tmp_path)
     path.chmod(0)
     with pytest.raises(WeightsError, match="may not be read"):
@@ -231,7 +231,7 @@ def test_weights_replace_every_parameter_and_buffer() -> None:
     assert target.body[1].num_batches_tracked == 1
 
 
-def test_all_that_does_not_fit_is_named_and_the_model_is_left_as_it_was() -> None:
+def test_the_error_names_every_tensor_that_does_not_fit_and_the_model_is_unchanged() -> None:
     model = Small()
     before = copied(model)
     weights = {name: tensor + 1 for name, tensor in before.items()}
@@ -290,7 +290,7 @@ def spec_of(function: Callable[..., nn.Module], monkeypatch: pytest.MonkeyPatch)
 WEIGHTS = {"weight": torch.ones(2, 3), "bias": torch.ones(2)}
 
 
-def test_weights_are_put_into_what_the_build_function_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_loaded_into_the_built_model(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = spec_of(plain, monkeypatch)
     assert_same(build_model(spec, SIGNATURE, {"width": 2, "lr": 0.1}, WEIGHTS).state_dict(), WEIGHTS)
     torch.manual_seed(0)
@@ -299,7 +299,7 @@ def test_weights_are_put_into_what_the_build_function_made(monkeypatch: pytest.M
     assert_same(build_model(spec, SIGNATURE, {"width": 2}).state_dict(), first.state_dict())
 
 
-def test_a_build_function_with_a_parameter_weights_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_function_with_a_parameter_weights_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = spec_of(choosy, monkeypatch)
     found = build_model(spec, SIGNATURE, {"width": 2}, WEIGHTS).state_dict()
     assert_same(found, {name: tensor / 2 for name, tensor in WEIGHTS.items()})
@@ -307,7 +307,7 @@ def test_a_build_function_with_a_parameter_weights_is_given_them(monkeypatch: py
 
 
 @pytest.mark.parametrize("function", [plain, choosy])
-def test_weights_that_do_not_fit_are_told_with_the_models_name(
+def test_the_error_for_weights_that_do_not_fit_names_the_model(
     function: Callable[..., nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = spec_of(function, monkeypatch)
@@ -348,7 +348,7 @@ def test_parameters_of_the_backbones_own_stay_frozen() -> None:
     assert not Transfer(Backbone(), nn.Linear(5, 2), unfreeze=3).backbone.scale.requires_grad
 
 
-def test_a_backbone_that_was_frozen_is_thawed_where_it_is_asked_for() -> None:
+def test_requested_parts_of_a_frozen_backbone_are_trained() -> None:
     backbone = Backbone().requires_grad_(False)
     model = Transfer(backbone, nn.Linear(5, 2), unfreeze=1)
     assert model.backbone[4].weight.requires_grad
