@@ -10,7 +10,8 @@
     ├── PluginError                a plugin cannot be used; the others go on
     │   ├── InvalidSpecError       metadata that breaks a rule
     │   ├── DuplicateNameError     one name registered twice
-    │   └── EntryError             an entry that does not resolve to an object
+    │   ├── EntryError             an entry that does not resolve to an object
+    │   └── MisspeltMethodError    a method whose name is nearly that of an optional one
     ├── DataError                  what is wrong with a data set's files
     │   ├── DataUnavailableError   not here, and cannot be fetched now
     │   ├── DamagedDataError       here, but cannot be read
