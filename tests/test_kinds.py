@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +17,10 @@ import torch
 from sklearn.metrics import precision_recall_fscore_support
 from torch import nn
 
+import zoo_core
+from zoo_core.checks.data import tiny
+from zoo_core.checks.harness import Harness, stand_in_for
+from zoo_core.cli import scaffold
 from zoo_core.columns import Split
 from zoo_core.entries import resolve_entry
 from zoo_core.errors import MisspeltMethodError
@@ -42,6 +49,27 @@ def test_every_entry_of_a_kind_resolves_and_its_interface_names_the_kind(kind: K
     for entry in (kind.entry, kind.draw, kind.smallest_model, kind.output_shape, kind.plant):
         assert callable(resolve_entry(entry))
     assert kind.interface.startswith(f"Kind `{kind.name}`, version {kind.version}: ")
+
+
+def test_no_code_outside_a_kinds_folder_names_the_kind() -> None:
+    core = Path(zoo_core.__file__).parent
+    for path in core.rglob("*.py"):
+        inside = path.relative_to(core).parts
+        if inside[0] == "kinds" and len(inside) == 3:
+            continue
+        texts = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+        assert not texts & set(KINDS), path
+
+
+def test_a_new_kind_is_drawn_trained_checked_and_offered_without_another_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(KINDS, "ordinal", replace(KINDS["regression"], name="ordinal", example_shape=(2, 3)))
+    drawn = tiny("ordinal")
+    assert (drawn.task.kind, drawn.task.metric, drawn.data.signature.input_shape) == ("ordinal", "mse", (2, 3))
+    started = Harness(task=drawn.task, model=stand_in_for(drawn.task), data=drawn.data, cache=tmp_path).start()
+    assert len(started.train()) == 3
+    assert "ordinal" in scaffold.kinds()
 
 
 def test_the_bodies_of_the_first_kinds_are_still_found_where_they_were() -> None:

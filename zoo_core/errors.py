@@ -10,7 +10,8 @@
     ├── PluginError                a plugin cannot be used; the others still work
     │   ├── InvalidSpecError       metadata that breaks a rule
     │   ├── DuplicateNameError     a name that is registered twice
-    │   └── EntryError             an entry that does not resolve to an object
+    │   ├── EntryError             an entry that does not resolve to an object
+    │   └── MisspeltMethodError    a method whose name is nearly that of an optional one
     ├── DataError                  a data set's files have a problem
     │   ├── DataUnavailableError   missing, and cannot be fetched now
     │   ├── DamagedDataError       present, but cannot be read
