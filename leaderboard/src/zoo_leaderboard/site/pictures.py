@@ -65,5 +65,5 @@ def refusal(path: Path, name: str) -> str:
         return f"it is over {MAX_PICTURE_BYTES // 2**20} MiB"
     with path.open("rb") as file:
         if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
-            return "it is not a PNG_SIGNATURE file"
+            return "it is not a PNG file"
     return ""
