@@ -26,7 +26,7 @@ def idx(values: Any) -> bytes:
 def test_a_file_packed_or_not_is_an_array_of_its_sizes(tmp_path: Path, shape: tuple[int, ...], suffix: str) -> None:
     expected = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
     path = tmp_path / f"values{suffix}"
-    path.write_bytes(gzip.compress(idx(expected, mtime=0)) if suffix else idx(expected))
+    path.write_bytes(gzip.compress(idx(expected), mtime=0) if suffix else idx(expected))
     found = read_idx(path)
     assert found.dtype == np.uint8
     assert np.array_equal(found, expected)
@@ -57,7 +57,7 @@ def test_a_damaged_file_is_an_error_of_one_line_that_names_it(tmp_path: Path, da
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [gzip.compress(idx(IMAGES, mtime=0))[:-12], b"not packed at all", b""])
+@pytest.mark.parametrize("content", [gzip.compress(idx(IMAGES), mtime=0)[:-12], b"not packed at all", b""])
 def test_a_damaged_gzip_file_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "images.gz"
     path.write_bytes(content)

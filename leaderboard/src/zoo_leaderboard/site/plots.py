@@ -34,6 +34,9 @@ REFERENCE_ORIGINS = ("real", "copy", "exact")  # of data on which reference figu
 
 Spec: TypeAlias = dict[str, Any]
 
+STEPS: Spec = {"type": "line", "interpolate": "step-after", "color": INK, "strokeDash": [4, 4]}
+INTERVAL: Spec = {"type": "rule", "color": INK, "opacity": 0.6}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Style:
@@ -160,18 +163,12 @@ def score_against(
     layers: list[Spec] = [
         {
             "data": {"values": [{"x": point.x, "mean": point.score} for point in front]},
-            "mark": {
-                "type": "line",
-                "interpolate": "step-after",
-                "color": INK,
-                "strokeDash": [4, 4],
-                "strokeWidth": 1.5,
-            },
+            "mark": {**STEPS, "strokeWidth": 1.5},
             "encoding": {"x": x, "y": y},
         },
         {
             "data": {"values": intervals},
-            "mark": {"type": "rule", "color": INK, "opacity": 0.6},
+            "mark": INTERVAL,
             "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
         },
         {
@@ -198,11 +195,11 @@ def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: 
     colour = PALETTE[styles[str(values[0]["model"])].colour]
     layers: list[Spec] = [
         {
-            "mark": {"type": "line", "interpolate": "step-after", "color": INK, "strokeDash": [4, 4]},
+            "mark": STEPS,
             "encoding": {"x": x, "y": {**y, "field": "best"}},
         },
         {
-            "mark": {"type": "rule", "color": INK, "opacity": 0.6},
+            "mark": INTERVAL,
             "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
         },
         {
