@@ -23,7 +23,7 @@ from zoo_core.checks.harness import Harness, stand_in_for
 from zoo_core.cli import scaffold
 from zoo_core.columns import Split
 from zoo_core.entries import resolve_entry
-from zoo_core.errors import MisspeltMethodError
+from zoo_core.errors import IncompatibleError, MisspeltMethodError
 from zoo_core.kinds import KINDS, Kind, chance, supervised
 from zoo_core.kinds.image_classification import ImageObjective
 from zoo_core.kinds.objective import Objective, predictor
@@ -191,6 +191,12 @@ def test_a_class_with_the_right_method_may_have_others_of_similar_names() -> Non
 def test_an_objective_names_its_predictions_by_the_new_method_or_the_old_one() -> None:
     found = [predictor(make(SIGNATURE, Recipe({}), Context())) for make in (Plain, Outdated, Current)]
     assert [find and find(np.zeros(1), 1) for find in found] == [None, "by the old name", "by the new name"]
+
+
+def test_a_kind_that_reads_no_files_refuses_to_predict_them() -> None:
+    task = Supervised(SPEC, Plain)
+    with pytest.raises(IncompatibleError, match="models of kind regression cannot predict files"):
+        task.predict(Context(), nn.Linear(1, 1), SIGNATURE, (3, 4, 4), Recipe({}), [], 1)
 
 
 def test_the_old_name_of_objective_warns() -> None:

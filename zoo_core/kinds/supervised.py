@@ -164,7 +164,7 @@ class Supervised:
         name_predictions = predictor(objective)
         if name_predictions is None:
             raise IncompatibleError(
-                f"models of kind {self.spec.kind} cannot predict files: its objective has no `read`"
+                f"models of kind {self.spec.kind} cannot predict files: the objective has no `read` and `predictions`"
             )
         batch, forward = objective.read(files, shape), self._whole_forward(model)
         parts = [forward({"x": part}) for part in torch.split(batch["x"], MAX_EVALUATION_BATCH)]
