@@ -62,7 +62,7 @@ LEADERBOARD_MAY = (
     "zoo_core.cli.options",
 )
 
-TORCH_FREE_KINDS = ("__init__", "kind", "recipes")  # a kind's folder describes it in `__init__`, torch-free
+TORCH_FREE_KINDS = ("__init__", "kind", "recipes", "renamed")  # a kind's folder describes it in `__init__`, torch-free
 HEAVY_KINDS = {path for path in (CORE / "kinds").rglob("*.py") if path.stem not in TORCH_FREE_KINDS}
 
 Imported = tuple[str, str, int]  # module, name ("" for a plain import), line

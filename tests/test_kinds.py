@@ -18,15 +18,16 @@ from sklearn.metrics import precision_recall_fscore_support
 from torch import nn
 
 import zoo_core
-from zoo_core.checks.data import tiny
+from zoo_core import kinds
+from zoo_core.checks.data import make_synthetic_task
 from zoo_core.checks.harness import Harness, stand_in_for
 from zoo_core.cli import scaffold
 from zoo_core.columns import Split
 from zoo_core.entries import resolve_entry
 from zoo_core.errors import IncompatibleError, MisspeltMethodError
-from zoo_core.kinds import KINDS, Kind, chance, supervised
+from zoo_core.kinds import KINDS, Kind, chance
 from zoo_core.kinds.image_classification import ImageObjective
-from zoo_core.kinds.objective import Objective, predictor
+from zoo_core.kinds.objective import predictor
 from zoo_core.kinds.regression import Regression, RegressionObjective
 from zoo_core.kinds.supervised import Supervised
 from zoo_core.optional import TASK_PROTOCOLS, refuse_misspelt_methods
@@ -65,7 +66,7 @@ def test_a_new_kind_is_drawn_trained_checked_and_offered_without_another_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(KINDS, "ordinal", replace(KINDS["regression"], name="ordinal", example_shape=(2, 3)))
-    drawn = tiny("ordinal")
+    drawn = make_synthetic_task("ordinal")
     assert (drawn.task.kind, drawn.task.metric, drawn.data.signature.input_shape) == ("ordinal", "mse", (2, 3))
     started = Harness(task=drawn.task, model=stand_in_for(drawn.task), data=drawn.data, cache=tmp_path).start()
     assert len(started.train()) == 3
@@ -199,9 +200,28 @@ def test_a_kind_that_reads_no_files_refuses_to_predict_them() -> None:
         task.predict(Context(), nn.Linear(1, 1), SIGNATURE, (3, 4, 4), Recipe({}), [], 1)
 
 
-def test_the_old_name_of_objective_warns() -> None:
-    with pytest.warns(DeprecationWarning, match="is now called Objective"):
-        assert supervised.Treaty is Objective
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("zoo_core.kinds", "seen_by", "zoo_core.kinds:adapted_signature"),
+        ("zoo_core.kinds", "LOOKING", "zoo_core.kinds:IMAGE_KINDS"),
+        ("zoo_core.kinds.supervised", "Treaty", "zoo_core.kinds.objective:Objective"),
+        ("zoo_core.kinds.supervised", "Look", "zoo_core.kinds.objective:RowReader"),
+        ("zoo_core.kinds.regression", "RegressionTreaty", "zoo_core.kinds.regression:RegressionObjective"),
+        ("zoo_core.kinds.image_classification", "ImageTreaty", "zoo_core.kinds.image_classification:ImageObjective"),
+        ("zoo_core.kinds.segmentation", "SegmentationTreaty", "zoo_core.kinds.segmentation:SegmentationObjective"),
+    ],
+)
+def test_an_old_public_name_still_imports_with_a_warning_that_gives_the_new_one(
+    module: str, old: str, new: str
+) -> None:
+    with pytest.warns(DeprecationWarning, match=f"{module}.{old} is now .*{new.partition(':')[2]}"):
+        assert getattr(importlib.import_module(module), old) is resolve_entry(new)
+
+
+def test_a_name_that_never_was_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match=r"module 'zoo_core\.kinds' has no attribute 'seen'"):
+        _ = kinds.seen
 
 
 def image_recipe(**values: object) -> Recipe:

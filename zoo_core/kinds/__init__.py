@@ -16,6 +16,7 @@ from zoo_core.kinds.kind import Kind as Kind
 from zoo_core.kinds.kind import by_name
 from zoo_core.kinds.recipes import AUGMENTATION as AUGMENTATION
 from zoo_core.kinds.recipes import SUPERVISED as SUPERVISED
+from zoo_core.kinds.renamed import find_renamed
 from zoo_core.optional import TASK_PROTOCOLS, refuse_misspelt_methods
 from zoo_core.specs import ModelSpec, Params, Signature, TaskSpec
 
@@ -28,6 +29,14 @@ KINDS: Mapping[str, Kind] = by_name(
     segmentation.KIND,
 )
 IMAGE_KINDS = tuple(name for name, kind in KINDS.items() if kind.takes_images)
+
+
+def __getattr__(name: str) -> object:
+    entries = {
+        "seen_by": "zoo_core.kinds:adapted_signature",
+        "LOOKING": "zoo_core.kinds:IMAGE_KINDS",
+    }
+    return find_renamed(__name__, name, entries)
 
 
 def kind_recipe(task: TaskSpec) -> Params:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -31,6 +30,7 @@ from zoo_core.kinds.objective import (
     RowReader,
     predictor,
 )
+from zoo_core.kinds.renamed import find_renamed
 from zoo_core.optional import refuse_misspelt_methods
 from zoo_core.protocols import Context, Data, Evaluation, Phase, Step, Table
 from zoo_core.recipe import Recipe
@@ -45,10 +45,8 @@ MAX_INITIAL_VALUES = 50_000_000  # numbers in them
 
 
 def __getattr__(name: str) -> object:
-    if name == "Treaty":
-        warnings.warn("zoo_core.kinds.supervised.Treaty is now called Objective", DeprecationWarning, stacklevel=2)
-        return Objective
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    entries = {"Treaty": "zoo_core.kinds.objective:Objective", "Look": "zoo_core.kinds.objective:RowReader"}
+    return find_renamed(__name__, name, entries)
 
 
 class Supervised:

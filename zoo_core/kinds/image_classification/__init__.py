@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from zoo_core.kinds.kind import Kind
 from zoo_core.kinds.recipes import AUGMENTATION, NORMALIZE, SUPERVISED
+from zoo_core.kinds.renamed import find_renamed
 from zoo_core.specs import Param
 
 KIND = Kind(
@@ -53,4 +54,4 @@ def __getattr__(name: str) -> object:
         from zoo_core.kinds.image_classification import objective
 
         return getattr(objective, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return find_renamed(__name__, name, {"ImageTreaty": "zoo_core.kinds.image_classification.objective:ImageObjective"})

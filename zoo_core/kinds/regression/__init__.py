@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from zoo_core.kinds.kind import Kind
 from zoo_core.kinds.recipes import SUPERVISED
+from zoo_core.kinds.renamed import find_renamed
 
 KIND = Kind(
     name="regression",
@@ -34,4 +35,4 @@ def __getattr__(name: str) -> object:
         from zoo_core.kinds.regression import objective
 
         return getattr(objective, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return find_renamed(__name__, name, {"RegressionTreaty": "zoo_core.kinds.regression.objective:RegressionObjective"})

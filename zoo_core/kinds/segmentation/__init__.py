@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from zoo_core.kinds.kind import Kind
 from zoo_core.kinds.recipes import AUGMENTATION, NORMALIZE, SUPERVISED
+from zoo_core.kinds.renamed import find_renamed
 from zoo_core.specs import Param
 
 KIND = Kind(
@@ -65,4 +66,6 @@ def __getattr__(name: str) -> object:
         from zoo_core.kinds.segmentation import objective
 
         return getattr(objective, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return find_renamed(
+        __name__, name, {"SegmentationTreaty": "zoo_core.kinds.segmentation.objective:SegmentationObjective"}
+    )
