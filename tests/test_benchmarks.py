@@ -164,7 +164,7 @@ def test_a_file_without_benchmarks_of_models_is_an_error(zoo: Callable[..., Any]
     Path("benchmark.json").write_bytes(changed("benchmarks", to=[FOREIGN]))
     done = zoo("results", "import", "benchmark.json")
     assert done.code == 2
-    assert "none of its 1 benchmarks is of a model by zoo_benchmark_model" in done.err
+    assert "none of its 1 benchmarks uses zoo_benchmark_model" in done.err
 
 
 def test_a_file_that_is_not_there_is_a_mistake(zoo: Callable[..., Any]) -> None:
@@ -173,7 +173,7 @@ def test_a_file_that_is_not_there_is_a_mistake(zoo: Callable[..., Any]) -> None:
         Path("good.json").write_text("{}")
         done = zoo("results", "import", name)
         assert done.code == 2
-        assert "there is no such file" in done.err
+        assert f"{name} does not exist" in done.err
 
 
 def test_importing_a_file_twice_makes_no_second_record(zoo: Callable[..., Any]) -> None:
@@ -181,7 +181,7 @@ def test_importing_a_file_twice_makes_no_second_record(zoo: Callable[..., Any]) 
     first, second = (zoo("results", "import", "benchmark.json") for _ in range(2))
     assert (first.code, first.out) == (0, "imported 1 into results\n")
     assert "left out: 'test_other.py::test_sort'" in first.err
-    assert (second.code, second.out) == (0, "imported 0 into results, 1 there already\n")
+    assert (second.code, second.out) == (0, "imported 0 into results, 1 existed already\n")
     assert len(list(Path("results").glob("*/*.json"))) == 1
     (row,) = json.loads(zoo("results", "--json").out)
     assert (row["source"], row["score"]) == ("pytest-benchmark", None)

@@ -31,6 +31,9 @@ class Package:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, folder / "installed"
+        path = os.pathsep.join([str(self.home), os.environ.get("PYTHONPATH", "")])
+        plugins = f"{os.environ['ZOO_LOAD_PLUGINS']},zoo-sums"
+        self.environment = {**os.environ, "PYTHONPATH": path, "ZOO_LOAD_PLUGINS": plugins}
         self.code = self.home / "zoo_sums"
         source = folder / "source" / "src" / "zoo_sums"
         source.mkdir(parents=True)
@@ -41,9 +44,10 @@ class Package:
         subprocess.run([sys.executable, "-m", *install.split(), self.home, folder / "source"], check=True)
 
     def run(self, *words: str) -> str:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(self.home), os.environ.get("PYTHONPATH", "")])}
         command = [sys.executable, "-m", "zoo_core", *words]
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout
 

@@ -25,7 +25,9 @@ def run_pytest(tmp_path: Path) -> object:
             (tmp_path / "test_it.py").write_text(test)
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         command = [sys.executable, "-m", "pytest", "-p", "zoo_core.testing", "-p", "no:cacheprovider", "-rA", *words]
-        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        # pytest-benchmark measures nothing in a worker of pytest-xdist; this process is none, whatever runs this test.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+        environment = {**inherited, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
     return run

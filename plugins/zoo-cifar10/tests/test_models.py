@@ -66,6 +66,7 @@ def test_of_vgg_only_a_new_last_layer_is_trained() -> None:
 @pytest.mark.slow
 def test_on_drawn_shapes_the_dense_net_is_at_least_twenty_points_under_the_convolution(zoo: Callable[..., Any]) -> None:
     command = ("bench", "cifar10", "--offline", "--preset", "quick", "--device", "cpu", "--json")
-    records = json.loads(zoo(*command, "--model", "mlp", "--model", "cnn").out)
-    scores = {record["model"]["name"]: record["measured"]["scores"]["accuracy"] for record in records}
-    assert 0.2 < scores["zoo-cifar10:mlp"] < scores["zoo-cifar10:cnn"] - 0.2
+    (dense,) = json.loads(zoo(*command, "--model", "mlp").out)
+    (convolution,) = json.loads(zoo(*command, "--model", "cnn", "--max-steps", "60").out)  # half of its steps will do
+    accuracy = [record["measured"]["scores"]["accuracy"] for record in (dense, convolution)]
+    assert 0.2 < accuracy[0] < accuracy[1] - 0.2
