@@ -127,6 +127,22 @@ def test_the_design_page_lists_every_module_in_its_layer() -> None:
         assert listed == {(layer, module) for layer, modules in enumerate(import_rule(rule)) for module in modules}
 
 
+def glossary_terms(section: str) -> list[str]:
+    """The terms of one section, in lower case and without backticks and brackets."""
+    terms = re.findall(r"^\| (.+?) \| ", section, re.M)
+    return [re.sub(r"[`()]", "", term).lower() for term in terms if term != "term"]
+
+
+def test_the_glossary_is_alphabetical_and_explains_each_term_once() -> None:
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    sections = [glossary_terms(section) for section in page.split("\n## ")[1:]]
+    every_term = [term for terms in sections for term in terms]
+    assert len(every_term) > 100
+    assert len(every_term) == len(set(every_term))
+    for terms in sections:
+        assert terms == sorted(terms)
+
+
 def test_the_tutorial_lists_the_modules_that_plugins_may_import() -> None:
     text = (ROOT / "docs" / "write-a-plugin.md").read_text(encoding="utf-8")
     listed = re.search(r"of its modules (.+?)\.\s", text, re.S)
