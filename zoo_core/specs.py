@@ -224,8 +224,8 @@ class ModelSpec:
     """A model: one function `entry(signature, **options) -> nn.Module`.
 
     title: a short description, for listings and the leaderboard.
-    tasks: the tasks that `zoo bench --all` pairs the model with. By default all tasks of its own plugin, or if the
-        model has a `kind`, those of that kind.
+    tasks: the tasks that `zoo bench --all` pairs the model with. By default all tasks of its own plugin; if the
+        model has a `kind`, only those of that kind.
     kind: the kind on whose tasks, of any plugin, the model can be run.
     accepts: the inputs that the model accepts.
     options: the arguments of the build function other than the signature, with defaults.
