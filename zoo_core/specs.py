@@ -17,7 +17,7 @@ from zoo_core.errors import InvalidSpecError
 Origin = Literal["real", "copy", "bundled", "exact", "synthetic"]
 Below = Literal["", "results"]
 PARENT_COMMANDS: tuple[Below, ...] = get_args(Below)
-OFFLINE_ORIGINS: tuple[Origin, ...] = ("bundled", "exact", "synthetic")  # they need no network and no local files
+OFFLINE_ORIGINS: tuple[Origin, ...] = ("bundled", "exact", "synthetic")  # need no network and no files of the user
 
 NO_WEIGHTS = "none"  # the value of `--weights` for random initial weights
 
@@ -215,7 +215,7 @@ class DatasetSpec:
 
     @property
     def offline(self) -> bool:
-        """Whether the data set needs neither a network nor local files."""
+        """Whether the data set needs neither a network nor files that the user provides."""
         return self.origin in OFFLINE_ORIGINS
 
 
