@@ -28,7 +28,11 @@ RUNNER_PARAMS: Params = MappingProxyType(
             help="epochs between val evaluations; 0: ten to thirty per trial, also at the ends of epochs",
             minimum=0.0,
         ),
-        "holdout": Param(default=True, help="hold out a val split; without one, time-to-target is not measured"),
+        "holdout": Param(
+            default=True,
+            help="evaluate on val during training; false: train on the held-out examples too, and ignore target, `stop` "
+            "and `select`",
+        ),
         "select": Param(
             default="last", choices=("last", "best"), help="the weights to score on test: the last, or the best on val"
         ),

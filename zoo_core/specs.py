@@ -2,6 +2,7 @@
 
 A spec names its code instead of importing it: an `entry` is a string `package.module:name`, which `zoo_core.entries`
 resolves. Tasks, data sets and models may have `expected_failures`: a check of `zoo check` -> why it is known to fail.
+The registry sets the field `plugin` of every spec; authors leave it empty.
 """
 
 from __future__ import annotations
