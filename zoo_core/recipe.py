@@ -30,7 +30,7 @@ RUNNER_PARAMS: Params = MappingProxyType(
         ),
         "holdout": Param(
             default=True,
-            help="evaluate on val during training; false: train on the held-out examples too, and ignore target, `stop` "
+            help="evaluate on val during training; false: train on held-out examples too, and ignore target, `stop` "
             "and `select`",
         ),
         "select": Param(
