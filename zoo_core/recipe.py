@@ -28,11 +28,7 @@ RUNNER_PARAMS: Params = MappingProxyType(
             help="epochs between val evaluations; 0: ten to thirty per trial, also at the ends of epochs",
             minimum=0.0,
         ),
-        "holdout": Param(
-            default=True,
-            help="evaluate on val during training; false: train on held-out examples too, and ignore target, `stop` "
-            "and `select`",
-        ),
+        "holdout": Param(default=True, help="hold out a val split; without one, time-to-target is not measured"),
         "select": Param(
             default="last", choices=("last", "best"), help="the weights to score on test: the last, or the best on val"
         ),

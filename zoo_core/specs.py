@@ -2,7 +2,6 @@
 
 A spec names its code instead of importing it: an `entry` is a string `package.module:name`, which `zoo_core.entries`
 resolves. Tasks, data sets and models may have `expected_failures`: a check of `zoo check` -> why it is known to fail.
-The registry sets the field `plugin` of every spec; authors leave it empty.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from zoo_core.errors import InvalidSpecError
 
 Origin = Literal["real", "copy", "bundled", "exact", "synthetic"]
 Below = Literal["", "results"]
-PARENT_COMMANDS: tuple[Below, ...] = get_args(Below)
-OFFLINE_ORIGINS: tuple[Origin, ...] = ("bundled", "exact", "synthetic")  # need no network and no files of the user
+BELOW: tuple[Below, ...] = get_args(Below)
+GENERATED: tuple[Origin, ...] = ("bundled", "exact", "synthetic")  # these need no files of the user
 
 NO_WEIGHTS = "none"  # the value of `--weights` for random initial weights
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-PLAIN_TYPES: Mapping[Any, type] = {"str": str, "int": int, "bool": bool}  # annotation, as text -> type to check
+PLAIN_TYPES: Mapping[Any, type] = {"str": str, "int": int, "bool": bool}  # annotation -> type to check
 ENTRY = re.compile(r"[^:]+:[^:]+")
 
 
@@ -43,8 +42,7 @@ class Param:
     minimum: float | None = None
 
 
-# Hyper-parameter -> a Param, or its default value alone. `zoo_core.recipe.as_param` makes a Param of either.
-Params = Mapping[str, Any]
+Params = Mapping[str, Any]  # key -> Param, or just its default
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,10 +77,7 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reference:
-    """A published result.
-
-    value: in the task's metric. source: the page or paper that states it. model: the model that reached it, in words.
-    """
+    """A published result: `value` in the task's metric, and `source`, the page or paper that states it."""
 
     value: float
     source: str
@@ -91,9 +86,8 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Download:
-    """A file to download.
+    """A file to download; `urls` are tried in order.
 
-    name: of the file in the cache. urls: tried in order. size_mib: for information only.
     sha256, md5: the published checksum in hexadecimal. The first digits of a sha256 are enough: torch's file names
         state only eight. A data set's download needs one of the two.
     """
@@ -109,10 +103,8 @@ class Download:
 class Accepts:
     """The inputs that a model accepts, declared as data so that pairing models with tasks imports no torch.
 
-    These apply only to images, inputs (channels, height, width); other inputs always pass:
-        channels: accepted numbers of channels; empty for any. min_size: smallest height and width, in pixels.
-        fixed_size: the only height and width, in pixels.
-    max_outputs: largest number of outputs, for any input.
+    channels: accepted numbers of channels; empty for any. min_size: smallest height and width, in pixels.
+    fixed_size: the only height and width, in pixels. max_outputs: largest number of outputs.
 
     >>> Accepts(channels=(3,)).refusal(Signature(input_shape=(1, 28, 28), outputs=10))
     'it takes 3 channels, the data have 1'
@@ -144,13 +136,12 @@ class Accepts:
 class TaskSpec:
     """A task: data set, splits, metric, target and training procedure.
 
-    summary: one sentence, for listings. metric: the score by which models are ranked.
     kind: a shared kind, which brings a ready implementation; or `<plugin>/<kind>`, which needs an `entry`.
     entry: a callable `entry(spec) -> protocols.Task`.
     datasets: names of the data sets, the default first.
     recipe, quick: hyper-parameters that replace those of the kind; `quick` is the short preset.
     chance: the chance level, in the metric. target: the val score that defines time-to-target.
-    unit: what is counted, such as "examples". references: published results to compare with.
+    unit: what is counted, such as "examples".
     version: raise it after a change of the split rule, the decoding or the metric.
 
     >>> task = TaskSpec(name="sine", title="Sine", summary="y = sin(x)", kind="regression", datasets=("sine",),
@@ -188,12 +179,9 @@ class DatasetSpec:
 
     origin: `real` (the public files), `copy` (altered, such as saved as JPEG), `bundled` (with a package), `exact`
         (a formula) or `synthetic` (drawn by a seeded generator; a change of its constants raises `version`).
-    licence: of the data. homepage: the web page of the data. size_mib: of all downloads, as shown by `zoo data`.
     signature: may have None for sizes that only the files show.
     entry: a callable `entry(ctx) -> protocols.Dataset`.
     layout: in words, what the folder given by `--data-root` must hold.
-    downloads: the files that `ctx.file` and `ctx.folder` can download.
-    version: raise it after a change of the decoding or of the examples.
     """
 
     name: str
@@ -216,26 +204,22 @@ class DatasetSpec:
 
     @property
     def offline(self) -> bool:
-        """Whether the data set needs neither a network nor files that the user provides."""
-        return self.origin in OFFLINE_ORIGINS
+        """Whether the data set needs neither a network nor files of the user."""
+        return self.origin in GENERATED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelSpec:
     """A model: one function `entry(signature, **options) -> nn.Module`.
 
-    title: a short description, for listings and the leaderboard.
-    tasks: the tasks that `zoo bench --all` pairs the model with. By default all tasks of its own plugin; if the
-        model has a `kind`, only those of that kind.
-    kind: the kind on whose tasks, of any plugin, the model can be run.
-    accepts: the inputs that the model accepts.
+    tasks: the tasks that `zoo bench --all` pairs the model with; by default those of its own plugin and `kind`.
+    kind: the shared kind on whose tasks, of any plugin, the model can be run.
     options: the arguments of the build function other than the signature, with defaults.
     recipe: hyper-parameters by task name, `"*"` for every task. quick: the quick preset; it overrides the task's.
     weights: the file of the initial weights. If the build function has a parameter `weights=None`, it gets them as a
         dict of tensors; otherwise they are loaded into the built model by name.
     pretrained_on: the data that these weights were trained on.
     mean, std: the normalisation that these weights expect, per channel of images on [0, 1]; empty: that of the data.
-    version: raise it after a change that makes earlier results of the model out of date.
 
     >>> ModelSpec(name="mlp", entry="zoo_mine.models:mlp", options={"width": 32}, plugin="zoo-mine").qualified
     'zoo-mine:mlp'
@@ -307,34 +291,22 @@ def check_spec(spec: TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandS
         value, expected = getattr(spec, item.name), PLAIN_TYPES.get(item.type)
         if expected is not None and type(value) is not expected:
             raise InvalidSpecError(f"{spec_type} {name}: {item.name} is {value!r}, not of type {item.type}")
-    match spec:
-        case TaskSpec():
-            _check_task(spec)
-        case DatasetSpec():
-            _check_downloads(spec)
-        case ModelSpec() if len(spec.mean) != len(spec.std):
-            raise InvalidSpecError(f"model {name}: `mean` has {len(spec.mean)} channels, `std` {len(spec.std)}")
-        case CommandSpec() if spec.below not in PARENT_COMMANDS:
-            raise InvalidSpecError(f"command {name}: `below` is {spec.below!r}; allowed: 'results'")
+    for download in spec.downloads if isinstance(spec, DatasetSpec) else ():
+        if not (download.sha256 or download.md5):
+            raise InvalidSpecError(f"dataset {name}: download {download.name} has no checksum: give sha256 or md5")
+    if isinstance(spec, CommandSpec) and spec.below not in BELOW:
+        raise InvalidSpecError(f"command {name}: `below` is {spec.below!r}; allowed: {BELOW[1]!r}")
+    if isinstance(spec, ModelSpec) and len(spec.mean) != len(spec.std):
+        raise InvalidSpecError(f"model {name}: `mean` has {len(spec.mean)} channels, `std` {len(spec.std)}")
+    if isinstance(spec, TaskSpec):
+        datasets: object = spec.datasets
+        if isinstance(datasets, str):
+            raise InvalidSpecError(f"task {name}: `datasets` is a string, not a tuple: write ({spec.datasets!r},)")
+        if not spec.datasets:
+            raise InvalidSpecError(f"task {name}: `datasets` is empty; name at least one")
+        if "/" in spec.kind and not spec.entry:
+            raise InvalidSpecError(
+                f"task {name}: {spec.kind!r} is no shared kind, so `entry` must name the task's class"
+            )
     if (spec.entry or not isinstance(spec, TaskSpec)) and not ENTRY.fullmatch(spec.entry):
         raise InvalidSpecError(f"{spec_type} {name}: entry {spec.entry!r} is not of the form package.module:name")
-
-
-def _check_task(task: TaskSpec) -> None:
-    datasets: object = task.datasets
-    if isinstance(datasets, str):
-        raise InvalidSpecError(f"task {task.name}: `datasets` is a string, not a tuple: write ({datasets!r},)")
-    if not task.datasets:
-        raise InvalidSpecError(f"task {task.name}: `datasets` is empty; name at least one")
-    if "/" in task.kind and not task.entry:
-        raise InvalidSpecError(
-            f"task {task.name}: {task.kind!r} is no shared kind, so `entry` must name the task's class"
-        )
-
-
-def _check_downloads(dataset: DatasetSpec) -> None:
-    for download in dataset.downloads:
-        if not (download.sha256 or download.md5):
-            raise InvalidSpecError(
-                f"dataset {dataset.name}: download {download.name} has no checksum: give sha256 or md5"
-            )
