@@ -1,6 +1,6 @@
 """Nox sessions for development. All but `listing` and `lowest` share one virtual environment, `.venv`.
 
-The first session creates it. One environment is enough: torch alone takes 5 GB.
+The first session creates it. They share one because torch alone takes 5 GB.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ nox.options.default_venv_backend = "none"
 
 
 def set_up(session: nox.Session) -> None:
-    """Create `.venv` and install the project into it. Return at once if nothing has changed since the last call."""
+    """Create `.venv` and install the project into it. Do nothing if nothing has changed since the last call."""
     files = [ROOT / "pyproject.toml", *(package / "pyproject.toml" for package in PACKAGES)]
     versions = f"{platform.python_version()} {core_version()}".encode()
     state = hashlib.sha256(b"".join([versions, *(path.read_bytes() for path in files)])).hexdigest()
@@ -51,9 +51,9 @@ def set_up(session: nox.Session) -> None:
 def core_version() -> str:
     """The version of zoo-core, read from the file that states it."""
     source = (ROOT / "zoo_core" / "__init__.py").read_text(encoding="utf-8")
-    found = re.search(r'^__version__ = "(.+)"$', source, re.M)
-    assert found, "zoo_core/__init__.py states no version"
-    return found[1]
+    match = re.search(r'^__version__ = "(.+)"$', source, re.M)
+    assert match, "zoo_core/__init__.py states no version"
+    return match[1]
 
 
 def run(session: nox.Session, *arguments: str, **options: object) -> None:
@@ -66,7 +66,7 @@ def demo(session: nox.Session) -> None:
     """Benchmark all models offline with short recipes, then build the leaderboard; `-- --seeds 3` for better ranks."""
     set_up(session)
     bench = ["bench", "--all", "--offline", "--preset", "quick", "--device", "cpu", *session.posargs]
-    session.run(str(ZOO), *bench, external=True, success_codes=[0, 1])  # failed trials belong on the board too
+    session.run(str(ZOO), *bench, external=True, success_codes=[0, 1])  # 1: some trial failed; the leaderboard shows it
     session.run(str(ZOO), "leaderboard", "build", external=True)
 
 
@@ -134,7 +134,7 @@ def fresh_environment(session: nox.Session, name: str) -> str:
 
 @nox.session
 def listing(session: nox.Session) -> None:
-    """Check that listing and the leaderboard work without torch, in a small environment of their own."""
+    """Check that listing and the leaderboard work without torch, in a separate small environment."""
     python = fresh_environment(session, "listing")
     install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     session.run(*install, str(ROOT), str(ROOT / "leaderboard"), external=True)
@@ -150,7 +150,7 @@ def lowest(session: nox.Session) -> None:
     editable = [argument for package in PACKAGES for argument in ("-e", str(package))]
     install = [python, "-m", "uv", "pip", "install", "--python", python, "--resolution", "lowest-direct"]
     session.run(*install, "-e", f"{ROOT}[torch,dev]", *editable, external=True)
-    # Old versions use what newer ones have deprecated since, and the suite turns every warning into an error.
+    # Old versions use features that are deprecated now, and the suite turns every warning into an error.
     pytest = [python, "-m", "pytest", "-m", "not slow", "-W", "ignore::DeprecationWarning"]
     session.run(*pytest, *session.posargs, external=True)
 

@@ -1,4 +1,4 @@
-"""Generate the reference pages from the code: `nox -s docs`. A test compares the pages with what this writes.
+"""Generate the reference pages from the code: `nox -s docs`. A test checks that the pages are current.
 
 python docs/generate.py [FOLDER]
 """
@@ -44,7 +44,7 @@ def hooks_page() -> str:
 
 
 def specs_page() -> str:
-    """What authors of plugins import from `zoo_core`: metadata, and the objects that a task receives and yields."""
+    """The names that plugins import from `zoo_core`: metadata, and the objects that a task gets and yields."""
     head = "# Specs\n\nThe names that authors of plugins import from `zoo_core`. "
     head += "The [hooks](hooks.md) and [errors](errors.md) have pages of their own.\n"
     head += "`Params` maps the name of each hyper-parameter to a `Param`, or to its default value.\n"
@@ -63,7 +63,7 @@ def _is_own(item: Any, module: Any) -> bool:
 
 
 def _fields_table(item: Any) -> list[str]:
-    """A table of a dataclass's fields. Annotations stay text, because not all of their types are imported."""
+    """A table of a dataclass's fields. Types are shown as in the source, because not all of them can be imported."""
     rows = ["\n| field | type | default |\n|---|---|---|\n"]
     for field in dataclasses.fields(item):
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
@@ -115,7 +115,7 @@ def records_page() -> str:
 
 def _type_name(hint: Any) -> str:
     text = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
-    text = re.sub(r"^(?:typing\.)?Optional\[(.+)\]$", r"\1 | None", text)  # some Python versions write it so
+    text = re.sub(r"^(?:typing\.)?Optional\[(.+)\]$", r"\1 | None", text)  # the form of some Python versions
     return text.replace("zoo_core.results.records.", "").replace("typing.", "").replace("|", "\\|")
 
 
@@ -129,14 +129,14 @@ PARTS_OF_A_KIND: tuple[tuple[str, Any], ...] = (  # the module from which a plug
 
 
 def kinds_page() -> str:
-    """The interface of each shared kind, and what a kind of your own is made of."""
-    parts = ["# Kinds\n\nWhat lets a model of one plugin run on a task of another.\n"]
+    """The interface of each shared kind, and the parts from which a plugin makes its own kind."""
+    parts = ["# Kinds\n\nThe interfaces through which a model of one plugin runs on a task of another.\n"]
     parts += [
         f"\n## {kind.name}\n\n{kind.summary}\n\n```text\n{inspect.cleandoc(kind.interface)}\n```\n"
         for kind in KINDS.values()
     ]
     parts.append(
-        "\n## A kind of your own\n\nThe interfaces of [a task whose kind is its plugin's](../a-kind-of-your-own.md).\n"
+        "\n## A kind of your own\n\nThe interfaces for [a kind in your own plugin](../a-kind-of-your-own.md).\n"
     )
     parts += _interfaces(objective.OBJECTIVE_PROTOCOLS, "of an objective")
     parts += _interfaces(optional.TASK_PROTOCOLS, "of a task")
@@ -147,7 +147,7 @@ def kinds_page() -> str:
 
 
 def _interfaces(protocols: tuple[type, ...], owner: str) -> Iterator[str]:
-    """The methods of each Protocol; the first has those that are required."""
+    """The methods of each Protocol. The first Protocol has the required methods, the others are optional."""
     for number, protocol in enumerate(protocols):
         if number < 2:
             yield f"\n### {'Optional' if number else 'Required'} methods {owner}\n"
@@ -176,16 +176,16 @@ def checks_page() -> str:
         '`expected_failures={"overfits": "a straight line does not bend"}`.\n\n'
         "The result of a plugin has one of four levels:\n\n"
         "- `full`: every check that applies passed\n"
-        "- `expected`: some checks fail, as their author states\n"
+        "- `expected`: some checks fail, all of them declared as expected failures\n"
         "- `partial`: some checks could not run here\n"
         "- `failing`: some checks fail unexpectedly\n"
     )
     parts = [head]
-    for what, checks in CHECKS.items():
-        parts.append(f"\n## Checks of a {what}\n")
+    for subject, checks in CHECKS.items():
+        parts.append(f"\n## Checks of a {subject}\n")
         for check in checks:
             needs = f"\n\nNeeds: {', '.join(f'`{name}`' for name in check.needs)}." if check.needs else ""
-            parts.append(f"\n### {what} {check.name}\n\nRequirement: {check.summary}.\n\n")
+            parts.append(f"\n### {subject} {check.name}\n\nRequirement: {check.summary}.\n\n")
             parts.append(f"Why: {check.why}\n\nTo fix: {check.fix}{needs}\n")
     parts.append(f"\n## In pytest\n\n```text\n{inspect.cleandoc(testing.__doc__ or '')}\n```\n")
     return "".join(parts)
@@ -217,7 +217,7 @@ def _arguments(command: Any) -> list[Any]:
 
 
 def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """This command and all commands below it, including those of plugins, each with the words that call it."""
+    """This command and its subcommands, including those of plugins, each with its words on the command line."""
     yield words, command
     if hasattr(command, "list_commands"):
         context = typer.Context(command)

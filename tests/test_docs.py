@@ -118,11 +118,29 @@ def import_rule(name: str) -> Any:
     return ast.literal_eval(value)
 
 
-def test_the_design_page_lists_every_room_on_its_floor() -> None:
-    core, _, leaderboard = (ROOT / "docs" / "design.md").read_text(encoding="utf-8").partition("The rooms of `zoo_lead")
-    for text, rule in ((core, "CORE_FLOORS"), (leaderboard, "LEADERBOARD_FLOORS")):
-        listed = {(int(floor), room) for floor, room in re.findall(r"^\| (\d+) \| `(\w+)` \|", text, re.M)}
-        assert listed == {(floor, room) for floor, rooms in enumerate(import_rule(rule)) for room in rooms}
+def test_the_design_page_lists_every_module_in_its_layer() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    core, heading, leaderboard = page.partition("The layers of `zoo_leaderboard`:")
+    assert heading
+    for text, rule in ((core, "CORE_LAYERS"), (leaderboard, "LEADERBOARD_LAYERS")):
+        listed = {(int(layer), module) for layer, module in re.findall(r"^\| (\d+) \| `(\w+)` \|", text, re.M)}
+        assert listed == {(layer, module) for layer, modules in enumerate(import_rule(rule)) for module in modules}
+
+
+def glossary_terms(section: str) -> list[str]:
+    """The terms of one section, in lower case and without backticks and brackets."""
+    terms = re.findall(r"^\| (.+?) \| ", section, re.M)
+    return [re.sub(r"[`()]", "", term).lower() for term in terms if term != "term"]
+
+
+def test_the_glossary_is_alphabetical_and_explains_each_term_once() -> None:
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    sections = [glossary_terms(section) for section in page.split("\n## ")[1:]]
+    every_term = [term for terms in sections for term in terms]
+    assert len(every_term) > 100
+    assert len(every_term) == len(set(every_term))
+    for terms in sections:
+        assert terms == sorted(terms)
 
 
 def test_the_tutorial_lists_the_modules_that_plugins_may_import() -> None:

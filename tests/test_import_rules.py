@@ -1,4 +1,4 @@
-"""Who may import whom, read from the sources; and that the command line starts without anything heavy."""
+"""Check from the sources which module may import which, and that the command line starts without heavy imports."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HEAVY_INSIDE = {
     *(f"runner/{name}.py" for name in ("training", "tryout")),
 }
 
-# What plugins may import beside the names of `zoo_core.__all__`.
+# Modules that plugins may import, besides the names in `zoo_core.__all__`.
 PUBLIC_MODULES = (
     "zoo_core.kinds",
     "zoo_core.data.batches",
@@ -141,7 +141,7 @@ def test_every_exception_is_still_a_file(name: str):
 
 
 @core_files
-def test_the_core_imports_nothing_heavy_at_module_level_save_where_it_is_said(path: Path):
+def test_the_core_imports_nothing_heavy_at_module_level_except_in_the_listed_files(path: Path):
     if may_be_heavy(path):
         return
     found = [item for item in imports(path, top_level=True) if top(item[0]) in HEAVY]
@@ -173,9 +173,9 @@ def test_the_core_imports_itself_by_its_full_name(path: Path):
     assert shown(path, [item for item in imports(path) if item[0].startswith(".")]) == []
 
 
-# Every room of the core, the lowest floor first: a room imports only from floors below its own. `__init__` and
-# `__main__` are the doors of the package.
-CORE_FLOORS = (
+# The layers of each package, the lowest first. Every top-level module or subpackage belongs to one layer and imports
+# only from lower layers.
+CORE_LAYERS = (
     {"errors", "files", "transfer"},
     {"columns", "specs", "weights"},
     {"entries", "hookspecs", "metrics", "pictures", "recipe", "timm_family"},
@@ -190,7 +190,7 @@ CORE_FLOORS = (
     {"api", "cli", "testing"},
     {"__init__", "__main__"},
 )
-LEADERBOARD_FLOORS = (
+LEADERBOARD_LAYERS = (
     {"__init__", "stats", "text"},
     {"records"},
     {"board"},
@@ -199,26 +199,26 @@ LEADERBOARD_FLOORS = (
     {"plugin"},
 )
 PACKAGES = {
-    "zoo_core": (CORE, CORE_FLOORS),
-    "zoo_leaderboard": (ROOT / "leaderboard" / "src" / "zoo_leaderboard", LEADERBOARD_FLOORS),
+    "zoo_core": (CORE, CORE_LAYERS),
+    "zoo_leaderboard": (ROOT / "leaderboard" / "src" / "zoo_leaderboard", LEADERBOARD_LAYERS),
 }
 packages = pytest.mark.parametrize("package", PACKAGES)
 
 
 def modules(package: str) -> dict[str, Path]:
-    """Every module of a package by its full name; that of a folder's `__init__.py` is the folder's."""
+    """Every module of a package by its full name; a folder's `__init__.py` has the name of the folder."""
     home = PACKAGES[package][0]
     names = ((path.relative_to(home.parent).with_suffix("").parts, path) for path in sources(home))
     return {".".join(parts[:-1] if parts[-1] == "__init__" else parts): path for parts, path in names}
 
 
-def room(module: str) -> str:
-    """Of `zoo_core.cli.app` that is `cli`; of `zoo_core` itself `__init__`."""
+def top_level(module: str) -> str:
+    """The top-level module of a module: `cli` for `zoo_core.cli.app`, `__init__` for `zoo_core` itself."""
     return module.split(".")[1] if "." in module else "__init__"
 
 
-def arrows(package: str) -> Iterator[tuple[str, str, int]]:
-    """Every import of a module of the package by another: importer, imported, line; in functions and for types too."""
+def imports_within(package: str) -> Iterator[tuple[str, str, int]]:
+    """All imports between modules of a package, also in functions and for types: importer, imported, line."""
     known = modules(package)
     for importer, path in known.items():
         for module, name, line in imports(path):
@@ -228,19 +228,19 @@ def arrows(package: str) -> Iterator[tuple[str, str, int]]:
 
 
 @packages
-def test_every_room_is_on_one_floor(package: str):
-    floors = PACKAGES[package][1]
-    listed = [name for floor in floors for name in floor]
-    assert sorted(listed) == sorted({room(module) for module in modules(package)})
+def test_every_module_is_in_one_layer(package: str):
+    layers = PACKAGES[package][1]
+    listed = [name for layer in layers for name in layer]
+    assert sorted(listed) == sorted({top_level(module) for module in modules(package)})
 
 
 @packages
-def test_every_arrow_between_rooms_points_to_a_lower_floor(package: str):
-    level = {name: number for number, floor in enumerate(PACKAGES[package][1]) for name in floor}
+def test_a_module_imports_only_from_lower_layers(package: str):
+    layer = {name: number for number, names in enumerate(PACKAGES[package][1]) for name in names}
     wrong = [
         f"{importer}:{line} imports {imported}"
-        for importer, imported, line in arrows(package)
-        if room(importer) != room(imported) and level[room(imported)] >= level[room(importer)]
+        for importer, imported, line in imports_within(package)
+        if top_level(importer) != top_level(imported) and layer[top_level(imported)] >= layer[top_level(importer)]
     ]
     assert wrong == []
 
@@ -248,7 +248,7 @@ def test_every_arrow_between_rooms_points_to_a_lower_floor(package: str):
 @packages
 def test_no_modules_import_each_other_in_a_circle(package: str):
     graph: dict[str, set[str]] = {module: set() for module in modules(package)}
-    for importer, imported, _ in arrows(package):
+    for importer, imported, _ in imports_within(package):
         graph[importer].add(imported)
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 

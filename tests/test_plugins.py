@@ -231,9 +231,9 @@ def test_a_plugin_for_a_newer_api_is_refused_and_the_error_says_what_to_install(
 def test_a_plugin_for_an_older_api_is_loaded_with_the_changes_that_it_needs(
     zoo: Callable[..., Any], make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("zoo_core.hookspecs.API", 3)
+    monkeypatch.setattr("zoo_core.hookspecs.HOOK_VERSION", 3)
     changes = {2: "return a list from zoo_tasks", 3: "name the unit of each task"}
-    monkeypatch.setattr("zoo_core.hookspecs.CHANGES", changes)
+    monkeypatch.setattr("zoo_core.hookspecs.HOOK_CHANGES", changes)
     make_plugin("zoo-old", f"zoo_api = 1\n{SOUND}")
     make_plugin("zoo-silent", SOUND)
     plugins, failed = discover()
@@ -250,15 +250,15 @@ def test_a_plugin_for_an_older_api_is_loaded_with_the_changes_that_it_needs(
 def test_the_list_of_plugins_shows_the_changes_that_an_old_one_needs(
     zoo: Callable[..., Any], make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("zoo_core.hookspecs.API", 2)
-    monkeypatch.setattr("zoo_core.hookspecs.CHANGES", {2: "return a list from zoo_models"})
+    monkeypatch.setattr("zoo_core.hookspecs.HOOK_VERSION", 2)
+    monkeypatch.setattr("zoo_core.hookspecs.HOOK_CHANGES", {2: "return a list from zoo_models"})
     make_plugin("zoo-old", "zoo_api = 1\n")
     [row] = json.loads(zoo("list", "plugins", "zoo-old", "--json").out)
     assert row["state"] == "ok; hook API 2: return a list from zoo_models"
 
 
 def test_every_api_after_the_first_says_what_an_author_changes():
-    assert set(hookspecs.CHANGES) == set(range(2, hookspecs.API + 1))
+    assert set(hookspecs.HOOK_CHANGES) == set(range(2, hookspecs.HOOK_VERSION + 1))
 
 
 @pytest.mark.parametrize("stated", ["'1'", "0", "True", "1.0"])
@@ -280,7 +280,7 @@ def test_a_hook_argument_that_is_added_later_does_not_break_a_plugin_without_it(
         def zoo_tasks(config: dict[str, int]) -> list[str]:
             return [f"{config['size']}"]
 
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager = pluggy.PluginManager(hookspecs.ENTRY_POINT_GROUP)
     manager.add_hookspecs(Later)
     manager.register(importlib.import_module("zoo_cosine"))
     manager.register(New())

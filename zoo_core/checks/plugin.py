@@ -11,7 +11,7 @@ from zoo_core.checks import CheckFailedError, NotApplicableError, Subject
 from zoo_core.checks.subjects import adds_nothing
 from zoo_core.checks.watch import Watch
 from zoo_core.entries import resolve_entry
-from zoo_core.hookspecs import PROJECT
+from zoo_core.hookspecs import ENTRY_POINT_GROUP
 from zoo_core.registry import Registry
 from zoo_core.registry.plugins import Plugin
 from zoo_core.specs import ModelSpec, check_spec
@@ -47,7 +47,7 @@ class PluginSubject:
 
     @property
     def entry_point(self) -> EntryPoint:
-        return next(point for point in entry_points(group=PROJECT) if point.name == self.subject.name)
+        return next(point for point in entry_points(group=ENTRY_POINT_GROUP) if point.name == self.subject.name)
 
 
 def loads(subject: PluginSubject) -> None:
@@ -59,7 +59,7 @@ def loads(subject: PluginSubject) -> None:
 
 
 def torch_free(subject: PluginSubject) -> None:
-    script = DISCOVERY_SCRIPT.format(group=PROJECT, name=subject.subject.name, heavy=HEAVY_LIBRARIES)
+    script = DISCOVERY_SCRIPT.format(group=ENTRY_POINT_GROUP, name=subject.subject.name, heavy=HEAVY_LIBRARIES)
     command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{script}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=MAX_DISCOVERY_S, check=False)

@@ -62,7 +62,7 @@ class DisabledPlugin:
 
 def installed() -> tuple[list[EntryPoint], list[DisabledPlugin]]:
     """Return the entry points to load, and the plugins that `ZOO_LOAD_PLUGINS` disables. Raises UnknownNameError."""
-    points = list(entry_points(group=hookspecs.PROJECT))
+    points = list(entry_points(group=hookspecs.ENTRY_POINT_GROUP))
     named = os.environ.get(LOAD_ONLY)
     if named is None:
         return points, []
@@ -77,7 +77,7 @@ def installed() -> tuple[list[EntryPoint], list[DisabledPlugin]]:
 
 def discover(found: Iterable[EntryPoint] | None = None) -> tuple[list[Plugin], list[FailedPlugin]]:
     """Load the plugins of `found`, by default every plugin of the entry-point group `zoo` that is not disabled."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager = pluggy.PluginManager(hookspecs.ENTRY_POINT_GROUP)
     manager.add_hookspecs(hookspecs)
     points = installed()[0] if found is None else found
     plugins: dict[str, Plugin] = {}
@@ -143,14 +143,14 @@ def check_api(stated: object) -> tuple[str, ...]:
 
     Raises PluginError if this zoo-core is too old for the plugin, InvalidSpecError if `stated` is not a version.
     """
-    own = hookspecs.API
+    own = hookspecs.HOOK_VERSION
     if stated is None:
         return ()
     if type(stated) is not int or stated < 1:
         raise InvalidSpecError(f"zoo_api is {stated!r}: give the number of the hook API, such as {own}")
     if stated > own:
         raise PluginError(f"it needs hook API {stated}, this zoo-core has {own}: pip install -U zoo-core")
-    return tuple(f"hook API {version}: {hookspecs.CHANGES[version]}" for version in range(stated + 1, own + 1))
+    return tuple(f"hook API {version}: {hookspecs.HOOK_CHANGES[version]}" for version in range(stated + 1, own + 1))
 
 
 def _api_in_source(point: EntryPoint) -> object:
