@@ -28,13 +28,13 @@ def own_cache(tmp_path_factory, monkeypatch):
 def reads(monkeypatch):
     """The files that are decoded, by name."""
     found = []
-    true = index.entry_of
+    true = index.summarise_trial
 
     def counting(record, path):
         found.append(Path(path).name)
         return true(record, path)
 
-    monkeypatch.setattr(index, "entry_of", counting)
+    monkeypatch.setattr(index, "summarise_trial", counting)
     return found
 
 

@@ -198,13 +198,13 @@ class _Builder:
             ),
             styles={model: self.styles[model] for model in models},
             conformance=self.conformance,
-            trials=pages,
+            trial_slugs=pages,
             folder=self.site.folder,
         )
 
     def _digest(self, heads: Sequence[str], job: TaskJob) -> str:
         """A hash of everything that a task's files are made from."""
-        parts = (self.code, heads, job.name, job.versions, job.styles, job.conformance, job.trials)
+        parts = (self.code, heads, job.name, job.versions, job.styles, job.conformance, job.trial_slugs)
         return _digest_of(repr(parts))
 
     def _write_trials(self, trials: Sequence[Candidate]) -> None:

@@ -19,15 +19,12 @@ class Cached(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(Cached, frozen=True, kw_only=True, array_like=True):
-    """A model's row in one group. `key` is the row's id on the task's page, `command` measures it again.
+    """A row in one group, with the fields of `Row` that site-wide pages show."""
 
-    `quiet` is false if all its trials were disturbed.
-    """
-
-    key: str
+    anchor: str
     model: str
-    version: int
-    title: str
+    model_version: int
+    model_title: str
     variant: str
     pretrained_on: str
     rank: int | None
@@ -35,12 +32,12 @@ class Place(Cached, frozen=True, kw_only=True, array_like=True):
     score: float | None
     low: float | None
     high: float | None
-    seeds: int
+    seed_count: int
     provisional: bool
     stale: str
     time_to_target: str | None
     time_to_target_s: float | None
-    quiet: bool | None
+    times_reliable: bool | None
     train_s: float | None
     latency_ms: float | None
     parameters: int | None
@@ -57,7 +54,7 @@ class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
     dataset_title: str
     origin: str
     recipe_class: str
-    device: str
+    device_class: str
     task_version: int
     stale: str
     places: list[Place]
@@ -73,7 +70,7 @@ class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
 
 
 class TaskSummary(Cached, frozen=True, kw_only=True):
-    """A task; `files` are the paths of all its files within the site."""
+    """A task; `failures` counts its failed trials, and `files` are the paths of all its files within the site."""
 
     name: str
     title: str
@@ -159,5 +156,5 @@ def _new_leaders(old: TaskSummary, task: TaskSummary) -> list[str]:
         leaders = [place.model for place in group.leaders]
         if group.anchor in before and leaders and set(leaders) != set(before[group.anchor]):
             names = ", ".join(dict.fromkeys(leaders))
-            found.append(f"{task.title} on {group.device.upper()} ({group.dataset_title}): now leading: {names}.")
+            found.append(f"{task.title} on {group.device_class.upper()} ({group.dataset_title}): now leading: {names}.")
     return found
