@@ -55,7 +55,7 @@ class Group:
 
     @property
     def not_ok(self) -> list[TrialSummary]:
-        """The current trials with another status than ok: failed, interrupted or skipped."""
+        """The current trials with another status than ok: failed or skipped."""
         return [trial for trial in self.trials if trial.status != "ok"]
 
     @property
@@ -95,7 +95,7 @@ class TaskBoard:
 
     @property
     def failed(self) -> int:
-        """The number of current trials that failed; interrupted and skipped trials do not count."""
+        """The number of current trials with a status in `FAILED`; skipped trials do not count."""
         return sum(trial.failed for group in self.groups for trial in group.trials)
 
 

@@ -46,7 +46,7 @@ class GroupView:
     """A group with everything that its section shows.
 
     `devices` are the device classes of its setting, `points` the numbers of the curves, `trials` the trials with pages
-    of their own. `not_ok` are the listed trials that failed, were interrupted or were skipped. The legends map
+    of their own. `not_ok` are the listed trials that failed or were skipped. The legends map
     the names in the plots to models.
     """
 
