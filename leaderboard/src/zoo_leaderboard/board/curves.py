@@ -22,20 +22,17 @@ By: TypeAlias = Literal["step", "seconds"]
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Curve:
-    """One model's line on the split `split`, by step (`points`) and by second (`timed`).
-
-    The frames have the columns step or seconds, mean, low, high and seeds.
-    """
+    """One model's line on the split `split`: frames with the columns step or seconds, mean, low, high and seeds."""
 
     model: str
     label: str
     split: str
-    points: pd.DataFrame
-    timed: pd.DataFrame
+    by_step: pd.DataFrame
+    by_seconds: pd.DataFrame
 
     def by(self, by: By) -> pd.DataFrame:
         """The points against steps or against seconds of training."""
-        return self.points if by == "step" else self.timed
+        return self.by_step if by == "step" else self.by_seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -62,10 +59,10 @@ def group_curves(group: Group, read: Callable[[TrialSummary], Record]) -> Curves
     mixed = len({split for _, split, _, _ in curves}) > 1
     labels: set[str] = set()
     lines = []
-    for row, split, points, timed in curves:
+    for row, split, by_step, by_seconds in curves:
         variant = ", ".join(filter(None, [str(row.variant), f"on {split}" if mixed else ""]))
         label = unique_label(str(row.model), variant, labels)
-        lines.append(Curve(model=str(row.model), label=label, split=split, points=points, timed=timed))
+        lines.append(Curve(model=str(row.model), label=label, split=split, by_step=by_step, by_seconds=by_seconds))
     return Curves(lines=lines, left_out=max(0, len(drawn) - MAX_LINES))
 
 
@@ -133,8 +130,8 @@ def json_curves(curves: Curves) -> list[dict[str, Any]]:
             "model": line.model,
             "label": line.label,
             "split": line.split,
-            "points": _records(thin(line.points)),
-            "timed": _records(thin(line.timed)),
+            "points": _records(thin(line.by_step)),
+            "timed": _records(thin(line.by_seconds)),
         }
         for line in curves.lines
     ]
@@ -146,5 +143,5 @@ def _records(points: pd.DataFrame) -> list[dict[str, Any]]:
 
 def table_points(curves: Curves, max_points: int = 20) -> pd.DataFrame:
     """Return the points for the page's table: fewer per line than in the plot."""
-    parts = [thin(line.points, max_points).assign(label=line.label, split=line.split) for line in curves.lines]
+    parts = [thin(line.by_step, max_points).assign(label=line.label, split=line.split) for line in curves.lines]
     return pd.concat(parts, ignore_index=True)

@@ -54,14 +54,14 @@ def _differ_in_device(one: Group, other: Group) -> bool:
     return one is not other and one.key.setting == other.key.setting
 
 
-def _with_speeds_of(standing: Standing, others: Sequence[Standing]) -> Standing:
-    """Add the speeds of the same rows in the standings of other device classes."""
+def _with_speeds_of(one: Standing, others: Sequence[Standing]) -> Standing:
+    """Add to each row of `one` the speeds of the same row in the standings of other device classes."""
     by_training = [{row.training: row.speeds[0] for row in other.rows} for other in others]
     rows = [
         replace(row, speeds=(*row.speeds, *(speeds.get(row.training, UNKNOWN_SPEED) for speeds in by_training)))
-        for row in standing.rows
+        for row in one.rows
     ]
-    return replace(standing, rows=rows, devices=[device for item in (standing, *others) for device in item.devices])
+    return replace(one, rows=rows, devices=[device for item in (one, *others) for device in item.devices])
 
 
 def standing(group: Group) -> Standing:

@@ -44,21 +44,21 @@ def compare_command(
     """Compare the scores, train times and latencies of two folders of records, with significance tests."""
     from zoo_leaderboard.board.compare import as_builtins, compare_runs
 
-    found = compare_runs([before], [after], least_score=least_score, least_speed=least_speed)
+    comparison = compare_runs([before], [after], least_score=least_score, least_speed=least_speed)
     if as_json:
-        print_json(as_builtins(found))
+        print_json(as_builtins(comparison))
     else:
-        rows = [_table_row(item) for item in found.compared]
+        rows = [_table_row(item) for item in comparison.compared]
         print_table(["task", "model", "device", "n", "before", "after", "score", "train time", "latency"], rows)
-        for words, names in (("only before", found.only_before), ("only after", found.only_after)):
+        for words, names in (("only before", comparison.only_before), ("only after", comparison.only_after)):
             for name in names:
                 messages().print(f"{words}: {name}", markup=False)
-        for item in found.compared:
+        for item in comparison.compared:
             for name in item.regressions:
                 typer.echo(f"regression: {name} of {item.key.model} on {item.key.group.task}")
-        if not found.regressions:
-            typer.echo(f"no regression found in {counted(len(found.compared), 'comparison')}")
-    if fail_on == "regression" and found.regressions:
+        if not comparison.regressions:
+            typer.echo(f"no regression found in {counted(len(comparison.compared), 'comparison')}")
+    if fail_on == "regression" and comparison.regressions:
         raise typer.Exit(FAILURE)
 
 

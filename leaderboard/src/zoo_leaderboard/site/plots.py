@@ -17,12 +17,8 @@ from zoo_leaderboard.text.names import short_hash
 # Distinguishable with any colour vision; contrast at least 3:1 on white and on the dark background.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#aa3377", "#a87b00", "#3d94cc", "#e0607e", "#7c828c")
 DASHES: tuple[tuple[int, int], ...] = ((1, 0), (6, 3), (2, 2), (10, 3))
-SHAPES = (
-    "circle",
-    "square",
-    "triangle-up",
-    "diamond",
-)  # of points; a model has the dash and the shape with the same index
+# of points; a model has the dash and the shape with the same index
+SHAPES = ("circle", "square", "triangle-up", "diamond")
 INK, INK_ON_DARK, GRID = "#6b7280", "#b4bac4", "#8a919c"
 WIDTH, HEIGHT = 460, 260  # pixels
 MAX_MARKED_POINTS = 40  # marks on more points would hide the line
@@ -116,12 +112,12 @@ def render(drawing: Drawing) -> str:
 
 def levels(task: TaskFacts, origin: str) -> list[Level]:
     """The task's target, and its reference figures if they apply to data of this origin."""
-    found = [] if task.target is None else [Level(score=task.target, words=f"target {task.target:g}")]
+    lines = [] if task.target is None else [Level(score=task.target, words=f"target {task.target:g}")]
     for reference in task.references[:MAX_REFERENCES] if origin in REFERENCE_ORIGINS else ():
         value = reference.get("value")
         if isinstance(value, int | float) and -MAX_DRAWN_SCORE < value < MAX_DRAWN_SCORE:
-            found.append(Level(score=value, words=f"{clip(reference.get('model') or 'reference', 24)} {value:g}"))
-    return found
+            lines.append(Level(score=value, words=f"{clip(reference.get('model') or 'reference', 24)} {value:g}"))
+    return lines
 
 
 def learning_curves(

@@ -131,30 +131,32 @@ def save_state(out: Path, state: SiteState) -> None:
 
 def describe_changes(before: Mapping[str, TaskSummary], now: Sequence[TaskSummary]) -> list[str]:
     """The changes since the previous build, one sentence each."""
-    found = []
+    sentences = []
     for task in now:
         old = before.get(task.name)
         if old is None:
-            found.append(f"New task: {task.title} ({counted(task.trials, 'trial')}).")
+            sentences.append(f"New task: {task.title} ({counted(task.trials, 'trial')}).")
             continue
         if task.trials != old.trials or task.failures != old.failures:
-            found.append(
+            sentences.append(
                 f"{task.title}: trials {old.trials} → {task.trials}, failures {old.failures} → {task.failures}."
             )
-        found += [f"{task.title}: new model {model}." for model in sorted(set(task.models) - set(old.models))]
-        found += _new_leaders(old, task)
+        sentences += [f"{task.title}: new model {model}." for model in sorted(set(task.models) - set(old.models))]
+        sentences += _new_leaders(old, task)
         if task.stale > old.stale:
-            found.append(f"{task.title}: {counted(task.stale - old.stale, 'more row')} out of date.")
+            sentences.append(f"{task.title}: {counted(task.stale - old.stale, 'more row')} out of date.")
     gone = sorted(set(before) - {task.name for task in now})
-    return found + [f"{before[name].title}: no records left." for name in gone]
+    return sentences + [f"{before[name].title}: no records left." for name in gone]
 
 
 def _new_leaders(old: TaskSummary, task: TaskSummary) -> list[str]:
     before = {group.anchor: [place.model for place in group.leaders] for group in old.groups}
-    found = []
+    sentences = []
     for group in task.groups:
         leaders = [place.model for place in group.leaders]
         if group.anchor in before and leaders and set(leaders) != set(before[group.anchor]):
             names = ", ".join(dict.fromkeys(leaders))
-            found.append(f"{task.title} on {group.device_class.upper()} ({group.dataset_title}): now leading: {names}.")
-    return found
+            sentences.append(
+                f"{task.title} on {group.device_class.upper()} ({group.dataset_title}): now leading: {names}."
+            )
+    return sentences

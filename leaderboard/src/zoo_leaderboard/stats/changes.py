@@ -42,18 +42,18 @@ def score_change(
     The two are compared like two rows of a board. With one seed before and one after, the verdict is unknown, because
     the variance over seeds is unknown.
     """
-    found = difference(after, before, level=level)
+    new_minus_old = difference(after, before, level=level)
     change = Change(
-        change=found.difference,
-        low=found.low,
-        high=found.high,
-        p_value=found.p_value,
+        change=new_minus_old.difference,
+        low=new_minus_old.low,
+        high=new_minus_old.high,
+        p_value=new_minus_old.p_value,
         relative=False,
         verdict="unknown",
-        method=found.method,
-        covers=found.covers,
+        method=new_minus_old.method,
+        covers=new_minus_old.covers,
     )
-    if found.covers not in ("seeds", "seeds and test sample"):
+    if new_minus_old.covers not in ("seeds", "seeds and test sample"):
         return change
     return _with_verdict(change, higher_is_better=higher_is_better, level=level, min_change=min_change)
 
@@ -105,16 +105,16 @@ def correct_together(groups: Sequence[Mapping[str, Change]]) -> list[dict[str, C
 
 def _geometric_change(before: Floats, after: Floats, level: float) -> Change:
     """Compute the relative change of the geometric mean, without a verdict."""
-    found = difference(Sample(scores=np.log(after)), Sample(scores=np.log(before)), level=level)
+    log_ratio = difference(Sample(scores=np.log(after)), Sample(scores=np.log(before)), level=level)
     return Change(
-        change=float(np.expm1(found.difference)),
-        low=None if found.low is None else float(np.expm1(found.low)),
-        high=None if found.high is None else float(np.expm1(found.high)),
-        p_value=found.p_value,
+        change=float(np.expm1(log_ratio.difference)),
+        low=None if log_ratio.low is None else float(np.expm1(log_ratio.low)),
+        high=None if log_ratio.high is None else float(np.expm1(log_ratio.high)),
+        p_value=log_ratio.p_value,
         relative=True,
         verdict="unknown",
-        method=found.method,
-        covers=found.covers,
+        method=log_ratio.method,
+        covers=log_ratio.covers,
     )
 
 
