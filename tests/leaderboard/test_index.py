@@ -105,6 +105,18 @@ def test_a_damaged_cache_is_read_anew(record, save, results, tmp_path, content):
     assert changed(before, files(tmp_path / "site")) <= {"index.html", "data/summary.json"}
 
 
+def test_a_cache_of_other_code_is_read_anew(record, save, results, tmp_path, monkeypatch, reads):
+    save(record())
+    with monkeypatch.context() as other_code:
+        other_code.setattr(index, "summary_code_digest", lambda: "other")
+        build_site([results], tmp_path / "site")
+    assert len(reads) == 1
+    build_site([results], tmp_path / "site")
+    assert len(reads) == 2
+    build_site([results], tmp_path / "site")
+    assert len(reads) == 2
+
+
 def test_a_cache_that_cannot_be_written_costs_no_result(record, save, results, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "file"))

@@ -33,7 +33,7 @@ class Versions:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Group:
-    """Trials that may be compared: `trials` are the current ones, oldest first, and `newest` is the latest of them.
+    """A comparison group: `trials` are its current trials, oldest first, and `newest` is the latest of them.
 
     `frame` has a line per board row: the columns of `row_frame`, and `stale`. It is not changed afterwards. `by_row`
     and `timed` map the text of a RowKey to trials, oldest first: to all trials of the row, and to those ok trials whose

@@ -44,7 +44,10 @@ def load_sample(trials: Sequence[TrialSummary], *, examples: bool = True) -> Sam
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Examples:
-    """One trial's scores by example, float64 (n,), with `groups` (n,) or None. Equal examples have equal `data`."""
+    """One trial's scores by example, float64 (n,). Trials on the same examples have equal `data`.
+
+    `groups` is int (n,): examples with the same number belong together; None if all are independent.
+    """
 
     scores: Array
     groups: Array | None
