@@ -245,15 +245,17 @@ class _Builder:
         self.rendered += len(missing)
 
     def _places_by_model(self, tasks: Sequence[TaskSummary]) -> dict[str, tuple[list[ModelPlace], list[Any]]]:
-        """By model: its places in all groups, and the digests of what its page shows of them."""
+        """Return by model its places in all groups and, for each place, the values that change the model's page."""
         by_model: dict[str, tuple[list[ModelPlace], list[Any]]] = {name: ([], []) for name in self.styles}
         for task in tasks:
             for group in task.groups:
-                of = len(group.ranked)
-                about = (task.slug, task.title, task.metric, msgspec.structs.replace(group, places=[]), of)
+                ranked_rows = len(group.ranked)
+                about = (task.slug, task.title, task.metric, msgspec.structs.replace(group, places=[]), ranked_rows)
                 digest = _digest_of(repr(about))  # hashed once per group, which may have hundreds of places
                 for place in group.places:
-                    by_model[place.model][0].append(ModelPlace(task=task, group=group, place=place, of=of))
+                    by_model[place.model][0].append(
+                        ModelPlace(task=task, group=group, place=place, ranked_rows=ranked_rows)
+                    )
                     by_model[place.model][1].append((digest, place))
         return by_model
 

@@ -99,12 +99,12 @@ class HistoryView:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ModelPlace:
-    """A model's row in one group of one task, among `of` ranked rows."""
+    """A model's row in one group of one task, which has this number of `ranked_rows`."""
 
     task: TaskSummary
     group: GroupSummary
     place: Place
-    of: int
+    ranked_rows: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
