@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 import pytest
 from zoo_leaderboard.board.tables import TaskBoard, Versions, task_board
-from zoo_leaderboard.records.entries import entry_of
 from zoo_leaderboard.records.index import newest_versions
+from zoo_leaderboard.records.trials import summarise_trial
 from zoo_leaderboard.site.build import build_site
 
 from zoo_core.results.records import (
@@ -147,14 +147,14 @@ def record() -> Callable[..., Record]:
 
 def boards_of(records: Sequence[Record]) -> list[TaskBoard]:
     """The boards of records that lie nowhere, by title; a trial's `path` is its id."""
-    entries = [entry_of(record, record.id) for record in records]
+    trials = [summarise_trial(record, record.id) for record in records]
     versions = Versions(
-        tasks=newest_versions((entry.task, entry.task_version) for entry in entries),
-        datasets=newest_versions((entry.dataset, entry.dataset_version) for entry in entries),
-        models=newest_versions((entry.model, entry.version) for entry in entries),
+        tasks=newest_versions((trial.task, trial.task_version) for trial in trials),
+        datasets=newest_versions((trial.dataset, trial.dataset_version) for trial in trials),
+        models=newest_versions((trial.model, trial.model_version) for trial in trials),
     )
     tasks = dict.fromkeys(record.task.name for record in records)
-    return [task_board([entry for entry in entries if entry.task == task], versions) for task in tasks]
+    return [task_board([trial for trial in trials if trial.task == task], versions) for task in tasks]
 
 
 @pytest.fixture

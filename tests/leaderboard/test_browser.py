@@ -17,10 +17,10 @@ import msgspec
 import numpy as np
 import pytest
 from scipy import stats
-from zoo_leaderboard.records.entries import entry_of
-from zoo_leaderboard.records.samples import sample
+from zoo_leaderboard.records.samples import load_sample
+from zoo_leaderboard.records.trials import summarise_trial
 from zoo_leaderboard.site.build import build_site as build
-from zoo_leaderboard.stats.separation import difference
+from zoo_leaderboard.stats.comparison import difference
 from zoo_leaderboard.text.formats import number, score
 from zoo_leaderboard.text.names import file_name
 
@@ -552,7 +552,7 @@ def test_models_are_compared_by_example_in_either_order(first, second, visits, p
 
     def sample_of(model: str) -> Any:
         own = [record for record in records if record.model.name == f"zoo-p:{model}"]
-        return sample([entry_of(r, str(store.artifacts(r).with_suffix(".json"))) for r in own])
+        return load_sample([summarise_trial(r, str(store.artifacts(r).with_suffix(".json"))) for r in own])
 
     expected = difference(sample_of(second), sample_of(first))
     assert expected.method == "paired by example"

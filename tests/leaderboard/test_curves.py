@@ -90,7 +90,7 @@ def test_seeds_evaluated_at_other_steps_are_joined_by_lines_and_not_continued(re
 
 def test_failed_trials_are_not_drawn(record, curves_of):
     curves = curves_of(record(curve=[(1, None, 0.5)]), record(seed=1, status="diverged", curve=[(1, None, 0.0)]))
-    assert curves.lines[0].points["mean"].tolist() == [0.5]
+    assert curves.lines[0].by_step["mean"].tolist() == [0.5]
 
 
 def test_models_without_a_curve_have_no_line(record, curves_of):

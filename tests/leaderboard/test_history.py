@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from zoo_leaderboard.board.history import model_histories, plotted, plotted_speed
-from zoo_leaderboard.records.entries import entry_of
+from zoo_leaderboard.board.history import model_histories, score_rows, time_rows
+from zoo_leaderboard.records.trials import summarise_trial
 from zoo_leaderboard.site.build import build_site
 
 from zoo_core.results.records import Load
@@ -35,7 +35,7 @@ def day(record):
 
 
 def history(records):
-    entries = sorted((entry_of(record, record.id) for record in records), key=lambda entry: entry.started_at)
+    entries = sorted((summarise_trial(record, record.id) for record in records), key=lambda entry: entry.started_at)
     return model_histories(entries)
 
 
@@ -47,7 +47,7 @@ def test_occasions_are_days_of_one_code_and_the_best_so_far_is_kept(day):
     (pair,) = history([*day(1, 0.8), *day(2, 0.9), *day(3, 0.85)])
     assert [occasion.score for occasion in pair.occasions] == pytest.approx([0.8, 0.9, 0.85])
     assert [occasion.best for occasion in pair.occasions] == pytest.approx([0.8, 0.9, 0.9])
-    assert [row["best"] for row in plotted(pair)] == pytest.approx([0.8, 0.9, 0.9])
+    assert [row["best"] for row in score_rows(pair)] == pytest.approx([0.8, 0.9, 0.9])
 
 
 def test_changes_are_marked_where_they_are_more_than_noise(day):
@@ -63,7 +63,7 @@ def test_speed_is_compared_on_the_same_machine_only(day):
     verdicts = [occasion.speed.verdict if occasion.speed else None for occasion in pair.occasions]
     assert verdicts == [None, None, "regression"]
     assert pair.occasions[2].speed.change == pytest.approx(0.5, abs=1e-3)
-    assert [row["value"] for row in plotted_speed(pair)] == pytest.approx([10.0, 20.0, 15.0])
+    assert [row["value"] for row in time_rows(pair)] == pytest.approx([10.0, 20.0, 15.0])
 
 
 def test_disturbed_times_are_no_history(day):

@@ -28,13 +28,13 @@ def own_cache(tmp_path_factory, monkeypatch):
 def reads(monkeypatch):
     """The files that are decoded, by name."""
     found = []
-    true = index.entry_of
+    true = index.summarise_trial
 
     def counting(record, path):
         found.append(Path(path).name)
         return true(record, path)
 
-    monkeypatch.setattr(index, "entry_of", counting)
+    monkeypatch.setattr(index, "summarise_trial", counting)
     return found
 
 
@@ -103,6 +103,18 @@ def test_a_damaged_cache_is_read_anew(record, save, results, tmp_path, content):
             path.write_bytes(content)
     build_site([results], tmp_path / "site")
     assert changed(before, files(tmp_path / "site")) <= {"index.html", "data/summary.json"}
+
+
+def test_a_cache_of_other_code_is_read_anew(record, save, results, tmp_path, monkeypatch, reads):
+    save(record())
+    with monkeypatch.context() as other_code:
+        other_code.setattr(index, "summary_code_digest", lambda: "other")
+        build_site([results], tmp_path / "site")
+    assert len(reads) == 1
+    build_site([results], tmp_path / "site")
+    assert len(reads) == 2
+    build_site([results], tmp_path / "site")
+    assert len(reads) == 2
 
 
 def test_a_cache_that_cannot_be_written_costs_no_result(record, save, results, tmp_path, monkeypatch):

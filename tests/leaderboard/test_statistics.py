@@ -11,8 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from zoo_leaderboard.stats.changes import ratio_change, score_change
-from zoo_leaderboard.stats.separation import difference, difference_matrix, ranks, seeds_to_separate
-from zoo_leaderboard.stats.statistics import Sample, holm, mean_interval, median_interval
+from zoo_leaderboard.stats.comparison import difference, difference_matrix
+from zoo_leaderboard.stats.holm import holm
+from zoo_leaderboard.stats.intervals import mean_interval, median_interval
+from zoo_leaderboard.stats.more_seeds import seeds_to_separate
+from zoo_leaderboard.stats.ranking import ranks
+from zoo_leaderboard.stats.sample import Sample
 
 MANY = settings(max_examples=40, deadline=None)
 MIXES = [  # variances of seed, example and residual, as they enter the mean

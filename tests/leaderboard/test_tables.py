@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zoo_leaderboard.board.standing import standings
-from zoo_leaderboard.records.entries import disturbance
 from zoo_leaderboard.records.keys import RowKey, group_key, row_key
+from zoo_leaderboard.records.trials import describe_disturbance
 
 from zoo_core.results.records import Latency, Load, TimeToTarget
 
@@ -34,32 +34,32 @@ def only_group(boards):
 
 def test_a_row_has_the_mean_and_the_sample_standard_deviation_over_seeds(record, only_group):
     group = only_group([record(seed=seed, score=score) for seed, score in enumerate((0.8, 0.9, 1.0))])
-    (row,) = group.models.to_dict("records")
+    (row,) = group.frame.to_dict("records")
     assert row["score"] == pytest.approx(0.9)
-    assert row["spread"] == pytest.approx(0.1)
-    assert (row["seeds"], row["provisional"]) == (3, False)
+    assert row["std"] == pytest.approx(0.1)
+    assert (row["seed_count"], row["provisional"]) == (3, False)
 
 
 def test_one_seed_has_no_spread(record, only_group):
-    assert math.isnan(only_group([record()]).models["spread"].iloc[0])
+    assert math.isnan(only_group([record()]).frame["std"].iloc[0])
 
 
 @pytest.mark.parametrize(("seeds", "provisional"), [(1, True), (2, True), (3, False)])
 def test_fewer_than_three_seeds_are_provisional(record, seeds, provisional, only_group):
     group = only_group([record(seed=seed) for seed in range(seeds)])
-    assert bool(group.models["provisional"].iloc[0]) is provisional
+    assert bool(group.frame["provisional"].iloc[0]) is provisional
 
 
 @pytest.mark.parametrize(("higher_is_better", "order"), [(True, ["a", "b", "c"]), (False, ["c", "b", "a"])])
 def test_models_are_in_the_order_of_the_metrics_direction(record, higher_is_better, order, only_group):
     scores = {"b": 0.5, "a": 0.7, "c": 0.1}
     group = only_group([record(model=m, score=s, higher_is_better=higher_is_better) for m, s in scores.items()])
-    assert list(group.models["model"]) == order
+    assert list(group.frame["model"]) == order
 
 
 def test_the_order_of_the_records_does_not_matter(record, only_group):
     records = [record(model=model, score=score) for model, score in (("a", 0.5), ("b", 0.5), ("c", 0.9))]
-    orders = {tuple(only_group(list(order)).models["model"]) for order in permutations(records)}
+    orders = {tuple(only_group(list(order)).frame["model"]) for order in permutations(records)}
     assert orders == {("c", "a", "b")}
 
 
@@ -71,25 +71,25 @@ def test_a_model_with_only_failed_trials_stays_at_the_end_with_its_reason(record
             record(model="c", status="timeout", reason="10 s were over", seed=1),
         ]
     )
-    assert list(group.models["model"]) == ["b", "a", "c"]
-    assert list(group.models["reason"])[1:] == ["ValueError: no", "10 s were over"]
-    assert list(group.models["seeds"]) == [1, 0, 0]
-    assert group.models["score"].isna().tolist() == [False, True, True]
+    assert list(group.frame["model"]) == ["b", "a", "c"]
+    assert list(group.frame["reason"])[1:] == ["ValueError: no", "10 s were over"]
+    assert list(group.frame["seed_count"]) == [1, 0, 0]
+    assert group.frame["score"].isna().tolist() == [False, True, True]
 
 
 def test_a_group_in_which_all_failed_is_still_there(record, boards):
     (board,) = boards([record(status="diverged", reason="loss is nan")])
-    assert list(board.groups[0].models["model"]) == ["zoo-a:net"]
-    assert (board.trials, board.failures) == (1, 1)
+    assert list(board.groups[0].frame["model"]) == ["zoo-a:net"]
+    assert (board.trials, board.failed) == (1, 1)
 
 
 def test_failed_trials_are_counted_and_enter_no_mean(record, only_group):
     good = [record(seed=seed, score=0.9, train_s=10.0) for seed in range(3)]
     group = only_group([*good, record(seed=3, status="error"), record(seed=4, status="out_of_memory", train_s=900.0)])
-    (row,) = group.models.to_dict("records")
+    (row,) = group.frame.to_dict("records")
     assert row["statuses"] == {"ok": 3, "error": 1, "out_of_memory": 1}
     assert next(iter(row["statuses"])) == "ok"
-    assert (row["score"], row["train_s"], row["seeds"]) == (pytest.approx(0.9), 10.0, 3)
+    assert (row["score"], row["train_s"], row["seed_count"]) == (pytest.approx(0.9), 10.0, 3)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_failed_trials_are_counted_and_enter_no_mean(record, only_group):
 )
 def test_what_differs_in_any_of_these_is_another_group(record, other, boards):
     (board,) = boards([record(score=0.1), record(score=0.9, **other)])
-    assert [len(group.models) for group in board.groups] == [1, 1]
-    assert sorted(group.models["score"].iloc[0] for group in board.groups) == [0.1, 0.9]
+    assert [len(group.frame) for group in board.groups] == [1, 1]
+    assert sorted(group.frame["score"].iloc[0] for group in board.groups) == [0.1, 0.9]
 
 
 def test_groups_begin_with_the_newest_task_version_then_the_real_data_then_the_default_recipe(record, boards):
@@ -130,8 +130,8 @@ def test_groups_begin_with_the_newest_task_version_then_the_real_data_then_the_d
 
 def test_only_the_latest_trial_of_an_experiment_counts(record, only_group):
     group = only_group([record(score=0.2, minute=0), record(score=0.8, minute=5), record(score=0.4, minute=3)])
-    (row,) = group.models.to_dict("records")
-    assert (row["score"], row["seeds"], row["earlier"]) == (0.8, 1, 2)
+    (row,) = group.frame.to_dict("records")
+    assert (row["score"], row["seed_count"], row["older_trials"]) == (0.8, 1, 2)
 
 
 def test_counts_are_whole_numbers_whatever_happened_to_other_trials(record, boards):
@@ -144,30 +144,32 @@ def test_counts_are_whole_numbers_whatever_happened_to_other_trials(record, boar
         ]
     )
     good, bad = standings(board.groups)[board.groups[0].key].rows
-    assert [repr(value) for value in (good.earlier, good.timed, good.disturbed, good.met)] == ["1", "1", "0", "0"]
-    assert (bad.timed, bad.disturbed, bad.met) == (None, None, None)
+    assert [
+        repr(value) for value in (good.older_trials, good.timed_trials, good.disturbed_trials, good.met_trials)
+    ] == ["1", "1", "0", "0"]
+    assert (bad.timed_trials, bad.disturbed_trials, bad.met_trials) == (None, None, None)
 
 
 def test_an_interrupted_repeat_does_not_take_away_a_result(record, only_group):
     group = only_group([record(score=0.8, minute=0), record(status="interrupted", minute=5)])
-    assert group.models["score"].iloc[0] == 0.8
-    assert group.models["statuses"].iloc[0] == {"ok": 1}
+    assert group.frame["score"].iloc[0] == 0.8
+    assert group.frame["statuses"].iloc[0] == {"ok": 1}
 
 
 def test_a_failed_repeat_does(record, only_group):
     group = only_group([record(score=0.8, minute=0), record(status="crashed", minute=5)])
-    assert math.isnan(group.models["score"].iloc[0])
+    assert math.isnan(group.frame["score"].iloc[0])
 
 
 def test_seeds_of_earlier_code_are_not_mixed_with_those_of_later_code(record, only_group):
     old = [record(seed=seed, score=0.2, code="old", minute=seed) for seed in range(3)]
     group = only_group([*old, record(seed=0, score=0.9, code="new", minute=9)])
-    (row,) = group.models.to_dict("records")
-    assert (row["score"], row["seeds"], row["earlier"]) == (0.9, 1, 3)
+    (row,) = group.frame.to_dict("records")
+    assert (row["score"], row["seed_count"], row["older_trials"]) == (0.9, 1, 3)
 
 
 def test_a_copied_record_counts_once(record, only_group):
-    assert only_group([record(), record()]).models["seeds"].iloc[0] == 1
+    assert only_group([record(), record()]).frame["seed_count"].iloc[0] == 1
 
 
 def test_another_recipe_or_dtype_is_another_row_that_says_so(record, only_group):
@@ -178,13 +180,13 @@ def test_another_recipe_or_dtype_is_another_row_that_says_so(record, only_group)
             record(recipe_class="custom", recipe={"lr": 0.2, "epochs": 1}, score=0.1, dtype="bfloat16", threads=2),
         ]
     )
-    assert list(group.models["variant"]) == ["lr=0.1", "lr=0.2", "bfloat16, 2 threads, lr=0.2"]
+    assert list(group.frame["variant"]) == ["lr=0.1", "lr=0.2", "bfloat16, 2 threads, lr=0.2"]
 
 
 def test_versions_of_a_model_are_rows_of_their_own(record, only_group):
     group = only_group([record(model_version=1, score=0.1), record(model_version=2, score=0.2)])
-    assert list(group.models["version"]) == [2, 1]
-    assert list(group.models["variant"]) == ["", ""]
+    assert list(group.frame["model_version"]) == [2, 1]
+    assert list(group.frame["variant"]) == ["", ""]
 
 
 @pytest.mark.parametrize(
@@ -201,10 +203,10 @@ def test_versions_of_a_model_are_rows_of_their_own(record, only_group):
     ],
 )
 def test_a_missed_target_counts_as_infinite_time(record, targets, status, seconds, only_group):
-    (row,) = only_group([record(seed=n, target=t) for n, t in enumerate(targets)]).models.to_dict("records")
+    (row,) = only_group([record(seed=n, target=t) for n, t in enumerate(targets)]).frame.to_dict("records")
     assert row["time_to_target"] == status
     assert (None if math.isnan(row["time_to_target_s"]) else row["time_to_target_s"]) == seconds
-    assert row["met"] == sum(target is not None and target.status == "met" for target in targets)
+    assert row["met_trials"] == sum(target is not None and target.status == "met" for target in targets)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ def test_a_missed_target_counts_as_infinite_time(record, targets, status, second
     ],
 )
 def test_a_busy_machine_is_the_reason_for_unreliable_times(record, load, reason):
-    assert disturbance(record(measured_load=load)) == reason
+    assert describe_disturbance(record(measured_load=load)) == reason
 
 
 def test_times_and_memory_are_medians_and_the_models_facts_are_kept(record, only_group):
@@ -239,14 +241,14 @@ def test_times_and_memory_are_medians_and_the_models_facts_are_kept(record, only
             for seed, value in enumerate(values)
         ]
     )
-    (row,) = group.models.to_dict("records")
+    (row,) = group.frame.to_dict("records")
     assert (row["train_s"], row["throughput"], row["peak_memory_mib"], row["latency_ms"]) == (2.0, 20.0, 200.0, 0.2)
     assert (row["parameters"], row["flops_per_unit"], row["pretrained_on"]) == (4353, 8448, "ImageNet-1k")
 
 
 def test_skipped_trials_do_not_count_as_failures(record, boards):
     (board,) = boards([record(), record(status="skipped", reason="no data", fingerprint="unavailable", seed=1)])
-    assert (len(board.groups), board.trials, board.failures) == (1, 1, 0)
+    assert (len(board.groups), board.trials, board.failed) == (1, 1, 0)
     assert [entry.reason for entry in board.skipped] == ["no data"]
 
 
@@ -267,14 +269,14 @@ def test_a_task_with_only_skipped_trials_is_a_board_without_groups(record, board
 def test_the_first_model_always_has_the_best_score(record, scores, higher, only_group):
     records = [record(model=f"m{n}", score=score, higher_is_better=higher) for n, score in enumerate(scores)]
     best = (max if higher else min)(scores)
-    assert only_group(records).models["score"].iloc[0] == best
+    assert only_group(records).frame["score"].iloc[0] == best
 
 
 def test_a_group_has_the_key_of_its_trials(record, only_group):
     made = record()
     group = only_group([made])
     assert group.key == group_key(made)
-    assert (group.key.task, group.key.dataset, group.key.device) == ("zoo-a:digits", "zoo-a:digits", "cpu")
+    assert (group.key.task, group.key.dataset, group.key.device_class) == ("zoo-a:digits", "zoo-a:digits", "cpu")
 
 
 def test_keys_are_read_from_their_text_and_groups_of_one_setting_differ_only_in_the_device(record):

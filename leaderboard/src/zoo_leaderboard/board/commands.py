@@ -5,23 +5,23 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from zoo_leaderboard.records.entries import Entry
+from zoo_leaderboard.records.trials import TrialSummary
 
 UNPACKAGED = "unpackaged:"  # prefix of models from a file; a record has only the hash of the file
 
 
-def reproduce(entries: Sequence[Entry]) -> str:
-    """The command for a row's trials; empty for a custom recipe and for a model from a file."""
-    entry = entries[-1]
-    if entry.recipe_class == "custom" or entry.model.startswith(UNPACKAGED):
+def reproduce(trials: Sequence[TrialSummary]) -> str:
+    """Return the command for a row's trials; empty for a custom recipe and for a model from a file."""
+    latest = trials[-1]
+    if latest.recipe_class == "custom" or latest.model.startswith(UNPACKAGED):
         return ""
-    words = ["zoo", "bench", entry.task, "--model", entry.model, "--dataset", entry.dataset]
-    words += ["--device", entry.device, "--seeds", seeds_text([item.seed for item in entries])]
-    words += ["--preset", "quick"] if entry.recipe_class == "quick" else []
-    words += ["--weights", entry.weights] if entry.weights else []
-    words += ["--dtype", entry.dtype] if entry.dtype != "float32" else []
-    words += ["--compile"] if entry.compiled else []
-    return shlex.join(words + (["--threads", str(entry.threads)] if entry.threads else []))
+    words = ["zoo", "bench", latest.task, "--model", latest.model, "--dataset", latest.dataset]
+    words += ["--device", latest.device_class, "--seeds", seeds_text([trial.seed for trial in trials])]
+    words += ["--preset", "quick"] if latest.recipe_class == "quick" else []
+    words += ["--weights", latest.weights_option] if latest.weights_option else []
+    words += ["--dtype", latest.dtype] if latest.dtype != "float32" else []
+    words += ["--compile"] if latest.compiled else []
+    return shlex.join(words + (["--threads", str(latest.requested_threads)] if latest.requested_threads else []))
 
 
 def seeds_text(seeds: Sequence[int]) -> str:

@@ -10,11 +10,11 @@ from typing import Any, Literal
 import msgspec
 
 from zoo_core.errors import UsageError
-from zoo_leaderboard.board.tables import current_entries
-from zoo_leaderboard.records.entries import RUNNER, Entry, quiet_times
-from zoo_leaderboard.records.index import all_entries
+from zoo_leaderboard.board.tables import current_trials
+from zoo_leaderboard.records.index import load_all_trials
 from zoo_leaderboard.records.keys import GroupKey, Key
-from zoo_leaderboard.records.samples import sample
+from zoo_leaderboard.records.samples import load_sample
+from zoo_leaderboard.records.trials import RUNNER, TrialSummary, reliable_times
 from zoo_leaderboard.stats.changes import Change, correct_together, ratio_change, score_change
 
 # compared if both runs are from the same machine
@@ -37,7 +37,7 @@ class ComparedKey(Key, frozen=True, kw_only=True, array_like=True):
     def words(self) -> str:
         """The setting in one line."""
         group = self.group
-        return f"{self.model} on {group.task} ({group.dataset}, {group.recipe_class} recipe, {group.device})"
+        return f"{self.model} on {group.task} ({group.dataset}, {group.recipe_class} recipe, {group.device_class})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,17 +50,17 @@ class ComparedModel:
 
     key: ComparedKey
     metric: str
-    before: Sequence[Entry]
-    after: Sequence[Entry]
+    before: Sequence[TrialSummary]
+    after: Sequence[TrialSummary]
     changes: dict[str, Change]
     failed: tuple[int, int]
 
     @property
     def regressions(self) -> list[str]:
         """The names of the significant regressions; `failures` if trials fail that did not before."""
-        found = [name for name, change in self.changes.items() if change.verdict == "regression"]
-        fails = self.failed[1] and (not self.failed[0] or (self.before and not self.after))
-        return found + (["failures"] if fails else [])
+        names = [name for name, change in self.changes.items() if change.verdict == "regression"]
+        fails_now = self.failed[1] and (not self.failed[0] or (self.before and not self.after))
+        return names + (["failures"] if fails_now else [])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +86,7 @@ def compare_runs(
     """
     old, new = _trials_by_setting(before), _trials_by_setting(after)
     both = [key for key in new if key in old]
-    compared = [_compared(old[key], new[key], least_score, least_speed) for key in both]
+    compared = [_compare_model(old[key], new[key], least_score, least_speed) for key in both]
     corrected = correct_together([item.changes for item in compared])
     if not both:
         raise UsageError(
@@ -100,67 +100,70 @@ def compare_runs(
     )
 
 
-def _trials_by_setting(results: Sequence[Path]) -> dict[ComparedKey, list[Entry]]:
-    """The current trials by setting."""
-    found = [entry for entry in all_entries(results) if entry.source == RUNNER]
-    if not found:
+def _trials_by_setting(results: Sequence[Path]) -> dict[ComparedKey, list[TrialSummary]]:
+    """Load the current trials, by setting."""
+    trials = [trial for trial in load_all_trials(results) if trial.source == RUNNER]
+    if not trials:
         raise UsageError(f"there are no records in {', '.join(map(str, results))}; `zoo bench TASK` makes some")
-    settings: dict[ComparedKey, list[Entry]] = {}
-    for entry in current_entries(found):
-        if entry.status != "skipped":
-            settings.setdefault(_compared_key(entry), []).append(entry)
+    settings: dict[ComparedKey, list[TrialSummary]] = {}
+    for trial in current_trials(trials):
+        if trial.status != "skipped":
+            settings.setdefault(_compared_key(trial), []).append(trial)
     # A folder that grew over time also has rows of earlier versions and recipes; only the newest row counts.
-    newest = {key: [entry for entry in entries if entry.row == entries[-1].row] for key, entries in settings.items()}
+    newest = {key: [trial for trial in rows if trial.row_text == rows[-1].row_text] for key, rows in settings.items()}
     return dict(sorted(newest.items(), key=lambda item: item[0].text))
 
 
-def _compared_key(entry: Entry) -> ComparedKey:
+def _compared_key(trial: TrialSummary) -> ComparedKey:
     return ComparedKey(
-        group=GroupKey.parse(entry.group),
-        model=entry.model,
-        pretrained_on=entry.pretrained_on,
-        dtype=entry.dtype,
-        compiled=entry.compiled,
-        threads=entry.threads,
-        budget_s=entry.budget_s,
-        recipe=entry.recipe if entry.recipe_class == "custom" else "",
+        group=GroupKey.parse(trial.group_text),
+        model=trial.model,
+        pretrained_on=trial.pretrained_on,
+        dtype=trial.dtype,
+        compiled=trial.compiled,
+        threads=trial.requested_threads,
+        budget_s=trial.budget_s,
+        recipe=trial.recipe if trial.recipe_class == "custom" else "",
     )
 
 
-def _compared(before: Sequence[Entry], after: Sequence[Entry], least_score: float, least_speed: float) -> ComparedModel:
-    entry = after[-1]
+def _compare_model(
+    before: Sequence[TrialSummary], after: Sequence[TrialSummary], least_score: float, least_speed: float
+) -> ComparedModel:
+    latest = after[-1]
     old, new = _ok(before), _ok(after)
     changes = {}
     if old and new:
-        higher = entry.higher_is_better
-        changes["score"] = score_change(sample(old), sample(new), higher_is_better=higher, min_change=least_score)
-    machines = {item.machine for item in (*before, *after)}
+        changes["score"] = score_change(
+            load_sample(old), load_sample(new), higher_is_better=latest.higher_is_better, min_change=least_score
+        )
+    machines = {trial.machine for trial in (*before, *after)}
     same_machine = len(machines) == 1 and "" not in machines
     for name in TIMES if same_machine else ():
-        times = [quiet_times(side, name) for side in (old, new)]
-        if all(times):
-            changes[name] = ratio_change(*times, min_change=least_speed)
+        old_times, new_times = reliable_times(old, name), reliable_times(new, name)
+        if old_times and new_times:
+            changes[name] = ratio_change(old_times, new_times, min_change=least_speed)
     return ComparedModel(
-        key=_compared_key(entry),
-        metric=entry.metric,
+        key=_compared_key(latest),
+        metric=latest.metric,
         before=old,
         after=new,
         changes=changes,
-        failed=(_failures(before), _failures(after)),
+        failed=(_count_failed(before), _count_failed(after)),
     )
 
 
-def _ok(entries: Sequence[Entry]) -> list[Entry]:
-    return [entry for entry in entries if entry.status == "ok" and entry.score is not None]
+def _ok(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
+    return [trial for trial in trials if trial.status == "ok" and trial.score is not None]
 
 
-def _failures(entries: Sequence[Entry]) -> int:
-    """The number of failed trials, without those that the user interrupted."""
-    return sum(entry.failed and entry.status != "interrupted" for entry in entries)
+def _count_failed(trials: Sequence[TrialSummary]) -> int:
+    """Count the failed trials, without those that the user interrupted."""
+    return sum(trial.failed and trial.status != "interrupted" for trial in trials)
 
 
 def as_builtins(comparison: RunComparison) -> dict[str, Any]:
-    """The comparison as JSON values."""
+    """Return the comparison as JSON values."""
     return {
         "regressions": comparison.regressions,
         "only_before": list(comparison.only_before),
@@ -171,7 +174,7 @@ def as_builtins(comparison: RunComparison) -> dict[str, Any]:
                 "model": item.key.model,
                 "dataset": item.key.group.dataset,
                 "recipe_class": item.key.group.recipe_class,
-                "device": item.key.group.device,
+                "device": item.key.group.device_class,
                 "metric": item.metric,
                 "seeds": [len(item.before), len(item.after)],
                 "failed": list(item.failed),

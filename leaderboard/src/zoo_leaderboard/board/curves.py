@@ -10,7 +10,7 @@ import pandas as pd
 
 from zoo_core.results.records import CurvePoint, Record
 from zoo_leaderboard.board.tables import Group
-from zoo_leaderboard.records.entries import Entry
+from zoo_leaderboard.records.trials import TrialSummary
 from zoo_leaderboard.text.formats import bare, printable
 
 MAX_LINES = 12  # more lines cannot be distinguished
@@ -22,21 +22,17 @@ By: TypeAlias = Literal["step", "seconds"]
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Curve:
-    """One model's line on the split `split`, by step (`points`) and by second (`timed`).
+    """One model's line on the split `split`: frames with the columns step or seconds, mean, low, high and seeds."""
 
-    The frames have the columns step or seconds, mean, low, high and seeds.
-    """
-
-    row: str
     model: str
     label: str
     split: str
-    points: pd.DataFrame
-    timed: pd.DataFrame
+    by_step: pd.DataFrame
+    by_seconds: pd.DataFrame
 
     def by(self, by: By) -> pd.DataFrame:
         """The points against steps or against seconds of training."""
-        return self.points if by == "step" else self.timed
+        return self.by_step if by == "step" else self.by_seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -51,24 +47,22 @@ class Curves:
         return list(dict.fromkeys(line.split for line in self.lines))
 
 
-def group_curves(group: Group, read: Callable[[Entry], Record]) -> Curves:
-    """The curves of the group's scored models, as far as recorded; `read` opens a trial's record."""
-    rows = group.models[group.models["score"].notna() & (group.models["stale"] == group.stale)]
-    with_curves = {entry.row for entry in group.trials if entry.curve and entry.status == "ok"}
-    drawn = [row for row in rows.itertuples() if row.row in with_curves]
-    found = [
-        (row, *_curve_by_step_and_seconds([read(entry) for entry in group.ok(str(row.row))]))
+def group_curves(group: Group, read: Callable[[TrialSummary], Record]) -> Curves:
+    """Compute the curves of the group's ranked rows, as far as recorded; `read` opens a trial's record."""
+    with_curves = {trial.row_text for trial in group.trials if trial.has_curve and trial.status == "ok"}
+    drawn = [row for row in group.ranked.itertuples() if row.row_text in with_curves]
+    curves = [
+        (row, *_curve_by_step_and_seconds([read(trial) for trial in group.ok(str(row.row_text))]))
         for row in drawn[:MAX_LINES]
     ]
-    found = [line for line in found if not line[2].empty]
-    mixed = len({split for _, split, _, _ in found}) > 1
+    curves = [curve for curve in curves if not curve[2].empty]
+    mixed = len({split for _, split, _, _ in curves}) > 1
     labels: set[str] = set()
     lines = []
-    for row, split, points, timed in found:
+    for row, split, by_step, by_seconds in curves:
         variant = ", ".join(filter(None, [str(row.variant), f"on {split}" if mixed else ""]))
         label = unique_label(str(row.model), variant, labels)
-        line = Curve(row=str(row.row), model=str(row.model), label=label, split=split, points=points, timed=timed)
-        lines.append(line)
+        lines.append(Curve(model=str(row.model), label=label, split=split, by_step=by_step, by_seconds=by_seconds))
     return Curves(lines=lines, left_out=max(0, len(drawn) - MAX_LINES))
 
 
@@ -78,7 +72,7 @@ def _curve_by_step_and_seconds(records: Sequence[Record]) -> tuple[str, pd.DataF
 
 
 def model_curve(records: Sequence[Record], by: By = "step") -> tuple[str, pd.DataFrame]:
-    """The split and the mean, low and high score over the seeds, by step or second.
+    """Return the split, and the mean, low and high score over the seeds, by step or second.
 
     The split is val, or train if no val split was held out. A seed is interpolated linearly between its evaluations and
     not extrapolated beyond its last one.
@@ -109,7 +103,7 @@ def _seed_curve(record: Record, split: str, by: By) -> pd.Series[Any]:
 
 
 def thin(points: pd.DataFrame, max_points: int = MAX_POINTS_PER_LINE) -> pd.DataFrame:
-    """At most `max_points` lines of the frame, evenly spaced, including the first and the last."""
+    """Select at most `max_points` lines of the frame, evenly spaced, including the first and the last."""
     if len(points) <= max_points:
         return points
     chosen = [round(index * (len(points) - 1) / (max_points - 1)) for index in range(max_points)]
@@ -117,7 +111,7 @@ def thin(points: pd.DataFrame, max_points: int = MAX_POINTS_PER_LINE) -> pd.Data
 
 
 def unique_label(model: str, variant: str, taken: set[str]) -> str:
-    """A short, printable and unique name for the legend; it is added to `taken`."""
+    """Return a short, printable and unique name for the legend, and add it to `taken`."""
     text = " ".join(printable(f"{bare(model)} ({variant})" if variant else bare(model)).split())
     label = text if len(text) <= MAX_LABEL_CHARS else text[: MAX_LABEL_CHARS - 1] + "…"
     if label in taken:  # two plugins have models of the same name
@@ -130,14 +124,14 @@ def unique_label(model: str, variant: str, taken: set[str]) -> str:
 
 
 def json_curves(curves: Curves) -> list[dict[str, Any]]:
-    """The drawn points as JSON values."""
+    """Return the drawn points as JSON values."""
     return [
         {
             "model": line.model,
             "label": line.label,
             "split": line.split,
-            "points": _records(thin(line.points)),
-            "timed": _records(thin(line.timed)),
+            "points": _records(thin(line.by_step)),
+            "timed": _records(thin(line.by_seconds)),
         }
         for line in curves.lines
     ]
@@ -148,6 +142,6 @@ def _records(points: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def table_points(curves: Curves, max_points: int = 20) -> pd.DataFrame:
-    """The points for the page's table: fewer per line than in the plot."""
-    parts = [thin(line.points, max_points).assign(label=line.label, split=line.split) for line in curves.lines]
+    """Return the points for the page's table: fewer per line than in the plot."""
+    parts = [thin(line.by_step, max_points).assign(label=line.label, split=line.split) for line in curves.lines]
     return pd.concat(parts, ignore_index=True)

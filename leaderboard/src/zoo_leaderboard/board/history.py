@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from zoo_leaderboard.records.entries import RUNNER, Entry, quiet_times
 from zoo_leaderboard.records.keys import Key
-from zoo_leaderboard.records.samples import sample
+from zoo_leaderboard.records.samples import load_sample
+from zoo_leaderboard.records.trials import RUNNER, TrialSummary, reliable_times
 from zoo_leaderboard.stats.changes import Change, correct_together, ratio_change, score_change
-from zoo_leaderboard.stats.statistics import mean_interval
+from zoo_leaderboard.stats.intervals import mean_interval
 from zoo_leaderboard.text.names import short_hash
 
 MAX_HISTORIES = 40  # on a page
@@ -32,7 +32,7 @@ class Occasion:
     """
 
     moment: str
-    entries: tuple[Entry, ...]
+    trials: tuple[TrialSummary, ...]
     score: float
     low: float | None
     high: float | None
@@ -42,8 +42,8 @@ class Occasion:
     speed: Change | None
 
     @property
-    def last(self) -> Entry:
-        return self.entries[-1]
+    def last(self) -> TrialSummary:
+        return self.trials[-1]
 
 
 class HistoryKey(Key, frozen=True, kw_only=True, array_like=True):
@@ -55,7 +55,7 @@ class HistoryKey(Key, frozen=True, kw_only=True, array_like=True):
     metric: str
     higher_is_better: bool
     recipe_class: str
-    device: str
+    device_class: str
     pretrained_on: str
     dtype: str
     compiled: bool
@@ -65,7 +65,7 @@ class HistoryKey(Key, frozen=True, kw_only=True, array_like=True):
 
     @property
     def text(self) -> str:
-        """The text that the anchor is a hash of."""
+        """The text that the anchor is a hash of; like the JSON texts, it has no names of fields."""
         return repr(msgspec.structs.astuple(self))
 
 
@@ -89,8 +89,8 @@ class ModelHistory:
         return self.key.recipe_class
 
     @property
-    def device(self) -> str:
-        return self.key.device
+    def device_class(self) -> str:
+        return self.key.device_class
 
     @property
     def anchor(self) -> str:
@@ -104,77 +104,75 @@ class ModelHistory:
         return sum(change is not None and change.verdict == "regression" for change in changes)
 
 
-def model_histories(entries: Sequence[Entry]) -> list[ModelHistory]:
-    """The models measured on more than one occasion, the latest measured first."""
-    by_key: dict[HistoryKey, list[Entry]] = {}
-    for entry in entries:
-        if entry.status == "ok" and entry.score is not None and entry.source == RUNNER:
-            by_key.setdefault(_history_key(entry), []).append(entry)
-    found = []
-    for key, trials in by_key.items():
-        by_occasion = _trials_by_occasion(trials)
+def model_histories(trials: Sequence[TrialSummary]) -> list[ModelHistory]:
+    """Return the models measured on more than one occasion, the latest measured first."""
+    by_key: dict[HistoryKey, list[TrialSummary]] = {}
+    for trial in trials:
+        if trial.status == "ok" and trial.score is not None and trial.source == RUNNER:
+            by_key.setdefault(_history_key(trial), []).append(trial)
+    histories = []
+    for key, of_model in by_key.items():
+        by_occasion = _trials_by_occasion(of_model)
         if len(by_occasion) > 1:
-            occasions = tuple(_summaries(by_occasion))
-            found.append(ModelHistory(key=key, occasions=occasions))
-    return sorted(found, key=lambda item: item.occasions[-1].moment, reverse=True)
+            histories.append(ModelHistory(key=key, occasions=tuple(_occasions(by_occasion))))
+    return sorted(histories, key=lambda history: history.occasions[-1].moment, reverse=True)
 
 
-def _history_key(entry: Entry) -> HistoryKey:
+def _history_key(trial: TrialSummary) -> HistoryKey:
     return HistoryKey(
-        model=entry.model,
-        dataset=entry.dataset,
-        fingerprint=entry.fingerprint,
-        metric=entry.metric,
-        higher_is_better=entry.higher_is_better,
-        recipe_class=entry.recipe_class,
-        device=entry.device,
-        pretrained_on=entry.pretrained_on,
-        dtype=entry.dtype,
-        compiled=entry.compiled,
-        threads=entry.threads,
-        budget_s=entry.budget_s,
-        recipe=entry.recipe if entry.recipe_class == "custom" else "",
+        model=trial.model,
+        dataset=trial.dataset,
+        fingerprint=trial.fingerprint,
+        metric=trial.metric,
+        higher_is_better=trial.higher_is_better,
+        recipe_class=trial.recipe_class,
+        device_class=trial.device_class,
+        pretrained_on=trial.pretrained_on,
+        dtype=trial.dtype,
+        compiled=trial.compiled,
+        threads=trial.requested_threads,
+        budget_s=trial.budget_s,
+        recipe=trial.recipe if trial.recipe_class == "custom" else "",
     )
 
 
-def _trials_by_occasion(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """The trials by day, machine, code and settings, one per seed: the latest."""
-    by_key: dict[tuple[str, ...], dict[int, Entry]] = {}
-    for entry in entries:
-        key = (entry.started_at[:10], entry.machine, entry.code, entry.row)
-        by_key.setdefault(key, {})[entry.seed] = entry
-    found = [list(seeds.values()) for seeds in by_key.values()]
-    return sorted(found, key=lambda trials: trials[0].started_at)
+def _trials_by_occasion(trials: Sequence[TrialSummary]) -> list[list[TrialSummary]]:
+    """Group the trials by day, machine, code and settings; of each seed, only the latest."""
+    by_occasion: dict[tuple[str, ...], dict[int, TrialSummary]] = {}
+    for trial in trials:
+        key = (trial.started_at[:10], trial.machine, trial.code_sha256, trial.row_text)
+        by_occasion.setdefault(key, {})[trial.seed] = trial
+    return sorted((list(by_seed.values()) for by_seed in by_occasion.values()), key=lambda group: group[0].started_at)
 
 
-def _summaries(by_occasion: Sequence[Sequence[Entry]]) -> list[Occasion]:
-    found: list[Occasion] = []
-    samples = [sample(trials) for trials in by_occasion]
+def _occasions(by_occasion: Sequence[Sequence[TrialSummary]]) -> list[Occasion]:
+    """Summarise the occasions, oldest first, with verdicts corrected for the number of changes."""
+    occasions: list[Occasion] = []
+    samples = [load_sample(trials) for trials in by_occasion]
     for index, trials in enumerate(by_occasion):
         higher = trials[0].higher_is_better
         interval = mean_interval(samples[index])
-        score = interval.value
         version = trials[0].task_version  # scores of different task versions are not comparable
-        before = [occasion for occasion in found if occasion.last.task_version == version]
-        best = (max if higher else min)([score, *(occasion.best for occasion in before[-1:])])
-        follows = bool(found) and found[-1].last.task_version == version
+        comparable = [occasion for occasion in occasions if occasion.last.task_version == version]
+        follows = bool(occasions) and occasions[-1].last.task_version == version
         change = score_change(samples[index - 1], samples[index], higher_is_better=higher) if follows else None
+        times = reliable_times(trials)
         occasion = Occasion(
             moment=trials[0].started_at,
-            entries=tuple(trials),
-            score=score,
+            trials=tuple(trials),
+            score=interval.value,
             low=interval.low,
             high=interval.high,
-            best=best,
-            train_s=statistics.median(times) if (times := quiet_times(trials)) else None,
+            best=(max if higher else min)([interval.value, *(occasion.best for occasion in comparable[-1:])]),
+            train_s=statistics.median(times) if times else None,
             change=change,
             speed=_time_change(by_occasion[:index], trials),
         )
-        found.append(occasion)
-    corrected = correct_together([_known_changes(occasion) for occasion in found])
+        occasions.append(occasion)
+    corrected = correct_together([_known_changes(occasion) for occasion in occasions])
     return [
         replace(occasion, change=changes.get("change"), speed=changes.get("speed"))
-        for occasion, changes in zip(found, corrected, strict=True)
+        for occasion, changes in zip(occasions, corrected, strict=True)
     ]
 
 
@@ -183,21 +181,21 @@ def _known_changes(occasion: Occasion) -> dict[str, Change]:
     return {name: change for name, change in changes.items() if change is not None}
 
 
-def _time_change(earlier: Sequence[Sequence[Entry]], trials: Sequence[Entry]) -> Change | None:
-    """The change of the training time since the last occasion on the same machine.
+def _time_change(earlier: Sequence[Sequence[TrialSummary]], trials: Sequence[TrialSummary]) -> Change | None:
+    """Compute the change of the training time since the last occasion on the same machine.
 
-    None if there is none, or if either occasion has no undisturbed times.
+    None if there is no such occasion, or if either has no undisturbed times.
     """
     machine, version = trials[0].machine, trials[0].task_version
     same = (item for item in reversed(earlier) if (item[0].machine, item[0].task_version) == (machine, version))
     before = next(same, None)
-    if before is None or not machine or not quiet_times(before) or not quiet_times(trials):
+    if before is None or not machine or not reliable_times(before) or not reliable_times(trials):
         return None
-    return ratio_change(quiet_times(before), quiet_times(trials))
+    return ratio_change(reliable_times(before), reliable_times(trials))
 
 
-def plotted(history: ModelHistory) -> list[dict[str, Any]]:
-    """The scores as rows for `plots.over_time`."""
+def score_rows(history: ModelHistory) -> list[dict[str, Any]]:
+    """Return the scores as rows for `plots.over_time`."""
     return [
         {
             "moment": occasion.moment,
@@ -211,13 +209,13 @@ def plotted(history: ModelHistory) -> list[dict[str, Any]]:
     ]
 
 
-def plotted_speed(history: ModelHistory) -> list[dict[str, Any]]:
-    """The training times as rows for `plots.over_time`; the best is the fastest so far."""
-    found: list[dict[str, Any]] = []
+def time_rows(history: ModelHistory) -> list[dict[str, Any]]:
+    """Return the training times as rows for `plots.over_time`; the best is the fastest so far."""
+    rows: list[dict[str, Any]] = []
     for occasion in history.occasions:
         if occasion.train_s is not None:
-            best = min([occasion.train_s, *(row["best"] for row in found[-1:])])
-            times = sorted(quiet_times(occasion.entries))
+            best = min([occasion.train_s, *(row["best"] for row in rows[-1:])])
+            times = sorted(reliable_times(occasion.trials))
             row = {"moment": occasion.moment, "value": occasion.train_s, "low": times[0], "high": times[-1]}
-            found.append({**row, "best": best, "model": history.model})
-    return found
+            rows.append({**row, "best": best, "model": history.model})
+    return rows

@@ -1,4 +1,4 @@
-"""The rows of a board as the pages show them; each is built once from a frame."""
+"""The rows of a board as the pages show them; each is built once from a line of a `row_frame`."""
 
 from __future__ import annotations
 
@@ -10,40 +10,43 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from zoo_leaderboard.records.keys import RowKey
-from zoo_leaderboard.stats.statistics import Covers
+from zoo_leaderboard.stats.sample import Covers
 from zoo_leaderboard.text.formats import known
 
 
 class Speed(NamedTuple):
-    """Training throughput and latency on one device class; `quiet` is false if all trials were disturbed."""
+    """Training throughput (units/s) and latency on one device class.
+
+    `reliable` is false if all trials were disturbed.
+    """
 
     throughput: float | None
     latency_ms: float | None
-    quiet: bool
+    reliable: bool
 
 
-UNKNOWN_SPEED = Speed(None, None, quiet=True)
+UNKNOWN_SPEED = Speed(None, None, reliable=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """One model trained in one way: means and medians over its seeds. None means unknown or not finite.
 
-    * `row` is the text of its `RowKey`, `key` its HTML id.
-    * `score` is the mean, `spread` the standard deviation, `low` to `high` the interval, `covers` what it covers.
-    * `rank` and `tied` are None for rows without a score and for rows out of date.
-    * `timed` is the number of trials whose times count, `disturbed` that of the disturbed ones; `quiet` is false if all
-      were disturbed.
-    * `statuses` and `reason` say how the trials ended, `earlier` how many older trials do not count.
+    The fields are the columns of `row_frame`, and these:
+
+    * `stale` says why the row is out of date; it is empty for an up-to-date row.
+    * `rank` and `tied`, the number of other rows with the rank, are None for rows without a score or out of date.
+    * `low` to `high` is the 95 % interval of the score, `covers` says what it allows for.
+    * `train_s_low` and the like are the intervals of the medians; None for rows with a single time.
     * `command` measures the row again; it is empty if no command can.
-    * `speeds` has one item per device class of the group's setting, its own first.
+    * `speeds` has one item per device class of the group's setting, the group's own first.
     """
 
-    row: str
-    key: str
+    row_text: str
+    anchor: str
     model: str
-    version: int
-    title: str
+    model_version: int
+    model_title: str
     variant: str
     pretrained_on: str
     recipe: Mapping[str, Any]
@@ -52,18 +55,18 @@ class Row:
     rank: int | None
     tied: int | None
     score: float | None
-    spread: float | None
+    std: float | None
     low: float | None
     high: float | None
     covers: Covers | None
-    seeds: int
+    seed_count: int
     provisional: bool
     time_to_target: str | None
     time_to_target_s: float | None
-    met: int | None
-    timed: int | None
-    disturbed: int | None
-    quiet: bool | None
+    met_trials: int | None
+    timed_trials: int | None
+    disturbed_trials: int | None
+    times_reliable: bool | None
     train_s: float | None
     train_s_low: float | None
     train_s_high: float | None
@@ -78,14 +81,14 @@ class Row:
     flops_unknown_because: str | None
     statuses: Mapping[str, int]
     reason: str | None
-    earlier: int
+    older_trials: int
     command: str
     speeds: tuple[Speed, ...]
 
     @property
     def training(self) -> str:
         """The model and its training as text; equal for the same training on another device class."""
-        return RowKey.parse(self.row).model.text
+        return RowKey.parse(self.row_text).model.text
 
 
 COLUMNS = [field.name for field in fields(Row) if field.name not in ("command", "speeds")]
@@ -93,15 +96,15 @@ COLUMNS = [field.name for field in fields(Row) if field.name not in ("command", 
 
 def rows_of(frame: pd.DataFrame, commands: Sequence[str]) -> list[Row]:
     """Build the rows from a frame that has `COLUMNS`; each has its command and the speed on its own device class."""
-    found = []
+    rows = []
     for values, command in zip(plain_rows(frame[COLUMNS]), commands, strict=True):
-        own = Speed(values["throughput"], values["latency_ms"], bool(values["quiet"]))
-        found.append(Row(**values, command=command, speeds=(own,)))
-    return found
+        speed = Speed(values["throughput"], values["latency_ms"], reliable=bool(values["times_reliable"]))
+        rows.append(Row(**values, command=command, speeds=(speed,)))
+    return rows
 
 
 def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """A frame's rows as dictionaries, with None for what is unknown or not finite."""
+    """Return a frame's rows as dictionaries, with None for values that are unknown or not finite."""
     names = [str(name) for name in frame.columns]
     columns = [[value if _is_finite(value) else None for value in frame[name].tolist()] for name in names]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]

@@ -1,34 +1,25 @@
-"""Groups the entries of a task into comparable trials, and summarises each model in a table ordered by mean score.
-
-Units are suffixes, as in the records. Means and medians are over the trials with status ok. Times and memory are over
-the undisturbed of them, or over all if every one was disturbed.
-"""
+"""Groups the trials of a task into tables of comparable trials, and selects the trials that count."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, get_args
 
 import msgspec
 import pandas as pd
 
 from zoo_core.results.records import FINAL
-from zoo_leaderboard.records.entries import RUNNER, Entry
+from zoo_core.specs import Origin
+from zoo_leaderboard.board.row_frame import MEDIAN_COLUMNS, MODEL_SIZE_COLUMNS, row_frame, undisturbed_or_all
 from zoo_leaderboard.records.index import oldest_first
 from zoo_leaderboard.records.keys import GroupKey
+from zoo_leaderboard.records.trials import RUNNER, TrialSummary
 from zoo_leaderboard.text.names import short_hash
 
-ENOUGH_SEEDS = 3  # with fewer seeds the order of models is provisional
-ORIGINS = ("real", "copy", "bundled", "exact", "synthetic")
+ORIGINS: tuple[str, ...] = get_args(Origin)  # real data first: the order of the groups on a page
 RECIPE_CLASSES = ("default", "quick", "custom")
-MEDIANS = ("train_s", "throughput", "inference_throughput", "latency_ms", "peak_memory_mib")
-FLOAT_COLUMNS = ("score", "target_s", *MEDIANS)
-COUNT_COLUMNS = ("parameters", "flops_per_unit")
-TRIAL_COUNTS = ("met", "timed", "disturbed")
-# command-line options that affect a trial
-SETTINGS = ("dtype", "compiled", "threads", "budget_s")
+FLOAT_COLUMNS = ("score", "target_s", *MEDIAN_COLUMNS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,17 +33,19 @@ class Versions:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Group:
-    """Trials that may be compared: `trials` are the current ones, oldest first, and `newest` is the latest of them.
+    """A comparison group: `trials` are its current trials, oldest first, and `newest` is the latest of them.
 
-    `models` has a line per board row, as `model_frame` returns it, and is not changed afterwards. `by_row` has the
-    trials of each board row, oldest first. `stale` says why the whole group is out of date; empty where it is not.
+    `frame` has a line per board row: the columns of `row_frame`, and `stale`. It is not changed afterwards. `by_row`
+    and `timed` map the text of a RowKey to trials, oldest first: to all trials of the row, and to those ok trials whose
+    times count. `stale` says why the whole group is out of date; it is empty for an up-to-date group.
     """
 
     key: GroupKey
-    newest: Entry
-    models: pd.DataFrame
-    trials: Sequence[Entry]
-    by_row: Mapping[str, Sequence[Entry]]
+    newest: TrialSummary
+    frame: pd.DataFrame
+    trials: Sequence[TrialSummary]
+    by_row: Mapping[str, Sequence[TrialSummary]]
+    timed: Mapping[str, Sequence[TrialSummary]]
     stale: str
 
     @property
@@ -61,18 +54,18 @@ class Group:
         return f"g-{short_hash(self.key.text)}"
 
     @property
-    def unsuccessful(self) -> list[Entry]:
-        """The current trials that are not ok."""
-        return [entry for entry in self.trials if entry.status != "ok"]
+    def not_ok(self) -> list[TrialSummary]:
+        """The current trials with another status than ok: failed or skipped."""
+        return [trial for trial in self.trials if trial.status != "ok"]
 
-    def ok(self, row: str) -> list[Entry]:
+    @property
+    def ranked(self) -> pd.DataFrame:
+        """The lines of `frame` that are ranked: with a score, and not out of date in an up-to-date group."""
+        return self.frame[self.frame["score"].notna() & (self.frame["stale"] == self.stale)]
+
+    def ok(self, row_text: str) -> list[TrialSummary]:
         """The row's trials with status ok, oldest first."""
-        return [entry for entry in self.by_row[row] if entry.status == "ok"]
-
-    def quiet(self, row: str) -> list[Entry]:
-        """The row's ok trials whose times count: the undisturbed ones, or all if every one was disturbed."""
-        ok = self.ok(row)
-        return [entry for entry in ok if not entry.disturbed] or ok
+        return [trial for trial in self.by_row[row_text] if trial.status == "ok"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -83,209 +76,129 @@ class TaskBoard:
     all trials, oldest first.
     """
 
-    newest: Entry
+    newest: TrialSummary
     groups: Sequence[Group]
-    skipped: Sequence[Entry]
-    imported: Sequence[Entry]
-    history: Sequence[Entry]
+    skipped: Sequence[TrialSummary]
+    imported: Sequence[TrialSummary]
+    history: Sequence[TrialSummary]
 
     @property
     def models(self) -> list[str]:
         """The names of all models in any of the tables, each once."""
-        names = [name for group in self.groups for name in group.models["model"]]
-        return list(dict.fromkeys([*names, *(entry.model for entry in (*self.skipped, *self.imported))]))
+        names = [name for group in self.groups for name in group.frame["model"]]
+        return list(dict.fromkeys([*names, *(trial.model for trial in (*self.skipped, *self.imported))]))
 
     @property
     def trials(self) -> int:
+        """The number of current trials."""
         return sum(len(group.trials) for group in self.groups)
 
     @property
-    def failures(self) -> int:
-        return sum(entry.failed for group in self.groups for entry in group.trials)
+    def failed(self) -> int:
+        """The number of current trials with a status in `FAILED`; skipped trials do not count."""
+        return sum(trial.failed for group in self.groups for trial in group.trials)
 
 
-def task_board(entries: Iterable[Entry], versions: Versions) -> TaskBoard:
+def task_board(trials: Iterable[TrialSummary], versions: Versions) -> TaskBoard:
     """Build the board of one task. An id that occurs twice, from copied folders, counts once."""
-    history = oldest_first(entries)
-    trials = current_trials(trial_frame(entry for entry in history if entry.source == RUNNER))
-    by_id = {entry.id: entry for entry in history}
+    history = oldest_first(trials)
+    by_id = {trial.id: trial for trial in history}
+    current = _select_current(trial_frame(trial for trial in history if trial.source == RUNNER))
     groups: list[Group] = []
-    skipped: list[Entry] = []
-    for key, frame in trials.groupby("group", sort=True):
-        current = [by_id[name] for name in frame["id"]]
-        if all(entry.status == "skipped" for entry in current):
-            skipped += current
+    skipped: list[TrialSummary] = []
+    for group_text, frame in current.groupby("group_text", sort=True):
+        members = _trials_of(frame, by_id)
+        if all(trial.status == "skipped" for trial in members):
+            skipped += members
         else:
-            groups.append(_group(GroupKey.parse(str(key)), frame, current, versions))
+            groups.append(_group(GroupKey.parse(str(group_text)), frame, members, versions))
     return TaskBoard(
-        newest=max(history, key=lambda entry: (entry.source == RUNNER, entry.task_version, entry.started_at, entry.id)),
+        newest=max(history, key=lambda trial: (trial.source == RUNNER, trial.task_version, trial.started_at, trial.id)),
         groups=sorted(groups, key=_group_order),
         skipped=skipped,
-        imported=[entry for entry in history if entry.source != RUNNER],
+        imported=[trial for trial in history if trial.source != RUNNER],
         history=history,
     )
 
 
-def trial_frame(entries: Iterable[Entry]) -> pd.DataFrame:
-    """A frame with one line per entry, in the same order."""
-    frame = pd.DataFrame(map(msgspec.structs.asdict, entries), columns=Entry.__struct_fields__)
-    return frame.astype({**dict.fromkeys(FLOAT_COLUMNS, "float64"), **dict.fromkeys(COUNT_COLUMNS, "Int64")})
+def trial_frame(trials: Iterable[TrialSummary]) -> pd.DataFrame:
+    """Return a frame with one line per trial, in the same order, and the fields of TrialSummary as columns."""
+    frame = pd.DataFrame(map(msgspec.structs.asdict, trials), columns=TrialSummary.__struct_fields__)
+    return frame.astype({**dict.fromkeys(FLOAT_COLUMNS, "float64"), **dict.fromkeys(MODEL_SIZE_COLUMNS, "Int64")})
 
 
-def current_entries(entries: Iterable[Entry]) -> list[Entry]:
-    """The latest trial of every experiment, as `current_trials` selects them, oldest first."""
-    by_id = {entry.id: entry for entry in entries}
-    return [by_id[name] for name in current_trials(trial_frame(by_id.values()))["id"]]
-
-
-def current_trials(trials: pd.DataFrame) -> pd.DataFrame:
-    """Select the latest trial of every experiment; `earlier` is the number of other trials of the row.
+def current_trials(trials: Iterable[TrialSummary]) -> list[TrialSummary]:
+    """Select the trials that count, oldest first: the latest trial of each row and seed.
 
     A finished trial takes precedence over a later one that is not final (interrupted, timed out, skipped), as in
-    `zoo bench`. If a model's code changed, only the trials of the latest code count.
+    `zoo bench`. If a model's code changed, only the trials of the latest code count. A skipped trial does not count if
+    the same trial ran at another time, when its data were there.
     """
+    by_id = {trial.id: trial for trial in trials}
+    return _trials_of(_select_current(trial_frame(by_id.values())), by_id)
+
+
+def _select_current(trials: pd.DataFrame) -> pd.DataFrame:
+    """Select as `current_trials` describes; `older_trials` is the number of trials of the row that do not count."""
     trials = trials.assign(final=trials["status"].isin(FINAL)).sort_values(["final", "started_at", "id"])
-    latest_code = trials.groupby("row")["code"].transform("last")
-    chosen = trials[trials["code"] == latest_code].drop_duplicates(["row", "seed"], keep="last")
-    skipped = chosen["status"] == "skipped"
-    chosen = chosen[
-        ~skipped | ~chosen["planned"].isin(chosen.loc[~skipped, "planned"])
-    ]  # run since, when it had its data
-    earlier = trials.groupby("row").size().sub(chosen.groupby("row").size(), fill_value=0).astype(int)
-    return chosen.assign(earlier=chosen["row"].map(earlier)).sort_values(["started_at", "id"], ignore_index=True)
+    latest_code = trials.groupby("row_text")["code_sha256"].transform("last")
+    current = trials[trials["code_sha256"] == latest_code].drop_duplicates(["row_text", "seed"], keep="last")
+    skipped = current["status"] == "skipped"
+    has_run = current["planned_text"].isin(current.loc[~skipped, "planned_text"])
+    current = current[~skipped | ~has_run]
+    sizes, current_sizes = trials.groupby("row_text").size(), current.groupby("row_text").size()
+    older = sizes.sub(current_sizes, fill_value=0).astype(int)
+    current = current.assign(older_trials=current["row_text"].map(older))
+    return current.sort_values(["started_at", "id"], ignore_index=True)
 
 
-def _group(key: GroupKey, frame: pd.DataFrame, trials: Sequence[Entry], versions: Versions) -> Group:
+def _trials_of(frame: pd.DataFrame, by_id: Mapping[str, TrialSummary]) -> list[TrialSummary]:
+    return [by_id[name] for name in frame["id"]]
+
+
+def _group(key: GroupKey, frame: pd.DataFrame, trials: Sequence[TrialSummary], versions: Versions) -> Group:
+    """Build a group from its current trials, given as a frame and as a list in the same order."""
     newest = trials[-1]
-    by_row: dict[str, list[Entry]] = {}
-    for entry in trials:
-        by_row.setdefault(entry.row, []).append(entry)
     stale = stale_group(newest, versions)
-    models = model_frame(frame, higher_is_better=newest.higher_is_better)
-    models = models.assign(stale=[stale or _stale_model(row, versions) for row in models.itertuples()])
-    return Group(key=key, newest=newest, models=models, trials=trials, by_row=by_row, stale=stale)
+    rows = row_frame(frame, higher_is_better=newest.higher_is_better)
+    timed = undisturbed_or_all(frame[frame["status"] == "ok"])
+    return Group(
+        key=key,
+        newest=newest,
+        frame=rows.assign(stale=[stale or _stale_model(row, versions) for row in rows.itertuples()]),
+        trials=trials,
+        by_row=_by_row(trials),
+        timed=_by_row(_trials_of(timed, {trial.id: trial for trial in trials})),
+        stale=stale,
+    )
 
 
-def stale_group(entry: Entry, versions: Versions) -> str:
-    """Why the group of this trial is out of date; empty if it is not."""
-    newest = versions.tasks.get(entry.task, entry.task_version)
-    if entry.task_version < newest:
-        return f"task version {entry.task_version}, the newest is {newest}"
-    newest = versions.datasets.get(entry.dataset, entry.dataset_version)
-    if entry.dataset_version < newest:
-        return f"data version {entry.dataset_version}, the newest is {newest}"
+def _by_row(trials: Sequence[TrialSummary]) -> dict[str, list[TrialSummary]]:
+    by_row: dict[str, list[TrialSummary]] = {}
+    for trial in trials:
+        by_row.setdefault(trial.row_text, []).append(trial)
+    return by_row
+
+
+def stale_group(trial: TrialSummary, versions: Versions) -> str:
+    """Say why the group of this trial is out of date; empty if it is not."""
+    newest = versions.tasks.get(trial.task, trial.task_version)
+    if trial.task_version < newest:
+        return f"task version {trial.task_version}, the newest is {newest}"
+    newest = versions.datasets.get(trial.dataset, trial.dataset_version)
+    if trial.dataset_version < newest:
+        return f"data version {trial.dataset_version}, the newest is {newest}"
     return ""
 
 
 def _stale_model(row: Any, versions: Versions) -> str:
-    newest = versions.models.get(row.model, row.version)
-    return f"model version {row.version}, the newest is {newest}" if row.version < newest else ""
+    newest = versions.models.get(row.model, row.model_version)
+    return f"model version {row.model_version}, the newest is {newest}" if row.model_version < newest else ""
 
 
 def _group_order(group: Group) -> tuple[Any, ...]:
     """Sort by the latest task version, then up-to-date before out-of-date, then real data, then the default recipe."""
-    entry = group.newest
-    origin = ORIGINS.index(entry.origin) if entry.origin in ORIGINS else len(ORIGINS)
-    recipe = RECIPE_CLASSES.index(entry.recipe_class) if entry.recipe_class in RECIPE_CLASSES else len(RECIPE_CLASSES)
-    return (-entry.task_version, bool(group.stale), origin, recipe, entry.device, group.key.text)
-
-
-def model_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
-    """A frame with one line per board row, best mean score first; rows without a score come last, by name.
-
-    `statuses` and `reason` tell how the trials ended. `disturbed` counts the disturbed ok trials, `timed` the trials
-    whose times count. `quiet` is false if all were disturbed.
-    """
-    scored = trials[(trials["status"] == "ok") & trials["score"].notna()]
-    by_row = scored.groupby("row")
-    rows = trials.drop_duplicates("row", keep="last").set_index("row")
-    facts = ["model", "version", "title", "pretrained_on", "device", "weights", *SETTINGS, "recipe", "earlier"]
-    rows = rows[facts].join(by_row.agg(score=("score", "mean"), spread=("score", "std"), seeds=("seed", "size")))
-    rows = rows.join(_time_medians(scored)).join(_latest_model_facts(trials))
-    rows = rows.astype(dict.fromkeys(TRIAL_COUNTS, "Int64"))  # a row without a score has no counts
-    rows["seeds"] = rows["seeds"].fillna(0).astype(int)
-    rows["provisional"] = rows["seeds"] < ENOUGH_SEEDS
-    rows["time_to_target"] = rows["time_to_target"].where(rows["score"].notna(), None)
-    rows["statuses"] = _status_counts(trials)
-    rows["reason"] = trials[trials["status"] != "ok"].groupby("row")["reason"].last()
-    rows["hardware"] = trials.groupby("row")["device_name"].agg(
-        lambda names: ", ".join(dict.fromkeys(filter(None, names)))
-    )
-    rows["recipe"] = [json.loads(text) for text in rows["recipe"]]
-    rows["variant"] = _variant_words(rows)
-    order = rows["score"] * (-1 if higher_is_better else 1)
-    rows = rows.assign(order=order).sort_values(["order", "model", "version", "variant"], na_position="last")
-    rows = rows.drop(columns="order").reset_index()
-    rows["key"] = [
-        f"r-{short_hash(row, 12)}" for row in rows["row"]
-    ]  # 12 digits, because a page may have thousands of rows
-    return rows
-
-
-def _time_medians(scored: pd.DataFrame) -> pd.DataFrame:
-    """By row, the medians of times and memory over the undisturbed trials, or over all if every one was disturbed."""
-    disturbed = scored["disturbed"] != ""
-    quiet_rows = set(scored.loc[~disturbed, "row"])
-    counted = scored[~disturbed | ~scored["row"].isin(quiet_rows)]
-    by_row = counted.groupby("row")
-    times = by_row[[*MEDIANS]].median().join(times_to_target(counted)).join(by_row.size().rename("timed"))
-    counts = disturbed.groupby(scored["row"]).sum().rename("disturbed")
-    return times.join(counts).assign(quiet=lambda frame: [row in quiet_rows for row in frame.index])
-
-
-def _latest_model_facts(trials: pd.DataFrame) -> pd.DataFrame:
-    """By row, the latest known size and FLOPs of the model."""
-    return trials.groupby("row")[[*COUNT_COLUMNS, "flops_unknown_because"]].last()
-
-
-def times_to_target(trials: pd.DataFrame) -> pd.DataFrame:
-    """By row: `time_to_target` (met, missed, not applicable), `time_to_target_s`, and `met`, the number that met it.
-
-    In the median a missed target counts as infinite, so the median can be "missed". Trials with "not applicable" are
-    left out of the median.
-    """
-    infinite = trials["target_s"].mask(trials["target_status"] == "missed", float("inf"))
-    seconds = infinite.mask(trials["target_status"] == "not applicable").groupby(trials["row"]).median()
-    status = pd.Series("met", index=seconds.index).mask(seconds == float("inf"), "missed")
-    met = (trials["target_status"] == "met").groupby(trials["row"]).sum()
-    return pd.DataFrame(
-        {
-            "time_to_target": status.mask(seconds.isna(), "not applicable"),
-            "time_to_target_s": seconds.mask(seconds == float("inf")),
-            "met": met,
-        }
-    )
-
-
-def _status_counts(trials: pd.DataFrame) -> pd.Series[Any]:
-    """By row, the number of trials by status, ok first."""
-    counted = trials.groupby(["row", "status"]).size()
-    found: dict[Any, dict[str, int]] = {row: {"ok": 0} for row in trials["row"]}
-    for key, n in counted.to_dict().items():
-        row, status = cast(tuple[str, str], key)
-        found[row][status] = int(n)
-    return pd.Series({row: {name: n for name, n in counts.items() if n} for row, counts in found.items()})
-
-
-def _variant_words(rows: pd.DataFrame) -> list[str]:
-    """For each row, how it differs from the default settings and from the recipes of the model's other rows."""
-    models = list(zip(rows["model"], rows["version"], strict=True))
-    recipes: dict[Any, list[Mapping[str, Any]]] = {}
-    for model, recipe in zip(models, rows["recipe"], strict=True):
-        recipes.setdefault(model, []).append(recipe)
-    return [
-        ", ".join([*_setting_words(row), *_recipe_words(row.recipe, recipes[model])])
-        for row, model in zip(rows.itertuples(), models, strict=True)
-    ]
-
-
-def _setting_words(row: Any) -> list[str]:
-    words = [] if row.dtype == "float32" else [str(row.dtype)]
-    words += ["compiled"] if row.compiled else []
-    words += [f"{row.threads} threads"] if row.threads else []
-    return words + ([] if pd.isna(row.budget_s) else [f"budget {row.budget_s:g} s"])
-
-
-def _recipe_words(recipe: Any, recipes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """`key=value` for each setting that differs in any of the recipes."""
-    return [f"{key}={value}" for key, value in recipe.items() if any(other.get(key, ...) != value for other in recipes)]
+    trial = group.newest
+    origin = ORIGINS.index(trial.origin) if trial.origin in ORIGINS else len(ORIGINS)
+    recipe = RECIPE_CLASSES.index(trial.recipe_class) if trial.recipe_class in RECIPE_CLASSES else len(RECIPE_CLASSES)
+    return (-trial.task_version, bool(group.stale), origin, recipe, trial.device_class, group.key.text)

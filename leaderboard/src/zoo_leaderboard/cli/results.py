@@ -19,10 +19,11 @@ from zoo_leaderboard.text.formats import counted
 
 if TYPE_CHECKING:
     from zoo_leaderboard.board.compare import ComparedModel
-    from zoo_leaderboard.records.entries import Entry
+    from zoo_leaderboard.records.trials import TrialSummary
     from zoo_leaderboard.stats.changes import Change
 
 UNKNOWN = "unknown (too few seeds)"
+NOT_EXPORTED = ("path", "group_text", "row_text", "planned_text", "per_example_file", "has_pictures", "has_curve")
 
 
 def compare_command(
@@ -43,32 +44,32 @@ def compare_command(
     """Compare the scores, train times and latencies of two folders of records, with significance tests."""
     from zoo_leaderboard.board.compare import as_builtins, compare_runs
 
-    found = compare_runs([before], [after], least_score=least_score, least_speed=least_speed)
+    comparison = compare_runs([before], [after], least_score=least_score, least_speed=least_speed)
     if as_json:
-        print_json(as_builtins(found))
+        print_json(as_builtins(comparison))
     else:
-        rows = [_table_row(item) for item in found.compared]
+        rows = [_table_row(item) for item in comparison.compared]
         print_table(["task", "model", "device", "n", "before", "after", "score", "train time", "latency"], rows)
-        for words, names in (("only before", found.only_before), ("only after", found.only_after)):
+        for words, names in (("only before", comparison.only_before), ("only after", comparison.only_after)):
             for name in names:
                 messages().print(f"{words}: {name}", markup=False)
-        for item in found.compared:
+        for item in comparison.compared:
             for name in item.regressions:
                 typer.echo(f"regression: {name} of {item.key.model} on {item.key.group.task}")
-        if not found.regressions:
-            typer.echo(f"no regression found in {counted(len(found.compared), 'comparison')}")
-    if fail_on == "regression" and found.regressions:
+        if not comparison.regressions:
+            typer.echo(f"no regression found in {counted(len(comparison.compared), 'comparison')}")
+    if fail_on == "regression" and comparison.regressions:
         raise typer.Exit(FAILURE)
 
 
 def _table_row(item: ComparedModel) -> list[str]:
-    about = [item.key.group.task, item.key.model, item.key.group.device, f"{len(item.before)}/{len(item.after)}"]
+    about = [item.key.group.task, item.key.model, item.key.group.device_class, f"{len(item.before)}/{len(item.after)}"]
     scores = [_mean_score_text(item.before), _mean_score_text(item.after)]
     return [*about, *scores, *(_change_text(item.changes.get(name)) for name in ("score", "train_s", "latency_ms"))]
 
 
-def _mean_score_text(entries: Sequence[Entry]) -> str:
-    scores = [entry.score for entry in entries if entry.score is not None]
+def _mean_score_text(trials: Sequence[TrialSummary]) -> str:
+    scores = [trial.score for trial in trials if trial.score is not None]
     return format_score(statistics.fmean(scores)) if scores else "no score"
 
 
@@ -90,23 +91,24 @@ def export_command(
 ) -> None:
     """Write all trials to one CSV or JSON file: names, settings, score, times, reason of a failure."""
     from zoo_leaderboard.cli.leaderboard import folders
-    from zoo_leaderboard.records.index import all_entries
+    from zoo_leaderboard.records.index import load_all_trials
     from zoo_leaderboard.text.documents import as_csv, as_json
 
     if out.suffix not in (".csv", ".json"):
         raise UsageError(f"--out {out}: the file name must end in .csv or .json")
-    rows = [_exported_fields(entry) for entry in all_entries(folders(results))]
+    rows = [_exported_fields(trial) for trial in load_all_trials(folders(results))]
     columns = list(rows[0]) if rows else ["id"]
     write_atomically(out, as_json(rows) if out.suffix == ".json" else as_csv(rows, columns))
     typer.echo(f"{out}: {len(rows)} trials")
 
 
-def _exported_fields(entry: Entry) -> dict[str, object]:
-    """The fields of an entry, without local paths and internal keys."""
-    row = msgspec.structs.asdict(entry)
-    for name in ("path", "group", "row", "planned", "per_example", "pictures", "curve"):
-        row.pop(name)
-    return {**row, "recipe": json.loads(entry.recipe)}
+def _exported_fields(trial: TrialSummary) -> dict[str, object]:
+    """Return the fields of a trial by column, without local paths and internal keys."""
+    from zoo_leaderboard.records.trials import EXPORT_COLUMNS
+
+    fields = {name: value for name, value in msgspec.structs.asdict(trial).items() if name not in NOT_EXPORTED}
+    fields["recipe"] = json.loads(trial.recipe)
+    return {EXPORT_COLUMNS.get(name, name): value for name, value in fields.items()}
 
 
 def merge_command(

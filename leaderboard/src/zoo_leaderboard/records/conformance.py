@@ -29,12 +29,12 @@ class Conformance:
 
 
 def read_conformance(results: Sequence[Path]) -> dict[str, Conformance]:
-    """The conformance of each plugin; a later folder overrides an earlier one.
+    """Read the conformance of each plugin; a later folder overrides an earlier one.
 
     Raises:
         UsageError: a file that `zoo check --record` did not write.
     """
-    return {name: found for folder in results for name, found in _read_file(folder / CONFORMANCE).items()}
+    return {name: level for folder in results for name, level in _read_file(folder / CONFORMANCE).items()}
 
 
 def _read_file(path: Path) -> dict[str, Conformance]:

@@ -1,4 +1,4 @@
-"""The entries of all records, cached: a second build reads only files whose time or size changed.
+"""Summaries of all trials, cached: a second build reads only files whose time or size changed.
 
 The cache holds only copies of what is in the records. After it is deleted, the next build reads all records again.
 """
@@ -18,20 +18,20 @@ import msgspec
 from zoo_core.errors import DamagedRecordError, RecordError, UsageError
 from zoo_core.files import cache_dir, write_atomically
 from zoo_core.results import records
-from zoo_leaderboard.records import entries, keys
-from zoo_leaderboard.records.entries import Entry, entry_of
+from zoo_leaderboard.records import keys, trials
+from zoo_leaderboard.records.trials import TrialSummary, summarise_trial
 from zoo_leaderboard.text.names import files_digest
 
-MAX_CANDIDATES = 300  # trials per folder that can get a page without reading the folder's entries
+MAX_CANDIDATES = 300  # trials per folder that can get a page without loading all summaries of the folder
 
 
 class CachedFile(msgspec.Struct, frozen=True, array_like=True):
-    """A record's file as it was when it was read: its entry, or the reason why it is `unreadable`."""
+    """A record's file as it was when it was read: its trial, or the reason why it is `unreadable`."""
 
     name: str
     size: int
     changed_ns: int
-    entry: Entry | None
+    trial: TrialSummary | None
     unreadable: str = ""
 
 
@@ -47,9 +47,10 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A summary of a folder of records, cached so that its entries need not be read.
+    """Facts of a folder of records, cached so that its trials need not be loaded.
 
-    `models`, `tasks` and `datasets` map names to the highest version; `models_of` maps tasks to their models.
+    `trials` is the number of trials; `unreadable` has the path and the reason of each unreadable file. `models`,
+    `tasks` and `datasets` map names to the highest version; `models_of` maps tasks to their models.
     """
 
     digest: str
@@ -81,36 +82,36 @@ class Shard:
 
 
 @cache
-def entry_code_digest() -> str:
-    """A hash of the modules that determine the content of an entry."""
-    return files_digest(Path(str(name)) for name in (entries.__file__, keys.__file__, records.__file__, __file__))
+def summary_code_digest() -> str:
+    """A hash of the modules that determine the content of a summary; another hash makes a cache invalid."""
+    return files_digest(Path(str(name)) for name in (trials.__file__, keys.__file__, records.__file__, __file__))
 
 
 def scan(results: Sequence[Path]) -> list[Shard]:
     """List the folders of records in the results folders. Raises UsageError for a missing results folder."""
-    found = []
+    shards = []
     for root in results:
         if not root.is_dir():
             raise UsageError(f"there is no results folder {root}; `zoo bench TASK` makes one")
-        found += [shard for folder in _subfolders(root) if (shard := _scan_folder(folder)).files]
-    return found
+        shards += [shard for folder in _subfolders(root) if (shard := _scan_folder(folder)).files]
+    return shards
 
 
 def _subfolders(root: Path) -> list[Path]:
-    with os.scandir(root) as found_entries:
-        return sorted(Path(entry.path) for entry in found_entries if entry.is_dir() and not entry.name.startswith("."))
+    with os.scandir(root) as items:
+        return sorted(Path(item.path) for item in items if item.is_dir() and not item.name.startswith("."))
 
 
 def _scan_folder(folder: Path) -> Shard:
-    found = []
-    with os.scandir(folder) as found_entries:
-        for entry in found_entries:
-            if entry.name.endswith(".json") and not entry.name.startswith("."):
+    stats = []
+    with os.scandir(folder) as items:
+        for item in items:
+            if item.name.endswith(".json") and not item.name.startswith("."):
                 with contextlib.suppress(OSError):  # a broken link, or a file deleted meanwhile
-                    stat = entry.stat()
-                    found.append((entry.name, stat.st_size, stat.st_mtime_ns))
-    files = tuple(sorted(found))
-    text = repr((files, entry_code_digest()))
+                    stat = item.stat()
+                    stats.append((item.name, stat.st_size, stat.st_mtime_ns))
+    files = tuple(sorted(stats))
+    text = repr((files, summary_code_digest()))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return Shard(folder=folder, files=files, digest=digest)
 
@@ -129,28 +130,28 @@ def refresh(shard: Shard) -> Head:
     known = {file.name: file for file in _cached_files(shard)}
     files = [_read_file(shard.folder, item, known.get(item[0])) for item in shard.files]
     head = _folder_head(shard, files)
-    _write_cache(shard.cache.with_suffix(".files"), msgspec.msgpack.encode((entry_code_digest(), files)))
+    _write_cache(shard.cache.with_suffix(".files"), msgspec.msgpack.encode((summary_code_digest(), files)))
     _write_cache(shard.cache.with_suffix(".head"), msgspec.msgpack.encode(head))
     return head
 
 
-def load_entries(shard: Shard) -> Iterator[Entry]:
-    """Load the folder's entries from the cache; those missing or out of date from the records."""
+def load_trials(shard: Shard) -> Iterator[TrialSummary]:
+    """Load the folder's trials from the cache; those missing or out of date from the records."""
     known = {file.name: file for file in _cached_files(shard)}
     for item in shard.files:
         file = _read_file(shard.folder, item, known.get(item[0]))
-        if file.entry is not None:
-            yield file.entry
+        if file.trial is not None:
+            yield file.trial
 
 
-def all_entries(results: Sequence[Path]) -> list[Entry]:
-    """All entries in the results folders, oldest first, each id once. Raises UsageError for a missing folder."""
-    return oldest_first(entry for shard in scan(results) for entry in load_entries(shard))
+def load_all_trials(results: Sequence[Path]) -> list[TrialSummary]:
+    """Load all trials of the results folders, oldest first, each id once. Raises UsageError for a missing folder."""
+    return oldest_first(trial for shard in scan(results) for trial in load_trials(shard))
 
 
-def oldest_first(found: Iterable[Entry]) -> list[Entry]:
-    """The entries ordered by their start, each id once."""
-    return sorted({entry.id: entry for entry in found}.values(), key=lambda entry: (entry.started_at, entry.id))
+def oldest_first(trials: Iterable[TrialSummary]) -> list[TrialSummary]:
+    """Sort the trials by their start, each id once."""
+    return sorted({trial.id: trial for trial in trials}.values(), key=lambda trial: (trial.started_at, trial.id))
 
 
 def _cached_files(shard: Shard) -> list[CachedFile]:
@@ -159,7 +160,7 @@ def _cached_files(shard: Shard) -> list[CachedFile]:
         code, files = msgspec.msgpack.decode(content, type=tuple[str, list[CachedFile]])
     except (OSError, msgspec.DecodeError):
         return []
-    return files if code == entry_code_digest() else []
+    return files if code == summary_code_digest() else []
 
 
 def _write_cache(path: Path, content: bytes) -> None:
@@ -173,42 +174,42 @@ def _read_file(folder: Path, item: tuple[str, int, int], known: CachedFile | Non
         return known
     path = folder.absolute() / item[0]  # absolute, because a later build may run in another working folder
     try:
-        entry = entry_of(records.decode(path.read_bytes()), str(path))
-        msgspec.msgpack.encode(entry)  # raises OverflowError for integers above 64 bits
-        return CachedFile(*item, entry)
+        trial = summarise_trial(records.decode(path.read_bytes()), str(path))
+        msgspec.msgpack.encode(trial)  # raises OverflowError for integers above 64 bits
+        return CachedFile(*item, trial)
     except (RecordError, OSError, OverflowError) as error:
         return CachedFile(*item, None, str(error))
 
 
-def _folder_head(shard: Shard, files: Iterable[CachedFile]) -> Head:
-    found = [file.entry for file in files if file.entry is not None]
+def _folder_head(shard: Shard, files: Sequence[CachedFile]) -> Head:
+    readable = [file.trial for file in files if file.trial is not None]
     models_of: dict[str, set[str]] = {}
-    for entry in found:
-        models_of.setdefault(entry.task, set()).add(entry.model)
+    for trial in readable:
+        models_of.setdefault(trial.task, set()).add(trial.model)
     stamps = {name: f"{size}-{changed}" for name, size, changed in shard.files}
     return Head(
         digest=shard.digest,
-        trials=len(found),
-        unreadable=[(str(shard.folder / file.name), file.unreadable) for file in files if file.entry is None],
-        tasks=newest_versions((entry.task, entry.task_version) for entry in found),
-        datasets=newest_versions((entry.dataset, entry.dataset_version) for entry in found),
-        models=newest_versions((entry.model, entry.version) for entry in found),
+        trials=len(readable),
+        unreadable=[(str(shard.folder / file.name), file.unreadable) for file in files if file.trial is None],
+        tasks=newest_versions((trial.task, trial.task_version) for trial in readable),
+        datasets=newest_versions((trial.dataset, trial.dataset_version) for trial in readable),
+        models=newest_versions((trial.model, trial.model_version) for trial in readable),
         models_of={task: sorted(models) for task, models in models_of.items()},
-        candidates=select_candidates((_candidate(entry, stamps) for entry in found), MAX_CANDIDATES),
+        candidates=select_candidates((_candidate(trial, stamps) for trial in readable), MAX_CANDIDATES),
     )
 
 
-def _candidate(entry: Entry, stamps: Mapping[str, str]) -> Candidate:
-    stamp = stamps[os.path.basename(entry.path)]  # noqa: PTH119 - pathlib takes seconds for 100,000 names
-    return Candidate(entry.started_at, entry.id, entry.failed, entry.path, entry.task, stamp)
+def _candidate(trial: TrialSummary, stamps: Mapping[str, str]) -> Candidate:
+    stamp = stamps[os.path.basename(trial.path)]  # noqa: PTH119 - pathlib takes seconds for 100,000 names
+    return Candidate(trial.started_at, trial.id, trial.failed, trial.path, trial.task, stamp)
 
 
 def newest_versions(versions: Iterable[tuple[str, int]]) -> dict[str, int]:
     """The highest version by name."""
-    found: dict[str, int] = {}
+    newest: dict[str, int] = {}
     for name, version in versions:
-        found[name] = max(version, found.get(name, version))
-    return found
+        newest[name] = max(version, newest.get(name, version))
+    return newest
 
 
 def select_candidates(candidates: Iterable[Candidate], limit: int | None) -> list[Candidate]:
@@ -224,12 +225,12 @@ def select_candidates(candidates: Iterable[Candidate], limit: int | None) -> lis
 def all_candidates(shard: Shard) -> list[Candidate]:
     """All trials of a folder as candidates."""
     stamps = {name: f"{size}-{changed}" for name, size, changed in shard.files}
-    return [_candidate(entry, stamps) for entry in load_entries(shard)]
+    return [_candidate(trial, stamps) for trial in load_trials(shard)]
 
 
-def read_record(entry_path: str) -> records.Record:
-    """Read the record of an entry. Raises DamagedRecordError if it was deleted or changed meanwhile."""
+def read_record(path: str) -> records.Record:
+    """Read a trial's record. Raises DamagedRecordError if the file was deleted or changed meanwhile."""
     try:
-        return records.decode(Path(entry_path).read_bytes())
+        return records.decode(Path(path).read_bytes())
     except OSError as error:
-        raise DamagedRecordError(f"{entry_path} cannot be read any more: {error}") from error
+        raise DamagedRecordError(f"{path} cannot be read any more: {error}") from error

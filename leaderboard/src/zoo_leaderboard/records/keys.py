@@ -1,7 +1,7 @@
 """The keys that decide which trials are compared, averaged or replaced.
 
-Each key is a frozen struct with named fields. `text` is its form in the cache, in frames and in anchors. The order of
-the fields must not change, because links depend on it.
+Each key is a frozen struct with named fields. `text` is its form in the cache and in frames, and anchors
+are hashes of it. The order of the fields must not change, because links depend on it; their names may.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The key whose `text` this is."""
+        """Parse a key from its `text`."""
         return msgspec.convert(json.loads(text), cls)
 
 
-class SettingKey(Key, frozen=True, kw_only=True, array_like=True):
-    """A group's key without the device class: its groups differ only in the device class."""
+class TaskKey(Key, frozen=True, kw_only=True, array_like=True):
+    """A task on a data set, whatever the content of the data.
+
+    A task version determines the metric and the kind. They are part of the key in case a record says otherwise.
+    """
 
     task: str
     task_version: int
@@ -38,17 +41,19 @@ class SettingKey(Key, frozen=True, kw_only=True, array_like=True):
     metric: str
     higher_is_better: bool
     dataset: str
+
+
+class SettingKey(TaskKey, frozen=True, kw_only=True, array_like=True):
+    """A group's key without the device class: groups of one setting differ only in the device class."""
+
     fingerprint: str
     recipe_class: str
 
 
 class GroupKey(SettingKey, frozen=True, kw_only=True, array_like=True):
-    """The fields that two trials must share to be compared.
+    """The fields that two trials must share to be compared."""
 
-    A task version determines the metric and the kind. They are part of the key in case a record says otherwise.
-    """
-
-    device: str
+    device_class: str
 
     @property
     def setting(self) -> SettingKey:
@@ -77,27 +82,20 @@ class RowKey(Key, frozen=True, kw_only=True, array_like=True):
     model: ModelKey
 
 
-class PlannedKey(Key, frozen=True, kw_only=True, array_like=True):
+class PlannedKey(TaskKey, frozen=True, kw_only=True, array_like=True):
     """A trial as it was planned, before its data were found: the fingerprint is missing.
 
     A skipped trial has no fingerprint. This key links it to a later trial that ran.
     """
 
-    task: str
-    task_version: int
-    kind: str
-    kind_version: int
-    metric: str
-    higher_is_better: bool
-    dataset: str
     recipe_class: str
-    device: str
+    device_class: str
     model: str
     seed: int
 
 
 def group_key(record: Record) -> GroupKey:
-    """The key of the group that the record belongs to."""
+    """Return the key of the group that the record belongs to."""
     task, dataset = record.task, record.dataset
     return GroupKey(
         task=task.name,
@@ -109,12 +107,12 @@ def group_key(record: Record) -> GroupKey:
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
         recipe_class=record.recipe_class,
-        device=record.device.kind,
+        device_class=record.device.kind,
     )
 
 
 def row_key(record: Record) -> RowKey:
-    """The key of the board row that the record belongs to."""
+    """Return the key of the board row that the record belongs to."""
     model, device = record.model, record.device
     return RowKey(
         group=group_key(record),
@@ -133,7 +131,7 @@ def row_key(record: Record) -> RowKey:
 
 
 def planned_key(record: Record) -> PlannedKey:
-    """The record's key without the content of its data."""
+    """Return the record's key without the content of its data."""
     group = group_key(record)
     shared = {name: getattr(group, name) for name in GroupKey.__struct_fields__ if name != "fingerprint"}
     return PlannedKey(model=record.model.name, seed=record.seed, **shared)

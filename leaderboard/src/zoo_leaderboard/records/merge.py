@@ -46,8 +46,8 @@ def _copy(record: Record, source: Store, target: Store) -> bool:
     staged = target.stage(record.id)
     try:
         artifacts = source.artifacts(record)
-        own = artifacts.is_dir() and not artifacts.is_symlink()  # a link could lead out of the results folder
-        for path in sorted(artifacts.iterdir()) if own else ():
+        readable = artifacts.is_dir() and not artifacts.is_symlink()  # a link could lead out of the results folder
+        for path in sorted(artifacts.iterdir()) if readable else ():
             if path.is_file() and not path.is_symlink():
                 shutil.copyfile(path, staged / path.name)
         target.save(record, staged)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo_leaderboard.records.entries import Entry
-from zoo_leaderboard.stats.statistics import Sample
+from zoo_leaderboard.records.trials import TrialSummary
+from zoo_leaderboard.stats.sample import Sample
 from zoo_leaderboard.text.names import is_plain_name
 
 MAX_FILE_BYTES = 64 * 2**20  # of a file of results by example, and of each array in it
@@ -27,36 +27,39 @@ LOAD_ERRORS = (
 Array = np.ndarray[Any, Any]
 
 
-def sample(entries: Sequence[Entry], *, examples: bool = True) -> Sample:
-    """The scores of one row's trials, by example if every trial has results on the same examples.
+def load_sample(trials: Sequence[TrialSummary], *, examples: bool = True) -> Sample:
+    """Load the scores of one row's trials, by example if every trial has results on the same examples.
 
     The mean over the examples must be the score. A score that is not a mean (mean IoU, Fréchet distance) is compared by
     seeds only.
     """
-    scores = np.array([entry.score for entry in entries], dtype=np.float64)
-    found = [read_examples(entry) for entry in entries] if examples else [None]
-    whole = [item for item in found if item is not None]
-    if len(whole) < len(entries) or len({item.data for item in whole}) > 1:
+    scores = np.array([trial.score for trial in trials], dtype=np.float64)
+    by_trial = [read_examples(trial) for trial in trials] if examples else []
+    known = [results for results in by_trial if results is not None]
+    if len(known) < len(trials) or len({results.data for results in known}) > 1:
         return Sample(scores=scores, examples=None, groups=None, data="")
-    table = np.stack([item.scores for item in whole])
-    return Sample(scores=table.mean(axis=1), examples=table, groups=whole[0].groups, data=whole[0].data)
+    table = np.stack([results.scores for results in known])  # (seeds, examples)
+    return Sample(scores=table.mean(axis=1), examples=table, groups=known[0].groups, data=known[0].data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Examples:
-    """One trial's scores by example, float64 (n,), with `groups` (n,) or None. Equal examples have equal `data`."""
+    """One trial's scores by example, float64 (n,). Trials on the same examples have equal `data`.
+
+    `groups` is int (n,): examples with the same number belong together; None if all are independent.
+    """
 
     scores: Array
     groups: Array | None
     data: str
 
 
-def read_examples(entry: Entry) -> Examples | None:
+def read_examples(trial: TrialSummary) -> Examples | None:
     """Read the trial's results by example; None if there are none or they do not match its score."""
-    if not is_plain_name(entry.per_example) or entry.score is None:
+    if not is_plain_name(trial.per_example_file) or trial.score is None:
         return None
-    folder = Path(entry.path).with_suffix("")
-    path = folder / entry.per_example
+    folder = Path(trial.path).with_suffix("")
+    path = folder / trial.per_example_file
     try:
         if folder.is_symlink() or path.is_symlink() or path.stat().st_size > MAX_FILE_BYTES:
             return None
@@ -64,18 +67,18 @@ def read_examples(entry: Entry) -> Examples | None:
             if any(member.file_size > MAX_FILE_BYTES for member in kept.zip.infolist()):
                 return None
             return _valid_examples(
-                entry, {name: kept[name] for name in ("score", "truth", "group") if name in kept.files}
+                trial, {name: kept[name] for name in ("score", "truth", "group") if name in kept.files}
             )
     except LOAD_ERRORS:
         return None  # the row is compared by seeds, and the page says so
 
 
-def _valid_examples(entry: Entry, kept: dict[str, Array]) -> Examples | None:
+def _valid_examples(trial: TrialSummary, kept: dict[str, Array]) -> Examples | None:
     scores = np.asarray(kept["score"], dtype=np.float64)
     groups = kept.get("group")
     fits = scores.ndim == 1 and 1 < len(scores) <= MAX_EXAMPLES and bool(np.isfinite(scores).all())
     fits = fits and (groups is None or groups.shape == scores.shape)
-    if not fits or not np.isclose(scores.mean(), float(entry.score or 0.0), rtol=1e-4, atol=1e-9):
+    if not fits or not np.isclose(scores.mean(), float(trial.score or 0.0), rtol=1e-4, atol=1e-9):
         return None
     parts = [array.tobytes() for array in (kept.get("truth"), groups) if array is not None]
     data = hashlib.sha256(b"\0".join([str(len(scores)).encode(), *parts])).hexdigest()[:16]

@@ -143,19 +143,19 @@ class _Builder:
         summaries = sorted((task for _, task in tasks.values()), key=lambda task: (task.title.casefold(), task.name))
         self._write_models(summaries)
         before = {name: task for name, (_, task) in self.previous.tasks.items()}
-        found = describe_changes(before, summaries) if before else []
-        since = max((task.newest for task in before.values()), default="") if found else self.previous.since
-        found = found or self.previous.changes
-        self._write_shared(summaries, found, since)
+        changes = describe_changes(before, summaries) if before else []
+        since = max((task.newest for task in before.values()), default="") if changes else self.previous.since
+        changes = changes or self.previous.changes
+        self._write_shared(summaries, changes, since)
         styles = {name: (style.colour, style.dash) for name, style in self.styles.items()}
-        return SiteState(styles=styles, tasks=tasks, changes=found, since=since)
+        return SiteState(styles=styles, tasks=tasks, changes=changes, since=since)
 
     def _models_of(self) -> dict[str, list[str]]:
-        found: dict[str, set[str]] = {}
+        of_task: dict[str, set[str]] = {}
         for _, head in self.shards:
             for task, models in head.models_of.items():
-                found.setdefault(task, set()).update(models)
-        return {task: sorted(models) for task, models in found.items()}
+                of_task.setdefault(task, set()).update(models)
+        return {task: sorted(models) for task, models in of_task.items()}
 
     def _trials_with_pages(self, limit: int | None) -> list[Candidate]:
         """The trials that get pages; an id in two folders counts once."""
@@ -170,20 +170,20 @@ class _Builder:
         pages: dict[str, dict[str, str]] = {}
         for item in trials:
             pages.setdefault(item.task, {})[item.id] = file_name(item.id)
-        found, jobs, digests = {}, [], {}
+        tasks, jobs, digests = {}, [], {}
         for name in sorted(self.models_of):
             job = self._task_job(name, pages.get(name, {}))
             digests[name] = self._digest([head.digest for _, head in self.shards if name in head.tasks], job)
             digest, summary = self.previous.tasks.get(name, ("", None))
             if summary is not None and digest == digests[name] and self.site.reuse(f"task {name}", digest):
-                found[name] = (digest, summary)
+                tasks[name] = (digest, summary)
             else:
                 jobs.append(job)
         for job, made in run_all(write_task, jobs, self.workers, lambda *n: self.show("tasks", *n)):
             self.site.register(f"task {job.name}", digests[job.name], made.files)
-            found[job.name] = (digests[job.name], made)
+            tasks[job.name] = (digests[job.name], made)
         self.rendered += len(jobs)
-        return found
+        return tasks
 
     def _task_job(self, name: str, pages: Mapping[str, str]) -> TaskJob:
         models = self.models_of[name]
@@ -198,13 +198,13 @@ class _Builder:
             ),
             styles={model: self.styles[model] for model in models},
             conformance=self.conformance,
-            trials=pages,
+            trial_slugs=pages,
             folder=self.site.folder,
         )
 
     def _digest(self, heads: Sequence[str], job: TaskJob) -> str:
         """A hash of everything that a task's files are made from."""
-        parts = (self.code, heads, job.name, job.versions, job.styles, job.conformance, job.trials)
+        parts = (self.code, heads, job.name, job.versions, job.styles, job.conformance, job.trial_slugs)
         return _digest_of(repr(parts))
 
     def _write_trials(self, trials: Sequence[Candidate]) -> None:
@@ -245,25 +245,27 @@ class _Builder:
         self.rendered += len(missing)
 
     def _places_by_model(self, tasks: Sequence[TaskSummary]) -> dict[str, tuple[list[ModelPlace], list[Any]]]:
-        """By model: its places in all groups, and the digests of what its page shows of them."""
-        found: dict[str, tuple[list[ModelPlace], list[Any]]] = {name: ([], []) for name in self.styles}
+        """Return by model its places in all groups and, for each place, the values that change the model's page."""
+        by_model: dict[str, tuple[list[ModelPlace], list[Any]]] = {name: ([], []) for name in self.styles}
         for task in tasks:
             for group in task.groups:
-                of = len(group.ranked)
-                about = (task.slug, task.title, task.metric, msgspec.structs.replace(group, places=[]), of)
+                ranked_rows = len(group.ranked)
+                about = (task.slug, task.title, task.metric, msgspec.structs.replace(group, places=[]), ranked_rows)
                 digest = _digest_of(repr(about))  # hashed once per group, which may have hundreds of places
                 for place in group.places:
-                    found[place.model][0].append(ModelPlace(task=task, group=group, place=place, of=of))
-                    found[place.model][1].append((digest, place))
-        return found
+                    by_model[place.model][0].append(
+                        ModelPlace(task=task, group=group, place=place, ranked_rows=ranked_rows)
+                    )
+                    by_model[place.model][1].append((digest, place))
+        return by_model
 
-    def _write_shared(self, tasks: Sequence[TaskSummary], found: Sequence[str], since: str) -> None:
+    def _write_shared(self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) -> None:
         """Write the pages and files that belong to no task."""
         pages = Pages(self.styles, self.conformance)
-        self.site.write("index.html", pages.index(tasks, found, since))
+        self.site.write("index.html", pages.index(tasks, changes, since))
         self.site.write("compare.html", pages.compare(tasks))
         self.site.write("data/record.schema.json", json.dumps(records.schema(), indent=1) + "\n")
-        self.site.write("data/summary.json", as_json(export.summary(tasks, found, since)))
+        self.site.write("data/summary.json", as_json(export.summary(tasks, changes, since)))
         for name, content in static_files():
             self.site.write(f"static/{name}", content)
 

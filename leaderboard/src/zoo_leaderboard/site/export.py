@@ -14,10 +14,10 @@ from zoo_leaderboard.board.curves import Curves, json_curves
 from zoo_leaderboard.board.rows import Row
 from zoo_leaderboard.board.standing import Standing
 from zoo_leaderboard.board.tables import Group, TaskBoard
-from zoo_leaderboard.records.entries import Entry
 from zoo_leaderboard.records.keys import GroupKey
-from zoo_leaderboard.site.summary import TaskSummary
-from zoo_leaderboard.stats.statistics import Interval
+from zoo_leaderboard.records.trials import EXPORT_COLUMNS, TrialSummary
+from zoo_leaderboard.site.summary import Place, TaskSummary
+from zoo_leaderboard.stats.intervals import Interval
 from zoo_leaderboard.stats.variance import Floats
 from zoo_leaderboard.text.documents import as_csv, as_json, python_number
 from zoo_leaderboard.text.formats import bare, clip, known
@@ -32,14 +32,26 @@ MODEL_FIELDS = (
     *("statuses", "earlier", "recipe", "reason"),
 )
 TRIAL_FIELDS = ("id", "model", "version", "seed", "status", "reason", "started_at", "score", "train_s", "disturbed")
-COMPARED = ("score", "train_s", "time_to_target_s", "throughput", "latency_ms", "parameters", "flops_per_unit")
+# Name in the data files -> field of a Row, where the two differ. Users' scripts read these names: do not change them.
+ROW_FIELDS = {
+    "version": "model_version",
+    "title": "model_title",
+    "spread": "std",
+    "seeds": "seed_count",
+    "met": "met_trials",
+    "timed": "timed_trials",
+    "disturbed": "disturbed_trials",
+    "earlier": "older_trials",
+}
+SUMMARY_FIELDS = {column: field for field, column in EXPORT_COLUMNS.items()}  # the same for a TrialSummary
+COMPARED_FIELDS = ("score", "train_s", "time_to_target_s", "throughput", "latency_ms", "parameters", "flops_per_unit")
 
 
 def group_facts(group: Group) -> dict[str, Any]:
     """The facts that all trials of a group share."""
-    entry = group.newest
-    values = (entry.task, entry.task_version, entry.metric, entry.dataset, entry.fingerprint, entry.origin)
-    return dict(zip(GROUP_FIELDS, (*values, entry.recipe_class, entry.device, group.stale), strict=True))
+    trial = group.newest
+    values = (trial.task, trial.task_version, trial.metric, trial.dataset, trial.fingerprint, trial.origin)
+    return dict(zip(GROUP_FIELDS, (*values, trial.recipe_class, trial.device_class, group.stale), strict=True))
 
 
 def task_json(
@@ -51,14 +63,14 @@ def task_json(
         "groups": [
             {
                 **group_facts(group),
-                "models": _select_fields(standings[group.key].rows, MODEL_FIELDS),
-                "trials": _select_fields(group.trials, TRIAL_FIELDS),
+                "models": _select_fields(standings[group.key].rows, MODEL_FIELDS, ROW_FIELDS),
+                "trials": _select_fields(group.trials, TRIAL_FIELDS, SUMMARY_FIELDS),
                 "curves": json_curves(curves[group.key]),
             }
             for group in board.groups
         ],
-        "skipped": _select_fields(board.skipped, TRIAL_FIELDS),
-        "imported": [imported(entry) for entry in board.imported],
+        "skipped": _select_fields(board.skipped, TRIAL_FIELDS, SUMMARY_FIELDS),
+        "imported": [imported(trial) for trial in board.imported],
     }
     return as_json(value)
 
@@ -78,11 +90,9 @@ def summary(tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) ->
                         **{
                             name: getattr(group, name) for name in ("anchor", "dataset_title", "origin", "recipe_class")
                         },
-                        **{name: getattr(group, name) for name in ("device", "task_version", "stale")},
-                        "leaders": [
-                            {name: getattr(place, name) for name in ("model", "score", "low", "high", "seeds", "tied")}
-                            for place in group.leaders
-                        ],
+                        "device": group.device_class,
+                        **{name: getattr(group, name) for name in ("task_version", "stale")},
+                        "leaders": [_leader(place) for place in group.leaders],
                     }
                     for group in task.groups
                 ],
@@ -92,10 +102,15 @@ def summary(tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) ->
     }
 
 
-def imported(entry: Entry) -> dict[str, Any]:
-    """A measurement by another program."""
-    about = {"id": entry.id, "model": entry.model, "version": entry.version, "device": entry.device}
-    return {**about, "source": entry.source, "started_at": entry.started_at, **(entry.benchmark or {})}
+def _leader(place: Place) -> dict[str, Any]:
+    interval = {"low": place.low, "high": place.high}
+    return {"model": place.model, "score": place.score, **interval, "seeds": place.seed_count, "tied": place.tied}
+
+
+def imported(trial: TrialSummary) -> dict[str, Any]:
+    """Return a measurement by another program."""
+    about = {"id": trial.id, "model": trial.model, "version": trial.model_version, "device": trial.device_class}
+    return {**about, "source": trial.source, "started_at": trial.started_at, **(trial.benchmark or {})}
 
 
 def task_csv(board: TaskBoard, standings: Mapping[GroupKey, Standing]) -> bytes:
@@ -103,52 +118,59 @@ def task_csv(board: TaskBoard, standings: Mapping[GroupKey, Standing]) -> bytes:
     rows = (
         {**group_facts(group), **row}
         for group in board.groups
-        for row in _select_fields(standings[group.key].rows, MODEL_FIELDS)
+        for row in _select_fields(standings[group.key].rows, MODEL_FIELDS, ROW_FIELDS)
     )
     return as_csv(rows, list(dict.fromkeys([*GROUP_FIELDS, *MODEL_FIELDS])))
 
 
-def task_script(slug: str, title: str, metric: str, higher: bool, groups: Sequence[tuple[Group, Standing]]) -> str:
+def task_script(slug: str, task: TaskFacts, groups: Sequence[tuple[Group, Standing]]) -> str:
     """The rows of a task for the compare page, as a script file: a page opened from disk can load nothing else."""
     value = {
         "slug": slug,
-        "title": clip(title, 80),
-        "metric": clip(as_label(metric), 40),
-        "higher": higher,
-        "groups": [_compared_group(group, found) for group, found in groups],
+        "title": clip(task.title, 80),
+        "metric": clip(as_label(task.metric), 40),
+        "higher": task.higher_is_better,
+        "groups": [_compared_group(group, standing) for group, standing in groups],
     }
     return script("tasks", slug, value)
 
 
-def _compared_group(group: Group, found: Standing) -> dict[str, Any]:
-    keys = {row.row: row.key for row in found.rows}
-    pairs: dict[str, list[float | None]] = {}
-    matrices: tuple[Floats, ...] = ()
-    if found.differences is not None:
-        differences = found.differences
-        matrices = (differences.difference, differences.low, differences.high, differences.p_value)
-    for i, first in enumerate(found.compared):
-        for j in range(i + 1, len(found.compared)):
-            pairs[f"{keys[first]} {keys[found.compared[j]]}"] = [_six_digits(matrix[i, j]) for matrix in matrices]
-    entry = group.newest
-    name = f"{entry.dataset}, {entry.recipe_class} recipe, {entry.device.upper()}, task version {entry.task_version}"
+def _compared_group(group: Group, standing: Standing) -> dict[str, Any]:
+    trial = group.newest
+    device = trial.device_class.upper()
+    name = f"{trial.dataset}, {trial.recipe_class} recipe, {device}, task version {trial.task_version}"
     return {
         "anchor": group.anchor,
         "name": clip(name, 160),
-        "rows": [_compared_row(row) for row in found.rows],
-        "pairs": pairs,
+        "rows": [_compared_row(row) for row in standing.rows],
+        "pairs": _compared_pairs(standing),
+    }
+
+
+def _compared_pairs(standing: Standing) -> dict[str, list[float | None]]:
+    """Return difference, low, high and p value of each pair of compared rows, by the anchors of both."""
+    anchors = {row.row_text: row.anchor for row in standing.rows}
+    compared = [anchors[row_text] for row_text in standing.compared]
+    matrices: tuple[Floats, ...] = ()
+    if standing.differences is not None:
+        differences = standing.differences
+        matrices = (differences.difference, differences.low, differences.high, differences.p_value)
+    return {
+        f"{compared[i]} {compared[j]}": [_six_digits(matrix[i, j]) for matrix in matrices]
+        for i in range(len(compared))
+        for j in range(i + 1, len(compared))
     }
 
 
 def _compared_row(row: Row) -> dict[str, Any]:
     label = f"{bare(row.model)} ({row.variant})" if row.variant else bare(row.model)
     interval = [_six_digits(row.low), _six_digits(row.high)]
-    values = {name: _six_digits(getattr(row, name)) for name in COMPARED}
-    about = {"key": row.key, "label": clip(label, 80), "rank": row.rank, "seeds": row.seeds}
+    values = {name: _six_digits(getattr(row, name)) for name in COMPARED_FIELDS}
+    about = {"key": row.anchor, "label": clip(label, 80), "rank": row.rank, "seeds": row.seed_count}
     return {**about, "interval": interval, **values}
 
 
-def trial_script(slug: str, record: Record, entry: Entry, interval: Interval | None) -> str:
+def trial_script(slug: str, record: Record, group_text: str, interval: Interval | None) -> str:
     """A trial for the compare page; `interval` is that of its score, None if it has no score."""
     measured = record.measured
     value = {
@@ -156,7 +178,7 @@ def trial_script(slug: str, record: Record, entry: Entry, interval: Interval | N
         "id": clip(record.id, 80),
         "label": clip(f"{bare(record.model.name)}, seed {record.seed}", 80),
         "task": clip(record.task.name, 80),
-        "group": entry.group,
+        "group": group_text,
         "metric": clip(as_label(record.task.metric), 40),
         "status": record.status,
         "interval": [_six_digits(interval.low), _six_digits(interval.high)] if interval else [None, None],
@@ -184,5 +206,8 @@ def _six_digits(value: Any) -> Any:
     return int(value) if float(value).is_integer() and abs(value) < 1e15 else float(f"{value:.6g}")
 
 
-def _select_fields(items: Sequence[Row] | Sequence[Entry], fields: Sequence[str]) -> list[dict[str, Any]]:
-    return [{name: getattr(item, name) for name in fields} for item in items]
+def _select_fields(
+    items: Sequence[Row] | Sequence[TrialSummary], names: Sequence[str], field_of: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the values by their names in the data files; `field_of` has the fields with another name."""
+    return [{name: getattr(item, field_of.get(name, name)) for name in names} for item in items]

@@ -143,7 +143,7 @@ def _swap(place: Path, new: Path, old: Path) -> None:
             old.rename(place)
         raise
     if old.exists():
-        for entry in old.iterdir():
-            if not (place / entry.name).exists():
-                entry.rename(place / entry.name)
+        for path in old.iterdir():
+            if not (place / path.name).exists():
+                path.rename(place / path.name)
         shutil.rmtree(old)

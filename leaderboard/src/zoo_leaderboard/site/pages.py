@@ -14,10 +14,12 @@ from zoo_core.files import portable
 from zoo_core.results.records import Record, TaskFacts
 from zoo_leaderboard.board.curves import Curves
 from zoo_leaderboard.board.history import ModelHistory
+from zoo_leaderboard.board.row_frame import ENOUGH_SEEDS
 from zoo_leaderboard.board.rows import Row
-from zoo_leaderboard.board.tables import ENOUGH_SEEDS, Group, TaskBoard
+from zoo_leaderboard.board.standing import MAX_ROWS_BY_EXAMPLE
+from zoo_leaderboard.board.tables import Group, TaskBoard
 from zoo_leaderboard.records.conformance import Conformance
-from zoo_leaderboard.records.entries import Entry
+from zoo_leaderboard.records.trials import TrialSummary
 from zoo_leaderboard.site.pictures import Pictures
 from zoo_leaderboard.site.plots import Style
 from zoo_leaderboard.site.summary import GroupSummary, Place, TaskSummary
@@ -44,7 +46,8 @@ class GroupView:
     """A group with everything that its section shows.
 
     `devices` are the device classes of its setting, `points` the numbers of the curves, `trials` the trials with pages
-    of their own. The legends map the names in the plots to models.
+    of their own. `not_ok` are the listed trials that failed or were skipped. The legends map
+    the names in the plots to models.
     """
 
     group: Group
@@ -54,9 +57,9 @@ class GroupView:
     hardware: Sequence[str]
     first_two: str
     by_example: bool
-    failures: Sequence[Entry]
-    failures_left_out: int
-    trials: Sequence[Entry]
+    not_ok: Sequence[TrialSummary]
+    not_ok_left_out: int
+    trials: Sequence[TrialSummary]
     curves: Curves
     points: Sequence[Mapping[str, Any]]
     curve_plots: Sequence[Plot]
@@ -79,7 +82,7 @@ class TaskView:
     facts: TaskFacts
     slug: str
     groups: Sequence[GroupView]
-    skipped: Sequence[Entry]
+    skipped: Sequence[TrialSummary]
     imported: Sequence[Mapping[str, Any]]
     history: bool
     filters: Mapping[str, Sequence[str]]
@@ -90,18 +93,18 @@ class TaskView:
 class HistoryView:
     """The history of a model with its plots."""
 
-    pair: ModelHistory
+    history: ModelHistory
     plots: Sequence[Plot]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ModelPlace:
-    """A model's row in one group of one task, among `of` ranked rows."""
+    """A model's row in one group of one task, which has this number of `ranked_rows`."""
 
     task: TaskSummary
     group: GroupSummary
     place: Place
-    of: int
+    ranked_rows: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +127,7 @@ class TrialView:
     record: Record
     slug: str
     task_slug: str
-    disturbed: str
+    disturbance: str
     scores: Sequence[Sequence[Any]]
     curve: DrawnCurve | None
     phases: Sequence[Sequence[Any]]
@@ -144,7 +147,7 @@ class Pages:
             "index.html",
             root="",
             tasks=tasks,
-            devices=sorted({group.device for task in tasks for group in task.groups}),
+            devices=sorted({group.device_class for task in tasks for group in task.groups}),
             models=len({name for task in tasks for name in task.models}),
             newest=max((task.newest for task in tasks), default=""),
             changes=changes,
@@ -155,15 +158,15 @@ class Pages:
         """The page of one task."""
         return self._render("task.html", root="../", view=view, board=view.board, task=view.facts)
 
-    def history(self, view: TaskView, pairs: Sequence[HistoryView], left_out: int) -> str:
+    def history(self, view: TaskView, histories: Sequence[HistoryView], left_out: int) -> str:
         """The page of a task's models over time."""
         return self._render(
-            "history.html", root="../", view=view, task=view.facts, pairs=pairs, left_out=left_out, slug=view.slug
+            "history.html", root="../", task=view.facts, histories=histories, left_out=left_out, slug=view.slug
         )
 
     def model(self, name: str, places: Sequence[ModelPlace]) -> str:
         """The page of one model: its rows in all tasks."""
-        title = places[-1].place.title if places else ""
+        title = places[-1].place.model_title if places else ""
         return self._render("model.html", root="../", name=name, places=places, title=title)
 
     def trial(self, view: TrialView) -> str:
@@ -191,7 +194,7 @@ def environment() -> Environment:
     made.filters.update({function.__name__: function for function in FILTERS})
     made.filters.update(file_name=file_name, portable=portable, label=as_label, origin_label=origin_label)
     made.tests["link"] = formats.is_link
-    made.globals.update(enough_seeds=ENOUGH_SEEDS, dash=formats.DASH)
+    made.globals.update(enough_seeds=ENOUGH_SEEDS, max_rows_by_example=MAX_ROWS_BY_EXAMPLE, dash=formats.DASH)
     return made
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo_core.results.records import Record
-from zoo_leaderboard.records.entries import Entry
+from zoo_leaderboard.records.trials import TrialSummary
 from zoo_leaderboard.text.names import is_plain_name
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MAX_PICTURE_BYTES = 16 * 2**20  # bytes
+MAX_PICTURE_BYTES = 16 * 2**20
 MAX_PICTURES = 12
 THUMBNAIL = "thumbnail"
 
@@ -29,11 +29,18 @@ class Pictures:
     shown: Sequence[tuple[str, str]]
     refused: Sequence[tuple[str, str]]
 
+    @property
+    def files(self) -> list[str]:
+        """The names of all copied files."""
+        return [name for _, name in self.shown] + ([self.thumbnail] if self.thumbnail else [])
 
-def copy_best(entries: Sequence[Entry], read: Callable[[Entry], Record], folder: Path, prefix: str) -> Pictures | None:
+
+def copy_best(
+    trials: Sequence[TrialSummary], read: Callable[[TrialSummary], Record], folder: Path, prefix: str
+) -> Pictures | None:
     """Copy the pictures of the newest trial that has any; None if no trial has."""
-    entry = next((entry for entry in reversed(entries) if entry.pictures), None)
-    return copy_pictures(read(entry), Path(entry.path), folder, prefix) if entry is not None else None
+    trial = next((trial for trial in reversed(trials) if trial.has_pictures), None)
+    return copy_pictures(read(trial), Path(trial.path), folder, prefix) if trial is not None else None
 
 
 def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pictures:
@@ -56,7 +63,7 @@ def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pict
 
 
 def refusal(path: Path, name: str) -> str:
-    """Why a picture's file is not copied; empty if it may be. `name` is a record's word and not trusted."""
+    """Say why a picture's file is not copied; empty if it may be. `name` comes from a record and is not trusted."""
     if not is_plain_name(name):
         return "invalid file name"
     if path.parent.is_symlink() or path.is_symlink() or not path.is_file():

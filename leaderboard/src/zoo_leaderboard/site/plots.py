@@ -17,12 +17,8 @@ from zoo_leaderboard.text.names import short_hash
 # Distinguishable with any colour vision; contrast at least 3:1 on white and on the dark background.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#aa3377", "#a87b00", "#3d94cc", "#e0607e", "#7c828c")
 DASHES: tuple[tuple[int, int], ...] = ((1, 0), (6, 3), (2, 2), (10, 3))
-SHAPES = (
-    "circle",
-    "square",
-    "triangle-up",
-    "diamond",
-)  # of points; a model has the dash and the shape with the same index
+# of points; a model has the dash and the shape with the same index
+SHAPES = ("circle", "square", "triangle-up", "diamond")
 INK, INK_ON_DARK, GRID = "#6b7280", "#b4bac4", "#8a919c"
 WIDTH, HEIGHT = 460, 260  # pixels
 MAX_MARKED_POINTS = 40  # marks on more points would hide the line
@@ -71,7 +67,7 @@ class Level:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
+class Drawing:
     """A plot to be rendered: its specification, with title and description for screen readers."""
 
     spec: Spec
@@ -102,31 +98,31 @@ def assign_styles(tasks: Iterable[Sequence[str]], known: Mapping[str, Style] | N
     return styles
 
 
-def render(job: Job) -> str:
+def render(drawing: Drawing) -> str:
     """The SVG document with title and description, and with lighter ink in dark mode."""
     import vl_convert
 
-    svg = vl_convert.vegalite_to_svg(job.spec, vl_version=VEGA_LITE)
+    svg = vl_convert.vegalite_to_svg(drawing.spec, vl_version=VEGA_LITE)
     start = svg.index(">", svg.index("<svg")) + 1
     dark = f'[fill="{INK}"]{{fill:{INK_ON_DARK}}}[stroke="{INK}"]{{stroke:{INK_ON_DARK}}}'
     style = f"<style>@media (prefers-color-scheme: dark){{{dark}}}</style>"
-    words = f"<title>{escape(printable(job.title))}</title><desc>{escape(printable(job.description))}</desc>"
+    words = f"<title>{escape(printable(drawing.title))}</title><desc>{escape(printable(drawing.description))}</desc>"
     return f"{svg[:start]}{words}{style}{svg[start:]}"
 
 
 def levels(task: TaskFacts, origin: str) -> list[Level]:
     """The task's target, and its reference figures if they apply to data of this origin."""
-    found = [] if task.target is None else [Level(score=task.target, words=f"target {task.target:g}")]
+    lines = [] if task.target is None else [Level(score=task.target, words=f"target {task.target:g}")]
     for reference in task.references[:MAX_REFERENCES] if origin in REFERENCE_ORIGINS else ():
         value = reference.get("value")
         if isinstance(value, int | float) and -MAX_DRAWN_SCORE < value < MAX_DRAWN_SCORE:
-            found.append(Level(score=value, words=f"{clip(reference.get('model') or 'reference', 24)} {value:g}"))
-    return found
+            lines.append(Level(score=value, words=f"{clip(reference.get('model') or 'reference', 24)} {value:g}"))
+    return lines
 
 
 def learning_curves(
     curves: Curves, task: TaskFacts, styles: Mapping[str, Style], by: By = "step", origin: str = ""
-) -> Job:
+) -> Drawing:
     """The learning curves by step or second, with bands over seeds, target and reference figures."""
     rows = [
         {**{str(key): value for key, value in row.items()}, "line": line.label}
@@ -140,14 +136,14 @@ def learning_curves(
     layers = _curve_layers(curves, rows, styles, by, y) + (_level_layers(across, y) if across else [])
     what = "training step" if by == "step" else "training time"
     title = f"{printable(as_label(task.metric))} on {' or '.join(curves.splits)} by {what}"
-    return Job(
+    return Drawing(
         spec=_themed({"layer": layers}), title=title, description=_describe(curves, task, by, across, logarithmic)
     )
 
 
 def score_against(
     points: Sequence[Point], task: TaskFacts, styles: Mapping[str, Style], axis: str, origin: str = ""
-) -> Job:
+) -> Drawing:
     """The models' test scores against a cost, with the Pareto front."""
     wide = is_wide([point.x for point in points])
     scale = {"type": "log"} if wide else {"zero": False, "nice": True}
@@ -181,10 +177,10 @@ def score_against(
     best = "; ".join(f"{point.label} {point.score:.4g} at {point.x:.4g}" for point in front)
     metric, cost = printable(as_label(task.metric)), axis[:1].lower() + axis[1:]
     description = f"{metric} on test (vertical) against {cost} (horizontal). Pareto-optimal: {best}."
-    return Job(spec=_themed({"layer": layers}), title=f"{metric} against {cost}", description=description)
+    return Drawing(spec=_themed({"layer": layers}), title=f"{metric} against {cost}", description=description)
 
 
-def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: Mapping[str, Style]) -> Job:
+def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: Mapping[str, Style]) -> Drawing:
     """One value of a model over time: a point with its interval per occasion, and the best so far as steps.
 
     A row has moment (ISO time), value, low, high, best and model.
@@ -209,7 +205,7 @@ def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: 
     ]
     ends = f"from {values[0]['value']:.4g} on {values[0]['moment'][:10]} to {values[-1]['value']:.4g}"
     description = f"{axis}, {len(values)} measurements, {ends} on {values[-1]['moment'][:10]}."
-    return Job(spec=_themed({"data": {"values": values}, "layer": layers}), title=title, description=description)
+    return Drawing(spec=_themed({"data": {"values": values}, "layer": layers}), title=title, description=description)
 
 
 def pareto_front(points: Sequence[tuple[float, float]], *, higher_is_better: bool) -> list[bool]:

@@ -19,15 +19,12 @@ class Cached(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(Cached, frozen=True, kw_only=True, array_like=True):
-    """A model's row in one group. `key` is the row's id on the task's page, `command` measures it again.
+    """A row in one group, with the fields of `Row` that site-wide pages show."""
 
-    `quiet` is false if all its trials were disturbed.
-    """
-
-    key: str
+    anchor: str
     model: str
-    version: int
-    title: str
+    model_version: int
+    model_title: str
     variant: str
     pretrained_on: str
     rank: int | None
@@ -35,12 +32,12 @@ class Place(Cached, frozen=True, kw_only=True, array_like=True):
     score: float | None
     low: float | None
     high: float | None
-    seeds: int
+    seed_count: int
     provisional: bool
     stale: str
     time_to_target: str | None
     time_to_target_s: float | None
-    quiet: bool | None
+    times_reliable: bool | None
     train_s: float | None
     latency_ms: float | None
     parameters: int | None
@@ -57,7 +54,7 @@ class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
     dataset_title: str
     origin: str
     recipe_class: str
-    device: str
+    device_class: str
     task_version: int
     stale: str
     places: list[Place]
@@ -73,7 +70,7 @@ class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
 
 
 class TaskSummary(Cached, frozen=True, kw_only=True):
-    """A task; `files` are the paths of all its files within the site."""
+    """A task; `failures` counts its failed trials, and `files` are the paths of all its files within the site."""
 
     name: str
     title: str
@@ -134,30 +131,32 @@ def save_state(out: Path, state: SiteState) -> None:
 
 def describe_changes(before: Mapping[str, TaskSummary], now: Sequence[TaskSummary]) -> list[str]:
     """The changes since the previous build, one sentence each."""
-    found = []
+    sentences = []
     for task in now:
         old = before.get(task.name)
         if old is None:
-            found.append(f"New task: {task.title} ({counted(task.trials, 'trial')}).")
+            sentences.append(f"New task: {task.title} ({counted(task.trials, 'trial')}).")
             continue
         if task.trials != old.trials or task.failures != old.failures:
-            found.append(
+            sentences.append(
                 f"{task.title}: trials {old.trials} → {task.trials}, failures {old.failures} → {task.failures}."
             )
-        found += [f"{task.title}: new model {model}." for model in sorted(set(task.models) - set(old.models))]
-        found += _new_leaders(old, task)
+        sentences += [f"{task.title}: new model {model}." for model in sorted(set(task.models) - set(old.models))]
+        sentences += _new_leaders(old, task)
         if task.stale > old.stale:
-            found.append(f"{task.title}: {counted(task.stale - old.stale, 'more row')} out of date.")
+            sentences.append(f"{task.title}: {counted(task.stale - old.stale, 'more row')} out of date.")
     gone = sorted(set(before) - {task.name for task in now})
-    return found + [f"{before[name].title}: no records left." for name in gone]
+    return sentences + [f"{before[name].title}: no records left." for name in gone]
 
 
 def _new_leaders(old: TaskSummary, task: TaskSummary) -> list[str]:
     before = {group.anchor: [place.model for place in group.leaders] for group in old.groups}
-    found = []
+    sentences = []
     for group in task.groups:
         leaders = [place.model for place in group.leaders]
         if group.anchor in before and leaders and set(leaders) != set(before[group.anchor]):
             names = ", ".join(dict.fromkeys(leaders))
-            found.append(f"{task.title} on {group.device.upper()} ({group.dataset_title}): now leading: {names}.")
-    return found
+            sentences.append(
+                f"{task.title} on {group.device_class.upper()} ({group.dataset_title}): now leading: {names}."
+            )
+    return sentences

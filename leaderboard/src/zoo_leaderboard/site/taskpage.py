@@ -8,16 +8,17 @@ from pathlib import Path
 
 import msgspec
 
-from zoo_core.results.records import Record
+from zoo_core.results.records import Record, TaskFacts
 from zoo_leaderboard.board import history
 from zoo_leaderboard.board.curves import Curves, group_curves, table_points, unique_label
+from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.rows import Row, plain_rows
 from zoo_leaderboard.board.standing import Standing, separation_words, standings
 from zoo_leaderboard.board.tables import Group, TaskBoard, Versions, task_board
 from zoo_leaderboard.records.conformance import Conformance
-from zoo_leaderboard.records.entries import Entry
-from zoo_leaderboard.records.index import Shard, load_entries, read_record
+from zoo_leaderboard.records.index import Shard, load_trials, read_record
 from zoo_leaderboard.records.keys import GroupKey
+from zoo_leaderboard.records.trials import TrialSummary
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.pages import GroupView, HistoryView, Pages, Plot, TaskView
 from zoo_leaderboard.site.pictures import Pictures, copy_best
@@ -27,8 +28,8 @@ from zoo_leaderboard.text.formats import bare, clip, plugin
 from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import file_name
 
-MAX_LISTED_FAILURES = 200  # on a page; the data files have all
-MAX_COMMANDS = 20
+MAX_LISTED_TRIALS = 200  # in a list of failed or skipped trials on a page; the data files have all
+MAX_TRIALS_FOR_COMMANDS = 20  # latest trials of a group whose recorded commands are shown
 MAX_COST_POINTS = 60  # models in a plot of score against cost
 NAMED_COST_POINTS = 9  # of them in the legend, besides the Pareto-optimal ones
 COSTS = (("latency_ms", "Latency (ms)"), ("parameters", "Parameters"), ("train_s", "Train time (s)"))
@@ -36,22 +37,21 @@ COSTS = (("latency_ms", "Latency (ms)"), ("parameters", "Parameters"), ("train_s
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskJob:
-    """Everything that a task's files are made from. `trials` maps record ids to the file names of their pages."""
+    """Everything that a task's files are made from. `trial_slugs` maps record ids to the file names of their pages."""
 
     name: str
     shards: Sequence[Shard]
     versions: Versions
     styles: Mapping[str, Style]
     conformance: Mapping[str, Conformance]
-    trials: Mapping[str, str]
+    trial_slugs: Mapping[str, str]
     folder: Path
 
 
 def write_task(job: TaskJob) -> TaskSummary:
     """Write a task's files into the site's folder; returns the summary for the site-wide pages."""
-    entries = [entry for shard in job.shards for entry in load_entries(shard) if entry.task == job.name]
-    board = task_board(entries, job.versions)
-    return _TaskWriter(job, board).write()
+    trials = [trial for shard in job.shards for trial in load_trials(shard) if trial.task == job.name]
+    return _TaskWriter(job, task_board(trials, job.versions)).write()
 
 
 class _TaskWriter:
@@ -59,81 +59,90 @@ class _TaskWriter:
 
     def __init__(self, job: TaskJob, board: TaskBoard) -> None:
         self.job, self.board, self.slug = job, board, file_name(job.name)
+        self.pages = Pages(job.styles, job.conformance)
         self.assets = job.folder / "tasks" / self.slug
         self.assets.mkdir(exist_ok=True)
         self.files: list[str] = []
         self._records: dict[str, Record] = {}
 
-    def read(self, entry: Entry) -> Record:
+    def read(self, trial: TrialSummary) -> Record:
         """Read a trial's record; it is read only once."""
-        if entry.id not in self._records:
-            self._records[entry.id] = read_record(entry.path)
-        return self._records[entry.id]
+        if trial.id not in self._records:
+            self._records[trial.id] = read_record(trial.path)
+        return self._records[trial.id]
 
     def write(self) -> TaskSummary:
         """Write all files; returns the task's summary."""
-        pages = Pages(self.job.styles, self.job.conformance)
         facts = self.read(self.board.newest).task
         ranked = standings(self.board.groups)
         curves = {group.key: group_curves(group, self.read) for group in self.board.groups}
-        pairs = history.model_histories(self.board.history)
+        histories = history.model_histories(self.board.history)
         view = TaskView(
             board=self.board,
             facts=facts,
             slug=self.slug,
             groups=[self._group_view(group, ranked[group.key], curves[group.key]) for group in self.board.groups],
-            skipped=self.board.skipped[::-1][:MAX_LISTED_FAILURES],
-            imported=[export.imported(entry) for entry in self.board.imported],
-            history=bool(pairs),
+            skipped=_newest_first(self.board.skipped)[:MAX_LISTED_TRIALS],
+            imported=[export.imported(trial) for trial in self.board.imported],
+            history=bool(histories),
             filters=_filters(self.board.groups, ranked),
-            trial_slugs=self.job.trials,
+            trial_slugs=self.job.trial_slugs,
         )
-        self._write_file(f"tasks/{self.slug}.html", pages.task(view))
-        if pairs:
-            shown = [self._history_view(pair, facts.metric) for pair in pairs[: history.MAX_HISTORIES]]
-            self._write_file(f"history/{self.slug}.html", pages.history(view, shown, len(pairs) - len(shown)))
-        groups = [(group, ranked[group.key]) for group in self.board.groups]
+        self._write_file(f"tasks/{self.slug}.html", self.pages.task(view))
+        self._write_history(view, histories)
+        self._write_data(facts, ranked, curves)
+        return self._summary(view)
+
+    def _write_history(self, view: TaskView, histories: Sequence[ModelHistory]) -> None:
+        """Write the page of the models over time, if there is a history."""
+        if not histories:
+            return
+        shown = [self._history_view(item, view.facts.metric) for item in histories[: history.MAX_HISTORIES]]
+        page = self.pages.history(view, shown, len(histories) - len(shown))
+        self._write_file(f"history/{self.slug}.html", page)
+
+    def _write_data(
+        self, facts: TaskFacts, ranked: Mapping[GroupKey, Standing], curves: Mapping[GroupKey, Curves]
+    ) -> None:
+        """Write the numbers of the page as JSON and CSV, and as a script for the compare page."""
         self._write_file(f"data/{self.slug}.json", export.task_json(self.board, facts, ranked, curves))
         self._write_file(f"data/{self.slug}.csv", export.task_csv(self.board, ranked))
-        self._write_file(
-            f"data/{self.slug}.js",
-            export.task_script(self.slug, facts.title, facts.metric, facts.higher_is_better, groups),
-        )
-        return self._summary(view)
+        groups = [(group, ranked[group.key]) for group in self.board.groups]
+        self._write_file(f"data/{self.slug}.js", export.task_script(self.slug, facts, groups))
 
     def _write_file(self, name: str, content: str | bytes) -> None:
         content = content.encode("utf-8", "replace") if isinstance(content, str) else content
         (self.job.folder / name).write_bytes(content)
         self.files.append(name)
 
-    def _write_plot(self, name: str, job: plots.Job) -> Plot:
-        self._write_file(f"tasks/{self.slug}/{name}.svg", plots.render(job))
-        return Plot(file=f"{name}.svg", words=job.title)
+    def _write_plot(self, name: str, plot: plots.Drawing) -> Plot:
+        self._write_file(f"tasks/{self.slug}/{name}.svg", plots.render(plot))
+        return Plot(file=f"{name}.svg", words=plot.title)
 
     def _group_view(self, group: Group, ranked: Standing, curves: Curves) -> GroupView:
         rows = ranked.rows
         record = self.read(group.newest)
-        unsuccessful = group.unsuccessful
+        not_ok = _newest_first(group.not_ok)
         costs = {name: _cost_points(rows, name, higher_is_better=record.task.higher_is_better) for name, _ in COSTS}
-        named = {point.label: point.model for points in costs.values() for point in points if point.model}
-        trials = [entry for entries in group.by_row.values() for entry in entries if entry.id in self.job.trials]
+        cost_legend = {point.label: point.model for points in costs.values() for point in points if point.model}
+        with_pages = [trial for trials in group.by_row.values() for trial in trials if trial.id in self.job.trial_slugs]
         return GroupView(
             group=group,
             record=record,
             rows=rows,
             devices=ranked.devices,
-            hardware=list(dict.fromkeys(entry.device_name for entry in group.trials if entry.device_name)),
+            hardware=list(dict.fromkeys(trial.device_name for trial in group.trials if trial.device_name)),
             first_two=separation_words(ranked.first_two),
             by_example=any("test sample" in (row.covers or "") for row in rows),
-            failures=unsuccessful[::-1][:MAX_LISTED_FAILURES],
-            failures_left_out=max(0, len(unsuccessful) - MAX_LISTED_FAILURES),
-            trials=sorted(trials, key=lambda entry: entry.started_at, reverse=True),
+            not_ok=not_ok[:MAX_LISTED_TRIALS],
+            not_ok_left_out=max(0, len(not_ok) - MAX_LISTED_TRIALS),
+            trials=sorted(with_pages, key=lambda trial: trial.started_at, reverse=True),
             curves=curves,
             points=plain_rows(table_points(curves)) if curves.lines else [],
             curve_plots=self._curve_plots(group, record, curves),
             curve_legend={line.label: line.model for line in curves.lines},
             cost_plots=self._cost_plots(group, record, costs),
-            cost_legend=named,
+            cost_legend=cost_legend,
             pictures=self._pictures(group, rows),
             commands=_recorded_commands(group, self.read),
         )
@@ -141,43 +150,39 @@ class _TaskWriter:
     def _curve_plots(self, group: Group, record: Record, curves: Curves) -> list[Plot]:
         if not curves.lines:
             return []
-        jobs = {
+        drawings = {
             by: plots.learning_curves(curves, record.task, self.job.styles, by, group.newest.origin)
             for by in ("step", "seconds")
         }
-        return [self._write_plot(f"{group.anchor}-by-{by}", job) for by, job in jobs.items()]
+        return [self._write_plot(f"{group.anchor}-by-{by}", drawing) for by, drawing in drawings.items()]
 
     def _cost_plots(self, group: Group, record: Record, costs: Mapping[str, Sequence[plots.Point]]) -> list[Plot]:
-        found = []
+        written = []
         for name, axis in COSTS:
             if len(costs[name]) > 1:
-                job = plots.score_against(costs[name], record.task, self.job.styles, axis, group.newest.origin)
-                found.append(self._write_plot(f"{group.anchor}-{name.replace('_', '-')}", job))
-        return found
+                drawing = plots.score_against(costs[name], record.task, self.job.styles, axis, group.newest.origin)
+                written.append(self._write_plot(f"{group.anchor}-{name.replace('_', '-')}", drawing))
+        return written
 
     def _pictures(self, group: Group, rows: Sequence[Row]) -> Pictures | None:
         best = next((row for row in rows if row.rank is not None), None)
         if best is None:
             return None
-        found = copy_best(group.ok(best.row), self.read, self.assets, group.anchor)
-        if found is not None:
-            names = [name for _, name in found.shown] + ([found.thumbnail] if found.thumbnail else [])
-            self.files += [f"tasks/{self.slug}/{name}" for name in names]
-        return found
+        copied = copy_best(group.ok(best.row_text), self.read, self.assets, group.anchor)
+        if copied is not None:
+            self.files += [f"tasks/{self.slug}/{name}" for name in copied.files]
+        return copied
 
-    def _history_view(self, pair: history.ModelHistory, metric: str) -> HistoryView:
-        title = f"{clip(bare(pair.model), 40)} on {clip(pair.dataset, 40)}"
-        found = [
-            self._write_plot(
-                f"{pair.anchor}-score",
-                plots.over_time(history.plotted(pair), f"{title}: score", clip(as_label(metric), 40), self.job.styles),
-            )
-        ]
-        speeds = history.plotted_speed(pair)
-        if len(speeds) > 1:
-            job = plots.over_time(speeds, f"{title}: train time", "Train time (s)", self.job.styles)
-            found.append(self._write_plot(f"{pair.anchor}-speed", job))
-        return HistoryView(pair=pair, plots=found)
+    def _history_view(self, model_history: ModelHistory, metric: str) -> HistoryView:
+        title = f"{clip(bare(model_history.model), 40)} on {clip(model_history.dataset, 40)}"
+        axis, styles = clip(as_label(metric), 40), self.job.styles
+        scores = plots.over_time(history.score_rows(model_history), f"{title}: score", axis, styles)
+        written = [self._write_plot(f"{model_history.anchor}-score", scores)]
+        time_rows = history.time_rows(model_history)
+        if len(time_rows) > 1:
+            times = plots.over_time(time_rows, f"{title}: train time", "Train time (s)", styles)
+            written.append(self._write_plot(f"{model_history.anchor}-speed", times))
+        return HistoryView(history=model_history, plots=written)
 
     def _summary(self, view: TaskView) -> TaskSummary:
         facts, board = view.facts, self.board
@@ -192,7 +197,7 @@ class _TaskWriter:
             version=facts.version,
             thumbnail=next(filter(None, thumbnails), ""),
             trials=board.trials,
-            failures=board.failures,
+            failures=board.failed,
             skipped=len(board.skipped),
             newest=board.newest.started_at,
             models=board.models,
@@ -201,15 +206,19 @@ class _TaskWriter:
         )
 
 
+def _newest_first(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
+    return list(reversed(trials))
+
+
 def _cost_points(rows: Sequence[Row], cost: str, *, higher_is_better: bool) -> list[plots.Point]:
-    """The ranked models with a known cost; times of disturbed trials do not count. The first ones have names."""
-    found = [
+    """Return the ranked models with a known cost; unreliable times do not count. The first ones have names."""
+    known = [
         (row, float(value), row.score)
         for row in rows
-        if row.rank is not None and row.score is not None and (row.quiet or cost == "parameters")
+        if row.rank is not None and row.score is not None and (row.times_reliable or cost == "parameters")
         if (value := getattr(row, cost)) is not None and value > 0
     ][:MAX_COST_POINTS]
-    on_front = plots.pareto_front([(value, score) for _, value, score in found], higher_is_better=higher_is_better)
+    on_front = plots.pareto_front([(value, score) for _, value, score in known], higher_is_better=higher_is_better)
     labels: set[str] = set()
     named = [front or place < NAMED_COST_POINTS for place, front in enumerate(on_front)]
     return [
@@ -222,38 +231,38 @@ def _cost_points(rows: Sequence[Row], cost: str, *, higher_is_better: bool) -> l
             high=row.high,
             front=front,
         )
-        for (row, value, score), front, name in zip(found, on_front, named, strict=True)
+        for (row, value, score), front, name in zip(known, on_front, named, strict=True)
     ]
 
 
-def _recorded_commands(group: Group, read: Callable[[Entry], Record]) -> list[str]:
-    """The commands of the group's latest trials, newest first."""
-    latest = group.trials[: -MAX_COMMANDS - 1 : -1]
-    return list(dict.fromkeys(filter(None, (read(entry).command for entry in latest))))
+def _recorded_commands(group: Group, read: Callable[[TrialSummary], Record]) -> list[str]:
+    """Return the different commands of the group's latest trials, newest first."""
+    latest = _newest_first(group.trials)[:MAX_TRIALS_FOR_COMMANDS]
+    return list(dict.fromkeys(filter(None, (read(trial).command for trial in latest))))
 
 
 def _filters(groups: Sequence[Group], ranked: Mapping[GroupKey, Standing]) -> dict[str, list[str]]:
-    """The choices by which a reader can filter the tables; only those with more than one value on the page."""
+    """Return the choices by which a reader can filter the tables; only those with several values on the page."""
     rows = [row for group in groups for row in ranked[group.key].rows]
-    found = {
-        "device": {group.newest.device for group in groups},
+    choices = {
+        "device": {group.newest.device_class for group in groups},
         "data": {group.newest.origin for group in groups},
         "recipe": {group.newest.recipe_class for group in groups},
         "plugin": {plugin(row.model) for row in rows},
         "hardware": {row.hardware for row in rows},
     }
-    return {name: sorted(choices) for name, choices in found.items() if len(choices) > 1}
+    return {name: sorted(values) for name, values in choices.items() if len(values) > 1}
 
 
 def _group_summary(view: GroupView) -> GroupSummary:
-    entry, dataset = view.group.newest, view.record.dataset
+    newest, dataset = view.group.newest, view.record.dataset
     return GroupSummary(
         anchor=view.group.anchor,
         dataset_title=dataset.title,
         origin=dataset.origin,
-        recipe_class=entry.recipe_class,
-        device=entry.device,
-        task_version=entry.task_version,
+        recipe_class=newest.recipe_class,
+        device_class=newest.device_class,
+        task_version=newest.task_version,
         stale=view.group.stale,
         places=[msgspec.convert(row, Place, from_attributes=True) for row in view.rows],
     )

@@ -11,14 +11,14 @@ from typing import Any
 from zoo_core.results import records
 from zoo_core.results.records import CurvePoint, Record
 from zoo_leaderboard.records.conformance import Conformance
-from zoo_leaderboard.records.entries import entry_of
 from zoo_leaderboard.records.index import read_record
-from zoo_leaderboard.records.samples import sample
+from zoo_leaderboard.records.samples import load_sample
+from zoo_leaderboard.records.trials import summarise_trial
 from zoo_leaderboard.site.export import trial_script
 from zoo_leaderboard.site.pages import DrawnCurve, Pages, TrialView
 from zoo_leaderboard.site.pictures import copy_pictures
 from zoo_leaderboard.site.plots import Style
-from zoo_leaderboard.stats.statistics import mean_interval
+from zoo_leaderboard.stats.intervals import mean_interval
 from zoo_leaderboard.text.formats import printable
 from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import file_name
@@ -45,31 +45,30 @@ def write_trials(job: TrialsJob) -> dict[str, list[str]]:
 
 def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
     record = read_record(str(path))
-    own = folder / "trials" / slug
-    own.mkdir(exist_ok=True)
-    entry = entry_of(record, str(path))
-    pictures = copy_pictures(record, path, own, "p")
+    assets = folder / "trials" / slug
+    assets.mkdir(exist_ok=True)
+    trial = summarise_trial(record, str(path))
+    pictures = copy_pictures(record, path, assets, "p")
     view = TrialView(
         record=record,
         slug=slug,
         task_slug=file_name(record.task.name),
-        disturbed=entry.disturbed,
+        disturbance=trial.disturbance,
         scores=_scores(record),
         curve=_curve(record),
         phases=[(as_label(phase.name), phase.seconds) for phase in record.phases],
         pictures=pictures,
         environment=list(_flatten(record.environment)),
     )
-    interval = mean_interval(sample([entry])) if record.score is not None else None
+    interval = mean_interval(load_sample([trial])) if record.score is not None else None
     contents = {
         f"trials/{slug}.html": pages.trial(view),
-        f"trials/{slug}.js": trial_script(slug, record, entry, interval),
+        f"trials/{slug}.js": trial_script(slug, record, trial.group_text, interval),
         f"trials/{slug}/record.json": records.encode(record).decode(),
     }
     for name, content in contents.items():
         (folder / name).write_text(content, encoding="utf-8", errors="replace")
-    names = [name for _, name in pictures.shown] + ([pictures.thumbnail] if pictures.thumbnail else [])
-    return [*contents, *(f"trials/{slug}/{name}" for name in names)]
+    return [*contents, *(f"trials/{slug}/{name}" for name in pictures.files)]
 
 
 def _scores(record: Record) -> list[tuple[str, float | None, float | None]]:

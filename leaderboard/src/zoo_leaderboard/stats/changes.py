@@ -8,8 +8,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from zoo_leaderboard.stats.separation import Method, difference
-from zoo_leaderboard.stats.statistics import Covers, Sample, check_share, check_values, holm
+from zoo_leaderboard.stats.comparison import Method, difference
+from zoo_leaderboard.stats.holm import holm
+from zoo_leaderboard.stats.sample import Covers, Sample, check_share, check_values
 from zoo_leaderboard.stats.variance import Floats
 
 Verdict: TypeAlias = Literal["regression", "improvement", "no change seen", "unknown"]
@@ -36,24 +37,25 @@ class Change:
 def score_change(
     before: Sample, after: Sample, *, higher_is_better: bool, level: float = 0.95, min_change: float = 0.0
 ) -> Change:
-    """The change of the mean score, in the metric's unit. A change smaller than `min_change` does not count.
+    """Compute the change of the mean score, in the metric's unit. Changes below `min_change`, same unit, do not count.
 
     The two are compared like two rows of a board. With one seed before and one after, the verdict is unknown, because
-    the spread over seeds is unknown.
+    the variance over seeds is unknown.
     """
-    found = difference(after, before, level=level)
-    seeds_known = found.covers in ("seeds", "seeds and test sample")
-    worse = found.difference < 0 if higher_is_better else found.difference > 0
-    return Change(
-        change=found.difference,
-        low=found.low,
-        high=found.high,
-        p_value=found.p_value,
+    new_minus_old = difference(after, before, level=level)
+    change = Change(
+        change=new_minus_old.difference,
+        low=new_minus_old.low,
+        high=new_minus_old.high,
+        p_value=new_minus_old.p_value,
         relative=False,
-        verdict=_verdict(found.p_value if seeds_known else None, abs(found.difference), worse, 1 - level, min_change),
-        method=found.method,
-        covers=found.covers,
+        verdict="unknown",
+        method=new_minus_old.method,
+        covers=new_minus_old.covers,
     )
+    if new_minus_old.covers not in ("seeds", "seeds and test sample"):
+        return change
+    return _with_verdict(change, higher_is_better=higher_is_better, level=level, min_change=min_change)
 
 
 def ratio_change(
@@ -64,40 +66,28 @@ def ratio_change(
     level: float = 0.95,
     min_change: float = 0.05,
 ) -> Change:
-    """The change of times as a share of before (or of speeds: higher is better). Below `min_change` it does not count.
+    """Compute the change of times as a share of before (or of speeds: higher is better).
 
-    Welch's test compares the logarithms, because noise in times is multiplicative; the change is that of the geometric
-    mean. If a target was missed (infinite time), Mann and Whitney's (1947) test compares the ranks; the change is that
-    of the median, without an interval.
+    Changes below `min_change`, also a share, do not count. Welch's test compares the logarithms, because noise in times
+    is multiplicative; the change is that of the geometric mean. If a target was missed (infinite time), Mann and
+    Whitney's (1947) test compares the ranks; the change is that of the median, without an interval.
 
     Raises:
         ValueError: no values, or a value that is not above 0.
     """
     check_share(level, "level")
-    sides = [np.asarray(values, dtype=np.float64) for values in (after, before)]
-    for values in sides:
+    new, old = (np.asarray(values, dtype=np.float64) for values in (after, before))
+    for values in (new, old):
         check_values(values, "times", infinite=True)
         if values.min() <= 0:
             raise ValueError(f"times hold {values.min()}, which is not above 0")
-    if not np.isfinite(np.concatenate(sides)).all():
-        return _rank_change(*sides, higher_is_better=higher_is_better, level=level, min_change=min_change)
-    found = difference(*(Sample(scores=np.log(values)) for values in sides), level=level)
-    change = float(np.expm1(found.difference))
-    worse = change < 0 if higher_is_better else change > 0
-    return Change(
-        change=change,
-        low=None if found.low is None else float(np.expm1(found.low)),
-        high=None if found.high is None else float(np.expm1(found.high)),
-        p_value=found.p_value,
-        relative=True,
-        verdict=_verdict(found.p_value, abs(change), worse, 1 - level, min_change),
-        method=found.method,
-        covers=found.covers,
-    )
+    finite = bool(np.isfinite(new).all() and np.isfinite(old).all())
+    change = _geometric_change(old, new, level) if finite else _rank_change(old, new)
+    return _with_verdict(change, higher_is_better=higher_is_better, level=level, min_change=min_change)
 
 
 def correct_verdicts(changes: Sequence[Change], *, level: float = 0.95) -> list[Change]:
-    """The changes with verdicts corrected for their number (Holm 1979): among many, some are significant by chance."""
+    """Correct the verdicts for the number of changes (Holm 1979): among many, some are significant by chance."""
     adjusted = holm([change.p_value for change in changes])
     return [
         change
@@ -108,30 +98,43 @@ def correct_verdicts(changes: Sequence[Change], *, level: float = 0.95) -> list[
 
 
 def correct_together(groups: Sequence[Mapping[str, Change]]) -> list[dict[str, Change]]:
-    """The named changes of all groups, with verdicts corrected for the number of all of them."""
+    """Correct the verdicts of the named changes of all groups for the number of all of them."""
     corrected = iter(correct_verdicts([change for changes in groups for change in changes.values()]))
     return [{name: next(corrected) for name in changes} for changes in groups]
 
 
-def _rank_change(after: Floats, before: Floats, *, higher_is_better: bool, level: float, min_change: float) -> Change:
-    change = _median_change(after, before)
-    decidable = min(len(after), len(before)) > 1
-    p_value = _mann_whitney(after, before) if decidable else None
-    worse = change < 0 if higher_is_better else change > 0
+def _geometric_change(before: Floats, after: Floats, level: float) -> Change:
+    """Compute the relative change of the geometric mean, without a verdict."""
+    log_ratio = difference(Sample(scores=np.log(after)), Sample(scores=np.log(before)), level=level)
     return Change(
-        change=change,
+        change=float(np.expm1(log_ratio.difference)),
+        low=None if log_ratio.low is None else float(np.expm1(log_ratio.low)),
+        high=None if log_ratio.high is None else float(np.expm1(log_ratio.high)),
+        p_value=log_ratio.p_value,
+        relative=True,
+        verdict="unknown",
+        method=log_ratio.method,
+        covers=log_ratio.covers,
+    )
+
+
+def _rank_change(before: Floats, after: Floats) -> Change:
+    """Compute the relative change of the median, without a verdict."""
+    testable = min(len(after), len(before)) > 1
+    return Change(
+        change=_median_change(after, before),
         low=None,
         high=None,
-        p_value=p_value,
+        p_value=_mann_whitney(after, before) if testable else None,
         relative=True,
-        verdict=_verdict(p_value, abs(change), worse, 1 - level, min_change),
-        method="Mann-Whitney" if decidable else "none",
-        covers="seeds" if decidable else "",
+        verdict="unknown",
+        method="Mann-Whitney" if testable else "none",
+        covers="seeds" if testable else "",
     )
 
 
 def _median_change(after: Floats, before: Floats) -> float:
-    """The relative change of the medians. If only after is infinite: infinite; only before: -1; both: 0."""
+    """Return the relative change of the medians. If only after is infinite: infinite; only before: -1; both: 0."""
     new, old = float(np.median(after)), float(np.median(before))
     if np.isinf(old):
         return 0.0 if np.isinf(new) else -1.0
@@ -139,16 +142,18 @@ def _median_change(after: Floats, before: Floats) -> float:
 
 
 def _mann_whitney(a: Floats, b: Floats) -> float:
-    """The p value over all permutations of the values (missed targets tie), or over 9,999 random ones."""
+    """Return the p value over all permutations of the values (missed targets tie), or over 9,999 random ones."""
     from scipy import stats  # takes 0.5 s to import, and few builds need it
 
     permutations = stats.PermutationMethod(n_resamples=9_999, rng=np.random.default_rng(0))
     return min(1.0, float(stats.mannwhitneyu(a, b, method=permutations).pvalue))
 
 
-def _verdict(p_value: float | None, size: float, worse: bool, alpha: float, min_change: float) -> Verdict:
-    if p_value is None:
-        return "unknown"
-    if p_value > alpha or size < min_change:
-        return NO_CHANGE
-    return "regression" if worse else "improvement"
+def _with_verdict(change: Change, *, higher_is_better: bool, level: float, min_change: float) -> Change:
+    """Add the verdict; it stays unknown without a p value."""
+    if change.p_value is None:
+        return change
+    if change.p_value > 1 - level or abs(change.change) < min_change:
+        return replace(change, verdict=NO_CHANGE)
+    worse = change.change < 0 if higher_is_better else change.change > 0
+    return replace(change, verdict="regression" if worse else "improvement")

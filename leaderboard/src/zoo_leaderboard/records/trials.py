@@ -1,7 +1,4 @@
-"""One trial as the board needs it, without opening its record again.
-
-`group`, `row` and `planned` are the texts of the keys in `keys`.
-"""
+"""One trial in short: the facts of a record that the board needs, so that a build need not open the record again."""
 
 from __future__ import annotations
 
@@ -15,11 +12,32 @@ from zoo_core.results.records import FAILED, Record
 from zoo_leaderboard.records.keys import planned_key, row_key
 from zoo_leaderboard.text.formats import counted
 
-RUNNER = "runner"  # the source of trials; numbers from other programs are shown apart
+RUNNER = "runner"  # `Record.source` of trials; numbers from other programs are shown in a table of their own
+
+# Field -> column in the exports, where the two differ. Users' scripts read the columns, so these must not change.
+EXPORT_COLUMNS = {
+    "model_version": "version",
+    "model_title": "title",
+    "weights_option": "weights",
+    "code_sha256": "code",
+    "device_class": "device",
+    "requested_threads": "threads",
+    "disturbance": "disturbed",
+}
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """One trial. `path` is the file of its record. Units are suffixes, as in the records."""
+class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One trial. None means unknown or not measured; units are suffixes, as in the records.
+
+    * `path` is the file of the record. `per_example_file` is the name of the file with results by example.
+    * `group_text`, `row_text` and `planned_text` are the texts of the trial's GroupKey, RowKey and PlannedKey.
+    * `recipe` is JSON. `code_sha256` is the hash of the model's code, `weights_option` the value of `--weights`.
+    * `device_class` is `cpu`, `cuda` or the like, `device_name` the name of the processor.
+    * `requested_threads` is the value of `--threads`; 0 is the default.
+    * `score` is the test score. `target_status` is met, missed or not applicable; `target_s` is the time to target.
+    * `disturbance` says why the times are unreliable, and is empty if they are reliable.
+    * `source` is the program that measured; `benchmark` has the numbers of a program other than the runner.
+    """
 
     path: str
     id: str
@@ -30,9 +48,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     task_version: int
     higher_is_better: bool
     metric: str
-    group: str
-    row: str
-    planned: str
+    group_text: str
+    row_text: str
+    planned_text: str
     dataset: str
     dataset_version: int
     fingerprint: str
@@ -40,17 +58,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     recipe_class: str
     recipe: str
     model: str
-    version: int
-    title: str
+    model_version: int
+    model_title: str
     pretrained_on: str
-    weights: str
-    code: str
-    device: str
+    weights_option: str
+    code_sha256: str
+    device_class: str
     device_name: str
     machine: str
     dtype: str
     compiled: bool
-    threads: int
+    requested_threads: int
     budget_s: float | None
     seed: int
     score: float | None
@@ -64,10 +82,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     parameters: int | None
     flops_per_unit: int | None
     flops_unknown_because: str
-    disturbed: str
-    per_example: str
-    pictures: bool
-    curve: bool
+    disturbance: str
+    per_example_file: str
+    has_pictures: bool
+    has_curve: bool
     source: str
     benchmark: dict[str, Any] | None
 
@@ -76,17 +94,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         return self.status in FAILED
 
 
-def quiet_times(entries: Iterable[Entry], field: Literal["train_s", "latency_ms"] = "train_s") -> list[float]:
-    """The known times of the undisturbed trials."""
-    times = (getattr(entry, field) for entry in entries if not entry.disturbed)
+def reliable_times(trials: Iterable[TrialSummary], field: Literal["train_s", "latency_ms"] = "train_s") -> list[float]:
+    """Return the known times of the undisturbed trials; empty if every trial was disturbed."""
+    times = (getattr(trial, field) for trial in trials if not trial.disturbance)
     return [value for value in times if value is not None and value > 0]
 
 
-def entry_of(record: Record, path: str) -> Entry:
-    """The entry of the record at `path`."""
+def summarise_trial(record: Record, path: str) -> TrialSummary:
+    """Summarise the record that lies at `path`."""
     task, dataset, model, device, measured = record.task, record.dataset, record.model, record.device, record.measured
-    target, row = measured.time_to_target, row_key(record)
-    return Entry(
+    target, key = measured.time_to_target, row_key(record)
+    return TrialSummary(
         path=path,
         id=record.id,
         status=record.status,
@@ -96,9 +114,9 @@ def entry_of(record: Record, path: str) -> Entry:
         task_version=task.version,
         higher_is_better=task.higher_is_better,
         metric=task.metric,
-        group=row.group.text,
-        row=row.text,
-        planned=planned_key(record).text,
+        group_text=key.group.text,
+        row_text=key.text,
+        planned_text=planned_key(record).text,
         dataset=dataset.name,
         dataset_version=dataset.version,
         fingerprint=dataset.fingerprint,
@@ -106,17 +124,17 @@ def entry_of(record: Record, path: str) -> Entry:
         recipe_class=record.recipe_class,
         recipe=json.dumps(record.recipe),
         model=model.name,
-        version=model.version,
-        title=model.title,
+        model_version=model.version,
+        model_title=model.title,
         pretrained_on=model.pretrained_on,
-        weights=model.weights_option,
-        code=model.code_sha256,
-        device=device.kind,
+        weights_option=model.weights_option,
+        code_sha256=model.code_sha256,
+        device_class=device.kind,
         device_name=device.name,
         machine=str(record.environment.get("machine", "")),
         dtype=device.dtype,
         compiled=device.compiled,
-        threads=device.requested_threads,
+        requested_threads=device.requested_threads,
         budget_s=record.budget_s,
         seed=record.seed,
         score=record.score,
@@ -130,22 +148,22 @@ def entry_of(record: Record, path: str) -> Entry:
         parameters=model.parameters,
         flops_per_unit=model.flops_per_unit,
         flops_unknown_because=model.flops_unknown_because,
-        disturbed=disturbance(record),
-        per_example=measured.per_example,
-        pictures=bool(measured.pictures),
-        curve=bool(record.curve),
+        disturbance=describe_disturbance(record),
+        per_example_file=measured.per_example,
+        has_pictures=bool(measured.pictures),
+        has_curve=bool(record.curve),
         source=record.source,
         benchmark=msgspec.to_builtins(record.benchmark),
     )
 
 
-MIN_CPU_SHARE = 0.85  # CPU time / wall time of a trial on the CPU; on a quiet machine it is at least 0.97
+MIN_CPU_SHARE = 0.85  # CPU time / wall time of a trial on the CPU, whatever its threads; on an idle machine >= 0.97
 MAX_SWITCHES_PER_S = 100.0  # involuntary context switches; a few per second are normal
 MIN_WINDOW_S = 0.2  # shorter timed windows are too short to judge the load
 
 
-def disturbance(record: Record) -> str:
-    """Why the trial's times are unreliable (other work was running); empty if nothing indicates that."""
+def describe_disturbance(record: Record) -> str:
+    """Say why the trial's times are unreliable (other work was running); empty if nothing indicates that."""
     load = record.measured.load
     if load is None:
         return ""
