@@ -25,8 +25,8 @@ from zoo_core.registry import Registry
 from zoo_core.results.records import Record, decode
 from zoo_core.runner import checkpoints
 from zoo_core.runner.checkpoints import Checkpoint
-from zoo_core.runner.plan import pair_parameters
-from zoo_core.runner.reuse import Saved
+from zoo_core.runner.pair_recipe import pair_parameters
+from zoo_core.runner.saved_models import Saved
 from zoo_core.specs import Signature
 
 CLASSES = ("north", "east", "south", "west")

@@ -32,7 +32,7 @@ HEAVY_INSIDE = {
     *(f"data/{name}.py" for name in ("columns", "splits", "open", "batches", "idx", "images")),
     *(f"measure/{name}.py" for name in ("clock", "randomness", "flops", "latency", "memory", "devices")),
     *(f"checks/{name}.py" for name in ("harness", "child", "data", "planted")),
-    *(f"runner/{name}.py" for name in ("artifacts", "build", "checkpoints", "handlers", "reuse", "trial")),
+    *(f"runner/{name}.py" for name in ("artifacts", "build", "checkpoints", "handlers", "saved_models", "trial")),
     *(f"runner/{name}.py" for name in ("training", "tryout")),
 }
 

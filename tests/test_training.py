@@ -25,7 +25,7 @@ from zoo_core.registry import Registry
 from zoo_core.runner import events
 from zoo_core.runner.events import TrialJob
 from zoo_core.runner.length import ENDLESS, Length
-from zoo_core.runner.plan import pair_parameters
+from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.runner.training import DivergedError, Training, Window
 from zoo_core.runner.trial import TrialRunner, run_trial
 from zoo_core.specs import TaskSpec

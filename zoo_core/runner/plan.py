@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,47 +16,18 @@ from zoo_core.data.locate import fingerprint, own_root
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.unpackaged import address, attribute_of
 from zoo_core.errors import DataError, RecipeError, UsageError
-from zoo_core.kinds import KINDS, kind_recipe
+from zoo_core.kinds import KINDS
 from zoo_core.measure.environment import machine_id
 from zoo_core.recipe import Recipe, RecipeClass
 from zoo_core.registry import Pair, Registry
 from zoo_core.results.records import FINAL, Record
 from zoo_core.results.store import Store
 from zoo_core.runner.events import OpenJob, TrialJob, TryJob
-from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, Param, TaskSpec
+from zoo_core.runner.pair_recipe import pair_parameters, quick_preset
+from zoo_core.runner.request import Request
+from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, TaskSpec
 
 NO_DATA = "unavailable"  # the fingerprint of missing data
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """The request of the caller, with names resolved to specs.
-
-    strict: missing data are an error instead of a skipped trial. models_named: so are missing weights.
-    weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
-    """
-
-    pairs: Sequence[Pair]
-    seeds: Sequence[int] = (0,)
-    devices: Sequence[str] = ("cpu",)
-    dataset: str = ""
-    offline: bool = False
-    data_root: Path | None = None
-    quick: bool = False
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    budget_s: float | None = None
-    timeout_s: float | None = None
-    dtype: str = "float32"
-    compiled: bool = False
-    threads: int = 0
-    force: bool = False
-    retry_failed: bool = False
-    strict: bool = True
-    models_named: bool = True
-    weights: str = ""
-    weights_sha256: str = ""
-    save: bool = False
-    command: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -289,16 +260,6 @@ def _applicable_overrides(request: Request, params: Mapping[str, Any]) -> dict[s
     if request.strict:
         return dict(request.overrides)
     return {key: value for key, value in request.overrides.items() if key in params}
-
-
-def quick_preset(pair: Pair) -> Mapping[str, Any]:
-    """Return the quick preset of a pair: that of the task, overridden by that of the model."""
-    return {**pair.task.quick, **pair.model.quick}
-
-
-def pair_parameters(task: TaskSpec, model: ModelSpec) -> dict[str, Param]:
-    """Return every recipe key of a pair with its default."""
-    return recipes.parameters(task, model, kind_recipe(task))
 
 
 def kind_version(task: TaskSpec) -> int:

@@ -13,8 +13,8 @@ from msgspec.structs import asdict, replace
 from zoo_core.entries.unpackaged import without_folder
 from zoo_core.results.records import SCHEMA, Measured, PhaseFacts, Record, Status
 from zoo_core.runner.executor import Ended, exit_reason
-from zoo_core.runner.facts import dataset_facts, device_facts, model_facts, task_facts
 from zoo_core.runner.plan import PlannedTrial
+from zoo_core.runner.record_facts import dataset_facts, device_facts, model_facts, task_facts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -12,20 +13,24 @@ import msgspec
 from zoo_core.data.downloads import digest_of
 from zoo_core.errors import (
     DamagedDataError,
+    DataError,
     DataUnavailableError,
     DeviceError,
     IncompatibleError,
+    UsageError,
     WeightsError,
     ZooError,
 )
 from zoo_core.kinds import adapted_signature
 from zoo_core.measure.environment import Device, describe, machine_id
+from zoo_core.registry import Registry
 from zoo_core.results.records import FAILED, Record
 from zoo_core.results.store import Store
 from zoo_core.runner.events import DevicesJob, Event, WeightsJob
 from zoo_core.runner.executor import Ended, LocalExecutor
-from zoo_core.runner.plan import Plan, PlannedTrial, Skipped
+from zoo_core.runner.plan import Plan, PlannedTrial, Skipped, make_plan
 from zoo_core.runner.recording import Ending, ending_of, make_record, now
+from zoo_core.runner.request import Request
 from zoo_core.runner.worker import LOG
 from zoo_core.specs import NO_WEIGHTS, Signature
 
@@ -54,6 +59,9 @@ class Silent:
     def heard(self, event: Event) -> None: ...
 
     def ended(self, record: Record) -> None: ...
+
+
+MakeDisplay = Callable[[], AbstractContextManager[Listener]]
 
 
 @dataclass(slots=True)
@@ -266,3 +274,30 @@ def _incompatibility(trial: PlannedTrial, signature: Signature) -> str:
     if reason and trial.request.strict:
         raise IncompatibleError(f"model {trial.model.qualified} cannot take {trial.dataset.qualified}: {reason}")
     return reason
+
+
+def run_request(
+    request: Request, registry: Registry, store: Store, make_display: MakeDisplay, *, dry_run: bool = False
+) -> tuple[Plan, Outcome]:
+    """Plan and run; with `dry_run` only plan. Raises UsageError for a mistake in the request or missing data."""
+    try:
+        make_plan(request, registry, store)  # report mistakes before torch is started
+        executor = LocalExecutor()
+        request = replace(request, devices=find_devices(request.devices, executor))
+        plan = make_plan(request, registry, store)
+        if dry_run:
+            return plan, Outcome()
+        with make_display() as display:
+            run = Run(plan, store, executor, registry.versions, display)
+            run.open_data()
+            return plan, run.run()
+    except DataError as error:
+        raise UsageError(f"{error}{_offline_hint(request, registry)}") from error
+
+
+def _offline_hint(request: Request, registry: Registry) -> str:
+    """Suggest the task's offline data set to a user without data; "" if there is none, or it was requested."""
+    for dataset in registry.datasets_of(request.pairs[0].task):
+        if dataset.offline and request.strict and not request.offline:
+            return f"; without a network or the files, --offline runs on {dataset.title} ({dataset.name})"
+    return ""

@@ -38,8 +38,8 @@ from zoo_core.runner.build import build_model, prepare_task, reseed
 from zoo_core.runner.checkpoints import FILE, Checkpoint
 from zoo_core.runner.checkpoints import save as save_checkpoint
 from zoo_core.runner.events import TrialJob
-from zoo_core.runner.facts import model_size
 from zoo_core.runner.length import Length, resolve_length
+from zoo_core.runner.record_facts import model_size
 from zoo_core.runner.training import DivergedError, Send, Training, finite
 from zoo_core.specs import ModelSpec, Signature, TaskSpec
 from zoo_core.weights import read_weights

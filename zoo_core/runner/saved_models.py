@@ -27,7 +27,7 @@ from zoo_core.runner import checkpoints
 from zoo_core.runner.build import build_model, prepare_task, reseed
 from zoo_core.runner.checkpoints import Checkpoint
 from zoo_core.runner.events import EvaluateJob, PredictJob
-from zoo_core.runner.plan import pair_parameters
+from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.specs import Signature, TaskSpec
 
 
