@@ -79,7 +79,7 @@ def test_a_trial_sends_its_events_in_order_and_ends_with_done(tmp_path: Path) ->
     phases = [event.name for event in heard if isinstance(event, events.PhaseBegan)]
     assert phases[:4] == ["prepare", "warm-up", "build", "train"]
     assert len([event for event in heard if isinstance(event, events.Evaluated)]) == 10
-    assert isinstance(heard[-1], events.Done)
+    assert isinstance(heard[-1], events.TrialDone)
     assert heard[-1].status == "ok"
 
 

@@ -246,6 +246,11 @@ class ModelSpec:
     def qualified(self) -> str:
         return f"{self.plugin}:{self.name}"
 
+    @property
+    def is_family_member(self) -> bool:
+        """Whether a ModelFamily resolved the model: then its name has a prefix, as in `timm/resnet18`."""
+        return "/" in self.name
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelFamily:

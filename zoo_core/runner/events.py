@@ -10,7 +10,7 @@ from zoo_core.results.records import CurvePoint, JsonStruct, Measured, Status
 
 
 class BaseJob(JsonStruct, frozen=True, kw_only=True):
-    """Base of all jobs. The worker calls `handler`, `package.module:function`, and sends the result as `Found`.
+    """Base of all jobs. The worker calls `handler`, `package.module:function`, and sends the result as `JobResult`.
 
     With `sends_events`, the handler is called with the job and `send`, and sends its events itself.
     """
@@ -211,20 +211,20 @@ class Facts(JsonStruct, frozen=True, kw_only=True, tag="facts"):
     examples: dict[str, int]
 
 
-class Found(JsonStruct, frozen=True, kw_only=True, tag="found"):
+class JobResult(JsonStruct, frozen=True, kw_only=True, tag="result"):
     """The result of a job, such as devices, the data's signature and split sizes, a path, scores or a table."""
 
     value: Any
 
 
-class Refused(JsonStruct, frozen=True, kw_only=True, tag="refused"):
+class JobFailed(JsonStruct, frozen=True, kw_only=True, tag="failed"):
     """The job failed with an error. `error`: the name of a class in `zoo_core.errors`, "" for any other exception."""
 
     error: str
     reason: str
 
 
-class Done(JsonStruct, frozen=True, kw_only=True, tag="done"):
+class TrialDone(JsonStruct, frozen=True, kw_only=True, tag="trial done"):
     """The end of a trial, as its worker reports it. A worker that dies sends none."""
 
     status: Status
@@ -250,7 +250,9 @@ class CheckEnded(JsonStruct, frozen=True, kw_only=True, tag="check ended"):
     applies: bool = True
 
 
-Event: TypeAlias = PhaseBegan | Progress | Evaluated | Facts | Found | Refused | Done | CheckBegan | CheckEnded
+Event: TypeAlias = (
+    PhaseBegan | Progress | Evaluated | Facts | JobResult | JobFailed | TrialDone | CheckBegan | CheckEnded
+)
 
 encode = msgspec.json.Encoder().encode
 decode_job = msgspec.json.Decoder(Job).decode

@@ -16,9 +16,11 @@ from zoo_core.specs import NO_WEIGHTS, ModelSpec
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """The request of the caller, with names resolved to specs.
+    """One `zoo bench` call, with names resolved to specs.
 
-    strict: missing data are an error instead of a skipped trial. models_named: so are missing weights.
+    named_task: the caller named a task (no `--all`). Then a pair that cannot run raises an error instead of being
+        skipped, for example if data are missing.
+    named_models: the caller named models. Then missing or unfitting weights raise an error, too.
     weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
     """
 
@@ -37,8 +39,8 @@ class Request:
     threads: int = 0
     force: bool = False
     retry_failed: bool = False
-    strict: bool = True
-    models_named: bool = True
+    named_task: bool = True
+    named_models: bool = True
     weights: str = ""
     weights_sha256: str = ""
     save: bool = False
@@ -112,7 +114,7 @@ def require_known_keys(request: Request) -> None:
         try:
             known.append(pair_parameters(pair.task, pair.model))
         except RecipeError:  # under --all, the plan skips this pair
-            if request.strict:
+            if request.named_task:
                 raise
     for key in request.overrides:
         if not any(key in params for params in known):
@@ -141,8 +143,8 @@ def make_request(
     request = Request(
         pairs=choose_pairs(registry, task, models, all_pairs=all_pairs, cross=cross),
         overrides=make_overrides(epochs, max_steps, timed=fields.get("budget_s") is not None, settings=settings),
-        strict=not all_pairs,
-        models_named=bool(models),
+        named_task=not all_pairs,
+        named_models=bool(models),
         weights=weights_path(weights, models),
         weights_sha256=weights_sha256(weights),
         **fields,

@@ -50,7 +50,7 @@ INFERENCE_REPEATS = 20
 
 
 def run_trial(job: TrialJob, send: Send) -> None:
-    """Run the trial and send its events. The last one is `Done`, unless the process crashes."""
+    """Run the trial and send its events. The last one is `TrialDone`, unless the process crashes."""
     trial = TrialRunner(job, send)
     status: Status = "ok"
     reason = trace = ""
@@ -63,7 +63,7 @@ def run_trial(job: TrialJob, send: Send) -> None:
         status = "out_of_memory" if _is_out_of_memory(error) else "error"
         reason, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
     send(
-        events.Done(
+        events.TrialDone(
             status=status, measured=trial.measured(), phases=trial.phases.seconds, reason=reason, traceback=trace
         )
     )
