@@ -33,7 +33,7 @@ HEAVY_INSIDE = {
     *(f"measure/{name}.py" for name in ("clock", "randomness", "flops", "latency", "memory", "devices")),
     *(f"checks/{name}.py" for name in ("harness", "child", "data", "planted")),
     *(f"runner/{name}.py" for name in ("artifacts", "build", "checkpoints", "handlers", "saved_models", "trial")),
-    *(f"runner/{name}.py" for name in ("training", "tryout")),
+    *(f"runner/{name}.py" for name in ("inference", "prepare", "training", "tryout", "warm_up")),
 }
 
 # What plugins may import beside the names of `zoo_core.__all__`.

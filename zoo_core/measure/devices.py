@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -39,5 +39,7 @@ def device_name(device: str) -> str:
 
 
 def autocast(device: str, dtype: str) -> AbstractContextManager[Any]:
-    """Return a context for autocast to `dtype`, such as `bfloat16`, on a device; `float32` disables autocast."""
-    return torch.autocast(torch.device(device).type, getattr(torch, dtype), enabled=dtype != "float32")
+    """Return a context for autocast to `dtype`, such as `bfloat16`, on a device; `float32` means no autocast."""
+    if dtype == "float32":
+        return nullcontext()
+    return torch.autocast(torch.device(device).type, getattr(torch, dtype))

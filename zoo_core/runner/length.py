@@ -6,9 +6,10 @@ import math
 import sys
 from dataclasses import dataclass
 
+from zoo_core.errors import RecipeError
 from zoo_core.recipe import Recipe
 
-EVALUATIONS = 10  # of a trial if the recipe has no `eval_every`; long trials have up to three times as many
+MIN_EVALUATIONS = 10  # of a trial if the recipe has no `eval_every`; long trials have up to three times as many
 ENDLESS = sys.maxsize  # steps under a time budget, where the clock ends the trial
 
 
@@ -30,11 +31,17 @@ class Length:
 
 
 def resolve_length(recipe: Recipe, epoch_steps: int | None, budget_s: float | None) -> Length:
-    """Return the length of a trial: set by the time budget, or else by `steps`, or else by `epochs`."""
+    """Return the length of a trial: set by the time budget, or else by `steps`, or else by `epochs`.
+
+    epoch_steps: optimizer steps of one pass over train; None for a task without epochs.
+    Raises RecipeError if a task without epochs gets neither a budget nor `steps`.
+    """
     if budget_s is not None:
         total = ENDLESS
-    elif recipe.steps or epoch_steps is None:
-        total = max(1, recipe.steps)
+    elif recipe.steps:
+        total = recipe.steps
+    elif epoch_steps is None:
+        raise RecipeError("`steps` is 0 and the task has no epochs: set `steps`, for example with --max-steps")
     else:
         total = max(1, round(recipe.epochs * epoch_steps))
     return Length(total, epoch_steps, _interval(recipe, total, epoch_steps))
@@ -48,7 +55,7 @@ def _interval(recipe: Recipe, total: int, epoch_steps: int | None) -> float:
         return float(ENDLESS)  # `Training` evaluates at shares of the budget
     epochs = total / epoch_steps if epoch_steps else 0.0
     if epoch_steps is None or epochs < 1:
-        return max(1.0, total / EVALUATIONS)
-    if epochs < EVALUATIONS:
-        return epoch_steps / math.ceil(EVALUATIONS / epochs)
-    return float(epoch_steps * max(1, round(epochs / (2 * EVALUATIONS))))
+        return max(1.0, total / MIN_EVALUATIONS)
+    if epochs < MIN_EVALUATIONS:
+        return epoch_steps / math.ceil(MIN_EVALUATIONS / epochs)
+    return float(epoch_steps * max(1, round(epochs / (2 * MIN_EVALUATIONS))))

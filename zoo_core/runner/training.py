@@ -17,10 +17,11 @@ from zoo_core.protocols import Evaluation, Phase, Step
 from zoo_core.recipe import Recipe
 from zoo_core.results.records import CurvePoint, TimeToTarget
 from zoo_core.runner import events
-from zoo_core.runner.length import EVALUATIONS, Length
+from zoo_core.runner.length import MIN_EVALUATIONS, Length
 from zoo_core.specs import TaskSpec
 
 Send = Callable[[events.Event], None]
+MakeContext = Callable[[], AbstractContextManager[Any]]
 
 PROGRESS_INTERVAL_S = 0.1  # between two Progress events
 
@@ -57,15 +58,18 @@ class Training:
         self.val_scores: dict[str, float] = {}
         applies = spec.target is not None and recipe.holdout
         self.time_to_target = TimeToTarget(status="missed" if applies else "not applicable")
-        self._window = Window()
+        self._log_means = LogMeans()
         self._evaluation_number = 1
         self._next_due = length.due(1)
         self._progress_sent_at = 0.0
         self._best: tuple[float, int, dict[str, Any]] | None = None
         self._evaluations_since_best = 0
 
-    def run(self, steps: Iterator[Step | Phase], autocast: Callable[[], AbstractContextManager[Any]] | None) -> None:
-        """Take steps until the generator, the budget or the recipe's `stop` ends the training. Raises DivergedError."""
+    def run(self, steps: Iterator[Step | Phase], autocast: MakeContext = contextlib.nullcontext) -> None:
+        """Take steps until the generator, the budget or the recipe's `stop` ends the training. Raises DivergedError.
+
+        autocast: makes the context in which each step runs.
+        """
         self._send(events.PhaseBegan(name="train"))
         self.clock.start()
         try:
@@ -74,7 +78,7 @@ class Training:
             self.clock.stop()
             if hasattr(steps, "close"):
                 steps.close()
-        if self._window.steps:
+        if self._log_means.steps:
             self._add_point()
 
     def progress(self) -> float:
@@ -91,12 +95,9 @@ class Training:
         self.scored_model.load_state_dict(state)
         return step
 
-    def _take_steps(
-        self, steps: Iterator[Step | Phase], autocast: Callable[[], AbstractContextManager[Any]] | None
-    ) -> None:
-        precision = autocast or contextlib.nullcontext
+    def _take_steps(self, steps: Iterator[Step | Phase], autocast: MakeContext) -> None:
         while True:
-            with precision():
+            with autocast():
                 event = next(steps, None)
             if event is None:
                 return
@@ -119,7 +120,7 @@ class Training:
             self.clock.relabel("train")
         self.steps += step.steps
         self.units += step.n
-        self._window.add(step)
+        self._log_means.add(step)
         if step.eval_model is not None:
             self.scored_model = step.eval_model
         now = time.perf_counter()
@@ -133,7 +134,7 @@ class Training:
         """Return whether an evaluation is due: by steps, or under a budget without `eval_every` by shares of it."""
         if self._budget_s is not None:
             share = self.clock.train_s / self._budget_s
-            if share >= 1 or (not self._recipe.eval_every and share >= (self.points + 1) / EVALUATIONS):
+            if share >= 1 or (not self._recipe.eval_every and share >= (self.points + 1) / MIN_EVALUATIONS):
                 return True
         return self.steps >= self._next_due
 
@@ -147,8 +148,8 @@ class Training:
         while self._next_due <= self.steps:  # `due` multiplies: a sum of fractions would drift past the ends of epochs
             self._evaluation_number += 1
             self._next_due = self._length.due(self._evaluation_number)
-        means = self._window.means()
-        self._window = Window()
+        means = self._log_means.means()
+        self._log_means = LogMeans()
         val_score: float | None = None
         if self._recipe.holdout:
             self.val_scores = self._evaluate(self.scored_model).scores
@@ -185,8 +186,8 @@ class Training:
             self._evaluations_since_best += 1
 
 
-class Window:
-    """Means of the logs since the last evaluation, weighted by units; summed on the device, without waiting for it."""
+class LogMeans:
+    """Means of each log since the last evaluation, weighted by units; summed on the device, without waiting for it."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
