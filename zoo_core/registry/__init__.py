@@ -12,7 +12,8 @@ from zoo_core.errors import AmbiguousNameError, IncompatibleError, RecipeError, 
 from zoo_core.kinds import KINDS, adapted_signature, kind_recipe
 from zoo_core.recipe import parameters
 from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin, Plugin, discover, installed
-from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec, check_spec
+from zoo_core.registry.validate import validate_spec
+from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec
 
 Spec = TypeVar("Spec", TaskSpec, DatasetSpec, ModelSpec)
 
@@ -123,7 +124,7 @@ class Registry:
     def _from_family(self, family: ModelFamily, name: str) -> ModelSpec:
         bare = name.removeprefix(f"{family.plugin}:")
         spec: ModelSpec = resolve_entry(family.entry).resolve(bare)
-        check_spec(replace(spec, name=spec.name.replace("/", "-")))
+        validate_spec(replace(spec, name=spec.name.replace("/", "-")))
         return replace(spec, plugin=family.plugin)
 
     def family_names(self, pattern: str) -> list[str]:
