@@ -1,4 +1,4 @@
-"""The length of a trial and its evaluation times, from the recipe and the steps of an epoch."""
+"""The length of a trial, and when it evaluates val, from the recipe and the steps of an epoch."""
 
 from __future__ import annotations
 
@@ -28,6 +28,33 @@ class Length:
     def epoch(self, step: int) -> float | None:
         """Return how many epochs `step` steps are; None for a task without epochs."""
         return step / self.epoch_steps if self.epoch_steps else None
+
+
+class EvaluationSchedule:
+    """Decides when val is evaluated: by steps, or under a time budget at shares of it.
+
+    by_shares: whether a budget without `eval_every` sets the evaluations. Its end is one in any case.
+    """
+
+    def __init__(self, length: Length, budget_s: float | None, *, by_shares: bool) -> None:
+        self._length, self._budget_s, self._by_shares = length, budget_s, by_shares
+        self._evaluations = 0
+        self._next_number, self._next_step = 1, length.due(1)
+
+    def is_due(self, steps: int, train_s: float) -> bool:
+        """Return whether an evaluation is due after `steps` steps and `train_s` seconds of training."""
+        if self._budget_s is not None:
+            share = train_s / self._budget_s
+            if share >= 1 or (self._by_shares and share >= (self._evaluations + 1) / MIN_EVALUATIONS):
+                return True
+        return steps >= self._next_step
+
+    def mark_evaluated(self, steps: int) -> None:
+        """Count an evaluation after `steps` steps, and find the next one."""
+        self._evaluations += 1
+        while self._next_step <= steps:  # `due` multiplies: a sum of fractions would drift past the ends of epochs
+            self._next_number += 1
+            self._next_step = self._length.due(self._next_number)
 
 
 def resolve_length(recipe: Recipe, epoch_steps: int | None, budget_s: float | None) -> Length:
