@@ -30,7 +30,8 @@ RUNNER_PARAMS: Params = MappingProxyType(
         ),
         "holdout": Param(
             default=True,
-            help="evaluate on val; false: hold nothing out of train, no val scores, time-to-target or early stopping",
+            help="evaluate on val during training; false: train on held-out examples too, and ignore target, `stop` "
+            "and `select`",
         ),
         "select": Param(
             default="last", choices=("last", "best"), help="the weights to score on test: the last, or the best on val"

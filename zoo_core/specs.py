@@ -2,6 +2,7 @@
 
 A spec names its code instead of importing it: an `entry` is a string `package.module:name`, which `zoo_core.entries`
 resolves. Tasks, data sets and models may have `expected_failures`: a check of `zoo check` -> why it is known to fail.
+The registry sets the field `plugin` of every spec; authors leave it empty.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Signature:
 class Reference:
     """A published result.
 
-    value: in the task's metric. source: the page or paper that states it. model: its name there.
+    value: in the task's metric. source: the page or paper that states it. model: the model that reached it, in words.
     """
 
     value: float
@@ -85,7 +86,7 @@ class Reference:
 class Download:
     """A file to download; `urls` are tried in order.
 
-    name: the file's name, also for `Context.file`. size_mib: its size, 0 if unknown.
+    name: the file's name, also for `Context.file`. size_mib: its size, for information only.
     sha256, md5: the published checksum in hexadecimal. The first digits of a sha256 are enough: torch's file names
         state only eight. A data set's download needs one of the two.
     """
@@ -141,7 +142,8 @@ class TaskSpec:
     datasets: names of the data sets, the default first.
     recipe, quick: hyper-parameters that replace those of the kind; `quick` is the short preset.
     chance: the chance level, in the metric. target: the val score that defines time-to-target.
-    summary: one sentence. unit: what is counted, such as "examples". references: published results.
+    summary: one sentence, for listings. metric: the score by which models are ranked.
+    unit: what is counted, such as "examples". references: published results.
     version: raise it after a change of the split rule, the decoding or the metric.
 
     >>> task = TaskSpec(name="sine", title="Sine", summary="y = sin(x)", kind="regression", datasets=("sine",),
@@ -182,8 +184,9 @@ class DatasetSpec:
     signature: may have None for sizes that only the files show.
     entry: a callable `entry(ctx) -> protocols.Dataset`.
     layout: in words, what the folder given by `--data-root` must hold.
-    downloads: the public files. size_mib: the size of all of them. homepage: its address.
-    version: raise it if the examples change.
+    downloads: the files that `ctx.file` and `ctx.folder` can download. size_mib: of all of them.
+    homepage: the web page of the data. licence: of the data.
+    version: raise it after a change of the decoding or of the examples.
     """
 
     name: str
@@ -217,7 +220,8 @@ class ModelSpec:
     tasks: the tasks that `zoo bench --all` pairs the model with. By default the tasks of its own plugin: all of them
         if `kind` is empty, else those of that kind.
     kind: the kind on whose tasks, of any plugin, the model can be run.
-    accepts: limits on the inputs. title: a longer name, for lists.
+    accepts: the inputs that the model accepts. title: a short description, for listings and the leaderboard.
+    version: raise it after a change that makes earlier results of the model out of date.
     options: the arguments of the build function other than the signature, with defaults.
     recipe: hyper-parameters by task name, `"*"` for every task. quick: the quick preset; it overrides the task's.
     weights: the file of the initial weights. If the build function has a parameter `weights=None`, it gets them as a

@@ -113,7 +113,7 @@ class PhaseFacts(JsonStruct, frozen=True, kw_only=True):
 
 
 class TimeToTarget(JsonStruct, frozen=True, kw_only=True):
-    """`met` after `seconds` of training, `missed`, or `not applicable`: no target, or no evaluation on val."""
+    """`met` after `seconds` of training, `missed`, or `not applicable`: no target, or `holdout` is false."""
 
     status: Literal["met", "missed", "not applicable"]
     seconds: float | None = None

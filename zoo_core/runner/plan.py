@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from zoo_core import recipe as recipes
-from zoo_core.data.locate import fingerprint, own_root
+from zoo_core.data.locate import dataset_root, fingerprint
 from zoo_core.errors import DataError, RecipeError, UsageError
 from zoo_core.recipe import Recipe, RecipeClass
 from zoo_core.registry import Pair, Registry
@@ -132,7 +132,7 @@ def _resolve_dataset(task: TaskSpec, request: Request, registry: Registry) -> _R
 def _locate_data(dataset: DatasetSpec, request: Request) -> _Resolved[_Location]:
     """Find the data's root and their fingerprint. A `data_root` that does not exist always raises DataError."""
     several = len({pair.task.qualified for pair in request.pairs}) > 1
-    root = own_root(dataset, request.data_root, several=several)
+    root = dataset_root(dataset, request.data_root, several=several)
     try:
         return _Resolved(_Location(root, fingerprint(dataset, root)))
     except DataError as error:
@@ -182,16 +182,16 @@ def _is_enough(record: Record, request: Request) -> bool:
 
 def choose_dataset(task: TaskSpec, request: Request, registry: Registry) -> DatasetSpec:
     """Choose the named data set, or the offline one under `--offline`, or the task's default. Raises UsageError."""
-    own = registry.datasets_of(task)
+    datasets = registry.datasets_of(task)
     if request.dataset:
         named = registry.dataset(request.dataset, task.plugin)
-        if named not in own:
-            names = ", ".join(dataset.name for dataset in own)
+        if named not in datasets:
+            names = ", ".join(dataset.name for dataset in datasets)
             raise UsageError(f"task {task.name} does not use dataset {named.qualified}; it uses {names}")
         return named
     if request.offline and request.data_root is None:
-        offline = [dataset for dataset in own if dataset.offline]
+        offline = [dataset for dataset in datasets if dataset.offline]
         if not offline:
             raise UsageError(f"task {task.name} has no offline dataset; name one with --dataset and --data-root")
         return offline[0]
-    return own[0]
+    return datasets[0]
