@@ -95,7 +95,7 @@ def _fits(given: Signature, trained_on: Signature, task: TaskSpec) -> bool:
 
 
 class SavedModel:
-    """A checkpoint, with its header, specs, recipe and context. The header of a file from elsewhere may hold anything."""
+    """A checkpoint with its header, specs, recipe and context. The file may come from anyone."""
 
     def __init__(self, path: Path, registry: Registry, device: str, threads: int, model: str = "") -> None:
         self.path, self.registry = path, registry
