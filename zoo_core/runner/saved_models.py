@@ -95,7 +95,7 @@ def _fits(given: Signature, trained_on: Signature, task: TaskSpec) -> bool:
 
 
 class SavedModel:
-    """A checkpoint with its header, specs, recipe and context. The file may come from anyone."""
+    """A checkpoint with its header, specs, recipe and context."""
 
     def __init__(self, path: Path, registry: Registry, device: str, threads: int, model: str = "") -> None:
         self.path, self.registry = path, registry
@@ -139,7 +139,7 @@ class SavedModel:
                 f"checkpoint {self.path} has no {', '.join(missing)}: model {self.header.model} has changed since then"
             )
         values = {key: param.default for key, param in params.items()} | saved
-        owner = f"checkpoint {self.path}"
+        owner = f"checkpoint {self.path}"  # the file may come from anyone, so every value is checked
         return Recipe(
             {key: check_value(key, params[key], value, owner) for key, value in values.items() if key in params}
         )
