@@ -25,8 +25,8 @@ from zoo_core.registry import Registry
 from zoo_core.results.records import Record, decode
 from zoo_core.runner import checkpoints
 from zoo_core.runner.checkpoints import Checkpoint
-from zoo_core.runner.plan import pair_parameters
-from zoo_core.runner.reuse import Saved
+from zoo_core.runner.pair_recipe import pair_parameters
+from zoo_core.runner.saved_models import SavedModel
 from zoo_core.specs import Signature
 
 CLASSES = ("north", "east", "south", "west")
@@ -239,7 +239,7 @@ def test_a_saved_model_is_built_for_its_adapted_signature_and_its_own_normalisat
     plugin: Path, tmp_path: Path
 ) -> None:
     recipe = {**about().recipe, "image_size": 12}
-    saved = Saved(checkpoint(tmp_path, recipe=recipe), Registry.load(), "cpu", 0)
+    saved = SavedModel(checkpoint(tmp_path, recipe=recipe), Registry.load(), "cpu", 0)
     adapted = saved.adapted_signature()
     assert (adapted.input_shape, adapted.mean, adapted.std) == ((1, 12, 12), (0.3,), (0.2,))
     assert saved.ctx.threads == 1

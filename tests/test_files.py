@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from zoo_core.data import archives
-from zoo_core.data.locate import download_folder, fingerprint, own_root, state
+from zoo_core.data.locate import dataset_root, download_folder, fingerprint, state
 from zoo_core.data.open import data_context
 from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError, UnsafeArchiveError
 from zoo_core.protocols import Context
@@ -244,7 +244,7 @@ def test_the_error_for_an_empty_archive_names_its_path(tmp_path: Path):
 
 def test_the_error_for_a_missing_root_names_its_path(tmp_path: Path):
     with pytest.raises(DataUnavailableError, match=r"data root .*absent is not there; give --data-root"):
-        own_root(dataset(), tmp_path / "absent")
+        dataset_root(dataset(), tmp_path / "absent")
 
 
 def test_the_error_for_a_plain_file_as_root_names_its_path(tmp_path: Path):
@@ -305,25 +305,25 @@ def test_a_folder_that_may_not_be_read_is_named_and_not_passed_over(tmp_path: Pa
 
 def test_a_root_is_the_datasets_own_folder_where_it_has_one_of_its_name(tmp_path: Path):
     (tmp_path / "data" / "d").mkdir(parents=True)
-    assert own_root(dataset(), tmp_path / "data") == tmp_path / "data" / "d"
-    assert own_root(dataset(), tmp_path / "data", several=True) == tmp_path / "data" / "d"
-    assert own_root(dataset(name="other"), tmp_path / "data") == tmp_path / "data"
+    assert dataset_root(dataset(), tmp_path / "data") == tmp_path / "data" / "d"
+    assert dataset_root(dataset(), tmp_path / "data", several=True) == tmp_path / "data" / "d"
+    assert dataset_root(dataset(name="other"), tmp_path / "data") == tmp_path / "data"
 
 
 def test_with_several_datasets_the_root_is_only_a_parent(tmp_path: Path):
     (tmp_path / "data").mkdir()
-    assert own_root(dataset(), tmp_path / "data", several=True) is None
+    assert dataset_root(dataset(), tmp_path / "data", several=True) is None
 
 
 def test_an_archive_may_be_a_root(tmp_path: Path):
     root = as_zip(tmp_path / "all.zip", FILES)
-    assert own_root(dataset(), root) == root
+    assert dataset_root(dataset(), root) == root
 
 
 def test_without_a_root_and_for_generated_data_there_is_no_own_root(tmp_path: Path):
-    assert own_root(dataset(), None) is None
-    assert own_root(dataset(origin="exact"), tmp_path) is None
-    assert own_root(dataset(origin="bundled"), tmp_path / "absent") is None
+    assert dataset_root(dataset(), None) is None
+    assert dataset_root(dataset(origin="exact"), tmp_path) is None
+    assert dataset_root(dataset(origin="bundled"), tmp_path / "absent") is None
 
 
 def test_a_root_is_absolute_and_the_home_folder_is_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -331,8 +331,8 @@ def test_a_root_is_absolute_and_the_home_folder_is_filled_in(tmp_path: Path, mon
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
-    assert own_root(dataset(), Path("data")) == tmp_path / "data"
-    assert own_root(dataset(), Path("~/data")) == tmp_path / "data"
+    assert dataset_root(dataset(), Path("data")) == tmp_path / "data"
+    assert dataset_root(dataset(), Path("~/data")) == tmp_path / "data"
 
 
 # finding files

@@ -32,8 +32,8 @@ HEAVY_INSIDE = {
     *(f"data/{name}.py" for name in ("columns", "splits", "open", "batches", "idx", "images")),
     *(f"measure/{name}.py" for name in ("clock", "randomness", "flops", "latency", "memory", "devices")),
     *(f"checks/{name}.py" for name in ("harness", "child", "data", "planted")),
-    *(f"runner/{name}.py" for name in ("artifacts", "build", "checkpoints", "handlers", "reuse", "trial")),
-    *(f"runner/{name}.py" for name in ("training", "tryout")),
+    *(f"runner/{name}.py" for name in ("artifacts", "build", "checkpoints", "handlers", "saved_models", "trial")),
+    *(f"runner/{name}.py" for name in ("inference", "prepare", "training", "tryout", "warm_up")),
 }
 
 # Modules that plugins may import, besides the names in `zoo_core.__all__`.

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zoo_core.errors import RecipeError
 from zoo_core.protocols import Step
 from zoo_core.recipe import RUNNER_PARAMS, Recipe, resolve_recipe
 from zoo_core.runner.length import Length, resolve_length
@@ -56,7 +57,7 @@ def looks(epoch_steps: int | None, **changes: Any) -> list[int]:
         send=send,
     )
     steps: Iterator[Step] = (Step(1) for _ in range(resolved.total))
-    training.run(steps, None)
+    training.run(steps)
     return points
 
 
@@ -90,8 +91,13 @@ def test_a_task_without_epochs_takes_the_steps():
     assert (found.total, found.epoch_steps, found.epoch(250)) == (500, None, None)
 
 
-def test_a_task_without_epochs_and_steps_takes_one_step():
-    assert length(None, epochs=3.0).total == 1
+def test_a_task_without_epochs_and_without_steps_is_refused():
+    with pytest.raises(RecipeError, match="`steps` is 0 and the task has no epochs: set `steps`"):
+        length(None, epochs=3.0)
+
+
+def test_a_time_budget_needs_neither_epochs_nor_steps():
+    assert length(None, budget_s=60.0).total == sys.maxsize
 
 
 def test_a_step_is_a_share_of_an_epoch():

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from zoo_core.entries import resolve_entry, source_file
 from zoo_core.errors import EntryError, InvalidSpecError
+from zoo_core.registry.validate import validate_spec
 from zoo_core.specs import (
     Accepts,
     CommandSpec,
@@ -23,7 +24,6 @@ from zoo_core.specs import (
     ModelSpec,
     Signature,
     TaskSpec,
-    check_spec,
 )
 
 IMAGE = Signature(input_shape=(3, 32, 32), outputs=10)
@@ -64,7 +64,7 @@ def of_each_type(name: str) -> list[Any]:
 @given(GOOD_NAME)
 def test_names_of_small_letters_digits_and_three_signs_are_taken(name: str):
     for spec in of_each_type(name):
-        check_spec(spec)
+        validate_spec(spec)
 
 
 @MANY
@@ -75,38 +75,38 @@ def test_every_other_name_is_refused_and_named(name: str):
         if isinstance(spec, ModelFamily) and name.endswith("/"):
             continue  # the slash at the end is the prefix's own
         if name and well_formed:
-            check_spec(spec)
+            validate_spec(spec)
         else:
             with pytest.raises(InvalidSpecError, match="begin with a letter or digit") as caught:
-                check_spec(spec)
+                validate_spec(spec)
             assert type(spec).__name__ in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["", "Upper", "a b", "../up", "a/b", "a:b", "-a", ".a", "a\n", "é", "a" * 65])
 def test_a_name_that_could_be_a_path_or_an_option_is_refused(name: str):
     with pytest.raises(InvalidSpecError):
-        check_spec(task(name=name))
+        validate_spec(task(name=name))
 
 
 def test_a_name_of_64_characters_is_taken():
-    check_spec(task(name="a" * 64))
+    validate_spec(task(name="a" * 64))
 
 
 def test_a_task_without_a_dataset_is_refused():
     with pytest.raises(InvalidSpecError, match="task t: `datasets` is empty"):
-        check_spec(task(datasets=()))
+        validate_spec(task(datasets=()))
 
 
 def test_datasets_given_as_one_text_instead_of_a_tuple_are_refused():
     """`datasets=("mnist")` is a text in Python; read letter by letter it would name five data sets."""
     with pytest.raises(InvalidSpecError, match="datasets"):
-        check_spec(task(datasets="mnist"))
+        validate_spec(task(datasets="mnist"))
 
 
 def test_a_kind_of_the_plugins_own_needs_an_entry():
     with pytest.raises(InvalidSpecError, match="'zoo-x/own' is no shared kind, so `entry`"):
-        check_spec(task(kind="zoo-x/own"))
-    check_spec(task(kind="zoo-x/own", entry="zoo_x:Body"))
+        validate_spec(task(kind="zoo-x/own"))
+    validate_spec(task(kind="zoo-x/own", entry="zoo_x:Body"))
 
 
 @pytest.mark.parametrize("entry", ["", "module", "module.name", "module:", ":name", ":"])
@@ -118,12 +118,12 @@ def test_an_entry_without_a_module_or_a_name_is_refused(entry: str):
         CommandSpec(name="c", help="", entry=entry),
     ):
         with pytest.raises(InvalidSpecError, match=r"package\.module:name"):
-            check_spec(spec)
+            validate_spec(spec)
 
 
 def test_a_tasks_own_entry_is_held_to_the_same_form():
     with pytest.raises(InvalidSpecError, match=r"package\.module:name"):
-        check_spec(task(kind="zoo-x/own", entry="zoo_x.Body"))
+        validate_spec(task(kind="zoo-x/own", entry="zoo_x.Body"))
 
 
 def test_a_spec_cannot_be_changed():
@@ -245,9 +245,9 @@ def test_an_error_inside_the_module_of_an_entry_is_passed_on_unchanged(tmp_path:
 
 
 def test_a_command_is_put_below_one_that_takes_others_or_below_none():
-    check_spec(CommandSpec(name="c", help="", entry="m:n", below="results"))
+    validate_spec(CommandSpec(name="c", help="", entry="m:n", below="results"))
     with pytest.raises(InvalidSpecError, match="`below` is 'bench'"):
-        check_spec(CommandSpec(name="c", help="", entry="m:n", below="bench"))
+        validate_spec(CommandSpec(name="c", help="", entry="m:n", below="bench"))
 
 
 def test_the_source_file_is_found_without_importing_the_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -268,11 +268,11 @@ def test_a_data_sets_download_without_a_checksum_is_refused():
     signature, urls = Signature(input_shape=(1,)), ("https://example.org/f",)
     for checked in ({"sha256": "0" * 64}, {"md5": "0" * 32}):
         download = Download(name="f", urls=urls, **checked)
-        check_spec(DatasetSpec(signature=signature, downloads=(download,), **common))
+        validate_spec(DatasetSpec(signature=signature, downloads=(download,), **common))
     with pytest.raises(InvalidSpecError, match="download f has no checksum"):
-        check_spec(DatasetSpec(signature=signature, downloads=(Download(name="f", urls=urls),), **common))
+        validate_spec(DatasetSpec(signature=signature, downloads=(Download(name="f", urls=urls),), **common))
 
 
 def test_a_model_that_names_a_mean_without_a_deviation_is_refused():
     with pytest.raises(InvalidSpecError, match="`mean` has 3 channels, `std` 0"):
-        check_spec(ModelSpec(name="m", entry="a:b", mean=(0.5, 0.5, 0.5)))
+        validate_spec(ModelSpec(name="m", entry="a:b", mean=(0.5, 0.5, 0.5)))

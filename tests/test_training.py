@@ -25,8 +25,8 @@ from zoo_core.registry import Registry
 from zoo_core.runner import events
 from zoo_core.runner.events import TrialJob
 from zoo_core.runner.length import ENDLESS, Length
-from zoo_core.runner.plan import pair_parameters
-from zoo_core.runner.training import DivergedError, Training, Window
+from zoo_core.runner.pair_recipe import pair_parameters
+from zoo_core.runner.training import DivergedError, LogMeans, Training
 from zoo_core.runner.trial import TrialRunner, run_trial
 from zoo_core.specs import TaskSpec
 from zoo_core.train import make_optimizer, rate_factor
@@ -79,13 +79,12 @@ def test_a_trial_sends_its_events_in_order_and_ends_with_done(tmp_path: Path) ->
     phases = [event.name for event in heard if isinstance(event, events.PhaseBegan)]
     assert phases[:4] == ["prepare", "warm-up", "build", "train"]
     assert len([event for event in heard if isinstance(event, events.Evaluated)]) == 10
-    assert isinstance(heard[-1], events.Done)
+    assert isinstance(heard[-1], events.TrialDone)
     assert heard[-1].status == "ok"
 
 
 def test_the_test_split_stays_sealed_until_the_final_score(tmp_path: Path) -> None:
-    trial = TrialRunner(make_job(tmp_path, "cosine", "mlp", steps=1), lambda event: None)
-    trial.prepare()
+    trial = TrialRunner(make_job(tmp_path, "cosine", "mlp", steps=1), lambda event: None).prepare()
     with pytest.raises(SealedSplitError, match="opened once"):
         trial.data.split("test")
 
@@ -121,7 +120,7 @@ def train(
         evaluate=lambda model: Evaluation({"score": next(left)}),
         send=heard.append,
     )
-    training.run(steps, None)
+    training.run(steps)
     return training, heard
 
 
@@ -186,8 +185,8 @@ def test_progress_is_the_share_of_steps_and_under_a_budget_of_time() -> None:
     assert training.progress() == pytest.approx(0.25)
 
 
-def test_a_window_without_steps_has_no_means() -> None:
-    assert Window().means() == {}
+def test_without_steps_there_are_no_means() -> None:
+    assert LogMeans().means() == {}
 
 
 # Measuring

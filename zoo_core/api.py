@@ -13,8 +13,8 @@ from zoo_core.errors import UsageError
 from zoo_core.registry import Registry
 from zoo_core.results.records import FAILED, Record
 from zoo_core.results.store import Store
-from zoo_core.runner.request import make_request, run_request
-from zoo_core.runner.run import Listener, Silent
+from zoo_core.runner.request import make_request
+from zoo_core.runner.run import Listener, NoDisplay, run_request
 from zoo_core.specs import ModelSpec
 from zoo_core.ui import parsing
 from zoo_core.ui.console import messages, print_failed_plugins
@@ -205,7 +205,7 @@ def _command_text(arguments: Mapping[str, Any]) -> str:
 
 def _make_listener(progress: bool) -> AbstractContextManager[Listener]:
     if not progress:
-        return nullcontext(Silent())
+        return nullcontext(NoDisplay())
     return NotebookDisplay() if is_notebook() else make_display(messages())
 
 

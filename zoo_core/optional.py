@@ -27,7 +27,10 @@ class HasEpochSteps(Protocol):
     """A task whose training length can be given in epochs."""
 
     def epoch_steps(self, recipe: Recipe) -> int:
-        """Return the optimizer steps of one pass over train; without this method a recipe must give `steps`."""
+        """Return the optimizer steps of one pass over train.
+
+        Without this method, a recipe must set `steps`, or the trial fails with RecipeError. A budget needs neither.
+        """
 
 
 @runtime_checkable
@@ -60,9 +63,9 @@ class HasPredict(Protocol):
         files: Sequence[Path],
         top: int,
     ) -> Table:
-        """Return `top` predictions for each file; no data are open.
+        """Return `top` predictions for each file. `zoo predict` opens no data.
 
-        `signature` is what the model was built for, `shape` the input shape of the data.
+        signature: the one that the model was built for. shape: of one example of the data that it was trained on.
         """
 
 

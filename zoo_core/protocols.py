@@ -58,7 +58,8 @@ class Context:
     budget_s: the training time in seconds, or None if the recipe gives the length.
     progress: returns the finished share of the training, in [0, 1], also under a time budget; schedules follow it.
     log: the logger `zoo`.
-    dataset, files: the data set that is being opened, and its files; None in a task.
+    dataset, files: the data set that is being opened, and its files. Both are None in a task, and `file` and `folder`
+        then raise DataError.
 
     >>> Context(device="cpu", seed=3).progress()
     0.0
@@ -83,7 +84,7 @@ class Context:
 
         Raises DataUnavailableError (missing, and cannot be fetched now) and DamagedDataError (wrong checksum).
         """
-        return self._open_files().file(name)
+        return self._require_files().file(name)
 
     def folder(self, archive: str = "") -> Path:
         """Return the user's folder for the data set, or else the unpacked download `archive`.
@@ -91,9 +92,9 @@ class Context:
         An archive as `data_root` is unpacked too. Raises DataUnavailableError if there is neither; the message says
         what the folder must hold.
         """
-        return self._open_files().folder(archive)
+        return self._require_files().folder(archive)
 
-    def _open_files(self) -> Files:
+    def _require_files(self) -> Files:
         if self.files is None:
             raise DataError("this context belongs to no data set: make one with `zoo_core.data.open.data_context`")
         return self.files
@@ -106,7 +107,8 @@ class Step:
     n: the number of the task's units that the step used, such as examples.
     logs: scalar tensors on the device, without `.item()`, which would wait for the device. `loss` and `score` (the
         task's metric) become the train curve; the runner averages each log with weight n.
-    eval_model: the model to evaluate if it is not the trained one, such as an average of weights.
+    eval_model: the model to evaluate if it is not the trained one, such as an average of weights. The task updates it
+        in place; with `select="best"` the runner copies its state after an evaluation.
 
     >>> Step(n=32).steps
     1
@@ -166,8 +168,10 @@ class Dataset(Protocol):
     signature: Signature
 
     def load(self, split: str) -> Columns:
-        """Decode `train`, `val` or `test` into columns.
+        """Decode `train`, `val` or `test` into columns: arrays by name, with one entry per example.
 
+        A shared kind states the names, shapes and types that it needs, such as `x` (n, ...) and `y` (n,);
+        see its interface in the reference. A column `group` (n,) keeps its examples together when val is held out.
         Raises UnknownSplitError for a split that the data do not have. Without a `val` split, the zoo holds out a
         tenth of train by the rule in `zoo_core.data.splits`.
         """
@@ -178,7 +182,8 @@ class Data(Protocol):
 
     signature: without unknown sizes, and adapted to the model: its channels, size and normalisation.
     spec: the spec of the data set. sizes: number of examples by split.
-    identity: a text that differs for another data set, version, set of files or loader.
+    identity: a text that differs for another data set, version, set of files or loader. It identifies the data in the
+        cache of features.
     """
 
     signature: Signature
@@ -197,22 +202,17 @@ class Data(Protocol):
 class Task(Protocol):
     """Trains and scores a model on opened data; `TaskSpec.entry` makes it from the spec.
 
-    A task may also have:
-        epoch_steps(recipe) -> int: optimizer steps in one pass over train. Without it, recipes must set `steps`.
-        example_input(ctx, batch_size): an argument for the model's forward, to measure latency and FLOPs.
-        pictures(ctx, model) -> dict of name -> uint8 array (height, width, 3).
-        predict(ctx, model, signature, shape, recipe, files, top) -> Table: predictions for the user's files, for
-            `zoo predict`, which opens no data. `signature`: the one that the model was built for; `shape`: of the
-            data's examples; `top`: number of predictions per file.
+    `zoo_core.optional` has the optional methods: `epoch_steps`, `example_input`, `pictures` and `predict`.
     """
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
         """Move the data to the device and prepare everything else. Not timed."""
 
     def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase]:
-        """Take `recipe.steps` optimizer steps and yield a Step after each.
+        """Take up to `recipe.steps` optimizer steps and yield a Step after each.
 
-        The runner measures the time, evaluates between steps, and stops the generator.
+        Under a time budget, `recipe.steps` is `sys.maxsize`, and the runner stops the generator when the time is over.
+        It measures the time and evaluates between steps.
         """
 
     def evaluate(self, ctx: Context, model: nn.Module, split: str) -> Evaluation:

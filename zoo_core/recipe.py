@@ -1,4 +1,4 @@
-"""Hyper-parameters: training keys and model options in one flat namespace.
+"""Hyper-parameters of a pair: training keys and model options in one flat namespace.
 
 A recipe is resolved in layers, each overriding the one before: defaults of runner and kind, task, options of the
 model, recipe of the model, quick preset, `--set`. Every key has a default, which gives its type. An unknown key is
@@ -28,7 +28,11 @@ RUNNER_PARAMS: Params = MappingProxyType(
             help="epochs between val evaluations; 0: ten to thirty per trial, also at the ends of epochs",
             minimum=0.0,
         ),
-        "holdout": Param(default=True, help="hold out a val split; without one, time-to-target is not measured"),
+        "holdout": Param(
+            default=True,
+            help="evaluate on val during training; false: train on held-out examples too, and ignore target, `stop` "
+            "and `select`",
+        ),
         "select": Param(
             default="last", choices=("last", "best"), help="the weights to score on test: the last, or the best on val"
         ),
@@ -177,7 +181,7 @@ def _type_in_words(default: Any) -> str:
         (tuple, "a list such as 512,256"),
         (dict, "a JSON object"),
     )
-    return next((words for kind, words in words_by_type if isinstance(default, kind)), "a text")
+    return next((words for value_type, words in words_by_type if isinstance(default, value_type)), "a text")
 
 
 def _is_finite(value: Any) -> bool:

@@ -2,28 +2,23 @@
 
 A spec names its code instead of importing it: an `entry` is a string `package.module:name`, which `zoo_core.entries`
 resolves. Tasks, data sets and models may have `expected_failures`: a check of `zoo check` -> why it is known to fail.
+The registry sets the field `plugin` of every spec; authors leave it empty.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from zoo_core.errors import InvalidSpecError
 
 Origin = Literal["real", "copy", "bundled", "exact", "synthetic"]
 Below = Literal["", "results"]
-BELOW: tuple[Below, ...] = get_args(Below)
-GENERATED: tuple[Origin, ...] = ("bundled", "exact", "synthetic")  # these need no files of the user
+OFFLINE_ORIGINS: tuple[Origin, ...] = ("bundled", "exact", "synthetic")  # these need no network and no local files
 
 NO_WEIGHTS = "none"  # the value of `--weights` for random initial weights
-
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-PLAIN_TYPES: Mapping[Any, type] = {"str": str, "int": int, "bool": bool}  # annotation -> type to check
-ENTRY = re.compile(r"[^:]+:[^:]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +37,7 @@ class Param:
     minimum: float | None = None
 
 
-Params = Mapping[str, Any]  # key -> Param, or just its default
+Params = Mapping[str, Any]  # key -> Param, or a plain default, which `zoo_core.recipe` turns into a Param
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +72,10 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reference:
-    """A published result: `value` in the task's metric, and `source`, the page or paper that states it."""
+    """A published result.
+
+    value: in the task's metric. source: the page or paper that states it. model: the model that reached it, in words.
+    """
 
     value: float
     source: str
@@ -88,6 +86,7 @@ class Reference:
 class Download:
     """A file to download; `urls` are tried in order.
 
+    name: the file's name, also for `Context.file`. size_mib: its size, for information only.
     sha256, md5: the published checksum in hexadecimal. The first digits of a sha256 are enough: torch's file names
         state only eight. A data set's download needs one of the two.
     """
@@ -104,7 +103,9 @@ class Accepts:
     """The inputs that a model accepts, declared as data so that pairing models with tasks imports no torch.
 
     channels: accepted numbers of channels; empty for any. min_size: smallest height and width, in pixels.
-    fixed_size: the only height and width, in pixels. max_outputs: largest number of outputs.
+    fixed_size: the only height and width, in pixels. These three apply only to images, and are ignored for any input
+        that does not have three axes.
+    max_outputs: largest number of outputs.
 
     >>> Accepts(channels=(3,)).refusal(Signature(input_shape=(1, 28, 28), outputs=10))
     'it takes 3 channels, the data have 1'
@@ -141,7 +142,8 @@ class TaskSpec:
     datasets: names of the data sets, the default first.
     recipe, quick: hyper-parameters that replace those of the kind; `quick` is the short preset.
     chance: the chance level, in the metric. target: the val score that defines time-to-target.
-    unit: what is counted, such as "examples".
+    summary: one sentence, for listings. metric: the score by which models are ranked.
+    unit: what is counted, such as "examples". references: published results.
     version: raise it after a change of the split rule, the decoding or the metric.
 
     >>> task = TaskSpec(name="sine", title="Sine", summary="y = sin(x)", kind="regression", datasets=("sine",),
@@ -182,6 +184,9 @@ class DatasetSpec:
     signature: may have None for sizes that only the files show.
     entry: a callable `entry(ctx) -> protocols.Dataset`.
     layout: in words, what the folder given by `--data-root` must hold.
+    downloads: the files that `ctx.file` and `ctx.folder` can download. size_mib: of all of them.
+    homepage: the web page of the data. licence: of the data.
+    version: raise it after a change of the decoding or of the examples.
     """
 
     name: str
@@ -204,16 +209,19 @@ class DatasetSpec:
 
     @property
     def offline(self) -> bool:
-        """Whether the data set needs neither a network nor files of the user."""
-        return self.origin in GENERATED
+        """Whether the data set needs neither a network nor local files."""
+        return self.origin in OFFLINE_ORIGINS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelSpec:
     """A model: one function `entry(signature, **options) -> nn.Module`.
 
-    tasks: the tasks that `zoo bench --all` pairs the model with; by default those of its own plugin and `kind`.
-    kind: the shared kind on whose tasks, of any plugin, the model can be run.
+    tasks: the tasks that `zoo bench --all` pairs the model with. By default the tasks of its own plugin: all of them
+        if `kind` is empty, else those of that kind.
+    kind: the kind on whose tasks, of any plugin, the model can be run.
+    accepts: the inputs that the model accepts. title: a short description, for listings and the leaderboard.
+    version: raise it after a change that makes earlier results of the model out of date.
     options: the arguments of the build function other than the signature, with defaults.
     recipe: hyper-parameters by task name, `"*"` for every task. quick: the quick preset; it overrides the task's.
     weights: the file of the initial weights. If the build function has a parameter `weights=None`, it gets them as a
@@ -246,6 +254,11 @@ class ModelSpec:
     def qualified(self) -> str:
         return f"{self.plugin}:{self.name}"
 
+    @property
+    def is_family_member(self) -> bool:
+        """Whether a ModelFamily resolved the model: then its name has a prefix, as in `timm/resnet18`."""
+        return "/" in self.name
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelFamily:
@@ -277,36 +290,3 @@ class CommandSpec:
     entry: str
     plugin: str = ""
     below: Below = ""
-
-
-def check_spec(spec: TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec) -> None:
-    """Validate a spec. Raises InvalidSpecError, which names the field and its value."""
-    name = spec.prefix.rstrip("/") if isinstance(spec, ModelFamily) else spec.name
-    spec_type = type(spec).__name__
-    if not NAME.fullmatch(name):
-        raise InvalidSpecError(
-            f"{spec_type} name {name!r}: use up to 64 of a-z 0-9 . _ - and begin with a letter or digit"
-        )
-    for item in fields(spec):
-        value, expected = getattr(spec, item.name), PLAIN_TYPES.get(item.type)
-        if expected is not None and type(value) is not expected:
-            raise InvalidSpecError(f"{spec_type} {name}: {item.name} is {value!r}, not of type {item.type}")
-    for download in spec.downloads if isinstance(spec, DatasetSpec) else ():
-        if not (download.sha256 or download.md5):
-            raise InvalidSpecError(f"dataset {name}: download {download.name} has no checksum: give sha256 or md5")
-    if isinstance(spec, CommandSpec) and spec.below not in BELOW:
-        raise InvalidSpecError(f"command {name}: `below` is {spec.below!r}; allowed: {BELOW[1]!r}")
-    if isinstance(spec, ModelSpec) and len(spec.mean) != len(spec.std):
-        raise InvalidSpecError(f"model {name}: `mean` has {len(spec.mean)} channels, `std` {len(spec.std)}")
-    if isinstance(spec, TaskSpec):
-        datasets: object = spec.datasets
-        if isinstance(datasets, str):
-            raise InvalidSpecError(f"task {name}: `datasets` is a string, not a tuple: write ({spec.datasets!r},)")
-        if not spec.datasets:
-            raise InvalidSpecError(f"task {name}: `datasets` is empty; name at least one")
-        if "/" in spec.kind and not spec.entry:
-            raise InvalidSpecError(
-                f"task {name}: {spec.kind!r} is no shared kind, so `entry` must name the task's class"
-            )
-    if (spec.entry or not isinstance(spec, TaskSpec)) and not ENTRY.fullmatch(spec.entry):
-        raise InvalidSpecError(f"{spec_type} {name}: entry {spec.entry!r} is not of the form package.module:name")

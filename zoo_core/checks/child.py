@@ -19,7 +19,7 @@ from zoo_core.checks.table import find_check
 from zoo_core.checks.watch import Watch
 from zoo_core.files import cache_dir
 from zoo_core.registry import Registry
-from zoo_core.runner.events import CheckBegan, CheckEnded, CheckJob, Found
+from zoo_core.runner.events import CheckBegan, CheckEnded, CheckJob, JobResult
 from zoo_core.runner.training import Send
 
 MAX_REASON_CHARS = 600
@@ -43,7 +43,7 @@ def run_checks(job: CheckJob, send: Send) -> None:
         ended = find_blocker(check, outcomes) or run_check_in_time(check, subject, job.timeout_s)
         outcomes[name] = outcome_of(ended)
         send(ended)
-    send(Found(value=True))
+    send(JobResult(value=True))
 
 
 def _data_root(job: CheckJob) -> Path | None:

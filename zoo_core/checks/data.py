@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo_core.checks import SkipCheckError
 from zoo_core.columns import Split
-from zoo_core.data.locate import fingerprint, own_root
+from zoo_core.data.locate import dataset_root, fingerprint
 from zoo_core.data.open import OpenData, open_data
 from zoo_core.entries import resolve_entry
 from zoo_core.errors import UnknownSplitError
@@ -113,7 +113,7 @@ def load_few_examples(
     if offline:
         return _open_few_examples(offline[0], None, train)
     for dataset in datasets:
-        root = own_root(dataset, data_root)
+        root = dataset_root(dataset, data_root)
         if root is not None:
             return _open_few_examples(dataset, root, train)
     if task.kind in KINDS:

@@ -13,7 +13,7 @@ from zoo_core.checks import CheckFailedError, NotApplicableError, SkipCheckError
 from zoo_core.checks.table import require_known_checks
 from zoo_core.checks.watch import Watch
 from zoo_core.data.downloads import is_published
-from zoo_core.data.locate import download_folder, own_root
+from zoo_core.data.locate import dataset_root, download_folder
 from zoo_core.entries import resolve_entry
 from zoo_core.errors import UnknownSplitError
 from zoo_core.files import own_cache
@@ -41,7 +41,7 @@ class DatasetSubject:
     def make_loader(self) -> Dataset:
         """Call the entry. Raises SkipCheckError if the data are not on this machine."""
         spec = self.spec
-        root = own_root(spec, self.data_root)
+        root = dataset_root(spec, self.data_root)
         downloaded = all((download_folder(spec) / item.name).is_file() for item in spec.downloads)
         if root is None and not spec.offline and not (spec.downloads and downloaded):
             fetch = f"run `zoo data fetch {spec.name}`, or " if spec.downloads else ""

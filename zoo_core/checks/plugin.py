@@ -14,7 +14,8 @@ from zoo_core.entries import resolve_entry
 from zoo_core.hookspecs import ENTRY_POINT_GROUP
 from zoo_core.registry import Registry
 from zoo_core.registry.plugins import Plugin
-from zoo_core.specs import ModelSpec, check_spec
+from zoo_core.registry.validate import validate_spec
+from zoo_core.specs import ModelSpec
 
 HEAVY_LIBRARIES = (
     *("torch", "torchvision", "timm", "transformers", "tensorflow", "jax"),
@@ -111,4 +112,4 @@ def families(subject: PluginSubject) -> None:
             spec = members.resolve(name)
             if not isinstance(spec, ModelSpec) or spec.name != name:
                 raise CheckFailedError(f"family {family.prefix}: resolve({name!r}) returned {spec!r}")
-            check_spec(replace(spec, name=spec.name.replace("/", "-")))
+            validate_spec(replace(spec, name=spec.name.replace("/", "-")))

@@ -23,8 +23,8 @@ from zoo_core.checks.table import CHECKS, find_check
 from zoo_core.entries import resolve_entry
 from zoo_core.errors import DataUnavailableError, ZooError
 from zoo_core.registry import Registry
-from zoo_core.runner.events import CheckBegan, CheckEnded, CheckJob, Event, Found
-from zoo_core.runner.executor import Ended, exit_reason
+from zoo_core.runner.events import CheckBegan, CheckEnded, CheckJob, Event, JobResult
+from zoo_core.runner.executor import WorkerResult, exit_reason
 
 CHECK_TIMEOUT_S = 120.0
 WORKER_GRACE_S = 30.0  # added to the time limits of all checks; after that the parent ends the worker
@@ -34,7 +34,9 @@ OnResult = Callable[[CheckResult], None]
 
 
 class Executor(Protocol):
-    def run(self, job: Any, on_event: Callable[[Event], None] | None = None, timeout_s: float | None = None) -> Ended:
+    def run(
+        self, job: Any, on_event: Callable[[Event], None] | None = None, timeout_s: float | None = None
+    ) -> WorkerResult:
         """Run one job in a worker."""
 
 
@@ -187,7 +189,7 @@ def _run_in_workers(executor: Executor, checks: Sequence[Check], settings: Setti
         if not left:
             return
         reason = _worker_end_reason(ended, listener, settings.timeout_s)
-        if isinstance(ended.found, Found) or not listener.running:  # no check began: retrying is pointless
+        if isinstance(ended.job_result, JobResult) or not listener.running:  # no check began: retrying is pointless
             for name in left:
                 report.add(CheckEnded(name=name, state="failed", reason=reason))
             return
@@ -231,9 +233,9 @@ class _WorkerListener:
         return time.monotonic() - self._began
 
 
-def _worker_end_reason(ended: Ended, listener: _WorkerListener, timeout_s: float) -> str:
-    if ended.refused is not None:
-        return ended.refused.reason.strip().rpartition("\n")[2]
+def _worker_end_reason(ended: WorkerResult, listener: _WorkerListener, timeout_s: float) -> str:
+    if ended.job_failed is not None:
+        return ended.job_failed.reason.strip().rpartition("\n")[2]
     if ended.timed_out or listener.running_s() >= timeout_s:
         return f"not finished after {timeout_s:g} s"
     return f"the process died: {exit_reason(ended.exit_code)}"

@@ -20,7 +20,7 @@ from zoo_core.ui.console import messages, print_failed_plugins, print_json
 
 if TYPE_CHECKING:
     from zoo_core.results.store import Store
-    from zoo_core.runner.plan import Request
+    from zoo_core.runner.request import Request
     from zoo_core.runner.run import Outcome
 
 
@@ -92,7 +92,7 @@ def bench_command(
 
 
 def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_run: bool, as_json: bool) -> None:
-    from zoo_core.runner.request import run_request
+    from zoo_core.runner.run import run_request
     from zoo_core.ui.progress import make_display
     from zoo_core.ui.summary import print_plan, print_summary
 

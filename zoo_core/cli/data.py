@@ -32,9 +32,9 @@ def list_data(
 
 
 def _dataset_row(dataset: DatasetSpec, data_root: Path | None, *, several: bool) -> dict[str, Any]:
-    from zoo_core.data.locate import own_root, state
+    from zoo_core.data.locate import dataset_root, state
 
-    root = own_root(dataset, data_root, several=several)
+    root = dataset_root(dataset, data_root, several=several)
     return {
         "dataset": dataset.name,
         "origin": dataset.origin,
@@ -53,12 +53,12 @@ def fetch_data(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Download or read a data set, verify it and decode it, so that trials can start at once."""
-    from zoo_core.data.locate import fingerprint, own_root
+    from zoo_core.data.locate import dataset_root, fingerprint
     from zoo_core.runner.events import OpenJob
     from zoo_core.runner.executor import LocalExecutor
 
     dataset = Registry.load().dataset(name)
-    root = own_root(dataset, data_root)
+    root = dataset_root(dataset, data_root)
     identity = fingerprint(dataset, root)
     job = OpenJob(
         dataset=dataset.qualified, fingerprint=identity, data_root=str(root) if root else None, offline=offline

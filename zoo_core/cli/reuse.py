@@ -113,8 +113,8 @@ def _model_address(name: str) -> str:
 
 def _run_job(device: str, make_job: Callable[[str], Any]) -> Any:
     """Make a job for the named device, run it in a worker and return its result."""
+    from zoo_core.runner.devices import find_devices
     from zoo_core.runner.executor import LocalExecutor
-    from zoo_core.runner.run import find_devices
 
     executor = LocalExecutor()
     try:

@@ -60,7 +60,7 @@ def find_entries(registry: Registry, name: str) -> list[dict[str, Any]]:
 
 def _recipes_by_task(registry: Registry, model: ModelSpec) -> dict[str, Any]:
     """Return the resolved recipe keys of the model, for each task it is registered for."""
-    from zoo_core.runner.plan import pair_parameters
+    from zoo_core.runner.pair_recipe import pair_parameters
 
     pairs = [pair for pair in registry.pairs() if pair.model == model]
     return {

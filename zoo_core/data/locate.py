@@ -20,7 +20,7 @@ from zoo_core.files import cache_dir, portable, write_atomically
 from zoo_core.specs import DatasetSpec
 
 
-def own_root(spec: DatasetSpec, data_root: Path | None, *, several: bool = False) -> Path | None:
+def dataset_root(spec: DatasetSpec, data_root: Path | None, *, several: bool = False) -> Path | None:
     """Return the root of one data set: `data_root/<name>` if that exists, else `data_root`; None if it needs no files.
 
     several: for several data sets at once, `data_root` is the parent of their folders and never itself a root.
@@ -31,9 +31,9 @@ def own_root(spec: DatasetSpec, data_root: Path | None, *, several: bool = False
     root = data_root.expanduser().absolute()
     if not root.exists():
         raise DataUnavailableError(f"data root {root} is not there; {_how_to_provide(spec)}")
-    own = root / spec.name
-    if own.is_dir():
-        return own
+    folder = root / spec.name
+    if folder.is_dir():
+        return folder
     return None if several else root
 
 
@@ -167,9 +167,9 @@ class DatasetFiles:
             return self._fetch_declared(name)
         folder = self.folder()
         for wanted in (name, name.removesuffix(".gz")):
-            found = sorted(path for path in folder.rglob(wanted) if path.is_file())
-            if found:
-                return found[0]
+            paths = sorted(path for path in folder.rglob(wanted) if path.is_file())
+            if paths:
+                return paths[0]
         raise DataUnavailableError(f"{name} is not below {folder}; {_how_to_provide(self._spec)}")
 
     def _fetch_declared(self, name: str) -> Path:

@@ -87,14 +87,14 @@ class TrainingClock:
         return self.windows.get(label, 0.0) + (self._running_s() if label == self.label else 0.0)
 
     @property
-    def wall_s(self) -> float:
+    def windows_s(self) -> float:
         """Seconds in all windows, including the open one."""
         return sum(self.windows.values()) + self._running_s()
 
     @property
     def train_s(self) -> float:
         """Training seconds: all windows, plus the seconds that cached phases took to compute."""
-        return self.wall_s + self.spent_s
+        return self.windows_s + self.spent_s
 
     def _running_s(self) -> float:
         return time.perf_counter() - self._began if self._began is not None else 0.0
@@ -103,7 +103,7 @@ class TrainingClock:
         """Return the machine's load during the windows."""
         known = sys.platform == "linux"  # psutil returns 0 on other systems
         switches = self.involuntary_switches if known else None
-        return Load(cpu_s=self.cpu_s, wall_s=self.wall_s, involuntary_switches=switches)
+        return Load(cpu_s=self.cpu_s, wall_s=self.windows_s, involuntary_switches=switches)
 
     def _switches(self) -> int:
         return int(self._process.num_ctx_switches().involuntary)

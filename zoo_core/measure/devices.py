@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -16,17 +16,19 @@ def accelerators() -> list[Device]:
     """List the accelerators that torch can use, in torch's order."""
     if not torch.accelerator.is_available():
         return []
-    kind = torch.accelerator.current_accelerator(check_available=True)
-    if kind is None:
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator is None:
         return []
     devices = []
     for index in range(torch.accelerator.device_count()):
-        name, memory = kind.type, None
-        if kind.type in INDEXED:
-            properties = getattr(torch, kind.type).get_device_properties(index)
+        name, memory = accelerator.type, None
+        if accelerator.type in INDEXED:
+            properties = getattr(torch, accelerator.type).get_device_properties(index)
             name, memory = properties.name, properties.total_memory >> 20
         devices.append(
-            Device(spelling=f"{kind.type}:{index}", kind=kind.type, name=name, index=index, memory_mib=memory)
+            Device(
+                spelling=f"{accelerator.type}:{index}", kind=accelerator.type, name=name, index=index, memory_mib=memory
+            )
         )
     return devices
 
@@ -39,5 +41,7 @@ def device_name(device: str) -> str:
 
 
 def autocast(device: str, dtype: str) -> AbstractContextManager[Any]:
-    """Return a context for autocast to `dtype`, such as `bfloat16`, on a device; `float32` disables autocast."""
-    return torch.autocast(torch.device(device).type, getattr(torch, dtype), enabled=dtype != "float32")
+    """Return a context for autocast to `dtype`, such as `bfloat16`, on a device; `float32` means no autocast."""
+    if dtype == "float32":
+        return nullcontext()
+    return torch.autocast(torch.device(device).type, getattr(torch, dtype))

@@ -69,9 +69,9 @@ def cpu_name() -> str:
             if line.lower().startswith(("model name", "hardware")):
                 return line.partition(":")[2].strip()
     if sys.platform == "darwin":
-        found = _output("sysctl", "-n", "machdep.cpu.brand_string")
-        if found:
-            return found
+        name = _output("sysctl", "-n", "machdep.cpu.brand_string")
+        if name:
+            return name
     return platform.processor() or platform.machine()
 
 

@@ -23,7 +23,8 @@ def seed_everything(seed: int, device: str) -> torch.Generator:
 def evaluation_mode(model: nn.Module, generator: torch.Generator | None, device: str) -> Iterator[None]:
     """Put the model into evaluation mode without gradients; restore all random states and module modes afterwards."""
     modes = [(module, module.training) for module in model.modules()]
-    python, numpy, own = random.getstate(), np.random.get_state(), generator.get_state() if generator else None
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    generator_state = generator.get_state() if generator else None
     accelerators = [torch.device(device)] if torch.device(device).type != "cpu" else []
     try:
         with torch.random.fork_rng(accelerators, device_type=torch.device(device).type), torch.no_grad():
@@ -32,7 +33,7 @@ def evaluation_mode(model: nn.Module, generator: torch.Generator | None, device:
     finally:
         for module, training in modes:
             module.training = training
-        random.setstate(python)
-        np.random.set_state(numpy)
-        if generator is not None and own is not None:
-            generator.set_state(own)
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+        if generator is not None and generator_state is not None:
+            generator.set_state(generator_state)

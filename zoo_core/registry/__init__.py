@@ -12,7 +12,8 @@ from zoo_core.errors import AmbiguousNameError, IncompatibleError, RecipeError, 
 from zoo_core.kinds import KINDS, adapted_signature, kind_recipe
 from zoo_core.recipe import parameters
 from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin, Plugin, discover, installed
-from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec, check_spec
+from zoo_core.registry.validate import validate_spec
+from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec
 
 Spec = TypeVar("Spec", TaskSpec, DatasetSpec, ModelSpec)
 
@@ -37,10 +38,10 @@ class Registry:
     def load(cls) -> Registry:
         """Load all installed plugins, without torch. A plugin whose task has an unknown kind counts as failed."""
         points, disabled = installed()
-        found, failed = discover(points)
+        loaded, failed = discover(points)
         usable: list[Plugin] = []
-        datasets = {name for plugin in found for item in plugin.datasets for name in (item.name, item.qualified)}
-        for plugin in found:
+        datasets = {name for plugin in loaded for item in plugin.datasets for name in (item.name, item.qualified)}
+        for plugin in loaded:
             problem = _unknown_kind_or_dataset(plugin, datasets)
             if problem:
                 failed.append(FailedPlugin(name=plugin.name, version=plugin.version, reason=problem, traceback=""))
@@ -92,9 +93,9 @@ class Registry:
         """Find a task by bare or qualified name. Raises UnknownNameError, AmbiguousNameError."""
         return _find_by_name("task", name, self.tasks)
 
-    def dataset(self, name: str, near: str = "") -> DatasetSpec:
-        """Find a data set by name; a bare name means first that of the plugin `near`."""
-        return _find_by_name("dataset", name, self.datasets, near)
+    def dataset(self, name: str, plugin: str = "") -> DatasetSpec:
+        """Find a data set by name. For a bare name, one of `plugin` comes first."""
+        return _find_by_name("dataset", name, self.datasets, plugin)
 
     def model(self, name: str, task: TaskSpec | None = None) -> ModelSpec:
         """Find a model by name. A bare name means that of the task's plugin, else the only fitting one of that name.
@@ -123,7 +124,7 @@ class Registry:
     def _from_family(self, family: ModelFamily, name: str) -> ModelSpec:
         bare = name.removeprefix(f"{family.plugin}:")
         spec: ModelSpec = resolve_entry(family.entry).resolve(bare)
-        check_spec(replace(spec, name=spec.name.replace("/", "-")))
+        validate_spec(replace(spec, name=spec.name.replace("/", "-")))
         return replace(spec, plugin=family.plugin)
 
     def family_names(self, pattern: str) -> list[str]:
@@ -217,10 +218,14 @@ def fits(model: ModelSpec, task: TaskSpec) -> bool:
     return is_registered(model, task) or (bool(model.kind) and model.kind == task.kind)
 
 
-def _find_by_name(what: str, name: str, specs: Iterable[Spec], near: str = "", known: Iterable[Spec] = ()) -> Spec:
+def _find_by_name(what: str, name: str, specs: Iterable[Spec], plugin: str = "", known: Iterable[Spec] = ()) -> Spec:
+    """Find a spec by bare or qualified name. For a bare name, one of `plugin` comes first.
+
+    known: all specs, for the suggestions in the error. Raises UnknownNameError, AmbiguousNameError.
+    """
     specs = list(specs)
     named = [spec for spec in specs if name in (spec.name, spec.qualified)]
-    preferred = [spec for spec in named if spec.plugin == near]
+    preferred = [spec for spec in named if spec.plugin == plugin]
     if len(preferred) == 1:
         return preferred[0]
     if len(named) > 1:

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeAlias
+from typing import Any
 
 import pluggy
 
@@ -20,11 +20,10 @@ from zoo_core import hookspecs
 from zoo_core.entries import source_file
 from zoo_core.entries.unpackaged import PLUGIN as UNPACKAGED
 from zoo_core.errors import DuplicateNameError, InvalidSpecError, PluginError, UnknownNameError
-from zoo_core.specs import NAME, CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec, check_spec
+from zoo_core.registry.validate import NAME_PATTERN, AnySpec, validate_spec
+from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec
 
 LOAD_ONLY = "ZOO_LOAD_PLUGINS"
-
-Spec: TypeAlias = TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +107,7 @@ def _version(point: EntryPoint) -> str:
 
 
 def _load(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin:
-    if not NAME.fullmatch(point.name):
+    if not NAME_PATTERN.fullmatch(point.name):
         raise InvalidSpecError(f"plugin name {point.name!r}: use up to 64 of a-z 0-9 . _ -")
     if point.name == UNPACKAGED:
         raise InvalidSpecError(f"the name {UNPACKAGED!r} is reserved for models without a plugin: rename the plugin")
@@ -170,7 +169,9 @@ def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: object) -> None
             raise PluginError(f"it implements the unknown hook {caller.name!r}; the hooks are {', '.join(known)}")
 
 
-def _call_hook(manager: pluggy.PluginManager, name: str, hook: str, types: tuple[type[Spec], ...]) -> tuple[Any, ...]:
+def _call_hook(
+    manager: pluggy.PluginManager, name: str, hook: str, types: tuple[type[AnySpec], ...]
+) -> tuple[Any, ...]:
     """Call one hook of one plugin; validate the specs and set their `plugin`."""
     others = [plugin for other, plugin in manager.list_name_plugin() if other != name and plugin is not None]
     specs = []
@@ -180,9 +181,9 @@ def _call_hook(manager: pluggy.PluginManager, name: str, hook: str, types: tuple
             raise InvalidSpecError(f"{hook} returned a {type(returned).__name__}, not a list: {returned!r}")
         for spec in returned:
             if not isinstance(spec, types):
-                expected = " or ".join(kind.__name__ for kind in types)
+                expected = " or ".join(spec_type.__name__ for spec_type in types)
                 raise InvalidSpecError(f"{hook} returned a {type(spec).__name__}, not a {expected}: {spec!r}")
-            check_spec(spec)
+            validate_spec(spec)
             key = spec.prefix if isinstance(spec, ModelFamily) else spec.name
             if key in seen:
                 raise DuplicateNameError(f"{hook} returned two specs named {key!r}")

@@ -88,9 +88,9 @@ def read_benchmarks(content: bytes) -> Imported:
     try:
         whole = json.loads(content)  # msgspec refuses NaN, which pytest-benchmark may write for other benchmarks
         started_at = _started_at(whole["datetime"])
-        found: list[Any] = whole["benchmarks"]
-        foreign = [msgspec.convert(item, _Named).fullname for item in found if not _is_ours(item)]
-        records = [_record(item, started_at) for item in found if _is_ours(item)]
+        benchmarks: list[Any] = whole["benchmarks"]
+        foreign = [msgspec.convert(item, _Named).fullname for item in benchmarks if not _is_ours(item)]
+        records = [_record(item, started_at) for item in benchmarks if _is_ours(item)]
     except (LookupError, TypeError, ValueError, RecursionError, RecordError) as error:
         raise UsageError(f"it is not a file of pytest-benchmark --benchmark-json: {_error_text(error)}") from error
     ids = [record.id for record in records]

@@ -19,7 +19,7 @@ SCHEMA = 1
 
 Status: TypeAlias = Literal["ok", "diverged", "error", "crashed", "timeout", "out_of_memory", "interrupted", "skipped"]
 Source: TypeAlias = Literal["runner", "pytest-benchmark"]
-# The same command does not repeat a trial with one of these. It repeats a timeout if it allows more time.
+# Statuses after which the same command does not run the trial again. A timeout runs again if it gets more time.
 FINAL: frozenset[Status] = frozenset({"ok", "diverged", "error", "crashed", "out_of_memory"})
 FAILED: frozenset[Status] = frozenset({"diverged", "error", "crashed", "timeout", "out_of_memory", "interrupted"})
 
@@ -83,7 +83,7 @@ class ModelFacts(JsonStruct, frozen=True, kw_only=True):
 
 
 class DeviceFacts(JsonStruct, frozen=True, kw_only=True):
-    """The device. `kind`: its class, such as `cpu` or `cuda`. `requested_threads`: 0 for an automatic choice."""
+    """The device. kind: the device class, such as `cpu` or `cuda`. requested_threads: 0 for an automatic choice."""
 
     kind: str
     name: str = ""
@@ -113,7 +113,7 @@ class PhaseFacts(JsonStruct, frozen=True, kw_only=True):
 
 
 class TimeToTarget(JsonStruct, frozen=True, kw_only=True):
-    """`met` after `seconds` of training, `missed`, or `not applicable` (no target, or no val split)."""
+    """`met` after `seconds` of training, `missed`, or `not applicable`: no target, or `holdout` is false."""
 
     status: Literal["met", "missed", "not applicable"]
     seconds: float | None = None
@@ -128,7 +128,11 @@ class Latency(JsonStruct, frozen=True, kw_only=True):
 
 
 class Load(JsonStruct, frozen=True, kw_only=True):
-    """Load during the timed windows: CPU and wall seconds, involuntary context switches, other trials running."""
+    """Load during the training, in the timed windows.
+
+    cpu_s, wall_s: CPU and wall seconds of the windows. involuntary_switches: involuntary context switches.
+    trials_beside: trials of other zoo processes that ran at the same time.
+    """
 
     cpu_s: float
     wall_s: float
@@ -144,7 +148,17 @@ class TableFacts(JsonStruct, frozen=True, kw_only=True):
 
 
 class Measured(JsonStruct, frozen=True, kw_only=True):
-    """All measurements of the worker. Measurements that a failed trial did not reach keep their defaults."""
+    """All measurements of the worker. Measurements that a failed trial did not reach keep their defaults.
+
+    scores, val_scores: by metric, on test and at the last val evaluation. tables: of the test evaluation, by name.
+    steps, units: optimizer steps, and units such as examples that they used. selected_step: the step whose weights
+        were scored on test.
+    train_s: training seconds, without evaluation. throughput: units per second of training, without other phases.
+    inference_throughput: units per second in batches of `inference_batch`. load: during the training.
+    peak_memory_mib: of the device; on the CPU, the growth of the process.
+    per_example, checkpoint: file names, "" if there is no such file. pictures: name -> file name.
+    left_out: what is missing, such as a picture that was too large -> the reason.
+    """
 
     scores: dict[str, float | None] = {}
     val_scores: dict[str, float | None] = {}
@@ -187,8 +201,12 @@ class BenchmarkFacts(JsonStruct, frozen=True, kw_only=True):
 class Record(JsonStruct, frozen=True, kw_only=True):
     """One trial. `key` identifies the experiment; `id` (key, machine, start time) names the record and its file.
 
-    `source`: the runner, or `pytest-benchmark` for records of `zoo results import`. These have only `benchmark`: no
-    score and no measurements of the runner. They are never ranked.
+    started_at: ISO 8601, UTC, with microseconds. wall_s: from the start of the worker process to its end.
+    budget: what ended the training, its `length` in steps or epochs, or the `time` budget_s.
+    reason, traceback: why the status is not `ok`; `traceback` may be the end of the worker's output.
+    environment: machine, software versions and plugins. command: the command or call that made the record.
+    source: the runner, or `pytest-benchmark` for records of `zoo results import`. These have only `benchmark`: no score
+        and no measurements of the runner. They are never ranked.
     """
 
     schema: int

@@ -100,10 +100,10 @@ class Store:
 
     def find(self, task: str, key: str) -> list[Record]:
         """Return the readable records of one experiment, oldest first."""
-        found = []
+        matching = []
         for path in sorted(self.task_folder(task).glob(f"{key[:16]}-*.json")):
             with contextlib.suppress(RecordError, OSError):  # `read` reports these
                 record = records.decode(path.read_bytes())
                 if record.key == key:
-                    found.append(record)
-        return sorted(found, key=lambda record: record.started_at)
+                    matching.append(record)
+        return sorted(matching, key=lambda record: record.started_at)

@@ -45,10 +45,10 @@ class _Head(msgspec.Struct):
     schema: int = SCHEMA
 
 
-def save(path: Path, model: nn.Module, about: Checkpoint) -> None:
+def save(path: Path, model: nn.Module, header: Checkpoint) -> None:
     """Write a checkpoint. Tensors that share memory are written separately."""
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    save_file(tensors, path, metadata={HEADER: msgspec.json.encode(about).decode()})
+    save_file(tensors, path, metadata={HEADER: msgspec.json.encode(header).decode()})
 
 
 def read(path: Path) -> Checkpoint:

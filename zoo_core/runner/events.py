@@ -10,9 +10,9 @@ from zoo_core.results.records import CurvePoint, JsonStruct, Measured, Status
 
 
 class BaseJob(JsonStruct, frozen=True, kw_only=True):
-    """Base of all jobs. The worker calls `handler`, `package.module:function`, and sends the result as `Found`.
+    """Base of all jobs. The worker calls the function `handler` with the job, and sends what it returns as a JobResult.
 
-    With `sends_events`, the handler is called with the job and `send`, and sends its events itself.
+    handler: `package.module:function`. sends_events: whether the function also gets `send` and sends all events itself.
     """
 
     handler: ClassVar[str]
@@ -25,6 +25,7 @@ class BaseJob(JsonStruct, frozen=True, kw_only=True):
 
     @property
     def refuses_network(self) -> bool:
+        """Whether the worker must refuse every connection while it does the job."""
         return bool(getattr(self, "offline", False))
 
 
@@ -195,14 +196,14 @@ class DeviceInUse(JsonStruct, frozen=True, kw_only=True):
 
 
 class TorchBuild(JsonStruct, frozen=True, kw_only=True):
-    """The versions of torch and of its CUDA, for the record's environment; `cuda` is empty in a build without it."""
+    """The versions of torch and of the CUDA that it was built with, for the record; `cuda` is "" without CUDA."""
 
     torch: str
     cuda: str
 
 
 class Facts(JsonStruct, frozen=True, kw_only=True, tag="facts"):
-    """Facts that the worker finds before training and the record takes over; `examples` by split."""
+    """What the worker knows before training, for the record. `examples`: number by split."""
 
     chance: int | float | None
     model: ModelSize
@@ -211,21 +212,21 @@ class Facts(JsonStruct, frozen=True, kw_only=True, tag="facts"):
     examples: dict[str, int]
 
 
-class Found(JsonStruct, frozen=True, kw_only=True, tag="found"):
+class JobResult(JsonStruct, frozen=True, kw_only=True, tag="result"):
     """The result of a job, such as devices, the data's signature and split sizes, a path, scores or a table."""
 
     value: Any
 
 
-class Refused(JsonStruct, frozen=True, kw_only=True, tag="refused"):
+class JobFailed(JsonStruct, frozen=True, kw_only=True, tag="failed"):
     """The job failed with an error. `error`: the name of a class in `zoo_core.errors`, "" for any other exception."""
 
     error: str
     reason: str
 
 
-class Done(JsonStruct, frozen=True, kw_only=True, tag="done"):
-    """The end of a trial, as its worker reports it. A worker that dies sends none."""
+class TrialDone(JsonStruct, frozen=True, kw_only=True, tag="trial done"):
+    """The last event of a trial: its status, measurements and seconds by phase. A worker that dies sends none."""
 
     status: Status
     measured: Measured
@@ -250,7 +251,9 @@ class CheckEnded(JsonStruct, frozen=True, kw_only=True, tag="check ended"):
     applies: bool = True
 
 
-Event: TypeAlias = PhaseBegan | Progress | Evaluated | Facts | Found | Refused | Done | CheckBegan | CheckEnded
+Event: TypeAlias = (
+    PhaseBegan | Progress | Evaluated | Facts | JobResult | JobFailed | TrialDone | CheckBegan | CheckEnded
+)
 
 encode = msgspec.json.Encoder().encode
 decode_job = msgspec.json.Decoder(Job).decode

@@ -27,7 +27,7 @@ import psutil
 from zoo_core.errors import UsageError
 from zoo_core.files import cache_dir
 from zoo_core.runner import events, worker
-from zoo_core.runner.events import Done, Evaluated, Event, Facts, Found, Job, PhaseBegan, Refused, TrialJob
+from zoo_core.runner.events import Evaluated, Event, Facts, Job, JobFailed, JobResult, PhaseBegan, TrialDone, TrialJob
 
 EXIT_TIMEOUT_S = 5.0  # for a worker to end after its last event
 SILENCE_S = 0.5  # without an event, after which the executor checks that the worker is alive
@@ -38,15 +38,17 @@ ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "THP_MEM_ALLOC_ENABLE": "1"}
 
 
 @dataclass(slots=True)
-class Ended:
-    """How a child process ended, and the events that it sent.
+class WorkerResult:
+    """The result of a worker process: how it ended, and the events that it sent.
 
-    `trials_beside`: number of trials of other zoo processes that ran at the same time.
+    trial_done, job_result, job_failed: the worker's last event is one of these; all are None if it died before.
+    phases: phase -> seconds. phase: the last one. wall_s: from the start of the process to its end.
+    trials_beside: number of trials of other zoo processes that ran at the same time.
     """
 
-    done: Done | None = None
-    found: Found | None = None
-    refused: Refused | None = None
+    trial_done: TrialDone | None = None
+    job_result: JobResult | None = None
+    job_failed: JobFailed | None = None
     facts: Facts | None = None
     points: list[Evaluated] = field(default_factory=list)
     phases: dict[str, float] = field(default_factory=lambda: {"start": 0.0})
@@ -59,13 +61,29 @@ class Ended:
     trials_beside: int = 0
 
     def enter(self, phase: str, now_s: float) -> None:
-        """Begin `phase`; the seconds since the last call count for the phase that ends.
+        """Begin `phase`, `now_s` seconds after the start; the time since the last call counts for the phase that ends.
 
-        A worker that dies reports no phases, so this is the only record of them.
+        A worker that dies sends no phases of its own, so the record needs these.
         """
         so_far = sum(self.phases.values())
         self.phases[self.phase] = self.phases.get(self.phase, 0.0) + now_s - so_far
         self.phase = phase
+
+    def add(self, event: Event, now_s: float) -> None:
+        """Add an event of the worker, received `now_s` seconds after its start."""
+        match event:
+            case PhaseBegan():
+                self.enter(event.name, now_s)
+            case Facts():
+                self.facts = event
+            case Evaluated():
+                self.points.append(event)
+            case TrialDone():
+                self.trial_done = event
+            case JobResult():
+                self.job_result = event
+            case JobFailed():
+                self.job_failed = event
 
 
 class LocalExecutor:
@@ -90,17 +108,19 @@ class LocalExecutor:
             self._fork = multiprocessing.get_context("forkserver")
             self._fork.set_forkserver_preload(worker.PRELOAD)
 
-    def run(self, job: Job, on_event: Callable[[Event], None] | None = None, timeout_s: float | None = None) -> Ended:
+    def run(
+        self, job: Job, on_event: Callable[[Event], None] | None = None, timeout_s: float | None = None
+    ) -> WorkerResult:
         """Run one job until it ends, fails or times out. Ctrl-C ends the child and sets `interrupted`."""
         needs_own_start = isinstance(job, TrialJob) and job.device != "cpu"
         context = self._spawn if needs_own_start else self._fork
-        ended = Ended()
+        result = WorkerResult()
         try:
             if context is not self._spawn:
                 self._await_server()
         except KeyboardInterrupt:
-            ended.interrupted = True
-            return ended
+            result.interrupted = True
+            return result
         oom_before = _oom_kills()
         with _concurrent_trials(isinstance(job, TrialJob)) as others:
             began = time.perf_counter()
@@ -112,20 +132,20 @@ class LocalExecutor:
                 with _without_main():
                     process.start()
                 sender.close()
-                ended.timed_out = not self._receive_events(process, receiver, ended, on_event, began, timeout_s)
-                if not ended.timed_out:
+                result.timed_out = not self._receive_events(process, receiver, result, on_event, began, timeout_s)
+                if not result.timed_out:
                     process.join(EXIT_TIMEOUT_S)
             except KeyboardInterrupt:
-                ended.interrupted = True
+                result.interrupted = True
             finally:
                 kill_process_tree(process)
                 receiver.close()
-                ended.trials_beside = max(ended.trials_beside, others())
-            ended.wall_s = time.perf_counter() - began
-        ended.enter(ended.phase, ended.wall_s)
-        ended.exit_code = process.exitcode
-        ended.oom_killed = process.exitcode == -9 and _oom_kills() > oom_before
-        return ended
+                result.trials_beside = max(result.trials_beside, others())
+            result.wall_s = time.perf_counter() - began
+        result.enter(result.phase, result.wall_s)
+        result.exit_code = process.exitcode
+        result.oom_killed = process.exitcode == -9 and _oom_kills() > oom_before
+        return result
 
     def _await_server(self) -> None:
         """Start the fork server and wait until it has imported torch, so that no trial pays these seconds."""
@@ -139,22 +159,22 @@ class LocalExecutor:
 
     def ask(self, job: Job, timeout_s: float | None = None) -> object:
         """Run a job and return its result. Raises the job's ZooError, or RuntimeError for any other failure."""
-        ended = self.run(job, timeout_s=timeout_s)
-        if ended.interrupted:
+        result = self.run(job, timeout_s=timeout_s)
+        if result.interrupted:
             raise KeyboardInterrupt
-        if ended.refused is not None:
-            if not ended.refused.error:
-                raise RuntimeError(ended.refused.reason)
-            raise worker.error_of(ended.refused)
-        if ended.found is None:
-            raise RuntimeError(f"a worker process ended without a result: {exit_reason(ended.exit_code)}")
-        return ended.found.value
+        if result.job_failed is not None:
+            if not result.job_failed.error:
+                raise RuntimeError(result.job_failed.reason)
+            raise worker.error_of(result.job_failed)
+        if result.job_result is None:
+            raise RuntimeError(f"a worker process ended without a result: {exit_reason(result.exit_code)}")
+        return result.job_result.value
 
     def _receive_events(
         self,
         process: BaseProcess,
         receiver: multiprocessing.connection.Connection,
-        ended: Ended,
+        result: WorkerResult,
         on_event: Callable[[Event], None] | None,
         began: float,
         timeout_s: float | None,
@@ -174,23 +194,11 @@ class LocalExecutor:
             except (EOFError, OSError):
                 return True
             except msgspec.MsgspecError as error:
-                event = Refused(error="", reason=f"the worker sent an invalid event: {error}")
-            match event:
-                case PhaseBegan():
-                    ended.enter(event.name, time.perf_counter() - began)
-                case Facts():
-                    ended.facts = event
-                case Evaluated():
-                    ended.points.append(event)
-                case Done():
-                    ended.done = event
-                case Found():
-                    ended.found = event
-                case Refused():
-                    ended.refused = event
+                event = JobFailed(error="", reason=f"the worker sent an invalid event: {error}")
+            result.add(event, time.perf_counter() - began)
             if on_event is not None:
                 on_event(event)
-            if isinstance(event, Done | Found | Refused):
+            if isinstance(event, TrialDone | JobResult | JobFailed):
                 return True
 
 

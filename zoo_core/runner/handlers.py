@@ -12,7 +12,7 @@ from zoo_core.files import cache_dir, own_cache, portable
 from zoo_core.measure.devices import accelerators
 from zoo_core.protocols import Context
 from zoo_core.registry import Registry
-from zoo_core.runner import reuse
+from zoo_core.runner import saved_models
 from zoo_core.runner.events import DevicesJob, EvaluateJob, OpenJob, PredictJob, TryJob, WeightsJob
 from zoo_core.runner.tryout import try_out
 
@@ -53,9 +53,9 @@ def try_model(job: TryJob) -> bool:
 
 def evaluate_checkpoint(job: EvaluateJob) -> dict[str, Any]:
     """Score a saved model again."""
-    return reuse.evaluate(job)
+    return saved_models.evaluate(job)
 
 
 def predict_files(job: PredictJob) -> dict[str, Any]:
     """Return the predictions of a saved model for local files, as a table."""
-    return asdict(reuse.predict(job))
+    return asdict(saved_models.predict(job))

@@ -1,4 +1,4 @@
-"""The length of a trial and its evaluation times, from the recipe and the steps of an epoch."""
+"""The length of a trial, and when it evaluates val, from the recipe and the steps of an epoch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import math
 import sys
 from dataclasses import dataclass
 
+from zoo_core.errors import RecipeError
 from zoo_core.recipe import Recipe
 
-EVALUATIONS = 10  # of a trial if the recipe has no `eval_every`; long trials have up to three times as many
+MIN_EVALUATIONS = 10  # of a trial if the recipe has no `eval_every`; long trials have up to three times as many
 ENDLESS = sys.maxsize  # steps under a time budget, where the clock ends the trial
 
 
@@ -29,12 +30,45 @@ class Length:
         return step / self.epoch_steps if self.epoch_steps else None
 
 
+class EvaluationSchedule:
+    """Decides when val is evaluated: by steps, or under a time budget at shares of it.
+
+    by_shares: whether a budget without `eval_every` sets the evaluations. Its end is one in any case.
+    """
+
+    def __init__(self, length: Length, budget_s: float | None, *, by_shares: bool) -> None:
+        self._length, self._budget_s, self._by_shares = length, budget_s, by_shares
+        self._evaluations = 0
+        self._next_number, self._next_step = 1, length.due(1)
+
+    def is_due(self, steps: int, train_s: float) -> bool:
+        """Return whether an evaluation is due after `steps` steps and `train_s` seconds of training."""
+        if self._budget_s is not None:
+            share = train_s / self._budget_s
+            if share >= 1 or (self._by_shares and share >= (self._evaluations + 1) / MIN_EVALUATIONS):
+                return True
+        return steps >= self._next_step
+
+    def mark_evaluated(self, steps: int) -> None:
+        """Count an evaluation after `steps` steps, and find the next one."""
+        self._evaluations += 1
+        while self._next_step <= steps:  # `due` multiplies: a sum of fractions would drift past the ends of epochs
+            self._next_number += 1
+            self._next_step = self._length.due(self._next_number)
+
+
 def resolve_length(recipe: Recipe, epoch_steps: int | None, budget_s: float | None) -> Length:
-    """Return the length of a trial: set by the time budget, or else by `steps`, or else by `epochs`."""
+    """Return the length of a trial: set by the time budget, or else by `steps`, or else by `epochs`.
+
+    epoch_steps: optimizer steps of one pass over train; None for a task without epochs.
+    Raises RecipeError if a task without epochs gets neither a budget nor `steps`.
+    """
     if budget_s is not None:
         total = ENDLESS
-    elif recipe.steps or epoch_steps is None:
-        total = max(1, recipe.steps)
+    elif recipe.steps:
+        total = recipe.steps
+    elif epoch_steps is None:
+        raise RecipeError("`steps` is 0 and the task has no epochs: set `steps`, for example with --max-steps")
     else:
         total = max(1, round(recipe.epochs * epoch_steps))
     return Length(total, epoch_steps, _interval(recipe, total, epoch_steps))
@@ -48,7 +82,7 @@ def _interval(recipe: Recipe, total: int, epoch_steps: int | None) -> float:
         return float(ENDLESS)  # `Training` evaluates at shares of the budget
     epochs = total / epoch_steps if epoch_steps else 0.0
     if epoch_steps is None or epochs < 1:
-        return max(1.0, total / EVALUATIONS)
-    if epochs < EVALUATIONS:
-        return epoch_steps / math.ceil(EVALUATIONS / epochs)
-    return float(epoch_steps * max(1, round(epochs / (2 * EVALUATIONS))))
+        return max(1.0, total / MIN_EVALUATIONS)
+    if epochs < MIN_EVALUATIONS:
+        return epoch_steps / math.ceil(MIN_EVALUATIONS / epochs)
+    return float(epoch_steps * max(1, round(epochs / (2 * MIN_EVALUATIONS))))

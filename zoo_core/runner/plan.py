@@ -2,242 +2,170 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-from msgspec import structs
+from typing import Any, Generic, Literal, TypeVar
 
 from zoo_core import recipe as recipes
-from zoo_core.data.locate import fingerprint, own_root
-from zoo_core.entries.codehash import code_sha256
-from zoo_core.entries.unpackaged import address, attribute_of
+from zoo_core.data.locate import dataset_root, fingerprint
 from zoo_core.errors import DataError, RecipeError, UsageError
-from zoo_core.kinds import KINDS, kind_recipe
-from zoo_core.measure.environment import machine_id
 from zoo_core.recipe import Recipe, RecipeClass
 from zoo_core.registry import Pair, Registry
 from zoo_core.results.records import FINAL, Record
 from zoo_core.results.store import Store
-from zoo_core.runner.events import OpenJob, TrialJob, TryJob
-from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, Param, TaskSpec
+from zoo_core.runner.pair_recipe import pair_parameters, quick_preset
+from zoo_core.runner.planned_trial import PlannedTrial
+from zoo_core.runner.request import Request
+from zoo_core.specs import DatasetSpec, TaskSpec
 
-NO_DATA = "unavailable"  # the fingerprint of missing data
+MISSING_FINGERPRINT = "unavailable"  # the fingerprint of missing data
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """The request of the caller, with names resolved to specs.
-
-    strict: missing data are an error instead of a skipped trial. models_named: so are missing weights.
-    weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
-    """
-
-    pairs: Sequence[Pair]
-    seeds: Sequence[int] = (0,)
-    devices: Sequence[str] = ("cpu",)
-    dataset: str = ""
-    offline: bool = False
-    data_root: Path | None = None
-    quick: bool = False
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    budget_s: float | None = None
-    timeout_s: float | None = None
-    dtype: str = "float32"
-    compiled: bool = False
-    threads: int = 0
-    force: bool = False
-    retry_failed: bool = False
-    strict: bool = True
-    models_named: bool = True
-    weights: str = ""
-    weights_sha256: str = ""
-    save: bool = False
-    command: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlannedTrial:
-    """One trial to run. Its job consists of names and JSON values, so any executor can run it."""
-
-    task: TaskSpec
-    model: ModelSpec
-    dataset: DatasetSpec
-    fingerprint: str
-    data_root: Path | None
-    recipe: Recipe
-    recipe_class: RecipeClass
-    seed: int
-    device: str
-    request: Request
-
-    @property
-    def device_kind(self) -> str:
-        return self.device.partition(":")[0]
-
-    @property
-    def name(self) -> str:
-        return f"{self.task.name} {self.model.name} {self.device} seed {self.seed}"
-
-    @property
-    def key(self) -> str:
-        """The key of the experiment: a hash, 64 hexadecimal digits, of everything that influences the result."""
-        request = self.request
-        parts = {
-            "task": f"{self.task.qualified}@{self.task.version}",
-            "kind": kind_version(self.task),
-            "dataset": f"{self.dataset.qualified}@{self.dataset.version}",
-            "fingerprint": self.fingerprint,
-            "model": f"{self.model.qualified}@{self.model.version}{attribute_of(self.model)}",
-            "code": [code_sha256(spec.entry) for spec in (self.model, self.dataset, self.task)],
-            "weights": self.weights_identity,
-            "recipe": dict(self.recipe),
-            "budget_s": request.budget_s,
-            "seed": self.seed,
-            "device": self.device_kind,
-            "dtype": request.dtype,
-            "compiled": request.compiled,
-            "threads": request.threads,
-        }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-    @property
-    def weights_identity(self) -> str:
-        """Checksum of the initial weights, or their address if none is published; "" for random weights."""
-        request, declared = self.request, self.model.weights
-        if request.weights:
-            return request.weights_sha256
-        return (declared.sha256 or declared.md5 or declared.urls[0]) if declared else ""
-
-    @property
-    def weights_name(self) -> str:
-        """Name of the file with the initial weights; "" for random weights."""
-        if self.request.weights:
-            return "" if self.request.weights == NO_WEIGHTS else Path(self.request.weights).name
-        return self.model.weights.name if self.model.weights else ""
-
-    def record_id(self, started: str) -> str:
-        """Return the record's id: key, machine and start time, digits only."""
-        return f"{self.key[:16]}-{machine_id()}-{''.join(filter(str.isdigit, started))[:20]}"
-
-    def open_job(self) -> OpenJob:
-        return OpenJob(
-            dataset=self.dataset.qualified,
-            fingerprint=self.fingerprint,
-            data_root=str(self.data_root) if self.data_root else None,
-            offline=self.request.offline,
-        )
-
-    def try_job(self, weights: str) -> TryJob:
-        return TryJob(**structs.asdict(self.job(Path(), weights)))
-
-    def job(self, staging: Path, weights: str) -> TrialJob:
-        return TrialJob(
-            task=self.task.qualified,
-            dataset=self.dataset.qualified,
-            model=address(self.model),
-            fingerprint=self.fingerprint,
-            recipe=dict(self.recipe),
-            seed=self.seed,
-            device=self.device,
-            dtype=self.request.dtype,
-            compiled=self.request.compiled,
-            threads=self.request.threads,
-            budget_s=self.request.budget_s,
-            data_root=str(self.data_root) if self.data_root else None,
-            offline=self.request.offline,
-            staging=str(staging.absolute()),
-            weights=weights,
-            save=self.request.save,
-        )
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
-    """A trial that will not run, and the reason. `status`: `error` if the plugin causes it."""
+class Problem:
+    """Why a trial cannot run. `status`, in its record: `error` if a plugin or a damaged file is the cause."""
 
-    trial: PlannedTrial
     reason: str
     status: Literal["skipped", "error"] = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """A trial that will not run, and why."""
+
+    trial: PlannedTrial
+    problem: Problem
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """Trials to run, records that make a trial unnecessary, and trials that cannot run."""
 
-    todo: list[PlannedTrial]
-    done: list[Record]
-    skipped: list[Skipped]
+    todo: tuple[PlannedTrial, ...]
+    recorded: tuple[Record, ...]
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved(Generic[Value]):
+    """A part of a pair's trials, or a placeholder for it and the Problem that prevents the trials."""
+
+    value: Value
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Location:
+    """The folder or archive of a data set, None if it has none, and the fingerprint of its files."""
+
+    root: Path | None
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class _PairRecipe:
+    """The recipe of a pair, and its class."""
+
+    recipe: Recipe
+    recipe_class: RecipeClass
 
 
 def make_plan(request: Request, registry: Registry, store: Store) -> Plan:
     """Plan every trial of a request. Raises UsageError and DataError before anything is written.
 
-    Under `--all` (not `strict`), a problem with one pair skips only that pair.
+    Under `--all`, a problem with one pair skips only that pair.
     """
-    plan = Plan([], [], [])
+    todo: list[PlannedTrial] = []
+    recorded: list[Record] = []
+    skipped: list[Skipped] = []
     for pair in request.pairs:
-        dataset, no_dataset = _dataset_or_reason(pair.task, request, registry)
-        root, identity, no_data = _find_data(dataset, request)
-        recipe, kind, no_recipe = _recipe_or_reason(pair, request)
-        if request.strict:
-            registry.require_fit(pair.model, pair.task, dataset, recipe)
-        for device in request.devices:
-            for seed in request.seeds:
-                trial = PlannedTrial(
-                    task=pair.task,
-                    model=pair.model,
-                    dataset=dataset,
-                    fingerprint=identity,
-                    data_root=root,
-                    recipe=recipe,
-                    recipe_class=kind,
-                    seed=seed,
-                    device=device,
-                    request=request,
-                )
-                if no_recipe:
-                    plan.skipped.append(Skipped(trial, no_recipe, "error"))
-                elif no_dataset or no_data:
-                    plan.skipped.append(Skipped(trial, no_dataset or no_data))
-                else:
-                    _add_trial(trial, plan, store)
-    return plan
+        trials, problem = _plan_pair(pair, request, registry)
+        for trial in trials:
+            if problem is not None:
+                skipped.append(Skipped(trial, problem))
+            elif (record := _find_record(trial, store)) is not None:
+                recorded.append(record)
+            else:
+                todo.append(trial)
+    return Plan(todo=tuple(todo), recorded=tuple(recorded), skipped=tuple(skipped))
 
 
-def _dataset_or_reason(task: TaskSpec, request: Request, registry: Registry) -> tuple[DatasetSpec, str]:
+def _plan_pair(pair: Pair, request: Request, registry: Registry) -> tuple[list[PlannedTrial], Problem | None]:
+    """Plan the trials of a pair, one for each device and seed. They cannot run if there is a Problem."""
+    dataset = _resolve_dataset(pair.task, request, registry)
+    location = _locate_data(dataset.value, request)
+    resolved = _resolve_recipe(pair, request)
+    recipe = resolved.value.recipe
+    if request.named_task:
+        registry.require_fit(pair.model, pair.task, dataset.value, recipe)
+    trials = [
+        PlannedTrial(
+            task=pair.task,
+            model=pair.model,
+            dataset=dataset.value,
+            fingerprint=location.value.fingerprint,
+            data_root=location.value.root,
+            recipe=recipe,
+            recipe_class=resolved.value.recipe_class,
+            seed=seed,
+            device=device,
+            request=request,
+        )
+        for device in request.devices
+        for seed in request.seeds
+    ]
+    return trials, resolved.problem or dataset.problem or location.problem
+
+
+def _resolve_dataset(task: TaskSpec, request: Request, registry: Registry) -> _Resolved[DatasetSpec]:
     try:
-        return choose_dataset(task, request, registry), ""
+        return _Resolved(choose_dataset(task, request, registry))
     except UsageError as error:
-        if request.strict:
+        if request.named_task:
             raise
-        return registry.datasets_of(task)[0], str(error)
+        return _Resolved(registry.datasets_of(task)[0], Problem(str(error)))
 
 
-def _recipe_or_reason(pair: Pair, request: Request) -> tuple[Recipe, RecipeClass, str]:
+def _locate_data(dataset: DatasetSpec, request: Request) -> _Resolved[_Location]:
+    """Find the data's root and their fingerprint. A `data_root` that does not exist always raises DataError."""
+    several = len({pair.task.qualified for pair in request.pairs}) > 1
+    root = dataset_root(dataset, request.data_root, several=several)
+    try:
+        return _Resolved(_Location(root, fingerprint(dataset, root)))
+    except DataError as error:
+        if request.named_task:
+            raise
+        return _Resolved(_Location(None, MISSING_FINGERPRINT), Problem(str(error)))
+
+
+def _resolve_recipe(pair: Pair, request: Request) -> _Resolved[_PairRecipe]:
     try:
         params = pair_parameters(pair.task, pair.model)
         quick = quick_preset(pair)
         recipe = recipes.resolve_recipe(params, quick if request.quick else {}, _applicable_overrides(request, params))
     except RecipeError as error:
-        if request.strict:
+        if request.named_task:
             raise
-        return Recipe({}), "custom", str(error)
+        return _Resolved(_PairRecipe(Recipe({}), "custom"), Problem(str(error), "error"))
     timed = request.budget_s is not None
-    return recipe, "custom" if timed else recipes.recipe_class(recipe, params, quick), ""
+    return _Resolved(_PairRecipe(recipe, "custom" if timed else recipes.recipe_class(recipe, params, quick)))
 
 
-def _add_trial(trial: PlannedTrial, plan: Plan, store: Store) -> None:
+def _applicable_overrides(request: Request, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the overrides; under `--all`, only those of keys that this pair's recipe has."""
+    if request.named_task:
+        return dict(request.overrides)
+    return {key: value for key, value in request.overrides.items() if key in params}
+
+
+def _find_record(trial: PlannedTrial, store: Store) -> Record | None:
+    """Return the latest record that makes the trial unnecessary, or None."""
     request = trial.request
-    recorded = [] if request.force else store.find(trial.task.qualified, trial.key)
-    done = [record for record in recorded if _is_enough(record, request)]
-    if done:
-        plan.done.append(done[-1])
-    else:
-        plan.todo.append(trial)
+    earlier = [] if request.force else store.find(trial.task.qualified, trial.key)
+    return next((record for record in reversed(earlier) if _is_enough(record, request)), None)
 
 
 def _is_enough(record: Record, request: Request) -> bool:
@@ -254,53 +182,16 @@ def _is_enough(record: Record, request: Request) -> bool:
 
 def choose_dataset(task: TaskSpec, request: Request, registry: Registry) -> DatasetSpec:
     """Choose the named data set, or the offline one under `--offline`, or the task's default. Raises UsageError."""
-    own = registry.datasets_of(task)
+    datasets = registry.datasets_of(task)
     if request.dataset:
         named = registry.dataset(request.dataset, task.plugin)
-        if named not in own:
-            names = ", ".join(dataset.name for dataset in own)
+        if named not in datasets:
+            names = ", ".join(dataset.name for dataset in datasets)
             raise UsageError(f"task {task.name} does not use dataset {named.qualified}; it uses {names}")
         return named
     if request.offline and request.data_root is None:
-        offline = [dataset for dataset in own if dataset.offline]
+        offline = [dataset for dataset in datasets if dataset.offline]
         if not offline:
             raise UsageError(f"task {task.name} has no offline dataset; name one with --dataset and --data-root")
         return offline[0]
-    return own[0]
-
-
-def _find_data(dataset: DatasetSpec, request: Request) -> tuple[Path | None, str, str]:
-    """Return the data's root, its fingerprint, and "", or the reason why they are missing (only if not `strict`).
-
-    A `data_root` that does not exist is an error in any case.
-    """
-    several = len({pair.task.qualified for pair in request.pairs}) > 1
-    root = own_root(dataset, request.data_root, several=several)
-    try:
-        return root, fingerprint(dataset, root), ""
-    except DataError as error:
-        if request.strict:
-            raise
-        return None, NO_DATA, str(error)
-
-
-def _applicable_overrides(request: Request, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the overrides; under `--all`, only those of keys that this pair's recipe has."""
-    if request.strict:
-        return dict(request.overrides)
-    return {key: value for key, value in request.overrides.items() if key in params}
-
-
-def quick_preset(pair: Pair) -> Mapping[str, Any]:
-    """Return the quick preset of a pair: that of the task, overridden by that of the model."""
-    return {**pair.task.quick, **pair.model.quick}
-
-
-def pair_parameters(task: TaskSpec, model: ModelSpec) -> dict[str, Param]:
-    """Return every recipe key of a pair with its default."""
-    return recipes.parameters(task, model, kind_recipe(task))
-
-
-def kind_version(task: TaskSpec) -> int:
-    """Return the version of the task's kind; for a plugin's own kind, that of the task."""
-    return KINDS[task.kind].version if task.kind in KINDS else task.version
+    return datasets[0]

@@ -1,4 +1,4 @@
-"""Makes the record of a trial, from its plan and from what its worker sent."""
+"""Makes the record of a trial from its plan and the result of its worker."""
 
 from __future__ import annotations
 
@@ -12,49 +12,56 @@ from msgspec.structs import asdict, replace
 
 from zoo_core.entries.unpackaged import without_folder
 from zoo_core.results.records import SCHEMA, Measured, PhaseFacts, Record, Status
-from zoo_core.runner.executor import Ended, exit_reason
-from zoo_core.runner.facts import dataset_facts, device_facts, model_facts, task_facts
-from zoo_core.runner.plan import PlannedTrial
+from zoo_core.runner.executor import WorkerResult, exit_reason
+from zoo_core.runner.planned_trial import PlannedTrial
+from zoo_core.runner.record_facts import dataset_facts, device_facts, model_facts, task_facts
+from zoo_core.runner.worker import LOG
+
+MAX_LOG_TAIL_BYTES = 8_000  # of a dead worker's output, in its record
+MAX_LOG_BYTES = 64_000  # of a worker's output, in a file next to its record
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ending:
-    """How a trial ended, in the terms of its record. `log`: the end of the output of a worker that died."""
+class TrialStatus:
+    """The status of a trial and the reason for it, as in its record. `log_tail`: the end of the worker's output."""
 
     status: Status
     reason: str
-    log: str = ""
+    log_tail: str = ""
 
 
 def make_record(
     trial: PlannedTrial,
-    ended: Ended,
-    ending: Ending,
+    result: WorkerResult,
+    status: TrialStatus,
     *,
     started: str,
     environment: Mapping[str, Any],
     weights_sha256: str,
 ) -> Record:
-    """Make the record. Facts that the worker did not send are those of the specs, or unknown."""
-    done, request = ended.done, trial.request
+    """Make the record. Values that the worker did not send come from the specs, or stay unknown.
+
+    started: ISO 8601 time. environment: from `measure.environment.describe`. weights_sha256: of the initial weights.
+    """
+    done, request = result.trial_done, trial.request
     task, device = task_facts(trial.task), device_facts(trial)
     model = replace(model_facts(trial), weights_sha256=weights_sha256)
     examples: dict[str, int] = {}
-    if (facts := ended.facts) is not None:
+    if (facts := result.facts) is not None:
         task = replace(task, chance=facts.chance)
         model, device = replace(model, **asdict(facts.model)), replace(device, **asdict(facts.device))
         environment, examples = {**environment, **asdict(facts.environment)}, facts.examples
     measured = done.measured if done else Measured()
     if measured.load is not None:
-        measured = replace(measured, load=replace(measured.load, trials_beside=ended.trials_beside))
-    phases = {"start": ended.phases["start"], **done.phases} if done else ended.phases
+        measured = replace(measured, load=replace(measured.load, trials_beside=result.trials_beside))
+    phases = {"start": result.phases["start"], **done.phases} if done else result.phases
     return Record(
         schema=SCHEMA,
         id=trial.record_id(started),
         key=trial.key,
-        status=ending.status,
-        reason=hide_home(without_folder(ending.reason, trial.model)),
-        traceback=hide_home(without_folder(done.traceback if done else ending.log, trial.model)),
+        status=status.status,
+        reason=hide_home(without_folder(status.reason, trial.model)),
+        traceback=hide_home(without_folder(done.traceback if done else status.log_tail, trial.model)),
         started_at=started,
         task=task,
         dataset=dataset_facts(trial.dataset, trial.fingerprint, examples),
@@ -66,34 +73,50 @@ def make_record(
         budget="length" if request.budget_s is None else "time",
         budget_s=request.budget_s,
         timeout_s=request.timeout_s,
-        curve=[point.point for point in ended.points],
+        curve=[point.point for point in result.points],
         phases=[PhaseFacts(name=name, seconds=seconds) for name, seconds in phases.items()],
-        wall_s=ended.wall_s,
+        wall_s=result.wall_s,
         measured=measured,
         environment=dict(environment),
         command=hide_home(request.command),
     )
 
 
-def ending_of(ended: Ended, timeout_s: float | None, log: str) -> Ending:
-    """Derive the status of a trial, and the reason in words, from how its process ended."""
-    status, reason = _status_and_reason(ended, timeout_s)
-    return Ending(status=status, reason=reason, log=log)
+def status_of_trial(result: WorkerResult, timeout_s: float | None, log_tail: str) -> TrialStatus:
+    """Derive the status of a trial, and the reason in words, from the result of its worker."""
+    status, reason = _status_and_reason(result, timeout_s)
+    return TrialStatus(status=status, reason=reason, log_tail=log_tail)
 
 
-def _status_and_reason(ended: Ended, timeout_s: float | None) -> tuple[Status, str]:
-    if ended.done is not None:
-        return ended.done.status, ended.done.reason
-    where = f"in phase {ended.phase}"
-    if ended.interrupted:
-        return "interrupted", f"stopped {where}"
-    if ended.timed_out:
-        return "timeout", f"not done after {timeout_s:g} s, {where}"
-    if ended.refused is not None:
-        return "error", ended.refused.reason
-    if ended.oom_killed:
-        return "out_of_memory", f"the system killed the process because memory ran out, {where}"
-    return "crashed", f"the process died {where}: {exit_reason(ended.exit_code)}"
+def _status_and_reason(result: WorkerResult, timeout_s: float | None) -> tuple[Status, str]:
+    if result.trial_done is not None:
+        return result.trial_done.status, result.trial_done.reason
+    phase = f"in phase {result.phase}"
+    if result.interrupted:
+        return "interrupted", f"stopped {phase}"
+    if result.timed_out:
+        return "timeout", f"not done after {timeout_s:g} s, {phase}"
+    if result.job_failed is not None:
+        return "error", result.job_failed.reason
+    if result.oom_killed:
+        return "out_of_memory", f"the system killed the process because memory ran out, {phase}"
+    return "crashed", f"the process died {phase}: {exit_reason(result.exit_code)}"
+
+
+def read_log_tail(staging: Path) -> str:
+    """Return the end of the worker's output. Also shorten its log file, or remove it if it is empty."""
+    log = staging / LOG
+    if not log.is_file():
+        return ""
+    size = log.stat().st_size
+    with log.open("rb") as file:  # the file may be very large
+        file.seek(max(0, size - MAX_LOG_BYTES))
+        content = file.read(MAX_LOG_BYTES)
+    if not content:
+        log.unlink()
+    elif size > MAX_LOG_BYTES:
+        log.write_bytes(content)
+    return content[-MAX_LOG_TAIL_BYTES:].decode("utf-8", "replace")
 
 
 def now() -> str:

@@ -1,23 +1,50 @@
-"""Makes a request from the options of `zoo bench` or `zoo.bench`, and runs it."""
+"""The request: the options of one `zoo bench` or `zoo.bench` call, validated and with names resolved to specs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zoo_core.data.downloads import digest_of
-from zoo_core.errors import DataError, RecipeError, UnknownNameError, UsageError
+from zoo_core.errors import RecipeError, UnknownNameError, UsageError
 from zoo_core.registry import Pair, Registry
-from zoo_core.results.store import Store
-from zoo_core.runner.executor import LocalExecutor
-from zoo_core.runner.plan import Plan, Request, make_plan, pair_parameters
-from zoo_core.runner.run import Listener, Outcome, Run, find_devices
+from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.specs import NO_WEIGHTS, ModelSpec
 
-MakeDisplay = Callable[[], AbstractContextManager[Listener]]
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One `zoo bench` call, with names resolved to specs.
+
+    named_task: the caller named a task (no `--all`). Then a pair that cannot run raises an error instead of being
+        skipped, for example if data are missing.
+    named_models: the caller named models. Then missing or unfitting weights raise an error, too.
+    weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
+    """
+
+    pairs: Sequence[Pair]
+    seeds: Sequence[int] = (0,)
+    devices: Sequence[str] = ("cpu",)
+    dataset: str = ""
+    offline: bool = False
+    data_root: Path | None = None
+    quick: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    budget_s: float | None = None
+    timeout_s: float | None = None
+    dtype: str = "float32"
+    compiled: bool = False
+    threads: int = 0
+    force: bool = False
+    retry_failed: bool = False
+    named_task: bool = True
+    named_models: bool = True
+    weights: str = ""
+    weights_sha256: str = ""
+    save: bool = False
+    command: str = ""
 
 
 def choose_pairs(
@@ -87,7 +114,7 @@ def require_known_keys(request: Request) -> None:
         try:
             known.append(pair_parameters(pair.task, pair.model))
         except RecipeError:  # under --all, the plan skips this pair
-            if request.strict:
+            if request.named_task:
                 raise
     for key in request.overrides:
         if not any(key in params for params in known):
@@ -116,38 +143,11 @@ def make_request(
     request = Request(
         pairs=choose_pairs(registry, task, models, all_pairs=all_pairs, cross=cross),
         overrides=make_overrides(epochs, max_steps, timed=fields.get("budget_s") is not None, settings=settings),
-        strict=not all_pairs,
-        models_named=bool(models),
+        named_task=not all_pairs,
+        named_models=bool(models),
         weights=weights_path(weights, models),
         weights_sha256=weights_sha256(weights),
         **fields,
     )
     require_known_keys(request)
     return request
-
-
-def run_request(
-    request: Request, registry: Registry, store: Store, make_display: MakeDisplay, *, dry_run: bool = False
-) -> tuple[Plan, Outcome]:
-    """Plan and run; with `dry_run` only plan. Raises UsageError for a mistake in the request or missing data."""
-    try:
-        make_plan(request, registry, store)  # report mistakes before torch is started
-        executor = LocalExecutor()
-        request = replace(request, devices=find_devices(request.devices, executor))
-        plan = make_plan(request, registry, store)
-        if dry_run:
-            return plan, Outcome()
-        with make_display() as display:
-            run = Run(plan, store, executor, registry.versions, display)
-            run.open_data()
-            return plan, run.run()
-    except DataError as error:
-        raise UsageError(f"{error}{_offline_hint(request, registry)}") from error
-
-
-def _offline_hint(request: Request, registry: Registry) -> str:
-    """Suggest the task's offline data set to a user without data; "" if there is none, or it was requested."""
-    for dataset in registry.datasets_of(request.pairs[0].task):
-        if dataset.offline and request.strict and not request.offline:
-            return f"; without a network or the files, --offline runs on {dataset.title} ({dataset.name})"
-    return ""

@@ -17,10 +17,11 @@ from zoo_core.protocols import Evaluation, Phase, Step
 from zoo_core.recipe import Recipe
 from zoo_core.results.records import CurvePoint, TimeToTarget
 from zoo_core.runner import events
-from zoo_core.runner.length import EVALUATIONS, Length
+from zoo_core.runner.length import EvaluationSchedule, Length
 from zoo_core.specs import TaskSpec
 
 Send = Callable[[events.Event], None]
+MakeContext = Callable[[], AbstractContextManager[Any]]
 
 PROGRESS_INTERVAL_S = 0.1  # between two Progress events
 
@@ -53,19 +54,20 @@ class Training:
         self.clock = clock
         self.scored_model = model
         self.steps = self.units = 0
-        self.points = 0
         self.val_scores: dict[str, float] = {}
         applies = spec.target is not None and recipe.holdout
         self.time_to_target = TimeToTarget(status="missed" if applies else "not applicable")
-        self._window = Window()
-        self._evaluation_number = 1
-        self._next_due = length.due(1)
+        self._log_means = LogMeans()
+        self._schedule = EvaluationSchedule(length, budget_s, by_shares=not recipe.eval_every)
         self._progress_sent_at = 0.0
         self._best: tuple[float, int, dict[str, Any]] | None = None
         self._evaluations_since_best = 0
 
-    def run(self, steps: Iterator[Step | Phase], autocast: Callable[[], AbstractContextManager[Any]] | None) -> None:
-        """Take steps until the generator, the budget or the recipe's `stop` ends the training. Raises DivergedError."""
+    def run(self, steps: Iterator[Step | Phase], autocast: MakeContext = contextlib.nullcontext) -> None:
+        """Take steps until the generator, the budget or the recipe's `stop` ends the training. Raises DivergedError.
+
+        autocast: makes the context in which each step runs.
+        """
         self._send(events.PhaseBegan(name="train"))
         self.clock.start()
         try:
@@ -74,7 +76,7 @@ class Training:
             self.clock.stop()
             if hasattr(steps, "close"):
                 steps.close()
-        if self._window.steps:
+        if self._log_means.steps:
             self._add_point()
 
     def progress(self) -> float:
@@ -91,12 +93,9 @@ class Training:
         self.scored_model.load_state_dict(state)
         return step
 
-    def _take_steps(
-        self, steps: Iterator[Step | Phase], autocast: Callable[[], AbstractContextManager[Any]] | None
-    ) -> None:
-        precision = autocast or contextlib.nullcontext
+    def _take_steps(self, steps: Iterator[Step | Phase], autocast: MakeContext) -> None:
         while True:
-            with precision():
+            with autocast():
                 event = next(steps, None)
             if event is None:
                 return
@@ -106,7 +105,8 @@ class Training:
                 self.clock.spent_s += event.spent_s
                 continue
             self._count(event)
-            if self._is_due():
+            self._send_progress()
+            if self._schedule.is_due(self.steps, self.clock.train_s):
                 self.clock.stop()
                 self._add_point()
                 if self._is_over():
@@ -114,14 +114,18 @@ class Training:
                 self.clock.start()
 
     def _count(self, step: Step) -> None:
+        """Add a step to the counts and the means."""
         if self.clock.label != "train":  # the first step after a phase
             self._send(events.PhaseBegan(name="train"))
             self.clock.relabel("train")
         self.steps += step.steps
         self.units += step.n
-        self._window.add(step)
+        self._log_means.add(step)
         if step.eval_model is not None:
             self.scored_model = step.eval_model
+
+    def _send_progress(self) -> None:
+        """Send the progress, but not more often than every PROGRESS_INTERVAL_S."""
         now = time.perf_counter()
         if now - self._progress_sent_at > PROGRESS_INTERVAL_S:
             self._progress_sent_at = now
@@ -129,26 +133,16 @@ class Training:
             rate = self.units / seconds if seconds else 0.0
             self._send(events.Progress(step=self.steps, share=self.progress(), rate=rate))
 
-    def _is_due(self) -> bool:
-        """Return whether an evaluation is due: by steps, or under a budget without `eval_every` by shares of it."""
-        if self._budget_s is not None:
-            share = self.clock.train_s / self._budget_s
-            if share >= 1 or (not self._recipe.eval_every and share >= (self.points + 1) / EVALUATIONS):
-                return True
-        return self.steps >= self._next_due
-
     def _is_over(self) -> bool:
         if self._budget_s is not None and self.clock.train_s >= self._budget_s:
             return True
         return bool(self._recipe.stop) and self._evaluations_since_best >= self._recipe.stop
 
     def _add_point(self) -> None:
-        """Add a point to the curve: means of the train values since the last point, and the val score, if any."""
-        while self._next_due <= self.steps:  # `due` multiplies: a sum of fractions would drift past the ends of epochs
-            self._evaluation_number += 1
-            self._next_due = self._length.due(self._evaluation_number)
-        means = self._window.means()
-        self._window = Window()
+        """Evaluate val, add a point to the curve, and update the best score. Raises DivergedError."""
+        self._schedule.mark_evaluated(self.steps)
+        means = self._log_means.means()
+        self._log_means = LogMeans()
         val_score: float | None = None
         if self._recipe.holdout:
             self.val_scores = self._evaluate(self.scored_model).scores
@@ -161,9 +155,8 @@ class Training:
             train_score=finite(means.get("score")),
             val_score=finite(val_score),
         )
-        self.points += 1
         self._send(events.Evaluated(point=point))
-        self._send(events.PhaseBegan(name="train"))
+        self._send(events.PhaseBegan(name="train"))  # again, because the evaluation is a phase of its own
         for name, value in [*means.items(), ("val score", val_score)]:
             if value is not None and not math.isfinite(value):
                 raise DivergedError(f"{name} is {value} at step {self.steps}")
@@ -185,8 +178,8 @@ class Training:
             self._evaluations_since_best += 1
 
 
-class Window:
-    """Means of the logs since the last evaluation, weighted by units; summed on the device, without waiting for it."""
+class LogMeans:
+    """Means of each log since the last evaluation, weighted by units; summed on the device, without waiting for it."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}

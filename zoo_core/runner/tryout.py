@@ -12,8 +12,7 @@ from zoo_core.runner.trial import TrialRunner
 
 def try_out(job: TrialJob) -> None:
     """Build the job's model and run it on two examples. Raises IncompatibleError with the first line of any error."""
-    trial = TrialRunner(job, lambda _: None)
-    trial.prepare()
+    trial = TrialRunner(job, lambda _: None).prepare()
     try:
         model = trial.build_model()
         if isinstance(trial.task, HasExampleInput):

@@ -1,10 +1,9 @@
-"""The child process: does one job, sends events about it, and ends when its parent ends."""
+"""The worker process: does one job, sends events about it, and ends when its parent ends."""
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
-import importlib
 import logging
 import os
 import signal
@@ -16,8 +15,9 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from zoo_core import errors
 from zoo_core.entries import resolve_entry
-from zoo_core.errors import OfflineError, UsageError, ZooError
+from zoo_core.errors import OfflineError, ZooError
 from zoo_core.runner import events
 from zoo_core.runner.events import Event
 
@@ -33,20 +33,20 @@ Send = Callable[[Event], None]
 
 
 def main(connection: Connection, content: bytes, environment: Mapping[str, str]) -> None:
-    """Do the job in `content` and send its events; the process ends with its parent, and takes its children along.
+    """Do the job in `content` and send its events. If the parent ends, this process and its children are killed.
 
-    `environment`: the parent's variables now. A fork server keeps those that it was started with.
+    environment: the parent's environment variables at the time of the call. Those of the fork server may be older.
     """
     os.environ.clear()
     os.environ.update(environment)
-    _own_session()
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    _start_session()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     job = events.decode_job(content)
 
     def send(event: Event) -> None:
-        content = events.encode(event)
-        events.decode_event(content)  # values from a plugin may be invalid: validated here, so that the error names it
-        connection.send_bytes(content)
+        message = events.encode(event)
+        events.decode_event(message)  # values from a plugin may be invalid: validated here, so that the error names it
+        connection.send_bytes(message)
 
     if job.log_folder:
         _redirect_output(Path(job.log_folder) / LOG)
@@ -58,11 +58,11 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
         if job.sends_events:
             handle(job, send)
         else:
-            send(events.Found(value=handle(job)))
+            send(events.JobResult(value=handle(job)))
     except ZooError as error:
-        send(events.Refused(error=type(error).__name__, reason=str(error)))
+        send(events.JobFailed(error=type(error).__name__, reason=str(error)))
     except BaseException:
-        send(events.Refused(error="", reason=traceback.format_exc()))
+        send(events.JobFailed(error="", reason=traceback.format_exc()))
     connection.close()
 
 
@@ -70,14 +70,14 @@ def do_nothing() -> None:
     """Do nothing; the parent starts this to wait until the fork server is ready."""
 
 
-def _own_session() -> None:
+def _start_session() -> None:
     """Start a new session: Ctrl-C then reaches only the parent, and the whole process group can be killed at once."""
     if hasattr(os, "setsid"):
         with contextlib.suppress(OSError):  # already a session leader
             os.setsid()
 
 
-def _follow_parent() -> None:
+def _end_with_parent() -> None:
     """Wait for the end of the parent, then kill this process group."""
     parent = parent_process()
     if parent is not None:
@@ -131,9 +131,12 @@ def refuse_network() -> None:
     sys.addaudithook(audit)
 
 
-def error_of(event: events.Refused) -> ZooError:
-    """Rebuild the ZooError that a worker raised from its event."""
-    kind = getattr(importlib.import_module("zoo_core.errors"), event.error or "ZooError")
-    error: ZooError = ZooError.__new__(kind if issubclass(kind, ZooError) else UsageError)
+def error_of(event: events.JobFailed) -> ZooError:
+    """Rebuild the ZooError that a worker raised from its event.
+
+    Constructors take different arguments, so the object is made without calling one.
+    """
+    error_type = getattr(errors, event.error, ZooError)  # a subclass that a plugin defines is not in `errors`
+    error: ZooError = ZooError.__new__(error_type if issubclass(error_type, ZooError) else ZooError)
     error.args = (event.reason,)
     return error

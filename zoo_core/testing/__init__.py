@@ -170,8 +170,9 @@ def zoo_trial(zoo_results: Path) -> Callable[..., Record]:
         from zoo_core.registry import Pair, Registry
         from zoo_core.results.store import Store
         from zoo_core.runner.executor import LocalExecutor
-        from zoo_core.runner.plan import Request, make_plan
-        from zoo_core.runner.run import Run, Silent
+        from zoo_core.runner.plan import make_plan
+        from zoo_core.runner.request import Request
+        from zoo_core.runner.run import NoDisplay, Run
 
         registry, store = Registry.load(), Store(zoo_results)
         spec = registry.task(task)
@@ -179,9 +180,7 @@ def zoo_trial(zoo_results: Path) -> Callable[..., Record]:
         pair = Pair(spec, registry.model(model, spec))
         request = Request(pairs=[pair], offline=True, overrides=overrides, force=True, weights="none", command="pytest")
         plan = make_plan(request, registry, store)
-        runner = Run(plan, store, LocalExecutor(), registry.versions, Silent())
-        runner.open_data()
-        (record,) = runner.run().new
+        (record,) = Run(plan, store, LocalExecutor(), registry.versions, NoDisplay()).run().new
         return record
 
     return run_trial

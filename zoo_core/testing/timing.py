@@ -17,7 +17,7 @@ from zoo_core.measure.environment import cpu_name, describe
 from zoo_core.registry import Registry
 from zoo_core.results.benchmarks import BenchmarkedCall, Note
 from zoo_core.results.records import DeviceFacts, ModelFacts
-from zoo_core.runner.facts import dataset_facts, model_size, task_facts
+from zoo_core.runner.record_facts import dataset_facts, model_size, task_facts
 from zoo_core.specs import ModelSpec, TaskSpec
 
 UNLIMITED_STEPS = 10**9

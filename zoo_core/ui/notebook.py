@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo_core.results.records import Record
 from zoo_core.runner.events import Evaluated, Event, PhaseBegan, Progress
-from zoo_core.runner.plan import PlannedTrial
+from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.ui.progress import ending_text, rate_text, trial_title, val_score_text
 
 MIN_REDRAW_S = 0.25
@@ -54,7 +54,7 @@ class NotebookDisplay:
         self._state, self._share = {}, 0.0
         self._draw()
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, PhaseBegan):
             self._state["phase"] = event.name
         elif isinstance(event, Progress):
@@ -65,7 +65,7 @@ class NotebookDisplay:
         if time.monotonic() - self._drawn > MIN_REDRAW_S:
             self._draw()
 
-    def ended(self, record: Record) -> None:
+    def finished(self, record: Record) -> None:
         self._ended.append(f"{trial_title(record)}  {ending_text(record)}")
         self._draw()
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from zoo_core.results.records import Record
 from zoo_core.runner.events import Evaluated, Event, PhaseBegan, Progress
-from zoo_core.runner.plan import PlannedTrial
+from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.run import Listener
 from zoo_core.ui.formats import bare_name, format_number, format_score, format_seconds
 
@@ -52,12 +52,12 @@ class PlainDisplay:
         self._metric = trial.task.metric
         self._print(f"[{number}/{total}] {trial.name}")
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, Evaluated) and time.monotonic() - self._printed_at > MIN_LINE_INTERVAL_S:
             self._printed_at = time.monotonic()
             self._print(f"    {evaluation_text(event, self._metric)}")
 
-    def ended(self, record: Record) -> None:
+    def finished(self, record: Record) -> None:
         self._print(f"    {ending_text(record)}")
 
     def _print(self, text: str) -> None:
@@ -82,7 +82,7 @@ class LiveDisplay:
         self._state = dict.fromkeys(self._state, "")
         self._trial = self._bars.add_task(trial.name, total=1.0, state="starting")
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if self._trial is None:
             return
         share = None
@@ -99,7 +99,7 @@ class LiveDisplay:
         state = "  ".join(text for text in self._state.values() if text)
         self._bars.update(self._trial, state=state, **({} if share is None else {"completed": share}))
 
-    def ended(self, record: Record) -> None:
+    def finished(self, record: Record) -> None:
         style = STATUS_STYLES.get(record.status, FAILED_STYLE)
         self._console.print(Text.assemble(f"{trial_title(record)}  ", (ending_text(record), style)))
         self._bars.advance(self._run)

@@ -34,18 +34,18 @@ def print_plan(plan: Plan, store: Store, *, as_json: bool) -> None:
             {**dict(zip(PLAN_COLUMNS, row, strict=True)), "estimate_s": estimate}
             for row, estimate in zip(rows, estimates, strict=True)
         ]
-        skipped = [{"trial": item.trial.name, "reason": item.reason} for item in plan.skipped]
-        print_json({"todo": todo, "done": [record.id for record in plan.done], "skipped": skipped})
+        skipped = [{"trial": item.trial.name, "reason": item.problem.reason} for item in plan.skipped]
+        print_json({"todo": todo, "done": [record.id for record in plan.recorded], "skipped": skipped})
         return
     cells = [[*row, format_seconds(estimate)] for row, estimate in zip(rows, estimates, strict=True)]
     print_table([*PLAN_COLUMNS, "estimate"], cells)
     console = output()
     console.print(
-        f"{len(plan.todo)} to run ({_total_text(estimates)}), {len(plan.done)} recorded already, "
+        f"{len(plan.todo)} to run ({_total_text(estimates)}), {len(plan.recorded)} recorded already, "
         f"{len(plan.skipped)} to skip"
     )
     for item in plan.skipped:
-        console.print(f"skip {item.trial.name}: {item.reason}", markup=False)
+        console.print(f"skip {item.trial.name}: {item.problem.reason}", markup=False)
 
 
 def _estimate_wall_s(plan: Plan, store: Store) -> list[float | None]:
@@ -55,7 +55,9 @@ def _estimate_wall_s(plan: Plan, store: Store) -> list[float | None]:
         if not isinstance(record, Unreadable) and record.status == "ok" and record.wall_s is not None:
             key = (record.task.name, record.model.name, record.device.kind, record.recipe_class)
             earlier.setdefault(key, []).append(record.wall_s)
-    keys = [(trial.task.qualified, trial.model.qualified, trial.device_kind, trial.recipe_class) for trial in plan.todo]
+    keys = [
+        (trial.task.qualified, trial.model.qualified, trial.device_class, trial.recipe_class) for trial in plan.todo
+    ]
     return [_median(earlier.get(key, [])) for key in keys]
 
 
@@ -110,8 +112,8 @@ def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
 def _counts_text(outcome: Outcome, pairs: int, wall_s: float) -> str:
     trials = f"{format_count(len(outcome.records), 'trial')} of {format_count(pairs, 'pair')}"
     counts = [f"{len(outcome.new)} new"]
-    if outcome.done:
-        counts.append(f"{len(outcome.done)} recorded already")
+    if outcome.recorded:
+        counts.append(f"{len(outcome.recorded)} recorded already")
     counts.append(f"{len(outcome.failed)} failed")
     return f"{trials} in {format_seconds(wall_s)}: {', '.join(counts)}"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.results.records import DatasetFacts, DeviceFacts, ModelFacts, TaskFacts
 from zoo_core.runner.events import ModelSize
-from zoo_core.runner.plan import PlannedTrial, kind_version
+from zoo_core.runner.planned_trial import PlannedTrial, kind_version
 from zoo_core.specs import DatasetSpec, TaskSpec
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def model_facts(trial: PlannedTrial) -> ModelFacts:
 def device_facts(trial: PlannedTrial) -> DeviceFacts:
     index = trial.device.partition(":")[2]
     return DeviceFacts(
-        kind=trial.device_kind,
+        kind=trial.device_class,
         index=int(index) if index else None,
         dtype=trial.request.dtype,
         compiled=trial.request.compiled,

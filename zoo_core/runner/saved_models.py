@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo_core.data.locate import fingerprint, own_root
-from zoo_core.data.open import open_data
+from zoo_core.data.locate import dataset_root, fingerprint
+from zoo_core.data.open import OpenData, open_data
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.unpackaged import PLUGIN
 from zoo_core.errors import IncompatibleError
@@ -27,81 +27,90 @@ from zoo_core.runner import checkpoints
 from zoo_core.runner.build import build_model, prepare_task, reseed
 from zoo_core.runner.checkpoints import Checkpoint
 from zoo_core.runner.events import EvaluateJob, PredictJob
-from zoo_core.runner.plan import pair_parameters
+from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.specs import Signature, TaskSpec
 
 
 def evaluate(job: EvaluateJob) -> dict[str, Any]:
     """Score a saved model on the test split of the job's data set; return these scores and the saved ones."""
-    saved = Saved(Path(job.checkpoint), Registry.load(), job.device, job.threads, job.model)
-    about = saved.about
-    dataset = saved.registry.dataset(job.dataset or about.dataset, saved.spec.plugin)
-    saved.ctx.data_root = own_root(dataset, Path(job.data_root) if job.data_root else None)
-    saved.ctx.offline = job.offline
-    identity = fingerprint(dataset, saved.ctx.data_root)
-    data = open_data(dataset, saved.ctx, identity)
-    own = about.signature
-    if (data.signature.classes, data.signature.outputs) != (own.classes, own.outputs):
-        raise IncompatibleError(f"dataset {dataset.qualified} has other classes than the model was trained on")
-    if not _fits(data.signature, own, saved.spec):
-        shapes = f"{data.signature.input_shape}, the model takes {own.input_shape}"
-        raise IncompatibleError(f"dataset {dataset.qualified} has examples of {shapes}")
-    data.signature = saved.adapted_signature()
-    task = prepare_task(saved.spec, saved.ctx, data, saved.recipe)
-    model = saved.model()
+    saved = SavedModel(Path(job.checkpoint), Registry.load(), job.device, job.threads, job.model)
+    header = saved.header
+    data, identity = _open_data(saved, job)
+    task = prepare_task(saved.task_spec, saved.ctx, data, saved.recipe)
+    model = saved.build_model()
     data.unseal()
     with saved.inference(model):
         scores = task.evaluate(saved.ctx, model, "test").scores
     return {
-        "task": about.task,
-        "model": about.model,
-        "dataset": dataset.qualified,
-        "same_data": identity == about.fingerprint,
-        "same_code": (about.code_sha256, about.model_version, about.task_version)
-        == (code_sha256(saved.model_spec.entry), saved.model_spec.version, saved.spec.version),
-        "metric": about.metric,
+        "task": header.task,
+        "model": header.model,
+        "dataset": data.spec.qualified,
+        "same_data": identity == header.fingerprint,
+        "same_code": (header.code_sha256, header.model_version, header.task_version)
+        == (code_sha256(saved.model_spec.entry), saved.model_spec.version, saved.task_spec.version),
+        "metric": header.metric,
         "scores": {name: float(score) for name, score in scores.items()},
-        "saved_scores": about.scores,
+        "saved_scores": header.scores,
     }
+
+
+def _open_data(saved: SavedModel, job: EvaluateJob) -> tuple[OpenData, str]:
+    """Open the job's data set with the model's signature, and return it with its fingerprint.
+
+    Raises IncompatibleError if the model was trained on other classes or shapes.
+    """
+    trained_on = saved.header.signature
+    dataset = saved.registry.dataset(job.dataset or saved.header.dataset, saved.task_spec.plugin)
+    saved.ctx.data_root = dataset_root(dataset, Path(job.data_root) if job.data_root else None)
+    saved.ctx.offline = job.offline
+    identity = fingerprint(dataset, saved.ctx.data_root)
+    data = open_data(dataset, saved.ctx, identity)
+    if (data.signature.classes, data.signature.outputs) != (trained_on.classes, trained_on.outputs):
+        raise IncompatibleError(f"dataset {dataset.qualified} has other classes than the model was trained on")
+    if not _fits(data.signature, trained_on, saved.task_spec):
+        shapes = f"{data.signature.input_shape}, the model takes {trained_on.input_shape}"
+        raise IncompatibleError(f"dataset {dataset.qualified} has examples of {shapes}")
+    data.signature = saved.adapted_signature()
+    return data, identity
 
 
 def predict(job: PredictJob) -> Table:
     """Predict the job's files with a saved model."""
-    saved = Saved(Path(job.checkpoint), Registry.load(), job.device, 0, job.model)
-    task = make_body(saved.spec)
+    saved = SavedModel(Path(job.checkpoint), Registry.load(), job.device, 0, job.model)
+    task = make_body(saved.task_spec)
     if not isinstance(task, HasPredict):
-        raise IncompatibleError(f"models of task {saved.about.task} cannot predict files")
-    model = saved.model()
+        raise IncompatibleError(f"models of task {saved.header.task} cannot predict files")
+    model = saved.build_model()
     files = [Path(name) for name in job.files]
     with saved.inference(model):
-        shape = saved.about.signature.input_shape
+        shape = saved.header.signature.input_shape
         return task.predict(saved.ctx, model, saved.adapted_signature(), shape, saved.recipe, files, job.top)
 
 
-def _fits(given: Signature, own: Signature, task: TaskSpec) -> bool:
+def _fits(given: Signature, trained_on: Signature, task: TaskSpec) -> bool:
     """Return whether a model can take other data: examples of the same shape, or images of any size."""
     if task.kind in IMAGE_KINDS:
-        return given.input_shape[:1] == own.input_shape[:1]
-    return given.input_shape == own.input_shape
+        return given.input_shape[:1] == trained_on.input_shape[:1]
+    return given.input_shape == trained_on.input_shape
 
 
-class Saved:
-    """A checkpoint, with its header (`about`), specs, recipe and context."""
+class SavedModel:
+    """A checkpoint with its header, specs, recipe and context."""
 
     def __init__(self, path: Path, registry: Registry, device: str, threads: int, model: str = "") -> None:
         self.path, self.registry = path, registry
-        self.about: Checkpoint = checkpoints.read(path)
-        self.spec = registry.task(self.about.task)
-        self.model_spec = registry.model(self._model_name(model), self.spec)
+        self.header: Checkpoint = checkpoints.read(path)
+        self.task_spec = registry.task(self.header.task)
+        self.model_spec = registry.model(self._model_name(model), self.task_spec)
         self.recipe = self._recipe()
         torch.set_flush_denormal(True)
-        torch.set_num_threads(threads or self.about.threads)
+        torch.set_num_threads(threads or self.header.threads)
         self.ctx = Context(
             device=device,
-            dtype=self.about.dtype,
-            seed=self.about.seed,
-            threads=threads or self.about.threads,
-            cache=own_cache(self.about.task),
+            dtype=self.header.dtype,
+            seed=self.header.seed,
+            threads=threads or self.header.threads,
+            cache=own_cache(self.header.task),
         )
         reseed(self.ctx)
 
@@ -110,7 +119,7 @@ class Saved:
 
         Raises IncompatibleError if a file is missing, or given for a model of a plugin.
         """
-        name = self.about.model
+        name = self.header.model
         if name.startswith(f"{PLUGIN}:") == bool(file):
             return file or name
         if file:
@@ -123,23 +132,23 @@ class Saved:
 
     def _recipe(self) -> Recipe:
         """Return the saved recipe, with defaults for newer keys. Raises RecipeError, IncompatibleError."""
-        params, saved = pair_parameters(self.spec, self.model_spec), self.about.recipe
+        params, saved = pair_parameters(self.task_spec, self.model_spec), self.header.recipe
         missing = sorted(set(self.model_spec.options) - set(saved))
         if missing:
             raise IncompatibleError(
-                f"checkpoint {self.path} has no {', '.join(missing)}: model {self.about.model} has changed since then"
+                f"checkpoint {self.path} has no {', '.join(missing)}: model {self.header.model} has changed since then"
             )
         values = {key: param.default for key, param in params.items()} | saved
-        owner = f"checkpoint {self.path}"  # the header of a file from elsewhere may hold anything
+        owner = f"checkpoint {self.path}"  # the file may come from anyone, so every value is checked
         return Recipe(
             {key: check_value(key, params[key], value, owner) for key, value in values.items() if key in params}
         )
 
     def adapted_signature(self) -> Signature:
         """The signature that the model was built for, with the mean and std that normalise its inputs."""
-        return adapted_signature(self.model_spec, self.spec, self.about.signature, self.recipe)
+        return adapted_signature(self.model_spec, self.task_spec, self.header.signature, self.recipe)
 
-    def model(self) -> nn.Module:
+    def build_model(self) -> nn.Module:
         """Build the model on the device and load its weights."""
         model = build_model(self.model_spec, self.adapted_signature(), self.recipe)
         checkpoints.restore(self.path, model)

@@ -1,0 +1,35 @@
+"""Resolves the values of `--device` to the devices that torch sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from zoo_core.errors import DeviceError
+from zoo_core.measure.environment import Device
+from zoo_core.runner.events import DevicesJob
+from zoo_core.runner.executor import LocalExecutor
+
+
+def find_devices(names: Sequence[str], executor: LocalExecutor) -> list[str]:
+    """Return the named devices as torch spells them; `auto`: the first accelerator or the CPU. Raises DeviceError."""
+    if all(name == "cpu" for name in names):
+        return ["cpu"]
+    accelerators = msgspec.convert(executor.ask(DevicesJob()), list[Device])
+    return list(dict.fromkeys(_find_device(name, accelerators) for name in names))
+
+
+def _find_device(name: str, accelerators: Sequence[Device]) -> str:
+    if name == "cpu":
+        return name
+    if name == "auto":
+        return accelerators[0].spelling if accelerators else "cpu"
+    for device in accelerators:
+        if name in (device.kind, device.spelling):
+            return device.spelling
+    available = ", ".join(["cpu", *(device.spelling for device in accelerators)])
+    raise DeviceError(
+        f"device {name!r} is not available: torch sees {available}. Name one of these, or install a torch build for "
+        "that device; `zoo doctor` shows the devices that torch sees"
+    )

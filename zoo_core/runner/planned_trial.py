@@ -1,0 +1,134 @@
+"""One trial of a plan: its settings, its jobs for the worker, and the key of its experiment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msgspec import structs
+
+from zoo_core.entries.codehash import code_sha256
+from zoo_core.entries.unpackaged import address, attribute_of
+from zoo_core.kinds import KINDS
+from zoo_core.measure.environment import machine_id
+from zoo_core.recipe import Recipe, RecipeClass
+from zoo_core.runner.events import OpenJob, TrialJob, TryJob
+from zoo_core.runner.request import Request
+from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, TaskSpec
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedTrial:
+    """One trial to run. Its job consists of names and JSON values, so any executor can run it.
+
+    key: of the experiment; computed once, when the trial is planned.
+    """
+
+    task: TaskSpec
+    model: ModelSpec
+    dataset: DatasetSpec
+    fingerprint: str
+    data_root: Path | None
+    recipe: Recipe
+    recipe_class: RecipeClass
+    seed: int
+    device: str
+    request: Request
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", experiment_key(self))
+
+    @property
+    def device_class(self) -> str:
+        """The device without its index, such as `cuda`."""
+        return self.device.partition(":")[0]
+
+    @property
+    def name(self) -> str:
+        return f"{self.task.name} {self.model.name} {self.device} seed {self.seed}"
+
+    @property
+    def weights_name(self) -> str:
+        """Name of the file with the initial weights; "" for random weights."""
+        if self.request.weights:
+            return "" if self.request.weights == NO_WEIGHTS else Path(self.request.weights).name
+        return self.model.weights.name if self.model.weights else ""
+
+    def record_id(self, started: str) -> str:
+        """Return the record's id: key, machine and the digits of the start time."""
+        return f"{self.key[:16]}-{machine_id()}-{''.join(filter(str.isdigit, started))[:20]}"
+
+    def to_open_job(self) -> OpenJob:
+        """Make the job that decodes the trial's data set."""
+        return OpenJob(
+            dataset=self.dataset.qualified,
+            fingerprint=self.fingerprint,
+            data_root=str(self.data_root) if self.data_root else None,
+            offline=self.request.offline,
+        )
+
+    def to_try_job(self, weights: str) -> TryJob:
+        """Make the job that runs the model once. `weights`: path of the initial weights, "" for random ones."""
+        return TryJob(**structs.asdict(self.to_trial_job(Path(), weights)))
+
+    def to_trial_job(self, staging: Path, weights: str) -> TrialJob:
+        """Make the job that runs the trial and writes its artifacts to `staging`."""
+        return TrialJob(
+            task=self.task.qualified,
+            dataset=self.dataset.qualified,
+            model=address(self.model),
+            fingerprint=self.fingerprint,
+            recipe=dict(self.recipe),
+            seed=self.seed,
+            device=self.device,
+            dtype=self.request.dtype,
+            compiled=self.request.compiled,
+            threads=self.request.threads,
+            budget_s=self.request.budget_s,
+            data_root=str(self.data_root) if self.data_root else None,
+            offline=self.request.offline,
+            staging=str(staging.absolute()),
+            weights=weights,
+            save=self.request.save,
+        )
+
+
+def experiment_key(trial: PlannedTrial) -> str:
+    """Return the key of the experiment: a hash, 64 hexadecimal digits, of what the zoo knows to decide the result.
+
+    It covers neither the machine, nor the version of torch, nor the code of zoo-core.
+    """
+    request = trial.request
+    parts = {
+        "task": f"{trial.task.qualified}@{trial.task.version}",
+        "kind": kind_version(trial.task),
+        "dataset": f"{trial.dataset.qualified}@{trial.dataset.version}",
+        "fingerprint": trial.fingerprint,
+        "model": f"{trial.model.qualified}@{trial.model.version}{attribute_of(trial.model)}",
+        "code": [code_sha256(spec.entry) for spec in (trial.model, trial.dataset, trial.task)],
+        "weights": _weights_identity(trial),
+        "recipe": dict(trial.recipe),
+        "budget_s": request.budget_s,
+        "seed": trial.seed,
+        "device": trial.device_class,
+        "dtype": request.dtype,
+        "compiled": request.compiled,
+        "threads": request.threads,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _weights_identity(trial: PlannedTrial) -> str:
+    """Return the checksum of the initial weights, or their address if none is published; "" for random weights."""
+    request, declared = trial.request, trial.model.weights
+    if request.weights:
+        return request.weights_sha256
+    return (declared.sha256 or declared.md5 or declared.urls[0]) if declared else ""
+
+
+def kind_version(task: TaskSpec) -> int:
+    """Return the version of the task's kind; for a plugin's own kind, that of the task."""
+    return KINDS[task.kind].version if task.kind in KINDS else task.version

@@ -1,0 +1,139 @@
+"""Checks a plan before its first trial: decodes the data sets, fetches weights, and tries models that may not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zoo_core.data.downloads import digest_of
+from zoo_core.errors import DamagedDataError, DataUnavailableError, IncompatibleError, WeightsError, ZooError
+from zoo_core.kinds import adapted_signature
+from zoo_core.runner.events import WeightsJob
+from zoo_core.runner.executor import LocalExecutor
+from zoo_core.runner.plan import Plan, Problem, Skipped
+from zoo_core.runner.planned_trial import PlannedTrial
+from zoo_core.specs import NO_WEIGHTS, Signature
+
+
+@dataclass(frozen=True, slots=True)
+class InitialWeights:
+    """The path and the checksum of a file with initial weights; both are "" for random weights."""
+
+    path: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPlan:
+    """A plan whose `todo` can run, and the initial weights by the model's qualified name."""
+
+    plan: Plan
+    weights: Mapping[str, InitialWeights]
+
+
+def preflight(plan: Plan, executor: LocalExecutor) -> CheckedPlan:
+    """Return the plan with trials that cannot run moved to `skipped`, and the weights of all other trials.
+
+    If the request names the task, the errors are raised instead: DataError and IncompatibleError. Errors of one model,
+    such as WeightsError, are raised only if the request also names the models.
+    """
+    checks = _Checks(executor)
+    todo, skipped = [], list(plan.skipped)
+    for trial in plan.todo:
+        problem = checks.find_problem(trial)
+        if problem is None:
+            todo.append(trial)
+        else:
+            skipped.append(Skipped(trial, problem))
+    return CheckedPlan(replace(plan, todo=tuple(todo), skipped=tuple(skipped)), checks.weights)
+
+
+class _Checks:
+    """Checks each data set, and each model on it, only once. `weights`: by the model's qualified name."""
+
+    def __init__(self, executor: LocalExecutor) -> None:
+        self._executor = executor
+        self._opened: dict[tuple[str, str], Signature | Problem] = {}  # data set -> result
+        self._tried: dict[tuple[str, ...], Problem | None] = {}  # model and data set -> result
+        self.weights: dict[str, InitialWeights] = {}
+
+    def find_problem(self, trial: PlannedTrial) -> Problem | None:
+        """Return why the trial cannot run, or None if it can."""
+        data = (trial.dataset.qualified, trial.fingerprint)
+        if data not in self._opened:
+            self._opened[data] = self._open(trial)
+        opened = self._opened[data]
+        if isinstance(opened, Problem):
+            return opened
+        if incompatible := _incompatibility(trial, opened):
+            return incompatible
+        model = (trial.model.qualified, trial.task.qualified, *data)
+        if model not in self._tried:
+            self._tried[model] = self._try(trial)
+        return self._tried[model]
+
+    def _open(self, trial: PlannedTrial) -> Signature | Problem:
+        """Decode the data set; return its signature, or a Problem if it is unavailable.
+
+        Damaged data, and a loader that raises, hangs or dies, are no Problem: they fail in the trials, whose records
+        then give the reason. The signature is then that of the spec.
+        """
+        try:
+            opened: Any = self._executor.ask(trial.to_open_job(), trial.request.timeout_s)
+        except ZooError as error:
+            if trial.request.named_task:
+                raise
+            return Problem(str(error)) if isinstance(error, DataUnavailableError) else trial.dataset.signature
+        except RuntimeError:
+            return trial.dataset.signature
+        return msgspec.convert(opened["signature"], Signature)
+
+    def _try(self, trial: PlannedTrial) -> Problem | None:
+        """Find the weights; run the model once if it has weights or is of a family, so untested on this task."""
+        request = trial.request
+        try:
+            weights = self._find_weights(trial)
+            if weights.path or trial.model.is_family_member:
+                self._executor.ask(trial.to_try_job(weights.path), request.timeout_s)
+        except ZooError as error:
+            if request.named_task and request.named_models:
+                raise
+            damaged = isinstance(error, WeightsError | DamagedDataError)
+            return Problem(str(error), "error" if damaged else "skipped")
+        except RuntimeError:  # the model hung or died; so will the trial, and its record gives the reason
+            pass
+        return None
+
+    def _find_weights(self, trial: PlannedTrial) -> InitialWeights:
+        """Fetch the model's initial weights, once. Raises WeightsError if the worker fails."""
+        name = trial.model.qualified
+        if name not in self.weights:
+            path = self._weights_path(trial)
+            self.weights[name] = InitialWeights(path, _sha256_of(path)) if path else InitialWeights()
+        return self.weights[name]
+
+    def _weights_path(self, trial: PlannedTrial) -> str:
+        request, name = trial.request, trial.model.qualified
+        if request.weights or trial.model.weights is None:
+            return "" if request.weights == NO_WEIGHTS else request.weights
+        try:
+            return str(self._executor.ask(WeightsJob(model=name, offline=request.offline), request.timeout_s))
+        except RuntimeError as error:  # without this, the trial would start from random weights
+            raise WeightsError(f"the weights of model {name} cannot be fetched: {error}") from error
+
+
+def _sha256_of(path: str) -> str:
+    with Path(path).open("rb") as content:
+        return digest_of(content)
+
+
+def _incompatibility(trial: PlannedTrial, signature: Signature) -> Problem | None:
+    """Return a Problem if the model cannot take the data. Raises IncompatibleError if the request names the task."""
+    reason = trial.model.accepts.refusal(adapted_signature(trial.model, trial.task, signature, trial.recipe))
+    if reason and trial.request.named_task:
+        raise IncompatibleError(f"model {trial.model.qualified} cannot take {trial.dataset.qualified}: {reason}")
+    return Problem(reason) if reason else None
