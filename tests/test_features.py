@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from zoo_core.columns import Split
 from zoo_core.kinds import KINDS
 from zoo_core.kinds.features import Features, frozen_backbone
-from zoo_core.kinds.image_classification import ImageClassification
+from zoo_core.kinds.image_classification import image_classification_task
 from zoo_core.measure.randomness import evaluation_mode, seed_everything
 from zoo_core.protocols import Context, Evaluation, Phase, Step
 from zoo_core.recipe import RUNNER_PARAMS, Recipe, as_param, resolve_recipe
@@ -114,7 +114,7 @@ def image_recipe(**values: object) -> Recipe:
 
 def train(cache: Path, model: Any = None, data: Any = None, *, seed: int = 0, **values: object) -> Trained:
     model = make_model() if model is None else model
-    recipe, task = image_recipe(**values), ImageClassification(SPEC)
+    recipe, task = image_recipe(**values), image_classification_task(SPEC)
     ctx = Context(cache=cache, seed=seed, generator=seed_everything(seed, "cpu"))
     task.prepare(ctx, data or Images(), recipe)
     result = Trained(model)
@@ -141,7 +141,7 @@ def same_head(first: Trained, second: Trained, atol: float = 0.0) -> bool:
 def through_the_backbone(cache: Path, monkeypatch: pytest.MonkeyPatch, **values: Any) -> Trained:
     """A training that never had features."""
     with monkeypatch.context() as patch:
-        patch.setattr(Features, "of", lambda *_: None)
+        patch.setattr(Features, "of_split", lambda *_: None)
         return train(cache, **values)
 
 
@@ -397,7 +397,7 @@ def test_dropout_in_the_head_goes_on(tmp_path: Path) -> None:
 def test_frozen_parts_of_a_model_without_a_backbone_rest_too(tmp_path: Path) -> None:
     frozen = nn.BatchNorm2d(1).requires_grad_(False)
     model = nn.Sequential(frozen, nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(16, 2))
-    recipe, task, ctx = image_recipe(), ImageClassification(SPEC), Context(generator=seed_everything(0, "cpu"))
+    recipe, task, ctx = image_recipe(), image_classification_task(SPEC), Context(generator=seed_everything(0, "cpu"))
     task.prepare(ctx, Images(), recipe)  # type: ignore[arg-type]
     list(task.train(ctx, model, recipe))
     assert frozen.num_batches_tracked == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,11 +25,11 @@ from zoo_core.checks.harness import Harness, stand_in_for
 from zoo_core.cli import scaffold
 from zoo_core.columns import Split
 from zoo_core.entries import resolve_entry
-from zoo_core.errors import IncompatibleError, MisspeltMethodError
+from zoo_core.errors import IncompatibleError, MisspeltMethodError, PluginError
 from zoo_core.kinds import KINDS, Kind, chance
 from zoo_core.kinds.image_classification import ImageObjective
 from zoo_core.kinds.objective import predictor
-from zoo_core.kinds.regression import Regression, RegressionObjective
+from zoo_core.kinds.regression import RegressionObjective, regression_task
 from zoo_core.kinds.supervised import Supervised
 from zoo_core.optional import TASK_PROTOCOLS, refuse_misspelt_methods
 from zoo_core.protocols import Context
@@ -47,7 +48,13 @@ SPEC = TaskSpec(
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_every_entry_of_a_kind_resolves_and_its_interface_names_the_kind(kind: Kind) -> None:
-    for entry in (kind.entry, kind.draw, kind.smallest_model, kind.output_shape, kind.plant):
+    for entry in (
+        kind.task_entry,
+        kind.draw_entry,
+        kind.smallest_model_entry,
+        kind.output_shape_entry,
+        kind.perfect_and_wrong_entry,
+    ):
         assert callable(resolve_entry(entry))
     assert kind.interface.startswith(f"Kind `{kind.name}`, version {kind.version}: ")
 
@@ -73,10 +80,10 @@ def test_a_new_kind_is_drawn_trained_checked_and_offered_without_another_line(
     assert "ordinal" in scaffold.kinds()
 
 
-def test_the_bodies_of_the_first_kinds_are_still_found_where_they_were() -> None:
+def test_the_tasks_of_the_first_kinds_are_still_found_where_they_were() -> None:
     for kind in KINDS.values():
-        module = importlib.import_module(kind.entry.rpartition(".")[0])
-        assert getattr(module, kind.entry.rpartition(":")[2]) is resolve_entry(kind.entry)
+        module = importlib.import_module(kind.task_entry.rpartition(".")[0])
+        assert getattr(module, kind.task_entry.rpartition(":")[2]) is resolve_entry(kind.task_entry)
 
 
 MISSPELT = """
@@ -205,6 +212,15 @@ def test_a_kind_that_reads_no_files_refuses_to_predict_them() -> None:
     [
         ("zoo_core.kinds", "seen_by", "zoo_core.kinds:adapted_signature"),
         ("zoo_core.kinds", "LOOKING", "zoo_core.kinds:IMAGE_KINDS"),
+        ("zoo_core.kinds", "body_entry", "zoo_core.kinds:task_entry"),
+        ("zoo_core.kinds", "make_body", "zoo_core.kinds:make_task"),
+        ("zoo_core.kinds.regression", "Regression", "zoo_core.kinds.regression:regression_task"),
+        ("zoo_core.kinds.segmentation", "Segmentation", "zoo_core.kinds.segmentation:segmentation_task"),
+        (
+            "zoo_core.kinds.image_classification",
+            "ImageClassification",
+            "zoo_core.kinds.image_classification:image_classification_task",
+        ),
         ("zoo_core.kinds.supervised", "Treaty", "zoo_core.kinds.objective:Objective"),
         ("zoo_core.kinds.supervised", "Look", "zoo_core.kinds.objective:RowReader"),
         ("zoo_core.kinds.regression", "RegressionTreaty", "zoo_core.kinds.regression:RegressionObjective"),
@@ -308,6 +324,48 @@ def test_a_regression_is_drawn_over_its_input_or_answer_over_truth_where_inputs_
         assert (red - blue > 100).sum() >= 5 * 4  # five orange points
 
 
+class Lines:
+    """Data with a column `x` alone."""
+
+    signature = Signature(input_shape=(1,), outputs=1)
+    identity = "lines"
+
+    def split(self, name: str, *, holdout: bool = True) -> Split:
+        return Split({"x": np.arange(4, dtype=np.float32)[:, None]})
+
+
+def test_an_objective_with_pictures_refuses_data_without_targets() -> None:
+    class Drawn(Plain):
+        def inputs(self, batch: Any) -> Any:
+            return batch["x"]
+
+        def pictures(self, read_rows: Any, outputs: Any, targets: Any) -> Any: ...
+
+    task = Supervised(SPEC, Drawn)
+    task.prepare(Context(), Lines(), resolve_recipe({"holdout": as_param(True)}, None, {}))  # type: ignore[arg-type]
+    message = "its objective Drawn has `pictures`, which needs a column `y`; the data have none"
+    with torch.no_grad(), pytest.raises(PluginError, match=message):
+        task.pictures(Context(), nn.Linear(1, 1))
+
+
+def test_a_model_is_made_ready_once_however_often_it_is_evaluated() -> None:
+    class Counting(Plain):
+        models: list[nn.Module] = []
+
+        def ready(self, model: nn.Module) -> None:
+            self.models.append(model)
+
+        def inputs(self, batch: Any) -> Any:
+            return batch["x"]
+
+    task, models = Supervised(SPEC, Counting), [nn.Linear(1, 1), nn.Linear(1, 1)]
+    task.prepare(Context(), Lines(), resolve_recipe({"holdout": as_param(True)}, None, {}))  # type: ignore[arg-type]
+    with torch.no_grad():
+        for model, split in itertools.product(models, ("val", "val", "test")):
+            task.evaluate(Context(), model, split)
+    assert Counting.models == models
+
+
 def test_a_models_first_look_is_at_inputs_from_all_over_train() -> None:
     class Curious(nn.Module):
         def __init__(self) -> None:
@@ -330,7 +388,7 @@ def test_a_models_first_look_is_at_inputs_from_all_over_train() -> None:
 
     params = {key: as_param(value) for key, value in {**RUNNER_PARAMS, **KINDS["regression"].recipe}.items()}
     recipe, ctx, model = resolve_recipe(params, None, {"steps": 1, "lr": 0.0}), Context(), Curious()
-    task = Regression(SPEC)
+    task = regression_task(SPEC)
     task.prepare(ctx, Numbers(), recipe)
     list(task.train(ctx, model, recipe))
     assert model.looked_at.shape == (5000, 1)

@@ -123,9 +123,9 @@ def build(signature: Signature, between: Callable[[Any, Any], Any] | None = None
 
 def body(spec: TaskSpec) -> Any:
     """The body that the kind provides."""
-    from zoo_core.kinds.image_classification import ImageClassification
+    from zoo_core.kinds.image_classification import image_classification_task
 
-    return ImageClassification(spec)
+    return image_classification_task(spec)
 
 
 class Body:

@@ -184,7 +184,7 @@ def require_output_shape(kind: str, started: Started, x: Any) -> None:
         raise CheckFailedError("its output contains no tensor")
     if kind not in KINDS:
         return
-    expected = resolve_entry(KINDS[kind].output_shape)(x, started.data.signature.outputs or 0)
+    expected = resolve_entry(KINDS[kind].output_shape_entry)(x, started.data.signature.outputs or 0)
     if len(outputs) != 1 or tuple(outputs[0].shape) != expected:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in outputs)
         raise CheckFailedError(f"an input {tuple(x.shape)} gives {shapes}, the kind requires {expected}")

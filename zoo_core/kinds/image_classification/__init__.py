@@ -15,14 +15,14 @@ One unit is one image. Images are augmented and prepared on the device, in chann
 from __future__ import annotations
 
 from zoo_core.kinds.kind import Kind
+from zoo_core.kinds.names import import_on_use
 from zoo_core.kinds.recipes import AUGMENTATION, NORMALIZE, SUPERVISED
-from zoo_core.kinds.renamed import find_renamed
 from zoo_core.specs import Param
 
 KIND = Kind(
     name="image-classification",
     summary="a class from an image: (batch, channels, height, width) -> (batch, classes) logits, cross-entropy",
-    interface=__doc__ or "",
+    interface=__doc__ or "",  # the text above: `zoo show` and the reference print it
     recipe={
         **SUPERVISED,
         "label_smoothing": Param(default=0.0, help="label smoothing of the cross-entropy", minimum=0.0),
@@ -34,24 +34,22 @@ KIND = Kind(
         ),
         **AUGMENTATION,
     },
-    entry="zoo_core.kinds.image_classification.objective:ImageClassification",
+    task_entry="zoo_core.kinds.image_classification.objective:image_classification_task",
     takes_images=True,
     resizes_images=True,
     metric="accuracy",
     higher_is_better=True,
     example_shape=(3, 32, 32),
-    draw="zoo_core.kinds.image_classification.examples:draw",
-    smallest_model="zoo_core.kinds.examples:linear_model",
-    output_shape="zoo_core.kinds.examples:one_output_each",
-    plant="zoo_core.kinds.examples:planted_logits",
+    draw_entry="zoo_core.kinds.image_classification.examples:draw",
+    smallest_model_entry="zoo_core.kinds.examples:linear_model",
+    output_shape_entry="zoo_core.kinds.examples:one_output_each",
+    perfect_and_wrong_entry="zoo_core.kinds.examples:perfect_and_wrong_logits",
     templates="zoo_core.kinds.image_classification",
 )
 
-
-def __getattr__(name: str) -> object:
-    """Import the objective on use, because `zoo list` imports this module."""
-    if name in ("ImageClassification", "ImageObjective"):
-        from zoo_core.kinds.image_classification import objective
-
-        return getattr(objective, name)
-    return find_renamed(__name__, name, {"ImageTreaty": "zoo_core.kinds.image_classification.objective:ImageObjective"})
+__getattr__ = import_on_use(
+    __name__,
+    "objective",
+    ("image_classification_task", "ImageObjective"),
+    renamed={"ImageClassification": "image_classification_task", "ImageTreaty": "ImageObjective"},
+)

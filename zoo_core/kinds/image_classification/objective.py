@@ -26,8 +26,8 @@ from zoo_core.specs import Signature, TaskSpec
 MAX_PICTURED = 24  # images on a sheet
 
 
-def ImageClassification(spec: TaskSpec) -> Supervised:
-    """Make the task body of this kind."""
+def image_classification_task(spec: TaskSpec) -> Supervised:
+    """Make a task of this kind from its spec."""
     return Supervised(spec, ImageObjective)
 
 

@@ -21,8 +21,8 @@ from zoo_core.specs import Signature, TaskSpec
 MAX_POINTS = 1000  # of a picture
 
 
-def Regression(spec: TaskSpec) -> Supervised:
-    """Make the task body of this kind."""
+def regression_task(spec: TaskSpec) -> Supervised:
+    """Make a task of this kind from its spec."""
     return Supervised(spec, RegressionObjective)
 
 

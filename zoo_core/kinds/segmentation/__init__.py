@@ -17,15 +17,15 @@ One unit is one image.
 from __future__ import annotations
 
 from zoo_core.kinds.kind import Kind
+from zoo_core.kinds.names import import_on_use
 from zoo_core.kinds.recipes import AUGMENTATION, NORMALIZE, SUPERVISED
-from zoo_core.kinds.renamed import find_renamed
 from zoo_core.specs import Param
 
 KIND = Kind(
     name="segmentation",
     summary="a class for every pixel: (batch, channels, height, width) -> (batch, classes, height, width) logits, "
     "cross-entropy",
-    interface=__doc__ or "",
+    interface=__doc__ or "",  # the text above: `zoo show` and the reference print it
     recipe={
         **SUPERVISED,
         "batch_size": Param(default=4, help="examples per step", minimum=1),
@@ -46,26 +46,22 @@ KIND = Kind(
         "contrast": AUGMENTATION["contrast"],
         "brightness": AUGMENTATION["brightness"],
     },
-    entry="zoo_core.kinds.segmentation.objective:Segmentation",
+    task_entry="zoo_core.kinds.segmentation.objective:segmentation_task",
     takes_images=True,
     metric="mean_iou",
     higher_is_better=True,
     example_shape=(3, 32, 32),
-    max_overfit_loss=0.5,  # a few steps do not learn all of the thousands of pixels
-    draw="zoo_core.kinds.segmentation.examples:draw",
-    smallest_model="zoo_core.kinds.segmentation.examples:pixel_model",
-    output_shape="zoo_core.kinds.segmentation.examples:output_shape",
-    plant="zoo_core.kinds.examples:planted_logits",
+    max_overfit_loss_share=0.5,  # a few steps do not learn all of the thousands of pixels
+    draw_entry="zoo_core.kinds.segmentation.examples:draw",
+    smallest_model_entry="zoo_core.kinds.segmentation.examples:pixel_model",
+    output_shape_entry="zoo_core.kinds.segmentation.examples:output_shape",
+    perfect_and_wrong_entry="zoo_core.kinds.examples:perfect_and_wrong_logits",
     templates="zoo_core.kinds.segmentation",
 )
 
-
-def __getattr__(name: str) -> object:
-    """Import the objective on use, because `zoo list` imports this module."""
-    if name in ("Segmentation", "SegmentationObjective"):
-        from zoo_core.kinds.segmentation import objective
-
-        return getattr(objective, name)
-    return find_renamed(
-        __name__, name, {"SegmentationTreaty": "zoo_core.kinds.segmentation.objective:SegmentationObjective"}
-    )
+__getattr__ = import_on_use(
+    __name__,
+    "objective",
+    ("segmentation_task", "SegmentationObjective"),
+    renamed={"Segmentation": "segmentation_task", "SegmentationTreaty": "SegmentationObjective"},
+)

@@ -32,8 +32,8 @@ MAX_CONFUSED = 32  # classes in the confusion matrix of a record
 STUDY_BATCH = 256  # training images whose pixels are counted at once
 
 
-def Segmentation(spec: TaskSpec) -> Supervised:
-    """Make the task body of this kind."""
+def segmentation_task(spec: TaskSpec) -> Supervised:
+    """Make a task of this kind from its spec."""
     return Supervised(spec, functools.partial(SegmentationObjective, metric=spec.metric))
 
 
