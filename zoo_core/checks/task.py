@@ -104,11 +104,11 @@ def scores(subject: TaskSubject) -> None:
     started = subject.harness.start()
     started.train()
     for split in ("val", "test"):
-        found = evaluate(started, split)
-        if subject.spec.metric not in found:
-            raise CheckFailedError(f"the scores of {split} are {', '.join(found)}, without {subject.spec.metric}")
-        if not math.isfinite(found[subject.spec.metric]):
-            raise CheckFailedError(f"{subject.spec.metric} on {split} is {found[subject.spec.metric]}")
+        values = evaluate(started, split)
+        if subject.spec.metric not in values:
+            raise CheckFailedError(f"the scores of {split} are {', '.join(values)}, without {subject.spec.metric}")
+        if not math.isfinite(values[subject.spec.metric]):
+            raise CheckFailedError(f"{subject.spec.metric} on {split} is {values[subject.spec.metric]}")
 
 
 def evaluate(started: Started, split: str, model: Any = None) -> dict[str, float]:

@@ -1,15 +1,17 @@
 """Kind `image-classification`, version 1: a class from an image.
 
-Columns: x uint8 (n, channels, height, width), raw; y integer (n,), classes from 0. Optional: `group`, integer (n,), for
-examples that belong together, such as the frames of a track.
-Model: forward takes float (batch, channels, height, width). The kind divides x by 255, resizes it if the recipe or the
-model's spec asks for another size (bilinear, with antialiasing), and normalises it by the mean and std of the train
-split's channels, or by the model's own; `normalize=false` in the recipe turns the last step off. The model returns
-logits (batch, classes) and computes no loss.
-Loss: cross-entropy with the recipe's label smoothing; with mixup or cutmix, the mean over both labels by their shares.
-Metric: `accuracy`; also macro precision, recall and F1, a table per class and the confusion matrix. With groups also
-`group_accuracy`: the share of groups whose mean log-probability is highest for the true class.
-One unit is one image. Images are augmented and prepared on the device, in channels-last layout for convolution nets.
+Data: column x, uint8 (n, channels, height, width), raw; column y, integer (n,), classes from 0. An optional column
+`group`, integer (n,), numbers examples that belong together, such as the frames of a track. One unit is one image.
+Inputs: made on the device, in channels-last layout for convolution nets, in this order. In training, images are
+augmented as the recipe asks; mixup and cutmix add to a batch the labels `y_mixed` of the other images, and `share`, the
+weight of `y`. Images are resized if the recipe or the model's spec asks for another size (bilinear, with antialiasing).
+They are divided by 255 and normalised by the mean and std of the train split's channels, or by the model's own; with
+`normalize=false` in the recipe they are only divided.
+Model: forward takes float (batch, channels, height, width) and returns logits (batch, classes). It computes no loss.
+Loss: cross-entropy with the recipe's label smoothing. With mixup or cutmix: `share` times the loss for `y`, plus
+1 - `share` times the loss for `y_mixed`.
+Scores: the metric `accuracy`; macro precision, recall and F1; a table per class, and the confusion matrix. With groups
+also `group_accuracy`: the share of groups whose mean log-probability is highest for the true class.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from zoo_core.specs import Param
 KIND = Kind(
     name="image-classification",
     summary="a class from an image: (batch, channels, height, width) -> (batch, classes) logits, cross-entropy",
-    interface=__doc__ or "",  # the text above: `zoo show` and the reference print it
+    interface=__doc__ or "",  # docs/reference/kinds.md prints the text above
     recipe={
         **SUPERVISED,
         "label_smoothing": Param(default=0.0, help="label smoothing of the cross-entropy", minimum=0.0),

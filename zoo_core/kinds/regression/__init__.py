@@ -1,9 +1,9 @@
 """Kind `regression`, version 1: numbers from numbers.
 
-Columns: x float32 (n, *input_shape), y float32 (n, outputs), in the data's units.
+Data: column x, float32 (n, *input_shape); column y, float32 (n, outputs), in the data's units. One unit is one example.
 Model: forward takes float32 (batch, *input_shape), unchanged, and returns (batch, outputs). It computes no loss.
-Loss: mean squared error. Metric: `mse` (lower is better); also `mae` and `r2`.
-One unit is one example.
+Loss: mean squared error.
+Scores: the metric `mse` (lower is better); `mae` and `r2`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from zoo_core.kinds.recipes import SUPERVISED
 KIND = Kind(
     name="regression",
     summary="numbers from numbers: (batch, *input_shape) -> (batch, outputs), mean squared error",
-    interface=__doc__ or "",  # the text above: `zoo show` and the reference print it
+    interface=__doc__ or "",  # docs/reference/kinds.md prints the text above
     recipe=SUPERVISED,
     task_entry="zoo_core.kinds.regression.objective:regression_task",
     metric="mse",

@@ -1,17 +1,18 @@
 """Kind `segmentation`, version 1: a class for every pixel of an image.
 
-Columns: x uint8 (n, channels, height, width), raw; y uint8 (n, height, width), classes from 0. If the signature has
-`extra["ignore_index"]`, pixels of that class count neither in the loss nor in any score.
-Model: forward takes float (batch, channels, height, width), normalised as in `image-classification`. Height and width
-are multiples of 32: images of other sizes are padded by reflection on all sides, and the predictions are cut back. The
-model returns logits (batch, classes, height, width) and computes no loss; two classes are two logits. It trains on
-squares of `crop_size` and predicts whole images, so it must not depend on their size.
+Data: column x, uint8 (n, channels, height, width), raw; column y, uint8 (n, height, width), classes from 0. If the
+signature has `extra["ignore_index"]`, pixels of that class count neither in the loss nor in any score. One unit is one
+image.
+Inputs: normalised as in `image-classification`. Training uses random squares of `crop_size`; evaluation uses whole
+images. Height and width become multiples of 32: images of other sizes are padded by reflection on all sides, and the
+predictions are cut back.
+Model: forward takes float (batch, channels, height, width) and returns logits (batch, classes, height, width). Two
+classes are two logits. It computes no loss, and must not depend on the size of the images.
 Loss: cross-entropy, plus `dice_weight` times 1 - soft Dice (Milletari et al. 2016, arXiv:1606.04797). Both weight the
 classes by `class_balance` (1: median frequency balancing, Eigen and Fergus 2015, arXiv:1411.4734).
-Metrics: `mean_iou`, over the classes that occur in the targets or predictions of the whole split, `mean_dice` and
-`pixel_accuracy`. With two classes also `dice` and `iou` of the class `extra["positive"]`, by default the second. All
-count the pixels of the whole split; `per_example` has the task's metric per image, with mean IoU in place of mean Dice.
-One unit is one image.
+Scores, from the pixels of the whole split: `mean_iou`, over the classes that occur in the targets or predictions,
+`mean_dice` and `pixel_accuracy`. With two classes also `dice` and `iou` of the class `extra["positive"]`, by default
+the second. `per_example` has the task's metric for each image, with mean IoU in place of mean Dice.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ KIND = Kind(
     name="segmentation",
     summary="a class for every pixel: (batch, channels, height, width) -> (batch, classes, height, width) logits, "
     "cross-entropy",
-    interface=__doc__ or "",  # the text above: `zoo show` and the reference print it
+    interface=__doc__ or "",  # docs/reference/kinds.md prints the text above
     recipe={
         **SUPERVISED,
         "batch_size": Param(default=4, help="examples per step", minimum=1),
