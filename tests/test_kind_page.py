@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,15 +22,16 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
 
 
-SPECS, TASK, SPLITS, SHORT_LINES, OWN_BODY = blocks("python")
+SPECS, TASK, SPLITS, SHORT_LINES, OWN_TASK = blocks("python")
 NEW, COMMANDS = blocks("sh")
 
 
 class Package:
     """The plugin of the page, in a folder of its own, and the environment in which it is installed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment_with: Callable[[Path, str], dict[str, str]]) -> None:
         self.folder, self.home = folder, folder / "installed"
+        self.environment = environment_with(self.home, "zoo-sums")
         self.code = self.home / "zoo_sums"
         source = folder / "source" / "src" / "zoo_sums"
         source.mkdir(parents=True)
@@ -41,9 +42,10 @@ class Package:
         subprocess.run([sys.executable, "-m", *install.split(), self.home, folder / "source"], check=True)
 
     def run(self, *words: str) -> str:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(self.home), os.environ.get("PYTHONPATH", "")])}
         command = [sys.executable, "-m", "zoo_core", *words]
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout
 
@@ -56,8 +58,10 @@ class Package:
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
-    return Package(tmp_path_factory.mktemp("page"))
+def package(
+    tmp_path_factory: pytest.TempPathFactory, environment_with: Callable[[Path, str], dict[str, str]]
+) -> Package:
+    return Package(tmp_path_factory.mktemp("page"), environment_with)
 
 
 def test_a_language_model_with_its_data_takes_an_author_70_lines() -> None:
@@ -100,8 +104,8 @@ def test_the_language_model_passes_its_checks_trains_and_is_on_the_board(package
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("block", "body"), [(SHORT_LINES, "ShortLines"), (OWN_BODY, "OwnBody")])
-def test_the_other_bodies_of_the_page_pass_the_same_checks(block: str, body: str, package: Package) -> None:
-    (package.code / "__init__.py").write_text(SPECS.replace("zoo_sums.task:language_model", f"zoo_sums.task:{body}"))
+@pytest.mark.parametrize(("block", "name"), [(SHORT_LINES, "ShortLines"), (OWN_TASK, "OwnTask")])
+def test_the_other_tasks_of_the_page_pass_the_same_checks(block: str, name: str, package: Package) -> None:
+    (package.code / "__init__.py").write_text(SPECS.replace("zoo_sums.task:language_model", f"zoo_sums.task:{name}"))
     (package.code / "task.py").write_text(TASK + block)
     package.refuse_failures()
