@@ -1,4 +1,4 @@
-"""`zoo new`: what it writes installs, passes its checks, trains and is on the board, without an edit."""
+"""`zoo new`: the package that it writes installs, passes its checks, trains and is on the board, without an edit."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_titles_authors_and_licences_come_where_they_belong_whatever_they_hold(z
         (("task", "core"), "a Python module zoo_core already exists"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_written(
+def test_an_invalid_command_is_refused_in_one_line_and_nothing_is_written(
     words: tuple[str, ...], said: str, zoo: Callable[..., Any]
 ) -> None:
     Path("full").mkdir()
@@ -151,7 +151,7 @@ def test_nothing_is_left_of_a_package_that_cannot_be_written(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_on_a_terminal_it_asks_for_what_was_not_said(zoo: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_it_asks_for_missing_options(zoo: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def answer(question: str, default: str = "") -> str:
@@ -171,7 +171,7 @@ def test_on_a_terminal_it_asks_for_what_was_not_said(zoo: Callable[..., Any], mo
 def test_from_the_first_command_to_the_board_nothing_is_edited(
     what: str, tmp_path: Path, environment_with: Callable[[Path, str], dict[str, str]]
 ) -> None:
-    """The five commands that a new author types; pip installs beside the environment instead of into it."""
+    """The five commands that a new author types; pip installs into a folder instead of the environment."""
     installed = tmp_path / "installed"
     environment = {**os.environ}
 

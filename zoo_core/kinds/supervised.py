@@ -78,7 +78,7 @@ class Supervised:
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
         """Create the objective and move the train split to the device."""
         self._data, self._recipe = data, recipe
-        self._objective = self._new_objective(data.signature, recipe, ctx)
+        self._objective, self._ready_model = self._new_objective(data.signature, recipe, ctx), None
         train = self._split(ctx, "train")
         if isinstance(self._objective, HasStudy):
             self._objective.study(train)
