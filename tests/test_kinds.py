@@ -178,22 +178,22 @@ def test_the_objective_of_a_function_is_checked_when_the_task_is_prepared() -> N
 
 
 def test_a_misspelt_override_is_refused_though_the_right_method_is_inherited() -> None:
-    class Body(Supervised):
+    class OwnTask(Supervised):
         def epoch_step(self, recipe: Recipe) -> int:
             return 1
 
     with pytest.raises(MisspeltMethodError, match="x has a method `epoch_step`: did you mean `epoch_steps`"):
-        refuse_misspelt_methods("x", Body, TASK_PROTOCOLS)
+        refuse_misspelt_methods("x", OwnTask, TASK_PROTOCOLS)
 
 
 def test_a_class_with_the_right_method_may_have_others_of_similar_names() -> None:
-    class Body(Supervised):
+    class OwnTask(Supervised):
         def pictures(self, ctx: Context, model: nn.Module) -> dict[str, Any]:
             return {"a": self.picture(0)}
 
         def picture(self, number: int) -> Any: ...
 
-    refuse_misspelt_methods("x", Body, TASK_PROTOCOLS)
+    refuse_misspelt_methods("x", OwnTask, TASK_PROTOCOLS)
 
 
 def test_an_objective_names_its_predictions_by_the_new_method_or_the_old_one() -> None:
