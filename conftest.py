@@ -117,7 +117,7 @@ def only_plugins(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return hide_others
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def environment_with() -> Callable[[Path, str], dict[str, str]]:
     """The variables for a process that also sees a plugin, installed by pip into a folder: `(folder, name)`."""
 

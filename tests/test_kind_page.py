@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,9 +29,11 @@ NEW, COMMANDS = blocks("sh")
 class Package:
     """The plugin of the page, in a folder of its own, and the environment in which it is installed."""
 
-    def __init__(self, folder: Path, environment_with: Callable[[Path, str], dict[str, str]]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, folder / "installed"
-        self.environment = environment_with(self.home, "zoo-sums")
+        path = os.pathsep.join([str(self.home), os.environ.get("PYTHONPATH", "")])
+        plugins = f"{os.environ['ZOO_LOAD_PLUGINS']},zoo-sums"
+        self.environment = {**os.environ, "PYTHONPATH": path, "ZOO_LOAD_PLUGINS": plugins}
         self.code = self.home / "zoo_sums"
         source = folder / "source" / "src" / "zoo_sums"
         source.mkdir(parents=True)
@@ -58,10 +60,8 @@ class Package:
 
 
 @pytest.fixture(scope="module")
-def package(
-    tmp_path_factory: pytest.TempPathFactory, environment_with: Callable[[Path, str], dict[str, str]]
-) -> Package:
-    return Package(tmp_path_factory.mktemp("page"), environment_with)
+def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    return Package(tmp_path_factory.mktemp("page"))
 
 
 def test_a_language_model_with_its_data_takes_an_author_70_lines() -> None:
