@@ -206,12 +206,12 @@ def test_a_check_that_does_not_apply_leaves_the_level_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_shared_kind_has_examples_on_which_the_smallest_model_and_the_planted_models_work(
+def test_every_shared_kind_has_examples_on_which_the_smallest_model_and_the_perfect_model_work(
     kind: str, tmp_path: Path
 ) -> None:
     from zoo_core.checks.data import make_synthetic_task
+    from zoo_core.checks.fixed_model import make_perfect_and_wrong_models
     from zoo_core.checks.harness import Harness, stand_in_for
-    from zoo_core.checks.planted import make_planted_models
     from zoo_core.checks.task import evaluate
     from zoo_core.entries import resolve_entry
 
@@ -219,9 +219,9 @@ def test_every_shared_kind_has_examples_on_which_the_smallest_model_and_the_plan
     started = Harness(task=made.task, model=stand_in_for(made.task), data=made.data, cache=tmp_path).start()
     x = started.example(4)
     (output,) = started.predict(x)
-    assert output.shape == resolve_entry(KINDS[kind].output_shape)(x, 3)
+    assert output.shape == resolve_entry(KINDS[kind].output_shape_entry)(x, 3)
     assert len(started.train()) == 3
-    models = make_planted_models(kind, started.data)
+    models = make_perfect_and_wrong_models(kind, started.data)
     perfect, wrong = (evaluate(started, "val", model)[made.task.metric] for model in models)
     assert perfect == (1.0 if made.task.higher_is_better else 0.0)
     assert wrong < perfect if made.task.higher_is_better else wrong > perfect

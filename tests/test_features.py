@@ -1,4 +1,4 @@
-"""A frozen backbone is run once over a split: its features are kept, found again, and give what it would give."""
+"""A frozen backbone runs once over a split. Its features are cached, and training on them gives the same results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from zoo_core.columns import Split
 from zoo_core.kinds import KINDS
 from zoo_core.kinds.features import Features, frozen_backbone
-from zoo_core.kinds.image_classification import ImageClassification
+from zoo_core.kinds.image_classification import image_classification_task
 from zoo_core.measure.randomness import evaluation_mode, seed_everything
 from zoo_core.protocols import Context, Evaluation, Phase, Step
 from zoo_core.recipe import RUNNER_PARAMS, Recipe, as_param, resolve_recipe
@@ -49,7 +49,7 @@ def one_thread() -> Iterator[None]:
 
 
 class Images:
-    """An open data set of two classes, bright and dark; what `Data` is to a task."""
+    """Open data with two classes, bright and dark: the `Data` of a task."""
 
     def __init__(self, identity: str = "images-v1") -> None:
         self.identity = identity
@@ -86,14 +86,14 @@ class Backbone(nn.Module):
 
 
 def make_model(*, unfreeze: int = 0, **options: float) -> Any:
-    """Always of the same weights."""
+    """Make a model, always with the same weights."""
     torch.manual_seed(0)
     return Transfer(Backbone(**options), nn.Linear(4, 2), unfreeze=unfreeze)
 
 
 @dataclass
 class Trained:
-    """How a training went."""
+    """The result of a training."""
 
     model: Any
     phases: list[Phase] = field(default_factory=list)
@@ -114,7 +114,7 @@ def image_recipe(**values: object) -> Recipe:
 
 def train(cache: Path, model: Any = None, data: Any = None, *, seed: int = 0, **values: object) -> Trained:
     model = make_model() if model is None else model
-    recipe, task = image_recipe(**values), ImageClassification(SPEC)
+    recipe, task = image_recipe(**values), image_classification_task(SPEC)
     ctx = Context(cache=cache, seed=seed, generator=seed_everything(seed, "cpu"))
     task.prepare(ctx, data or Images(), recipe)
     result = Trained(model)
@@ -139,13 +139,13 @@ def same_head(first: Trained, second: Trained, atol: float = 0.0) -> bool:
 
 
 def through_the_backbone(cache: Path, monkeypatch: pytest.MonkeyPatch, **values: Any) -> Trained:
-    """A training that never had features."""
+    """Train without cached features."""
     with monkeypatch.context() as patch:
-        patch.setattr(Features, "of", lambda *_: None)
+        patch.setattr(Features, "of_split", lambda *_: None)
         return train(cache, **values)
 
 
-# Once a split
+# Caching
 
 
 def test_the_backbone_runs_once_for_every_example_in_a_training_of_several_epochs(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_the_backbone_runs_once_for_every_example_in_a_training_of_several_epoch
     assert len({folder.name.split("-")[0] for folder in folders(tmp_path)}) == 1
 
 
-def test_the_next_seed_finds_the_features_and_is_charged_what_they_cost(tmp_path: Path) -> None:
+def test_the_next_seed_uses_cached_features_and_reports_their_full_cost(tmp_path: Path) -> None:
     first = train(tmp_path)
     assert [(phase.name, phase.spent_s) for phase in first.phases] == [("features", 0.0), ("features", 0.0)]
     (cost,) = (json.loads((folder / "cost.json").read_text()) for folder in folders(tmp_path) if "train" in folder.name)
@@ -167,7 +167,7 @@ def test_the_next_seed_finds_the_features_and_is_charged_what_they_cost(tmp_path
     assert not same_head(first, second), "the seeds have other batches"
 
 
-def test_found_features_give_what_made_ones_gave(tmp_path: Path) -> None:
+def test_cached_features_give_the_same_results_as_computed_ones(tmp_path: Path) -> None:
     made, found = train(tmp_path), train(tmp_path)
     assert same_head(made, found)
     assert (made.seen, found.seen) == (sum(SIZES.values()) + CHECKED, CHECKED)
@@ -177,7 +177,9 @@ def test_found_features_give_what_made_ones_gave(tmp_path: Path) -> None:
             assert np.array_equal(values, found.evaluations[split].per_example[name])
 
 
-def test_features_give_what_the_backbone_itself_would_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_on_features_equals_training_through_the_backbone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept, whole = train(tmp_path / "a"), through_the_backbone(tmp_path / "b", monkeypatch)
     assert same_head(kept, whole, atol=1e-3)  # float16 has three digits
     assert whole.seen == 18 * 4 - 3 * 2 + 2 * SIZES["val"] + SIZES["test"] + CHECKED  # an epoch's last batch has two
@@ -195,7 +197,7 @@ def test_a_train_split_with_other_rows_has_features_of_its_own(tmp_path: Path) -
     assert len(folders(tmp_path)) == 4
 
 
-# What makes other features
+# The cache key
 
 
 def other_weights() -> Any:
@@ -246,7 +248,7 @@ def other_normalisation() -> Images:
         "no normalisation",
     ],
 )
-def test_whatever_changes_features_makes_them_anew(changes: dict[str, Any], tmp_path: Path) -> None:
+def test_each_change_that_affects_features_computes_them_again(changes: dict[str, Any], tmp_path: Path) -> None:
     train(tmp_path)
     before = folders(tmp_path)
     changed = train(tmp_path, **{name: make() for name, make in changes.items()})
@@ -256,12 +258,12 @@ def test_whatever_changes_features_makes_them_anew(changes: dict[str, Any], tmp_
 
 
 @pytest.mark.parametrize("values", [{"lr": 0.01}, {"batch_size": 8}, {"label_smoothing": 0.1}, {"optimizer": "adam"}])
-def test_what_concerns_only_the_head_finds_the_features(values: dict[str, Any], tmp_path: Path) -> None:
+def test_changes_that_affect_only_the_head_use_the_cached_features(values: dict[str, Any], tmp_path: Path) -> None:
     train(tmp_path)
     assert train(tmp_path, **values).seen == CHECKED
 
 
-# When there are none
+# Models and recipes without cached features
 
 
 @pytest.mark.parametrize("values", [{"flip": True}, {"crop": 1}, {"blur": 0.5}, {"mixup": 0.5}])
@@ -282,14 +284,14 @@ def test_a_backbone_that_is_partly_trained_has_no_features(tmp_path: Path) -> No
 
 
 class Squared(Transfer):
-    """Not what its parts make up."""
+    """A model whose forward is not head(backbone(x))."""
 
     def forward(self, x: Tensor) -> Tensor:
         output: Tensor = self.head(self.backbone(x) ** 2)
         return output
 
 
-def test_a_model_that_is_more_than_its_parts_is_trained_as_a_whole(
+def test_a_model_that_is_not_head_of_backbone_is_trained_as_a_whole(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     torch.manual_seed(0)
@@ -310,7 +312,7 @@ def test_only_a_frozen_backbone_before_a_head_counts() -> None:
     assert frozen_backbone(Transfer(nn.Flatten(), nn.Linear(16, 2))) is None, "nothing to save"
 
 
-# Where there is no room
+# Full disk and memory
 
 
 Usage = namedtuple("Usage", "total used free")
@@ -333,7 +335,9 @@ def test_features_without_room_on_the_disk_stay_in_memory(tmp_path: Path, caplog
 
 
 @pytest.mark.usefixtures("full_disk")
-def test_without_room_anywhere_the_backbone_is_trained_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_room_on_disk_and_in_memory_every_step_runs_the_backbone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=0))
     trained = train(tmp_path)
     assert trained.steps == 18
@@ -352,7 +356,7 @@ def test_a_half_full_disk_takes_what_needs_less_than_half_of_the_rest(
 
 
 @pytest.mark.parametrize("scale", [1e7, float("nan")])
-def test_what_float16_cannot_hold_is_not_kept(scale: float, tmp_path: Path) -> None:
+def test_features_that_float16_cannot_hold_are_not_cached(scale: float, tmp_path: Path) -> None:
     trained = train(tmp_path, make_model(scale=scale), lr=0.0)
     assert trained.steps == 18
     assert folders(tmp_path) == []
@@ -365,7 +369,7 @@ def test_making_features_leaves_nothing_else_behind(tmp_path: Path) -> None:
     assert not list((tmp_path / "features").glob(".*"))
 
 
-# What is frozen does not change
+# Frozen parts
 
 
 @pytest.mark.parametrize("values", [{}, {"flip": True}])
@@ -386,7 +390,7 @@ def test_dropout_in_a_frozen_backbone_does_nothing(values: dict[str, Any], tmp_p
     assert same_head(dry, wet)
 
 
-def test_dropout_in_the_head_goes_on(tmp_path: Path) -> None:
+def test_dropout_in_the_head_stays_active(tmp_path: Path) -> None:
     models = [make_model(), make_model()]
     models[1].head = nn.Sequential(nn.Dropout(0.5), models[1].head)
     plain, dropping = (train(tmp_path, model) for model in models)
@@ -394,10 +398,10 @@ def test_dropout_in_the_head_goes_on(tmp_path: Path) -> None:
     assert not same_head(plain, dropping)
 
 
-def test_frozen_parts_of_a_model_without_a_backbone_rest_too(tmp_path: Path) -> None:
+def test_frozen_norms_of_a_model_without_a_backbone_stay_fixed_too(tmp_path: Path) -> None:
     frozen = nn.BatchNorm2d(1).requires_grad_(False)
     model = nn.Sequential(frozen, nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(16, 2))
-    recipe, task, ctx = image_recipe(), ImageClassification(SPEC), Context(generator=seed_everything(0, "cpu"))
+    recipe, task, ctx = image_recipe(), image_classification_task(SPEC), Context(generator=seed_everything(0, "cpu"))
     task.prepare(ctx, Images(), recipe)  # type: ignore[arg-type]
     list(task.train(ctx, model, recipe))
     assert frozen.num_batches_tracked == 0

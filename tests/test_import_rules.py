@@ -31,7 +31,7 @@ HEAVY_INSIDE = {
     "testing/timing.py",
     *(f"data/{name}.py" for name in ("columns", "splits", "open", "batches", "idx", "images")),
     *(f"measure/{name}.py" for name in ("clock", "randomness", "flops", "latency", "memory", "devices")),
-    *(f"checks/{name}.py" for name in ("harness", "child", "data", "planted")),
+    *(f"checks/{name}.py" for name in ("harness", "child", "data", "fixed_model")),
     *(f"runner/{name}.py" for name in ("artifacts", "build", "checkpoints", "handlers", "saved_models", "trial")),
     *(f"runner/{name}.py" for name in ("inference", "prepare", "training", "tryout", "warm_up")),
 }
@@ -62,7 +62,7 @@ LEADERBOARD_MAY = (
     "zoo_core.cli.options",
 )
 
-TORCH_FREE_KINDS = ("__init__", "kind", "recipes", "renamed")  # a kind's folder describes it in `__init__`, torch-free
+TORCH_FREE_KINDS = ("__init__", "kind", "recipes", "names")  # a kind's folder describes it in `__init__`, torch-free
 HEAVY_KINDS = {path for path in (CORE / "kinds").rglob("*.py") if path.stem not in TORCH_FREE_KINDS}
 
 Imported = tuple[str, str, int]  # module, name ("" for a plain import), line

@@ -1,4 +1,4 @@
-"""The page about a kind of one's own is true: every block of it runs, and its examples pass all checks."""
+"""The page about a kind of your own: every block of it runs, and its examples pass all checks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
 
 
-SPECS, TASK, SPLITS, SHORT_LINES, OWN_BODY = blocks("python")
+SPECS, TASK, SPLITS, SHORT_LINES, OWN_TASK = blocks("python")
 NEW, COMMANDS = blocks("sh")
 
 
@@ -68,7 +68,7 @@ def test_a_language_model_with_its_data_takes_an_author_70_lines() -> None:
     assert sum(bool(line.strip()) for line in (SPECS + TASK).splitlines()) <= 70
 
 
-def test_the_block_about_splits_holds() -> None:
+def test_the_block_about_splits_runs() -> None:
     exec(compile(SPLITS, str(PAGE), "exec"), {})
 
 
@@ -88,7 +88,7 @@ def test_every_interface_and_each_of_its_methods_says_what_it_is_for(protocol: t
             assert (member.__doc__ or "").strip(), name
 
 
-def test_the_pages_first_command_writes_the_task_that_it_speaks_of(tmp_path: Path) -> None:
+def test_the_first_command_of_the_page_writes_a_task_of_60_lines(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "zoo_core", *NEW.split()[1:], "--defaults"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     files = (tmp_path / "zoo-counts" / "src" / "zoo_counts").glob("*.py")
@@ -104,8 +104,8 @@ def test_the_language_model_passes_its_checks_trains_and_is_on_the_board(package
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("block", "body"), [(SHORT_LINES, "ShortLines"), (OWN_BODY, "OwnBody")])
-def test_the_other_bodies_of_the_page_pass_the_same_checks(block: str, body: str, package: Package) -> None:
-    (package.code / "__init__.py").write_text(SPECS.replace("zoo_sums.task:language_model", f"zoo_sums.task:{body}"))
+@pytest.mark.parametrize(("block", "name"), [(SHORT_LINES, "ShortLines"), (OWN_TASK, "OwnTask")])
+def test_the_other_tasks_of_the_page_pass_the_same_checks(block: str, name: str, package: Package) -> None:
+    (package.code / "__init__.py").write_text(SPECS.replace("zoo_sums.task:language_model", f"zoo_sums.task:{name}"))
     (package.code / "task.py").write_text(TASK + block)
     package.refuse_failures()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,11 +25,11 @@ from zoo_core.checks.harness import Harness, stand_in_for
 from zoo_core.cli import scaffold
 from zoo_core.columns import Split
 from zoo_core.entries import resolve_entry
-from zoo_core.errors import IncompatibleError, MisspeltMethodError
+from zoo_core.errors import IncompatibleError, MisspeltMethodError, PluginError
 from zoo_core.kinds import KINDS, Kind, chance
 from zoo_core.kinds.image_classification import ImageObjective
 from zoo_core.kinds.objective import predictor
-from zoo_core.kinds.regression import Regression, RegressionObjective
+from zoo_core.kinds.regression import RegressionObjective, regression_task
 from zoo_core.kinds.supervised import Supervised
 from zoo_core.optional import TASK_PROTOCOLS, refuse_misspelt_methods
 from zoo_core.protocols import Context
@@ -47,7 +48,13 @@ SPEC = TaskSpec(
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_every_entry_of_a_kind_resolves_and_its_interface_names_the_kind(kind: Kind) -> None:
-    for entry in (kind.entry, kind.draw, kind.smallest_model, kind.output_shape, kind.plant):
+    for entry in (
+        kind.task_entry,
+        kind.draw_entry,
+        kind.smallest_model_entry,
+        kind.output_shape_entry,
+        kind.perfect_and_wrong_entry,
+    ):
         assert callable(resolve_entry(entry))
     assert kind.interface.startswith(f"Kind `{kind.name}`, version {kind.version}: ")
 
@@ -73,10 +80,10 @@ def test_a_new_kind_is_drawn_trained_checked_and_offered_without_another_line(
     assert "ordinal" in scaffold.kinds()
 
 
-def test_the_bodies_of_the_first_kinds_are_still_found_where_they_were() -> None:
+def test_the_task_entry_of_a_kind_also_imports_from_the_kinds_package() -> None:
     for kind in KINDS.values():
-        module = importlib.import_module(kind.entry.rpartition(".")[0])
-        assert getattr(module, kind.entry.rpartition(":")[2]) is resolve_entry(kind.entry)
+        module = importlib.import_module(kind.task_entry.rpartition(".")[0])
+        assert getattr(module, kind.task_entry.rpartition(":")[2]) is resolve_entry(kind.task_entry)
 
 
 MISSPELT = """
@@ -171,22 +178,22 @@ def test_the_objective_of_a_function_is_checked_when_the_task_is_prepared() -> N
 
 
 def test_a_misspelt_override_is_refused_though_the_right_method_is_inherited() -> None:
-    class Body(Supervised):
+    class OwnTask(Supervised):
         def epoch_step(self, recipe: Recipe) -> int:
             return 1
 
     with pytest.raises(MisspeltMethodError, match="x has a method `epoch_step`: did you mean `epoch_steps`"):
-        refuse_misspelt_methods("x", Body, TASK_PROTOCOLS)
+        refuse_misspelt_methods("x", OwnTask, TASK_PROTOCOLS)
 
 
 def test_a_class_with_the_right_method_may_have_others_of_similar_names() -> None:
-    class Body(Supervised):
+    class OwnTask(Supervised):
         def pictures(self, ctx: Context, model: nn.Module) -> dict[str, Any]:
             return {"a": self.picture(0)}
 
         def picture(self, number: int) -> Any: ...
 
-    refuse_misspelt_methods("x", Body, TASK_PROTOCOLS)
+    refuse_misspelt_methods("x", OwnTask, TASK_PROTOCOLS)
 
 
 def test_an_objective_names_its_predictions_by_the_new_method_or_the_old_one() -> None:
@@ -205,6 +212,15 @@ def test_a_kind_that_reads_no_files_refuses_to_predict_them() -> None:
     [
         ("zoo_core.kinds", "seen_by", "zoo_core.kinds:adapted_signature"),
         ("zoo_core.kinds", "LOOKING", "zoo_core.kinds:IMAGE_KINDS"),
+        ("zoo_core.kinds", "body_entry", "zoo_core.kinds:task_entry"),
+        ("zoo_core.kinds", "make_body", "zoo_core.kinds:make_task"),
+        ("zoo_core.kinds.regression", "Regression", "zoo_core.kinds.regression:regression_task"),
+        ("zoo_core.kinds.segmentation", "Segmentation", "zoo_core.kinds.segmentation:segmentation_task"),
+        (
+            "zoo_core.kinds.image_classification",
+            "ImageClassification",
+            "zoo_core.kinds.image_classification:image_classification_task",
+        ),
         ("zoo_core.kinds.supervised", "Treaty", "zoo_core.kinds.objective:Objective"),
         ("zoo_core.kinds.supervised", "Look", "zoo_core.kinds.objective:RowReader"),
         ("zoo_core.kinds.regression", "RegressionTreaty", "zoo_core.kinds.regression:RegressionObjective"),
@@ -219,7 +235,7 @@ def test_an_old_public_name_still_imports_with_a_warning_that_gives_the_new_one(
         assert getattr(importlib.import_module(module), old) is resolve_entry(new)
 
 
-def test_a_name_that_never_was_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"module 'zoo_core\.kinds' has no attribute 'seen'"):
         _ = kinds.seen
 
@@ -264,51 +280,94 @@ def test_the_image_loss_is_torchs_cross_entropy_and_the_score_the_accuracy() -> 
 
 def test_image_scores_and_the_table_per_class_agree_with_scikit_learn() -> None:
     generator = np.random.default_rng(0)
-    outputs, truth = generator.normal(size=(200, 3)), generator.integers(0, 3, 200)
-    found = ImageObjective(SIGNATURE, image_recipe(), Context()).evaluate(outputs, {"y": truth})
-    expected = precision_recall_fscore_support(truth, outputs.argmax(1), zero_division=0)
+    outputs, targets = generator.normal(size=(200, 3)), generator.integers(0, 3, 200)
+    found = ImageObjective(SIGNATURE, image_recipe(), Context()).evaluate(outputs, {"y": targets})
+    expected = precision_recall_fscore_support(targets, outputs.argmax(1), zero_division=0)
     for column, values in enumerate(expected, 1):
         assert [row[column] for row in found.tables["per class"].rows] == pytest.approx(list(values), abs=1e-12)
     assert found.scores["f1"] == pytest.approx(expected[2].mean())
     assert [row[0] for row in found.tables["confusion"].rows] == ["a", "b", "c"]
 
 
-def test_the_picture_of_mistakes_is_there_only_if_there_are_mistakes(images: torch.Tensor) -> None:
+def test_there_is_a_picture_of_mistakes_only_if_there_are_mistakes(images: torch.Tensor) -> None:
     objective = ImageObjective(SIGNATURE, image_recipe(), Context())
-    truth = np.array([0, 1, 2, 0, 1])
-    right = np.eye(3)[truth]
+    targets = np.array([0, 1, 2, 0, 1])
+    perfect = np.eye(3)[targets]
 
-    def look(rows: Sequence[int]) -> np.ndarray:
+    def read_rows(rows: Sequence[int]) -> np.ndarray:
         return images.numpy()[rows]
 
-    assert set(objective.pictures(look, right, truth)) == {"thumbnail", "answers"}
-    sheet = objective.pictures(look, -right, truth)["mistakes"]
+    assert set(objective.pictures(read_rows, perfect, targets)) == {"thumbnail", "answers"}
+    sheet = objective.pictures(read_rows, -perfect, targets)["mistakes"]
     assert sheet.dtype == np.uint8
     assert sheet.ndim == 3
     assert sheet.shape[2] == 3
 
 
-def test_regression_scores_are_those_of_hand() -> None:
+def test_regression_scores_equal_those_computed_by_hand() -> None:
     objective = RegressionObjective(Signature(input_shape=(1,), outputs=1), Recipe({}), Context())
-    answers, truth = np.array([[1.0], [3.0]]), np.array([[0.0], [4.0]])
-    found = objective.evaluate(answers, {"y": truth})
+    predictions, targets = np.array([[1.0], [3.0]]), np.array([[0.0], [4.0]])
+    found = objective.evaluate(predictions, {"y": targets})
     assert found.scores == {"mse": 1.0, "mae": 1.0, "r2": 1 - 2 / 8}
     assert found.per_example["score"].tolist() == [1.0, 1.0]
-    loss, score = objective.loss(torch.tensor(answers), {"y": torch.tensor(truth)})
+    loss, score = objective.loss(torch.tensor(predictions), {"y": torch.tensor(targets)})
     assert (loss.item(), score.item()) == (1.0, 1.0)
 
 
-def test_a_regression_is_drawn_over_its_input_or_answer_over_truth_where_inputs_are_many() -> None:
+def test_a_regression_is_plotted_over_its_input_or_over_the_targets_if_there_are_several_inputs() -> None:
     objective = RegressionObjective(Signature(input_shape=(1,), outputs=1), Recipe({}), Context())
-    truth = np.linspace(0, 1, 5, dtype=np.float32)[:, None]
+    targets = np.linspace(0, 1, 5, dtype=np.float32)[:, None]
     for inputs in (np.linspace(-1, 1, 5)[:, None], np.zeros((5, 3))):
-        pictures = objective.pictures(lambda rows, x=inputs: x[list(rows)], truth + 0.5, truth)
+        pictures = objective.pictures(lambda rows, x=inputs: x[list(rows)], targets + 0.5, targets)
         assert set(pictures) == {"thumbnail", "answers"}
         red, blue = pictures["answers"][:, :, 0].astype(int), pictures["answers"][:, :, 2].astype(int)
         assert (red - blue > 100).sum() >= 5 * 4  # five orange points
 
 
-def test_a_models_first_look_is_at_inputs_from_all_over_train() -> None:
+class Lines:
+    """Data with a column `x` alone."""
+
+    signature = Signature(input_shape=(1,), outputs=1)
+    identity = "lines"
+
+    def split(self, name: str, *, holdout: bool = True) -> Split:
+        return Split({"x": np.arange(4, dtype=np.float32)[:, None]})
+
+
+def test_an_objective_with_pictures_refuses_data_without_targets() -> None:
+    class Drawn(Plain):
+        def inputs(self, batch: Any) -> Any:
+            return batch["x"]
+
+        def pictures(self, read_rows: Any, outputs: Any, targets: Any) -> Any: ...
+
+    task = Supervised(SPEC, Drawn)
+    task.prepare(Context(), Lines(), resolve_recipe({"holdout": as_param(True)}, None, {}))  # type: ignore[arg-type]
+    message = "its objective Drawn has `pictures`, which needs a column `y`; the data have none"
+    with torch.no_grad(), pytest.raises(PluginError, match=message):
+        task.pictures(Context(), nn.Linear(1, 1))
+
+
+def test_a_model_is_made_ready_once_however_often_it_is_evaluated() -> None:
+    class Counting(Plain):
+        models: list[nn.Module] = []
+
+        def ready(self, model: nn.Module) -> None:
+            self.models.append(model)
+
+        def inputs(self, batch: Any) -> Any:
+            return batch["x"]
+
+    task, models = Supervised(SPEC, Counting), [nn.Linear(1, 1), nn.Linear(1, 1)]
+    for order in (models, models[::-1]):  # a new objective has not prepared the last model yet
+        task.prepare(Context(), Lines(), resolve_recipe({"holdout": as_param(True)}, None, {}))  # type: ignore[arg-type]
+        with torch.no_grad():
+            for model, split in itertools.product(order, ("val", "val", "test")):
+                task.evaluate(Context(), model, split)
+    assert Counting.models == [*models, *models[::-1]]
+
+
+def test_a_models_initialize_gets_inputs_spread_over_all_of_train() -> None:
     class Curious(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -330,7 +389,7 @@ def test_a_models_first_look_is_at_inputs_from_all_over_train() -> None:
 
     params = {key: as_param(value) for key, value in {**RUNNER_PARAMS, **KINDS["regression"].recipe}.items()}
     recipe, ctx, model = resolve_recipe(params, None, {"steps": 1, "lr": 0.0}), Context(), Curious()
-    task = Regression(SPEC)
+    task = regression_task(SPEC)
     task.prepare(ctx, Numbers(), recipe)
     list(task.train(ctx, model, recipe))
     assert model.looked_at.shape == (5000, 1)
@@ -338,7 +397,7 @@ def test_a_models_first_look_is_at_inputs_from_all_over_train() -> None:
     assert model.looked_at.mean().item() == pytest.approx(6000, abs=2)
 
 
-def test_guessing_scores_one_in_as_many_classes_as_the_data_have() -> None:
+def test_the_chance_level_of_accuracy_is_one_over_the_number_of_classes() -> None:
     spec = TaskSpec(
         name="t",
         title="T",
@@ -353,7 +412,7 @@ def test_guessing_scores_one_in_as_many_classes_as_the_data_have() -> None:
     assert chance(spec, Signature(input_shape=(3, 8, 8))) == 0.1
 
 
-def test_what_the_data_say_of_guessing_goes_before_the_task() -> None:
+def test_a_chance_level_that_the_data_state_has_precedence_over_the_tasks() -> None:
     spec = TaskSpec(
         name="t",
         title="T",
@@ -369,10 +428,10 @@ def test_what_the_data_say_of_guessing_goes_before_the_task() -> None:
 
 
 def test_the_group_accuracy_counts_each_group_once_by_the_mean_log_probability_of_its_examples() -> None:
-    outputs, truth = np.log([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.6, 0.4]]), np.array([0, 0, 1, 1])
+    outputs, targets = np.log([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.6, 0.4]]), np.array([0, 0, 1, 1])
     # group 7: log .9 + log .4 > log .1 + log .6, so class 0; group 9: log .2 + log .6 < log .8 + log .4, so class 1
     found = ImageObjective(SIGNATURE, image_recipe(), Context()).evaluate(
-        np.concatenate([outputs, np.full((4, 1), -50.0)], axis=1), {"y": truth, "group": np.array([7, 7, 9, 9])}
+        np.concatenate([outputs, np.full((4, 1), -50.0)], axis=1), {"y": targets, "group": np.array([7, 7, 9, 9])}
     )
     assert found.scores["accuracy"] == 0.5
     assert found.scores["group_accuracy"] == 1.0

@@ -1,4 +1,4 @@
-"""`zoo new`: what it writes installs, passes its checks, trains and is on the board, without an edit."""
+"""`zoo new`: the package that it writes installs, passes its checks, trains and is on the board, without an edit."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_an_author_of_a_task_with_its_own_kind_has_60_lines(zoo: Callable[..., A
 
 
 @pytest.mark.parametrize("kind", kinds())
-def test_a_data_set_borrows_a_model_for_its_first_bench(kind: str, zoo: Callable[..., Any]) -> None:
+def test_a_new_data_set_names_an_installed_model_for_its_first_bench(kind: str, zoo: Callable[..., Any]) -> None:
     bench = next_commands(zoo("new", "dataset", "tiny-data", "--kind", kind, "--defaults").out)[2]
     model = bench[bench.index("--model") + 1]
     shown = json.loads(zoo("show", model, "--json").out)
@@ -113,21 +113,21 @@ def test_titles_authors_and_licences_come_where_they_belong_whatever_they_hold(z
         (("model", "linear", "--task", "cosine"), "plugin zoo-cosine already adds a model 'linear'"),
         (("task", "digits"), "plugin zoo-mnist already adds a dataset 'digits'"),
         (("model", "x", "--task", "mnits"), "did you mean mnist?"),
-        (("model", "x"), "state the task that the model is for, --task"),
+        (("model", "x"), "give the task that the model is for with --task"),
         (("task", "x", "--kind", "regresion"), "did you mean regression?"),
         (("model", "x", "--task", "mnist", "--kind", "regression"), "task mnist is of kind image-classification"),
-        (("task", "x", "--kind", "zoo-y/counts"), "is written zoo-x/KIND, as in its tasks"),
-        (("task", "x", "--kind", "zoo-x/Counts"), "is written zoo-x/KIND, as in its tasks"),
-        (("task", "x", "--kind", "zoo-x/"), "is written zoo-x/KIND, as in its tasks"),
-        (("model", "x", "--kind", "zoo-x/counts"), "only a task brings a kind of its own: zoo new task x --kind"),
+        (("task", "x", "--kind", "zoo-y/counts"), "write zoo-x/KIND, with KIND of a-z"),
+        (("task", "x", "--kind", "zoo-x/Counts"), "write zoo-x/KIND, with KIND of a-z"),
+        (("task", "x", "--kind", "zoo-x/"), "write zoo-x/KIND, with KIND of a-z"),
+        (("model", "x", "--kind", "zoo-x/counts"), "only a new task can define a kind: zoo new task x --kind"),
         (("task", "x", "--licence", "GPL"), "unknown licence 'GPL'"),
-        (("task", "x", "--title", "two\nlines"), "give one line of words"),
-        (("task", "x", "--author", '"""'), "give one line of words"),
+        (("task", "x", "--title", "two\nlines"), "give one line of text"),
+        (("task", "x", "--author", '"""'), "give one line of text"),
         (("task", "x", "--out", "full"), "full exists and is not an empty folder"),
         (("task", "core"), "a Python module zoo_core already exists"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_written(
+def test_an_invalid_command_is_refused_in_one_line_and_nothing_is_written(
     words: tuple[str, ...], said: str, zoo: Callable[..., Any]
 ) -> None:
     Path("full").mkdir()
@@ -151,7 +151,7 @@ def test_nothing_is_left_of_a_package_that_cannot_be_written(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_on_a_terminal_it_asks_for_what_was_not_said(zoo: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_it_asks_for_missing_options(zoo: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def answer(question: str, default: str = "") -> str:
@@ -171,7 +171,7 @@ def test_on_a_terminal_it_asks_for_what_was_not_said(zoo: Callable[..., Any], mo
 def test_from_the_first_command_to_the_board_nothing_is_edited(
     what: str, tmp_path: Path, environment_with: Callable[[Path, str], dict[str, str]]
 ) -> None:
-    """The five commands that a new author types; pip installs beside the environment instead of into it."""
+    """The five commands that a new author types; pip installs into a folder instead of the environment."""
     installed = tmp_path / "installed"
     environment = {**os.environ}
 

@@ -1,4 +1,4 @@
-"""The kind `segmentation` keeps its objective: what counts, what is padded, and scores that are scikit-learn's."""
+"""The kind `segmentation`: ignored pixels, padding, views, and scores that equal scikit-learn's."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ def objective(signature: Signature, metric: str = "mean_iou", **values: object) 
 
 
 def random_case(seed: int, classes: int, ignored: int | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits (3, classes, 20, 24) and truth (3, 20, 24), with ignored pixels and a class that no pixel has."""
+    """Logits (3, classes, 20, 24) and targets (3, 20, 24), with ignored pixels and a class that no pixel has."""
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(3, classes, 20, 24, generator=generator)
-    truth = torch.randint(0, max(2, classes - 1), (3, 20, 24), generator=generator)
+    targets = torch.randint(0, max(2, classes - 1), (3, 20, 24), generator=generator)
     if ignored is not None:
-        truth[torch.rand(truth.shape, generator=generator) < 0.2] = ignored
-    return logits, truth
+        targets[torch.rand(targets.shape, generator=generator) < 0.2] = ignored
+    return logits, targets
 
 
 @SEEDS
 def test_scores_of_several_classes_are_scikit_learns_over_all_pixels_that_count(seed: int) -> None:
-    logits, truth = random_case(seed, 4, IGNORED)
+    logits, targets = random_case(seed, 4, IGNORED)
     kind = objective(FOUR)
-    found = kind.evaluate(kind.reduce(logits, {"y": truth}).numpy(), {})
-    counted = (truth != IGNORED).numpy()
-    t, a = truth.numpy()[counted], logits.argmax(1).numpy()[counted]
+    found = kind.evaluate(kind.reduce(logits, {"y": targets}).numpy(), {})
+    counted = (targets != IGNORED).numpy()
+    t, a = targets.numpy()[counted], logits.argmax(1).numpy()[counted]
     assert found.scores["mean_iou"] == pytest.approx(jaccard_score(t, a, average="macro"), **CLOSE)
     assert found.scores["mean_dice"] == pytest.approx(f1_score(t, a, average="macro"), **CLOSE)
     assert found.scores["pixel_accuracy"] == pytest.approx(accuracy_score(t, a), **CLOSE)
@@ -65,30 +65,30 @@ def test_scores_of_several_classes_are_scikit_learns_over_all_pixels_that_count(
     assert [row[1:] for row in found.tables["confusion"].rows] == confusion_matrix(t, a).tolist()
     for image in range(3):
         own = counted[image]
-        expected = jaccard_score(truth[image].numpy()[own], logits[image].argmax(0).numpy()[own], average="macro")
+        expected = jaccard_score(targets[image].numpy()[own], logits[image].argmax(0).numpy()[own], average="macro")
         assert found.per_example["score"][image] == pytest.approx(expected, **CLOSE)
 
 
 @SEEDS
 def test_dice_and_iou_of_two_classes_are_scikit_learns_of_the_second(seed: int) -> None:
-    logits, truth = random_case(seed, 2, None)
+    logits, targets = random_case(seed, 2, None)
     kind = objective(TWO, "dice")
-    found = kind.evaluate(kind.reduce(logits, {"y": truth}).numpy(), {})
-    t, a = truth.flatten().numpy(), logits.argmax(1).flatten().numpy()
+    found = kind.evaluate(kind.reduce(logits, {"y": targets}).numpy(), {})
+    t, a = targets.flatten().numpy(), logits.argmax(1).flatten().numpy()
     assert found.scores["dice"] == pytest.approx(f1_score(t, a), **CLOSE)
     assert found.scores["iou"] == pytest.approx(jaccard_score(t, a), **CLOSE)
     for image, score in enumerate(found.per_example["score"]):
-        assert score == pytest.approx(f1_score(truth[image].flatten(), logits[image].argmax(0).flatten()), **CLOSE)
+        assert score == pytest.approx(f1_score(targets[image].flatten(), logits[image].argmax(0).flatten()), **CLOSE)
 
 
 @SEEDS
 @pytest.mark.parametrize("metric", ["mean_iou", "mean_dice", "pixel_accuracy", "dice", "iou"])
 def test_the_score_of_a_training_batch_is_the_metric(metric: str, seed: int) -> None:
     binary = metric in ("dice", "iou")
-    logits, truth = random_case(seed, 2 if binary else 4, None if binary else IGNORED)
+    logits, targets = random_case(seed, 2 if binary else 4, None if binary else IGNORED)
     kind = objective(TWO if binary else FOUR, metric)
-    _, score = kind.loss(logits, {"y": truth})
-    found = kind.evaluate(kind.reduce(logits, {"y": truth}).numpy(), {})
+    _, score = kind.loss(logits, {"y": targets})
+    found = kind.evaluate(kind.reduce(logits, {"y": targets}).numpy(), {})
     assert float(score) == pytest.approx(found.scores[metric], **CLOSE)
 
 
@@ -111,7 +111,7 @@ def test_a_class_in_neither_targets_nor_predictions_does_not_count() -> None:
 
 
 @pytest.mark.parametrize("metric", ["dice", "iou"])
-def test_the_dice_of_one_class_is_not_asked_of_many(metric: str) -> None:
+def test_a_metric_of_one_class_is_refused_for_data_with_many(metric: str) -> None:
     with pytest.raises(IncompatibleError, match=f"metric {metric} scores one of two classes, the data have 4"):
         objective(FOUR, metric)
 
@@ -123,27 +123,27 @@ def test_each_image_has_its_own_score_in_the_metric(metric: str) -> None:
     assert objective(TWO, metric).evaluate(confusion, {}).per_example["score"].tolist() == pytest.approx([expected])
 
 
-def test_an_image_without_the_class_is_right_if_none_is_answered() -> None:
+def test_an_image_without_the_class_scores_one_if_the_class_is_not_predicted() -> None:
     found = objective(TWO, "dice").evaluate(np.array([[[64, 0], [0, 0]], [[60, 4], [0, 0]], [[0, 0], [0, 64]]]), {})
     assert found.per_example["score"].tolist() == [1.0, 0.0, 1.0]
 
 
 @SEEDS
 def test_the_loss_is_torchs_cross_entropy_without_the_ignored_pixels(seed: int) -> None:
-    logits, truth = random_case(seed, 4, IGNORED)
-    loss, _ = objective(FOUR).loss(logits, {"y": truth.to(torch.uint8)})
-    torch.testing.assert_close(loss, F.cross_entropy(logits, truth, ignore_index=IGNORED))
+    logits, targets = random_case(seed, 4, IGNORED)
+    loss, _ = objective(FOUR).loss(logits, {"y": targets.to(torch.uint8)})
+    torch.testing.assert_close(loss, F.cross_entropy(logits, targets, ignore_index=IGNORED))
 
 
 def test_balanced_classes_are_weighed_as_torchs_cross_entropy_weighs_them() -> None:
-    logits, truth = random_case(0, 4, IGNORED)
-    columns = {"x": np.zeros((3, 3, 20, 24), np.uint8), "y": truth.numpy().astype(np.uint8)}
+    logits, targets = random_case(0, 4, IGNORED)
+    columns = {"x": np.zeros((3, 3, 20, 24), np.uint8), "y": targets.numpy().astype(np.uint8)}
     kind = objective(FOUR, class_balance=1.0)
     kind.study(DeviceSplit(Split(columns), "cpu"))
-    counts = torch.stack([(truth == label).sum() for label in range(4)]).float()
+    counts = torch.stack([(targets == label).sum() for label in range(4)]).float()
     weight = torch.where(counts > 0, counts[:3].median() / counts, 0)
-    loss, _ = kind.loss(logits, {"y": truth})
-    torch.testing.assert_close(loss, F.cross_entropy(logits, truth, weight=weight, ignore_index=IGNORED))
+    loss, _ = kind.loss(logits, {"y": targets})
+    torch.testing.assert_close(loss, F.cross_entropy(logits, targets, weight=weight, ignore_index=IGNORED))
 
 
 def test_weights_are_the_median_share_over_a_classs_share_to_a_power() -> None:
@@ -151,7 +151,7 @@ def test_weights_are_the_median_share_over_a_classs_share_to_a_power() -> None:
     assert class_weights(torch.zeros(2), 1.0).tolist() == [1.0, 1.0]
 
 
-def test_a_batch_of_ignored_pixels_alone_costs_nothing() -> None:
+def test_the_loss_of_a_batch_of_ignored_pixels_is_zero() -> None:
     logits = torch.randn(2, 4, 20, 24, requires_grad=True)
     loss, score = objective(FOUR, dice_weight=1.0).loss(logits, {"y": torch.full((2, 20, 24), IGNORED)})
     loss.backward()
@@ -163,8 +163,8 @@ def test_a_batch_of_ignored_pixels_alone_costs_nothing() -> None:
 
 def test_the_soft_dice_of_certain_predictions_is_the_dice() -> None:
     labels = torch.tensor([[[0, 0], [1, 1]]])
-    answers = torch.tensor([[[0, 1], [1, 1]]])
-    logits = F.one_hot(answers, 2).permute(0, 3, 1, 2) * 200.0
+    predictions = torch.tensor([[[0, 1], [1, 1]]])
+    logits = F.one_hot(predictions, 2).permute(0, 3, 1, 2) * 200.0
     counted = torch.ones_like(labels, dtype=torch.bool)
     expected = 1 - (2 / 3 + 4 / 5) / 2
     assert float(soft_dice_loss(logits, labels, counted, torch.ones(2))) == pytest.approx(expected)
@@ -173,11 +173,11 @@ def test_the_soft_dice_of_certain_predictions_is_the_dice() -> None:
 
 
 def test_dice_is_added_to_the_loss_with_its_weight() -> None:
-    logits, truth = random_case(1, 4, IGNORED)
-    plain, _ = objective(FOUR).loss(logits, {"y": truth})
-    both, _ = objective(FOUR, dice_weight=0.5).loss(logits, {"y": truth})
-    counted = truth != IGNORED
-    dice = soft_dice_loss(logits, torch.where(counted, truth, 0), counted, torch.ones(4))
+    logits, targets = random_case(1, 4, IGNORED)
+    plain, _ = objective(FOUR).loss(logits, {"y": targets})
+    both, _ = objective(FOUR, dice_weight=0.5).loss(logits, {"y": targets})
+    counted = targets != IGNORED
+    dice = soft_dice_loss(logits, torch.where(counted, targets, 0), counted, torch.ones(4))
     torch.testing.assert_close(both, plain + 0.5 * dice)
 
 
@@ -223,7 +223,7 @@ def views(**values: Any) -> Views:
 
 @pytest.mark.parametrize("crop", [0, 5, 100])
 @pytest.mark.parametrize("size", [(8, 8), (6, 9)])
-def test_views_move_image_and_truth_alike(size: tuple[int, int], crop: int) -> None:
+def test_views_move_image_and_targets_alike(size: tuple[int, int], crop: int) -> None:
     y = torch.arange(size[0] * size[1]).view(1, *size).repeat(16, 1, 1).to(torch.uint8)
     batch = views(crop_size=crop, turn=True)({"x": torch.stack([y, y + 1], 1), "y": y})
     expected = (min(crop or size[0], size[0]), min(crop or size[1], size[1]))
@@ -252,7 +252,7 @@ def test_a_flip_alone_keeps_the_sky_above() -> None:
     assert {int(picture[0, 0]) for picture in flipped} == {0, 7}
 
 
-def test_light_changes_the_image_and_not_the_truth() -> None:
+def test_contrast_and_brightness_change_the_image_but_not_the_targets() -> None:
     batch = {"x": torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8), "y": torch.zeros(4, 8, 8, dtype=torch.uint8)}
     lit = views(brightness=0.5, contrast=0.5)(batch)
     assert lit["y"] is batch["y"]
@@ -262,8 +262,8 @@ def test_light_changes_the_image_and_not_the_truth() -> None:
 
 
 def test_confusions_are_counted_image_by_image() -> None:
-    truth, answers = torch.tensor([[[0, 1, 7]], [[1, 1, 0]]]), torch.tensor([[[0, 0, 1]], [[1, 0, 0]]])
-    assert confusions(answers, truth, 2, 7).tolist() == [[[1, 0], [1, 0]], [[1, 0], [1, 1]]]
+    targets, predictions = torch.tensor([[[0, 1, 7]], [[1, 1, 0]]]), torch.tensor([[[0, 0, 1]], [[1, 0, 0]]])
+    assert confusions(predictions, targets, 2, 7).tolist() == [[[1, 0], [1, 0]], [[1, 0], [1, 1]]]
 
 
 def test_large_images_are_evaluated_in_small_batches() -> None:
@@ -277,16 +277,16 @@ def test_large_images_are_evaluated_in_small_batches() -> None:
 
 def test_the_pictures_show_targets_predictions_and_mistakes() -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 20, 24), dtype=np.uint8)
-    truth = np.random.default_rng(1).integers(0, 4, (5, 20, 24)).astype(np.uint8)
-    truth[:, :3] = IGNORED
+    targets = np.random.default_rng(1).integers(0, 4, (5, 20, 24)).astype(np.uint8)
+    targets[:, :3] = IGNORED
 
     def forward(batch: Any) -> torch.Tensor:
         return F.one_hot(batch["x"][:, 0].long() % 4, 4).permute(0, 3, 1, 2).float()
 
     kind = objective(FOUR)
-    split = DeviceSplit(Split({"x": images, "y": truth}), "cpu")
+    split = DeviceSplit(Split({"x": images, "y": targets}), "cpu")
     outputs = torch.cat([kind.reduce(forward(batch), batch) for batch in split.in_order(2)]).numpy()
-    pictures = kind.pictures(RowReader(split, forward), outputs, truth)
+    pictures = kind.pictures(RowReader(split, forward), outputs, targets)
     assert set(pictures) == {"thumbnail", "answers", "worst"}
     assert pictures["thumbnail"].shape == (360, 480, 3)
     assert all(picture.dtype == np.uint8 and picture.ndim == 3 for picture in pictures.values())

@@ -64,7 +64,10 @@ class Signature:
 
     @property
     def features(self) -> int:
-        """Number of values in one example. Raises InvalidSpecError if a size varies."""
+        """Number of values in one input, such as the input size of a linear layer; not a backbone's features.
+
+        Raises InvalidSpecError if a size varies.
+        """
         if None in self.input_shape:
             raise InvalidSpecError(f"input shape {self.input_shape} varies: it has no number of features")
         return math.prod(size for size in self.input_shape if size is not None)

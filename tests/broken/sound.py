@@ -121,18 +121,18 @@ def build(signature: Signature, between: Callable[[Any, Any], Any] | None = None
     return Net()
 
 
-def body(spec: TaskSpec) -> Any:
-    """The body that the kind provides."""
-    from zoo_core.kinds.image_classification import ImageClassification
+def shared_task(spec: TaskSpec) -> Any:
+    """Make the task that the kind provides."""
+    from zoo_core.kinds.image_classification import image_classification_task
 
-    return ImageClassification(spec)
+    return image_classification_task(spec)
 
 
-class Body:
-    """The body of the kind. Broken tasks override one of its methods."""
+class Task:
+    """The task of the kind. Broken tasks override one of its methods."""
 
     def __init__(self, spec: TaskSpec) -> None:
-        self.inner = body(spec)
+        self.inner = shared_task(spec)
 
     def prepare(self, ctx: Any, data: Any, recipe: Any) -> None:
         self.inner.prepare(ctx, data, recipe)

@@ -1,10 +1,10 @@
-"""Its body has no method `evaluate`."""
+"""It has no method `evaluate`."""
 
 import sound
 from sound import task
 
-zoo_tasks = task(__name__, entry=f"{__name__}:Body")
+zoo_tasks = task(__name__, entry=f"{__name__}:Task")
 
 
-class Body(sound.Body):
+class Task(sound.Task):
     evaluate = None

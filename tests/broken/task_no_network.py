@@ -6,10 +6,10 @@ import socket
 import sound
 from sound import task
 
-zoo_tasks = task(__name__, entry=f"{__name__}:Body")
+zoo_tasks = task(__name__, entry=f"{__name__}:Task")
 
 
-class Body(sound.Body):
+class Task(sound.Task):
     def prepare(self, ctx, data, recipe):
         with contextlib.suppress(Exception):
             socket.getaddrinfo("example.org", 443)

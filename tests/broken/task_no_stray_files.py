@@ -5,10 +5,10 @@ from pathlib import Path
 import sound
 from sound import task
 
-zoo_tasks = task(__name__, entry=f"{__name__}:Body")
+zoo_tasks = task(__name__, entry=f"{__name__}:Task")
 
 
-class Body(sound.Body):
+class Task(sound.Task):
     def prepare(self, ctx, data, recipe):
         Path("note.txt").write_text("I was here")
         super().prepare(ctx, data, recipe)

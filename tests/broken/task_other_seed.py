@@ -3,10 +3,10 @@
 import sound
 from sound import task
 
-zoo_tasks = task(__name__, entry=f"{__name__}:Body")
+zoo_tasks = task(__name__, entry=f"{__name__}:Task")
 
 
-class Body(sound.Body):
+class Task(sound.Task):
     def train(self, ctx, net, recipe):
         ctx.generator.manual_seed(0)
         yield from super().train(ctx, net, recipe)

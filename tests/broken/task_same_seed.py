@@ -5,10 +5,10 @@ import random
 import sound
 from sound import task
 
-zoo_tasks = task(__name__, entry=f"{__name__}:Body")
+zoo_tasks = task(__name__, entry=f"{__name__}:Task")
 
 
-class Body(sound.Body):
+class Task(sound.Task):
     def train(self, ctx, net, recipe):
         for step in super().train(ctx, net, recipe):
             next(net.parameters()).data += random.SystemRandom().random()

@@ -3,10 +3,10 @@
 import sound
 from sound import task
 
-zoo_tasks = task(__name__, entry=f"{__name__}:Body")
+zoo_tasks = task(__name__, entry=f"{__name__}:Task")
 
 
-class Body(sound.Body):
+class Task(sound.Task):
     def prepare(self, ctx, data, recipe):
         data.split("test")
         super().prepare(ctx, data, recipe)

@@ -3,9 +3,9 @@
 import sound
 from sound import task
 
-zoo_tasks = task(__name__, entry=f"{__name__}:Body")
+zoo_tasks = task(__name__, entry=f"{__name__}:Task")
 
 
-class Body(sound.Body):
+class Task(sound.Task):
     def train(self, ctx, net, recipe):
         yield next(super().train(ctx, net, recipe))

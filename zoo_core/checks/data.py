@@ -73,7 +73,7 @@ def make_synthetic_task(
     """
     described, outputs = KINDS[kind], outputs or SYNTHETIC_OUTPUTS
     shape = shape or described.example_shape
-    draw = resolve_entry(described.draw)
+    draw = resolve_entry(described.draw_entry)
     signature = Signature(input_shape=shape, outputs=outputs)
     sizes = {**dict.fromkeys(EXAMPLES_PER_SPLIT, SYNTHETIC_EXAMPLES_PER_SPLIT), "train": train}
     splits = {name: Split(draw(signature, count, seed)) for seed, (name, count) in enumerate(sizes.items())}

@@ -68,11 +68,11 @@ class DatasetSubject:
 
 def load_splits(dataset: Dataset) -> dict[str, Columns]:
     """Load train and test, and val if the data set has one."""
-    found = {"train": dataset.load("train")}
+    splits = {"train": dataset.load("train")}
     with contextlib.suppress(UnknownSplitError):
-        found["val"] = dataset.load("val")
-    found["test"] = dataset.load("test")
-    return found
+        splits["val"] = dataset.load("val")
+    splits["test"] = dataset.load("test")
+    return splits
 
 
 def metadata(subject: DatasetSubject) -> None:
@@ -174,12 +174,12 @@ def labels_in_range(subject: DatasetSubject) -> None:
         raise NotApplicableError("its targets are not class labels")
     allowed = {subject.dataset.signature.extra.get("ignore_index")} - {None}
     for name, columns in subject.splits.items():
-        found = set(np.unique(np.asarray(columns["y"])).tolist())
-        outside = sorted(found - set(range(outputs)) - allowed)
+        present = set(np.unique(np.asarray(columns["y"])).tolist())
+        outside = sorted(present - set(range(outputs)) - allowed)
         if outside:
             raise CheckFailedError(f"{name} has the label {outside[0]}, outside of the {outputs} classes from 0")
-        if name == "train" and set(range(outputs)) - found:
-            missing = sorted(set(range(outputs)) - found)
+        if name == "train" and set(range(outputs)) - present:
+            missing = sorted(set(range(outputs)) - present)
             raise CheckFailedError(f"train has no example of {len(missing)} classes, such as class {missing[0]}")
 
 

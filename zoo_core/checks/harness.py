@@ -58,11 +58,11 @@ class Harness:
         data = self.data.fresh_copy()
         data.signature = adapted_signature(self.model, self.task, data.signature, recipe)
         ctx = Context(seed=seed, cache=self.cache, offline=True, dataset=data.spec)
-        body = prepare_task(self.task, ctx, data, recipe)
+        task = prepare_task(self.task, ctx, data, recipe)
         seed_everything(seed if model_seed is None else model_seed, "cpu")
         model = build_model(self.model, data.signature, recipe)
         reseed(ctx)
-        return Started(ctx, body, model, recipe, data, self.affordable(PREDICT_BATCH_SIZE))
+        return Started(ctx, task, model, recipe, data, self.affordable(PREDICT_BATCH_SIZE))
 
     def with_train(self, count: int) -> Harness:
         """Return the same harness with at most `count` training examples."""
@@ -74,7 +74,7 @@ class Started:
     """A prepared task and a built model. `predict_batch_size` is the default size of an example input."""
 
     ctx: Context
-    body: Task
+    task: Task
     model: nn.Module
     recipe: Recipe
     data: SmallData
@@ -84,7 +84,7 @@ class Started:
         """Train, and yield each Step of the task."""
         done = 0
         self.ctx.progress = lambda: min(1.0, done / self.recipe.steps)
-        events = self.body.train(self.ctx, self.model, self.recipe)
+        events = self.task.train(self.ctx, self.model, self.recipe)
         with contextlib.closing(cast(Any, events)):
             while True:
                 with autocast("cpu", dtype):
@@ -101,9 +101,9 @@ class Started:
 
     def example(self, count: int = 0) -> Any:
         """Return an input of the model's forward with `count` examples. Raises NotApplicableError without one."""
-        if not isinstance(self.body, HasExampleInput):
+        if not isinstance(self.task, HasExampleInput):
             raise NotApplicableError("the task gives no example input")
-        return self.body.example_input(self.ctx, count or self.predict_batch_size)
+        return self.task.example_input(self.ctx, count or self.predict_batch_size)
 
     def predict(self, x: Any, model: nn.Module | None = None) -> list[Tensor]:
         """Return the output tensors of the model (default: the built one), in evaluation mode without gradients."""
@@ -135,4 +135,4 @@ def tensors(value: Any) -> list[Tensor]:
 
 def stand_in_for(task: TaskSpec) -> ModelSpec:
     """Return the smallest model of a shared kind, so that checks of a task need no plugin's model."""
-    return ModelSpec(name="stand-in", entry=KINDS[task.kind].smallest_model, kind=task.kind, plugin="zoo-core")
+    return ModelSpec(name="stand-in", entry=KINDS[task.kind].smallest_model_entry, kind=task.kind, plugin="zoo-core")

@@ -74,7 +74,7 @@ def overfits(subject: ModelSubject) -> None:
         raise NotApplicableError("its kind belongs to a plugin, so it is unknown which loss counts as overfitting")
     if not any(item.requires_grad for item in subject.trained.model.parameters()):
         raise NotApplicableError("it has no trainable parameters")
-    count, share = subject.harness.affordable(OVERFIT_EXAMPLES), kind.max_overfit_loss
+    count, share = subject.harness.affordable(OVERFIT_EXAMPLES), kind.max_overfit_loss_share
     harness = subject.harness.with_train(count)
     defaults = {
         key: recipes.as_param(value).default for key, value in kind.recipe.items() if key not in MODEL_RECIPE_KEYS

@@ -70,7 +70,7 @@ class ModelSubject:
             try:
                 started = harness.start()
                 require_output_shape(kind, started, started.example())
-            # The model's own code can raise anything on data that it was not made for.
+            # The model's code can raise anything on data that it was not made for.
             except Exception as error:
                 reasons.append(f"{kind} {shape}: {type(error).__name__}: {error}")
                 continue
@@ -79,15 +79,14 @@ class ModelSubject:
 
     def _candidate_shapes(self) -> list[tuple[str, tuple[Any, ...], int]]:
         """List (kind, input shape, outputs) of installed tasks, if the model has no plugin, then of shared kinds."""
-
-        found: list[tuple[str, tuple[Any, ...], int]] = []
+        candidates: list[tuple[str, tuple[Any, ...], int]] = []
         for task in self.registry.tasks if self.spec.plugin == PLUGIN else ():
             for dataset in self.registry.datasets_of(task):
                 pattern = dataset.signature
                 if task.kind in KINDS and None not in pattern.input_shape and pattern.outputs:
-                    found.append((task.kind, pattern.input_shape, pattern.outputs))
-        found += [(name, kind.example_shape, 0) for name, kind in KINDS.items()]
-        return list(dict.fromkeys(found))
+                    candidates.append((task.kind, pattern.input_shape, pattern.outputs))
+        candidates += [(name, kind.example_shape, 0) for name, kind in KINDS.items()]
+        return list(dict.fromkeys(candidates))
 
     @cached_property
     def trained(self) -> Started:
@@ -135,11 +134,11 @@ def builds(subject: ModelSubject) -> None:
 
     spec, harness = subject.spec, subject.harness
     recipe = harness.recipe()
-    own_signature = adapted_signature(spec, harness.task, harness.data.signature, recipe)
-    for signature in [own_signature, *accepted_signatures(subject)]:
+    task_signature = adapted_signature(spec, harness.task, harness.data.signature, recipe)
+    for signature in [task_signature, *accepted_signatures(subject)]:
         try:
             build_model(spec, signature, recipe)
-        # The model's own code can raise anything; that is the reason of the failure.
+        # The model's code can raise anything. Its error is the reason of the failure.
         except Exception as error:
             case = f"input {signature.input_shape} with {signature.outputs} outputs"
             raise CheckFailedError(f"for {case}: {type(error).__name__}: {error}") from error
@@ -178,13 +177,13 @@ def output_shape(subject: ModelSubject) -> None:
 
 
 def require_output_shape(kind: str, started: Started, x: Any) -> None:
-    """Raise CheckFailedError if the output has not the shape that a shared kind requires. A plugin's kind takes any."""
+    """Raise CheckFailedError unless the output has the shape that a shared kind requires. Other kinds take any."""
     outputs = started.predict(x)
     if not outputs:
         raise CheckFailedError("its output contains no tensor")
     if kind not in KINDS:
         return
-    expected = resolve_entry(KINDS[kind].output_shape)(x, started.data.signature.outputs or 0)
+    expected = resolve_entry(KINDS[kind].output_shape_entry)(x, started.data.signature.outputs or 0)
     if len(outputs) != 1 or tuple(outputs[0].shape) != expected:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in outputs)
         raise CheckFailedError(f"an input {tuple(x.shape)} gives {shapes}, the kind requires {expected}")
@@ -206,6 +205,6 @@ def odd_sizes(subject: ModelSubject) -> None:
             require_output_shape(spec.kind, started, started.example())
         except CheckFailedError as error:
             raise CheckFailedError(f"images of {height}x{width}: {error}") from error
-        # The model's own code can raise anything; that is the reason of the failure.
+        # The model's code can raise anything. Its error is the reason of the failure.
         except Exception as error:
             raise CheckFailedError(f"images of {height}x{width}: {type(error).__name__}: {error}") from error

@@ -70,9 +70,9 @@ def torch_free(subject: PluginSubject) -> None:
         raise CheckFailedError(
             f"loading it in a new process ended with exit code {done.returncode}: {done.stderr[-200:]}"
         )
-    found = done.stdout.rstrip("\n").rpartition("\n")[2].split()
-    if found:
-        raise CheckFailedError(f"loading it imports {', '.join(found)}")
+    imported_libraries = done.stdout.rstrip("\n").rpartition("\n")[2].split()
+    if imported_libraries:
+        raise CheckFailedError(f"loading it imports {', '.join(imported_libraries)}")
 
 
 def metadata(subject: PluginSubject) -> None:

@@ -28,7 +28,7 @@ def no_processes(_: Watched) -> None:
     _require_none("still running:", [line[:MAX_COMMAND_CHARS] for line in find_leftover_processes()])
 
 
-def _require_none(intro: str, found: Sequence[str]) -> None:
-    if found:
-        more = f" and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else ""
-        raise CheckFailedError(f"{intro} {', '.join(found[:MAX_LISTED])}{more}")
+def _require_none(intro: str, side_effects: Sequence[str]) -> None:
+    if side_effects:
+        more = f" and {len(side_effects) - MAX_LISTED} more" if len(side_effects) > MAX_LISTED else ""
+        raise CheckFailedError(f"{intro} {', '.join(side_effects[:MAX_LISTED])}{more}")

@@ -23,7 +23,7 @@ def find_subjects(registry: Registry, names: Sequence[str], task: str = "") -> l
     if not names:
         names = [plugin.name for plugin in registry.plugins if not _adds_only_commands(plugin)]
         names += [plugin.name for plugin in registry.failed]
-    found: dict[tuple[str, str], Subject] = {}
+    by_title: dict[tuple[str, str], Subject] = {}
     for name in names:
         subjects = list(_subjects_named(registry, name, task))
         if not subjects:
@@ -32,8 +32,8 @@ def find_subjects(registry: Registry, names: Sequence[str], task: str = "") -> l
         if len(subjects) == 1 and any(plugin.name == name and adds_nothing(plugin) for plugin in registry.plugins):
             raise UsageError(f"nothing to check: plugin {name} adds nothing, all its hooks return nothing")
         for subject in subjects:
-            found.setdefault((subject.what, subject.title), subject)
-    return list(found.values())
+            by_title.setdefault((subject.what, subject.title), subject)
+    return list(by_title.values())
 
 
 def _adds_only_commands(plugin: Plugin) -> bool:

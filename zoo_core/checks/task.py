@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.checks import CheckFailedError, NotApplicableError, SkipCheckError
 from zoo_core.checks.table import require_known_checks
 from zoo_core.errors import MisspeltMethodError
-from zoo_core.kinds import KINDS, body_entry, kind_recipe, make_body
+from zoo_core.kinds import KINDS, kind_recipe, make_task, task_entry
 from zoo_core.recipe import parameters, resolve_recipe
 from zoo_core.registry import Registry
 from zoo_core.specs import ModelSpec, TaskSpec
@@ -74,12 +74,12 @@ def recipe(subject: TaskSubject) -> None:
 
 def entry(subject: TaskSubject) -> None:
     try:
-        body = make_body(subject.spec)
+        task = make_task(subject.spec)
     except MisspeltMethodError as error:
         raise CheckFailedError(str(error)) from error
-    missing = [name for name in REQUIRED_METHODS if not callable(getattr(body, name, None))]
+    missing = [name for name in REQUIRED_METHODS if not callable(getattr(task, name, None))]
     if missing:
-        raise CheckFailedError(f"{body_entry(subject.spec)} returns an object without {', '.join(missing)}")
+        raise CheckFailedError(f"{task_entry(subject.spec)} returns an object without {', '.join(missing)}")
 
 
 def trains(subject: TaskSubject) -> None:
@@ -104,11 +104,11 @@ def scores(subject: TaskSubject) -> None:
     started = subject.harness.start()
     started.train()
     for split in ("val", "test"):
-        found = evaluate(started, split)
-        if subject.spec.metric not in found:
-            raise CheckFailedError(f"the scores of {split} are {', '.join(found)}, without {subject.spec.metric}")
-        if not math.isfinite(found[subject.spec.metric]):
-            raise CheckFailedError(f"{subject.spec.metric} on {split} is {found[subject.spec.metric]}")
+        values = evaluate(started, split)
+        if subject.spec.metric not in values:
+            raise CheckFailedError(f"the scores of {split} are {', '.join(values)}, without {subject.spec.metric}")
+        if not math.isfinite(values[subject.spec.metric]):
+            raise CheckFailedError(f"{subject.spec.metric} on {split} is {values[subject.spec.metric]}")
 
 
 def evaluate(started: Started, split: str, model: Any = None) -> dict[str, float]:
@@ -117,11 +117,11 @@ def evaluate(started: Started, split: str, model: Any = None) -> dict[str, float
 
     model = started.model if model is None else model
     with evaluation_mode(model, started.ctx.generator, "cpu"):
-        return started.body.evaluate(started.ctx, model, split).scores
+        return started.task.evaluate(started.ctx, model, split).scores
 
 
 def direction(subject: TaskSubject) -> None:
-    from zoo_core.checks.planted import make_planted_models
+    from zoo_core.checks.fixed_model import make_perfect_and_wrong_models
 
     spec = subject.spec
     if spec.chance is not None and spec.target is not None and (spec.target > spec.chance) != spec.higher_is_better:
@@ -129,7 +129,7 @@ def direction(subject: TaskSubject) -> None:
     if spec.kind not in KINDS:
         raise NotApplicableError("its kind belongs to its plugin, so the perfect predictions are unknown")
     started = subject.harness.start()
-    models = make_planted_models(spec.kind, started.data)
+    models = make_perfect_and_wrong_models(spec.kind, started.data)
     perfect, wrong = (evaluate(started, "val", model)[spec.metric] for model in models)
     better = perfect > wrong if spec.higher_is_better else perfect < wrong
     if not better:

@@ -63,14 +63,14 @@ def find_leftover_processes() -> list[str]:
     import psutil
 
     own_pid = os.getpid()
-    found = {process.pid: process for process in psutil.Process().children(recursive=True)}
+    leftovers = {process.pid: process for process in psutil.Process().children(recursive=True)}
     if hasattr(os, "getsid") and os.getsid(0) == own_pid:
         for process in psutil.process_iter():
             with contextlib.suppress(OSError, psutil.Error):
                 if process.pid != own_pid and os.getsid(process.pid) == own_pid:
-                    found[process.pid] = process
+                    leftovers[process.pid] = process
     lines = []
-    for process in found.values():
+    for process in leftovers.values():
         with contextlib.suppress(psutil.Error):
             line = " ".join(process.cmdline()) or process.name()
             if RESOURCE_TRACKER not in line and process.status() != psutil.STATUS_ZOMBIE:

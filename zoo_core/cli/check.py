@@ -64,18 +64,18 @@ def check_command(
     subjects = find_subjects(registry, names or [], task)
     if record and (only or all(subject.what != "plugin" for subject in subjects)):
         raise UsageError("--record needs whole plugins and all checks: name plugins or nothing, and omit --only")
-    found = _run_with_status(registry, subjects, settings)
-    if not any(result.state in COMPLETED_STATES for result in found):
-        if found:
-            _print_results(found, all_checks=False)
+    check_results = _run_with_status(registry, subjects, settings)
+    if not any(result.state in COMPLETED_STATES for result in check_results):
+        if check_results:
+            _print_results(check_results, all_checks=False)
         raise UsageError("nothing to check: no check could run; the reasons are above, and `zoo list` shows names")
     if record:
-        _record_levels(found, results)
+        _record_levels(check_results, results)
     if as_json:
-        print_json(as_values(found, all_checks=not only))
+        print_json(as_values(check_results, all_checks=not only))
     else:
-        _print_results(found, all_checks=not only)
-    if any(result.state == "failed" for result in found):
+        _print_results(check_results, all_checks=not only)
+    if any(result.state == "failed" for result in check_results):
         raise typer.Exit(FAILURE)
 
 
@@ -132,20 +132,20 @@ def _print_explanations(only: Sequence[str], *, as_json: bool) -> None:
             typer.echo(f"  needs: {', '.join(row['needs'])}")
 
 
-def _print_results(found: Sequence[CheckResult], *, all_checks: bool) -> None:
+def _print_results(check_results: Sequence[CheckResult], *, all_checks: bool) -> None:
     """Print the applicable results that did not pass, one row for each reason, then the counts.
 
     The level of conformance is printed only if `all_checks` have run.
     """
     alike: dict[tuple[str, str, str], list[str]] = {}
-    reported = [item for item in found if item.state in REPORTED_STATES and item.applies]
+    reported = [item for item in check_results if item.state in REPORTED_STATES and item.applies]
     for result in sorted(reported, key=lambda item: REPORTED_STATES.index(item.state)):
         key = (f"{result.subject.what} {result.subject.title}", result.state, _reason_and_fix(result))
         alike.setdefault(key, []).append(result.check.name)
     if alike:
         rows = [_result_row(*key, names) for key, names in alike.items()]
         print_table(["subject", "check", "state", "reason"], rows)
-    typer.echo(summarize(found) + (f". Conformance: {conformance_level(found)}" if all_checks else ""))
+    typer.echo(summarize(check_results) + (f". Conformance: {conformance_level(check_results)}" if all_checks else ""))
 
 
 def _result_row(subject: str, state: str, reason: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -158,10 +158,10 @@ def _reason_and_fix(result: CheckResult) -> str:
     return f"{result.reason}. To fix: {result.check.fix}" if result.state == "failed" else result.reason
 
 
-def summarize(found: Sequence[CheckResult]) -> str:
+def summarize(check_results: Sequence[CheckResult]) -> str:
     """Return one line of counts: `9 checks ran: 8 passed, 1 failed, ...`."""
-    counts = count_states(found)
-    not_applicable = sum(not result.applies for result in found)
+    counts = count_states(check_results)
+    not_applicable = sum(not result.applies for result in check_results)
     ran = format_count(sum(counts[state] for state in COMPLETED_STATES), "check")
     skipped = f"{counts['skipped']} skipped" + (f" ({not_applicable} not applicable)" if not_applicable else "")
     return (
@@ -170,14 +170,14 @@ def summarize(found: Sequence[CheckResult]) -> str:
     )
 
 
-def as_values(found: Sequence[CheckResult], *, all_checks: bool) -> dict[str, Any]:
+def as_values(check_results: Sequence[CheckResult], *, all_checks: bool) -> dict[str, Any]:
     """Return the results as JSON values. A level needs `all_checks`."""
     from zoo_core.checks.suite import group_by_plugin
 
-    levels = {name: conformance_level(results) for name, results in group_by_plugin(found).items()}
+    levels = {name: conformance_level(results) for name, results in group_by_plugin(check_results).items()}
     return {
-        "level": conformance_level(found) if all_checks else None,
-        "counts": count_states(found),
+        "level": conformance_level(check_results) if all_checks else None,
+        "counts": count_states(check_results),
         "plugins": levels if all_checks else {},
         "results": [
             {
@@ -192,12 +192,12 @@ def as_values(found: Sequence[CheckResult], *, all_checks: bool) -> dict[str, An
                 "fix": result.check.fix,
                 "seconds": round(result.seconds, 3),
             }
-            for result in found
+            for result in check_results
         ],
     }
 
 
-def _record_levels(found: Sequence[CheckResult], folder: Path) -> None:
+def _record_levels(check_results: Sequence[CheckResult], folder: Path) -> None:
     """Store the level of each plugin that was checked as a whole. Levels of other plugins stay."""
     from zoo_core.checks.suite import group_by_plugin
 
@@ -208,7 +208,7 @@ def _record_levels(found: Sequence[CheckResult], folder: Path) -> None:
         recorded = {}
     except ValueError as error:
         raise UsageError(f"{path} is not JSON ({error}): remove it, and record again") from error
-    for name, results in group_by_plugin(found).items():
+    for name, results in group_by_plugin(check_results).items():
         plugin = next((result.subject for result in results if result.subject.what == "plugin"), None)
         if plugin is not None:
             recorded[name] = {

@@ -59,7 +59,7 @@ def find_device_names() -> list[str] | str:
     from zoo_core.runner.executor import LocalExecutor
 
     try:
-        found = msgspec.convert(LocalExecutor().ask(DevicesJob()), list[Device])
+        devices = msgspec.convert(LocalExecutor().ask(DevicesJob()), list[Device])
     except (ZooError, RuntimeError) as error:
         return f"unknown: {error}"
-    return ["cpu", *(f"{device.spelling} ({device.name}, {device.memory_mib} MiB)" for device in found)]
+    return ["cpu", *(f"{device.spelling} ({device.name}, {device.memory_mib} MiB)" for device in devices)]

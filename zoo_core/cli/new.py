@@ -25,7 +25,7 @@ def new_command(
     name: Annotated[str, typer.Argument(help="The name, such as tiny-net; the package is called zoo-NAME.")],
     task: Annotated[str, typer.Option("--task", help="The task that a new model is for.")] = "",
     kind: Annotated[
-        str, typer.Option("--kind", help="A kind from `zoo list`, or zoo-NAME/KIND for a task with its own kind.")
+        str, typer.Option("--kind", help="A kind from `zoo list`, or zoo-NAME/KIND to define a new one with the task.")
     ] = "",
     title: Annotated[str, typer.Option("--title", help="The title, in words.")] = "",
     author: Annotated[str, typer.Option("--author", help="The author's name.")] = "",
@@ -33,7 +33,7 @@ def new_command(
     out: Annotated[Path | None, typer.Option("--out", help="The folder to write; default: ./zoo-NAME.")] = None,
     defaults: Annotated[bool, typer.Option("--defaults", help="Ask nothing.")] = False,
 ) -> None:
-    """Write a plugin package that installs and passes its checks; then edit it."""
+    """Write a plugin package that can be installed and passes its checks. Then edit it."""
     registry = Registry.load()
     name = name.removeprefix("zoo-")
     refuse_name(name, what, registry)
@@ -46,11 +46,11 @@ def new_command(
     order = Order(
         what=what,
         name=name,
-        kind=_own_kind(kind, what, name) if "/" in kind else _kind(kind, spec, ask=ask),
+        kind=_check_own_kind(kind, what, name) if "/" in kind else _choose_kind(kind, spec, ask=ask),
         task=spec,
-        title=_one_line("--title", title or _ask("Title", _title(name), ask=ask)),
-        author=_one_line("--author", author or _ask("Author", f"The authors of zoo-{name}", ask=ask)),
-        licence=_licence(licence or _ask(f"Licence ({', '.join(LICENCES)})", LICENCES[0], ask=ask)),
+        title=_require_one_line("--title", title or _ask("Title", _title(name), ask=ask)),
+        author=_require_one_line("--author", author or _ask("Author", f"The authors of zoo-{name}", ask=ask)),
+        licence=_require_known_licence(licence or _ask(f"Licence ({', '.join(LICENCES)})", LICENCES[0], ask=ask)),
     )
     bench = bench_line(order, registry)
     write(folder, dict(package_files(order, bench)))
@@ -70,7 +70,7 @@ def _pip_argument(folder: Path) -> str:
     return shlex.quote(text if folder.is_absolute() or text.startswith(".") else f"./{text}")
 
 
-# check what was typed
+# validate names and options
 
 
 def refuse_name(name: str, what: PackageType, registry: Registry) -> None:
@@ -82,10 +82,10 @@ def refuse_name(name: str, what: PackageType, registry: Registry) -> None:
     installed = {plugin.name for plugin in registry.plugins} | {plugin.name for plugin in registry.failed}
     if f"zoo-{name}" in installed | {plugin.name for plugin in registry.disabled}:
         raise UsageError(f"a plugin zoo-{name} is already installed: choose another name, or edit that plugin")
-    for sort, found in (("task", registry.tasks), ("model", registry.models), ("dataset", registry.datasets)):
-        for spec in found:
-            if spec.name == name and (sort == "model" or what is not PackageType.model):
-                raise UsageError(f"plugin {spec.plugin} already adds a {sort} {name!r}: choose another name")
+    for spec_type, specs in (("task", registry.tasks), ("model", registry.models), ("dataset", registry.datasets)):
+        for spec in specs:
+            if spec.name == name and (spec_type == "model" or what is not PackageType.model):
+                raise UsageError(f"plugin {spec.plugin} already adds a {spec_type} {name!r}: choose another name")
     module = f"zoo_{name}".replace("-", "_")
     if find_spec(module) is not None:
         raise UsageError(f"a Python module {module} already exists: choose another name")
@@ -99,17 +99,17 @@ def refuse_folder(folder: Path) -> None:
         raise UsageError(f"{folder} exists and is not an empty folder: remove it, or choose another with --out")
 
 
-def _own_kind(kind: str, what: PackageType, name: str) -> str:
-    """Return a kind of the new plugin's own. Raises UsageError if it is not written zoo-NAME/KIND."""
+def _check_own_kind(kind: str, what: PackageType, name: str) -> str:
+    """Return the name of a kind that the new plugin defines. Raises UsageError if it is not zoo-NAME/KIND."""
     if what is not PackageType.task:
-        raise UsageError(f"only a task brings a kind of its own: zoo new task {name} --kind zoo-{name}/KIND")
-    plugin, _, own = kind.partition("/")
-    if plugin != f"zoo-{name}" or not NAME.fullmatch(own) or len(own) > MAX_NAME_CHARS:
-        raise UsageError(f"--kind {kind!r}: a kind of the new plugin's own is written zoo-{name}/KIND, as in its tasks")
+        raise UsageError(f"only a new task can define a kind: zoo new task {name} --kind zoo-{name}/KIND")
+    plugin, _, short_name = kind.partition("/")
+    if plugin != f"zoo-{name}" or not NAME.fullmatch(short_name) or len(short_name) > MAX_NAME_CHARS:
+        raise UsageError(f"--kind {kind!r}: write zoo-{name}/KIND, with KIND of a-z, 0-9 and single hyphens")
     return kind
 
 
-def _kind(kind: str, task: TaskSpec | None, *, ask: bool) -> str:
+def _choose_kind(kind: str, task: TaskSpec | None, *, ask: bool) -> str:
     if kind and task and task.kind != kind:
         raise UsageError(f"task {task.name} is of kind {task.kind}, not {kind}: leave --kind out")
     known = kinds()
@@ -124,7 +124,7 @@ def _ask_task(registry: Registry, *, ask: bool) -> TaskSpec:
     names = [task.name for task in registry.tasks if task.kind in kinds()]
     if not ask:
         known = "|".join(names) or "NAME"
-        raise UsageError(f"state the task that the model is for, --task {known}, or its --kind")
+        raise UsageError(f"give the task that the model is for with --task {known}, or its kind with --kind")
     return registry.task(str(typer.prompt(f"Task ({', '.join(names)})")))
 
 
@@ -132,13 +132,13 @@ def _ask(question: str, default: str, *, ask: bool) -> str:
     return str(typer.prompt(question, default=default)) if ask else default
 
 
-def _one_line(option: str, text: str) -> str:
+def _require_one_line(option: str, text: str) -> str:
     if not text.strip() or not text.isprintable() or '"""' in text:
-        raise UsageError(f"{option} {text!r}: give one line of words")
+        raise UsageError(f"{option} {text!r}: give one line of text")
     return text.strip()
 
 
-def _licence(name: str) -> str:
+def _require_known_licence(name: str) -> str:
     if name not in LICENCES:
         raise UnknownNameError("licence", name, LICENCES, hint="put another into LICENSE and pyproject.toml later")
     return name
@@ -149,9 +149,9 @@ def _title(name: str) -> str:
 
 
 def bench_line(order: Order, registry: Registry) -> str:
-    """Return the command that trains the new package, on data that need no network."""
-    if order.what is PackageType.dataset:  # it borrows another plugin's model
-        return f"zoo bench {order.name} --model {_borrowed_model(order, registry)} --offline --preset quick"
+    """Return the command that trains a model of the new package, or one on its data, without a network."""
+    if order.what is PackageType.dataset:  # a model of another plugin
+        return f"zoo bench {order.name} --model {_installed_model(order, registry)} --offline --preset quick"
     if order.what is not PackageType.model:
         return f"zoo bench {order.name} --offline"
     fitting = [task for task in registry.tasks if task.kind == order.kind]
@@ -159,7 +159,7 @@ def bench_line(order: Order, registry: Registry) -> str:
     return f"zoo bench {task.name if task else 'TASK'} --model {order.name} --offline"
 
 
-def _borrowed_model(order: Order, registry: Registry) -> str:
+def _installed_model(order: Order, registry: Registry) -> str:
     """Return the name of an installed model that fits the new data set."""
     channels = form(order.kind)["channels"]
     for model in registry.models:

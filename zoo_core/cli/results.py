@@ -36,8 +36,10 @@ class ListByDefault(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Find one of its own commands, or one that a plugin adds below `zoo results`."""
-        own = super().get_command(ctx, cmd_name)
-        return own or next((load_command(spec) for spec in plugin_commands("results") if spec.name == cmd_name), None)
+        command = super().get_command(ctx, cmd_name)
+        return command or next(
+            (load_command(spec) for spec in plugin_commands("results") if spec.name == cmd_name), None
+        )
 
     def list_commands(self, ctx: Any) -> list[str]:
         added = [spec.name for spec in plugin_commands("results")]
@@ -112,20 +114,19 @@ def show_result(
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON instead of text.")] = False,
 ) -> None:
     """Show one record: scores, curve, phases, tables, and the reason of a failure."""
-    found = [record for record in read_records(results) if record.id.startswith(record_id)]
-    if not found:
+    matches = [record for record in read_records(results) if record.id.startswith(record_id)]
+    if not matches:
         raise UnknownNameError("record", record_id, [record.id for record in read_records(results)], "`zoo results`")
-    if len(found) > 1:
-        raise UsageError(
-            f"{len(found)} records begin with {record_id!r}: {', '.join(item.id for item in found[:MAX_LISTED_IDS])}"
-        )
+    if len(matches) > 1:
+        ids = ", ".join(item.id for item in matches[:MAX_LISTED_IDS])
+        raise UsageError(f"{len(matches)} records begin with {record_id!r}: {ids}")
     import msgspec
 
-    values = msgspec.to_builtins(found[0])
+    values = msgspec.to_builtins(matches[0])
     if as_json:
         print_json(values)
     else:
-        _print_record(found[0], values)
+        _print_record(matches[0], values)
 
 
 @app.command("import")
@@ -140,15 +141,15 @@ def import_results(
     """
     from zoo_core.results.store import Store
 
-    found = [_read_benchmarks(file) for file in files]  # all files, before anything is written
+    imports = [_read_benchmarks(file) for file in files]  # all files, before anything is written
     store, new, existing = Store(results), [], []
-    for record in (record for imported in found for record in imported.records):
+    for record in (record for imported in imports for record in imported.records):
         try:
             store.save(record)
             new.append(record.id)
         except FileExistsError:
             existing.append(record.id)
-    unusable = [name for imported in found for name in imported.foreign]
+    unusable = [name for imported in imports for name in imported.foreign]
     if as_json:
         print_json({"imported": new, "there": existing, "left_out": unusable})
     else:
@@ -161,14 +162,14 @@ def _read_benchmarks(file: Path) -> Imported:
     from zoo_core.results.benchmarks import read_benchmarks
 
     try:
-        found = read_benchmarks(file.read_bytes())
+        imported = read_benchmarks(file.read_bytes())
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise UsageError(f"{file} does not exist: `pytest --benchmark-json {file}` writes it") from None
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
-    if not found.records:
-        raise UsageError(f"{file}: none of its {len(found.foreign)} benchmarks uses zoo_benchmark_model")
-    return found
+    if not imported.records:
+        raise UsageError(f"{file}: none of its {len(imported.foreign)} benchmarks uses zoo_benchmark_model")
+    return imported
 
 
 def read_records(folder: Path) -> list[Record]:

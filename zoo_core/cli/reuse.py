@@ -42,7 +42,7 @@ def eval_command(
     """Score a saved model on the test split, next to the scores at the time of saving."""
     from zoo_core.runner.events import EvaluateJob
 
-    found = _run_job(
+    result = _run_job(
         device,
         lambda device_name: EvaluateJob(
             checkpoint=_absolute_file(checkpoint),
@@ -55,14 +55,14 @@ def eval_command(
         ),
     )
     if as_json:
-        print_json(found)
+        print_json(result)
         return
-    saved = found["saved_scores"]
-    rows = [[name, format_score(score), format_score(saved.get(name))] for name, score in found["scores"].items()]
-    print_table(["score", "now", "when saved"], rows, title=f"{found['model']} on test of {found['dataset']}")
-    if not found["same_data"]:
+    saved = result["saved_scores"]
+    rows = [[name, format_score(score), format_score(saved.get(name))] for name, score in result["scores"].items()]
+    print_table(["score", "now", "when saved"], rows, title=f"{result['model']} on test of {result['dataset']}")
+    if not result["same_data"]:
         output().print("other data than it was saved with: the two columns may differ")
-    if not found["same_code"]:
+    if not result["same_code"]:
         output().print("the code of the model or the task has changed since the model was saved")
 
 

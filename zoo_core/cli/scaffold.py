@@ -1,4 +1,4 @@
-"""Writes plugin packages from templates: plain text in which `$words` are filled in."""
+"""Writes plugin packages from templates: plain text with placeholders such as `$name`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo_core.kinds import KINDS
 from zoo_core.specs import TaskSpec
 
 LICENCES = ("MIT", "Apache-2.0")
-TEMPLATES = resources.files("zoo_core.cli") / "templates"  # those that suit every kind
+TEMPLATES = resources.files("zoo_core.cli") / "templates"  # for every kind
 OWN_KIND = TEMPLATES / "own-kind"
 
 
@@ -44,13 +44,13 @@ def kind_templates(kind: str) -> Traversable:
 
 
 def form(kind: str) -> dict[str, Any]:
-    """Return the values that a kind puts into every template."""
+    """Return the values of the placeholders that depend on the kind."""
     return tomllib.loads((kind_templates(kind) / "form.toml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """What to write; `task` is the task that a new model is for."""
+    """The package to write. `task` is the task that a new model is for."""
 
     what: PackageType
     name: str
@@ -62,7 +62,7 @@ class Order:
 
     @property
     def has_own_kind(self) -> bool:
-        """Whether the kind is the new plugin's own, `PLUGIN/KIND`."""
+        """Whether the new plugin defines the kind: `PLUGIN/KIND`."""
         return "/" in self.kind
 
     @property
@@ -90,7 +90,7 @@ def package_files(order: Order, bench: str) -> Iterator[tuple[str, str]]:
 
 
 def _own_kind_files(order: Order, values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield the files with the code of a task whose kind is the plugin's own: its specs, and all the rest."""
+    """Yield the files with the code of a task that defines its kind: the specs, and everything else."""
     for file, template in (("__init__", "plugin"), ("task", "task")):
         yield f"src/{order.module}/{file}.py", _filled(OWN_KIND / f"{template}.py.template", values) + "\n"
 
@@ -117,7 +117,7 @@ def _reads_files(order: Order) -> bool:
 
 
 def _values(order: Order, bench: str) -> dict[str, object]:
-    """Return the value of every word that a template may have."""
+    """Return the value of every placeholder that a template may have."""
     module = order.module
     real = not order.has_own_kind and _reads_files(order)
     drawn = f"{order.name}-drawn" if real else order.name
@@ -152,7 +152,7 @@ def _form_values(kind: str, *, real: bool) -> dict[str, Any]:
     return {**values, "summary": values["summary_of_files" if real else "summary"]}
 
 
-FIRST_OF_OWN_KIND = "task.py: `Drawn`, which makes the examples, the objective, and `build`, which makes the net."
+FIRST_OF_OWN_KIND = "in task.py, `Drawn`, which makes the examples, the objective, and `build`, which makes the net."
 FIRST = {
     PackageType.model: "`build`, which makes the net, and `recipe`, which sets how to train it.",
     PackageType.dataset: "the data set's class, which reads or draws the examples, its licence, the task's texts.",
@@ -162,7 +162,7 @@ FIRST = {
 
 
 def _filled(template: Traversable, values: Mapping[str, object]) -> str:
-    """Fill the `$words` of a template in."""
+    """Replace the placeholders of a template by their values."""
     return Template(template.read_text(encoding="utf-8")).substitute(values).rstrip("\n")
 
 

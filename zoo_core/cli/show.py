@@ -35,7 +35,7 @@ def show_command(
 
 def find_entries(registry: Registry, name: str) -> list[dict[str, Any]]:
     """Return everything with this name as JSON values. Raises UnknownNameError if there is nothing."""
-    found: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     specs: list[TaskSpec | ModelSpec | DatasetSpec] = [*registry.tasks, *registry.models, *registry.datasets]
     for spec in specs:
         if name not in (spec.name, spec.qualified):
@@ -45,17 +45,17 @@ def find_entries(registry: Registry, name: str) -> list[dict[str, Any]]:
             entry["models"] = [model.qualified for model in registry.models_for(spec)]
         if isinstance(spec, ModelSpec):
             entry["recipes"] = _recipes_by_task(registry, spec)
-        found.append(entry)
-    found += [{"what": "plugin", **_as_json_values(plugin)} for plugin in registry.plugins if plugin.name == name]
+        entries.append(entry)
+    entries += [{"what": "plugin", **_as_json_values(plugin)} for plugin in registry.plugins if plugin.name == name]
     if names_file(name):
         return [{"what": "model", **_as_json_values(model_of_path(name))}]
-    if not found and any(name.startswith((family.prefix, family.qualified)) for family in registry.families):
-        found.append({"what": "model", **_as_json_values(registry.model(name))})
-    if not found:
+    if not entries and any(name.startswith((family.prefix, family.qualified)) for family in registry.families):
+        entries.append({"what": "model", **_as_json_values(registry.model(name))})
+    if not entries:
         registry.refuse_unusable(name)
         known = [*(spec.name for spec in specs), *(plugin.name for plugin in registry.plugins)]
         raise UnknownNameError("name", name, known, hint="`zoo list`")
-    return found
+    return entries
 
 
 def _recipes_by_task(registry: Registry, model: ModelSpec) -> dict[str, Any]:

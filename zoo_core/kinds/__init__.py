@@ -1,7 +1,7 @@
 """The shared kinds: interfaces that let a model of one plugin run on a task of another. Torch-free.
 
 Each kind has a folder here, whose `__init__.py` states the interface and describes the kind in one `Kind` object.
-To add a kind, add its folder and one line to the list below.
+To add a kind, add its folder, an import of it, and a line in `KINDS`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from zoo_core.entries import resolve_entry
 from zoo_core.kinds import image_classification, regression, segmentation
 from zoo_core.kinds.kind import Kind as Kind
 from zoo_core.kinds.kind import by_name
+from zoo_core.kinds.names import find_renamed
 from zoo_core.kinds.recipes import AUGMENTATION as AUGMENTATION
 from zoo_core.kinds.recipes import SUPERVISED as SUPERVISED
-from zoo_core.kinds.renamed import find_renamed
 from zoo_core.optional import TASK_PROTOCOLS, refuse_misspelt_methods
 from zoo_core.specs import ModelSpec, Params, Signature, TaskSpec
 
@@ -35,6 +35,8 @@ def __getattr__(name: str) -> object:
     entries = {
         "seen_by": "zoo_core.kinds:adapted_signature",
         "LOOKING": "zoo_core.kinds:IMAGE_KINDS",
+        "body_entry": "zoo_core.kinds:task_entry",
+        "make_body": "zoo_core.kinds:make_task",
     }
     return find_renamed(__name__, name, entries)
 
@@ -45,7 +47,11 @@ def kind_recipe(task: TaskSpec) -> Params:
 
 
 def chance(task: TaskSpec, signature: Signature) -> float | None:
-    """Return the chance level in the task's metric: the data's, for accuracy 1 / classes, else the task's own."""
+    """Return the chance level in the task's metric, or None if it is unknown.
+
+    It is the data's `extra["chance"]` if that has the metric, otherwise 1 / classes for accuracy, otherwise the
+    `chance` of the task's spec.
+    """
     stated: Mapping[str, float] = signature.extra.get("chance", {})
     if task.metric in stated:
         return stated[task.metric]
@@ -54,16 +60,16 @@ def chance(task: TaskSpec, signature: Signature) -> float | None:
     return task.chance
 
 
-def body_entry(task: TaskSpec) -> str:
-    """Return the entry of the task's body: the task's own, or that of its kind."""
-    return task.entry or KINDS[task.kind].entry
+def task_entry(task: TaskSpec) -> str:
+    """Return the entry that makes the task: that of the task's spec, or else that of its kind."""
+    return task.entry or KINDS[task.kind].task_entry
 
 
-def make_body(task: TaskSpec) -> Task:
-    """Import the task's body and create it for this task. Raises EntryError, MisspeltMethodError."""
-    body: Task = resolve_entry(body_entry(task))(task)
-    refuse_misspelt_methods(f"task {task.qualified}", type(body), TASK_PROTOCOLS)
-    return body
+def make_task(spec: TaskSpec) -> Task:
+    """Import the code of a task and make the task from its spec. Raises EntryError, MisspeltMethodError."""
+    task: Task = resolve_entry(task_entry(spec))(spec)
+    refuse_misspelt_methods(f"task {spec.qualified}", type(task), TASK_PROTOCOLS)
+    return task
 
 
 def adapted_signature(model: ModelSpec, task: TaskSpec, signature: Signature, recipe: Mapping[str, Any]) -> Signature:

@@ -1,4 +1,4 @@
-"""Augmentation of image batches on their device. A recipe names the parts; every image draws its own parameters.
+"""Augmentation of image batches on their device. A recipe chooses the parts; each image gets parameters of its own.
 
 Images are (n, channels, height, width) on the scale 0 to 255. The functions take the parameters as arguments, so that
 tests can compare them with torchvision.transforms.v2. `Augmentation` draws the parameters.
@@ -20,7 +20,7 @@ from zoo_core.kinds.recipes import AUGMENTATION
 from zoo_core.protocols import Context
 from zoo_core.recipe import Recipe
 
-MAX_LEVEL = 255.0
+MAX_LEVEL = 255.0  # of a channel
 
 
 def shift(images: Tensor, top: Tensor, left: Tensor, mirrored: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Helpers for a kind's `examples.py`: what several kinds share to draw examples and to plant predictions."""
+"""Helpers for a kind's `examples.py`, which several kinds share: drawn images, fixed outputs and small models."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def noisy_images(brightness: Array, shape: tuple[int, ...], classes: int, genera
     return images
 
 
-def planted_logits(targets: Array, classes: int) -> tuple[Tensor, Tensor]:
-    """Return logits (n, classes, ...) of the target classes, and logits that are wrong everywhere."""
+def perfect_and_wrong_logits(targets: Array, classes: int) -> tuple[Tensor, Tensor]:
+    """Return logits (n, classes, ...) of the target classes, and logits of the next class, wrong everywhere."""
     return _logits(targets, classes), _logits((targets.astype(np.int64) + 1) % classes, classes)
 
 
 def _logits(labels: Array, classes: int) -> Tensor:
-    """(n, ...) -> (n, classes, ...). Labels that are no class count in no score; here they become class 0."""
+    """Make logits (n, classes, ...) of labels (n, ...). Ignored labels, which are no class, become class 0."""
     known = torch.from_numpy(np.where(labels < classes, labels, 0).astype(np.int64))
     return F.one_hot(known, classes).movedim(-1, 1).float() * 10
 
 
 def linear_model(signature: Signature) -> nn.Module:
-    """(batch, *input_shape) -> (batch, outputs)."""
+    """Make a linear model: (batch, *input_shape) -> (batch, outputs)."""
     return nn.Sequential(nn.Flatten(), nn.Linear(signature.features, signature.outputs or 1))
 
 
 def one_output_each(x: Tensor, outputs: int) -> tuple[int, ...]:
-    """(batch, outputs)."""
+    """Return the shape (batch, outputs)."""
     return (len(x), outputs)

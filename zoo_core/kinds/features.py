@@ -1,8 +1,8 @@
-"""Features of frozen backbones: a backbone that never changes runs once over a split, not once per epoch.
+"""Features of frozen backbones: a backbone without trainable parameters runs once over a split, not once per epoch.
 
-This holds for models with `backbone` and `head`, `forward(x) == head(backbone(x))`, and a backbone without trainable
-parameters. The head is trained on the backbone's outputs. They are cached as float16; the key is a hash of weights,
-code, data, transform and precision, so that the next seed reuses them. Cached trials report the full cost.
+This works for models with `backbone` and `head` and `forward(x) == head(backbone(x))`. The head is trained on the
+features, the backbone's outputs. They are cached on disk as float16. The cache key is a hash of weights, code, data,
+inputs and precision, so that the next seed reuses the features. Cached trials report the full cost.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.files import new_folder
 from zoo_core.protocols import Context
 
-MAX_FREE_SHARE = 0.5  # of the free disk or memory, for the features of one split
+MAX_FREE_SHARE = 0.5  # of the free disk or memory: the limit for the features of one split
 MAKING_PREFIX, COST_FILE = ".making-", "cost.json"
 
 
@@ -41,7 +41,7 @@ def frozen_backbone(model: nn.Module) -> nn.Module | None:
     return backbone if parameters and not any(item.requires_grad for item in parameters) else None
 
 
-def is_made_of_its_parts(model: nn.Module, example: Tensor) -> bool:
+def is_head_of_backbone(model: nn.Module, example: Tensor) -> bool:
     """Whether forward(example) is head(backbone(example)), up to rounding."""
     modes = [(module, module.training) for module in model.modules()]
     try:
@@ -55,8 +55,8 @@ def is_made_of_its_parts(model: nn.Module, example: Tensor) -> bool:
     return whole.shape == parts.shape and bool(torch.allclose(whole, parts, rtol=1e-2, atol=1e-3))
 
 
-def rest_frozen_parts(model: nn.Module) -> None:
-    """Put modules whose parameters are all frozen into evaluation mode: their BatchNorm and dropout stay fixed."""
+def freeze_norm_and_dropout(model: nn.Module) -> None:
+    """Put modules whose parameters are all frozen into evaluation mode, so that their norms and dropout stay fixed."""
     for module in model.modules():
         parameters = list(module.parameters())
         if parameters and not any(item.requires_grad for item in parameters):
@@ -64,15 +64,21 @@ def rest_frozen_parts(model: nn.Module) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """The features of one split, with its other columns; `spent_s`: seconds they cost, if they come from the cache."""
+class SplitFeatures:
+    """The features of one split as column `x`, with its other columns.
+
+    spent_s: the seconds that it took to compute the features, if they come from the cache; otherwise 0.
+    """
 
     split: DeviceSplit
     spent_s: float
 
 
 class Features:
-    """Computes and caches the features of a data set's splits; `inputs` makes the backbone's argument."""
+    """Computes and caches the features of a data set's splits.
+
+    inputs: makes the backbone's argument from a batch of columns. identity: a text that differs for other inputs.
+    """
 
     def __init__(
         self, ctx: Context, backbone: nn.Module, inputs: Callable[[Batch], Tensor], identity: str, batch_size: int
@@ -80,15 +86,18 @@ class Features:
         self._ctx, self._backbone, self._inputs, self._batch_size = ctx, backbone, inputs, batch_size
         self._key = _digest(backbone, f"{identity} {ctx.device} {ctx.dtype} {ctx.threads} torch {torch.__version__}")
 
-    def of(self, name: str, split: Split) -> Made | None:
-        """Return the features of a split; None if disk and memory are too small, or float16 cannot hold the values."""
+    def of_split(self, name: str, split: Split) -> SplitFeatures | None:
+        """Return the features of a split, computed or from the cache.
+
+        None if disk and memory are too small, or float16 cannot hold the values.
+        """
         rows = hashlib.sha256(b"all" if split.rows is None else np.ascontiguousarray(split.rows).tobytes()).hexdigest()
         folder = self._ctx.cache / "features" / f"{self._key}-{name}-{rows[:12]}"
         if not folder.is_dir():
-            features = self._make(split, folder)
-            return None if features is None else Made(self._with_columns(split, features), 0.0)
+            features = self._compute(split, folder)
+            return None if features is None else SplitFeatures(self._with_columns(split, features), 0.0)
         cost = json.loads((folder / COST_FILE).read_bytes())
-        return Made(self._with_columns(split, _open(folder)), float(cost["seconds"]))
+        return SplitFeatures(self._with_columns(split, _open(folder)), float(cost["seconds"]))
 
     def _with_columns(self, split: Split, features: Array) -> DeviceSplit:
         rows = slice(None) if split.rows is None else split.rows
@@ -99,18 +108,19 @@ class Features:
         }
         return DeviceSplit(Split({"x": features, **others}), self._ctx.device)
 
-    def _make(self, split: Split, folder: Path) -> Array | None:
+    def _compute(self, split: Split, folder: Path) -> Array | None:
+        """Compute the features into the cache, or into memory if the disk is too full. None as in `of_split`."""
         began = time.perf_counter()
-        images = DeviceSplit(split, self._ctx.device)
-        batches: Iterator[Array] = self._batches(images)
+        source = DeviceSplit(split, self._ctx.device)
+        batches: Iterator[Array] = self._batches(source)
         first = next(batches)
-        shape, batches = (len(images), *first.shape[1:]), chain([first], batches)
-        need = int(np.prod(shape)) * 2
+        shape, batches = (len(source), *first.shape[1:]), chain([first], batches)
+        need_bytes = int(np.prod(shape)) * 2
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if need <= MAX_FREE_SHARE * shutil.disk_usage(folder.parent).free:
-            return self._keep(folder, shape, batches, began)
-        self._ctx.log.warning("features of %.0f MiB have no room in %s", need / (1 << 20), folder.parent)
-        if need > MAX_FREE_SHARE * psutil.virtual_memory().available:
+        if need_bytes <= MAX_FREE_SHARE * shutil.disk_usage(folder.parent).free:
+            return self._write(folder, shape, batches, began)
+        self._ctx.log.warning("features of %.0f MiB have no room in %s", need_bytes / (1 << 20), folder.parent)
+        if need_bytes > MAX_FREE_SHARE * psutil.virtual_memory().available:
             return None
         features = np.empty(shape, np.float16)
         try:
@@ -119,8 +129,8 @@ class Features:
             return None
         return features
 
-    def _keep(self, folder: Path, shape: tuple[int, ...], batches: Iterable[Array], began: float) -> Array | None:
-        """Write the folder atomically: the features, and the seconds since `began`."""
+    def _write(self, folder: Path, shape: tuple[int, ...], batches: Iterable[Array], began: float) -> Array | None:
+        """Write the cache folder atomically: the features, and the seconds since `began`."""
         try:
             with new_folder(folder, MAKING_PREFIX) as inside:
                 features = np.lib.format.open_memmap(inside / "features.npy", "w+", np.float16, shape)
@@ -131,10 +141,10 @@ class Features:
             return None
         return _open(folder)
 
-    def _batches(self, images: DeviceSplit) -> Iterator[Array]:
+    def _batches(self, source: DeviceSplit) -> Iterator[Array]:
         """Yield the features of each batch: float16 (batch, ...)."""
         self._backbone.eval()
-        for batch in images.in_order(self._batch_size):
+        for batch in source.in_order(self._batch_size):
             with torch.no_grad():
                 yield self._backbone(self._inputs(batch)).half().cpu().numpy()
 

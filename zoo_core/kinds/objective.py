@@ -1,7 +1,7 @@
 """The objective: the part of a kind that owns a model's inputs, its loss and its scores.
 
-`Objective` has the three methods that every objective needs. The other Protocols are optional methods, one each:
-`Supervised` uses those that an objective has. A misspelt name is refused.
+`Objective` has the three methods that every objective needs. Each other Protocol has an optional method, which
+`Supervised` uses if the objective has it. `Supervised` refuses objectives with a misspelt method.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from zoo_core.protocols import Context, Evaluation
 from zoo_core.recipe import Recipe
 
 Forward: TypeAlias = Callable[[Batch], Tensor]
-Predictions: TypeAlias = Sequence[
-    Sequence[tuple[str, float]]
-]  # per example: pairs of class and probability, best first
+# For each example, pairs of class and probability, best first.
+Predictions: TypeAlias = Sequence[Sequence[tuple[str, float]]]
 
 
 class Objective(Protocol):
@@ -38,17 +37,17 @@ class Objective(Protocol):
 
 
 class RowReader:
-    """Reads single rows of a split, for pictures; `rows` are numbers in the split's order."""
+    """Reads examples of a split, for pictures. `rows` are their numbers in the order of the split."""
 
     def __init__(self, split: DeviceSplit, forward: Forward) -> None:
         self._split, self._forward = split, forward
 
     def __call__(self, rows: Sequence[int]) -> Array:
-        """Return `x` of these rows."""
+        """Return the column `x` of these rows."""
         return self._split.at(torch.as_tensor(rows))["x"].cpu().numpy()
 
     def outputs(self, rows: Sequence[int]) -> Array:
-        """Return the model's whole outputs for these rows; use it for a few rows only."""
+        """Return the model's outputs for these rows, not reduced. Outputs may be large: ask for a few rows."""
         return self._forward(self._split.at(torch.as_tensor(rows))).float().cpu().numpy()
 
 
@@ -81,7 +80,7 @@ class HasReduce(Protocol):
     """An objective whose model outputs are too large to keep for a whole split."""
 
     def reduce(self, output: Tensor, batch: Batch) -> Tensor:
-        """Return what `evaluate` and `pictures` need of a batch's output: (batch, ...)."""
+        """Return the part of a batch's output that `evaluate` and `pictures` need: (batch, ...)."""
 
 
 @runtime_checkable
@@ -89,27 +88,21 @@ class HasObjectivePictures(Protocol):
     """An objective that shows its results."""
 
     def pictures(self, read_rows: RowReader, outputs: Array, targets: Array) -> Mapping[str, Array]:
-        """Return pictures of the test split by name: uint8 (height, width, 3). `targets` is the column `y`."""
+        """Return pictures of the test split by name: uint8 (height, width, 3).
+
+        `targets` is the column `y`. If the data have no `y`, `Supervised` raises PluginError.
+        """
 
 
 @runtime_checkable
 class ReadsFiles(Protocol):
-    """An objective whose models can predict local files. `predictions` may have its old name, `answers`."""
+    """An objective whose models can predict local files."""
 
     def read(self, files: Sequence[Path], shape: tuple[int | None, ...]) -> Batch:
         """Read the files as one batch, with inputs of the data's `shape`, on the device."""
 
     def predictions(self, outputs: Array, top: int) -> Predictions:
         """Return the `top` predictions for each row of outputs."""
-
-
-@runtime_checkable
-class ReadsFilesOld(Protocol):
-    """`ReadsFiles` before `predictions` got its name."""
-
-    def read(self, files: Sequence[Path], shape: tuple[int | None, ...]) -> Batch: ...
-
-    def answers(self, outputs: Array, top: int) -> Predictions: ...
 
 
 OBJECTIVE_PROTOCOLS: tuple[type, ...] = (
@@ -124,7 +117,11 @@ OBJECTIVE_PROTOCOLS: tuple[type, ...] = (
 
 
 def predictor(objective: Any) -> Callable[[Array, int], Predictions] | None:
-    """Return the method that names the predictions for files, if the objective can also read files."""
+    """Return the method that names the predictions for files, or None if the objective cannot read files.
+
+    The method may have its name of earlier versions, `answers`.
+    """
     if isinstance(objective, ReadsFiles):
         return objective.predictions
-    return objective.answers if isinstance(objective, ReadsFilesOld) else None
+    earlier: Callable[[Array, int], Predictions] | None = getattr(objective, "answers", None)
+    return earlier if hasattr(objective, "read") else None

@@ -1,10 +1,11 @@
-"""The task body of the supervised kinds. What differs between them is an `Objective`."""
+"""`Supervised`, the task of the supervised kinds. They differ only in their `Objective`."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -15,9 +16,16 @@ from torch import Tensor, nn
 
 from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
-from zoo_core.errors import IncompatibleError
+from zoo_core.errors import IncompatibleError, PluginError
 from zoo_core.kinds import inputs
-from zoo_core.kinds.features import Features, frozen_backbone, is_made_of_its_parts, rest_frozen_parts
+from zoo_core.kinds.features import (
+    Features,
+    SplitFeatures,
+    freeze_norm_and_dropout,
+    frozen_backbone,
+    is_head_of_backbone,
+)
+from zoo_core.kinds.names import find_renamed
 from zoo_core.kinds.objective import (
     OBJECTIVE_PROTOCOLS,
     Forward,
@@ -30,7 +38,6 @@ from zoo_core.kinds.objective import (
     RowReader,
     predictor,
 )
-from zoo_core.kinds.renamed import find_renamed
 from zoo_core.optional import refuse_misspelt_methods
 from zoo_core.protocols import Context, Data, Evaluation, Phase, Step, Table
 from zoo_core.recipe import Recipe
@@ -41,23 +48,18 @@ MAX_EVALUATION_BATCH = 256  # examples
 MAX_EVALUATION_VALUES = 1 << 21  # numbers in the inputs of a batch: eight grey images of 512x512
 FEATURES_BATCH = 64  # examples that go through a frozen backbone at once
 MAX_INITIAL_EXAMPLES = 5000  # training examples that a model's `initialize` gets
-MAX_INITIAL_VALUES = 50_000_000  # numbers in them
-
-
-def __getattr__(name: str) -> object:
-    entries = {"Treaty": "zoo_core.kinds.objective:Objective", "Look": "zoo_core.kinds.objective:RowReader"}
-    return find_renamed(__name__, name, entries)
+MAX_INITIAL_VALUES = 50_000_000  # numbers in the inputs that `initialize` gets
 
 
 class Supervised:
-    """A task body for data with a column `x`, and usually `y`: `Supervised(spec, make_objective)`.
+    """A task for data with a column `x`, and usually `y`: `Supervised(spec, make_objective)`.
 
-    `make_objective(signature, recipe, ctx)` returns the `Objective`, which owns inputs, loss and scores. The body moves
-    the data to the device, trains with `supervised_steps`, and evaluates.
+    `make_objective(signature, recipe, ctx)` returns the `Objective`, which owns inputs, loss and scores. `Supervised`
+    moves the data to the device, trains with `supervised_steps`, and evaluates.
 
-    A model may have a method `initialize(x)`: it is called once before the first step with the inputs of up to 5,000
-    training examples, for initial weights that depend on the data. If a model has a `backbone` without trainable
-    parameters and a `head`, the backbone's features are computed once.
+    A model may have a method `initialize(x)`, for initial weights that depend on the data. It is called once before
+    the first step, with the inputs of up to 5,000 training examples. If a model has a `head` and a `backbone` without
+    trainable parameters, the backbone's features are computed once.
     """
 
     def __init__(self, spec: TaskSpec, make_objective: Callable[[Signature, Recipe, Context], Objective]) -> None:
@@ -67,15 +69,16 @@ class Supervised:
         if isinstance(maker, type):
             self._refuse_misspelt(maker)
         self._splits: dict[str, DeviceSplit] = {}
+        self._ready_model: nn.Module | None = None  # the last model that the objective's `ready` prepared
         self._backbone: nn.Module | None = None  # the backbone that `_features` belong to
         self._features: Features | None = None
         self._feature_splits: dict[str, DeviceSplit | None] = {}
-        self._last_outputs: tuple[nn.Module, str, Array, dict[str, Array]] | None = None  # of the last evaluation
+        self._last_outputs: _Outputs | None = None
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
         """Create the objective and move the train split to the device."""
         self._data, self._recipe = data, recipe
-        self._objective = self._new_objective(data.signature, recipe, ctx)
+        self._objective, self._ready_model = self._new_objective(data.signature, recipe, ctx), None
         train = self._split(ctx, "train")
         if isinstance(self._objective, HasStudy):
             self._objective.study(train)
@@ -86,20 +89,23 @@ class Supervised:
 
     def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase]:
         """Take `recipe.steps` steps; first compute the features of a frozen backbone."""
-        objective, split = self._objective, self._splits["train"]
-        forward = self._whole_forward(model)
-        rest_frozen_parts(model)
+        objective, split, forward = self._objective, self._splits["train"], self._forward_from_columns(model)
+        self._make_ready(model)
+        freeze_norm_and_dropout(model)
         if hasattr(model, "initialize"):
             self._initialize(model, split)
         augment = objective.augment(recipe, ctx) if isinstance(objective, HasAugment) else None
-        if self._uses_features(ctx, model):
+        features = self._prepare_features(ctx, model)
+        if features is not None:
+            # The first Phase gives a name to the time that computing takes. The second adds the time that features
+            # from the cache once took, which is known only now.
             yield Phase("features")
-            feature_split, spent_s = self._feature_split("train")
-            yield Phase("features", spent_s)
-            if feature_split is not None:
-                split, forward = feature_split, _head_forward(model)
+            train_features = self._split_features(features, "train")
+            yield Phase("features", train_features.spent_s if train_features else 0.0)
+            if train_features is not None:
+                split, forward = train_features.split, _forward_from_features(model)
 
-        def loss_and_score(_: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        def loss_and_score(_: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:  # `forward` already has the model
             batch = augment(batch) if augment else batch
             return objective.loss(forward(batch), batch)
 
@@ -107,12 +113,19 @@ class Supervised:
 
     def evaluate(self, ctx: Context, model: nn.Module, split: str) -> Evaluation:
         """Score the model on a split; the outputs are kept for `pictures`."""
-        forward = self._whole_forward(model)
-        source = self._feature_split(split)[0] if self._uses_features(ctx, model) else None
-        if source is not None:
-            forward = _head_forward(model)
+        if model is not self._ready_model:  # for example an average of the trained model's weights
+            self._make_ready(model)
+        features = self._prepare_features(ctx, model)
+        split_features = self._split_features(features, split) if features is not None else None
+        if split_features is not None:
+            outputs, columns = self._run(_forward_from_features(model), split_features.split)
         else:
-            source = self._split(ctx, split)
+            outputs, columns = self._run(self._forward_from_columns(model), self._split(ctx, split))
+        self._last_outputs = _Outputs(model, split, outputs, columns)
+        return self._objective.evaluate(outputs, columns)
+
+    def _run(self, forward: Forward, source: DeviceSplit) -> tuple[Array, dict[str, Array]]:
+        """Return the outputs (n, ...) for all examples, reduced by the objective, and all columns except `x`."""
         outputs: list[Tensor] = []
         columns: dict[str, list[Tensor]] = {}
         for batch in source.in_order(evaluation_batch(source)):
@@ -120,10 +133,7 @@ class Supervised:
             for name, values in batch.items():
                 if name != "x":
                     columns.setdefault(name, []).append(values)
-        all_outputs = torch.cat(outputs).cpu().numpy()
-        others = {name: torch.cat(parts).cpu().numpy() for name, parts in columns.items()}
-        self._last_outputs = (model, split, all_outputs, others)
-        return self._objective.evaluate(all_outputs, others)
+        return _as_array(outputs), {name: _as_array(parts) for name, parts in columns.items()}
 
     def _reduced(self, output: Tensor, batch: Batch) -> Tensor:
         if isinstance(self._objective, HasReduce):
@@ -135,16 +145,22 @@ class Supervised:
         return self._objective.inputs(self._splits["train"].first(batch_size))
 
     def pictures(self, ctx: Context, model: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
-        """Return the objective's pictures of the test split."""
+        """Return the objective's pictures of the test split. Raises PluginError if the data have no column `y`."""
         objective = self._objective
         if not isinstance(objective, HasObjectivePictures):
             return {}
-        if self._last_outputs is None or self._last_outputs[0] is not model or self._last_outputs[1] != "test":
+        last = self._last_outputs
+        if last is None or last.model is not model or last.split != "test":
             self.evaluate(ctx, model, "test")
-        assert self._last_outputs is not None
-        _, _, outputs, columns = self._last_outputs
-        read_rows = RowReader(self._split(ctx, "test"), self._whole_forward(model))
-        return dict(objective.pictures(read_rows, outputs, columns["y"]))
+            last = self._last_outputs
+        assert last is not None
+        if "y" not in last.columns:
+            raise PluginError(
+                f"task {self.spec.qualified}: its objective {type(objective).__name__} has `pictures`, which needs a "
+                f"column `y`; the data have none. Remove `pictures`, or override `Supervised.pictures`"
+            )
+        read_rows = RowReader(self._split(ctx, "test"), self._forward_from_columns(model))
+        return dict(objective.pictures(read_rows, last.outputs, last.columns["y"]))
 
     def predict(
         self,
@@ -164,7 +180,9 @@ class Supervised:
             raise IncompatibleError(
                 f"models of kind {self.spec.kind} cannot predict files: the objective has no `read` and `predictions`"
             )
-        batch, forward = objective.read(files, shape), self._whole_forward(model)
+        batch = objective.read(files, shape)
+        self._make_ready(model)
+        forward = self._forward_from_columns(model)
         parts = [forward({"x": part}) for part in torch.split(batch["x"], MAX_EVALUATION_BATCH)]
         outputs = torch.cat(parts).float().cpu().numpy()
         rows = [
@@ -183,10 +201,14 @@ class Supervised:
         label = f"task {self.spec.qualified}: its objective {owner.__name__}"
         refuse_misspelt_methods(label, owner, OBJECTIVE_PROTOCOLS)
 
-    def _whole_forward(self, model: nn.Module) -> Forward:
-        """Return the forward pass from a batch of columns to the model's outputs."""
+    def _make_ready(self, model: nn.Module) -> None:
+        """Let the objective prepare the model, for example change its memory layout."""
         if isinstance(self._objective, HasReady):
             self._objective.ready(model)
+        self._ready_model = model
+
+    def _forward_from_columns(self, model: nn.Module) -> Forward:
+        """Return the forward pass from a batch of columns to the model's outputs."""
         return lambda batch: model(self._objective.inputs(batch))
 
     def _initialize(self, model: nn.Module, split: DeviceSplit) -> None:
@@ -197,20 +219,23 @@ class Supervised:
         with torch.no_grad(), torch.autocast(split.device.type, enabled=False):
             cast(Any, model).initialize(self._objective.inputs(split.at(rows)))
 
-    def _uses_features(self, ctx: Context, model: nn.Module) -> bool:
-        """Whether the model is a frozen backbone and a head, and nothing is augmented."""
-        backbone = frozen_backbone(model)
-        objective = self._objective
+    def _prepare_features(self, ctx: Context, model: nn.Module) -> Features | None:
+        """Set up the features of the model's frozen backbone; None if the backbone must run in every step.
+
+        It must if it is trained, if images are augmented, or if forward is not head(backbone(x)). The features of the
+        last backbone are kept.
+        """
+        backbone, objective = frozen_backbone(model), self._objective
         if backbone is None or (isinstance(objective, HasAugment) and objective.augment(self._recipe, ctx)):
-            return False
+            return None
         if self._backbone is not backbone:
             self._backbone, self._feature_splits = backbone, {}
             self._features = self._new_features(ctx, model, backbone)
-        return self._features is not None
+        return self._features
 
     def _new_features(self, ctx: Context, model: nn.Module, backbone: nn.Module) -> Features | None:
-        """Return the maker of the backbone's features; None if forward is not head(backbone(x))."""
-        if not is_made_of_its_parts(model, self._objective.inputs(self._splits["train"].first(2))):
+        """Make the object that computes the backbone's features; None if forward is not head(backbone(x))."""
+        if not is_head_of_backbone(model, self._objective.inputs(self._splits["train"].first(2))):
             ctx.log.warning("forward(x) is not head(backbone(x)): the backbone runs in every step")
             return None
         sources = (inspect.getfile(type(self._objective)), inputs.__file__)  # the code that makes the inputs
@@ -218,19 +243,30 @@ class Supervised:
         identity = f"{self._data.identity} {self._data.signature} {self._recipe.get('normalize')} {code}"
         return Features(ctx, backbone, self._objective.inputs, identity, FEATURES_BATCH)
 
+    def _split_features(self, features: Features, name: str) -> SplitFeatures | None:
+        """Return the features of a split, which stay on the device; None if they cannot be kept."""
+        if name in self._feature_splits:
+            known = self._feature_splits[name]
+            return None if known is None else SplitFeatures(known, 0.0)
+        computed = features.of_split(name, self._data.split(name, holdout=self._recipe.holdout))
+        self._feature_splits[name] = computed.split if computed else None
+        return computed
+
     def _split(self, ctx: Context, name: str) -> DeviceSplit:
+        """Return a split on the device."""
         if name not in self._splits:
             self._splits[name] = DeviceSplit(self._data.split(name, holdout=self._recipe.holdout), ctx.device)
         return self._splits[name]
 
-    def _feature_split(self, name: str) -> tuple[DeviceSplit | None, float]:
-        """Return a split's features, None if they cannot be kept, and the seconds that cached features cost."""
-        assert self._features is not None
-        if name in self._feature_splits:
-            return self._feature_splits[name], 0.0
-        made = self._features.of(name, self._data.split(name, holdout=self._recipe.holdout))
-        self._feature_splits[name] = made.split if made else None
-        return self._feature_splits[name], made.spent_s if made else 0.0
+
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """The result of an evaluation: outputs (n, ...), reduced by the objective, and all columns except `x`."""
+
+    model: nn.Module
+    split: str
+    outputs: Array
+    columns: dict[str, Array]
 
 
 def evaluation_batch(split: DeviceSplit) -> int:
@@ -239,7 +275,17 @@ def evaluation_batch(split: DeviceSplit) -> int:
     return max(1, min(MAX_EVALUATION_BATCH, MAX_EVALUATION_VALUES // size))
 
 
-def _head_forward(model: nn.Module) -> Forward:
-    """Return the forward pass from a batch of features to the model's outputs."""
+def _forward_from_features(model: nn.Module) -> Forward:
+    """Return the forward pass from a batch of features, column `x`, to the model's outputs."""
     head = cast(nn.Module, model.head)
     return lambda batch: head(batch["x"].float())
+
+
+def _as_array(parts: list[Tensor]) -> Array:
+    """Join batches into one numpy array."""
+    return torch.cat(parts).cpu().numpy()
+
+
+def __getattr__(name: str) -> object:
+    entries = {"Treaty": "zoo_core.kinds.objective:Objective", "Look": "zoo_core.kinds.objective:RowReader"}
+    return find_renamed(__name__, name, entries)

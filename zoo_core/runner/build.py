@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from zoo_core.entries import resolve_entry
 from zoo_core.entries.unpackaged import PLUGIN, call
 from zoo_core.errors import EntryError, WeightsError
-from zoo_core.kinds import make_body
+from zoo_core.kinds import make_task
 from zoo_core.measure.randomness import seed_everything
 from zoo_core.protocols import Context, Data, Task
 from zoo_core.recipe import Recipe
@@ -27,7 +27,7 @@ def reseed(ctx: Context) -> None:
 def prepare_task(spec: TaskSpec, ctx: Context, data: Data, recipe: Recipe) -> Task:
     """Seed everything, then make the task's object and hand it the data, which have the adapted signature."""
     reseed(ctx)
-    task = make_body(spec)
+    task = make_task(spec)
     task.prepare(ctx, data, recipe)
     return task
 

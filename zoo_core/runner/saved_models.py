@@ -16,7 +16,7 @@ from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.unpackaged import PLUGIN
 from zoo_core.errors import IncompatibleError
 from zoo_core.files import own_cache
-from zoo_core.kinds import IMAGE_KINDS, adapted_signature, make_body
+from zoo_core.kinds import IMAGE_KINDS, adapted_signature, make_task
 from zoo_core.measure.devices import autocast
 from zoo_core.measure.randomness import evaluation_mode
 from zoo_core.optional import HasPredict
@@ -77,7 +77,7 @@ def _open_data(saved: SavedModel, job: EvaluateJob) -> tuple[OpenData, str]:
 def predict(job: PredictJob) -> Table:
     """Predict the job's files with a saved model."""
     saved = SavedModel(Path(job.checkpoint), Registry.load(), job.device, 0, job.model)
-    task = make_body(saved.task_spec)
+    task = make_task(saved.task_spec)
     if not isinstance(task, HasPredict):
         raise IncompatibleError(f"models of task {saved.header.task} cannot predict files")
     model = saved.build_model()

@@ -1,28 +1,30 @@
 """Kind `image-classification`, version 1: a class from an image.
 
-Columns: x uint8 (n, channels, height, width), raw; y integer (n,), classes from 0. Optional: `group`, integer (n,), for
-examples that belong together, such as the frames of a track.
-Model: forward takes float (batch, channels, height, width). The kind divides x by 255, resizes it if the recipe or the
-model's spec asks for another size (bilinear, with antialiasing), and normalises it by the mean and std of the train
-split's channels, or by the model's own; `normalize=false` in the recipe turns the last step off. The model returns
-logits (batch, classes) and computes no loss.
-Loss: cross-entropy with the recipe's label smoothing; with mixup or cutmix, the mean over both labels by their shares.
-Metric: `accuracy`; also macro precision, recall and F1, a table per class and the confusion matrix. With groups also
-`group_accuracy`: the share of groups whose mean log-probability is highest for the true class.
-One unit is one image. Images are augmented and prepared on the device, in channels-last layout for convolution nets.
+Data: column x, uint8 (n, channels, height, width), raw; column y, integer (n,), classes from 0. An optional column
+`group`, integer (n,), numbers examples that belong together, such as the frames of a track. One unit is one image.
+Inputs: made on the device, in channels-last layout for convolution nets, in this order. In training, images are
+augmented as the recipe asks; mixup and cutmix add to a batch the labels `y_mixed` of the other images, and `share`, the
+weight of `y`. Images are resized if the recipe or the model's spec asks for another size (bilinear, with antialiasing).
+They are divided by 255 and normalised by the mean and std of the train split's channels, or by the model's own; with
+`normalize=false` in the recipe they are only divided.
+Model: forward takes float (batch, channels, height, width) and returns logits (batch, classes). It computes no loss.
+Loss: cross-entropy with the recipe's label smoothing. With mixup or cutmix: `share` times the loss for `y`, plus
+1 - `share` times the loss for `y_mixed`.
+Scores: the metric `accuracy`; macro precision, recall and F1; a table per class, and the confusion matrix. With groups
+also `group_accuracy`: the share of groups whose mean log-probability is highest for the true class.
 """
 
 from __future__ import annotations
 
 from zoo_core.kinds.kind import Kind
+from zoo_core.kinds.names import import_on_use
 from zoo_core.kinds.recipes import AUGMENTATION, NORMALIZE, SUPERVISED
-from zoo_core.kinds.renamed import find_renamed
 from zoo_core.specs import Param
 
 KIND = Kind(
     name="image-classification",
     summary="a class from an image: (batch, channels, height, width) -> (batch, classes) logits, cross-entropy",
-    interface=__doc__ or "",
+    interface=__doc__ or "",  # docs/reference/kinds.md prints the text above
     recipe={
         **SUPERVISED,
         "label_smoothing": Param(default=0.0, help="label smoothing of the cross-entropy", minimum=0.0),
@@ -34,24 +36,22 @@ KIND = Kind(
         ),
         **AUGMENTATION,
     },
-    entry="zoo_core.kinds.image_classification.objective:ImageClassification",
+    task_entry="zoo_core.kinds.image_classification.objective:image_classification_task",
     takes_images=True,
     resizes_images=True,
     metric="accuracy",
     higher_is_better=True,
     example_shape=(3, 32, 32),
-    draw="zoo_core.kinds.image_classification.examples:draw",
-    smallest_model="zoo_core.kinds.examples:linear_model",
-    output_shape="zoo_core.kinds.examples:one_output_each",
-    plant="zoo_core.kinds.examples:planted_logits",
+    draw_entry="zoo_core.kinds.image_classification.examples:draw",
+    smallest_model_entry="zoo_core.kinds.examples:linear_model",
+    output_shape_entry="zoo_core.kinds.examples:one_output_each",
+    perfect_and_wrong_entry="zoo_core.kinds.examples:perfect_and_wrong_logits",
     templates="zoo_core.kinds.image_classification",
 )
 
-
-def __getattr__(name: str) -> object:
-    """Import the objective on use, because `zoo list` imports this module."""
-    if name in ("ImageClassification", "ImageObjective"):
-        from zoo_core.kinds.image_classification import objective
-
-        return getattr(objective, name)
-    return find_renamed(__name__, name, {"ImageTreaty": "zoo_core.kinds.image_classification.objective:ImageObjective"})
+__getattr__ = import_on_use(
+    __name__,
+    "objective",
+    ("image_classification_task", "ImageObjective"),
+    renamed={"ImageClassification": "image_classification_task", "ImageTreaty": "ImageObjective"},
+)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from zoo_core.data.images import read_images
 from zoo_core.kinds.augment import Augmentation, is_asked_for
 from zoo_core.kinds.classification import class_names, classification_evaluation, most_probable
 from zoo_core.kinds.inputs import ImageInputs
+from zoo_core.kinds.objective import RowReader
 from zoo_core.kinds.supervised import Supervised
 from zoo_core.pictures import captioned_grid, mosaic
 from zoo_core.protocols import Context, Evaluation
@@ -24,22 +25,22 @@ from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 
 MAX_PICTURED = 24  # images on a sheet
+THUMBNAIL_COLUMNS = 4  # twelve images, in three rows
 
 
-def ImageClassification(spec: TaskSpec) -> Supervised:
-    """Make the task body of this kind."""
+def image_classification_task(spec: TaskSpec) -> Supervised:
+    """Make a task of this kind from its spec."""
     return Supervised(spec, ImageObjective)
 
 
 class ImageObjective:
-    """Cross-entropy of one class per image; images are normalised, resized and augmented on the device."""
+    """Cross-entropy of one class per image; images are augmented, resized and normalised on the device."""
 
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         self.classes = class_names(signature)
         self._smoothing = recipe.label_smoothing
         self._device = ctx.device
-        height, width = (length or 1 for length in signature.input_shape[1:])
-        self._size = (height, width)
+        self._size = cast(tuple[int, int], signature.input_shape[1:])  # known, because the data are open
         self._images = ImageInputs(signature, normalize=recipe.normalize, device=ctx.device)
 
     def ready(self, model: nn.Module) -> None:
@@ -59,33 +60,35 @@ class ImageObjective:
         loss = F.cross_entropy(output, labels, label_smoothing=self._smoothing)
         if "y_mixed" in batch:
             other = F.cross_entropy(output, batch["y_mixed"].long(), label_smoothing=self._smoothing)
-            loss = torch.lerp(other, loss, batch["share"])
+            loss = torch.lerp(other, loss, batch["share"])  # `share` of the loss for y, 1 - `share` for y_mixed
         return loss, (output.argmax(1) == labels).float().mean()
 
     def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
         return classification_evaluation(outputs, columns, self.classes)
 
-    def pictures(
-        self, read_rows: Callable[[Sequence[int]], Array], outputs: Array, targets: Array
-    ) -> dict[str, np.ndarray[Any, Any]]:
-        """Draw a thumbnail, a sheet of predictions for images spread over the test split, and the worst mistakes.
+    def pictures(self, read_rows: RowReader, outputs: Array, targets: Array) -> dict[str, np.ndarray[Any, Any]]:
+        """Draw a thumbnail, predictions for images spread over the test split (`answers`), and the worst `mistakes`.
 
-        The worst mistakes are the wrong predictions with the largest margin. A caption is the true class, and
-        `> prediction` below it if the prediction is wrong.
+        The worst mistakes are the wrong predictions with the largest margin.
         """
         predictions = outputs.argmax(axis=1)
         margin = outputs.max(axis=1) - outputs[np.arange(len(targets)), targets]
         worst = [row for row in np.argsort(-margin, kind="stable") if predictions[row] != targets[row]][:MAX_PICTURED]
-        some = np.linspace(0, len(targets) - 1, min(MAX_PICTURED, len(targets))).astype(int).tolist()
+        spread = np.linspace(0, len(targets) - 1, min(MAX_PICTURED, len(targets))).astype(int).tolist()
+        captions = [self._caption(target, label) for target, label in zip(targets, predictions, strict=True)]
+        pictures = {
+            "thumbnail": mosaic(read_rows(spread[::2]), columns=THUMBNAIL_COLUMNS),  # half of the images, to be larger
+            "answers": captioned_grid(read_rows(spread), [captions[row] for row in spread]),
+        }
+        if worst:
+            pictures["mistakes"] = captioned_grid(read_rows(worst), [captions[row] for row in worst])
+        return pictures
 
-        def sheet(rows: Sequence[int]) -> Array:
-            pairs = [(self.classes[targets[row]], self.classes[predictions[row]]) for row in rows]
-            return captioned_grid(
-                read_rows(rows), [true if true == found else f"{true}\n> {found}" for true, found in pairs]
-            )
-
-        pictures = {"thumbnail": mosaic(read_rows(some[::2]), columns=4), "answers": sheet(some)}
-        return pictures | ({"mistakes": sheet(worst)} if worst else {})
+    def _caption(self, target: int, prediction: int) -> str:
+        """Return the true class, and `> prediction` on a second line if the prediction is wrong."""
+        if target == prediction:
+            return self.classes[target]
+        return f"{self.classes[target]}\n> {self.classes[prediction]}"
 
     def read(self, files: Sequence[Path], shape: tuple[int | None, ...]) -> Batch:
         """Read the files as images with the channels and the size of the data, onto the device."""

@@ -1,4 +1,4 @@
-"""Drawn examples and planted predictions of kind `regression`."""
+"""Drawn examples, and perfect and wrong predictions, of kind `regression`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def draw(signature: Signature, count: int, seed: int) -> Columns:
     return {"x": x, "y": (x.reshape(count, -1) @ weights).astype(np.float32)}
 
 
-def plant(targets: Array, outputs: int) -> tuple[Tensor, Tensor]:  # noqa: ARG001 - every kind's has it
+def perfect_and_wrong(targets: Array, outputs: int) -> tuple[Tensor, Tensor]:  # noqa: ARG001 - part of the interface
     """Return the targets themselves, and values that are far from every target."""
     values = torch.from_numpy(targets)
     return values, values + values.std() + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from zoo_core.columns import Array
 from zoo_core.data.batches import Batch
+from zoo_core.kinds.objective import RowReader
 from zoo_core.kinds.supervised import Supervised
 from zoo_core.metrics import mean_absolute_error, mean_squared_error, r_squared
 from zoo_core.pictures import GREY, ORANGE, scatter
@@ -18,11 +19,11 @@ from zoo_core.protocols import Context, Evaluation
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 
-MAX_POINTS = 1000  # of a picture
+MAX_POINTS = 1000  # examples in a picture
 
 
-def Regression(spec: TaskSpec) -> Supervised:
-    """Make the task body of this kind."""
+def regression_task(spec: TaskSpec) -> Supervised:
+    """Make a task of this kind from its spec."""
     return Supervised(spec, RegressionObjective)
 
 
@@ -48,19 +49,17 @@ class RegressionObjective:
         }
         return Evaluation(scores, per_example={"score": ((outputs - targets) ** 2).mean(axis=1)})
 
-    def pictures(
-        self, read_rows: Callable[[Sequence[int]], Array], outputs: Array, targets: Array
-    ) -> dict[str, np.ndarray[Any, Any]]:
-        """Plot targets in grey and predictions in orange, over the input; over the target if the inputs are many."""
-        some = np.linspace(0, len(targets) - 1, min(MAX_POINTS, len(targets))).astype(int)
-        predictions, true = outputs.reshape(len(outputs), -1)[some], targets.reshape(len(targets), -1)[some]
-        x = read_rows(some.tolist()).reshape(len(some), -1)
+    def pictures(self, read_rows: RowReader, outputs: Array, targets: Array) -> dict[str, np.ndarray[Any, Any]]:
+        """Plot targets in grey and predictions in orange over the input, or over the target for several inputs."""
+        rows = np.linspace(0, len(targets) - 1, min(MAX_POINTS, len(targets))).astype(int)
+        predictions, expected = outputs.reshape(len(outputs), -1)[rows], targets.reshape(len(targets), -1)[rows]
+        x = read_rows(rows.tolist()).reshape(len(rows), -1)
         if x.shape[1] > 1:
-            x = true
-        plot = scatter([(_columns(x, true), GREY), (_columns(x, predictions), ORANGE)])
+            x = expected
+        plot = scatter([(_points(x, expected), GREY), (_points(x, predictions), ORANGE)])
         return {"thumbnail": plot, "answers": plot}
 
 
-def _columns(x: Array, y: Array) -> Array:
+def _points(x: Array, y: Array) -> Array:
     """Return points (n, 2) from the first columns of x and y."""
     return np.stack([x[:, 0], y[:, 0]], axis=1)

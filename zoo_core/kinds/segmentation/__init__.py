@@ -1,31 +1,32 @@
 """Kind `segmentation`, version 1: a class for every pixel of an image.
 
-Columns: x uint8 (n, channels, height, width), raw; y uint8 (n, height, width), classes from 0. If the signature has
-`extra["ignore_index"]`, pixels of that class count neither in the loss nor in any score.
-Model: forward takes float (batch, channels, height, width), normalised as in `image-classification`. Height and width
-are multiples of 32: images of other sizes are padded by reflection on all sides, and the predictions are cut back. The
-model returns logits (batch, classes, height, width) and computes no loss; two classes are two logits. It trains on
-squares of `crop_size` and predicts whole images, so it must not depend on their size.
+Data: column x, uint8 (n, channels, height, width), raw; column y, uint8 (n, height, width), classes from 0. If the
+signature has `extra["ignore_index"]`, pixels of that class count neither in the loss nor in any score. One unit is one
+image.
+Inputs: normalised as in `image-classification`. Training uses random squares of `crop_size`; evaluation uses whole
+images. Height and width become multiples of 32: images of other sizes are padded by reflection on all sides, and the
+predictions are cut back.
+Model: forward takes float (batch, channels, height, width) and returns logits (batch, classes, height, width). Two
+classes are two logits. It computes no loss, and must not depend on the size of the images.
 Loss: cross-entropy, plus `dice_weight` times 1 - soft Dice (Milletari et al. 2016, arXiv:1606.04797). Both weight the
 classes by `class_balance` (1: median frequency balancing, Eigen and Fergus 2015, arXiv:1411.4734).
-Metrics: `mean_iou`, over the classes that occur in the targets or predictions of the whole split, `mean_dice` and
-`pixel_accuracy`. With two classes also `dice` and `iou` of the class `extra["positive"]`, by default the second. All
-count the pixels of the whole split; `per_example` has the task's metric per image, with mean IoU in place of mean Dice.
-One unit is one image.
+Scores, from the pixels of the whole split: `mean_iou`, over the classes that occur in the targets or predictions,
+`mean_dice` and `pixel_accuracy`. With two classes also `dice` and `iou` of the class `extra["positive"]`, by default
+the second. `per_example` has the task's metric for each image, with mean IoU in place of mean Dice.
 """
 
 from __future__ import annotations
 
 from zoo_core.kinds.kind import Kind
+from zoo_core.kinds.names import import_on_use
 from zoo_core.kinds.recipes import AUGMENTATION, NORMALIZE, SUPERVISED
-from zoo_core.kinds.renamed import find_renamed
 from zoo_core.specs import Param
 
 KIND = Kind(
     name="segmentation",
     summary="a class for every pixel: (batch, channels, height, width) -> (batch, classes, height, width) logits, "
     "cross-entropy",
-    interface=__doc__ or "",
+    interface=__doc__ or "",  # docs/reference/kinds.md prints the text above
     recipe={
         **SUPERVISED,
         "batch_size": Param(default=4, help="examples per step", minimum=1),
@@ -46,26 +47,22 @@ KIND = Kind(
         "contrast": AUGMENTATION["contrast"],
         "brightness": AUGMENTATION["brightness"],
     },
-    entry="zoo_core.kinds.segmentation.objective:Segmentation",
+    task_entry="zoo_core.kinds.segmentation.objective:segmentation_task",
     takes_images=True,
     metric="mean_iou",
     higher_is_better=True,
     example_shape=(3, 32, 32),
-    max_overfit_loss=0.5,  # a few steps do not learn all of the thousands of pixels
-    draw="zoo_core.kinds.segmentation.examples:draw",
-    smallest_model="zoo_core.kinds.segmentation.examples:pixel_model",
-    output_shape="zoo_core.kinds.segmentation.examples:output_shape",
-    plant="zoo_core.kinds.examples:planted_logits",
+    max_overfit_loss_share=0.5,  # a few steps do not learn all of the thousands of pixels
+    draw_entry="zoo_core.kinds.segmentation.examples:draw",
+    smallest_model_entry="zoo_core.kinds.segmentation.examples:pixel_model",
+    output_shape_entry="zoo_core.kinds.segmentation.examples:output_shape",
+    perfect_and_wrong_entry="zoo_core.kinds.examples:perfect_and_wrong_logits",
     templates="zoo_core.kinds.segmentation",
 )
 
-
-def __getattr__(name: str) -> object:
-    """Import the objective on use, because `zoo list` imports this module."""
-    if name in ("Segmentation", "SegmentationObjective"):
-        from zoo_core.kinds.segmentation import objective
-
-        return getattr(objective, name)
-    return find_renamed(
-        __name__, name, {"SegmentationTreaty": "zoo_core.kinds.segmentation.objective:SegmentationObjective"}
-    )
+__getattr__ = import_on_use(
+    __name__,
+    "objective",
+    ("segmentation_task", "SegmentationObjective"),
+    renamed={"Segmentation": "segmentation_task", "SegmentationTreaty": "SegmentationObjective"},
+)

@@ -19,10 +19,10 @@ def draw(signature: Signature, count: int, seed: int) -> Columns:
 
 
 def pixel_model(signature: Signature) -> nn.Module:
-    """(batch, channels, height, width) -> (batch, outputs, height, width), each pixel by itself."""
+    """Make a linear model of single pixels: (batch, channels, height, width) -> (batch, outputs, height, width)."""
     return nn.Conv2d(signature.input_shape[0] or 1, signature.outputs or 1, 1)
 
 
 def output_shape(x: Tensor, outputs: int) -> tuple[int, ...]:
-    """(batch, outputs, height, width)."""
+    """Return the shape (batch, outputs, height, width)."""
     return (len(x), outputs, *x.shape[2:])

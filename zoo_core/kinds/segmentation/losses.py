@@ -30,8 +30,11 @@ def soft_dice_loss(logits: Tensor, labels: Tensor, counted: Tensor, weights: Ten
 
 
 def confusions(predictions: Tensor, targets: Tensor, classes: int, ignored: int) -> Tensor:
-    """Count int (batch, height, width) as int64 (batch, classes, classes). Rows: true class; columns: prediction."""
+    """Count the confusion matrix of each image, int64 (batch, classes, classes). Rows: true class; columns: prediction.
+
+    Shapes: predictions and targets, int (batch, height, width). Pixels whose target is `ignored` do not count.
+    """
     counted = targets != ignored
     cells = torch.where(counted, targets, 0) * classes + predictions
-    found = torch.zeros(len(targets), classes * classes, dtype=torch.int64, device=targets.device)
-    return found.scatter_add_(1, cells.flatten(1), counted.long().flatten(1)).view(-1, classes, classes)
+    counts = torch.zeros(len(targets), classes * classes, dtype=torch.int64, device=targets.device)
+    return counts.scatter_add_(1, cells.flatten(1), counted.long().flatten(1)).view(-1, classes, classes)

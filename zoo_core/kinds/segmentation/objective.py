@@ -26,14 +26,14 @@ from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 
 ONE_CLASS_METRICS = ("dice", "iou")  # they score one of two classes
-NO_CLASS = -100  # no pixel has this class
+NO_CLASS = -100  # the ignored class if no class is ignored: no pixel has it
 MAX_PICTURED = 4  # images on a sheet
-MAX_CONFUSED = 32  # classes in the confusion matrix of a record
+MAX_CONFUSION_CLASSES = 32  # with more classes, a record has no confusion matrix
 STUDY_BATCH = 256  # training images whose pixels are counted at once
 
 
-def Segmentation(spec: TaskSpec) -> Supervised:
-    """Make the task body of this kind."""
+def segmentation_task(spec: TaskSpec) -> Supervised:
+    """Make a task of this kind from its spec."""
     return Supervised(spec, functools.partial(SegmentationObjective, metric=spec.metric))
 
 
@@ -138,18 +138,18 @@ class SegmentationObjective:
                 [[name, _number(i), _number(d), float(s)] for name, i, d, s in per_class],
             )
         }
-        if len(self.classes) <= MAX_CONFUSED:
+        if len(self.classes) <= MAX_CONFUSION_CLASSES:
             rows = [[name, *row.tolist()] for name, row in zip(self.classes, confusion, strict=True)]
             tables["confusion"] = Table(["true class", *self.classes], rows)
         return tables
 
     def pictures(self, read_rows: RowReader, outputs: Array, targets: Array) -> dict[str, np.ndarray[Any, Any]]:
-        """Draw image, target, prediction and mistakes, for images spread over test and for the worst predictions."""
+        """Draw a thumbnail, predictions for images spread over test (`answers`), and the `worst` predictions."""
         scores = self._per_image(outputs)
         worst = np.argsort(np.where(np.isnan(scores), np.inf, scores), kind="stable")[:MAX_PICTURED].tolist()
         rows = spread(len(targets), MAX_PICTURED)
 
-        def sheet(rows: list[int]) -> Array:
+        def draw_sheet(rows: list[int]) -> Array:
             captions = [f"{self._per_image_metric} {scores[row]:.2f}" for row in rows]
             return prediction_sheet(
                 read_rows(rows),
@@ -162,13 +162,13 @@ class SegmentationObjective:
 
         best = max(rows, key=lambda row: np.nan_to_num(scores[row]))
         thumbnail = split_view(read_rows([best])[0], self._predicted_classes(read_rows, [best], targets)[0])
-        return {"thumbnail": thumbnail, "answers": sheet(rows), "worst": sheet(worst)}
+        return {"thumbnail": thumbnail, "answers": draw_sheet(rows), "worst": draw_sheet(worst)}
 
     def _predicted_classes(self, read_rows: RowReader, rows: list[int], targets: Array) -> Array:
         """Predict uint8 classes (rows, height, width), one image at a time, because logits are large."""
         size = targets.shape[1:]
-        found = [unpadded(read_rows.outputs([row]), size)[0].argmax(axis=0) for row in rows]
-        return np.stack(found).astype(np.uint8)
+        predictions = [unpadded(read_rows.outputs([row]), size)[0].argmax(axis=0) for row in rows]
+        return np.stack(predictions).astype(np.uint8)
 
 
 def _number(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Views of images and their targets: random ones for training, and padding to the sizes that nets take."""
+"""Random views of images and their targets for training, and padding to the sizes that nets take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo_core.kinds.augment import brightness, contrast
 from zoo_core.protocols import Context
 from zoo_core.recipe import Recipe
 
-MULTIPLE = 32  # of height and width: nets that halve an image five times need no padding of their own
+SIZE_MULTIPLE = 32  # height and width are padded to multiples of it, for nets that halve an image five times
 
 
 class Views:
@@ -85,10 +85,10 @@ def view(
 
 
 def padded(x: Tensor) -> Tensor:
-    """Pad height and width to multiples of 32 by reflection, equally on both sides, or one pixel less before."""
+    """Pad height and width to multiples of 32 by reflection. An odd padding has one pixel less at the top and left."""
     pads: list[int] = []
     for size in (x.shape[3], x.shape[2]):
-        missing = -size % MULTIPLE
+        missing = -size % SIZE_MULTIPLE
         pads += [missing // 2, missing - missing // 2]
     if not any(pads):
         return x
@@ -97,6 +97,6 @@ def padded(x: Tensor) -> Tensor:
 
 
 def unpadded(output: Any, size: Any) -> Any:
-    """Cut the padding off a model's output (batch, classes, height, width): the image has `size`."""
-    top, left = ((whole - own) // 2 for whole, own in zip(output.shape[2:], size, strict=True))
+    """Cut the padding off a model's output (batch, classes, height, width). `size`: height and width of the image."""
+    top, left = ((padded_size - kept) // 2 for padded_size, kept in zip(output.shape[2:], size, strict=True))
     return output[:, :, top : top + size[0], left : left + size[1]]

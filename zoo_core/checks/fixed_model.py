@@ -11,22 +11,22 @@ from zoo_core.entries import resolve_entry
 from zoo_core.kinds import KINDS
 
 
-class PlantedModel(nn.Module):
-    """Returns the given predictions (n, ...) in order, one row per example, and starts again after the last row."""
+class FixedModel(nn.Module):
+    """Returns the given outputs (n, ...) in order, one row per example, and starts again after the last row."""
 
-    def __init__(self, predictions: Tensor) -> None:
+    def __init__(self, outputs: Tensor) -> None:
         super().__init__()
-        self.predictions, self.next_row = predictions, 0
+        self.outputs, self.next_row = outputs, 0
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = torch.arange(self.next_row, self.next_row + len(x)) % len(self.predictions)
+        rows = torch.arange(self.next_row, self.next_row + len(x)) % len(self.outputs)
         self.next_row += len(x)
-        return self.predictions[rows]
+        return self.outputs[rows]
 
 
-def make_planted_models(kind: str, data: SmallData) -> tuple[PlantedModel, PlantedModel]:
+def make_perfect_and_wrong_models(kind: str, data: SmallData) -> tuple[FixedModel, FixedModel]:
     """Return, for a shared kind, a model that predicts val's targets and one that is wrong on every example."""
     split = data.split("val")
     targets = np.asarray(split.columns["y"])[slice(None) if split.rows is None else split.rows]
-    perfect, wrong = resolve_entry(KINDS[kind].plant)(targets, data.signature.outputs or 1)
-    return PlantedModel(perfect), PlantedModel(wrong)
+    perfect, wrong = resolve_entry(KINDS[kind].perfect_and_wrong_entry)(targets, data.signature.outputs or 1)
+    return FixedModel(perfect), FixedModel(wrong)
