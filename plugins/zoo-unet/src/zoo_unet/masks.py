@@ -101,7 +101,8 @@ def read_pairs(
 ) -> dict[str, Array]:
     """Read pictures uint8 (n, 3, h, w) and masks uint8 (n, h, w), resized to `size`.
 
-    white: as in `read_mask`. Raises DamagedDataError for a mask with a class that is neither below `classes` nor `ignored`.
+    white: as in `read_mask`. Raises DamagedDataError for a mask with a class that is neither below `classes` nor
+    `ignored`.
     """
 
     def read(pair: Pair) -> Array:
