@@ -81,7 +81,7 @@ def follow_bodies(frames: Sequence[Sequence[tuple[str, Array]]]) -> list[Array]:
     """
     tracks: list[_Track] = []
     for frame, bodies in enumerate(frames):
-        pairs = []
+        pairs: list[tuple[bool, float, bool, int, int, _Track]] = []
         for row, (name, joints) in enumerate(bodies):
             for track in tracks:
                 distance = float(np.linalg.norm(joints - track.places[track.frame], axis=1).mean())
@@ -113,8 +113,9 @@ def movement(body: Array) -> float:
 def read_openpifpaf(path: Path) -> Array:
     """Read one sequence: a folder of JSON files, one per frame, or one file.
 
-    The files are in the order of the numbers in their names. One file holds its frames one after another, such as one JSON line per frame, or as one array. A frame is a list of
-    people, or an object with that list as `predictions` and a number as `frame`; missing numbers are lost frames. In
+    The files are in the order of the numbers in their names. One file holds its frames one after another, such as one
+    JSON line per frame, or as one array. A frame is a list of people, or an object with that list as `predictions` and
+    a number as `frame`; missing numbers are lost frames. In
     COCO's form, a file holds one array of people, whose `image_id` names the frame. A person has `keypoints`: x, y and
     confidence of 17 joints. Of several people, the most confident one of the first frame is followed, then always the
     nearest. Returns float32 (frames, 17, 2), pixels, NaN for missing joints. Raises DamagedDataError for invalid JSON,
