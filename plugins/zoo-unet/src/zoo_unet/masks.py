@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from zoo_core import DamagedDataError, DataUnavailableError
 from zoo_core.data.columns import Array
-from zoo_core.data.images import FORMATS, UNREADABLE, list_images, read_image, read_images
+from zoo_core.data.images import FORMATS, UNREADABLE, list_images, read_image, read_images, unreadable
 from zoo_core.data.names import composed, natural_key
 
 IGNORED = 255  # level of ignored pixels in the masks of a local folder
@@ -136,7 +136,7 @@ def read_mask(path: Path, size: tuple[int, int], *, white: int = 1) -> Array:
     except PermissionError as error:
         raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
     except UNREADABLE as error:
-        raise DamagedDataError(f"{path} cannot be read as a mask ({error}): fetch it again, or remove it") from error
+        raise unreadable(path, "a mask", error) from error
     mask = (np.asarray(picture.convert("L")) == IGNORED) * np.uint8(white) if bilevel else _grey_levels(path, picture)
     if mask.shape != size:
         raise DamagedDataError(
