@@ -6,6 +6,7 @@ import gzip
 import io
 import random
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -96,6 +97,82 @@ def test_folders_in_an_archive_are_no_members(tmp_path: Path):
         archive.writestr("folder/", b"")
         archive.writestr("folder/a", b"1")
     assert [name for name, _ in members(tmp_path / "f.zip")] == ["folder/a"]
+
+
+def named_in(page: str, name: str) -> zipfile.ZipInfo:
+    """A member of an old Windows archiver: its name in a code page, without the flag of UTF-8."""
+
+    class Old(zipfile.ZipInfo):
+        def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+            return name.encode(page), self.flag_bits & ~0x800
+
+    return Old(name.encode(page).decode("cp437"))
+
+
+def names_of(path: Path) -> list[str]:
+    return [name for name, _ in members(path)]
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("cp866", ["лайка/борзой пёс.png", "КОШКА/1.png", "plain/a.png"]),
+        ("cp1251", ["лайка/борзой пёс.png", "Кошка/1.png"]),
+        ("cp437", ["été/über.png", "Bär/é.png"]),
+        ("utf-8", ["лайка/été.png", "猫/1.png"]),  # macOS writes UTF-8 without the flag
+    ],
+)
+def test_names_of_old_archivers_are_decoded(page: str, names: list[str], tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "old.zip", "w") as archive:
+        for name in names:
+            archive.writestr(named_in(page, name), name.encode())
+    assert names_of(tmp_path / "old.zip") == names
+    extract(tmp_path / "old.zip", tmp_path / "out")
+    assert all((tmp_path / "out" / name).read_bytes() == name.encode() for name in names)
+
+
+def test_the_unicode_name_of_info_zip_is_used(tmp_path: Path):
+    entry = zipfile.ZipInfo("?.png")
+    name = "猫.png".encode()
+    entry.extra = struct.pack("<HHBI", 0x7075, 5 + len(name), 1, 0) + name
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(entry, b"1")
+    assert names_of(tmp_path / "a.zip") == ["猫.png"]
+
+
+def test_a_tar_with_names_of_windows_is_decoded(tmp_path: Path):
+    with tarfile.open(tmp_path / "a.tar", "w", encoding="cp1251") as archive:
+        archive.addfile(tarfile.TarInfo("лайка.png"))
+    assert names_of(tmp_path / "a.tar") == ["лайка.png"]
+
+
+def test_backslashes_separate_folders(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "powershell.zip", "w") as archive:
+        for name in ("train\\red\\", "train\\red\\0.png", "test\\1.png"):
+            entry = zipfile.ZipInfo("x")
+            entry.filename = name
+            archive.writestr(entry, b"" if name.endswith("\\") else b"1")
+    assert names_of(tmp_path / "powershell.zip") == ["train/red/0.png", "test/1.png"]
+    extract(tmp_path / "powershell.zip", tmp_path / "out")
+    assert (tmp_path / "out/train/red/0.png").read_bytes() == b"1"
+
+
+@makers
+def test_files_that_macos_adds_are_left_out(make: Make, tmp_path: Path):
+    added = ["__MACOSX/train/._0.png", "__MACOSX/x.png", "train/._0.png", "train/.DS_Store", "._train"]
+    archive = make(tmp_path / "mac", {"train/0.png": b"1", "train/.keep": b"", **dict.fromkeys(added, b"0")})
+    assert names_of(archive) == ["train/0.png", "train/.keep"]
+    extract(archive, tmp_path / "out")
+    assert not any((tmp_path / "out" / name).exists() for name in added)
+
+
+@pytest.mark.parametrize(("make", "name"), [(make_zip, "a.zip"), (make_tar_gz, "a.tar.gz")])
+def test_a_cut_download_is_an_archive_and_reading_it_says_what_to_do(make: Make, name: str, tmp_path: Path):
+    whole = make(tmp_path / name, {"a": random.Random(1).randbytes(3000)})
+    whole.write_bytes(whole.read_bytes()[:300])
+    assert is_archive(whole)
+    with pytest.raises(DamagedDataError, match=r"a\.(zip|tar\.gz) cannot be read .*cut or damaged, fetch it again"):
+        extract(whole, tmp_path / "out")
 
 
 OUTSIDE = {

@@ -16,6 +16,7 @@ MODULES = (
     "zoo_core.columns",
     "zoo_core.data.batches",
     "zoo_core.data.images",
+    "zoo_core.data.names",
     "zoo_core.errors",
     "zoo_core.metrics",
     "zoo_core.pictures",

@@ -301,3 +301,62 @@ def test_a_split_that_is_not_there_is_named_with_its_folder(tmp_path: Path):
     for names, words in ((("test",), "'test'"), (("valid", "val"), "'valid' or 'val'")):
         with pytest.raises(DataUnavailableError, match=re.escape(f"{tmp_path} holds no folder {words}")):
             find_split(tmp_path, *names)
+
+
+@pytest.mark.parametrize("second", ["old/train", "Train", "old/TRAIN"])
+def test_two_folders_of_one_split_are_refused(tmp_path: Path, second: str):
+    (tmp_path / "train").mkdir()
+    (tmp_path / second).mkdir(parents=True)
+    with pytest.raises(DamagedDataError, match=r"holds two data sets, .* and .*: give --data-root the folder of one"):
+        find_split(tmp_path, "train")
+
+
+def test_two_copies_one_folder_down_are_refused_and_a_class_called_train_is_none(tmp_path: Path):
+    for name in ("new/train", "new/test/train"):
+        (tmp_path / name).mkdir(parents=True)
+    assert find_split(tmp_path / "new", "train") == tmp_path / "new/train"
+    (tmp_path / "old/train").mkdir(parents=True)
+    with pytest.raises(DamagedDataError, match=re.escape(f"{tmp_path / 'new/train'} and {tmp_path / 'old/train'}")):
+        find_split(tmp_path, "train")
+
+
+def test_a_folder_of_one_class_is_refused(tmp_path: Path):
+    save(tmp_path / "a" / "0.png")
+    with pytest.raises(DamagedDataError, match="has one class, a, so nothing can be learned"):
+        image_folder(tmp_path)
+
+
+def test_classes_of_macos_match_composed_names(tmp_path: Path):
+    for name in ("train/caf\u00e9", "train/b", "test/cafe\u0301", "test/b"):
+        save(tmp_path / name / "0.png")
+    classes = image_folder(tmp_path / "train").classes
+    assert classes == ("b", "caf\u00e9")
+    assert image_folder(tmp_path / "test", classes).paths[1] == tmp_path / "test/cafe\u0301/0.png"
+    save(tmp_path / "train/cafe\u0301/1.png")
+    with pytest.raises(DamagedDataError, match="in two Unicode forms: join them"):
+        image_folder(tmp_path / "train")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_not_utf8_is_an_error_that_can_be_printed(tmp_path: Path):
+    for name in ("a", "b"):
+        save(tmp_path / name / "0.png")
+    (tmp_path / "a/0.png").rename(os.fsdecode(os.fsencode(tmp_path / "a") + b"/\xf1\xee\xe1.png"))
+    with pytest.raises(DamagedDataError, match=r"a/\\xf1\\xee\\xe1\.png is not UTF-8: rename it") as caught:
+        image_folder(tmp_path)
+    assert str(caught.value).encode()
+
+
+def test_a_picture_of_too_many_pixels_says_what_to_do(tmp_path: Path):
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
+    with pytest.raises(DamagedDataError, match=r"huge\.png .*too many pixels.*: make it smaller, or remove it"):
+        read_images([tmp_path / "huge.png"], (2, 2))
+
+
+def test_a_warning_of_pillow_becomes_one_line_that_names_the_file(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    save(tmp_path / "good.png")
+    damaged = b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"
+    Image.new("RGB", (4, 4)).save(tmp_path / "exif.jpg", exif=damaged)
+    Image.new("L", (10_000, 9_000)).save(tmp_path / "large.png")
+    read_images([tmp_path / name for name in ("good.png", "exif.jpg", "large.png")], (2, 2))
+    assert [str(tmp_path / "exif.jpg") in message for message in caplog.messages] == [True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import pickle
@@ -88,6 +89,49 @@ def test_a_trainers_file_has_its_weights_below_state_dict(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    "key", ["state_dict", "model", "model_state_dict", "net", "ema", "model_ema", "state_dict_ema", "params"]
+)
+def test_weights_are_found_below_the_keys_of_trainers(key: str, tmp_path: Path) -> None:
+    torch.save({"epoch": 3, key: state(), "optimizer": {"state": {}}}, tmp_path / "w.pt")
+    assert_same(read_weights(tmp_path / "w.pt"), state())
+    torch.save({"model": {"epoch": 3, key: state()}}, tmp_path / "nested.pt")
+    assert_same(read_weights(tmp_path / "nested.pt"), state())
+
+
+def test_the_weights_of_the_model_come_before_their_average(tmp_path: Path) -> None:
+    average = {name: tensor + 1 for name, tensor in state().items()}
+    torch.save({"ema": average, "model": state()}, tmp_path / "w.pt")
+    assert_same(read_weights(tmp_path / "w.pt"), state())
+
+
+@pytest.mark.parametrize("name", ["model_best.pth.tar", "checkpoint.tar", "W.PTH.TAR"])
+def test_torch_files_that_are_called_tar_are_read(name: str, tmp_path: Path) -> None:
+    torch.save({"state_dict": state()}, tmp_path / name)
+    assert_same(read_weights(tmp_path / name), state())
+
+
+def test_the_options_of_a_trainer_beside_the_weights_are_skipped(tmp_path: Path) -> None:
+    torch.save({"state_dict": state(), "args": argparse.Namespace(lr=1)}, tmp_path / "w.pth")
+    assert_same(read_weights(tmp_path / "w.pth"), state())
+
+
+PLACEHOLDERS = {
+    "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 123\n",
+    "empty": b"",
+    "a web page": b"\n<!DOCTYPE html><html><body>Sign in</body></html>",
+}
+
+
+@pytest.mark.parametrize("form", ["safetensors", "npz", "pt", "pth.tar"])
+@pytest.mark.parametrize("kind", PLACEHOLDERS)
+def test_a_placeholder_instead_of_weights_is_named(kind: str, form: str, tmp_path: Path) -> None:
+    path = tmp_path / f"w.{form}"
+    path.write_bytes(PLACEHOLDERS[kind])
+    with pytest.raises(WeightsError, match=rf"w\.{form} is {kind}.*: fetch"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize(
     "content", [[torch.ones(2)], {"a": 1.0}, {"state_dict": {"a": [torch.ones(2)]}}, torch.ones(2)]
 )
 def test_what_holds_no_tensors_by_name_is_refused(content: object, tmp_path: Path) -> None:
@@ -98,7 +142,7 @@ def test_what_holds_no_tensors_by_name_is_refused(content: object, tmp_path: Pat
 
 def test_a_whole_model_instead_of_its_state_is_refused(tmp_path: Path) -> None:
     torch.save(nn.Linear(1, 1), tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match="holds more than tensors"):
+    with pytest.raises(WeightsError, match=r"holds more than tensors \(torch\.nn\.modules\.linear\.Linear\)"):
         read_weights(tmp_path / "w.pth")
 
 
@@ -229,6 +273,51 @@ def test_weights_replace_every_parameter_and_buffer() -> None:
     assert_same(target.state_dict(), source.state_dict())
     assert all(parameter.requires_grad for parameter in target.parameters())
     assert target.body[1].num_batches_tracked == 1
+
+
+@pytest.mark.parametrize(
+    "prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.", "model.module.", "net.", "model._orig_mod."]
+)
+def test_a_prefix_of_all_names_is_removed(prefix: str) -> None:
+    source, target = Small(), Small()
+    load_into(target, {prefix + name: tensor for name, tensor in source.state_dict().items()})
+    assert_same(target.state_dict(), source.state_dict())
+
+
+def test_a_prefix_is_removed_also_if_the_last_layer_is_replaced() -> None:
+    source, target = Small(outputs=7), Small(outputs=2)
+    load_into(target, {f"module.{name}": tensor for name, tensor in source.state_dict().items()}, without="head.")
+    assert torch.equal(target.body[0].weight, source.body[0].weight)
+
+
+def test_a_prefix_that_belongs_to_the_model_stays() -> None:
+    source, target = nn.ModuleDict({"model": Small()}), nn.ModuleDict({"model": Small()})
+    load_into(target, source.state_dict())
+    assert_same(target.state_dict(), source.state_dict())
+
+
+def test_a_prefix_of_some_names_stays() -> None:
+    weights = {f"module.{name}": tensor for name, tensor in Small().state_dict().items()}
+    with pytest.raises(WeightsError, match=r"body\.0\.weight is missing"):
+        load_into(Small(), {**weights, "other": torch.ones(1)})
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int64, torch.bool])
+def test_integers_are_no_weights(dtype: torch.dtype) -> None:
+    weights = copied(Small())
+    weights["head.bias"] = weights["head.bias"].to(dtype)
+    model = Small()
+    before = copied(model)
+    name = str(dtype).removeprefix("torch.")
+    with pytest.raises(WeightsError, match=f"head.bias is {name}, the model has float32: save the weights before"):
+        load_into(model, weights)
+    assert_same(model.state_dict(), before)
+
+
+def test_weights_of_half_precision_are_loaded() -> None:
+    target = Small()
+    load_into(target, {name: tensor.half() for name, tensor in Small().state_dict().items()})
+    assert target.head.weight.dtype == torch.float32
 
 
 def test_the_error_names_every_tensor_that_does_not_fit_and_the_model_is_unchanged() -> None:

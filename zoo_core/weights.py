@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
+import re
 import struct
 import warnings
 import zipfile
@@ -19,8 +21,17 @@ from torch import Tensor, nn
 
 from zoo_core.errors import WeightsError
 
-FORMATS = "safetensors, npz, or torch's pt, pth, bin and ckpt"
+FORMATS = "safetensors, npz, or torch's pt, pth, bin, ckpt and tar"
+TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".tar")  # trainers also write .pth.tar
+# Where trainers save the state dict; the first one present is used.
+STATE_KEYS = (
+    *("state_dict", "model_state_dict", "model", "net", "network", "weights", "params"),
+    *("ema_state_dict", "state_dict_ema", "model_ema", "ema_model", "ema", "params_ema"),
+)
+# DataParallel, torch.compile and trainers put these before all names.
+PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
 MAX_PROBLEMS_SHOWN = 3  # in an error message
+UNSUPPORTED = re.compile(r"Unsupported (?:global: GLOBAL|class|operand) (\S+)")  # in torch's error
 # Raised for truncated or damaged files; torch's reader checks little of what it reads.
 UNREADABLE = (
     *(SafetensorError, zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, RuntimeError, ValueError),
@@ -43,6 +54,7 @@ def read_weights(path: Path, form: str = "") -> dict[str, Tensor]:
     """
     suffix = form or path.suffix.lower()
     try:
+        _refuse_placeholder(path)
         if suffix == ".safetensors":
             return load_file(path)
         if suffix == ".npz":
@@ -51,16 +63,19 @@ def read_weights(path: Path, form: str = "") -> dict[str, Tensor]:
                 np.load(file, allow_pickle=False) as arrays,
             ):  # numpy leaves a truncated file open
                 return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        if suffix in (".pt", ".pth", ".bin", ".ckpt"):
-            with warnings.catch_warnings(action="ignore"):  # about content that it refuses anyway
+        if suffix in TORCH_SUFFIXES:
+            # Warnings are about content that is refused anyway. A Namespace only holds a trainer's options.
+            with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals([argparse.Namespace]):
                 return _state_dict(path, torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError:
         raise WeightsError(f"there is no weights file {path}") from None
     except PermissionError as error:
         raise WeightsError(f"{path} may not be read: change its permissions") from error
     except pickle.UnpicklingError as error:
+        other = UNSUPPORTED.search(str(error))
+        named = f" ({other[1]})" if other else ""
         raise WeightsError(
-            f"{path} was refused: it is truncated, or holds more than tensors, and loading it could run code. "
+            f"{path} was refused: it is truncated, or holds more than tensors{named}, and loading it could run code. "
             "Save the tensors alone, for instance as safetensors"
         ) from error
     except UNREADABLE as error:
@@ -69,17 +84,54 @@ def read_weights(path: Path, form: str = "") -> dict[str, Tensor]:
     raise WeightsError(f"{path}: weights are read from {FORMATS} files")
 
 
+def _refuse_placeholder(path: Path) -> None:
+    """Raise WeightsError for an empty file, a Git LFS pointer or a web page. Raises OSError."""
+    with path.open("rb") as file:
+        begin = file.read(64)
+    if not begin:
+        raise WeightsError(f"{path} is empty: fetch or save it again")
+    if begin.startswith(b"version https://git-lfs"):
+        raise WeightsError(f"{path} is a Git LFS pointer, not the weights themselves: fetch them with `git lfs pull`")
+    if begin.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise WeightsError(
+            f"{path} is a web page, not weights: fetch the file itself, such as its `resolve` or raw link"
+        )
+
+
 def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
-    """Return the state dict in a file that torch saved; some trainers save it below the key `state_dict`."""
-    state = content.get("state_dict", content) if isinstance(content, Mapping) else content
-    if not isinstance(state, Mapping) or not all(isinstance(item, Tensor) for item in state.values()):
+    """Return the state dict in a file that torch saved; trainers save it below one of `STATE_KEYS`."""
+    state = content
+    while isinstance(state, Mapping) and not _is_state(state):
+        key = next((key for key in STATE_KEYS if isinstance(state.get(key), Mapping) and state[key]), None)
+        if key is None:
+            break
+        state = state[key]
+    if not _is_state(state):
         raise WeightsError(f"{path} holds no tensors by name: save a model's state_dict()")
     return {str(name): tensor for name, tensor in state.items()}
+
+
+def _is_state(content: Any) -> bool:
+    return isinstance(content, Mapping) and all(isinstance(item, Tensor) for item in content.values())
+
+
+def _without_prefix(
+    weights: Mapping[str, Tensor], wanted: set[str], without: str | tuple[str, ...]
+) -> Mapping[str, Tensor]:
+    """Remove prefixes that all names have, if the names then are `wanted`; else return the weights as they are."""
+    names = {name: name for name in weights}  # given name -> name without prefixes
+    while names and {name for name in names.values() if not name.startswith(without)} != wanted:
+        prefix = next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in names.values())), None)
+        if prefix is None:
+            return weights
+        names = {given: name.removeprefix(prefix) for given, name in names.items()}
+    return {name: weights[given] for given, name in names.items()}
 
 
 def load_into(model: nn.Module, weights: Mapping[str, Tensor], *, without: str | tuple[str, ...] = ()) -> None:
     """Copy weights into a model that has the same names and shapes.
 
+    Prefixes that DataParallel, torch.compile or a trainer put before all names are removed, if the names then fit.
     without: a prefix, or several. Tensors with such a name, such as a last layer to be replaced, are not copied; they
         may be missing or have other shapes.
     Raises WeightsError, which names the tensors that do not fit; the model is then unchanged.
@@ -91,6 +143,7 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], *, without: str |
     """
     own, without = model.state_dict(), without or ()  # "" is a prefix of every name
     wanted = {name for name in own if not name.startswith(without)}
+    weights = _without_prefix(weights, wanted, without)
     given = {name for name in weights if not name.startswith(without)}
     problems = [f"{name} is missing" for name in own if name in wanted - given]
     problems += [f"{name} is not in the model" for name in weights if name in given - wanted]
@@ -98,6 +151,12 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], *, without: str |
         f"{name} is {tuple(weights[name].shape)}, the model has {tuple(own[name].shape)}"
         for name in own
         if name in wanted & given and weights[name].shape != own[name].shape
+    ]
+    problems += [
+        f"{name} is {str(weights[name].dtype).removeprefix('torch.')}, the model has "
+        f"{str(own[name].dtype).removeprefix('torch.')}: save the weights before quantization"
+        for name in own
+        if name in wanted & given and own[name].is_floating_point() and not weights[name].is_floating_point()
     ]
     if problems:
         more = f" and {len(problems) - MAX_PROBLEMS_SHOWN} more" if len(problems) > MAX_PROBLEMS_SHOWN else ""

@@ -1,15 +1,21 @@
-"""Unpacks untrusted zip and tar archives: nothing is written outside the folder, and links are refused."""
+"""Unpacks untrusted zip and tar archives: nothing is written outside the folder, and links are refused.
+
+One rule for names, whichever system made the archive: backslashes separate folders, names are decoded as Unicode, and
+files that macOS adds (`__MACOSX`, `._x`, `.DS_Store`) are left out.
+"""
 
 from __future__ import annotations
 
 import gzip
 import lzma
+import re
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -18,6 +24,12 @@ from zoo_core.errors import DamagedDataError, UnsafeArchiveError
 from zoo_core.files import new_folder
 
 UNPACKING = ".unpacking-"
+ZIP_MAGIC, ZIP_HEADER = b"PK\x03\x04", 30  # the first bytes, and the size in bytes of a member's header
+COMPRESSED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+UTF8_FLAG = 0x800  # of a zip member
+UNICODE_PATH = 0x7075  # Info-ZIP's extra field: version, checksum, name in UTF-8
+FREQUENT_LETTERS = frozenset("оеаинтсрвл")  # two thirds of the letters of a Russian text
+WORD = re.compile(r"[^\W\d_]+")
 # zipfile raises RuntimeError for a password, and its subclass NotImplementedError for an unknown compression.
 UNREADABLE = (
     *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
@@ -26,11 +38,21 @@ UNREADABLE = (
 
 
 def is_archive(path: Path) -> bool:
-    """Return whether `path` is a zip or tar file."""
-    try:
-        return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
-    except EOFError:  # a compressed tar that ends too early
+    """Return whether `path` is a zip or tar file, also one that ends too early: reading it names the fault."""
+    if not path.is_file():
         return False
+    if _begins_as_zip(path):
+        return True
+    try:
+        return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+    except EOFError:  # a compressed tar that ends too early
+        return path.name.lower().endswith(COMPRESSED_TARS)
+
+
+def _begins_as_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        begin = file.read(ZIP_HEADER)
+    return begin.startswith(ZIP_MAGIC) and len(begin) == ZIP_HEADER
 
 
 @contextmanager
@@ -39,7 +61,9 @@ def reading(archive: Path) -> Iterator[None]:
     try:
         yield
     except UNREADABLE as error:
-        raise DamagedDataError(f"archive {archive} cannot be read ({error}): fetch it again") from error
+        raise DamagedDataError(
+            f"archive {archive} cannot be read ({error}): it is cut or damaged, fetch it again"
+        ) from error
 
 
 def members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -47,37 +71,97 @@ def members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
     Raises UnsafeArchiveError for a link, a device, or a path that leads outside.
     """
-    yield from _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive)
+    is_zip = _begins_as_zip(archive) or zipfile.is_zipfile(archive)
+    yield from _zip_members(archive) if is_zip else _tar_members(archive)
 
 
 def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(archive) as opened:
-        for entry in opened.infolist():
-            _refuse_outside(archive, entry.filename)
+        entries = opened.infolist()
+        for entry, name in zip(entries, decode_names([_raw_name(entry) for entry in entries]), strict=True):
+            name = name.replace("\\", "/")
+            _refuse_outside(archive, name)
             if stat.S_ISLNK(entry.external_attr >> 16):
-                raise UnsafeArchiveError(f"archive {archive}: member {entry.filename!r} is a link")
-            if not entry.is_dir():
+                raise UnsafeArchiveError(f"archive {archive}: member {name!r} is a link")
+            if not name.endswith("/") and not _is_litter(name):
                 with opened.open(entry) as content:
-                    yield entry.filename, content
+                    yield name, content
+
+
+def _raw_name(entry: zipfile.ZipInfo) -> bytes:
+    """Return the name of a zip member in bytes: UTF-8 where the archive has it, else as it was written."""
+    if entry.flag_bits & UTF8_FLAG:
+        return entry.filename.encode("utf-8", "surrogateescape")
+    extra = entry.extra
+    while len(extra) >= 4:
+        field, size = struct.unpack("<HH", extra[:4])
+        if field == UNICODE_PATH and size > 5:
+            return extra[9 : 4 + size]
+        extra = extra[4 + size :]
+    try:
+        return entry.filename.encode("cp437")  # zipfile decoded it so
+    except UnicodeEncodeError:
+        return entry.filename.encode("utf-8", "surrogateescape")
 
 
 def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
     with tarfile.open(archive) as opened:
         for entry in opened:
-            _refuse_outside(archive, entry.name)
+            (name,) = decode_names([entry.name.encode("utf-8", "surrogateescape")])
+            name = name.replace("\\", "/")
+            _refuse_outside(archive, name)
             if entry.isdir():
                 continue
             content = opened.extractfile(entry) if entry.isreg() else None
             if content is None:
-                raise UnsafeArchiveError(f"archive {archive}: member {entry.name!r} is a link or a device")
-            with content:
-                yield entry.name, content
+                raise UnsafeArchiveError(f"archive {archive}: member {name!r} is a link or a device")
+            if not _is_litter(name):
+                with content:
+                    yield name, content
         while opened.fileobj is not None and opened.fileobj.read(1 << 20):  # gzip has its checksum at the end
             pass
 
 
+def decode_names(names: Sequence[bytes]) -> list[str]:
+    """Decode the names of an archive: UTF-8, else Russian DOS or Windows if all others are Cyrillic so, else cp437.
+
+    Old Windows archivers write names in the code page of their system, and the archive does not say which.
+
+    >>> decode_names(["лайка.png".encode("cp866"), "лайка.png".encode()])
+    ['лайка.png', 'лайка.png']
+    """
+    decoded = [_as_utf8(name) for name in names]
+    others = [raw for raw, name in zip(names, decoded, strict=True) if name is None]
+    page = max(("cp437", "cp866", "cp1251"), key=lambda page: _cyrillic_share(others, page))
+    return [raw.decode(page, "replace") if name is None else name for raw, name in zip(names, decoded, strict=True)]
+
+
+def _as_utf8(name: bytes) -> str | None:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _cyrillic_share(names: Sequence[bytes], page: str) -> float:
+    """Return the share of frequent letters if all names are Cyrillic words in a code page; 0 if they are not."""
+    text = " ".join(name.decode(page, "replace") for name in names)
+    words = [word.lower() for word in WORD.findall(text) if not word.isascii()]
+    letters = "".join(words)
+    is_cyrillic = all("\u0400" <= letter <= "\u04ff" for letter in letters) and max(map(len, words), default=0) > 1
+    if not is_cyrillic or any(not char.isalpha() and ord(char) > 127 and char not in "№«»—" for char in text):
+        return 0.0
+    return sum(letter in FREQUENT_LETTERS for letter in letters) / len(letters)
+
+
+def _is_litter(name: str) -> bool:
+    """Return whether a file is one that macOS adds to archives."""
+    *folders, last = name.split("/")
+    return "__MACOSX" in folders or last.startswith("._") or last == ".DS_Store"
+
+
 def _refuse_outside(archive: Path, name: str) -> None:
-    path = PurePosixPath(name.replace("\\", "/"))
+    path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts) or "\0" in name:
         raise UnsafeArchiveError(f"archive {archive}: member {name!r} leads outside its folder; nothing was kept")
 
@@ -93,7 +177,7 @@ def extract(archive: Path, folder: Path) -> None:
 
 
 def _write_member(archive: Path, name: str, content: IO[bytes], folder: Path) -> None:
-    target = folder.joinpath(*PurePosixPath(name.replace("\\", "/")).parts)
+    target = folder.joinpath(*PurePosixPath(name).parts)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         file = target.open("wb")

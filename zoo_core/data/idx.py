@@ -1,19 +1,56 @@
-"""Reads IDX files, the format of MNIST and of the data sets that follow it."""
+"""Finds and reads IDX files, the format of MNIST and of the data sets that follow it."""
 
 from __future__ import annotations
 
 import gzip
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from zoo_core.columns import Array
 from zoo_core.errors import DamagedDataError, DataUnavailableError
+from zoo_core.protocols import Context
 
 UINT8 = b"\0\0\x08"  # the first three bytes of a file of bytes
 MAX_DIMENSIONS = 3
+
+
+def find_idx(ctx: Context, name: str, names: Sequence[str]) -> Path:
+    """Find the file `name`, packed (`.gz`) or not, at any depth below the data root, or else download it.
+
+    names: all files of the data set. They must lie in one folder: raises DamagedDataError if there are several, which
+    may be copies of the data set or parts of another one. Raises DataUnavailableError if the file is missing.
+    """
+    if ctx.data_root is None:
+        return ctx.file(name)
+    root = ctx.folder()
+    found = [(each, path) for each in dict.fromkeys((name, *names)) for path in _copies(root, each)]
+    homes: dict[Path, Path] = {}  # folder -> a file in it
+    for each, path in found:
+        # Some distributions put each file into a folder of its own name.
+        own = path.parent.name.startswith(each.removesuffix(".gz"))
+        homes.setdefault(path.parent.parent if own else path.parent, path)
+    if len(homes) > 1:
+        first, second = list(homes.values())[:2]
+        raise DamagedDataError(
+            f"{root} holds files of two data sets, {first} and {second}: give --data-root the folder of one of them, "
+            "or remove one"
+        )
+    return next((path for each, path in found if each == name), None) or ctx.file(name)
+
+
+def _copies(root: Path, name: str) -> list[Path]:
+    """List the files called `name`, packed ones first, without those in hidden folders and `__MACOSX`."""
+    return [
+        path
+        for wanted in (name, name.removesuffix(".gz"))
+        for path in sorted(root.rglob(wanted))
+        if path.is_file()
+        and not any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(root).parts)
+    ]
 
 
 def read_idx(path: Path) -> Array:

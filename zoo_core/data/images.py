@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import struct
+import threading
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,10 +15,12 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from zoo_core.columns import Array
+from zoo_core.data.names import composed, require_utf8
 from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError
 from zoo_core.measure.environment import usable_cores
 
 LOG = logging.getLogger("zoo")
+SPLIT_NAMES = ("train", "val", "valid", "test")
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # without EPS, for which Pillow starts Ghostscript
 # Pillow raises these for truncated files, other files, and pictures that claim an absurd size. The four in the middle
@@ -43,7 +47,8 @@ class ImageFiles:
 def find_split(root: Path, *names: str) -> Path:
     """Find the folder of a split: called one of `names`, in any case, in `root` or in one of its folders.
 
-    names: in lower case. Raises DataUnavailableError.
+    names: in lower case. Raises DataUnavailableError if there is none, DamagedDataError if there are several: they may
+    be copies of a data set.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -51,38 +56,61 @@ def find_split(root: Path, *names: str) -> Path:
     ...     find_split(Path(folder), "val", "valid").name
     'Valid'
     """
-    for folder in (root, *folders(root)):
-        for name in names:
-            for inside in folders(folder):
-                if inside.name.lower() == name:
-                    return inside
-    raise DataUnavailableError(f"{root} holds no folder {' or '.join(map(repr, names))}, nor does a folder in it")
+    below = folders(root)
+    found = [folder for folder in below if folder.name.lower() in names]
+    # A folder of a split holds classes, which may have any name.
+    others = [folder for folder in below if folder.name.lower() not in (*SPLIT_NAMES, *names)]
+    found += [inside for folder in others for inside in folders(folder) if inside.name.lower() in names]
+    if not found:
+        raise DataUnavailableError(f"{root} holds no folder {' or '.join(map(repr, names))}, nor does a folder in it")
+    if len(found) > 1:
+        raise DamagedDataError(
+            f"{root} holds two data sets, {found[0]} and {found[1]}: give --data-root the folder of one of them, or "
+            "remove one"
+        )
+    return found[0]
 
 
 def image_folder(folder: Path, classes: Sequence[str] = ()) -> ImageFiles:
     """List the pictures of a folder that has one folder per class, sorted by name.
 
     classes: the expected classes, in the order of the labels; empty for the names of the folders.
-    Files without the extension of a picture are skipped, with a warning. Raises DataUnavailableError for a class
-    without pictures, and DamagedDataError if the folders differ from `classes`.
+    Files without the extension of a picture are skipped, with a warning. Names of classes are compared and returned in
+    Unicode's composed form. Raises DataUnavailableError for a class without pictures, and DamagedDataError if there is
+    only one class or the folders differ from `classes`.
     """
-    names = [inside.name for inside in folders(folder)]
+    own = _by_composed_name(folder)
+    names = list(own)
+    classes = tuple(map(composed, classes))
     if not names:
         raise DataUnavailableError(f"{folder} is empty: it needs one folder of pictures for each class")
     if classes and set(names) != set(classes):
         unknown, missing = sorted(set(names) - set(classes)), sorted(set(classes) - set(names))
         problem = f"unknown: {', '.join(unknown)}" if unknown else f"missing: {', '.join(missing)}"
         raise DamagedDataError(f"{folder} has other classes than are expected ({problem})")
-    classes = tuple(classes) or tuple(names)
+    classes = classes or tuple(names)
+    if len(classes) == 1:
+        raise DamagedDataError(
+            f"{folder} has one class, {classes[0]}, so nothing can be learned or scored: add a folder of a second class"
+        )
     paths, labels = [], []
     for label, name in enumerate(classes):
-        inside = list_images(folder / name)
-        _warn_of_skipped(folder / name, len(inside))
+        inside = list_images(own[name])
+        _warn_of_skipped(own[name], len(inside))
         if not inside:
-            raise DataUnavailableError(f"{folder / name} holds no pictures: fill or remove it")
+            raise DataUnavailableError(f"{own[name]} holds no pictures: fill or remove it")
         paths += inside
         labels += [label] * len(inside)
     return ImageFiles(paths, np.asarray(labels, np.int64), tuple(classes))
+
+
+def _by_composed_name(folder: Path) -> dict[str, Path]:
+    """Map the composed name of each folder in `folder` to its path. Raises DamagedDataError for two of one name."""
+    found: dict[str, Path] = {}
+    for path in folders(folder):
+        if found.setdefault(composed(path.name), path) != path:
+            raise DamagedDataError(f"{folder} holds two folders {path.name}, in two Unicode forms: join them into one")
+    return found
 
 
 def _warn_of_skipped(folder: Path, pictures: int) -> None:
@@ -97,7 +125,8 @@ def _warn_of_skipped(folder: Path, pictures: int) -> None:
 def folders(folder: Path) -> list[Path]:
     """List the folders in `folder`, sorted by name, without hidden ones and `__MACOSX`.
 
-    Raises DataUnavailableError if `folder` is not a folder, DataError if it may not be read.
+    Raises DataUnavailableError if `folder` is not a folder, DataError if it may not be read, DamagedDataError for a
+    name that is not UTF-8.
     """
     return [path for path in _listed(folder, Path.is_dir) if path.name != "__MACOSX"]
 
@@ -109,11 +138,14 @@ def list_images(folder: Path) -> list[Path]:
 
 def _listed(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and wanted(path))
+        found = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and wanted(path))
     except PermissionError as error:
         raise DataError(f"{folder} may not be read: change its permissions") from error
     except OSError as error:
         raise DataUnavailableError(f"{folder} cannot be read as a folder ({error.strerror})") from error
+    for path in found:
+        require_utf8(path)
+    return found
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None, *, channels: int = 3, resize: bool = True) -> Array:
@@ -137,12 +169,22 @@ def read_image(path: Path, size: tuple[int, int] | None = None, *, channels: int
     except PermissionError as error:
         raise DataError(f"{path} may not be read: change its permissions") from error
     except UNREADABLE as error:
-        raise DamagedDataError(f"{path} cannot be read as a picture ({error}): fetch it again, or remove it") from error
+        raise unreadable(path, "a picture", error) from error
     if size is not None and (picture.height, picture.width) != size:
         if not resize:
             raise DamagedDataError(f"{path} is {picture.width}x{picture.height} pixels, not {size[1]}x{size[0]}")
         picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(picture).reshape(picture.height, picture.width, -1).transpose(2, 0, 1)
+
+
+def unreadable(path: Path, what: str, error: BaseException) -> DamagedDataError:
+    """Make the error for a file that Pillow could not read as `what`."""
+    if isinstance(error, Image.DecompressionBombError):
+        return DamagedDataError(
+            f"{path} cannot be read as {what} (it has too many pixels, more than 178 million): make it smaller, or "
+            "remove it"
+        )
+    return DamagedDataError(f"{path} cannot be read as {what} ({error}): fetch it again, or remove it")
 
 
 def _to_8_bit(picture: Image.Image, mode: str) -> Image.Image:
@@ -157,11 +199,18 @@ def _to_8_bit(picture: Image.Image, mode: str) -> Image.Image:
 def read_images(paths: Sequence[Path], size: tuple[int, int], *, channels: int = 3, resize: bool = True) -> Array:
     """Read many pictures as `read_image` does, on all cores, as uint8 (n, channels, height, width)."""
     images = np.empty((len(paths), channels, *size), np.uint8)
+    current = threading.local()
 
     def read(row: int) -> None:
+        current.path = paths[row]
         images[row] = read_image(paths[row], size, channels=channels, resize=resize)
 
-    with ThreadPoolExecutor(usable_cores()) as threads:
+    def log(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        if not issubclass(category, Image.DecompressionBombWarning):  # large, but it is read
+            LOG.warning("%s: %s", getattr(current, "path", "a picture"), str(message).strip())
+
+    with warnings.catch_warnings(action="always"), ThreadPoolExecutor(usable_cores()) as threads:
+        warnings.showwarning = log  # Pillow's warnings name no file
         for _ in threads.map(read, range(len(paths))):
             pass
     return images

@@ -111,6 +111,32 @@ def test_damaged_files_are_an_error_that_names_the_file(tmp_path: Path, damage: 
     assert "\n" not in str(caught.value)
 
 
+def test_labels_of_one_class_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, idx(IMAGES), idx([1, 1]))
+    with pytest.raises(DamagedDataError, match=r"t10k-labels-idx1-ubyte: all 2 labels are class 1"):
+        mnist(tmp_path).load("test")
+
+
+@pytest.mark.parametrize("second", ["backup/t10k-labels-idx1-ubyte.gz", "a/b/train-images-idx3-ubyte"])
+def test_files_in_two_folders_are_refused(tmp_path: Path, second: str) -> None:
+    write(tmp_path, idx(IMAGES), idx([1, 2]))
+    (tmp_path / second).parent.mkdir(parents=True)
+    (tmp_path / second).write_bytes(b"")
+    with pytest.raises(DamagedDataError, match=rf"holds files of two data sets, .* and .*{second}: give --data-root"):
+        mnist(tmp_path).load("test")
+
+
+def test_files_in_folders_of_their_own_names_and_hidden_copies_are_no_two_data_sets(tmp_path: Path) -> None:
+    for name in ("outer", "outer/.trash", "outer/__MACOSX"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "outer/.trash", b"", b"")
+    write(tmp_path, idx(IMAGES), idx([1, 2]))
+    for name in ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
+        (tmp_path / "outer" / name).mkdir()
+        (tmp_path / name).rename(tmp_path / "outer" / name / name)
+    assert mnist(tmp_path).load("test")["y"].tolist() == [1, 2]
+
+
 def test_a_missing_file_says_what_the_folder_must_hold(tmp_path: Path) -> None:
     write(tmp_path, idx(IMAGES), idx([1, 2]))
     with pytest.raises(DataUnavailableError, match=r"train-images-idx3-ubyte\.gz is not below"):

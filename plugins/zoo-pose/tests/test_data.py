@@ -214,6 +214,41 @@ def test_frames_without_the_body_are_interpolated_and_cut_off_at_the_ends(tmp_pa
     assert read_any(path)[:, 0, 0].tolist() == [1, 2, 3, 4]
 
 
+def write_frames(path: Path, *frames: Sequence[tuple[str, float]]) -> Path:
+    """A file of frames, each of bodies: number and place."""
+    lines = [str(len(frames))]
+    for bodies in frames:
+        lines += [str(len(bodies)), *(body(name, [place], 0) for name, place in bodies)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_body_whose_number_changes_keeps_its_frames(tmp_path: Path) -> None:
+    path = write_frames(tmp_path / "a.skeleton", *([(str(frame // 2), 0.1 * frame)] for frame in range(8)))
+    assert read_ntu(path)[:, 0, 0].tolist() == pytest.approx([0.1 * frame for frame in range(8)])
+
+
+def test_a_body_that_is_found_again_under_another_number_keeps_its_frames(tmp_path: Path) -> None:
+    frames = [[("1", 0.0), ("9", 3.0)], [("1", 0.2), ("9", 3.0)], [("9", 3.0)], [("9", 3.0), ("2", 0.6)]]
+    found = read_ntu(write_frames(tmp_path / "a.skeleton", *frames))[:, 0, 0]
+    assert np.isnan(found[2])
+    assert found[[0, 1, 3]].tolist() == pytest.approx([0.0, 0.2, 0.6])
+
+
+def test_two_bodies_that_exchange_their_numbers_are_not_mixed(tmp_path: Path) -> None:
+    frames = [[("1", 0.0), ("2", 2.0)], [("1", 0.1), ("2", 2.0)], [("1", 2.0), ("2", 0.2)], [("2", 0.3), ("1", 2.0)]]
+    assert read_ntu(write_frames(tmp_path / "a.skeleton", *frames))[:, 0, 0].tolist() == pytest.approx(
+        [0, 0.1, 0.2, 0.3]
+    )
+
+
+def test_a_new_body_far_away_is_another_one(tmp_path: Path) -> None:
+    frames = [[("1", 0.0)], [("1", 0.3)], [("1", 0.6)], [("2", 5.0)]]
+    found = read_ntu(write_frames(tmp_path / "a.skeleton", *frames))[:, 0, 0]
+    assert found[:3].tolist() == pytest.approx([0.0, 0.3, 0.6])
+    assert np.isnan(found[3])
+
+
 def test_a_recording_without_bodies_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_ntu(tmp_path, "S001C001P001R001A001", [0, 1])
     empty = write_ntu(tmp_path, "S001C001P001R001A002")
@@ -293,6 +328,73 @@ def test_a_folder_of_files_and_a_file_of_lines_give_the_same(tmp_path: Path) -> 
         assert found.shape == (3, 17, 2)
         assert np.isnan(found[1]).all()
         assert read_any(path)[:, 3].tolist() == [[0, 30], [2, 30], [4, 30]]
+
+
+def moving(count: int = 24) -> list[list[dict[str, Any]]]:
+    return [[person(10.0 * number)] for number in range(count)]
+
+
+@pytest.mark.parametrize("form", ["frame{}.jpg.predictions.json", "{}.JSON", "f{:03d}.json", "v1_{}.Json"])
+def test_frames_are_in_the_order_of_their_numbers_whatever_the_padding_and_case(tmp_path: Path, form: str) -> None:
+    for number, people in enumerate(moving()):
+        (tmp_path / form.format(number)).write_text(json.dumps(people, indent=number % 3))
+    (tmp_path / "._7.json").write_bytes(b"\0\5\x16\7Mac OS X")
+    (tmp_path / ".hidden.json").write_text("[]")
+    assert read_openpifpaf(tmp_path)[:, 0, 0].tolist() == [10.0 * number for number in range(24)]
+
+
+def test_files_of_upper_and_lower_case_are_all_read(tmp_path: Path) -> None:
+    for number, people in enumerate(moving()):
+        (tmp_path / f"{number}.{'JSON' if number % 2 else 'json'}").write_text(json.dumps(people))
+    assert len(read_openpifpaf(tmp_path)) == 24
+    (tmp_path / "01.json").write_text("[]")
+    with pytest.raises(DamagedDataError, match=r"1\.(json|JSON) have the same frame number: remove one"):
+        read_openpifpaf(tmp_path)
+
+
+def test_two_frames_in_a_file_of_a_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "1.json").write_text("[]\n[]")
+    with pytest.raises(DamagedDataError, match=r"1\.json line 2: a second frame"):
+        read_openpifpaf(tmp_path)
+
+
+def coco(image: Callable[[int], Any]) -> list[dict[str, Any]]:
+    return [{**people[0], "image_id": image(number)} for number, people in enumerate(moving())]
+
+
+PRETTY: dict[str, Any] = {
+    "an array of frames": moving(),
+    "an array of numbered frames": [{"frame": n, "predictions": people} for n, people in enumerate(moving())],
+    "people with the number of their image": coco(int),
+    "people in any order": coco(int)[::-1],
+    "people with the name of their image": coco("frame{}.jpg".format)[::-1],
+    "COCO": {"images": [], "annotations": coco(int)},
+}
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("form", PRETTY)
+def test_a_file_with_one_array_is_a_sequence(tmp_path: Path, form: str, indent: int | None) -> None:
+    path = tmp_path / "walk.json"
+    path.write_text(json.dumps(PRETTY[form], indent=indent))
+    assert read_openpifpaf(path)[:, 0, 0].tolist() == [10.0 * number for number in range(24)]
+
+
+def test_frames_over_several_lines_each_are_read_and_a_cut_one_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "walk.json"
+    path.write_text("\n".join(json.dumps(people, indent=1) for people in moving(3)))
+    assert read_openpifpaf(path)[:, 0, 0].tolist() == [0, 10, 20]
+    lines = len(json.dumps(moving(1)[0], indent=1).splitlines())
+    path.write_text(path.read_text()[:-9])
+    with pytest.raises(DamagedDataError, match=rf"walk\.json line {2 * lines + 1}: is not JSON"):
+        read_openpifpaf(path)
+
+
+def test_json_in_utf16_says_to_save_it_as_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "walk.json"
+    path.write_text(json.dumps(moving()), encoding="utf-16")
+    with pytest.raises(DamagedDataError, match=r"walk\.json cannot be read as text, it is not UTF-8: save it as UTF-8"):
+        read_openpifpaf(path)
 
 
 def test_frames_whose_numbers_are_left_out_are_lost(tmp_path: Path) -> None:

@@ -45,6 +45,11 @@ def picture(path: Path, level: int = 0, size: tuple[int, int] = (12, 10), mode: 
     return path
 
 
+def coloured(path: Path, size: tuple[int, int] = (12, 10)) -> Path:
+    Image.new("RGB", size, (200, 10, 0)).save(path)
+    return path
+
+
 def mask(path: Path, values: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.asarray(values, np.uint8)).save(path)
@@ -116,7 +121,7 @@ ISBI: Damages = {
         "2.png is 9x8 pixels, not 8x8",
     ),
     "a grey label": (lambda root: mask(root / "train/label/0.png", [[7] * 8] * 8), "0.png has level 7"),
-    "a label in colour": (lambda root: picture(root / "train/label/0.png", 0, (8, 8)), "0.png is in colour"),
+    "a label in colour": (lambda root: coloured(root / "train/label/0.png", (8, 8)), "0.png is in colour"),
     "a cut slice": (cut("train/image/1.png"), "1.png cannot be read as a picture"),
     "a cut label": (cut("train/label/1.png"), "1.png cannot be read as a mask"),
     "a strange name": (
@@ -203,7 +208,7 @@ CAMVID: Damages = {
         lambda root: mask(root / "testannot/1.png", [[0] * 12] * 9),
         "1.png is 12x9 pixels, its picture 12x10",
     ),
-    "a mask in colour": (lambda root: picture(root / "testannot/1.png"), "1.png is in colour"),
+    "a mask in colour": (lambda root: coloured(root / "testannot/1.png"), "1.png is in colour"),
     "a cut picture": (cut("test/0.png"), "0.png cannot be read as a picture"),
     "a cut mask": (cut("testannot/0.png"), "0.png cannot be read as a mask"),
 }
@@ -301,7 +306,7 @@ FOLDER: Damages = {
         lambda root: mask(root / "masks/4.png", [[3] * 12] * 10),
         "4.png has class 3 at row 0, column 0, but the classes are 0 to 2",
     ),
-    "a mask in colour": (lambda root: picture(root / "masks/4.png"), "4.png is in colour"),
+    "a mask in colour": (lambda root: coloured(root / "masks/4.png"), "4.png is in colour"),
     "a mask of 16 bits": (
         lambda root: Image.fromarray(np.zeros((10, 12), np.uint16)).save(root / "masks/4.png"),
         "4.png has more than 8 bits",
@@ -330,6 +335,161 @@ def test_a_grey_level_between_0_and_255_is_no_class_of_two(tmp_path: Path) -> No
     mask(tmp_path / "masks/4.png", [[128] * 12] * 10)
     with pytest.raises(DamagedDataError, match=r"4\.png has level 128"):
         opened(ImageMasks, tmp_path).load("test")
+
+
+def disc(radius: float, value: int = 255) -> Image.Image:
+    y, x = np.mgrid[:48, :64]
+    return Image.fromarray((((y - 24) ** 2 + (x - 32) ** 2 < radius**2) * value).astype(np.uint8))
+
+
+def smoothed(image: Image.Image) -> Image.Image:
+    return image.resize((128, 96), Image.Resampling.BILINEAR).resize((64, 48), Image.Resampling.BILINEAR)
+
+
+def half_grey(image: Image.Image) -> Image.Image:
+    return Image.fromarray(np.maximum(np.asarray(image), np.asarray(disc(18, 127))))
+
+
+def one_bit_palette(image: Image.Image) -> Image.Image:
+    entries = Image.fromarray((np.asarray(image) == 0).astype(np.uint8), "P")
+    entries.putpalette([255, 255, 255, 0, 0, 0])  # white comes first
+    return entries
+
+
+def write_discs(root: Path, change: Callable[[Image.Image], Image.Image], suffix: str = ".png") -> Path:
+    (root / "masks").mkdir(parents=True)
+    for number in range(10):
+        picture(root / f"images/{number}.png", number, (64, 48))
+        change(disc(10 + number % 4)).save(root / f"masks/{number}{suffix}")
+    return root
+
+
+SMOOTH: dict[str, tuple[Callable[[Image.Image], Image.Image], str, str]] = {
+    "a JPEG": (
+        lambda image: image,
+        ".jpg",
+        r"masks/\d\.jpg is a JPEG of \d+ grey levels \(0, 1, .*: save masks as PNG",
+    ),
+    "a colour JPEG": (lambda image: image.convert("RGB"), ".jpg", r"is a JPEG of \d+ grey levels"),
+    "smoothed edges": (smoothed, ".png", r"masks/\d\.png has \d+ grey levels \(0, .*: save masks as PNG"),
+    "a level of 127": (half_grey, ".png", r"masks/\d\.png has 3 grey levels \(0, 127, 255\)"),
+    "lossy WebP": (lambda image: image, ".webp", r"masks/\d\.webp .*: save masks as PNG"),
+}
+
+
+@pytest.mark.parametrize("kind", SMOOTH)
+def test_grey_levels_that_are_no_class_numbers_are_refused(tmp_path: Path, kind: str) -> None:
+    change, suffix, words = SMOOTH[kind]
+    with pytest.raises(DamagedDataError, match=words):
+        opened(ImageMasks, write_discs(tmp_path, change, suffix))
+
+
+BLACK_AND_WHITE: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "RGB": lambda image: image.convert("RGB"),
+    "RGBA": lambda image: image.convert("RGBA"),
+    "grey and alpha": lambda image: image.convert("LA"),
+    "one bit": lambda image: image.convert("1"),
+    "a palette": lambda image: image.convert("P"),
+    "a palette of white and black": one_bit_palette,
+}
+
+
+@pytest.mark.parametrize("form", BLACK_AND_WHITE)
+def test_black_and_white_in_any_format_is_a_binary_mask(tmp_path: Path, form: str) -> None:
+    plain = opened(ImageMasks, write_discs(tmp_path / "plain", lambda image: image))
+    folder = opened(ImageMasks, write_discs(tmp_path / "other", BLACK_AND_WHITE[form]))
+    assert folder.signature == plain.signature
+    assert folder.signature.outputs == 2
+    for split in ("train", "test"):
+        assert np.array_equal(folder.load(split)["y"], plain.load(split)["y"])
+
+
+def test_a_one_bit_file_among_class_numbers_keeps_0_and_1(tmp_path: Path) -> None:
+    write_masks(tmp_path, (2, 1))
+    disc(10).resize((12, 10), Image.Resampling.NEAREST).convert("1").save(tmp_path / "masks/0.png")
+    folder = opened(ImageMasks, tmp_path)
+    assert folder.signature.outputs == 3
+    assert set(np.unique(folder.load("train")["y"][0])) == {0, 1}
+
+
+def test_a_mask_that_is_half_transparent_is_refused(tmp_path: Path) -> None:
+    write_discs(tmp_path, lambda image: Image.merge("LA", (image, image)))
+    with pytest.raises(DamagedDataError, match=r"\.png has transparent pixels"):
+        opened(ImageMasks, tmp_path)
+
+
+def save_turned(path: Path, image: Image.Image, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(path, exif=exif)
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
+def test_the_orientation_of_exif_turns_a_picture_and_its_mask_alike(tmp_path: Path, orientation: int) -> None:
+    half = Image.fromarray(np.asarray([[255] * 6 + [0] * 6] * 10, np.uint8))
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    for number in range(5):
+        save_turned(tmp_path / f"images/{number}.png", half.convert("RGB"), orientation)
+        save_turned(tmp_path / f"masks/{number}.png", half, orientation)
+    columns = opened(ImageMasks, tmp_path).load("train")
+    assert np.array_equal(columns["x"][:, 0] == 255, columns["y"] == 1)
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(3, (12, 10)), (2, (12, 10)), (6, (10, 10))])
+def test_a_mask_without_the_orientation_of_its_picture_is_refused(
+    tmp_path: Path, orientation: int, size: tuple[int, int]
+) -> None:
+    write_masks(tmp_path, (0, 1))
+    save_turned(tmp_path / "images/3.jpg", Image.new("RGB", size), orientation)
+    mask(tmp_path / "masks/3.png", [[0] * size[0]] * size[1])
+    with pytest.raises(DamagedDataError, match=r"3\.png and its picture .*3\.jpg have different EXIF orientations"):
+        opened(ImageMasks, tmp_path)
+
+
+def test_a_mask_drawn_on_the_upright_picture_needs_no_orientation_if_the_size_shows_it(tmp_path: Path) -> None:
+    write_masks(tmp_path, (0, 1))
+    save_turned(tmp_path / "images/3.jpg", Image.new("RGB", (10, 12)), 6)  # upright: 12x10
+    read_whole(tmp_path)
+
+
+def test_masks_of_one_class_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DamagedDataError, match=r"the train masks of .* labels are class 0, so nothing"):
+        opened(ImageMasks, write_masks(tmp_path, (0,)))
+
+
+def test_two_data_sets_below_one_root_are_refused(tmp_path: Path) -> None:
+    write_masks(tmp_path / "a_set")
+    write_masks(tmp_path / "b_set/deeper")
+    with pytest.raises(DamagedDataError, match=r"holds two data sets, .*a_set and .*b_set/deeper: give --data-root"):
+        opened(ImageMasks, tmp_path)
+    write_camvid(tmp_path / "roads")
+    write_camvid(tmp_path / "roads/backup")
+    with pytest.raises(DamagedDataError, match=r"holds two data sets, .*roads and .*backup"):
+        opened(CamVid, tmp_path / "roads")
+
+
+def test_two_pictures_of_one_name_are_both_named(tmp_path: Path) -> None:
+    picture(write_masks(tmp_path) / "images/0.png")
+    with pytest.raises(DamagedDataError, match=r"0\.png and 0\.jpg are two pictures of the same name: remove one"):
+        opened(ImageMasks, tmp_path)
+
+
+def test_names_of_macos_match_composed_names(tmp_path: Path) -> None:
+    write_masks(tmp_path)
+    (tmp_path / "images/0.jpg").rename(tmp_path / "images/cafe\u0301.jpg")
+    (tmp_path / "masks/0.png").rename(tmp_path / "masks/caf\u00e9.png")
+    read_whole(tmp_path)
+    roads = write_camvid(tmp_path / "roads")
+    (roads / "test/1.png").rename(roads / "test/cafe\u0301.png")
+    (roads / "test.txt").write_text("test\\caf\u00e9.png testannot\\1.png\n")
+    assert len(opened(CamVid, roads).load("test")["x"]) == 1
+
+
+def test_pictures_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    folder = opened(ImageMasks, write_masks(tmp_path, (0, 1, 2), 12))
+    test = folder.load("test")["x"][:, 0, 0, 0].astype(int)
+    assert np.abs(test - [80, 180]).max() <= 2  # 4.jpg and 9.jpg
 
 
 def test_empty_folders_and_missing_splits_are_named(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from zoo_core import Context, DamagedDataError, Evaluation, Recipe, Signature, TaskSpec
 from zoo_core.data.batches import Batch
 from zoo_core.data.columns import Array, Ragged, Split
+from zoo_core.data.labels import require_two_classes
 from zoo_core.data.open import Data
 from zoo_core.kinds.classification import class_names, classification_evaluation, most_probable
 from zoo_core.kinds.supervised import Supervised
@@ -36,12 +37,14 @@ MIN_PACE = 0.2  # slowest relative speed after random warping of time
 
 
 class Action(Supervised):
-    """The task of this kind. It normalizes all sequences once, before training."""
+    """The task of this kind. It normalizes all sequences once, before training, and refuses data of one action."""
 
     def __init__(self, spec: TaskSpec) -> None:
         super().__init__(spec, ActionObjective)
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
+        train = data.split("train", holdout=False)
+        require_two_classes(np.asarray(train.columns["y"])[slice(None) if train.rows is None else train.rows], "train")
         super().prepare(ctx, cast(Data, NormalizedData(data, recipe)), recipe)
 
 

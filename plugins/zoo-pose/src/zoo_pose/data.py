@@ -13,6 +13,7 @@ import numpy as np
 from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
 from zoo_core.data.columns import Array, Column
 from zoo_core.data.images import find_split, folders
+from zoo_core.data.names import composed, natural_key
 from zoo_pose.formats import read_msr, read_ntu, read_openpifpaf
 from zoo_pose.sequences import fill_gaps, to_ragged
 from zoo_pose.skeletons import COCO_17, KINECT_20, KINECT_25, skeleton_extra
@@ -155,7 +156,7 @@ class OpenPifPaf:
 
     def __init__(self, ctx: Context) -> None:
         self._root = ctx.folder()
-        classes = tuple(inside.name for inside in folders(find_split(self._root, "train")))
+        classes = tuple(composed(inside.name) for inside in folders(find_split(self._root, "train")))
         if not classes:
             raise DataUnavailableError(f"{find_split(self._root, 'train')} is empty; {PIFPAF_NEEDS}")
         extra = skeleton_extra(COCO_17, fps=PIFPAF_FPS, unit="px")
@@ -166,9 +167,10 @@ class OpenPifPaf:
             raise UnknownSplitError(f"sequences of OpenPifPaf have no split {split!r}, only train and test")
         recordings: list[Recording] = []
         for folder in folders(find_split(self._root, split)):
-            if folder.name not in self.signature.classes:
+            name = composed(folder.name)
+            if name not in self.signature.classes:
                 raise DamagedDataError(f"{folder} is an action that train does not have: remove it, or add it to train")
-            label, paths = self.signature.classes.index(folder.name), _find_sequences(folder)
+            label, paths = self.signature.classes.index(name), _find_sequences(folder)
             recordings += [Recording(path, label, _person_number(path, split)) for path in paths]
         columns = load_recordings(
             recordings, read_openpifpaf, f"{self._root} holds no sequences of {split}; {PIFPAF_NEEDS}"
@@ -180,7 +182,8 @@ class OpenPifPaf:
 
 def _find_sequences(folder: Path) -> list[Path]:
     files = [path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in PIFPAF_ENDS]
-    found = sorted([*folders(folder), *(path for path in files if not path.name.startswith("."))])
+    found = [*folders(folder), *(path for path in files if not path.name.startswith("."))]
+    found.sort(key=lambda path: (natural_key(path.name), path.name))
     if not found:
         raise DataUnavailableError(f"{folder} is empty: fill or remove it; {PIFPAF_NEEDS}")
     return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import numpy as np
 
 from zoo_core import DamagedDataError, DataUnavailableError
 from zoo_core.data.columns import Array
+from zoo_core.data.names import natural_key, sort_frames
 from zoo_pose.skeletons import COCO_17, KINECT_20, KINECT_25
 
 MSR_JOINTS, NTU_JOINTS, COCO_JOINTS = (len(skeleton["joints"]) for skeleton in (KINECT_20, KINECT_25, COCO_17))
 NTU_BODY, NTU_JOINT = 10, 12  # values in the line of a body, and in that of a joint
 MAX_COORDINATE = 1e5  # in metres or pixels; a larger value means that the file is damaged
+MAX_JUMP, MAX_SPEED = 0.5, 0.1  # metres, and metres per frame: how far a body moves before it is another one
 MIN_COMMON_JOINTS = 3  # that two frames must share, to measure the distance of their bodies
 
 
@@ -42,24 +45,60 @@ def read_msr(path: Path) -> Array:
 def read_ntu(path: Path) -> Array:
     """Read NTU's text: frames of bodies of 25 joints of twelve numbers each: float32 (frames, 25, 3), metres.
 
-    Of several bodies, the one that moves most is used; frames without it are lost ones. Raises DamagedDataError if the
-    file is cut or has lines after the last frame, for a wrong count of joints or values, and for values that are not
-    finite numbers.
+    The recorder gives a body another number when it loses and finds it, so bodies are followed by position. Of several
+    bodies, the one that moves most is used; frames without it are lost ones. Raises DamagedDataError if the file is cut
+    or has lines after the last frame, for a wrong count of joints or values, and for values that are not finite
+    numbers.
     """
     lines = _LineReader(path, _read_lines(path))
-    count = lines.count("frames")
-    bodies: dict[str, Array] = {}
-    for frame in range(count):
+    frames: list[list[tuple[str, Array]]] = []
+    for _ in range(lines.count("frames")):
+        frames.append([])
         for _ in range(lines.count("bodies")):
             name = lines.words(NTU_BODY, "a body's")[0]
             joints = lines.count("joints")
             if joints != NTU_JOINTS:
                 raise lines.wrong(f"a body of {joints} joints, not {NTU_JOINTS}")
-            if name not in bodies:
-                bodies[name] = np.full((count, NTU_JOINTS, 3), np.nan, np.float32)
-            bodies[name][frame] = lines.joints(NTU_JOINTS, NTU_JOINT)[:, :3]
+            frames[-1].append((name, lines.joints(NTU_JOINTS, NTU_JOINT)[:, :3]))
     lines.end()
-    return max(bodies.values(), key=movement, default=np.full((count, NTU_JOINTS, 3), np.nan, np.float32))
+    return max(follow_bodies(frames), key=movement, default=np.full((len(frames), NTU_JOINTS, 3), np.nan, np.float32))
+
+
+@dataclass(slots=True)
+class _Track:
+    """A body that is followed: its positions, NaN where it is lost, its last number and its last frame."""
+
+    places: Array
+    name: str
+    frame: int
+
+
+def follow_bodies(frames: Sequence[Sequence[tuple[str, Array]]]) -> list[Array]:
+    """Follow bodies through frames of (number, joints (25, 3) in metres); each is float32 (frames, 25, 3).
+
+    In each frame, the nearest pairs of a body and its last position are joined first, up to the distance that a body
+    can move meanwhile. A body farther away is joined by its number, else it is a new one.
+    """
+    tracks: list[_Track] = []
+    for frame, bodies in enumerate(frames):
+        pairs: list[tuple[bool, float, bool, int, int, _Track]] = []
+        for row, (name, joints) in enumerate(bodies):
+            for track in tracks:
+                distance = float(np.linalg.norm(joints - track.places[track.frame], axis=1).mean())
+                far = distance > MAX_JUMP + MAX_SPEED * (frame - track.frame)
+                if not far or name == track.name:
+                    pairs.append((far, distance, name != track.name, row, len(pairs), track))
+        joined: dict[int, _Track] = {}
+        for *_, row, _, track in sorted(pairs, key=lambda pair: pair[:5]):
+            if row not in joined and all(track is not other for other in joined.values()):
+                joined[row] = track
+        for row, (name, joints) in enumerate(bodies):
+            if row not in joined:
+                joined[row] = _Track(np.full((len(frames), NTU_JOINTS, 3), np.nan, np.float32), name, frame)
+                tracks.append(joined[row])
+            track = joined[row]
+            track.places[frame], track.name, track.frame = joints, name, frame
+    return [track.places for track in tracks]
 
 
 def movement(body: Array) -> float:
@@ -72,17 +111,20 @@ def movement(body: Array) -> float:
 
 
 def read_openpifpaf(path: Path) -> Array:
-    """Read one sequence: a folder of JSON files, one per frame, sorted by name; or a file with one JSON line per frame.
+    """Read one sequence: a folder of JSON files, one per frame, or one file.
 
-    A frame is a list of people, or an object with that list as `predictions` and a number as `frame`; missing numbers
-    are lost frames. A person has `keypoints`: x, y and confidence of 17 joints. Of several people, the most confident
-    one of the first frame is followed, then always the nearest. Returns float32 (frames, 17, 2), pixels, NaN for
-    missing joints. Raises DamagedDataError for invalid JSON, a wrong number of joints or values that are not finite
-    numbers, DataUnavailableError for a sequence without frames.
+    The files are in the order of the numbers in their names. One file holds its frames one after another, such as one
+    JSON line per frame, or as one array. A frame is a list of people, or an object with that list as `predictions` and
+    a number as `frame`; missing numbers are lost frames. In
+    COCO's form, a file holds one array of people, whose `image_id` names the frame. A person has `keypoints`: x, y and
+    confidence of 17 joints. Of several people, the most confident one of the first frame is followed, then always the
+    nearest. Returns float32 (frames, 17, 2), pixels, NaN for missing joints. Raises DamagedDataError for invalid JSON,
+    two files of the same number, a wrong number of joints or values that are not finite numbers, DataUnavailableError
+    for a sequence without frames.
     """
     numbered: dict[int, list[Array]] = {}
-    for place, (file, line, text) in enumerate(_frame_texts(path)):
-        number, people = _parse_frame(file, line, text)
+    for place, (file, line, content) in enumerate(_frames(path)):
+        number, people = _parse_frame(file, line, content)
         number = place if number is None else number
         if number in numbered:
             raise _damaged(file, line, f"frame {number} exists twice")
@@ -123,23 +165,60 @@ def _distance(person: Array, other: Array) -> float:
     return float(np.linalg.norm(person[both, :2] - other[both, :2], axis=1).mean())
 
 
-def _frame_texts(path: Path) -> Iterator[tuple[Path, int, str]]:
-    """Yield the file, line number and text of every frame of a sequence."""
+def _frames(path: Path) -> Iterator[tuple[Path, int, Any]]:
+    """Yield the file, line number and JSON value of every frame of a sequence."""
     if path.is_dir():
-        for file in sorted(path.glob("*.json")):
-            yield file, 1, "\n".join(_read_lines(file))
+        files = (file for file in path.iterdir() if file.suffix.lower() == ".json" and not file.name.startswith("."))
+        for file in sort_frames(files):
+            values = list(_json_values(file))
+            if len(values) > 1:
+                raise _damaged(file, values[1][0], "a second frame, but each file in this folder is one frame")
+            yield from ((file, line, value) for line, value in values)
         return
-    for number, line in enumerate(_read_lines(path), 1):
-        if line.strip():
-            yield path, number, line
+    values = list(_json_values(path))
+    if len(values) == 1:
+        line, value = values[0]
+        values = [(line, frame) for frame in _frames_of_array(path, line, value)]
+    yield from ((path, line, value) for line, value in values)
 
 
-def _parse_frame(path: Path, line: int, text: str) -> tuple[int | None, list[Array]]:
-    """Return a frame's number, if the text has one, and its people, each float32 (17, 3)."""
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, line, f"is not JSON ({error}): it is cut or damaged") from error
+def _json_values(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield the JSON values in a file, one after another, each with the number of its first line."""
+    text, place = "\n".join(_read_lines(path)), 0
+    decoder, line = json.JSONDecoder(), 1
+    while place < len(text):
+        if text[place].isspace():
+            line += text[place] == "\n"
+            place += 1
+            continue
+        try:
+            value, end = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError) as error:
+            raise _damaged(path, line, f"is not JSON ({error}): it is cut or damaged") from error
+        yield line, value
+        line, place = line + text.count("\n", place, end), end
+
+
+def _frames_of_array(path: Path, line: int, value: Any) -> list[Any]:
+    """Split a file's only JSON value into frames: an array of frames, COCO's people by `image_id`, or one frame."""
+    people = value.get("annotations") if isinstance(value, dict) and "predictions" not in value else value
+    if not isinstance(people, list) or not people:
+        return [value]
+    if all(isinstance(item, list) or (isinstance(item, dict) and "predictions" in item) for item in people):
+        return people
+    if not all(isinstance(item, dict) and isinstance(item.get("image_id"), int | str) for item in people):
+        return [value]
+    by_image: dict[int | str, list[Any]] = {}
+    for person in people:
+        by_image.setdefault(person["image_id"], []).append(person)
+    if len({type(image) for image in by_image}) > 1:
+        raise _damaged(path, line, "some `image_id` are numbers and some are names: use one of the two")
+    names = sorted(by_image, key=lambda image: natural_key(str(image)))
+    return [{"frame": name if type(name) is int else None, "predictions": by_image[name]} for name in names]
+
+
+def _parse_frame(path: Path, line: int, content: Any) -> tuple[int | None, list[Array]]:
+    """Return a frame's number, if it has one, and its people, each float32 (17, 3)."""
     number = content.get("frame") if isinstance(content, dict) else None
     people = content.get("predictions") if isinstance(content, dict) else content
     if not isinstance(people, list) or not (number is None or (type(number) is int and number >= 0)):
@@ -228,6 +307,10 @@ def _read_lines(path: Path) -> list[str]:
     """Read a file's lines, without blank ones at the end. Raises DamagedDataError if it is empty or not text."""
     try:
         text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DamagedDataError(
+            f"{path} cannot be read as text, it is not UTF-8: save it as UTF-8, or fetch it again"
+        ) from error
     except PermissionError as error:
         raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
     except (OSError, ValueError) as error:

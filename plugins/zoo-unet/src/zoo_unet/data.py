@@ -9,16 +9,19 @@ import numpy as np
 from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
 from zoo_core.data.columns import Array
 from zoo_core.data.images import folders, read_images
+from zoo_core.data.labels import require_two_classes
+from zoo_core.data.names import find_named
 from zoo_unet.masks import (
     IGNORED,
     Pair,
     chance_levels,
+    count_levels,
     image_size,
     limit_size,
     match_masks,
-    read_mask,
     read_membrane_label,
     read_pairs,
+    refuse_other_orientation,
     to_binary,
 )
 
@@ -99,8 +102,9 @@ class ImageMasks:
     """A local folder of pictures and masks: x uint8 (n, 3, h, w), y uint8 (n, h, w), 255 is ignored.
 
     Height and width are those of the first picture in train, limited to 512; other pictures are resized to them. Masks
-    hold class numbers, as grey levels or palette entries. If all masks of train hold only 0 and 255, there are two
-    classes. `classes.txt` holds the names of the classes, one per line; without it, train's masks give their number.
+    hold class numbers, as grey levels or palette entries. If all masks of train hold only 0 and 255, or only black and
+    white, there are two classes. `classes.txt` holds the names of the classes, one per line; without it, train's masks
+    give their number, and smoothed masks are refused.
     A folder `val` or `valid` is val. Without folders `train` and `test`, every fifth picture is test.
     Raises:
         DataUnavailableError: the folders are missing or empty.
@@ -113,15 +117,14 @@ class ImageMasks:
         self._splits = find_splits(root)
         train = self._splits["train"]
         self._size = limit_size(image_size(train[0][0]))
-        pixels = np.zeros(256, np.int64)
-        for image, mask in train:
-            pixels += np.bincount(read_mask(mask, image_size(image)).ravel(), minlength=256)
+        names = _read_class_names(root)
+        pixels, self._white = count_levels(train, named=bool(names))
         values = np.flatnonzero(pixels).tolist()
         self._binary = values in ([0, IGNORED], [IGNORED])
-        names = _read_class_names(root)
         known = [value for value in values if value != IGNORED]
         count = 2 if self._binary else max(2, len(names) or max(known, default=0) + 1)
         counts = pixels[[0, IGNORED]] if self._binary else pixels[:count]
+        require_two_classes(np.repeat(np.arange(len(counts)), np.minimum(counts, 1)), f"the train masks of {root}")
         chance = chance_levels(counts / max(1, counts.sum()))
         self.signature = Signature(
             input_shape=(3, *self._size),
@@ -136,23 +139,34 @@ class ImageMasks:
         if split not in self._splits:
             raise UnknownSplitError(f"the folder has no split {split!r}, only {', '.join(self._splits)}")
         outputs = self.signature.outputs or 0
-        columns = read_pairs(self._splits[split], self._size, 256 if self._binary else outputs, ignored=IGNORED)
+        classes = 256 if self._binary else outputs
+        columns = read_pairs(self._splits[split], self._size, classes, ignored=IGNORED, white=self._white)
         if not self._binary:
             return columns
         return {**columns, "y": to_binary(columns["y"], self._splits[split])}
 
 
 def find_below(root: Path, name: str, needs: str) -> Path:
-    """Find the first file or folder called `name` in `root` or below it, level by level.
+    """Find the one file or folder called `name` in `root` or below it.
 
-    Raises DataUnavailableError, whose message ends with `needs`: what `root` must hold.
+    Raises DamagedDataError if there are several, outside each other: they may be copies of a data set. Raises
+    DataUnavailableError if there is none; its message ends with `needs`: what `root` must hold.
     """
-    waiting = [root]
+    waiting, found = [root], list[Path]()
     for folder in waiting:
-        if (folder / name).exists():
-            return folder / name
-        waiting += [inside for inside in folders(folder) if not inside.is_symlink()]  # links may lead in circles
-    raise DataUnavailableError(f"{root} holds no {name} at any depth; {needs}")
+        here = folder / name
+        if here.exists():
+            found.append(here)
+        others = [inside for inside in folders(folder) if inside != here]
+        waiting += [inside for inside in others if not inside.is_symlink()]  # links may lead in circles
+    if not found:
+        raise DataUnavailableError(f"{root} holds no {name} at any depth; {needs}")
+    if len(found) > 1:
+        raise DamagedDataError(
+            f"{root} holds two data sets, {found[0].parent} and {found[1].parent}: give --data-root one of the two, or "
+            "remove one"
+        )
+    return found[0]
 
 
 def slice_number(path: Path) -> int:
@@ -183,6 +197,7 @@ def read_split_file(path: Path) -> list[Pair]:
         if len(names) != 2:
             raise DamagedDataError(f"{path} line {number}: it has {len(names)} paths, not a picture and its mask")
         pairs.append((_resolve(path, number, names[0]), _resolve(path, number, names[1])))
+        refuse_other_orientation(*pairs[-1])
     if not pairs:
         raise DamagedDataError(f"{path} is empty: fetch it again")
     return pairs
@@ -190,10 +205,10 @@ def read_split_file(path: Path) -> list[Pair]:
 
 def _resolve(table: Path, number: int, text: str) -> Path:
     """Return the file that a line names. Raises DamagedDataError unless it exists inside the table's folder."""
-    name = PurePosixPath(text)
+    name = PurePosixPath(text.replace("\\", "/"))  # Windows writes backslashes
     if name.is_relative_to(SEGNET):
         name = name.relative_to(SEGNET)
-    path = table.parent / name
+    path = find_named(table.parent, str(name)) if ".." not in name.parts else table.parent / name
     if name.is_absolute() or ".." in name.parts or not path.resolve().is_relative_to(table.parent.resolve()):
         raise DamagedDataError(f"{table} line {number}: {text!r} lies outside the folder")
     if not path.is_file():
