@@ -458,6 +458,18 @@ def test_masks_of_one_class_are_refused(tmp_path: Path) -> None:
         opened(ImageMasks, write_masks(tmp_path, (0,)))
 
 
+def test_membranes_and_roads_of_one_class_are_refused(tmp_path: Path) -> None:
+    write_isbi(tmp_path / "slices")
+    for path in (tmp_path / "slices/train/label").iterdir():
+        mask(path, [[255] * 8] * 8)
+    with pytest.raises(DamagedDataError, match="label: all 192 labels are class 0"):
+        opened(IsbiMembranes, tmp_path / "slices").load("train")
+    write_camvid(tmp_path / "roads")
+    mask(tmp_path / "roads/trainannot/1.png", [[0, 11] * 6] * 10)
+    with pytest.raises(DamagedDataError, match=r"train\.txt: all 43200 labels are class 0"):
+        opened(CamVid, tmp_path / "roads").load("train")
+
+
 def test_two_data_sets_below_one_root_are_refused(tmp_path: Path) -> None:
     write_masks(tmp_path / "a_set")
     write_masks(tmp_path / "b_set/deeper")

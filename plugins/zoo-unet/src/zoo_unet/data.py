@@ -65,6 +65,7 @@ class IsbiMembranes:
         pairs = self._pairs[:-TEST_SLICES] if split == "train" else self._pairs[-TEST_SLICES:]
         x = read_images([image for image, _ in pairs], self._size, channels=1, resize=False)
         y = np.stack([read_membrane_label(label, self._size) for _, label in pairs])
+        require_two_classes(y, pairs[0][1].parent)
         return {"x": x, "y": y}
 
 
@@ -88,7 +89,10 @@ class CamVid:
         if split not in ("train", "val", "test"):
             raise UnknownSplitError(f"CamVid has no split {split!r}, only train, val and test")
         pairs = read_split_file(self._root / f"{split}.txt")
-        return read_pairs(pairs, self.size, len(ROAD), ignored=len(ROAD))
+        columns = read_pairs(pairs, self.size, len(ROAD), ignored=len(ROAD))
+        if split == "train":
+            require_two_classes(columns["y"][columns["y"] < len(ROAD)], self._root / "train.txt")
+        return columns
 
 
 class CamVid480(CamVid):
