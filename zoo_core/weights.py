@@ -31,6 +31,7 @@ STATE_KEYS = (
 # DataParallel, torch.compile and trainers put these before all names.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
 MAX_PROBLEMS_SHOWN = 3  # in an error message
+MAX_NESTING = 4  # mappings around a state dict
 UNSUPPORTED = re.compile(r"Unsupported (?:global: GLOBAL|class|operand) (\S+)")  # in torch's error
 # Raised for truncated or damaged files; torch's reader checks little of what it reads.
 UNREADABLE = (
@@ -101,7 +102,9 @@ def _refuse_placeholder(path: Path) -> None:
 def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
     """Return the state dict in a file that torch saved; trainers save it below one of `STATE_KEYS`."""
     state = content
-    while isinstance(state, Mapping) and not _is_state(state):
+    for _ in range(MAX_NESTING):  # a damaged file can hold itself
+        if not isinstance(state, Mapping) or _is_state(state):
+            break
         key = next((key for key in STATE_KEYS if isinstance(state.get(key), Mapping) and state[key]), None)
         if key is None:
             break
@@ -119,7 +122,8 @@ def _without_prefix(
     weights: Mapping[str, Tensor], wanted: set[str], without: str | tuple[str, ...]
 ) -> Mapping[str, Tensor]:
     """Remove prefixes that all names have, if the names then are `wanted`; else return the weights as they are."""
-    names = {name: name for name in weights}  # given name -> name without prefixes
+    averages = {"n_averaged"} - wanted  # AveragedModel's own counter
+    names = {name: name for name in weights if name not in averages}  # given name -> name without prefixes
     while names and {name for name in names.values() if not name.startswith(without)} != wanted:
         prefix = next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in names.values())), None)
         if prefix is None:

@@ -132,7 +132,10 @@ def folders(folder: Path) -> list[Path]:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """List the picture files in `folder`, sorted by name. Raises as `folders` does."""
+    """List the picture files in `folder`, sorted by name as text. Raises as `folders` does.
+
+    Where the order of numbers matters, as in frames, sort with `zoo_core.data.names`.
+    """
     return [path for path in _listed(folder, Path.is_file) if path.suffix.lower() in EXTENSIONS]
 
 

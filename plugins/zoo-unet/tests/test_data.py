@@ -192,7 +192,18 @@ def test_split_files_name_the_pairs_also_with_the_paths_of_the_original(tmp_path
         opened(CamVid, tmp_path).load("holdout")
 
 
+@pytest.mark.parametrize("separator", ["\t", "; ", ",", "  "])
+def test_paths_of_a_line_may_be_separated_by_spaces_semicolons_or_commas(tmp_path: Path, separator: str) -> None:
+    root = write_camvid(tmp_path)
+    (root / "test.txt").write_text(f"test/0.png{separator}testannot/0.png\r\n", newline="")
+    assert len(opened(CamVid, root).load("test")["x"]) == 1
+
+
 CAMVID: Damages = {
+    "a split file in UTF-16": (
+        lambda root: (root / "test.txt").write_text("test/0.png testannot/0.png", encoding="utf-16"),
+        "test.txt is not text in UTF-8: save it as UTF-8",
+    ),
     "a picture that is not there": (gone("test/1.png"), "test.txt line 2: 'test/1.png' is not in"),
     "a mask that is not there": (gone("testannot/1.png"), "test.txt line 2: 'testannot/1.png' is not in"),
     "a path outside": (text("test.txt", "../a.png b.png"), "test.txt line 1: '../a.png' lies outside the folder"),
