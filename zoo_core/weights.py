@@ -132,6 +132,10 @@ def _without_prefix(
     return {name: weights[given] for given, name in names.items()}
 
 
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
 def load_into(model: nn.Module, weights: Mapping[str, Tensor], *, without: str | tuple[str, ...] = ()) -> None:
     """Copy weights into a model that has the same names and shapes.
 
@@ -156,15 +160,16 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], *, without: str |
         for name in own
         if name in wanted & given and weights[name].shape != own[name].shape
     ]
-    problems += [
-        f"{name} is {str(weights[name].dtype).removeprefix('torch.')}, the model has "
-        f"{str(own[name].dtype).removeprefix('torch.')}: save the weights before quantization"
+    integers = [
+        f"{name} is {_dtype(weights[name])}, the model has {_dtype(own[name])}"
         for name in own
         if name in wanted & given and own[name].is_floating_point() and not weights[name].is_floating_point()
     ]
+    problems += integers
     if problems:
         more = f" and {len(problems) - MAX_PROBLEMS_SHOWN} more" if len(problems) > MAX_PROBLEMS_SHOWN else ""
-        raise WeightsError(f"the weights do not fit the model: {'; '.join(problems[:MAX_PROBLEMS_SHOWN])}{more}")
+        fix = ": save the weights before quantization" if integers else ""
+        raise WeightsError(f"the weights do not fit the model: {'; '.join(problems[:MAX_PROBLEMS_SHOWN])}{more}{fix}")
     with torch.no_grad():
         for name in wanted:
             own[name].copy_(weights[name])
