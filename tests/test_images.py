@@ -303,6 +303,12 @@ def test_a_split_that_is_not_there_is_named_with_its_folder(tmp_path: Path):
             find_split(tmp_path, *names)
 
 
+def test_a_split_that_lies_deeper_is_named_with_its_root(tmp_path: Path):
+    (tmp_path / "a/b/Train").mkdir(parents=True)
+    with pytest.raises(DataUnavailableError, match=re.escape(f"Train: give --data-root {tmp_path / 'a/b'}")):
+        find_split(tmp_path, "train")
+
+
 @pytest.mark.parametrize("second", ["old/train", "Train", "old/TRAIN"])
 def test_two_folders_of_one_split_are_refused(tmp_path: Path, second: str):
     (tmp_path / "train").mkdir()

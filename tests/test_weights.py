@@ -98,6 +98,14 @@ def test_weights_are_found_below_the_keys_of_trainers(key: str, tmp_path: Path) 
     assert_same(read_weights(tmp_path / "nested.pt"), state())
 
 
+def test_a_file_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    content: dict[str, object] = {"epoch": 1}
+    content["model"] = content
+    torch.save(content, tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match=r"w\.pt holds no tensors by name"):
+        read_weights(tmp_path / "w.pt")
+
+
 def test_the_weights_of_the_model_come_before_their_average(tmp_path: Path) -> None:
     average = {name: tensor + 1 for name, tensor in state().items()}
     torch.save({"ema": average, "model": state()}, tmp_path / "w.pt")
@@ -288,6 +296,12 @@ def test_a_prefix_is_removed_also_if_the_last_layer_is_replaced() -> None:
     source, target = Small(outputs=7), Small(outputs=2)
     load_into(target, {f"module.{name}": tensor for name, tensor in source.state_dict().items()}, without="head.")
     assert torch.equal(target.body[0].weight, source.body[0].weight)
+
+
+def test_the_average_of_a_model_is_loaded_without_its_counter() -> None:
+    source, target = Small(), Small()
+    load_into(target, torch.optim.swa_utils.AveragedModel(source).state_dict())
+    assert_same(target.state_dict(), source.state_dict())
 
 
 def test_a_prefix_that_belongs_to_the_model_stays() -> None:

@@ -31,6 +31,7 @@ STATE_KEYS = (
 # DataParallel, torch.compile and trainers put these before all names.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
 MAX_PROBLEMS_SHOWN = 3  # in an error message
+MAX_NESTING = 4  # mappings around a state dict
 UNSUPPORTED = re.compile(r"Unsupported (?:global: GLOBAL|class|operand) (\S+)")  # in torch's error
 # Raised for truncated or damaged files; torch's reader checks little of what it reads.
 UNREADABLE = (
@@ -101,7 +102,9 @@ def _refuse_placeholder(path: Path) -> None:
 def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
     """Return the state dict in a file that torch saved; trainers save it below one of `STATE_KEYS`."""
     state = content
-    while isinstance(state, Mapping) and not _is_state(state):
+    for _ in range(MAX_NESTING):  # a damaged file can hold itself
+        if not isinstance(state, Mapping) or _is_state(state):
+            break
         key = next((key for key in STATE_KEYS if isinstance(state.get(key), Mapping) and state[key]), None)
         if key is None:
             break
@@ -119,13 +122,18 @@ def _without_prefix(
     weights: Mapping[str, Tensor], wanted: set[str], without: str | tuple[str, ...]
 ) -> Mapping[str, Tensor]:
     """Remove prefixes that all names have, if the names then are `wanted`; else return the weights as they are."""
-    names = {name: name for name in weights}  # given name -> name without prefixes
+    averages = {"n_averaged"} - wanted  # AveragedModel's own counter
+    names = {name: name for name in weights if name not in averages}  # given name -> name without prefixes
     while names and {name for name in names.values() if not name.startswith(without)} != wanted:
         prefix = next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in names.values())), None)
         if prefix is None:
             return weights
         names = {given: name.removeprefix(prefix) for given, name in names.items()}
     return {name: weights[given] for given, name in names.items()}
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def load_into(model: nn.Module, weights: Mapping[str, Tensor], *, without: str | tuple[str, ...] = ()) -> None:
@@ -152,15 +160,16 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], *, without: str |
         for name in own
         if name in wanted & given and weights[name].shape != own[name].shape
     ]
-    problems += [
-        f"{name} is {str(weights[name].dtype).removeprefix('torch.')}, the model has "
-        f"{str(own[name].dtype).removeprefix('torch.')}: save the weights before quantization"
+    integers = [
+        f"{name} is {_dtype(weights[name])}, the model has {_dtype(own[name])}"
         for name in own
         if name in wanted & given and own[name].is_floating_point() and not weights[name].is_floating_point()
     ]
+    problems += integers
     if problems:
         more = f" and {len(problems) - MAX_PROBLEMS_SHOWN} more" if len(problems) > MAX_PROBLEMS_SHOWN else ""
-        raise WeightsError(f"the weights do not fit the model: {'; '.join(problems[:MAX_PROBLEMS_SHOWN])}{more}")
+        fix = ": save the weights before quantization" if integers else ""
+        raise WeightsError(f"the weights do not fit the model: {'; '.join(problems[:MAX_PROBLEMS_SHOWN])}{more}{fix}")
     with torch.no_grad():
         for name in wanted:
             own[name].copy_(weights[name])

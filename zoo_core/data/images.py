@@ -20,6 +20,7 @@ from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError
 from zoo_core.measure.environment import usable_cores
 
 LOG = logging.getLogger("zoo")
+DEEPER = ("*/*/*", "*/*/*/*")  # where an error looks for a split
 SPLIT_NAMES = ("train", "val", "valid", "test")
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # without EPS, for which Pillow starts Ghostscript
@@ -62,7 +63,12 @@ def find_split(root: Path, *names: str) -> Path:
     others = [folder for folder in below if folder.name.lower() not in (*SPLIT_NAMES, *names)]
     found += [inside for folder in others for inside in folders(folder) if inside.name.lower() in names]
     if not found:
-        raise DataUnavailableError(f"{root} holds no folder {' or '.join(map(repr, names))}, nor does a folder in it")
+        wanted = " or ".join(map(repr, names))
+        deeper = next(
+            (path for depth in DEEPER for path in sorted(root.glob(depth)) if path.name.lower() in names), None
+        )
+        hint = f"; there is {deeper}: give --data-root {deeper.parent}" if deeper and deeper.is_dir() else ""
+        raise DataUnavailableError(f"{root} holds no folder {wanted}, nor does a folder in it{hint}")
     if len(found) > 1:
         raise DamagedDataError(
             f"{root} holds two data sets, {found[0]} and {found[1]}: give --data-root the folder of one of them, or "
@@ -132,7 +138,10 @@ def folders(folder: Path) -> list[Path]:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """List the picture files in `folder`, sorted by name. Raises as `folders` does."""
+    """List the picture files in `folder`, sorted by name as text. Raises as `folders` does.
+
+    Where the order of numbers matters, as in frames, sort with `zoo_core.data.names`.
+    """
     return [path for path in _listed(folder, Path.is_file) if path.suffix.lower() in EXTENSIONS]
 
 

@@ -257,6 +257,12 @@ def test_data_of_short_sequences_alone_are_refused() -> None:
         Windows(FewData.of(22, 5), recipe_of(MOTION)).split("train")
 
 
+def test_data_of_one_action_are_refused() -> None:
+    for data in (FewData.of(25), FewData.of(25, 30, rows=np.array([1]))):
+        with pytest.raises(DamagedDataError, match="train: all 1 labels are class"):
+            Action(POSE).prepare(Context(), data, recipe_of(POSE, frames=16))
+
+
 def test_sequences_are_brought_to_the_recipes_frames() -> None:
     body = Action(POSE)
     ctx = Context(generator=torch.Generator().manual_seed(0))

@@ -192,7 +192,18 @@ def test_split_files_name_the_pairs_also_with_the_paths_of_the_original(tmp_path
         opened(CamVid, tmp_path).load("holdout")
 
 
+@pytest.mark.parametrize("separator", ["\t", "; ", ",", "  "])
+def test_paths_of_a_line_may_be_separated_by_spaces_semicolons_or_commas(tmp_path: Path, separator: str) -> None:
+    root = write_camvid(tmp_path)
+    (root / "test.txt").write_text(f"test/0.png{separator}testannot/0.png\r\n", newline="")
+    assert len(opened(CamVid, root).load("test")["x"]) == 1
+
+
 CAMVID: Damages = {
+    "a split file in UTF-16": (
+        lambda root: (root / "test.txt").write_text("test/0.png testannot/0.png", encoding="utf-16"),
+        "test.txt is not text in UTF-8: save it as UTF-8",
+    ),
     "a picture that is not there": (gone("test/1.png"), "test.txt line 2: 'test/1.png' is not in"),
     "a mask that is not there": (gone("testannot/1.png"), "test.txt line 2: 'testannot/1.png' is not in"),
     "a path outside": (text("test.txt", "../a.png b.png"), "test.txt line 1: '../a.png' lies outside the folder"),
@@ -456,6 +467,18 @@ def test_a_mask_drawn_on_the_upright_picture_needs_no_orientation_if_the_size_sh
 def test_masks_of_one_class_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DamagedDataError, match=r"the train masks of .* labels are class 0, so nothing"):
         opened(ImageMasks, write_masks(tmp_path, (0,)))
+
+
+def test_membranes_and_roads_of_one_class_are_refused(tmp_path: Path) -> None:
+    write_isbi(tmp_path / "slices")
+    for path in (tmp_path / "slices/train/label").iterdir():
+        mask(path, [[255] * 8] * 8)
+    with pytest.raises(DamagedDataError, match="label: all 192 labels are class 0"):
+        opened(IsbiMembranes, tmp_path / "slices").load("train")
+    write_camvid(tmp_path / "roads")
+    mask(tmp_path / "roads/trainannot/1.png", [[0, 11] * 6] * 10)
+    with pytest.raises(DamagedDataError, match=r"train\.txt: all 43200 labels are class 0"):
+        opened(CamVid, tmp_path / "roads").load("train")
 
 
 def test_two_data_sets_below_one_root_are_refused(tmp_path: Path) -> None:

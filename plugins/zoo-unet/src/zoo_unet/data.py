@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -25,6 +26,7 @@ from zoo_unet.masks import (
     to_binary,
 )
 
+SEPARATORS = re.compile(r"\s*[,;]\s*|\s+")  # of the two paths in a line
 TEST_SLICES = 5  # the last ones of the stack: neighbouring slices are similar, so test must not be spread over it
 TEST_INTERVAL = 5  # every fifth picture is test in a folder without splits
 MEMBRANE = "it must hold train/image/N.png and train/label/N.png (0 membrane, 255 cell)"
@@ -65,6 +67,7 @@ class IsbiMembranes:
         pairs = self._pairs[:-TEST_SLICES] if split == "train" else self._pairs[-TEST_SLICES:]
         x = read_images([image for image, _ in pairs], self._size, channels=1, resize=False)
         y = np.stack([read_membrane_label(label, self._size) for _, label in pairs])
+        require_two_classes(y, pairs[0][1].parent)
         return {"x": x, "y": y}
 
 
@@ -88,7 +91,10 @@ class CamVid:
         if split not in ("train", "val", "test"):
             raise UnknownSplitError(f"CamVid has no split {split!r}, only train, val and test")
         pairs = read_split_file(self._root / f"{split}.txt")
-        return read_pairs(pairs, self.size, len(ROAD), ignored=len(ROAD))
+        columns = read_pairs(pairs, self.size, len(ROAD), ignored=len(ROAD))
+        if split == "train":
+            require_two_classes(columns["y"][columns["y"] < len(ROAD)], self._root / "train.txt")
+        return columns
 
 
 class CamVid480(CamVid):
@@ -188,14 +194,16 @@ def read_split_file(path: Path) -> list[Pair]:
     except OSError as error:
         raise DataUnavailableError(f"{path} is missing; {CAMVID}") from error
     except ValueError as error:
-        raise DamagedDataError(f"{path} is not text ({error}): fetch it again") from error
+        raise DamagedDataError(f"{path} is not text in UTF-8: save it as UTF-8, or fetch it again") from error
     pairs = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        names = line.replace(";", " ").split()
+        names = SEPARATORS.split(line.strip())
         if len(names) != 2:
-            raise DamagedDataError(f"{path} line {number}: it has {len(names)} paths, not a picture and its mask")
+            raise DamagedDataError(
+                f"{path} line {number}: it has {len(names)} paths, not a picture and its mask with a space in between"
+            )
         pairs.append((_resolve(path, number, names[0]), _resolve(path, number, names[1])))
         refuse_other_orientation(*pairs[-1])
     if not pairs:

@@ -229,8 +229,8 @@ def count_levels(pairs: Sequence[Pair], *, named: bool) -> tuple[Array, int]:
     known = np.flatnonzero(grey[:IGNORED])
     if not named and len(known) and (len(known) > MAX_UNNAMED_CLASSES or known[-1] + 1 > 2 * len(known)):
         raise DamagedDataError(
-            f"{worst} has {show_levels(most)}; all masks together have {show_levels(np.flatnonzero(grey))}, which are "
-            f"no class numbers: {SAVE_AGAIN}, or name the classes of all levels in classes.txt"
+            f"{worst} has {show_levels(most)}, but without classes.txt masks need the class numbers 0, 1, 2 ...: "
+            f"{SAVE_AGAIN}; or name the classes of all levels in classes.txt"
         )
     if not known.any():
         return grey + bilevel, IGNORED
