@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tarfile
 import threading
 import zipfile
@@ -549,3 +550,10 @@ def test_a_data_root_goes_before_a_download(serve: Callable[..., Server], tmp_pa
     root = write(tmp_path / "mine", {"a.bin": b"my own"})
     assert context(spec, root).file("a.bin").read_bytes() == b"my own"
     assert server.asked == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
+def test_a_file_name_that_is_not_utf8_is_an_error_that_shows_it(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xe1\xee\xf0.png")).write_bytes(b"1")
+    with pytest.raises(DamagedDataError, match=r"the name of .*\\xe1\\xee\\xf0\.png is not UTF-8"):
+        fingerprint(dataset(), tmp_path)

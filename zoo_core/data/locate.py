@@ -15,6 +15,7 @@ from typing import Any
 
 from zoo_core.data import archives
 from zoo_core.data.downloads import digest_of, fetch
+from zoo_core.data.names import require_utf8
 from zoo_core.errors import DataError, DataUnavailableError
 from zoo_core.files import cache_dir, portable, write_atomically
 from zoo_core.specs import DatasetSpec
@@ -73,6 +74,8 @@ def _sums(root: Path) -> dict[str, str]:
     except PermissionError as error:
         raise DataError(f"{error.filename} may not be read: change its permissions") from error
     sums = {name: digest for name, digest in sums.items() if not _is_litter(name)}
+    for name in sums:
+        require_utf8(root / name)
     while sums and len(tops := {name.partition("/")[0] for name in sums}) == 1 and all("/" in name for name in sums):
         outer = len(tops.pop()) + 1
         sums = {name[outer:]: digest for name, digest in sums.items()}
