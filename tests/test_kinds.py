@@ -28,7 +28,7 @@ from zoo_core.entries import resolve_entry
 from zoo_core.errors import IncompatibleError, MisspeltMethodError, PluginError
 from zoo_core.kinds import KINDS, Kind, chance
 from zoo_core.kinds.image_classification import ImageObjective
-from zoo_core.kinds.objective import predictor
+from zoo_core.kinds.objective import OBJECTIVE_PROTOCOLS, predictor
 from zoo_core.kinds.regression import RegressionObjective, regression_task
 from zoo_core.kinds.supervised import Supervised
 from zoo_core.optional import TASK_PROTOCOLS, refuse_misspelt_methods
@@ -184,6 +184,22 @@ def test_a_misspelt_override_is_refused_though_the_right_method_is_inherited() -
 
     with pytest.raises(MisspeltMethodError, match="x has a method `epoch_step`: did you mean `epoch_steps`"):
         refuse_misspelt_methods("x", OwnTask, TASK_PROTOCOLS)
+
+
+@pytest.mark.parametrize(
+    "name", ["trainer", "trained", "prepared", "evaluated", "predictor", "reader", "reduced", "already"]
+)
+def test_an_ordinary_helper_is_not_taken_for_a_misspelt_method(name: str) -> None:
+    task = type("OwnTask", (Supervised,), {name: lambda self: None})
+    objective = type("OwnObjective", (), {name: lambda self: None})
+    refuse_misspelt_methods("x", task, TASK_PROTOCOLS)
+    refuse_misspelt_methods("x", objective, OBJECTIVE_PROTOCOLS)
+
+
+@pytest.mark.parametrize("name", ["epoch_step", "picture", "predicts", "example_inputs", "evalute"])
+def test_a_name_one_letter_off_is_taken_for_a_misspelt_method(name: str) -> None:
+    with pytest.raises(MisspeltMethodError, match=f"x has a method `{name}`: did you mean"):
+        refuse_misspelt_methods("x", type("OwnTask", (), {name: lambda self: None}), TASK_PROTOCOLS)
 
 
 def test_a_class_with_the_right_method_may_have_others_of_similar_names() -> None:

@@ -6,6 +6,7 @@ import importlib
 import json
 import shutil
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -326,3 +327,15 @@ def test_of_twenty_plugins_three_broken_ones_are_named_and_the_others_listed(
     assert [row["plugin"] for row in json.loads(done.out)] == sorted(sound)
     for name, (_, reason) in broken.items():
         assert reason in done.err.partition(f"{name} 1.0:")[2].partition("plugin did not load")[0]
+
+
+def test_without_the_variable_every_installed_plugin_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, make_plugin: MakePlugin
+) -> None:
+    make_plugin("zoo-sound", returning("zoo_models", "[ModelSpec(name='m', entry='m:m')]"))
+    points = [point for point in entry_points(group="zoo") if point.name in ("zoo-sound", "zoo-cosine")]
+    monkeypatch.setattr("zoo_core.registry.plugins.entry_points", lambda **_: points)
+    monkeypatch.delenv("ZOO_LOAD_PLUGINS")
+    registry = Registry.load()
+    assert [plugin.name for plugin in registry.plugins] == ["zoo-cosine", "zoo-sound"]
+    assert registry.disabled == []

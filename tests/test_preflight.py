@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from zoo_core.errors import DataUnavailableError, IncompatibleError, WeightsError, ZooError
+from zoo_core.errors import (
+    DataUnavailableError,
+    IncompatibleError,
+    MisspeltMethodError,
+    RecipeError,
+    WeightsError,
+    ZooError,
+)
 from zoo_core.registry import Pair, Registry
 from zoo_core.results.store import Store
 from zoo_core.runner.events import Job, OpenJob, WeightsJob
@@ -82,6 +89,8 @@ def test_each_data_set_and_each_model_is_checked_once(tmp_path: Path) -> None:
         (WeightsError("the same words"), "error"),
         (DataUnavailableError("the same words"), "skipped"),
         (IncompatibleError("the same words"), "skipped"),
+        (MisspeltMethodError("the same words"), "error"),
+        (RecipeError("the same words"), "error"),
     ],
 )
 def test_the_type_of_an_error_decides_the_status(tmp_path: Path, error: ZooError, status: Any) -> None:

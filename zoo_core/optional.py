@@ -1,6 +1,7 @@
 """The optional methods of a task, one Protocol each, and the check that refuses misspelt names. Torch-free.
 
-Test for a method with `isinstance(task, HasEpochSteps)`. `zoo_core.kinds.objective` does the same for objectives.
+Test for a method with `isinstance(task, HasEpochSteps)`. The class must define it: from Python 3.12 on, a method that
+only `__getattr__` supplies does not count. `zoo_core.kinds.objective` does the same for objectives.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from zoo_core.recipe import Recipe
     from zoo_core.specs import Signature
 
-MIN_SIMILARITY = 0.8  # of two names, as difflib counts it: `picture` and `pictures` have 0.93
+MIN_SIMILARITY = 0.9  # of two names, as difflib counts it: `picture` and `pictures` have 0.93
 
 
 @runtime_checkable
@@ -75,7 +76,8 @@ TASK_PROTOCOLS: tuple[type, ...] = (Task, HasEpochSteps, HasExampleInput, HasPic
 def refuse_misspelt_methods(label: str, owner: type, protocols: Iterable[type]) -> None:
     """Refuse a class with a public method whose name is nearly that of a method of the protocols.
 
-    The zoo would ignore such a method, for example `epoch_step`. A class that defines the right name too is accepted.
+    The zoo would ignore such a method, for example `epoch_step`. A class that defines the right name too is accepted,
+    and so is a name that continues the right one, such as `prepared`.
     `label` names the class in the message. Raises MisspeltMethodError, which suggests the right name.
     """
     import difflib  # slow to import, and `zoo list` does not need it
@@ -87,5 +89,5 @@ def refuse_misspelt_methods(label: str, owner: type, protocols: Iterable[type]) 
             if name.startswith("_") or name in known or not callable(member):
                 continue
             near = difflib.get_close_matches(name, missing, n=1, cutoff=MIN_SIMILARITY)
-            if near:
+            if near and (not name.startswith(near[0]) or name == f"{near[0]}s"):
                 raise MisspeltMethodError(f"{label} has a method `{name}`: did you mean `{near[0]}`?")

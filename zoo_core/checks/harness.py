@@ -57,7 +57,7 @@ class Harness:
         recipe = self.recipe(**changes)
         data = self.data.fresh_copy()
         data.signature = adapted_signature(self.model, self.task, data.signature, recipe)
-        ctx = Context(seed=seed, cache=self.cache, offline=True, dataset=data.spec)
+        ctx = Context(seed=seed, cache=self.cache, offline=True)
         task = prepare_task(self.task, ctx, data, recipe)
         seed_everything(seed if model_seed is None else model_seed, "cpu")
         model = build_model(self.model, data.signature, recipe)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import inspect
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
+from zoo_core.entries.codehash import code_sha256
 from zoo_core.errors import IncompatibleError, PluginError
 from zoo_core.kinds import inputs
 from zoo_core.kinds.features import (
@@ -69,7 +69,8 @@ class Supervised:
         if isinstance(maker, type):
             self._refuse_misspelt(maker)
         self._splits: dict[str, DeviceSplit] = {}
-        self._ready_model: nn.Module | None = None  # the last model that the objective's `ready` prepared
+        # The last model that the objective's `ready` prepared; a weak reference keeps no warm-up model in memory.
+        self._ready_model: weakref.ref[nn.Module] | None = None
         self._backbone: nn.Module | None = None  # the backbone that `_features` belong to
         self._features: Features | None = None
         self._feature_splits: dict[str, DeviceSplit | None] = {}
@@ -113,7 +114,8 @@ class Supervised:
 
     def evaluate(self, ctx: Context, model: nn.Module, split: str) -> Evaluation:
         """Score the model on a split; the outputs are kept for `pictures`."""
-        if model is not self._ready_model:  # for example an average of the trained model's weights
+        # An average of the trained model's weights, for example, is another model, which `ready` has not seen.
+        if self._ready_model is None or model is not self._ready_model():
             self._make_ready(model)
         features = self._prepare_features(ctx, model)
         split_features = self._split_features(features, split) if features is not None else None
@@ -205,7 +207,7 @@ class Supervised:
         """Let the objective prepare the model, for example change its memory layout."""
         if isinstance(self._objective, HasReady):
             self._objective.ready(model)
-        self._ready_model = model
+        self._ready_model = weakref.ref(model)
 
     def _forward_from_columns(self, model: nn.Module) -> Forward:
         """Return the forward pass from a batch of columns to the model's outputs."""
@@ -238,8 +240,8 @@ class Supervised:
         if not is_head_of_backbone(model, self._objective.inputs(self._splits["train"].first(2))):
             ctx.log.warning("forward(x) is not head(backbone(x)): the backbone runs in every step")
             return None
-        sources = (inspect.getfile(type(self._objective)), inputs.__file__)  # the code that makes the inputs
-        code = sha256(b"".join(Path(name).read_bytes() for name in sources)).hexdigest()
+        maker = type(self._objective)  # its code, with what it imports, makes the inputs
+        code = code_sha256(f"{maker.__module__}:{maker.__name__}") + code_sha256(f"{inputs.__name__}:")
         identity = f"{self._data.identity} {self._data.signature} {self._recipe.get('normalize')} {code}"
         return Features(ctx, backbone, self._objective.inputs, identity, FEATURES_BATCH)
 

@@ -1,4 +1,7 @@
-"""The handlers of the small jobs, which return a value. Trials and checks have modules of their own."""
+"""The handlers of the small jobs, which return a value. Trials and checks have modules of their own.
+
+What needs torch is imported inside the functions: a new process that only decodes data starts ten times faster.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,15 @@ from typing import Any
 from zoo_core.data.downloads import fetch
 from zoo_core.data.open import open_data
 from zoo_core.files import cache_dir, own_cache, portable
-from zoo_core.measure.devices import accelerators
 from zoo_core.protocols import Context
 from zoo_core.registry import Registry
-from zoo_core.runner import saved_models
 from zoo_core.runner.events import DevicesJob, EvaluateJob, OpenJob, PredictJob, TryJob, WeightsJob
-from zoo_core.runner.tryout import try_out
 
 
 def list_devices(_: DevicesJob) -> object:
     """List the accelerators that torch can use, the current one first."""
+    from zoo_core.measure.devices import accelerators
+
     return accelerators()
 
 
@@ -47,15 +49,21 @@ def find_weights(job: WeightsJob) -> str:
 
 def try_model(job: TryJob) -> bool:
     """Run the job's model once. Raises IncompatibleError if it cannot take the data."""
+    from zoo_core.runner.tryout import try_out
+
     try_out(job)
     return True
 
 
 def evaluate_checkpoint(job: EvaluateJob) -> dict[str, Any]:
     """Score a saved model again."""
+    from zoo_core.runner import saved_models
+
     return saved_models.evaluate(job)
 
 
 def predict_files(job: PredictJob) -> dict[str, Any]:
     """Return the predictions of a saved model for local files, as a table."""
+    from zoo_core.runner import saved_models
+
     return asdict(saved_models.predict(job))

@@ -10,7 +10,15 @@ from typing import Any
 import msgspec
 
 from zoo_core.data.downloads import digest_of
-from zoo_core.errors import DamagedDataError, DataUnavailableError, IncompatibleError, WeightsError, ZooError
+from zoo_core.errors import (
+    DamagedDataError,
+    DataUnavailableError,
+    IncompatibleError,
+    PluginError,
+    RecipeError,
+    WeightsError,
+    ZooError,
+)
 from zoo_core.kinds import adapted_signature
 from zoo_core.runner.events import WeightsJob
 from zoo_core.runner.executor import LocalExecutor
@@ -38,8 +46,8 @@ class CheckedPlan:
 def preflight(plan: Plan, executor: LocalExecutor) -> CheckedPlan:
     """Return the plan with trials that cannot run moved to `skipped`, and the weights of all other trials.
 
-    If the request names the task, the errors are raised instead: DataError and IncompatibleError. Errors of one model,
-    such as WeightsError, are raised only if the request also names the models.
+    If the request names the task, errors of its data are raised instead, such as DataError and IncompatibleError.
+    Errors of one model, such as WeightsError, are raised only if the request also names the models.
     """
     checks = _Checks(executor)
     todo, skipped = [], list(plan.skipped)
@@ -102,8 +110,8 @@ class _Checks:
         except ZooError as error:
             if request.named_task and request.named_models:
                 raise
-            damaged = isinstance(error, WeightsError | DamagedDataError)
-            return Problem(str(error), "error" if damaged else "skipped")
+            at_fault = isinstance(error, WeightsError | DamagedDataError | PluginError | RecipeError)
+            return Problem(str(error), "error" if at_fault else "skipped")
         except RuntimeError:  # the model hung or died; so will the trial, and its record gives the reason
             pass
         return None

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -39,6 +40,7 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
     """
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # the fork server had looked TMPDIR up already
     _start_session()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     job = events.decode_job(content)
@@ -60,7 +62,7 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
         else:
             send(events.JobResult(value=handle(job)))
     except ZooError as error:
-        send(events.JobFailed(error=type(error).__name__, reason=str(error)))
+        send(events.JobFailed(error=_known_class(error), reason=str(error)))
     except BaseException:
         send(events.JobFailed(error="", reason=traceback.format_exc()))
     connection.close()
@@ -131,12 +133,18 @@ def refuse_network() -> None:
     sys.addaudithook(audit)
 
 
+def _known_class(error: ZooError) -> str:
+    """Return the name of the error's class, or for a plugin's own subclass that of its base in `zoo_core.errors`."""
+    return next(base.__name__ for base in type(error).__mro__ if base.__module__ == errors.__name__)
+
+
 def error_of(event: events.JobFailed) -> ZooError:
     """Rebuild the ZooError that a worker raised from its event.
 
     Constructors take different arguments, so the object is made without calling one.
     """
-    error_type = getattr(errors, event.error, ZooError)  # a subclass that a plugin defines is not in `errors`
-    error: ZooError = ZooError.__new__(error_type if issubclass(error_type, ZooError) else ZooError)
+    error_type = getattr(errors, event.error, ZooError)
+    is_error = isinstance(error_type, type) and issubclass(error_type, ZooError)
+    error: ZooError = ZooError.__new__(error_type if is_error else ZooError)
     error.args = (event.reason,)
     return error
