@@ -67,7 +67,7 @@ def test_a_shift_is_torchvisions_crop_of_the_reflected_image(dtype: torch.dtype,
         assert torch.equal(shifted, tv.horizontal_flip(window) if mirrored else window)
 
 
-def test_a_shift_mirrors_only_the_images_it_is_told_to() -> None:
+def test_a_shift_mirrors_only_the_images_that_are_selected() -> None:
     images, zero = random_images(3, 1, 4, 4), torch.zeros(3, dtype=torch.long)
     found = shift(images, zero, zero, torch.tensor([True, False, True]))
     assert torch.equal(found, torch.stack([images[0].flip(2), images[1], images[2].flip(2)]))

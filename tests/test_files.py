@@ -85,7 +85,7 @@ def context(spec: DatasetSpec, root: Path | None = None, *, offline: bool = Fals
     return data_context(spec, Context(data_root=root, offline=offline))
 
 
-# fingerprints of a person's files
+# fingerprints of the user's files
 
 
 def test_folder_zip_and_tar_have_one_fingerprint_with_and_without_an_outer_folder(tmp_path: Path):

@@ -28,7 +28,7 @@ def length(epoch_steps: int | None = 100, budget_s: float | None = None, **chang
 
 
 def looks(epoch_steps: int | None, **changes: Any) -> list[int]:
-    """The steps at which the runner's own loop looks at val, for a task that takes the steps it is told."""
+    """The steps at which the runner's own loop looks at val, for a task that takes the requested number of steps."""
     from zoo_core.runner import events
     from zoo_core.runner.training import Training
 

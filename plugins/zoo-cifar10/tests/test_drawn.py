@@ -1,4 +1,4 @@
-"""The drawn shapes: the same everywhere, evenly spread, and told apart by their outlines only."""
+"""The drawn shapes: the same everywhere, evenly spread, and distinguished by their outlines only."""
 
 from __future__ import annotations
 

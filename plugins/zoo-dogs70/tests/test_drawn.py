@@ -1,4 +1,4 @@
-"""The drawn dogs: the same everywhere, evenly spread, and no breed told by one trait or by its colour."""
+"""The drawn dogs: the same everywhere, evenly spread, and no breed identified by one trait or by its colour."""
 
 from __future__ import annotations
 

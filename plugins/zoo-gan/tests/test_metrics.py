@@ -1,4 +1,4 @@
-"""The metrics against scipy, and on samples whose scores can be told by hand."""
+"""The metrics against scipy, and on samples whose scores can be computed by hand."""
 
 from __future__ import annotations
 

@@ -330,7 +330,7 @@ def test_copy_last_is_benched_like_any_model(zoo: Callable[..., Any]) -> None:
 
 
 @pytest.mark.slow
-def test_the_quick_presets_are_better_than_guessing(zoo: Callable[..., Any]) -> None:
+def test_the_quick_presets_are_above_chance(zoo: Callable[..., Any]) -> None:
     assert bench(zoo, "pose", "--model", "tcn")["measured"]["scores"]["accuracy"] > 0.4
     copied = bench(zoo, "motion", "--model", "copy-last")["measured"]["scores"]["joint_error"]
     assert bench(zoo, "motion", "--model", "lstm")["measured"]["scores"]["joint_error"] < copied

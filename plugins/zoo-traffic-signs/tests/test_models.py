@@ -22,7 +22,7 @@ def test_every_model_answers_images_of_other_sizes_and_channels(channels: int, s
 
 
 @pytest.mark.slow
-def test_offline_accuracy_is_told_by_picture_and_by_track_and_is_far_above_chance(zoo: Callable[..., Any]) -> None:
+def test_offline_accuracy_is_reported_by_picture_and_by_track_and_is_far_above_chance(zoo: Callable[..., Any]) -> None:
     command = (
         "bench",
         "traffic-signs",
