@@ -11,7 +11,6 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from zoo_core.entries import file, notebook
 from zoo_core.entries.unpackaged import PICKLE, SOURCE
 from zoo_core.errors import EntryError
 from zoo_core.specs import ModelSpec, TaskSpec
@@ -24,6 +23,8 @@ def names_file(name: str) -> bool:
 
 def model_of_path(name: str, task: TaskSpec | None = None) -> ModelSpec:
     """Make the spec of `path.py:attribute` or `path.pickle:attribute`, for `task` if given. Raises UsageError."""
+    from zoo_core.entries import file, notebook  # `zoo list` needs neither
+
     text, _, attribute = name.rpartition(":")
     if text.endswith(PICKLE):
         return notebook.model_of_pickle(Path(text).expanduser().absolute(), attribute, task)
@@ -36,6 +37,8 @@ def resolve_entry(entry: str) -> Any:
     if not module_name or not attribute:
         raise EntryError(f"entry {entry!r} is not of the form package.module:name")
     if Path(module_name).is_absolute():
+        from zoo_core.entries import file, notebook
+
         return notebook.load(entry) if module_name.endswith(PICKLE) else file.load(entry)
     try:
         module = importlib.import_module(module_name)
