@@ -199,6 +199,15 @@ def to_binary(y: Array, pairs: Sequence[Pair]) -> Array:
     return (y == IGNORED).astype(np.uint8)
 
 
+def refuse_white(y: Array, pairs: Sequence[Pair]) -> None:
+    """Raise DamagedDataError for masks of 0 and 255 where train's have 0 and 1: their white may be class 1."""
+    white = (y == IGNORED).any(axis=(1, 2))
+    if white.any() and not np.setdiff1d(y, [0, IGNORED]).size:
+        raise DamagedDataError(
+            f"{pairs[int(white.argmax())][1]} has level 255, but train's masks have only 0 and 1: {SAVE_AGAIN}"
+        )
+
+
 def chance_levels(shares: Array) -> dict[str, float]:
     """Compute chance levels by metric from the classes' shares of the pixels, (classes,).
 
@@ -214,25 +223,28 @@ def count_levels(pairs: Sequence[Pair], *, named: bool) -> tuple[Array, int]:
     """Count the pixels of each level in masks, int64 (256,), and choose the value of white in black-and-white files.
 
     White is 255 if no other mask has class numbers, else 1. named: whether classes.txt names the classes. Without it,
-    raises DamagedDataError for masks with many levels or with large gaps between them, as smoothing makes them.
+    raises DamagedDataError for masks with many levels and, in files without a palette, for large gaps between them:
+    smoothing makes such levels.
     """
-    grey, bilevel = np.zeros(256, np.int64), np.zeros(256, np.int64)
-    worst, most = pairs[0][1], np.zeros(0, np.uint8)
+    grey, palette, bilevel = np.zeros((3, 256), np.int64)
+    worst = ((False, 0, 0), pairs[0][1], np.zeros(0, np.uint8))  # without a palette, if there are such files
     for image, path in pairs:
         mask = read_mask(path, image_size(image), white=IGNORED)
         with Image.open(path, formats=FORMATS) as opened:
-            counts = bilevel if is_bilevel(opened) else grey
+            counts = bilevel if is_bilevel(opened) else palette if opened.mode == "P" else grey
         counts += np.bincount(mask.ravel(), minlength=256)
         levels = np.unique(mask)
-        if (len(levels), levels.max()) > (len(most), most.max(initial=0)):
-            worst, most = path, levels
-    known = np.flatnonzero(grey[:IGNORED])
-    if not named and len(known) and (len(known) > MAX_UNNAMED_CLASSES or known[-1] + 1 > 2 * len(known)):
+        key = (counts is grey, len(levels), int(levels.max()))
+        worst = max(worst, (key, path, levels), key=lambda found: found[0])
+    known = np.flatnonzero((grey + palette)[:IGNORED])
+    has_gaps = np.flatnonzero(grey[:IGNORED]).max(initial=-1) + 1 > 2 * len(known)
+    if not named and (len(known) > MAX_UNNAMED_CLASSES or has_gaps):
+        _, path, levels = worst
         raise DamagedDataError(
-            f"{worst} has {show_levels(most)}, but without classes.txt masks need the class numbers 0, 1, 2 ...: "
-            f"{SAVE_AGAIN}; or name the classes of all levels in classes.txt"
+            f"{path} has {show_levels(levels)}, but without classes.txt masks need the class numbers 0, 1, 2 ...: "
+            f"name the classes 0 to {known[-1]} in classes.txt, or {SAVE_AGAIN}"
         )
     if not known.any():
-        return grey + bilevel, IGNORED
+        return grey + palette + bilevel, IGNORED
     bilevel[1], bilevel[IGNORED] = bilevel[IGNORED], 0
-    return grey + bilevel, 1
+    return grey + palette + bilevel, 1
