@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 from zoo_unet.data import ROAD, CamVid, CamVid480, ImageMasks, IsbiMembranes
-from zoo_unet.masks import chance_levels, read_mask
+from zoo_unet.masks import chance_levels, image_size, read_mask, refuse_other_orientation
 
 from zoo_core import Context, DamagedDataError, DatasetSpec, DataUnavailableError, Signature, UnknownSplitError
+from zoo_core.data.images import read_image
 from zoo_core.data.open import data_context
 
 SPEC = DatasetSpec(
@@ -477,6 +478,24 @@ def test_the_orientation_of_exif_turns_a_picture_and_its_mask_alike(tmp_path: Pa
         save_turned(tmp_path / f"masks/{number}.png", half, orientation)
     columns = opened(ImageMasks, tmp_path).load("train")
     assert np.array_equal(columns["x"][:, 0] == 255, columns["y"] == 1)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+def test_the_size_of_a_picture_is_that_of_its_upright_pixels(tmp_path: Path, suffix: str, orientation: int) -> None:
+    save_turned(tmp_path / f"a.{suffix}", Image.new("RGB", (12, 10)), orientation)
+    assert image_size(tmp_path / f"a.{suffix}") == read_image(tmp_path / f"a.{suffix}").shape[1:]
+
+
+def test_the_size_and_orientation_of_a_png_are_read_without_its_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, orientation in (("plain.png", 1), ("turned.png", 6)):
+        save_turned(tmp_path / name, Image.new("RGB", (12, 10)), orientation)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", None)
+    assert image_size(tmp_path / "plain.png") == (10, 12)
+    assert image_size(tmp_path / "turned.png") == (12, 10)
+    refuse_other_orientation(tmp_path / "plain.png", tmp_path / "turned.png")
 
 
 @pytest.mark.parametrize(("orientation", "size"), [(3, (12, 10)), (2, (12, 10)), (6, (10, 10))])

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from zoo_core import DamagedDataError, DataUnavailableError
 from zoo_core.data.columns import Array
-from zoo_core.data.images import FORMATS, UNREADABLE, list_images, read_image, read_images, unreadable
+from zoo_core.data.images import FORMATS, UNREADABLE, list_images, read_images, unreadable
 from zoo_core.data.names import composed, natural_key
 
 IGNORED = 255  # level of ignored pixels in the masks of a local folder
@@ -69,12 +69,11 @@ def refuse_other_orientation(picture: Path, mask: Path) -> None:
     tags, sizes = [], []
     for path in (picture, mask):
         try:
-            with Image.open(path, formats=FORMATS) as opened:
-                tag = opened.getexif().get(ORIENTATION, 1)
-                tags.append(tag if tag in range(2, 9) else 1)
-                sizes.append(opened.size[::-1] if tags[-1] >= 5 else opened.size)  # 5 to 8 swap the sides
+            tag, size = _upright(path)
         except UNREADABLE:
             return  # reported when the file is read
+        tags.append(tag)
+        sizes.append(size)
     turned_by_a_quarter = (tags[0] >= 5) != (tags[1] >= 5)
     ambiguous = sizes[0] == sizes[1] and not (turned_by_a_quarter and sizes[0][0] != sizes[0][1])
     if tags[0] != tags[1] and ambiguous:
@@ -86,8 +85,24 @@ def refuse_other_orientation(picture: Path, mask: Path) -> None:
 
 def image_size(path: Path) -> tuple[int, int]:
     """Return a picture's height and width, after rotation by its EXIF data. Raises DamagedDataError."""
-    picture = read_image(path, channels=1)
-    return picture.shape[1], picture.shape[2]
+    try:
+        width, height = _upright(path)[1]
+    except PermissionError as error:
+        raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
+    except UNREADABLE as error:
+        raise unreadable(path, "a picture", error) from error
+    return height, width
+
+
+def _upright(path: Path) -> tuple[int, tuple[int, int]]:
+    """Read a file's EXIF orientation, 1 to 8, and its (width, height) once turned upright; decodes only TIFF files."""
+    with Image.open(path, formats=FORMATS) as opened:
+        tag = Image.Image.getexif(opened).get(ORIENTATION, 1)  # PNG files' own getexif decodes the pixels
+        tag = tag if tag in range(2, 9) else 1
+        if opened.format == "TIFF":  # Pillow turns these upright itself
+            opened.load()
+            return tag, opened.size
+        return tag, opened.size[::-1] if tag >= 5 else opened.size  # 5 to 8 swap the sides
 
 
 def limit_size(size: tuple[int, int]) -> tuple[int, int]:
