@@ -10,6 +10,7 @@ import struct
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -132,18 +133,40 @@ def test_names_of_old_archivers_are_decoded(page: str, names: list[str], tmp_pat
 
 
 def test_the_unicode_name_of_info_zip_is_used(tmp_path: Path):
-    entry = zipfile.ZipInfo("?.png")
-    name = "猫.png".encode()
-    entry.extra = struct.pack("<HHBI", 0x7075, 5 + len(name), 1, 0) + name
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr(entry, b"1")
+    with_unicode_name(tmp_path / "a.zip", "?.png", "猫.png", zlib.crc32(b"?.png"))
     assert names_of(tmp_path / "a.zip") == ["猫.png"]
 
 
+def test_the_unicode_name_of_another_name_is_not_used(tmp_path: Path):
+    with_unicode_name(tmp_path / "a.zip", "renamed.png", "猫.png", zlib.crc32(b"?.png"))
+    assert names_of(tmp_path / "a.zip") == ["renamed.png"]
+
+
+def with_unicode_name(path: Path, name: str, unicode_name: str, checksum: int) -> None:
+    entry, encoded = zipfile.ZipInfo(name), unicode_name.encode()
+    entry.extra = struct.pack("<HHBI", 0x7075, 5 + len(encoded), 1, checksum) + encoded
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(entry, b"1")
+
+
 def test_a_tar_with_names_of_windows_is_decoded(tmp_path: Path):
-    with tarfile.open(tmp_path / "a.tar", "w", encoding="cp1251") as archive:
+    with tarfile.open(tmp_path / "a.tar", "w", encoding="cp1251", format=tarfile.GNU_FORMAT) as archive:
         archive.addfile(tarfile.TarInfo("лайка.png"))
     assert names_of(tmp_path / "a.tar") == ["лайка.png"]
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("page", ["cp866", "cp1251"])
+def test_the_names_of_a_tar_share_a_code_page(page: str, mode: str, tmp_path: Path):
+    names = ["plain.png", "я/1.png", "лайка.png", "last.png"]  # one letter alone does not show the page
+    with tarfile.open(tmp_path / "a.tar", mode, encoding=page, format=tarfile.GNU_FORMAT) as archive:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(name.encode())
+            archive.addfile(entry, io.BytesIO(name.encode()))
+    assert {name: content.read().decode() for name, content in members(tmp_path / "a.tar")} == {
+        name: name for name in names
+    }
 
 
 def test_backslashes_separate_folders(tmp_path: Path):

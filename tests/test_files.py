@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 import tarfile
@@ -177,6 +178,20 @@ def test_a_second_fingerprint_of_an_archive_does_not_read_its_members(tmp_path: 
     monkeypatch.setattr(archives, "members", lambda archive: [read.append(archive), real_members(archive)][1])
     assert fingerprint(dataset(), root) == before
     assert read == []
+
+
+def test_what_older_code_cached_of_an_archive_is_read_again(tmp_path: Path, cache: Path):
+    root = as_zip(tmp_path / "plain.zip", FILES)
+    known, now = fingerprint(dataset(), root), root.stat()
+    folder = context(dataset(), root).folder()
+    old = {str(root): [now.st_size, now.st_mtime_ns, {"misread.txt": "0" * 64}]}
+    (cache / "archives.json").write_text(json.dumps(old))
+    name = hashlib.sha256(f"{root}\0{now.st_size}\0{now.st_mtime_ns}".encode()).hexdigest()[:16]
+    folder.rename(folder.with_name(f"plain-{name}"))
+    (folder.with_name(f"plain-{name}") / "misread.txt").touch()
+    assert fingerprint(dataset(), root) == known
+    assert context(dataset(), root).folder() == folder
+    assert not (folder / "misread.txt").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b"3", b'{"a": 3}'])

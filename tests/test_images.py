@@ -309,12 +309,31 @@ def test_a_split_that_lies_deeper_is_named_with_its_root(tmp_path: Path):
         find_split(tmp_path, "train")
 
 
-@pytest.mark.parametrize("second", ["old/train", "Train", "old/TRAIN"])
-def test_two_folders_of_one_split_are_refused(tmp_path: Path, second: str):
-    (tmp_path / "train").mkdir()
-    (tmp_path / second).mkdir(parents=True)
-    with pytest.raises(DamagedDataError, match=r"holds two data sets, .* and .*: give --data-root the folder of one"):
-        find_split(tmp_path, "train")
+@pytest.mark.parametrize(
+    ("one", "other", "remedy"),
+    [
+        ("val", "aug/val", "move one of them out of {root}, or remove it"),
+        ("val", "aug/VALID", "move one of them out of {root}, or remove it"),
+        ("val", "Val", "rename or remove one"),
+        ("val", "valid", "rename or remove one"),
+        ("a/val", "a/valid", "rename or remove one"),
+        ("a/val", "b/val", "give --data-root the folder of one of them, or remove one"),
+    ],
+)
+def test_two_folders_of_one_split_are_refused(tmp_path: Path, one: str, other: str, remedy: str):
+    for name in (one, other):
+        (tmp_path / name).mkdir(parents=True)
+    with pytest.raises(DamagedDataError, match=re.escape(f": {remedy.format(root=tmp_path)}")) as caught:
+        find_split(tmp_path, "val", "valid")
+    assert all(str(tmp_path / name) in str(caught.value) for name in (one, other))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right of their own there")
+@pytest.mark.parametrize("place", ["b_link", "a/valid"])
+def test_a_link_to_the_folder_of_a_split_is_no_second_one(tmp_path: Path, place: str):
+    (tmp_path / "a/val").mkdir(parents=True)
+    (tmp_path / place).symlink_to(tmp_path / ("a/val" if "/" in place else "a"))
+    assert find_split(tmp_path, "val", "valid") == tmp_path / "a/val"
 
 
 def test_two_copies_one_folder_down_are_refused_and_a_class_called_train_is_none(tmp_path: Path):

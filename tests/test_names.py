@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,8 @@ def test_numbers_in_names_are_sorted_by_value() -> None:
 
 def test_digits_of_other_scripts_are_text() -> None:
     assert natural_key("a²٣") == ("a²٣",)
+    assert natural_key("1²2") == ("", 1, "²", 2, "")
+    assert sorted(["²", "٣", "1"], key=natural_key) == ["1", "²", "٣"]
 
 
 @pytest.mark.parametrize(("one", "other"), [("1.json", "01.json"), ("a1.json", "A1.json")])
@@ -48,6 +51,7 @@ def test_a_name_is_found_in_its_other_unicode_form(tmp_path: Path) -> None:
     assert find_named(tmp_path, "\u00e9/absent.png") == tmp_path / "\u00e9" / "absent.png"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names or read them differently")
 def test_a_name_that_is_not_utf8_is_named_in_printable_form() -> None:
     require_utf8(Path("caf\u00e9"))
     with pytest.raises(DamagedDataError, match=r"the name of a/caf\\xe9 is not UTF-8: rename it") as caught:

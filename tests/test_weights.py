@@ -328,6 +328,20 @@ def test_integers_are_no_weights(dtype: torch.dtype) -> None:
     assert_same(model.state_dict(), before)
 
 
+def test_complex_numbers_are_no_weights_and_not_called_quantized() -> None:
+    weights = copied(Small())
+    weights["head.bias"] = weights["head.bias"].to(torch.complex64)
+    with pytest.raises(WeightsError, match=r"head\.bias is complex64, the model has float32$"):
+        load_into(Small(), weights)
+
+
+def test_a_buffer_of_integers_is_loaded() -> None:
+    weights, target = copied(Small()), Small()
+    weights["body.1.running_mean"] = torch.tensor([1, 2, 3, 4])
+    load_into(target, weights)
+    assert target.body[1].running_mean.tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
 def test_weights_of_half_precision_are_loaded() -> None:
     target = Small()
     load_into(target, {name: tensor.half() for name, tensor in Small().state_dict().items()})

@@ -160,15 +160,17 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], *, without: str |
         for name in own
         if name in wanted & given and weights[name].shape != own[name].shape
     ]
-    integers = [
-        f"{name} is {_dtype(weights[name])}, the model has {_dtype(own[name])}"
+    parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)} & wanted & given
+    others = [
+        name
         for name in own
-        if name in wanted & given and own[name].is_floating_point() and not weights[name].is_floating_point()
+        if name in parameters and own[name].is_floating_point() and not weights[name].is_floating_point()
     ]
-    problems += integers
+    problems += [f"{name} is {_dtype(weights[name])}, the model has {_dtype(own[name])}" for name in others]
     if problems:
         more = f" and {len(problems) - MAX_PROBLEMS_SHOWN} more" if len(problems) > MAX_PROBLEMS_SHOWN else ""
-        fix = ": save the weights before quantization" if integers else ""
+        has_integers = any(not weights[name].is_complex() for name in others)
+        fix = ": save the weights before quantization" if has_integers else ""
         raise WeightsError(f"the weights do not fit the model: {'; '.join(problems[:MAX_PROBLEMS_SHOWN])}{more}{fix}")
     with torch.no_grad():
         for name in wanted:

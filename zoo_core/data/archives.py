@@ -92,22 +92,30 @@ def _raw_name(entry: zipfile.ZipInfo) -> bytes:
     """Return the name of a zip member in bytes: UTF-8 where the archive has it, else as it was written."""
     if entry.flag_bits & UTF8_FLAG:
         return entry.filename.encode("utf-8", "surrogateescape")
+    header = entry.orig_filename.encode("cp437", "replace")  # zipfile decoded it so
     extra = entry.extra
     while len(extra) >= 4:
         field, size = struct.unpack("<HH", extra[:4])
-        if field == UNICODE_PATH and size > 5:
+        # A tool that renames a member may leave the field with its old name; the checksum shows it.
+        if field == UNICODE_PATH and size > 5 and extra[5:9] == struct.pack("<I", zlib.crc32(header)):
             return extra[9 : 4 + size]
         extra = extra[4 + size :]
     try:
-        return entry.filename.encode("cp437")  # zipfile decoded it so
+        return entry.filename.encode("cp437")
     except UnicodeEncodeError:
         return entry.filename.encode("utf-8", "surrogateescape")
 
 
 def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    decoded: dict[bytes, str] = {}  # all names, once one of them is not UTF-8: they share a code page
     with tarfile.open(archive) as opened:
         for entry in opened:
-            (name,) = decode_names([entry.name.encode("utf-8", "surrogateescape")])
+            raw = _raw_tar_name(entry)
+            name = _as_utf8(raw)
+            if name is None:
+                raws = [] if decoded else [_raw_tar_name(other) for other in opened.getmembers()]
+                decoded.update(zip(raws, decode_names(raws), strict=True))
+                name = decoded[raw]
             name = name.replace("\\", "/")
             _refuse_outside(archive, name)
             if entry.isdir():
@@ -120,6 +128,10 @@ def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
                     yield name, content
         while opened.fileobj is not None and opened.fileobj.read(1 << 20):  # gzip has its checksum at the end
             pass
+
+
+def _raw_tar_name(entry: tarfile.TarInfo) -> bytes:
+    return entry.name.encode("utf-8", "surrogateescape")
 
 
 def decode_names(names: Sequence[bytes]) -> list[str]:

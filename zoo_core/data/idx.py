@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,36 +22,40 @@ MAX_DIMENSIONS = 3
 def find_idx(ctx: Context, name: str, names: Sequence[str]) -> Path:
     """Find the file `name`, packed (`.gz`) or not, at any depth below the data root, or else download it.
 
-    names: all files of the data set. They must lie in one folder: raises DamagedDataError if there are several, which
-    may be copies of the data set or parts of another one. Raises DataUnavailableError if the file is missing.
+    names: all files of the data set. Raises DamagedDataError if one of them, packed or not, lies in two folders: they
+    may be of two data sets. Raises DataUnavailableError if the file is missing.
     """
     if ctx.data_root is None:
         return ctx.file(name)
     root = ctx.folder()
-    found = [(each, path) for each in dict.fromkeys((name, *names)) for path in _copies(root, each)]
-    homes: dict[Path, Path] = {}  # folder -> a file in it
-    for each, path in found:
+    found = _copies(root, {each.removesuffix(".gz") for each in (name, *names)})
+    for plain, paths in found.items():
         # Some distributions put each file into a folder of its own name.
-        own = path.parent.name.startswith(each.removesuffix(".gz"))
-        homes.setdefault(path.parent.parent if own else path.parent, path)
-    if len(homes) > 1:
-        first, second = list(homes.values())[:2]
-        raise DamagedDataError(
-            f"{root} holds files of two data sets, {first} and {second}: give --data-root the folder of one of them, "
-            "or remove one"
+        homes = {path.parent.parent if path.parent.name.startswith(plain) else path.parent: path for path in paths}
+        if len(homes) > 1:
+            first, second = list(homes.values())[:2]
+            raise DamagedDataError(
+                f"{root} holds the same file twice, {first} and {second}: remove one, or give --data-root a folder "
+                "that holds each file once"
+            )
+    paths = found[name.removesuffix(".gz")]
+    if not paths:
+        left_out = ctx.file(name)  # raises if there is none
+        raise DataUnavailableError(
+            f"{root} holds {name} only as {left_out}, and hidden folders and __MACOSX are left out: move it"
         )
-    return next((path for each, path in found if each == name), None) or ctx.file(name)
+    return next((path for path in paths if path.name == name), paths[0])
 
 
-def _copies(root: Path, name: str) -> list[Path]:
-    """List the files called `name`, packed ones first, without those in hidden folders and `__MACOSX`."""
-    return [
-        path
-        for wanted in (name, name.removesuffix(".gz"))
-        for path in sorted(root.rglob(wanted))
-        if path.is_file()
-        and not any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(root).parts)
-    ]
+def _copies(root: Path, names: Collection[str]) -> dict[str, list[Path]]:
+    """Map each name without `.gz` to its files, sorted, without those in hidden folders and `__MACOSX`."""
+    found: dict[str, list[Path]] = {name: [] for name in sorted(names)}
+    for folder, inside, files in os.walk(root):
+        inside[:] = [each for each in inside if not each.startswith(".") and each != "__MACOSX"]
+        for file in files:
+            if file.removesuffix(".gz") in found and Path(folder, file).is_file():
+                found[file.removesuffix(".gz")].append(Path(folder, file))
+    return {name: sorted(paths) for name, paths in found.items()}
 
 
 def read_idx(path: Path) -> Array:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -69,12 +70,20 @@ def find_split(root: Path, *names: str) -> Path:
         )
         hint = f"; there is {deeper}: give --data-root {deeper.parent}" if deeper and deeper.is_dir() else ""
         raise DataUnavailableError(f"{root} holds no folder {wanted}, nor does a folder in it{hint}")
-    if len(found) > 1:
-        raise DamagedDataError(
-            f"{root} holds two data sets, {found[0]} and {found[1]}: give --data-root the folder of one of them, or "
-            "remove one"
-        )
+    second = next((folder for folder in found[1:] if folder.resolve() != found[0].resolve()), None)  # or it is a link
+    if second is not None:
+        _refuse_two(root, found[0], second)
     return found[0]
+
+
+def _refuse_two(root: Path, first: Path, second: Path) -> NoReturn:
+    """Raise DamagedDataError for two folders of one split, with a remedy that fits where they are."""
+    if first.parent == second.parent:
+        raise DamagedDataError(f"{root} holds two folders of one split, {first} and {second}: rename or remove one")
+    both = f"{root} holds two data sets, {first} and {second}"
+    if root in (first.parent, second.parent):
+        raise DamagedDataError(f"{both}: move one of them out of {root}, or remove it")
+    raise DamagedDataError(f"{both}: give --data-root the folder of one of them, or remove one")
 
 
 def image_folder(folder: Path, classes: Sequence[str] = ()) -> ImageFiles:

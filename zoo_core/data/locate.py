@@ -20,6 +20,8 @@ from zoo_core.errors import DataError, DataUnavailableError
 from zoo_core.files import cache_dir, portable, write_atomically
 from zoo_core.specs import DatasetSpec
 
+ARCHIVE_FORMAT = 2  # of what is cached about archives; raise it when `archives` reads names or members differently
+
 
 def dataset_root(spec: DatasetSpec, data_root: Path | None, *, several: bool = False) -> Path | None:
     """Return the root of one data set: `data_root/<name>` if that exists, else `data_root`; None if it needs no files.
@@ -100,12 +102,12 @@ def _archive_sums(root: Path) -> dict[str, str]:
     """Hash every member of an archive; cached by the archive's path, size and modification time."""
     cache_file = cache_dir() / "archives.json"
     cached, state = _read_cache(cache_file), root.stat()
-    known = cached.get(str(root))
-    if not isinstance(known, list) or known[:2] != [state.st_size, state.st_mtime_ns]:
+    known, now = cached.get(str(root)), [ARCHIVE_FORMAT, state.st_size, state.st_mtime_ns]
+    if not isinstance(known, list) or known[:3] != now:
         sums = {PurePosixPath(name).as_posix(): digest_of(content) for name, content in archives.members(root)}
-        known = cached[str(root)] = [state.st_size, state.st_mtime_ns, sums]
+        known = cached[str(root)] = [*now, sums]
         write_atomically(cache_file, json.dumps(cached).encode())
-    return dict(known[2])
+    return dict(known[3])
 
 
 def _files_below(root: Path) -> Iterator[Path]:
@@ -158,7 +160,8 @@ class DatasetFiles:
         if not archives.is_archive(root):
             return root
         state = root.stat()
-        name = hashlib.sha256(f"{root}\0{state.st_size}\0{state.st_mtime_ns}".encode()).hexdigest()[:16]
+        text = f"{ARCHIVE_FORMAT}\0{root}\0{state.st_size}\0{state.st_mtime_ns}"
+        name = hashlib.sha256(text.encode()).hexdigest()[:16]
         folder = cache_dir() / "unpacked" / f"{portable(root.stem)}-{name}"
         if not folder.is_dir():
             archives.extract(root, folder)

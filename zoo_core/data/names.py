@@ -21,7 +21,8 @@ def natural_key(name: str) -> tuple[str | int, ...]:
     >>> sorted(["frame10.json", "frame2.json", "frame1.json"], key=natural_key)
     ['frame1.json', 'frame2.json', 'frame10.json']
     """
-    return tuple(int(part) if part.isdigit() else part for part in NUMBER.split(composed(name).lower()))
+    parts = NUMBER.split(composed(name).lower())  # every second one is a number
+    return tuple(int(part) if place % 2 else part for place, part in enumerate(parts))
 
 
 def sort_frames(paths: Iterable[Path]) -> list[Path]:

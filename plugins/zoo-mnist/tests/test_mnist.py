@@ -84,11 +84,36 @@ def test_labels_of_one_class_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("second", ["backup/t10k-labels-idx1-ubyte.gz", "a/b/train-images-idx3-ubyte"])
-def test_files_in_two_folders_are_refused(tmp_path: Path, second: str) -> None:
+def test_a_file_in_two_folders_is_refused(tmp_path: Path, second: str) -> None:
     write(tmp_path, idx(IMAGES), idx([1, 2]))
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(b"")
     (tmp_path / second).parent.mkdir(parents=True)
     (tmp_path / second).write_bytes(b"")
-    with pytest.raises(DamagedDataError, match=rf"holds files of two data sets, .* and .*{second}: give --data-root"):
+    with pytest.raises(
+        DamagedDataError, match=r"holds the same file twice, .*: remove one, or give --data-root"
+    ) as caught:
+        mnist(tmp_path).load("test")
+    assert str(tmp_path / second) in str(caught.value)
+    (tmp_path / second).unlink()  # as the message says
+    assert mnist(tmp_path).load("test")["y"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("folders", [("images", "labels"), ("test/images", "test/labels"), ("", "deep/er")])
+def test_files_may_lie_in_several_folders_if_each_is_there_once(tmp_path: Path, folders: tuple[str, str]) -> None:
+    write(tmp_path, idx(IMAGES), idx([1, 2]))
+    for folder, name in zip(folders, ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"), strict=True):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).rename(tmp_path / folder / name)
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/train-images-idx3-ubyte.gz").write_bytes(b"")
+    assert mnist(tmp_path).load("test")["y"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("folder", ["__MACOSX", ".trash"])
+def test_a_file_that_lies_only_in_a_folder_left_out_is_missing(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    write(tmp_path / folder, idx(IMAGES), idx([1, 2]))
+    with pytest.raises(DataUnavailableError, match=rf"gz only as .*{folder}/t10k-images-idx3-ubyte, .*: move it"):
         mnist(tmp_path).load("test")
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 from zoo_unet.data import ROAD, CamVid, CamVid480, ImageMasks, IsbiMembranes
-from zoo_unet.masks import chance_levels, read_mask
+from zoo_unet.masks import chance_levels, image_size, read_mask, refuse_other_orientation
 
 from zoo_core import Context, DamagedDataError, DatasetSpec, DataUnavailableError, Signature, UnknownSplitError
+from zoo_core.data.images import read_image
 from zoo_core.data.open import data_context
 
 SPEC = DatasetSpec(
@@ -348,6 +349,38 @@ def test_a_grey_level_between_0_and_255_is_no_class_of_two(tmp_path: Path) -> No
         opened(ImageMasks, tmp_path).load("test")
 
 
+def test_masks_of_0_and_255_in_test_are_refused_if_those_of_train_are_0_and_1(tmp_path: Path) -> None:
+    write_masks(tmp_path, (0, 1), split="train")
+    write_masks(tmp_path, (0, 255), split="test")
+    folder = opened(ImageMasks, tmp_path)
+    folder.load("train")
+    with pytest.raises(DamagedDataError, match=r"test/masks/1\.png has level 255, but train's .* 0 and 1: save masks"):
+        folder.load("test")
+    write_masks(tmp_path, (0, 255, 1), split="test")  # 255 is ignored
+    assert folder.load("test")["y"][:3, 0, 0].tolist() == [0, 255, 1]
+
+
+@pytest.mark.parametrize("classes", [(0, 15), (0, 8, 12), (0, 15, 255)])
+def test_class_numbers_of_a_palette_may_have_gaps(tmp_path: Path, classes: tuple[int, ...]) -> None:
+    write_masks(tmp_path, classes)
+    for path in (tmp_path / "masks").iterdir():
+        with Image.open(path) as grey:
+            entries = Image.fromarray(np.asarray(grey), "P")
+        entries.putpalette([level // part % 256 for level in range(256) for part in (1, 2, 4)])
+        entries.save(path)
+    assert opened(ImageMasks, tmp_path).signature.outputs == max(set(classes) - {255}) + 1
+
+
+def test_grey_class_numbers_with_gaps_are_read_once_they_are_named(tmp_path: Path) -> None:
+    write_masks(tmp_path, (0, 15))
+    with pytest.raises(
+        DamagedDataError, match=r"\(0, 15\), .*: name the classes 0 to 15 in classes\.txt, or save masks"
+    ):
+        opened(ImageMasks, tmp_path)
+    (tmp_path / "classes.txt").write_text("".join(f"class{number}\n" for number in range(16)))
+    assert opened(ImageMasks, tmp_path).signature.outputs == 16
+
+
 def disc(radius: float, value: int = 255) -> Image.Image:
     y, x = np.mgrid[:48, :64]
     return Image.fromarray((((y - 24) ** 2 + (x - 32) ** 2 < radius**2) * value).astype(np.uint8))
@@ -382,7 +415,7 @@ SMOOTH: dict[str, tuple[Callable[[Image.Image], Image.Image], str, str]] = {
         r"masks/\d\.jpg is a JPEG of \d+ grey levels \(0, 1, .*: save masks as PNG",
     ),
     "a colour JPEG": (lambda image: image.convert("RGB"), ".jpg", r"is a JPEG of \d+ grey levels"),
-    "smoothed edges": (smoothed, ".png", r"masks/\d\.png has \d+ grey levels \(0, .*: save masks as PNG"),
+    "smoothed edges": (smoothed, ".png", r"masks/\d\.png has \d+ grey levels \(0, .*, or save masks as PNG"),
     "a level of 127": (half_grey, ".png", r"masks/\d\.png has 3 grey levels \(0, 127, 255\)"),
     "lossy WebP": (lambda image: image, ".webp", r"masks/\d\.webp .*: save masks as PNG"),
 }
@@ -445,6 +478,24 @@ def test_the_orientation_of_exif_turns_a_picture_and_its_mask_alike(tmp_path: Pa
         save_turned(tmp_path / f"masks/{number}.png", half, orientation)
     columns = opened(ImageMasks, tmp_path).load("train")
     assert np.array_equal(columns["x"][:, 0] == 255, columns["y"] == 1)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+def test_the_size_of_a_picture_is_that_of_its_upright_pixels(tmp_path: Path, suffix: str, orientation: int) -> None:
+    save_turned(tmp_path / f"a.{suffix}", Image.new("RGB", (12, 10)), orientation)
+    assert image_size(tmp_path / f"a.{suffix}") == read_image(tmp_path / f"a.{suffix}").shape[1:]
+
+
+def test_the_size_and_orientation_of_a_png_are_read_without_its_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, orientation in (("plain.png", 1), ("turned.png", 6)):
+        save_turned(tmp_path / name, Image.new("RGB", (12, 10)), orientation)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", None)
+    assert image_size(tmp_path / "plain.png") == (10, 12)
+    assert image_size(tmp_path / "turned.png") == (12, 10)
+    refuse_other_orientation(tmp_path / "plain.png", tmp_path / "turned.png")
 
 
 @pytest.mark.parametrize(("orientation", "size"), [(3, (12, 10)), (2, (12, 10)), (6, (10, 10))])

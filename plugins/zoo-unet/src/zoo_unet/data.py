@@ -23,6 +23,7 @@ from zoo_unet.masks import (
     read_membrane_label,
     read_pairs,
     refuse_other_orientation,
+    refuse_white,
     to_binary,
 )
 
@@ -129,6 +130,7 @@ class ImageMasks:
         self._binary = values in ([0, IGNORED], [IGNORED])
         known = [value for value in values if value != IGNORED]
         count = 2 if self._binary else max(2, len(names) or max(known, default=0) + 1)
+        self._zero_one = values == [0, 1] and count == 2
         counts = pixels[[0, IGNORED]] if self._binary else pixels[:count]
         require_two_classes(np.repeat(np.arange(len(counts)), np.minimum(counts, 1)), f"the train masks of {root}")
         chance = chance_levels(counts / max(1, counts.sum()))
@@ -148,6 +150,8 @@ class ImageMasks:
         classes = 256 if self._binary else outputs
         columns = read_pairs(self._splits[split], self._size, classes, ignored=IGNORED, white=self._white)
         if not self._binary:
+            if self._zero_one:
+                refuse_white(columns["y"], self._splits[split])
             return columns
         return {**columns, "y": to_binary(columns["y"], self._splits[split])}
 

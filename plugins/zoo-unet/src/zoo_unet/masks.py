@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from zoo_core import DamagedDataError, DataUnavailableError
 from zoo_core.data.columns import Array
-from zoo_core.data.images import FORMATS, UNREADABLE, list_images, read_image, read_images, unreadable
+from zoo_core.data.images import FORMATS, UNREADABLE, list_images, read_images, unreadable
 from zoo_core.data.names import composed, natural_key
 
 IGNORED = 255  # level of ignored pixels in the masks of a local folder
@@ -69,12 +69,11 @@ def refuse_other_orientation(picture: Path, mask: Path) -> None:
     tags, sizes = [], []
     for path in (picture, mask):
         try:
-            with Image.open(path, formats=FORMATS) as opened:
-                tag = opened.getexif().get(ORIENTATION, 1)
-                tags.append(tag if tag in range(2, 9) else 1)
-                sizes.append(opened.size[::-1] if tags[-1] >= 5 else opened.size)  # 5 to 8 swap the sides
+            tag, size = _upright(path)
         except UNREADABLE:
             return  # reported when the file is read
+        tags.append(tag)
+        sizes.append(size)
     turned_by_a_quarter = (tags[0] >= 5) != (tags[1] >= 5)
     ambiguous = sizes[0] == sizes[1] and not (turned_by_a_quarter and sizes[0][0] != sizes[0][1])
     if tags[0] != tags[1] and ambiguous:
@@ -86,8 +85,24 @@ def refuse_other_orientation(picture: Path, mask: Path) -> None:
 
 def image_size(path: Path) -> tuple[int, int]:
     """Return a picture's height and width, after rotation by its EXIF data. Raises DamagedDataError."""
-    picture = read_image(path, channels=1)
-    return picture.shape[1], picture.shape[2]
+    try:
+        width, height = _upright(path)[1]
+    except PermissionError as error:
+        raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
+    except UNREADABLE as error:
+        raise unreadable(path, "a picture", error) from error
+    return height, width
+
+
+def _upright(path: Path) -> tuple[int, tuple[int, int]]:
+    """Read a file's EXIF orientation, 1 to 8, and its (width, height) once turned upright; decodes only TIFF files."""
+    with Image.open(path, formats=FORMATS) as opened:
+        tag = Image.Image.getexif(opened).get(ORIENTATION, 1)  # PNG files' own getexif decodes the pixels
+        tag = tag if tag in range(2, 9) else 1
+        if opened.format == "TIFF":  # Pillow turns these upright itself
+            opened.load()
+            return tag, opened.size
+        return tag, opened.size[::-1] if tag >= 5 else opened.size  # 5 to 8 swap the sides
 
 
 def limit_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -199,6 +214,15 @@ def to_binary(y: Array, pairs: Sequence[Pair]) -> Array:
     return (y == IGNORED).astype(np.uint8)
 
 
+def refuse_white(y: Array, pairs: Sequence[Pair]) -> None:
+    """Raise DamagedDataError for masks of 0 and 255 where train's have 0 and 1: their white may be class 1."""
+    white = (y == IGNORED).any(axis=(1, 2))
+    if white.any() and not np.setdiff1d(y, [0, IGNORED]).size:
+        raise DamagedDataError(
+            f"{pairs[int(white.argmax())][1]} has level 255, but train's masks have only 0 and 1: {SAVE_AGAIN}"
+        )
+
+
 def chance_levels(shares: Array) -> dict[str, float]:
     """Compute chance levels by metric from the classes' shares of the pixels, (classes,).
 
@@ -214,25 +238,28 @@ def count_levels(pairs: Sequence[Pair], *, named: bool) -> tuple[Array, int]:
     """Count the pixels of each level in masks, int64 (256,), and choose the value of white in black-and-white files.
 
     White is 255 if no other mask has class numbers, else 1. named: whether classes.txt names the classes. Without it,
-    raises DamagedDataError for masks with many levels or with large gaps between them, as smoothing makes them.
+    raises DamagedDataError for masks with many levels and, in files without a palette, for large gaps between them:
+    smoothing makes such levels.
     """
-    grey, bilevel = np.zeros(256, np.int64), np.zeros(256, np.int64)
-    worst, most = pairs[0][1], np.zeros(0, np.uint8)
+    grey, palette, bilevel = np.zeros((3, 256), np.int64)
+    worst = ((False, 0, 0), pairs[0][1], np.zeros(0, np.uint8))  # without a palette, if there are such files
     for image, path in pairs:
         mask = read_mask(path, image_size(image), white=IGNORED)
         with Image.open(path, formats=FORMATS) as opened:
-            counts = bilevel if is_bilevel(opened) else grey
+            counts = bilevel if is_bilevel(opened) else palette if opened.mode == "P" else grey
         counts += np.bincount(mask.ravel(), minlength=256)
         levels = np.unique(mask)
-        if (len(levels), levels.max()) > (len(most), most.max(initial=0)):
-            worst, most = path, levels
-    known = np.flatnonzero(grey[:IGNORED])
-    if not named and len(known) and (len(known) > MAX_UNNAMED_CLASSES or known[-1] + 1 > 2 * len(known)):
+        key = (counts is grey, len(levels), int(levels.max()))
+        worst = max(worst, (key, path, levels), key=lambda found: found[0])
+    known = np.flatnonzero((grey + palette)[:IGNORED])
+    has_gaps = np.flatnonzero(grey[:IGNORED]).max(initial=-1) + 1 > 2 * len(known)
+    if not named and (len(known) > MAX_UNNAMED_CLASSES or has_gaps):
+        _, path, levels = worst
         raise DamagedDataError(
-            f"{worst} has {show_levels(most)}, but without classes.txt masks need the class numbers 0, 1, 2 ...: "
-            f"{SAVE_AGAIN}; or name the classes of all levels in classes.txt"
+            f"{path} has {show_levels(levels)}, but without classes.txt masks need the class numbers 0, 1, 2 ...: "
+            f"name the classes 0 to {known[-1]} in classes.txt, or {SAVE_AGAIN}"
         )
     if not known.any():
-        return grey + bilevel, IGNORED
+        return grey + palette + bilevel, IGNORED
     bilevel[1], bilevel[IGNORED] = bilevel[IGNORED], 0
-    return grey + bilevel, 1
+    return grey + palette + bilevel, 1
