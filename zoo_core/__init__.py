@@ -16,7 +16,7 @@ from zoo_core.errors import (
     ZooError,
 )
 from zoo_core.hookspecs import hookimpl
-from zoo_core.protocols import Context, Data, Dataset, Evaluation, Phase, Step, Table, Task
+from zoo_core.protocols import Context, Data, Dataset, Evaluation, Phase, Step, Stop, Table, Task
 from zoo_core.recipe import Recipe
 from zoo_core.specs import (
     Accepts,
@@ -77,6 +77,7 @@ __all__ = [
     "Reference",
     "Signature",
     "Step",
+    "Stop",
     "Table",
     "Task",
     "TaskSpec",

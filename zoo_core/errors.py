@@ -11,13 +11,15 @@
     │   ├── InvalidSpecError       metadata that breaks a rule
     │   ├── DuplicateNameError     a name that is registered twice
     │   ├── EntryError             an entry that does not resolve to an object
-    │   └── MisspeltMethodError    a method whose name is nearly that of an optional one
+    │   ├── MisspeltMethodError    a method whose name is nearly that of an optional one
+    │   └── TrainingLengthError    a training with fewer or more steps than its recipe says
     ├── DataError                  a data set's files have a problem
     │   ├── DataUnavailableError   missing, and cannot be fetched now
     │   ├── DamagedDataError       present, but cannot be read
     │   ├── UnsafeArchiveError     an archive that would write outside its folder
     │   ├── UnknownSplitError      a split the data set does not have
     │   └── SealedSplitError       the test split was requested before the final score
+    ├── ChangedCodeError           a file of code changed between the plan of a trial and its import
     ├── WeightsError               a weights file that cannot be read, or does not fit
     ├── OfflineError               something tried to reach the network under `--offline`
     └── RecordError                a record file that cannot be read
@@ -104,6 +106,10 @@ class MisspeltMethodError(PluginError):
     """A task or an objective with a method whose name is nearly that of an optional one; the message suggests it."""
 
 
+class TrainingLengthError(PluginError):
+    """A task's training that takes fewer or more steps than its recipe says; the message names both numbers."""
+
+
 class DataError(ZooError):
     """A problem with a data set's files."""
 
@@ -126,6 +132,10 @@ class UnknownSplitError(DataError):
 
 class SealedSplitError(DataError):
     """The test split was requested before the final score."""
+
+
+class ChangedCodeError(ZooError):
+    """A file of code that changed between the plan of a trial and its import; the message names it."""
 
 
 class WeightsError(ZooError):

@@ -133,6 +133,19 @@ class Phase:
 
 
 @dataclass(slots=True)
+class Stop:
+    """Ends the training before the recipe's length; `Task.train` yields it instead of the next Step.
+
+    reason: why, in words, for the record. Without it, a training that ends early is an error.
+
+    >>> Stop("the discriminator has converged").reason
+    'the discriminator has converged'
+    """
+
+    reason: str
+
+
+@dataclass(slots=True)
 class Table:
     """A table that details a score, such as scores per class or a confusion matrix. A row has one value per column.
 
@@ -208,11 +221,12 @@ class Task(Protocol):
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
         """Move the data to the device and prepare everything else. Not timed."""
 
-    def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase]:
-        """Take up to `recipe.steps` optimizer steps and yield a Step after each.
+    def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase | Stop]:
+        """Take `recipe.steps` optimizer steps and yield a Step after each.
 
-        Under a time budget, `recipe.steps` is `sys.maxsize`, and the runner stops the generator when the time is over.
-        It measures the time and evaluates between steps.
+        Fewer steps are an error, unless the last thing yielded is a Stop, and so are more. Under a time budget,
+        `recipe.steps` is `sys.maxsize`, and the runner stops the generator when the time is over. The runner measures
+        the time and evaluates between steps.
         """
 
     def evaluate(self, ctx: Context, model: nn.Module, split: str) -> Evaluation:

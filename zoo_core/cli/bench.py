@@ -109,7 +109,7 @@ def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_ru
     print_failed_plugins(registry.failed)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    if outcome.failed:
+    if outcome.failed or outcome.refused:
         raise typer.Exit(FAILURE)
 
 

@@ -118,7 +118,7 @@ def _run_job(device: str, make_job: Callable[[str], Any]) -> Any:
 
     executor = LocalExecutor()
     try:
-        return executor.ask(make_job(find_devices([device], executor)[0]))
+        return executor.ask(make_job(next(iter(find_devices([device], executor)))))
     except RuntimeError as error:  # the plugin's code raised, or the worker died; the message is the worker's
         complain(str(error).strip())
         raise typer.Exit(FAILURE) from error

@@ -15,7 +15,7 @@ from zoo_core.columns import Columns, Split, length
 from zoo_core.data.locate import DatasetFiles
 from zoo_core.data.splits import held_out_rows
 from zoo_core.entries import resolve_entry
-from zoo_core.entries.codehash import code_sha256
+from zoo_core.entries.codehash import Code, code_of
 from zoo_core.errors import DataError, SealedSplitError, UnknownSplitError
 from zoo_core.files import cache_dir, new_folder, portable
 from zoo_core.protocols import Context, Data, Dataset
@@ -91,13 +91,14 @@ def data_context(spec: DatasetSpec, ctx: Context) -> Context:
     return replace(ctx, dataset=spec, files=files)
 
 
-def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str) -> OpenData:
+def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str, code: Code | None = None) -> OpenData:
     """Open the data of `spec`, from the cache or by decoding them now.
 
-    fingerprint: from `zoo_core.data.locate`; it identifies the files. Raises whatever the data set's loader raises.
+    fingerprint: from `zoo_core.data.locate`; it identifies the files. code: of the loader, by default what is on the
+    disk. Raises whatever the data set's loader raises.
     """
-    code = code_sha256(spec.entry)[:8]  # a change of the loader invalidates the cache
-    name = f"{portable(spec.qualified)}-v{spec.version}-{fingerprint}-{code}-f{FORMAT}"
+    loader = (code or code_of(spec.entry)).sha256[:8]  # a change of the loader invalidates the cache
+    name = f"{portable(spec.qualified)}-v{spec.version}-{fingerprint}-{loader}-f{FORMAT}"
     folder = cache_dir() / "columns" / name
     if not (folder / "opened.json").is_file():
         _decode(spec, data_context(spec, ctx), folder)

@@ -7,12 +7,12 @@ import hashlib
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
+from zoo_core.entries.loaded import ReportingLoader, add_neighbours
 from zoo_core.entries.unpackaged import SOURCE, make_spec, options_among, refuse_required
 from zoo_core.errors import EntryError, UnknownNameError, UsageError
 from zoo_core.specs import ModelSpec, TaskSpec
@@ -51,17 +51,11 @@ def model_of_file(name: str, task: TaskSpec | None = None) -> ModelSpec:
     )
 
 
-class FreshLoader(SourceFileLoader):
-    """Always compiles the current source: Python's bytecode cache misses a change within the same second."""
-
-    def get_code(self, fullname: str) -> Any:
-        return self.source_to_code(self.get_data(self.path), self.path)
-
-
 def load(entry: str) -> Any:
     """Import the object that an entry with a path names. The file runs once per process, as a module of its own.
 
-    Its folder is added to `sys.path`, as for a script, so that the file can import its neighbours. Raises EntryError.
+    Its folder is added to `sys.path`, so that the file can import its neighbours. Python's own modules come first, so
+    that a neighbour such as `random.py` replaces none of them. Raises EntryError.
     """
     text, _, attribute = entry.rpartition(":")
     path = Path(text)
@@ -78,14 +72,13 @@ def _module(path: Path) -> ModuleType:
     name = f"zoo_unpackaged_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = spec_from_file_location(name, path, loader=FreshLoader(name, str(path)))
+    spec = spec_from_file_location(name, path, loader=ReportingLoader(name, str(path)))
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[name] = module_from_spec(
         spec
     )  # before the file runs, because dataclasses look up their module
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
+    add_neighbours(path.parent)
     try:
         spec.loader.exec_module(module)
     except BaseException:

@@ -152,7 +152,7 @@ class Measured(JsonStruct, frozen=True, kw_only=True):
 
     scores, val_scores: by metric, on test and at the last val evaluation. tables: of the test evaluation, by name.
     steps, units: optimizer steps, and units such as examples that they used. selected_step: the step whose weights
-        were scored on test.
+        were scored on test. stopped_because: why the training ended before the recipe's length; "" if it did not.
     train_s: training seconds, without evaluation. throughput: units per second of training, without other phases.
     inference_throughput: units per second in batches of `inference_batch`. load: during the training.
     peak_memory_mib: of the device; on the CPU, the growth of the process.
@@ -174,6 +174,7 @@ class Measured(JsonStruct, frozen=True, kw_only=True):
     peak_memory_mib: float | None = None
     load: Load | None = None
     selected_step: int | None = None
+    stopped_because: str = ""
     per_example: str = ""
     checkpoint: str = ""
     pictures: dict[str, str] = {}
@@ -205,6 +206,8 @@ class Record(JsonStruct, frozen=True, kw_only=True):
     budget: what ended the training, its `length` in steps or epochs, or the `time` budget_s.
     reason, traceback: why the status is not `ok`; `traceback` may be the end of the worker's output.
     environment: machine, software versions and plugins. command: the command or call that made the record.
+    imports: path from the model's folder -> SHA-256 of the files of code that the trial imported and the key does not
+        cover, such as under computed names. If one of them changes, the same command runs the trial again.
     source: the runner, or `pytest-benchmark` for records of `zoo results import`. These have only `benchmark`: no score
         and no measurements of the runner. They are never ranked.
     """
@@ -232,6 +235,7 @@ class Record(JsonStruct, frozen=True, kw_only=True):
     measured: Measured = Measured()
     environment: dict[str, Any] = {}
     command: str = ""
+    imports: dict[str, str] = {}
     source: Source = "runner"
     benchmark: BenchmarkFacts | None = None
 
@@ -246,11 +250,13 @@ class _Head(msgspec.Struct):
 
 
 def encode(record: Record) -> bytes:
-    """Encode a record as indented JSON."""
+    """Encode a record as indented JSON. Raises DamagedRecordError for a value that JSON cannot hold."""
     try:
         content = msgspec.json.encode(record)
     except UnicodeEncodeError:  # lone surrogates, from arguments or file names that are not UTF-8
         content = json.dumps(_encodable(msgspec.to_builtins(record))).encode()
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise DamagedRecordError(f"it holds a value that JSON cannot: {error}") from error
     return msgspec.json.format(content, indent=1) + b"\n"
 
 

@@ -52,7 +52,12 @@ class Store:
         return folder
 
     def save(self, record: Record, staged: Path | None = None) -> Path:
-        """Write the record and move its staged artifacts next to it. Raises FileExistsError; never overwrites."""
+        """Write the record and move its staged artifacts next to it; never overwrites.
+
+        Raises FileExistsError, and DamagedRecordError for a record that could not be read again.
+        """
+        content = records.encode(record)
+        records.decode(content)
         path = self.task_folder(record.task.name) / f"{portable(record.id)}.json"
         if path.exists():
             raise FileExistsError(f"{path} exists; records are never overwritten")
@@ -62,7 +67,7 @@ class Store:
                 staged.rename(self.artifacts(record))
             else:
                 self.discard(staged)
-        write_atomically(path, records.encode(record))
+        write_atomically(path, content)
         return path
 
     def discard(self, staged: Path) -> None:

@@ -7,17 +7,22 @@ from collections.abc import Sequence
 import msgspec
 
 from zoo_core.errors import DeviceError
-from zoo_core.measure.environment import Device
+from zoo_core.measure.environment import Device, cpu_name
 from zoo_core.runner.events import DevicesJob
 from zoo_core.runner.executor import LocalExecutor
 
 
-def find_devices(names: Sequence[str], executor: LocalExecutor) -> list[str]:
-    """Return the named devices as torch spells them; `auto`: the first accelerator or the CPU. Raises DeviceError."""
+def find_devices(names: Sequence[str], executor: LocalExecutor) -> dict[str, str]:
+    """Return the named devices, as torch spells them, with their product names. Raises DeviceError.
+
+    `auto` is the first accelerator, or the CPU.
+    """
     if all(name == "cpu" for name in names):
-        return ["cpu"]
+        return {"cpu": cpu_name()}
     accelerators = msgspec.convert(executor.ask(DevicesJob()), list[Device])
-    return list(dict.fromkeys(_find_device(name, accelerators) for name in names))
+    product_names = {"cpu": cpu_name(), **{device.spelling: device.name for device in accelerators}}
+    found = [_find_device(name, accelerators) for name in names]
+    return {device: product_names[device] for device in found}
 
 
 def _find_device(name: str, accelerators: Sequence[Device]) -> str:

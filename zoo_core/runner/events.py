@@ -6,7 +6,9 @@ from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
+from zoo_core.entries.codehash import Code
 from zoo_core.results.records import CurvePoint, JsonStruct, Measured, Status
+from zoo_core.runner.identity import TrialCode
 
 
 class BaseJob(JsonStruct, frozen=True, kw_only=True):
@@ -36,7 +38,7 @@ class DevicesJob(BaseJob, frozen=True, kw_only=True, tag="devices"):
 
 
 class OpenJob(BaseJob, frozen=True, kw_only=True, tag="open"):
-    """Decode a data set before its trials run."""
+    """Decode a data set before its trials run. `code`: of the data set, by default what is on the disk."""
 
     handler: ClassVar[str] = "zoo_core.runner.handlers:open_dataset"
 
@@ -44,10 +46,14 @@ class OpenJob(BaseJob, frozen=True, kw_only=True, tag="open"):
     fingerprint: str
     data_root: str | None
     offline: bool
+    code: Code | None = None
 
 
 class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
-    """Run one trial. Names are qualified; artifacts go to the folder `staging`."""
+    """Run one trial. Names are qualified; artifacts go to the folder `staging`.
+
+    code, specs: what was planned (see identity.py); None and "" to run whatever is on the disk.
+    """
 
     handler: ClassVar[str] = "zoo_core.runner.trial:run_trial"
     sends_events: ClassVar[bool] = True
@@ -68,6 +74,8 @@ class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     staging: str
     weights: str = ""
     save: bool = False
+    code: TrialCode | None = None
+    specs: str = ""
 
     @property
     def log_folder(self) -> str:
@@ -164,6 +172,13 @@ class PhaseBegan(JsonStruct, frozen=True, kw_only=True, tag="phase"):
     name: str
 
 
+class CodeLoaded(JsonStruct, frozen=True, kw_only=True, tag="code"):
+    """The worker is about to run a file of code: its absolute path, and its SHA-256 as in `entries.codehash`."""
+
+    path: str
+    sha256: str
+
+
 class Progress(JsonStruct, frozen=True, kw_only=True, tag="progress"):
     """Progress of the training: `share` that is done, in [0, 1], and `rate` in units per second."""
 
@@ -226,11 +241,15 @@ class JobFailed(JsonStruct, frozen=True, kw_only=True, tag="failed"):
 
 
 class TrialDone(JsonStruct, frozen=True, kw_only=True, tag="trial done"):
-    """The last event of a trial: its status, measurements and seconds by phase. A worker that dies sends none."""
+    """The last event of a trial: its status, measurements and seconds by phase. A worker that dies sends none.
+
+    spent_s: the part of `train_s` that the results of cached phases took to compute, in an earlier process.
+    """
 
     status: Status
     measured: Measured
     phases: dict[str, float]
+    spent_s: float = 0.0
     reason: str = ""
     traceback: str = ""
 
@@ -252,7 +271,7 @@ class CheckEnded(JsonStruct, frozen=True, kw_only=True, tag="check ended"):
 
 
 Event: TypeAlias = (
-    PhaseBegan | Progress | Evaluated | Facts | JobResult | JobFailed | TrialDone | CheckBegan | CheckEnded
+    PhaseBegan | CodeLoaded | Progress | Evaluated | Facts | JobResult | JobFailed | TrialDone | CheckBegan | CheckEnded
 )
 
 encode = msgspec.json.Encoder().encode

@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from importlib.util import find_spec
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import ModuleType
 
 import msgspec
 import psutil
@@ -27,14 +25,22 @@ import psutil
 from zoo_core.errors import UsageError
 from zoo_core.files import cache_dir
 from zoo_core.runner import events, worker
-from zoo_core.runner.events import Evaluated, Event, Facts, Job, JobFailed, JobResult, PhaseBegan, TrialDone, TrialJob
+from zoo_core.runner.events import (
+    CodeLoaded,
+    Evaluated,
+    Event,
+    Facts,
+    Job,
+    JobFailed,
+    JobResult,
+    PhaseBegan,
+    TrialDone,
+    TrialJob,
+)
+from zoo_core.runner.start import ENVIRONMENT, start_server, starting_process
 
 EXIT_TIMEOUT_S = 5.0  # for a worker to end after its last event
 SILENCE_S = 0.5  # without an event, after which the executor checks that the worker is alive
-
-# Torch reads these when it is imported. Waiting threads must not spin (see measure/threads.py), and large pages make
-# convolutions up to a third faster. Values that the user has set are kept.
-ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "THP_MEM_ALLOC_ENABLE": "1"}
 
 
 @dataclass(slots=True)
@@ -44,6 +50,7 @@ class WorkerResult:
     trial_done, job_result, job_failed: the worker's last event is one of these; all are None if it died before.
     phases: phase -> seconds. phase: the last one. wall_s: from the start of the process to its end.
     trials_beside: number of trials of other zoo processes that ran at the same time.
+    loaded: path -> SHA-256 of the files of code that the worker loaded; two contents of one file are joined.
     """
 
     trial_done: TrialDone | None = None
@@ -59,6 +66,7 @@ class WorkerResult:
     interrupted: bool = False
     oom_killed: bool = False
     trials_beside: int = 0
+    loaded: dict[str, str] = field(default_factory=dict)
 
     def enter(self, phase: str, now_s: float) -> None:
         """Begin `phase`, `now_s` seconds after the start; the time since the last call counts for the phase that ends.
@@ -74,6 +82,9 @@ class WorkerResult:
         match event:
             case PhaseBegan():
                 self.enter(event.name, now_s)
+            case CodeLoaded():
+                before = self.loaded.get(event.path, event.sha256)
+                self.loaded[event.path] = event.sha256 if before == event.sha256 else f"{before} {event.sha256}"
             case Facts():
                 self.facts = event
             case Evaluated():
@@ -129,7 +140,7 @@ class LocalExecutor:
                 target=worker.main, args=(sender, events.encode(job), dict(os.environ)), daemon=False
             )
             try:
-                with _without_main():
+                with starting_process():
                     process.start()
                 sender.close()
                 result.timed_out = not self._receive_events(process, receiver, result, on_event, began, timeout_s)
@@ -150,9 +161,9 @@ class LocalExecutor:
     def _await_server(self) -> None:
         """Start the fork server and wait until it has imported torch, so that no trial pays these seconds."""
         if not self._server_is_up:
-            _start_server()
+            start_server()
             first = self._fork.Process(target=worker.do_nothing)  # type: ignore[attr-defined]
-            with _without_main():
+            with starting_process():
                 first.start()
             first.join()
             self._server_is_up = True
@@ -217,33 +228,6 @@ def kill_process_tree(process: BaseProcess) -> None:
         with contextlib.suppress(psutil.Error):
             member.kill()
     process.join(EXIT_TIMEOUT_S)
-
-
-@contextlib.contextmanager
-def _without_main() -> Iterator[None]:
-    """Replace `__main__` by an empty module, so that worker processes start without the caller's script or notebook.
-
-    Otherwise multiprocessing would run the script again in every child. All code of a worker is in modules.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-def _start_server() -> None:
-    """Start the fork server with SIGINT ignored: Ctrl-C would print a traceback of its imports."""
-    if threading.current_thread() is not threading.main_thread():  # other threads cannot set signal handlers
-        return
-    from multiprocessing import forkserver  # POSIX only
-
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def exit_reason(code: int | None) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 from zoo_core.data.downloads import fetch
 from zoo_core.data.open import open_data
+from zoo_core.entries.codehash import code_of
+from zoo_core.entries.loaded import watching_imports
 from zoo_core.files import cache_dir, own_cache, portable
 from zoo_core.protocols import Context
 from zoo_core.registry import Registry
@@ -32,7 +34,9 @@ def open_dataset(job: OpenJob) -> dict[str, object]:
         data_root=Path(job.data_root) if job.data_root else None,
         offline=job.offline,
     )
-    data = open_data(spec, ctx, job.fingerprint)
+    code = job.code or code_of(spec.entry)
+    with watching_imports(code.files, lambda *_: None):
+        data = open_data(spec, ctx, job.fingerprint, code)
     return {"signature": asdict(data.signature), "sizes": data.sizes}
 
 

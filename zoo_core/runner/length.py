@@ -6,7 +6,7 @@ import math
 import sys
 from dataclasses import dataclass
 
-from zoo_core.errors import RecipeError
+from zoo_core.errors import PluginError, RecipeError
 from zoo_core.recipe import Recipe
 
 MIN_EVALUATIONS = 10  # of a trial if the recipe has no `eval_every`; long trials have up to three times as many
@@ -61,14 +61,19 @@ def resolve_length(recipe: Recipe, epoch_steps: int | None, budget_s: float | No
     """Return the length of a trial: set by the time budget, or else by `steps`, or else by `epochs`.
 
     epoch_steps: optimizer steps of one pass over train; None for a task without epochs.
-    Raises RecipeError if a task without epochs gets neither a budget nor `steps`.
+    Raises RecipeError if neither a budget nor `steps` nor `epochs` gives a length, PluginError if `epoch_steps` is no
+    positive whole number.
     """
+    if epoch_steps is not None and (not isinstance(epoch_steps, int) or epoch_steps is True or epoch_steps < 1):
+        raise PluginError(f"the task's `epoch_steps` returned {epoch_steps!r}: return a whole number, 1 or more")
     if budget_s is not None:
         total = ENDLESS
     elif recipe.steps:
         total = recipe.steps
     elif epoch_steps is None:
         raise RecipeError("`steps` is 0 and the task has no epochs: set `steps`, for example with --max-steps")
+    elif not recipe.epochs:
+        raise RecipeError("`epochs` and `steps` are 0: set one of them, for example with --epochs or --max-steps")
     else:
         total = max(1, round(recipe.epochs * epoch_steps))
     return Length(total, epoch_steps, _interval(recipe, total, epoch_steps))

@@ -14,6 +14,7 @@ from zoo_core.recipe import Recipe, RecipeClass
 from zoo_core.registry import Pair, Registry
 from zoo_core.results.records import FINAL, Record
 from zoo_core.results.store import Store
+from zoo_core.runner.identity import imports_are_unchanged, read_code
 from zoo_core.runner.pair_recipe import pair_parameters, quick_preset
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.request import Request
@@ -101,6 +102,7 @@ def _plan_pair(pair: Pair, request: Request, registry: Registry) -> tuple[list[P
     recipe = resolved.value.recipe
     if request.named_task:
         registry.require_fit(pair.model, pair.task, dataset.value, recipe)
+    code = read_code(pair.task, dataset.value, pair.model)
     trials = [
         PlannedTrial(
             task=pair.task,
@@ -113,6 +115,7 @@ def _plan_pair(pair: Pair, request: Request, registry: Registry) -> tuple[list[P
             seed=seed,
             device=device,
             request=request,
+            code=code,
         )
         for device in request.devices
         for seed in request.seeds
@@ -165,7 +168,14 @@ def _find_record(trial: PlannedTrial, store: Store) -> Record | None:
     """Return the latest record that makes the trial unnecessary, or None."""
     request = trial.request
     earlier = [] if request.force else store.find(trial.task.qualified, trial.key)
-    return next((record for record in reversed(earlier) if _is_enough(record, request)), None)
+    return next(
+        (
+            record
+            for record in reversed(earlier)
+            if _is_enough(record, request) and imports_are_unchanged(trial.model, record.imports)
+        ),
+        None,
+    )
 
 
 def _is_enough(record: Record, request: Request) -> bool:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from msgspec import structs
 
-from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.unpackaged import address, attribute_of
 from zoo_core.kinds import KINDS
 from zoo_core.measure.environment import machine_id
 from zoo_core.recipe import Recipe, RecipeClass
 from zoo_core.runner.events import OpenJob, TrialJob, TryJob
+from zoo_core.runner.identity import TrialCode, specs_sha256
 from zoo_core.runner.request import Request
 from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, TaskSpec
 
@@ -23,7 +23,7 @@ from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, TaskSpec
 class PlannedTrial:
     """One trial to run. Its job consists of names and JSON values, so any executor can run it.
 
-    key: of the experiment; computed once, when the trial is planned.
+    code, key: what the code is and the key of the experiment; both are fixed when the trial is planned.
     """
 
     task: TaskSpec
@@ -36,6 +36,7 @@ class PlannedTrial:
     seed: int
     device: str
     request: Request
+    code: TrialCode
     key: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -45,6 +46,11 @@ class PlannedTrial:
     def device_class(self) -> str:
         """The device without its index, such as `cuda`."""
         return self.device.partition(":")[0]
+
+    @property
+    def device_name(self) -> str:
+        """Product name of the device; "" before the devices are found."""
+        return self.request.device_names.get(self.device, "")
 
     @property
     def name(self) -> str:
@@ -68,6 +74,7 @@ class PlannedTrial:
             fingerprint=self.fingerprint,
             data_root=str(self.data_root) if self.data_root else None,
             offline=self.request.offline,
+            code=self.code.dataset,
         )
 
     def to_try_job(self, weights: str) -> TryJob:
@@ -93,6 +100,8 @@ class PlannedTrial:
             staging=str(staging.absolute()),
             weights=weights,
             save=self.request.save,
+            code=self.code,
+            specs=specs_sha256(self.task, self.dataset, self.model),
         )
 
 
@@ -108,12 +117,13 @@ def experiment_key(trial: PlannedTrial) -> str:
         "dataset": f"{trial.dataset.qualified}@{trial.dataset.version}",
         "fingerprint": trial.fingerprint,
         "model": f"{trial.model.qualified}@{trial.model.version}{attribute_of(trial.model)}",
-        "code": [code_sha256(spec.entry) for spec in (trial.model, trial.dataset, trial.task)],
+        "code": [code.sha256 for code in (trial.code.model, trial.code.dataset, trial.code.task)],
+        "specs": specs_sha256(trial.task, trial.dataset, trial.model),
         "weights": _weights_identity(trial),
         "recipe": dict(trial.recipe),
         "budget_s": request.budget_s,
         "seed": trial.seed,
-        "device": trial.device_class,
+        "device": [trial.device_class, trial.device_name],
         "dtype": request.dtype,
         "compiled": request.compiled,
         "threads": request.threads,

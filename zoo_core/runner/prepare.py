@@ -81,7 +81,7 @@ def prepare_trial(
         offline=job.offline,
         budget_s=job.budget_s,
     )
-    data = open_data(dataset_spec, ctx, job.fingerprint)
+    data = open_data(dataset_spec, ctx, job.fingerprint, job.code.dataset if job.code else None)
     recipe = Recipe(job.recipe)
     data_signature = data.signature
     data.signature = adapted_signature(model_spec, task_spec, data_signature, recipe)

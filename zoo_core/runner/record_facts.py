@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from zoo_core.entries.codehash import code_sha256
 from zoo_core.results.records import DatasetFacts, DeviceFacts, ModelFacts, TaskFacts
 from zoo_core.runner.events import ModelSize
 from zoo_core.runner.planned_trial import PlannedTrial, kind_version
@@ -54,7 +53,7 @@ def model_facts(trial: PlannedTrial) -> ModelFacts:
         name=model.qualified,
         title=model.title,
         version=model.version,
-        code_sha256=code_sha256(model.entry),
+        code_sha256=trial.code.model.sha256,
         pretrained_on=pretrained_on,
         weights=weights,
         weights_option=(weights or option) if option else "",
@@ -65,6 +64,7 @@ def device_facts(trial: PlannedTrial) -> DeviceFacts:
     index = trial.device.partition(":")[2]
     return DeviceFacts(
         kind=trial.device_class,
+        name=trial.device_name,
         index=int(index) if index else None,
         dtype=trial.request.dtype,
         compiled=trial.request.compiled,

@@ -10,10 +10,13 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
+from zoo_core.entries.loaded import changed_code_error
 from zoo_core.entries.unpackaged import without_folder
 from zoo_core.results.records import SCHEMA, Measured, PhaseFacts, Record, Status
 from zoo_core.runner.executor import WorkerResult, exit_reason
+from zoo_core.runner.identity import find_changed_file, other_imports
 from zoo_core.runner.planned_trial import PlannedTrial
+from zoo_core.runner.plausible import find_impossible_number
 from zoo_core.runner.record_facts import dataset_facts, device_facts, model_facts, task_facts
 from zoo_core.runner.worker import LOG
 
@@ -44,6 +47,8 @@ def make_record(
     started: ISO 8601 time. environment: from `measure.environment.describe`. weights_sha256: of the initial weights.
     """
     done, request = result.trial_done, trial.request
+    if status.status == "skipped":
+        done = None  # what the worker measured is no result of this trial
     task, device = task_facts(trial.task), device_facts(trial)
     model = replace(model_facts(trial), weights_sha256=weights_sha256)
     examples: dict[str, int] = {}
@@ -52,6 +57,8 @@ def make_record(
         model, device = replace(model, **asdict(facts.model)), replace(device, **asdict(facts.device))
         environment, examples = {**environment, **asdict(facts.environment)}, facts.examples
     measured = done.measured if done else Measured()
+    if find_impossible_number(result):
+        measured = Measured()
     if measured.load is not None:
         measured = replace(measured, load=replace(measured.load, trials_beside=result.trials_beside))
     phases = {"start": result.phases["start"], **done.phases} if done else result.phases
@@ -73,18 +80,28 @@ def make_record(
         budget="length" if request.budget_s is None else "time",
         budget_s=request.budget_s,
         timeout_s=request.timeout_s,
-        curve=[point.point for point in result.points],
+        curve=[point.point for point in result.points] if measured.steps else [],
         phases=[PhaseFacts(name=name, seconds=seconds) for name, seconds in phases.items()],
         wall_s=result.wall_s,
         measured=measured,
         environment=dict(environment),
         command=hide_home(request.command),
+        imports=other_imports(trial.model, trial.code, result.loaded),
     )
 
 
-def status_of_trial(result: WorkerResult, timeout_s: float | None, log_tail: str) -> TrialStatus:
-    """Derive the status of a trial, and the reason in words, from the result of its worker."""
-    status, reason = _status_and_reason(result, timeout_s)
+def status_of_trial(trial: PlannedTrial, result: WorkerResult, log_tail: str) -> TrialStatus:
+    """Derive the status of a trial, and the reason in words, from the result of its worker.
+
+    A trial that ran other code than planned is `skipped`: it has no result, and the next call runs it again.
+    """
+    status, reason = _status_and_reason(result, trial.request.timeout_s)
+    if status != "interrupted":
+        changed = find_changed_file(trial.code, result.loaded, failed=status != "ok")
+        if changed:
+            return TrialStatus(status="skipped", reason=str(changed_code_error(changed)), log_tail=log_tail)
+    if status == "ok" and (number := find_impossible_number(result)):
+        return TrialStatus(status="error", reason=f"the measurements cannot be right: {number}", log_tail=log_tail)
     return TrialStatus(status=status, reason=reason, log_tail=log_tail)
 
 
@@ -101,6 +118,11 @@ def _status_and_reason(result: WorkerResult, timeout_s: float | None) -> tuple[S
     if result.oom_killed:
         return "out_of_memory", f"the system killed the process because memory ran out, {phase}"
     return "crashed", f"the process died {phase}: {exit_reason(result.exit_code)}"
+
+
+def without_results(record: Record, reason: str) -> Record:
+    """Return the record of the same trial as an error, without what its plugin measured or reported."""
+    return replace(record, status="error", reason=reason, curve=[], measured=Measured())
 
 
 def read_log_tail(staging: Path) -> str:

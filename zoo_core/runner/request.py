@@ -21,12 +21,14 @@ class Request:
     named_task: the caller named a task (no `--all`). Then a pair that cannot run raises an error instead of being
         skipped, for example if data are missing.
     named_models: the caller named models. Then missing or unfitting weights raise an error, too.
+    device_names: device as torch spells it -> product name, once the devices are found.
     weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
     """
 
     pairs: Sequence[Pair]
     seeds: Sequence[int] = (0,)
     devices: Sequence[str] = ("cpu",)
+    device_names: Mapping[str, str] = field(default_factory=dict)
     dataset: str = ""
     offline: bool = False
     data_root: Path | None = None

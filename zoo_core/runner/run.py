@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
-from zoo_core.errors import DataError, UsageError
+from zoo_core.errors import DamagedRecordError, DataError, UsageError
 from zoo_core.measure.environment import describe, machine_id
 from zoo_core.registry import Registry
 from zoo_core.results.records import FAILED, Record
@@ -18,7 +19,7 @@ from zoo_core.runner.executor import LocalExecutor, WorkerResult
 from zoo_core.runner.plan import Plan, Skipped, make_plan
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.preflight import InitialWeights, preflight
-from zoo_core.runner.recording import TrialStatus, make_record, now, read_log_tail, status_of_trial
+from zoo_core.runner.recording import TrialStatus, make_record, now, read_log_tail, status_of_trial, without_results
 from zoo_core.runner.request import Request
 
 
@@ -50,10 +51,14 @@ MakeDisplay = Callable[[], AbstractContextManager[Listener]]
 
 @dataclass(slots=True)
 class Outcome:
-    """The result of a run: new records, records that existed before, and whether Ctrl-C ended it."""
+    """The result of a run: new records, records that existed before, and whether Ctrl-C ended it.
+
+    refused: new records of trials that ran, but not the code that was planned, so that they have no result.
+    """
 
     new: list[Record] = field(default_factory=list)
     recorded: list[Record] = field(default_factory=list)
+    refused: list[Record] = field(default_factory=list)
     interrupted: bool = False
 
     @property
@@ -74,7 +79,8 @@ def run_request(
     try:
         make_plan(request, registry, store)  # report mistakes before torch is started
         executor = LocalExecutor()
-        request = replace(request, devices=find_devices(request.devices, executor))
+        found = find_devices(request.devices, executor)
+        request = replace(request, devices=[*found], device_names=found)
         plan = make_plan(request, registry, store)
         if dry_run:
             return plan, Outcome()
@@ -118,6 +124,8 @@ class Run:
             self._listener.began(trial, number, len(todo))
             record = self._run_trial(trial)
             self._finish(record)
+            if record.status == "skipped":
+                self.outcome.refused.append(record)
             if record.status == "interrupted":
                 self.outcome.interrupted = True
                 break
@@ -136,18 +144,27 @@ class Run:
             self._listener.finished(earlier[-1])
             return
         status = TrialStatus(status=problem.status, reason=problem.reason)
-        record = self._make_record(trial, WorkerResult(), status, started=now())
-        self._store.save(record)
-        self._finish(record)
+        self._finish(self._save(self._make_record(trial, WorkerResult(), status, started=now())))
 
     def _run_trial(self, trial: PlannedTrial) -> Record:
         started, request = now(), trial.request
         staging = self._store.stage(trial.record_id(started))
         job = trial.to_trial_job(staging, self._weights[trial.model.qualified].path)
         result = self._executor.run(job, self._listener.on_event, request.timeout_s)
-        status = status_of_trial(result, request.timeout_s, read_log_tail(staging))
+        status = status_of_trial(trial, result, read_log_tail(staging))
         record = self._make_record(trial, result, status, started=started)
-        self._store.save(record, staging)
+        if record.status == "skipped":  # its artifacts are of other code than planned
+            self._store.discard(staging)
+            return self._save(record)
+        return self._save(record, staging)
+
+    def _save(self, record: Record, staging: Path | None = None) -> Record:
+        """Save a record and return it. One that could not be read again becomes an error without results."""
+        try:
+            self._store.save(record, staging)
+        except DamagedRecordError as error:
+            record = without_results(record, f"the result cannot be stored: {error}")
+            self._store.save(record, staging)
         return record
 
     def _make_record(self, trial: PlannedTrial, result: WorkerResult, status: TrialStatus, *, started: str) -> Record:

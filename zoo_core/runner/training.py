@@ -12,8 +12,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from zoo_core.errors import PluginError, TrainingLengthError
 from zoo_core.measure.clock import TrainingClock
-from zoo_core.protocols import Evaluation, Phase, Step
+from zoo_core.protocols import Evaluation, Phase, Step, Stop
 from zoo_core.recipe import Recipe
 from zoo_core.results.records import CurvePoint, TimeToTarget
 from zoo_core.runner import events
@@ -35,6 +36,7 @@ class Training:
 
     evaluate: scores a model on val, outside of the timed windows.
     scored_model: the model to evaluate on val and test: the trained one, or the latest `Step.eval_model`.
+    stopped_because: why the training ended before the recipe's length; "" if it did not.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Training:
         self.clock = clock
         self.scored_model = model
         self.steps = self.units = 0
+        self.stopped_because = ""
         self.val_scores: dict[str, float] = {}
         applies = spec.target is not None and recipe.holdout
         self.time_to_target = TimeToTarget(status="missed" if applies else "not applicable")
@@ -63,10 +66,11 @@ class Training:
         self._best: tuple[float, int, dict[str, Any]] | None = None
         self._evaluations_since_best = 0
 
-    def run(self, steps: Iterator[Step | Phase], autocast: MakeContext = contextlib.nullcontext) -> None:
-        """Take steps until the generator, the budget or the recipe's `stop` ends the training. Raises DivergedError.
+    def run(self, steps: Iterator[Step | Phase | Stop], autocast: MakeContext = contextlib.nullcontext) -> None:
+        """Take all steps of the recipe, unless its `stop`, the budget or a Stop of the task ends the training before.
 
         autocast: makes the context in which each step runs.
+        Raises DivergedError, and TrainingLengthError if the task takes fewer or more steps.
         """
         self._send(events.PhaseBegan(name="train"))
         self.clock.start()
@@ -93,16 +97,18 @@ class Training:
         self.scored_model.load_state_dict(state)
         return step
 
-    def _take_steps(self, steps: Iterator[Step | Phase], autocast: MakeContext) -> None:
+    def _take_steps(self, steps: Iterator[Step | Phase | Stop], autocast: MakeContext) -> None:
         while True:
             with autocast():
                 event = next(steps, None)
             if event is None:
+                self._require_full_length()
+                return
+            if isinstance(event, Stop):
+                self.stopped_because = require_reason(event)
                 return
             if isinstance(event, Phase):
-                self._send(events.PhaseBegan(name=event.name))
-                self.clock.relabel(event.name)
-                self.clock.spent_s += event.spent_s
+                self._begin_phase(event)
                 continue
             self._count(event)
             self._send_progress()
@@ -113,13 +119,39 @@ class Training:
                     return
                 self.clock.start()
 
+    def _require_full_length(self) -> None:
+        """Raise TrainingLengthError if the task's generator ended too early."""
+        if self._budget_s is not None:
+            done, expected = f"{self.clock.train_s:.3g} s", f"time budget is {self._budget_s:g} s"
+        elif self.steps < self._length.total:
+            done, expected = count_steps(self.steps), f"recipe says {count_steps(self._length.total)}"
+        else:
+            return
+        raise TrainingLengthError(
+            f"the training of {self._spec.qualified} ended after {done}, but the {expected}: `train` must yield a Step "
+            "after each of `recipe.steps` optimizer steps, or a Stop that says why it ends early"
+        )
+
+    def _begin_phase(self, phase: Phase) -> None:
+        if not (math.isfinite(phase.spent_s) and phase.spent_s >= 0):
+            raise PluginError(f"phase {phase.name!r} says that it took {phase.spent_s} s: give seconds, 0 or more")
+        self._send(events.PhaseBegan(name=phase.name))
+        self.clock.relabel(phase.name)
+        self.clock.spent_s += phase.spent_s
+
     def _count(self, step: Step) -> None:
-        """Add a step to the counts and the means."""
+        """Add a step to the counts and the means. Raises TrainingLengthError after the recipe's last step."""
+        require_counts(step)
         if self.clock.label != "train":  # the first step after a phase
             self._send(events.PhaseBegan(name="train"))
             self.clock.relabel("train")
         self.steps += step.steps
         self.units += step.n
+        if self._budget_s is None and self.steps > self._length.total:
+            raise TrainingLengthError(
+                f"the training of {self._spec.qualified} took {count_steps(self.steps)} and went on, but the recipe "
+                f"says {count_steps(self._length.total)}: `train` must end after `recipe.steps` optimizer steps"
+            )
         self._log_means.add(step)
         if step.eval_model is not None:
             self.scored_model = step.eval_model
@@ -136,7 +168,11 @@ class Training:
     def _is_over(self) -> bool:
         if self._budget_s is not None and self.clock.train_s >= self._budget_s:
             return True
-        return bool(self._recipe.stop) and self._evaluations_since_best >= self._recipe.stop
+        if not self._recipe.stop or self._evaluations_since_best < self._recipe.stop:
+            return False
+        if self.steps < self._length.total:
+            self.stopped_because = f"stop={self._recipe.stop}: as many evaluations on val without a better score"
+        return True
 
     def _add_point(self) -> None:
         """Evaluate val, add a point to the curve, and update the best score. Raises DivergedError."""
@@ -197,6 +233,27 @@ class LogMeans:
 
     def means(self) -> dict[str, float]:
         return {name: float(total) / self._units for name, total in self._sums.items()} if self._units else {}
+
+
+def require_counts(step: object) -> None:
+    """Raise PluginError for anything but a Step with whole numbers of units and steps."""
+    if not isinstance(step, Step):
+        raise PluginError(f"`train` yielded a {type(step).__name__}, not a Step, a Phase or a Stop: {step!r}")
+    for name, count, least in (("n", step.n, 0), ("steps", step.steps, 1)):
+        if not isinstance(count, int) or isinstance(count, bool) or count < least:
+            raise PluginError(f"`train` yielded a Step with {name}={count!r}: give a whole number, {least} or more")
+
+
+def require_reason(stop: Stop) -> str:
+    """Return the reason of a Stop. Raises PluginError if it has none."""
+    if not isinstance(stop.reason, str) or not stop.reason.strip():
+        raise PluginError(f"`train` yielded a Stop with the reason {stop.reason!r}: say in words why it ends early")
+    return stop.reason
+
+
+def count_steps(count: int) -> str:
+    """Write a number of steps in words, such as "1 step"."""
+    return f"{count} step{'' if count == 1 else 's'}"
 
 
 def finite(value: float | None) -> float | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from msgspec.structs import replace
 from torch import nn
 
 from zoo_core.entries.codehash import code_sha256
+from zoo_core.entries.loaded import current_watch, watching_imports
+from zoo_core.errors import ChangedCodeError
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.memory import PeakMemory
 from zoo_core.optional import HasPictures
@@ -26,6 +29,7 @@ from zoo_core.runner.build import reseed
 from zoo_core.runner.checkpoints import FILE, Checkpoint
 from zoo_core.runner.checkpoints import save as save_checkpoint
 from zoo_core.runner.events import TrialJob
+from zoo_core.runner.identity import specs_sha256
 from zoo_core.runner.inference import measure_inference
 from zoo_core.runner.prepare import PreparedTrial, prepare_trial
 from zoo_core.runner.training import DivergedError, Send, Training, finite
@@ -34,11 +38,28 @@ from zoo_core.runner.warm_up import compile_other_batch_size, set_threads_and_re
 
 def run_trial(job: TrialJob, send: Send) -> None:
     """Run the trial and send its events. The last one is `TrialDone`, unless the process crashes."""
-    trial = TrialRunner(job, send)
+    with watching_imports(job.code.files if job.code else {}, _reporter(send)):
+        _run_and_send_done(TrialRunner(job, send), send)
+
+
+def _reporter(send: Send) -> Callable[[str, str], None]:
+    """Return a function that sends what this process loads. Its children share the pipe, and send nothing."""
+    owner = os.getpid()
+
+    def report(path: str, sha256: str) -> None:
+        if os.getpid() == owner:
+            send(events.CodeLoaded(path=path, sha256=sha256))
+
+    return report
+
+
+def _run_and_send_done(trial: TrialRunner, send: Send) -> None:
     status: Status = "ok"
     reason = trace = ""
     try:
         trial.run()
+    except ChangedCodeError as error:  # a skipped trial runs again with the next call
+        status, reason = "skipped", str(error)
     except DivergedError as error:
         status, reason = "diverged", str(error)
     # Plugin code may raise anything, even SystemExit. That is a result of this trial.
@@ -47,7 +68,12 @@ def run_trial(job: TrialJob, send: Send) -> None:
         reason, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
     send(
         events.TrialDone(
-            status=status, measured=trial.measured(), phases=trial.phases.seconds, reason=reason, traceback=trace
+            status=status,
+            measured=trial.measured() if status != "skipped" else Measured(),
+            phases=trial.phases.seconds,
+            spent_s=trial.training.clock.spent_s if trial.training else 0.0,
+            reason=reason,
+            traceback=trace,
         )
     )
 
@@ -101,6 +127,7 @@ class TrialRunner:
                 val_scores=_finite_scores(training.val_scores),
                 time_to_target=training.time_to_target,
                 steps=training.steps,
+                stopped_because=training.stopped_because,
                 units=training.units,
                 train_s=training.clock.train_s,
                 throughput=training.units / seconds if seconds and training.units else None,
@@ -122,6 +149,13 @@ class TrialRunner:
         registry = Registry.load()
         task = registry.task(self.job.task)
         model, dataset = registry.model(self.job.model, task), registry.dataset(self.job.dataset)
+        if self.job.specs and specs_sha256(task, dataset, model) != self.job.specs:
+            raise ChangedCodeError(
+                f"the metadata of {task.qualified}, {dataset.qualified} or {model.qualified} changed after the run was "
+                "planned: run the command again"
+            )
+        if (watch := current_watch()) is not None:
+            watch.watch_others = True  # not before: `Registry.load` imports the plugins that the trial does not use
         self.memory = PeakMemory(self.job.device)
         return prepare_trial(self.job, task, model, dataset)
 
@@ -206,7 +240,7 @@ class TrialRunner:
             fingerprint=job.fingerprint,
             model=model_spec.qualified,
             model_version=model_spec.version,
-            code_sha256=code_sha256(model_spec.entry),
+            code_sha256=job.code.model.sha256 if job.code else code_sha256(model_spec.entry),
             recipe=dict(trial.recipe),
             signature=trial.data_signature,
             seed=job.seed,

@@ -45,10 +45,13 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
     threading.Thread(target=_end_with_parent, daemon=True).start()
     job = events.decode_job(content)
 
+    sending = threading.Lock()  # a thread of the plugin may import code, which is an event too
+
     def send(event: Event) -> None:
         message = events.encode(event)
         events.decode_event(message)  # values from a plugin may be invalid: validated here, so that the error names it
-        connection.send_bytes(message)
+        with sending:
+            connection.send_bytes(message)
 
     if job.log_folder:
         _redirect_output(Path(job.log_folder) / LOG)
