@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from zoo_core.entries import source_file
 from zoo_core.entries.codehash import code_files, code_of, code_sha256
 from zoo_core.entries.loaded import add_neighbours, content_sha256, stdlib_first, watching_imports
-from zoo_core.errors import ChangedCodeError
+from zoo_core.errors import ChangedFileError
 from zoo_core.results.records import Record, decode
 
 BENCH = ("bench", "cosine", "--model", "./net.py:Net", "--max-steps", "3", "--device", "cpu")
@@ -192,7 +192,7 @@ def test_a_file_with_another_content_than_planned_is_not_run_and_named(folder: P
     path.write_text("raise SystemExit('it ran')")
     with (
         watching_imports({str(path): content_sha256(b"a = 1")}, lambda *_: None),
-        pytest.raises(ChangedCodeError, match=r"edited\.py changed after the run was planned.*again"),
+        pytest.raises(ChangedFileError, match=r"edited\.py changed after the run was planned.*again"),
     ):
         importlib.import_module("edited")
 

@@ -180,7 +180,7 @@ def test_the_core_imports_itself_by_its_full_name(path: Path):
 CORE_LAYERS = (
     {"errors", "files", "transfer"},
     {"columns", "specs", "weights"},
-    {"entries", "hookspecs", "metrics", "pictures", "recipe", "timm_family"},
+    {"entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family"},
     {"protocols", "results"},
     {"measure", "optional"},
     {"data"},

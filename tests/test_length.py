@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo_core.errors import RecipeError
+from zoo_core.errors import PluginError, RecipeError
 from zoo_core.protocols import Step
 from zoo_core.recipe import RUNNER_PARAMS, Recipe, resolve_recipe
 from zoo_core.runner.length import Length, resolve_length
@@ -69,13 +69,13 @@ def test_steps_go_before_epochs():
     assert length(steps=300, epochs=10.0).total == 300
 
 
-@pytest.mark.parametrize(("epochs", "total"), [(1.0, 100), (3.0, 300), (0.5, 50), (0.25, 25), (2.5, 250), (0.0, 1)])
+@pytest.mark.parametrize(("epochs", "total"), [(1.0, 100), (3.0, 300), (0.5, 50), (0.25, 25), (2.5, 250), (0.001, 1)])
 def test_epochs_and_parts_of_one_are_turned_into_steps(epochs: float, total: int):
     assert length(epochs=epochs).total == total
 
 
 @MANY
-@given(st.floats(0, 1000), st.integers(1, 10_000))
+@given(st.floats(1e-9, 1000), st.integers(1, 10_000))
 def test_epochs_are_rounded_to_the_nearest_step_and_never_to_none(epochs: float, epoch_steps: int):
     total = length(epoch_steps, epochs=epochs).total
     assert total == 1 or abs(total - epochs * epoch_steps) <= 0.5
@@ -94,6 +94,17 @@ def test_a_task_without_epochs_takes_the_steps():
 def test_a_task_without_epochs_and_without_steps_is_refused():
     with pytest.raises(RecipeError, match="`steps` is 0 and the task has no epochs: set `steps`"):
         length(None, epochs=3.0)
+
+
+def test_no_epochs_and_no_steps_are_no_length():
+    with pytest.raises(RecipeError, match="`epochs` and `steps` are 0"):
+        length(epochs=0.0)
+
+
+@pytest.mark.parametrize("epoch_steps", [0, -3, 2.5, True, "10", float("nan")])
+def test_steps_of_an_epoch_are_a_positive_whole_number(epoch_steps: Any):
+    with pytest.raises(PluginError, match=r"`epoch_steps` returned .*: return a whole number, 1 or more"):
+        length(epoch_steps, epochs=10.0)
 
 
 def test_a_time_budget_needs_neither_epochs_nor_steps():

@@ -22,6 +22,8 @@ from zoo_core.specs import (
     Download,
     ModelFamily,
     ModelSpec,
+    Param,
+    Reference,
     Signature,
     TaskSpec,
 )
@@ -246,7 +248,7 @@ def test_an_error_inside_the_module_of_an_entry_is_passed_on_unchanged(tmp_path:
 
 def test_a_command_is_put_below_one_that_takes_others_or_below_none():
     validate_spec(CommandSpec(name="c", help="", entry="m:n", below="results"))
-    with pytest.raises(InvalidSpecError, match="`below` is 'bench'"):
+    with pytest.raises(InvalidSpecError, match="`below` is 'bench', not one of '', 'results'"):
         validate_spec(CommandSpec(name="c", help="", entry="m:n", below="bench"))
 
 
@@ -271,6 +273,117 @@ def test_a_data_sets_download_without_a_checksum_is_refused():
         validate_spec(DatasetSpec(signature=signature, downloads=(download,), **common))
     with pytest.raises(InvalidSpecError, match="download f has no checksum"):
         validate_spec(DatasetSpec(signature=signature, downloads=(Download(name="f", urls=urls),), **common))
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"chance": "0.2"}, "`chance` is '0.2', not a finite number or None"),
+        ({"target": True}, "`target` is True, not a finite number or None"),
+        ({"target": NAN}, "`target` is nan"),
+        ({"chance": -INF}, "`chance` is -inf"),
+        ({"higher_is_better": 1}, "`higher_is_better` is 1, not True or False"),
+        ({"version": 1.0}, "`version` is 1.0, not a whole number"),
+        ({"version": True}, "`version` is True, not a whole number"),
+        ({"title": None}, "`title` is None, not a text"),
+        ({"datasets": ["d"]}, r"`datasets` is \['d'\], not a tuple, with each item a text"),
+        ({"datasets": ("d", 3)}, r"`datasets\[1\]` is 3, not a text"),
+        ({"recipe": [("lr", 1)]}, "`recipe` is .*, not a mapping with text as keys"),
+        ({"recipe": {"lr": NAN}}, r"`recipe\['lr'\]` is nan, not a JSON value"),
+        ({"recipe": {"lr": Param(default=INF)}}, r"`recipe\['lr'\].default` is inf"),
+        ({"recipe": {"lr": Param(default=1.0, minimum="0")}}, r"`recipe\['lr'\].minimum` is '0'"),
+        ({"recipe": {"act": print}}, r"`recipe\['act'\]` is <built-in function print>"),
+        ({"quick": {3: 1}}, "`the key 3 of quick` is 3, not a text"),
+        ({"references": (0.9,)}, r"`references\[0\]` is 0.9, not a Reference"),
+        ({"references": (Reference(value="0.9", source="s"),)}, r"`references\[0\].value` is '0.9'"),
+        ({"name": 5}, "`name` is 5, not a text"),
+    ],
+)
+def test_a_field_of_another_type_is_refused_with_plugin_spec_field_value_and_type(changes: dict[str, Any], words: str):
+    with pytest.raises(InvalidSpecError, match=words) as caught:
+        validate_spec(task(plugin="zoo-x", **changes))
+    assert str(caught.value).startswith(f"plugin zoo-x: TaskSpec {changes.get('name', 't')}: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"origin": "guessed"}, "`origin` is 'guessed', not one of 'real', 'copy', 'bundled', 'exact', 'synthetic'"),
+        ({"signature": {"input_shape": (1,)}}, "`signature` is .*, not a Signature"),
+        (
+            {"signature": Signature(input_shape=(1.5,))},
+            r"`signature.input_shape\[0\]` is 1.5, not a whole number or None",
+        ),
+        ({"signature": Signature(input_shape=(1,), mean=(NAN,))}, r"`signature.mean\[0\]` is nan"),
+        ({"signature": Signature(input_shape=(1,), extra={"f": NAN})}, r"`signature.extra\['f'\]` is nan"),
+        ({"size_mib": "3"}, "`size_mib` is '3'"),
+    ],
+)
+def test_the_fields_of_nested_specs_are_checked_too(changes: dict[str, Any], words: str):
+    with pytest.raises(InvalidSpecError, match=words):
+        validate_spec(dataset(**changes))
+
+
+def test_whole_numbers_are_numbers_and_none_is_allowed_where_it_is_declared():
+    validate_spec(task(chance=0, target=None, recipe={"lr": Param(default=None), "sizes": [1, [2.5, "a"]]}))
+    validate_spec(ModelSpec(name="m", entry="a:b", tasks=None, accepts=Accepts(fixed_size=None, channels=(1, 3))))
+
+
+URL = "https://example.org/f"
+CHECKSUMS = {
+    "sha256": {"b", "1234567", "0" * 65, "ABCDEF01", "0x123456", "g" * 64, " " * 8},
+    "md5": {"b", "0" * 31, "0" * 33, "A" * 32},
+}
+
+
+@pytest.mark.parametrize(("field", "stated"), [(field, one) for field in CHECKSUMS for one in sorted(CHECKSUMS[field])])
+def test_a_checksum_of_too_few_digits_or_of_others_is_refused(field: str, stated: str):
+    download = Download(name="f", urls=(URL,), **{field: stated})
+    for spec in (dataset(downloads=(download,)), ModelSpec(name="m", entry="a:b", weights=download)):
+        with pytest.raises(InvalidSpecError, match=rf"download f: {field} is '{stated}'; give .* in lower case"):
+            validate_spec(spec)
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        URL,
+        "https://raw.githubusercontent.com/someone/nets/main/net.pth",
+        "https://github.com/someone/nets/raw/v1.0/net.pth",
+        "https://cdn.jsdelivr.net/gh/someone/nets@latest/net.pth",
+        "https://example.org/resolve/main/net.safetensors",
+        f"https://example.org/net.pth?commit={COMMIT}",
+        "https://huggingface.co/someone/nets/blob/main/net.safetensors",
+    ],
+)
+def test_weights_without_a_checksum_need_an_address_with_a_commit(url: str):
+    def spec(*urls: str, **checksum: str) -> ModelSpec:
+        return ModelSpec(name="m", entry="a:b", weights=Download(name="f", urls=urls, **checksum))
+
+    with pytest.raises(InvalidSpecError, match=r"weights f have no checksum, and the content of .* may change"):
+        validate_spec(spec(url))
+    with pytest.raises(InvalidSpecError, match="may change"):
+        validate_spec(spec(f"https://raw.githubusercontent.com/a/b/{COMMIT}/net.pth", url))
+    validate_spec(spec(url, sha256="0" * 8))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://raw.githubusercontent.com/someone/nets/{COMMIT}/net.pth",
+        f"https://huggingface.co/someone/nets/resolve/{COMMIT}/net.safetensors",
+        f"https://cdn.jsdelivr.net/gh/someone/nets@{COMMIT}/net.pth",
+        "https://huggingface.co/someone/nets/resolve/main/net.safetensors",  # replaced by its commit when it is fetched
+    ],
+)
+def test_an_address_with_a_commit_or_on_the_hub_needs_no_checksum(url: str):
+    validate_spec(ModelSpec(name="m", entry="a:b", weights=Download(name="f", urls=(url,))))
 
 
 def test_a_model_that_names_a_mean_without_a_deviation_is_refused():

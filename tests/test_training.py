@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +15,13 @@ import torch
 from torch import nn
 
 from zoo_core.data.locate import fingerprint
-from zoo_core.errors import SealedSplitError
+from zoo_core.errors import PluginError, SealedSplitError, TrainingLengthError
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.flops import count_flops
 from zoo_core.measure.latency import measure_latency
 from zoo_core.measure.randomness import evaluation_mode, seed_everything
 from zoo_core.measure.threads import thread_rule
-from zoo_core.protocols import Evaluation, Phase, Step
+from zoo_core.protocols import Evaluation, Phase, Step, Stop
 from zoo_core.recipe import RUNNER_PARAMS, resolve_recipe
 from zoo_core.registry import Registry
 from zoo_core.runner import events
@@ -106,7 +108,12 @@ SPEC = TaskSpec(
 
 
 def train(
-    steps: Iterator[Step | Phase], scores: list[float], length: Length | None = None, **recipe: Any
+    steps: Iterator[Step | Phase | Stop],
+    scores: list[float],
+    length: Length | None = None,
+    *,
+    budget_s: float | None = None,
+    **recipe: Any,
 ) -> tuple[Training, list[Any]]:
     heard: list[Any] = []
     left = iter(scores)
@@ -114,7 +121,7 @@ def train(
         spec=SPEC,
         recipe=resolve_recipe({**RUNNER_PARAMS}, None, recipe),
         length=length or Length(total=4, epoch_steps=None, interval=1.0),
-        budget_s=None,
+        budget_s=budget_s,
         clock=TrainingClock("cpu", Phases(lambda name: None)),
         model=nn.Linear(1, 1),
         evaluate=lambda model: Evaluation({"score": next(left)}),
@@ -137,8 +144,9 @@ def test_the_first_val_score_at_the_target_is_the_time_to_target_and_does_not_en
 
 
 def test_a_target_that_is_not_reached_is_missed_and_without_val_it_does_not_apply() -> None:
-    assert train(plain_steps([1, 1]), [0.1, 0.2])[0].time_to_target.status == "missed"
-    assert train(plain_steps([1, 1]), [], holdout=False)[0].time_to_target.status == "not applicable"
+    two = Length(total=2, epoch_steps=None, interval=1.0)
+    assert train(plain_steps([1, 1]), [0.1, 0.2], two)[0].time_to_target.status == "missed"
+    assert train(plain_steps([1, 1]), [], two, holdout=False)[0].time_to_target.status == "not applicable"
 
 
 def test_stop_ends_after_so_many_looks_without_a_better_score() -> None:
@@ -165,7 +173,7 @@ def test_a_phase_counts_in_training_time_but_not_in_throughput() -> None:
         yield Step(1, {"loss": torch.tensor(1.0)})
         yield Step(1, {"loss": torch.tensor(1.0)})
 
-    training, heard = train(steps(), [0.1, 0.2])
+    training, heard = train(steps(), [0.1, 0.2], Length(total=2, epoch_steps=None, interval=1.0))
     assert training.clock.train_s >= 100.0
     assert set(training.clock.windows) == {"train", "features"}
     assert training.clock.seconds("train") < 50
@@ -174,15 +182,74 @@ def test_a_phase_counts_in_training_time_but_not_in_throughput() -> None:
 
 def test_two_nets_and_an_averaged_model_to_evaluate_are_nothing_special() -> None:
     average = nn.Linear(2, 2)
-    training, _ = train(iter([Step(1, {}, eval_model=average)]), [0.1])
+    training, _ = train(iter([Step(1, {}, eval_model=average)]), [0.1], Length(total=1, epoch_steps=None, interval=1.0))
     assert training.scored_model is average
 
 
 def test_progress_is_the_share_of_steps_and_under_a_budget_of_time() -> None:
-    training, _ = train(plain_steps([1, 1]), [0.1, 0.2])
+    training, _ = train(stopping(2), [0.1, 0.2])
     assert training.progress() == 0.5
     training._budget_s = training.clock.train_s * 4
     assert training.progress() == pytest.approx(0.25)
+
+
+def stopping(count: int, reason: str = "enough") -> Iterator[Step | Stop]:
+    yield from plain_steps([1.0] * count)
+    yield Stop(reason)
+
+
+@pytest.mark.parametrize("done", [0, 1, 3])
+def test_a_training_that_ends_early_without_saying_so_is_an_error_with_both_numbers(done: int) -> None:
+    words = rf":t ended after {done} steps?, but the recipe says 4 steps.*or a Stop"
+    with pytest.raises(TrainingLengthError, match=words):
+        train(plain_steps([1.0] * done), [0.1] * done)
+
+
+def test_a_training_that_never_ends_is_an_error_with_both_numbers() -> None:
+    with pytest.raises(TrainingLengthError, match=r":t took 5 steps and went on, but the recipe says 4 steps"):
+        train((Step(1) for _ in itertools.count()), [0.1] * 4)
+
+
+def test_several_steps_in_one_count_each_so_that_too_many_are_noticed() -> None:
+    assert train(iter([Step(1, steps=3), Step(1)]), [0.1, 0.2])[0].steps == 4
+    with pytest.raises(TrainingLengthError, match="took 6 steps"):
+        train(iter([Step(1, steps=3), Step(1, steps=3)]), [0.1, 0.2])
+
+
+def test_a_training_may_end_early_if_it_says_why() -> None:
+    training, _ = train(stopping(2), [0.1, 0.2])
+    assert (training.steps, training.stopped_because) == (2, "enough")
+    assert train(plain_steps([1.0] * 4), [0.1] * 4)[0].stopped_because == ""
+    assert "stop=1" in train(plain_steps([1.0] * 4), [0.4, 0.3], stop=1)[0].stopped_because
+
+
+def test_a_phase_after_the_last_step_is_no_step_too_many() -> None:
+    assert train(iter([*plain_steps([1.0] * 4), Phase("average")]), [0.1] * 4)[0].steps == 4
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (Step(-1), "n=-1"),
+        (Step(2.5), "n=2.5"),  # type: ignore[arg-type]
+        (Step(1, steps=0), "steps=0"),
+        (Step(1, steps=-4), "steps=-4"),
+        (Step(1, steps=True), "steps=True"),
+        (Phase("features", spent_s=-1.0), "it took -1.0 s"),
+        (Phase("features", spent_s=math.nan), "it took nan s"),
+        (Phase("features", spent_s=math.inf), "it took inf s"),
+        (Stop(" "), "say in words"),
+        (3, "yielded a int, not a Step"),
+    ],
+)
+def test_what_a_training_reports_is_checked(event: Any, words: str) -> None:
+    with pytest.raises(PluginError, match=words):
+        train(iter([event]), [0.1])
+
+
+def test_under_a_time_budget_a_training_that_ends_early_is_an_error_too() -> None:
+    with pytest.raises(TrainingLengthError, match=r"ended after .* s, but the time budget is 1000 s"):
+        train(plain_steps([1.0] * 4), [0.1] * 4, Length(ENDLESS, None, float(ENDLESS)), budget_s=1000.0)
 
 
 def test_without_steps_there_are_no_means() -> None:

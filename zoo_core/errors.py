@@ -19,7 +19,7 @@
     │   ├── UnsafeArchiveError     an archive that would write outside its folder
     │   ├── UnknownSplitError      a split the data set does not have
     │   └── SealedSplitError       the test split was requested before the final score
-    ├── ChangedCodeError           a file of code changed between the plan of a trial and its import
+    ├── ChangedFileError           a file of code or weights changed between the plan of a trial and its use
     ├── WeightsError               a weights file that cannot be read, or does not fit
     ├── OfflineError               something tried to reach the network under `--offline`
     └── RecordError                a record file that cannot be read
@@ -134,8 +134,8 @@ class SealedSplitError(DataError):
     """The test split was requested before the final score."""
 
 
-class ChangedCodeError(ZooError):
-    """A file of code that changed between the plan of a trial and its import; the message names it."""
+class ChangedFileError(ZooError):
+    """A file of code or weights that changed between the plan of a trial and its use; the message names it."""
 
 
 class WeightsError(ZooError):

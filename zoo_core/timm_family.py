@@ -76,7 +76,8 @@ def pretrained_fields(model: TimmModel) -> dict[str, Any]:
 def weights_download(model: TimmModel) -> Download:
     """Locate the file of weights on the Hugging Face hub, or at timm's own address.
 
-    The checksum is known only for timm's own files, whose names end in the first digits of it.
+    timm states no commit for the hub: the zoo replaces the branch `main` by its commit at the first download, and the
+    record names it. The checksum is known only for timm's own files, whose names end in the first digits of it.
     """
     known = model.config
     if known.hf_hub_id or not known.url:

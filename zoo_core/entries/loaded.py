@@ -17,7 +17,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from zoo_core.errors import ChangedCodeError
+from zoo_core.errors import ChangedFileError
 
 INSTALLED_FOLDERS = ("site-packages", "dist-packages")
 _OWN = Path(__file__).parents[1]
@@ -55,7 +55,7 @@ def add_neighbours(folder: Path) -> None:
 class ImportWatch(MetaPathFinder):
     """Finds modules like Python does, and calls `on_load(path, sha256)` for each watched file that is loaded.
 
-    planned: path -> SHA-256 of the files that the process should load; another content raises ChangedCodeError.
+    planned: path -> SHA-256 of the files that the process should load; another content raises ChangedFileError.
     watch_others: whether to watch also other files, except those of Python, of installed packages and of zoo-core.
     """
 
@@ -84,11 +84,11 @@ class ImportWatch(MetaPathFinder):
         return spec
 
     def report(self, path: str, sha256: str) -> None:
-        """Report a file that is about to run. Raises ChangedCodeError if the plan states another hash."""
+        """Report a file that is about to run. Raises ChangedFileError if the plan states another hash."""
         path = str(Path(path).absolute())
         self._on_load(path, sha256)
         if self._planned.get(path, sha256) != sha256:
-            raise changed_code_error(path)
+            raise changed_file_error(path)
 
     def _is_watched(self, origin: str) -> bool:
         path = Path(origin).absolute()
@@ -131,9 +131,9 @@ def is_users_own(path: Path) -> bool:
     return not any(path.is_relative_to(folder) for folder in (_OWN, *_STDLIB))
 
 
-def changed_code_error(path: str) -> ChangedCodeError:
+def changed_file_error(path: str) -> ChangedFileError:
     """Make the error for a file whose content is no longer the planned one."""
-    return ChangedCodeError(
-        f"{path} changed after the run was planned, so this trial would be recorded under other code than ran: "
+    return ChangedFileError(
+        f"{path} changed after the run was planned, so this trial would be recorded under other content than it used: "
         "run the command again"
     )

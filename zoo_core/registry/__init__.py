@@ -124,8 +124,9 @@ class Registry:
     def _from_family(self, family: ModelFamily, name: str) -> ModelSpec:
         bare = name.removeprefix(f"{family.plugin}:")
         spec: ModelSpec = resolve_entry(family.entry).resolve(bare)
+        spec = replace(spec, plugin=family.plugin)
         validate_spec(replace(spec, name=spec.name.replace("/", "-")))
-        return replace(spec, plugin=family.plugin)
+        return spec
 
     def family_names(self, pattern: str) -> list[str]:
         """List the members of all families that match a shell pattern; this imports the code of the families."""

@@ -183,10 +183,11 @@ def _call_hook(
             if not isinstance(spec, types):
                 expected = " or ".join(spec_type.__name__ for spec_type in types)
                 raise InvalidSpecError(f"{hook} returned a {type(spec).__name__}, not a {expected}: {spec!r}")
+            spec = dataclasses.replace(spec, plugin=name)
             validate_spec(spec)
             key = spec.prefix if isinstance(spec, ModelFamily) else spec.name
             if key in seen:
                 raise DuplicateNameError(f"{hook} returned two specs named {key!r}")
             seen.add(key)
-            specs.append(dataclasses.replace(spec, plugin=name))
+            specs.append(spec)
     return tuple(specs)

@@ -3,50 +3,64 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import TypeAlias, get_args
+from typing import TypeAlias
 
 from zoo_core.errors import InvalidSpecError
-from zoo_core.specs import Below, CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec
+from zoo_core.hub import is_fixed, is_on_hub
+from zoo_core.registry.types import find_mismatch
+from zoo_core.specs import CommandSpec, DatasetSpec, Download, ModelFamily, ModelSpec, TaskSpec
 
 AnySpec: TypeAlias = TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 ENTRY_PATTERN = re.compile(r"[^:]+:[^:]+")
-# Types of fields that are checked, by the text of the annotation: `zoo_core.specs` does not evaluate annotations.
-PLAIN_TYPES: Mapping[object, type] = {"str": str, "int": int, "bool": bool}
+SHA256_PATTERN, MD5_PATTERN = re.compile(r"[0-9a-f]{8,64}"), re.compile(r"[0-9a-f]{32}")
 
 
 def validate_spec(spec: AnySpec) -> None:
-    """Validate a spec. Raises InvalidSpecError, which names the field and its value."""
-    name = spec.prefix.rstrip("/") if isinstance(spec, ModelFamily) else spec.name
+    """Validate a spec. Raises InvalidSpecError, which names the plugin, the spec, the field and its value."""
+    try:
+        _validate(spec)
+    except InvalidSpecError as error:
+        if spec.plugin:
+            raise InvalidSpecError(f"plugin {spec.plugin}: {error}") from None
+        raise
+
+
+def _validate(spec: AnySpec) -> None:
+    name = spec.prefix if isinstance(spec, ModelFamily) else spec.name
     spec_type = type(spec).__name__
+    _refuse_text_as_tuple(spec)
+    mismatch = find_mismatch(spec)
+    if mismatch is not None:
+        raise InvalidSpecError(f"{spec_type} {name}: {mismatch}")
+    name = name.rstrip("/") if isinstance(spec, ModelFamily) else name
     if not NAME_PATTERN.fullmatch(name):
         raise InvalidSpecError(
             f"{spec_type} name {name!r}: use up to 64 of a-z 0-9 . _ - and begin with a letter or digit"
         )
-    for item in fields(spec):
-        value, expected = getattr(spec, item.name), PLAIN_TYPES.get(item.type)
-        if expected is not None and type(value) is not expected:
-            raise InvalidSpecError(f"{spec_type} {name}: {item.name} is {value!r}, not of type {item.type}")
     if isinstance(spec, TaskSpec):
         _validate_task(spec)
     elif isinstance(spec, DatasetSpec):
         _validate_dataset(spec)
-    elif isinstance(spec, ModelSpec) and len(spec.mean) != len(spec.std):
-        raise InvalidSpecError(f"model {name}: `mean` has {len(spec.mean)} channels, `std` {len(spec.std)}")
-    elif isinstance(spec, CommandSpec) and spec.below not in get_args(Below):
-        raise InvalidSpecError(f"command {name}: `below` is {spec.below!r}; allowed: 'results'")
+    elif isinstance(spec, ModelSpec):
+        _validate_model(spec)
     has_no_code = isinstance(spec, TaskSpec) and not spec.entry  # the kind brings the implementation
     if not has_no_code and not ENTRY_PATTERN.fullmatch(spec.entry):
         raise InvalidSpecError(f"{spec_type} {name}: entry {spec.entry!r} is not of the form package.module:name")
 
 
+def _refuse_text_as_tuple(spec: AnySpec) -> None:
+    """Raise InvalidSpecError for `("mnist")`, which is a text in Python, with the way to write a tuple of one."""
+    for field in ("datasets", "tasks"):
+        value: object = getattr(spec, field, None)
+        if isinstance(value, str) and isinstance(spec, TaskSpec | ModelSpec):
+            raise InvalidSpecError(
+                f"{type(spec).__name__} {spec.name}: `{field}` is a text, not a tuple: write ({value!r},)"
+            )
+
+
 def _validate_task(task: TaskSpec) -> None:
-    datasets: object = task.datasets
-    if isinstance(datasets, str):
-        raise InvalidSpecError(f"task {task.name}: `datasets` is a string, not a tuple: write ({datasets!r},)")
     if not task.datasets:
         raise InvalidSpecError(f"task {task.name}: `datasets` is empty; name at least one")
     if "/" in task.kind and not task.entry:
@@ -57,7 +71,35 @@ def _validate_task(task: TaskSpec) -> None:
 
 def _validate_dataset(dataset: DatasetSpec) -> None:
     for download in dataset.downloads:
+        _validate_checksums(f"dataset {dataset.name}", download)
         if not (download.sha256 or download.md5):
             raise InvalidSpecError(
                 f"dataset {dataset.name}: download {download.name} has no checksum: give sha256 or md5"
+            )
+
+
+def _validate_model(model: ModelSpec) -> None:
+    if len(model.mean) != len(model.std):
+        raise InvalidSpecError(f"model {model.name}: `mean` has {len(model.mean)} channels, `std` {len(model.std)}")
+    weights = model.weights
+    if weights is None:
+        return
+    _validate_checksums(f"model {model.name}", weights)
+    for url in weights.urls:
+        if not (weights.sha256 or weights.md5 or is_fixed(url) or is_on_hub(url)):
+            raise InvalidSpecError(
+                f"model {model.name}: weights {weights.name} have no checksum, and the content of {url} may change: "
+                "give sha256, or an address with a commit of 40 digits instead of a branch or tag"
+            )
+
+
+def _validate_checksums(owner: str, download: Download) -> None:
+    if not download.urls:
+        raise InvalidSpecError(f"{owner}: download {download.name} has no `urls`")
+    for field, pattern, digits in (("sha256", SHA256_PATTERN, "8 to 64"), ("md5", MD5_PATTERN, "32")):
+        stated = getattr(download, field)
+        if stated and not pattern.fullmatch(stated):
+            raise InvalidSpecError(
+                f"{owner}: download {download.name}: {field} is {stated!r}; give {digits} hexadecimal digits in "
+                "lower case"
             )

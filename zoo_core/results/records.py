@@ -65,6 +65,7 @@ class ModelFacts(JsonStruct, frozen=True, kw_only=True):
     """The model; its numbers are None if it was never built. FLOPs are for the forward pass of one unit.
 
     `weights`: file name of the initial weights, "" for random ones. `weights_option`: the value of `--weights`.
+    `weights_source`: the address of weights on a hub, with the commit that was downloaded.
     """
 
     name: str
@@ -75,6 +76,7 @@ class ModelFacts(JsonStruct, frozen=True, kw_only=True):
     weights: str = ""
     weights_option: str = ""
     weights_sha256: str = ""
+    weights_source: str = ""
     parameters: Count | None = None
     trainable_parameters: Count | None = None
     size_mib: float | None = None

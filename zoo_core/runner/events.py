@@ -73,6 +73,7 @@ class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     offline: bool
     staging: str
     weights: str = ""
+    weights_sha256: str = ""
     save: bool = False
     code: TrialCode | None = None
     specs: str = ""

@@ -5,15 +5,16 @@ What needs torch is imported inside the functions: a new process that only decod
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from zoo_core.data.downloads import fetch
+from zoo_core import hub
+from zoo_core.data.downloads import digest_of, fetch
 from zoo_core.data.open import open_data
 from zoo_core.entries.codehash import code_of
 from zoo_core.entries.loaded import watching_imports
-from zoo_core.files import cache_dir, own_cache, portable
+from zoo_core.files import own_cache
 from zoo_core.protocols import Context
 from zoo_core.registry import Registry
 from zoo_core.runner.events import DevicesJob, EvaluateJob, OpenJob, PredictJob, TryJob, WeightsJob
@@ -47,8 +48,20 @@ def find_weights(job: WeightsJob) -> str:
         return ""
     owner = f"the weights of model {spec.qualified}"
     remedy = "give --weights with a file, or --weights none for random initial weights"
-    folder = cache_dir() / "weights" / portable(spec.qualified)
-    return str(fetch(spec.weights, folder, offline=job.offline, owner=owner, remedy=remedy))
+    folder, weights = hub.weights_folder(spec), spec.weights
+    if not hub.needs_pin(weights):
+        return str(fetch(weights, folder, offline=job.offline, owner=owner, remedy=remedy))
+    pin = hub.read_pin(weights, folder)
+    if pin is not None:
+        weights = replace(weights, urls=(pin.url or pin.asked,), sha256=pin.sha256)
+    elif not job.offline:
+        weights = hub.fix_revision(weights)
+    path = fetch(weights, folder, offline=job.offline, owner=owner, remedy=remedy)
+    if pin is None:
+        with path.open("rb") as content:
+            url = weights.urls[0] if hub.is_fixed(weights.urls[0]) else ""
+            hub.save_pin(hub.Pin(asked=spec.weights.urls[0], url=url, sha256=digest_of(content)), weights, folder)
+    return str(path)
 
 
 def try_model(job: TryJob) -> bool:

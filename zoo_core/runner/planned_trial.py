@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from zoo_core import hub
 from zoo_core.entries.unpackaged import address, attribute_of
 from zoo_core.kinds import KINDS
 from zoo_core.measure.environment import machine_id
@@ -81,8 +82,11 @@ class PlannedTrial:
         """Make the job that runs the model once. `weights`: path of the initial weights, "" for random ones."""
         return TryJob(**structs.asdict(self.to_trial_job(Path(), weights)))
 
-    def to_trial_job(self, staging: Path, weights: str) -> TrialJob:
-        """Make the job that runs the trial and writes its artifacts to `staging`."""
+    def to_trial_job(self, staging: Path, weights: str, weights_sha256: str = "") -> TrialJob:
+        """Make the job that runs the trial and writes its artifacts to `staging`.
+
+        weights, weights_sha256: path and hash of the initial weights; "" for random ones.
+        """
         return TrialJob(
             task=self.task.qualified,
             dataset=self.dataset.qualified,
@@ -99,6 +103,7 @@ class PlannedTrial:
             offline=self.request.offline,
             staging=str(staging.absolute()),
             weights=weights,
+            weights_sha256=weights_sha256,
             save=self.request.save,
             code=self.code,
             specs=specs_sha256(self.task, self.dataset, self.model),
@@ -132,11 +137,19 @@ def experiment_key(trial: PlannedTrial) -> str:
 
 
 def _weights_identity(trial: PlannedTrial) -> str:
-    """Return the checksum of the initial weights, or their address if none is published; "" for random weights."""
+    """Return what identifies the initial weights: a checksum, or an address with a commit; "" for random weights.
+
+    Of weights without either, it is the hash of the file that was downloaded first.
+    """
     request, declared = trial.request, trial.model.weights
     if request.weights:
         return request.weights_sha256
-    return (declared.sha256 or declared.md5 or declared.urls[0]) if declared else ""
+    if declared is None:
+        return ""
+    if hub.needs_pin(declared):
+        pin = hub.read_pin(declared, hub.weights_folder(trial.model))
+        return pin.sha256 if pin else f"not downloaded: {declared.urls[0]}"
+    return declared.sha256 or declared.md5 or declared.urls[0]
 
 
 def kind_version(task: TaskSpec) -> int:

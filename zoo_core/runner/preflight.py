@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 import msgspec
 
+from zoo_core import hub
 from zoo_core.data.downloads import digest_of
+from zoo_core.entries.loaded import changed_file_error
 from zoo_core.errors import (
     DamagedDataError,
     DataUnavailableError,
@@ -24,15 +27,20 @@ from zoo_core.runner.events import WeightsJob
 from zoo_core.runner.executor import LocalExecutor
 from zoo_core.runner.plan import Plan, Problem, Skipped
 from zoo_core.runner.planned_trial import PlannedTrial
+from zoo_core.runner.request import Request
 from zoo_core.specs import NO_WEIGHTS, Signature
 
 
 @dataclass(frozen=True, slots=True)
 class InitialWeights:
-    """The path and the checksum of a file with initial weights; both are "" for random weights."""
+    """A file with initial weights: its path, its hash, and its address on a hub if that has a commit.
+
+    All are "" for random weights.
+    """
 
     path: str = ""
     sha256: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +129,7 @@ class _Checks:
         name = trial.model.qualified
         if name not in self.weights:
             path = self._weights_path(trial)
-            self.weights[name] = InitialWeights(path, _sha256_of(path)) if path else InitialWeights()
+            self.weights[name] = _describe(path, trial) if path else InitialWeights()
         return self.weights[name]
 
     def _weights_path(self, trial: PlannedTrial) -> str:
@@ -134,9 +142,17 @@ class _Checks:
             raise WeightsError(f"the weights of model {name} cannot be fetched: {error}") from error
 
 
-def _sha256_of(path: str) -> str:
+def _describe(path: str, trial: PlannedTrial) -> InitialWeights:
+    """Hash a file with initial weights. Raises WeightsError if it changed since the trial was planned."""
     with Path(path).open("rb") as content:
-        return digest_of(content)
+        sha256 = digest_of(content)
+    request, declared = trial.request, trial.model.weights
+    if request.weights:
+        if sha256 != request.weights_sha256:
+            raise WeightsError(str(changed_file_error(path)))
+        return InitialWeights(path, sha256)
+    pin = hub.read_pin(declared, hub.weights_folder(trial.model)) if declared and hub.needs_pin(declared) else None
+    return InitialWeights(path, sha256, pin.url if pin else "")
 
 
 def _incompatibility(trial: PlannedTrial, signature: Signature) -> Problem | None:
@@ -145,3 +161,18 @@ def _incompatibility(trial: PlannedTrial, signature: Signature) -> Problem | Non
     if reason and trial.request.named_task:
         raise IncompatibleError(f"model {trial.model.qualified} cannot take {trial.dataset.qualified}: {reason}")
     return Problem(reason) if reason else None
+
+
+def download_unpinned_weights(request: Request, executor: LocalExecutor) -> None:
+    """Download weights of which neither a checksum nor a commit is known, because the key needs their hash.
+
+    A problem is not raised here: `preflight` meets it again, and knows which trials it concerns.
+    """
+    if request.weights:
+        return
+    for model in {pair.model.qualified: pair.model for pair in request.pairs}.values():
+        weights = model.weights
+        if weights is None or not hub.needs_pin(weights) or hub.read_pin(weights, hub.weights_folder(model)):
+            continue
+        with contextlib.suppress(ZooError, RuntimeError):
+            executor.ask(WeightsJob(model=model.qualified, offline=request.offline), request.timeout_s)

@@ -11,7 +11,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from zoo_core.data.downloads import digest_of
 from zoo_core.data.open import OpenData, open_data
+from zoo_core.entries.loaded import changed_file_error
 from zoo_core.errors import IncompatibleError
 from zoo_core.files import own_cache
 from zoo_core.kinds import adapted_signature
@@ -88,7 +90,7 @@ def prepare_trial(
     refusal = model_spec.accepts.refusal(data.signature)
     if refusal:
         raise IncompatibleError(f"model {model_spec.qualified} cannot take {dataset_spec.qualified}: {refusal}")
-    weights = read_weights(Path(job.weights)) if job.weights else None
+    weights = _read_weights(job) if job.weights else None
     task = prepare_task(task_spec, ctx, data, recipe)
     epoch_steps = task.epoch_steps(recipe) if isinstance(task, HasEpochSteps) else None
     length = resolve_length(recipe, epoch_steps, job.budget_s)
@@ -104,3 +106,13 @@ def prepare_trial(
         recipe=Recipe({**recipe, "steps": length.total}),
         length=length,
     )
+
+
+def _read_weights(job: TrialJob) -> dict[str, Tensor]:
+    """Read the initial weights. Raises ChangedFileError if the file is no longer the one that was planned."""
+    path = Path(job.weights)
+    if job.weights_sha256:
+        with path.open("rb") as content:
+            if digest_of(content) != job.weights_sha256:
+                raise changed_file_error(job.weights)
+    return read_weights(path)

@@ -10,13 +10,14 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
-from zoo_core.entries.loaded import changed_code_error
+from zoo_core.entries.loaded import changed_file_error
 from zoo_core.entries.unpackaged import without_folder
 from zoo_core.results.records import SCHEMA, Measured, PhaseFacts, Record, Status
 from zoo_core.runner.executor import WorkerResult, exit_reason
 from zoo_core.runner.identity import find_changed_file, other_imports
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.plausible import find_impossible_number
+from zoo_core.runner.preflight import InitialWeights
 from zoo_core.runner.record_facts import dataset_facts, device_facts, model_facts, task_facts
 from zoo_core.runner.worker import LOG
 
@@ -40,17 +41,17 @@ def make_record(
     *,
     started: str,
     environment: Mapping[str, Any],
-    weights_sha256: str,
+    weights: InitialWeights,
 ) -> Record:
     """Make the record. Values that the worker did not send come from the specs, or stay unknown.
 
-    started: ISO 8601 time. environment: from `measure.environment.describe`. weights_sha256: of the initial weights.
+    started: ISO 8601 time. environment: from `measure.environment.describe`. weights: the initial ones.
     """
     done, request = result.trial_done, trial.request
     if status.status == "skipped":
         done = None  # what the worker measured is no result of this trial
     task, device = task_facts(trial.task), device_facts(trial)
-    model = replace(model_facts(trial), weights_sha256=weights_sha256)
+    model = replace(model_facts(trial), weights_sha256=weights.sha256, weights_source=weights.source)
     examples: dict[str, int] = {}
     if (facts := result.facts) is not None:
         task = replace(task, chance=facts.chance)
@@ -99,7 +100,7 @@ def status_of_trial(trial: PlannedTrial, result: WorkerResult, log_tail: str) ->
     if status != "interrupted":
         changed = find_changed_file(trial.code, result.loaded, failed=status != "ok")
         if changed:
-            return TrialStatus(status="skipped", reason=str(changed_code_error(changed)), log_tail=log_tail)
+            return TrialStatus(status="skipped", reason=str(changed_file_error(changed)), log_tail=log_tail)
     if status == "ok" and (number := find_impossible_number(result)):
         return TrialStatus(status="error", reason=f"the measurements cannot be right: {number}", log_tail=log_tail)
     return TrialStatus(status=status, reason=reason, log_tail=log_tail)

@@ -18,7 +18,7 @@ from zoo_core.runner.events import Event
 from zoo_core.runner.executor import LocalExecutor, WorkerResult
 from zoo_core.runner.plan import Plan, Skipped, make_plan
 from zoo_core.runner.planned_trial import PlannedTrial
-from zoo_core.runner.preflight import InitialWeights, preflight
+from zoo_core.runner.preflight import InitialWeights, download_unpinned_weights, preflight
 from zoo_core.runner.recording import TrialStatus, make_record, now, read_log_tail, status_of_trial, without_results
 from zoo_core.runner.request import Request
 
@@ -81,6 +81,8 @@ def run_request(
         executor = LocalExecutor()
         found = find_devices(request.devices, executor)
         request = replace(request, devices=[*found], device_names=found)
+        if not dry_run:
+            download_unpinned_weights(request, executor)
         plan = make_plan(request, registry, store)
         if dry_run:
             return plan, Outcome()
@@ -149,7 +151,8 @@ class Run:
     def _run_trial(self, trial: PlannedTrial) -> Record:
         started, request = now(), trial.request
         staging = self._store.stage(trial.record_id(started))
-        job = trial.to_trial_job(staging, self._weights[trial.model.qualified].path)
+        weights = self._weights[trial.model.qualified]
+        job = trial.to_trial_job(staging, weights.path, weights.sha256)
         result = self._executor.run(job, self._listener.on_event, request.timeout_s)
         status = status_of_trial(trial, result, read_log_tail(staging))
         record = self._make_record(trial, result, status, started=started)
@@ -169,6 +172,4 @@ class Run:
 
     def _make_record(self, trial: PlannedTrial, result: WorkerResult, status: TrialStatus, *, started: str) -> Record:
         weights = self._weights.get(trial.model.qualified, InitialWeights())  # a skipped trial may have none
-        return make_record(
-            trial, result, status, started=started, environment=self._environment, weights_sha256=weights.sha256
-        )
+        return make_record(trial, result, status, started=started, environment=self._environment, weights=weights)

@@ -16,7 +16,7 @@ from torch import nn
 
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.loaded import current_watch, watching_imports
-from zoo_core.errors import ChangedCodeError
+from zoo_core.errors import ChangedFileError
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.memory import PeakMemory
 from zoo_core.optional import HasPictures
@@ -58,7 +58,7 @@ def _run_and_send_done(trial: TrialRunner, send: Send) -> None:
     reason = trace = ""
     try:
         trial.run()
-    except ChangedCodeError as error:  # a skipped trial runs again with the next call
+    except ChangedFileError as error:  # a skipped trial runs again with the next call
         status, reason = "skipped", str(error)
     except DivergedError as error:
         status, reason = "diverged", str(error)
@@ -150,7 +150,7 @@ class TrialRunner:
         task = registry.task(self.job.task)
         model, dataset = registry.model(self.job.model, task), registry.dataset(self.job.dataset)
         if self.job.specs and specs_sha256(task, dataset, model) != self.job.specs:
-            raise ChangedCodeError(
+            raise ChangedFileError(
                 f"the metadata of {task.qualified}, {dataset.qualified} or {model.qualified} changed after the run was "
                 "planned: run the command again"
             )
