@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from zoo_core.measure.environment import Device, cpu_name
+from zoo_core.measure.environment import Device
 
 INDEXED = ("cuda", "xpu")
 
@@ -31,13 +31,6 @@ def accelerators() -> list[Device]:
             )
         )
     return devices
-
-
-def device_name(device: str) -> str:
-    """Return the product name of a device."""
-    if device == "cpu":
-        return cpu_name()
-    return next((item.name for item in accelerators() if item.spelling == device), device)
 
 
 def autocast(device: str, dtype: str) -> AbstractContextManager[Any]:

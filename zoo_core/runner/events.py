@@ -207,7 +207,6 @@ class ModelSize(JsonStruct, frozen=True, kw_only=True):
 class DeviceInUse(JsonStruct, frozen=True, kw_only=True):
     """The fields of `DeviceFacts` that only the worker knows."""
 
-    name: str
     threads: int
 
 

@@ -7,7 +7,6 @@ from msgspec.structs import replace
 from torch import nn
 
 from zoo_core.kinds import chance
-from zoo_core.measure.devices import device_name
 from zoo_core.measure.environment import usable_cores
 from zoo_core.measure.flops import count_flops
 from zoo_core.measure.randomness import evaluation_mode
@@ -31,7 +30,7 @@ def set_threads_and_report(trial: PreparedTrial, model: nn.Module, send: Send) -
         events.Facts(
             chance=chance(trial.task_spec, trial.data.signature),
             model=replace(size, flops_per_unit=flops, flops_unknown_because=unknown_because),
-            device=events.DeviceInUse(threads=trial.ctx.threads, name=device_name(trial.job.device)),
+            device=events.DeviceInUse(threads=trial.ctx.threads),
             environment=events.TorchBuild(torch=str(torch.__version__), cuda=torch.version.cuda or ""),
             examples=trial.data.examples(holdout=trial.recipe.holdout),
         )
