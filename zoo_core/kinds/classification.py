@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from zoo_core.columns import Array
-from zoo_core.metrics import accuracy, confusion_matrix, group_accuracy, precision_recall_f1
+from zoo_core.metrics import (
+    accuracy,
+    confusion_matrix,
+    group_accuracy,
+    group_accuracy_by_example,
+    label_score_by_example,
+    precision_recall_f1,
+)
 from zoo_core.protocols import Evaluation, Table
 from zoo_core.specs import Signature
 
@@ -17,11 +24,13 @@ def class_names(signature: Signature) -> tuple[str, ...]:
     return signature.classes or tuple(str(index) for index in range(signature.outputs or 0))
 
 
-def classification_evaluation(outputs: Array, columns: Mapping[str, Array], classes: Sequence[str]) -> Evaluation:
+def classification_evaluation(
+    outputs: Array, columns: Mapping[str, Array], classes: Sequence[str], *, metric: str = "accuracy"
+) -> Evaluation:
     """Score logits (n, classes) against the columns `y` and, if present, `group`, both integer (n,).
 
     Scores: accuracy; macro precision, recall and F1; with groups also `group_accuracy`. Tables: `per class` and
-    `confusion`.
+    `confusion`. metric: the task's, for the results by example.
     """
     targets, groups = columns["y"], columns.get("group")
     predictions = outputs.argmax(axis=1)
@@ -34,7 +43,7 @@ def classification_evaluation(outputs: Array, columns: Mapping[str, Array], clas
         "f1": float(f1.mean()),
     }
     per_example = {
-        "score": (predictions == targets).astype(np.uint8),
+        "score": _by_example(outputs, columns, metric),
         "answer": predictions.astype(np.int32),
         "truth": targets.astype(np.int32),
     }
@@ -50,6 +59,17 @@ def classification_evaluation(outputs: Array, columns: Mapping[str, Array], clas
         "confusion": confusion_table(confusion, classes),
     }
     return Evaluation(scores, tables, per_example)
+
+
+def _by_example(outputs: Array, columns: Mapping[str, Array], metric: str) -> Array:
+    """Compute values by example (n,) whose mean is the metric; those of accuracy if the metric is unknown here."""
+    predictions, targets = outputs.argmax(axis=1), columns["y"]
+    if metric in ("precision", "recall", "f1"):
+        return label_score_by_example(predictions, targets, outputs.shape[1], metric)
+    if metric == "group_accuracy" and "group" in columns:
+        return group_accuracy_by_example(outputs, targets, columns["group"])
+    correct: Array = (predictions == targets).astype(np.uint8)
+    return correct
 
 
 def confusion_table(confusion: Array, classes: Sequence[str]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -30,14 +31,15 @@ THUMBNAIL_COLUMNS = 4  # twelve images, in three rows
 
 def image_classification_task(spec: TaskSpec) -> Supervised:
     """Make a task of this kind from its spec."""
-    return Supervised(spec, ImageObjective)
+    return Supervised(spec, functools.partial(ImageObjective, metric=spec.metric))
 
 
 class ImageObjective:
     """Cross-entropy of one class per image; images are augmented, resized and normalised on the device."""
 
-    def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
+    def __init__(self, signature: Signature, recipe: Recipe, ctx: Context, *, metric: str = "accuracy") -> None:
         self.classes = class_names(signature)
+        self._metric = metric
         self._smoothing = recipe.label_smoothing
         self._device = ctx.device
         self._size = cast(tuple[int, int], signature.input_shape[1:])  # known, because the data are open
@@ -64,7 +66,7 @@ class ImageObjective:
         return loss, (output.argmax(1) == labels).float().mean()
 
     def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
-        return classification_evaluation(outputs, columns, self.classes)
+        return classification_evaluation(outputs, columns, self.classes, metric=self._metric)
 
     def pictures(self, read_rows: RowReader, outputs: Array, targets: Array) -> dict[str, np.ndarray[Any, Any]]:
         """Draw a thumbnail, predictions for images spread over the test split (`answers`), and the worst `mistakes`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from zoo_core.columns import Array
 from zoo_core.data.batches import Batch
 from zoo_core.kinds.objective import RowReader
 from zoo_core.kinds.supervised import Supervised
-from zoo_core.metrics import mean_absolute_error, mean_squared_error, r_squared
+from zoo_core.metrics import mean_absolute_error, mean_squared_error, r_squared, r_squared_by_example
 from zoo_core.pictures import GREY, ORANGE, scatter
 from zoo_core.protocols import Context, Evaluation
 from zoo_core.recipe import Recipe
@@ -24,14 +25,14 @@ MAX_POINTS = 1000  # examples in a picture
 
 def regression_task(spec: TaskSpec) -> Supervised:
     """Make a task of this kind from its spec."""
-    return Supervised(spec, RegressionObjective)
+    return Supervised(spec, functools.partial(RegressionObjective, metric=spec.metric))
 
 
 class RegressionObjective:
     """Mean squared error; the score is the loss."""
 
-    def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
-        pass
+    def __init__(self, signature: Signature, recipe: Recipe, ctx: Context, *, metric: str = "mse") -> None:
+        self._metric = metric
 
     def inputs(self, batch: Batch) -> Tensor:
         return batch["x"]
@@ -47,7 +48,18 @@ class RegressionObjective:
             "mae": mean_absolute_error(outputs, targets),
             "r2": r_squared(outputs, targets),
         }
-        return Evaluation(scores, per_example={"score": ((outputs - targets) ** 2).mean(axis=1)})
+        per_example = {"score": self._by_example(outputs, targets)}
+        if "group" in columns:
+            per_example["group"] = columns["group"]
+        return Evaluation(scores, per_example=per_example)
+
+    def _by_example(self, outputs: Array, targets: Array) -> Array:
+        """Compute values by example (n,) whose mean is the task's metric."""
+        if self._metric == "r2":
+            return r_squared_by_example(outputs, targets)
+        errors = outputs.astype(np.float64) - targets
+        values: Array = (np.abs(errors) if self._metric == "mae" else errors**2).mean(axis=1)
+        return values
 
     def pictures(self, read_rows: RowReader, outputs: Array, targets: Array) -> dict[str, np.ndarray[Any, Any]]:
         """Plot targets in grey and predictions in orange over the input, or over the target for several inputs."""

@@ -1,8 +1,8 @@
 """Kind `segmentation`, version 1: a class for every pixel of an image.
 
 Data: column x, uint8 (n, channels, height, width), raw; column y, uint8 (n, height, width), classes from 0. If the
-signature has `extra["ignore_index"]`, pixels of that class count neither in the loss nor in any score. One unit is one
-image.
+signature has `extra["ignore_index"]`, pixels of that class count neither in the loss nor in any score. An optional
+column `group`, integer (n,), numbers images that belong together, such as the frames of a drive. One unit is one image.
 Inputs: normalised as in `image-classification`. Training uses random squares of `crop_size`; evaluation uses whole
 images. Height and width become multiples of 32: images of other sizes are padded by reflection on all sides, and the
 predictions are cut back.
@@ -12,7 +12,8 @@ Loss: cross-entropy, plus `dice_weight` times 1 - soft Dice (Milletari et al. 20
 classes by `class_balance` (1: median frequency balancing, Eigen and Fergus 2015, arXiv:1411.4734).
 Scores, from the pixels of the whole split: `mean_iou`, over the classes that occur in the targets or predictions,
 `mean_dice` and `pixel_accuracy`. With two classes also `dice` and `iou` of the class `extra["positive"]`, by default
-the second. `per_example` has the task's metric for each image, with mean IoU in place of mean Dice.
+the second. `per_example` has a value for each image: the score plus the image's influence on it, because the score is
+not a mean over images (`zoo_core.metrics.ratio_by_example`).
 """
 
 from __future__ import annotations

@@ -116,11 +116,20 @@ class SegmentationObjective:
         }
         if self._positive is not None:
             scores |= {"dice": float(dice[self._positive]), "iou": float(iou[self._positive])}
-        per_image = self._per_image(outputs).astype(np.float32)
-        return Evaluation(scores, self._tables(confusion, iou, dice), {"score": per_image})
+        per_example = {"score": self._by_example(outputs)}
+        if "group" in columns:
+            per_example["group"] = columns["group"]
+        return Evaluation(scores, self._tables(confusion, iou, dice), per_example)
+
+    def _by_example(self, outputs: Array) -> Array:
+        """Compute values by image whose mean is the task's metric over all pixels, float64 (n,)."""
+        parts, wholes = metrics.pixel_counts(outputs, self._metric.removeprefix("mean_"))
+        if self._metric in ONE_CLASS_METRICS and self._positive is not None:
+            parts, wholes = parts[:, self._positive, None], wholes[:, self._positive, None]
+        return metrics.ratio_by_example(parts, wholes)
 
     def _per_image(self, outputs: Array) -> Array:
-        """Compute the metric of each image; 1 if the class is neither in the targets nor in the predictions."""
+        """Compute the metric of each image alone; 1 if the class is neither in the targets nor in the predictions."""
         if self._per_image_metric == "mean_iou":
             return metrics.mean_iou(outputs)
         if self._per_image_metric == "pixel_accuracy":

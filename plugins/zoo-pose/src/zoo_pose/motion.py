@@ -2,7 +2,8 @@
 
 Columns: x ragged float32 (n; frames, joints, axes); the signature's `extra` describes the skeleton and holds `fps`.
 Examples are windows of one and a half seconds. In train a window begins every `stride` frames, in val and test every
-fifth of a second. A shorter sequence gives no windows.
+fifth of a second. A shorter sequence gives no windows. Windows of one person belong together, by the column `group`;
+without that column, those of one sequence do.
 Model: forward takes float (batch, past, joints, axes), positions in the data's unit, and returns the next frames,
 (batch, future, joints, axes), in the same coordinates. It owns no loss. A model without parameters is not trained.
 Loss and metric: `joint_error`, the mean distance between prediction and target over frames and joints, in the data's
@@ -88,9 +89,9 @@ class Windows:
         frames = np.lib.stride_tricks.sliding_window_view(x.values, length, axis=0, writeable=True)
         windows = np.moveaxis(frames, -1, 1)
         columns = {"x": windows[:, : self._past], "y": windows[:, self._past :]}
-        if "group" in split.columns:
-            group = np.asarray(split.columns["group"]).repeat(np.diff(x.offsets))
-            columns["group"] = group[: len(windows)]
+        # Windows of one sequence overlap, so they belong together also in data that name no groups.
+        group = np.asarray(split.columns.get("group", np.arange(len(x)))).repeat(np.diff(x.offsets))
+        columns["group"] = group[: len(windows)]
         return Split(columns, starts)
 
 
