@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from torch import Tensor
+from torch.nn import functional as F
 
 from zoo_core.columns import Array
+from zoo_core.kinds.objective import OwnLoss, own_loss
 from zoo_core.metrics import (
     accuracy,
     confusion_matrix,
@@ -18,10 +21,44 @@ from zoo_core.metrics import (
 from zoo_core.protocols import Evaluation, Table
 from zoo_core.specs import Signature
 
+FOCUS = 2  # of the focal loss: the exponent with which certain predictions lose weight
+
 
 def class_names(signature: Signature) -> tuple[str, ...]:
     """Return the names of the classes, or their numbers if they have no names."""
     return signature.classes or tuple(str(index) for index in range(signature.outputs or 0))
+
+
+class ClassLoss:
+    """The loss of logits (batch, classes) for labels int64 (batch,): a scalar, with the recipe's `loss` and smoothing.
+
+    Label smoothing moves the share `smoothing` of each target to all classes alike. A model's own loss, given to
+    `take_loss`, replaces both. `focal` is Lin et al. 2017 (arXiv:1708.02002) without class weights; `bce` the binary
+    cross-entropy of one sigmoid per class, averaged over classes too; `mse` the squared error of the probabilities,
+    averaged over classes too.
+    """
+
+    def __init__(self, name: str, smoothing: float) -> None:
+        self._name, self._smoothing = name, smoothing
+        self._own: OwnLoss | None = None
+
+    def take_loss(self, own: OwnLoss | None) -> None:
+        self._own = own
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self._own is not None:
+            return own_loss(self._own, logits, labels)
+        if self._name == "cross-entropy":
+            return F.cross_entropy(logits, labels, label_smoothing=self._smoothing)
+        classes = logits.shape[1]
+        targets = F.one_hot(labels, classes) * (1 - self._smoothing) + self._smoothing / classes
+        if self._name == "bce":
+            return F.binary_cross_entropy_with_logits(logits, targets)
+        if self._name == "mse":
+            return F.mse_loss(logits.softmax(1), targets)
+        log_probabilities = logits.log_softmax(1)
+        costs = -targets * (1 - log_probabilities.exp()) ** FOCUS * log_probabilities
+        return costs.sum(1).mean()
 
 
 def classification_evaluation(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from zoo_core.columns import Array
 from zoo_core.data.batches import Batch
-from zoo_core.kinds.objective import RowReader
+from zoo_core.kinds.objective import OwnLoss, RowReader, own_loss
 from zoo_core.kinds.supervised import Supervised
 from zoo_core.metrics import mean_absolute_error, mean_squared_error, r_squared, r_squared_by_example
 from zoo_core.pictures import GREY, ORANGE, scatter
@@ -21,6 +22,7 @@ from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 
 MAX_POINTS = 1000  # examples in a picture
+LOSSES: Mapping[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
 
 
 def regression_task(spec: TaskSpec) -> Supervised:
@@ -29,17 +31,36 @@ def regression_task(spec: TaskSpec) -> Supervised:
 
 
 class RegressionObjective:
-    """Mean squared error; the score is the loss."""
+    """The recipe's loss, by default the mean squared error, or the model's own."""
 
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context, *, metric: str = "mse") -> None:
         self._metric = metric
+        self._loss = LOSSES[recipe.get("loss", "mse")]
+        self._own: OwnLoss | None = None
+
+    def take_loss(self, own: OwnLoss | None) -> None:
+        self._own = own
 
     def inputs(self, batch: Batch) -> Tensor:
         return batch["x"]
 
     def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        loss = F.mse_loss(output, batch["y"])
-        return loss, loss
+        targets = batch["y"]
+        loss = own_loss(self._own, output.float(), targets) if self._own else self._loss(output, targets)
+        if self._metric == "mse" and self._own is None and self._loss is F.mse_loss:
+            return loss, loss
+        with torch.no_grad():
+            return loss, self._score(output.float(), targets)
+
+    def _score(self, output: Tensor, targets: Tensor) -> Tensor:
+        """Compute the task's metric for a batch, without synchronising."""
+        if self._metric == "mae":
+            return F.l1_loss(output, targets)
+        error = F.mse_loss(output, targets)
+        if self._metric != "r2":
+            return error
+        errors, deviations = (output - targets).square().sum(0), (targets - targets.mean(0)).square().sum(0)
+        return (1 - errors / deviations).mean()
 
     def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
         targets = columns["y"]
