@@ -319,11 +319,11 @@ def test_the_plugin_of_the_tutorial_is_installed_benchmarked_and_on_the_board(
 
 @pytest.mark.slow
 def test_a_net_without_a_package_is_measured_as_its_page_says(tmp_path: Path) -> None:
-    net, notebook = blocks("docs/your-net.md", "python")
+    net, own_loss, notebook = blocks("docs/your-net.md", "python")
     (tmp_path / "net.py").write_text(net)
+    (tmp_path / "own_loss.py").write_text(own_loss)
     (tmp_path / "notebook.py").write_text(notebook)
-    (block,) = blocks("docs/your-net.md", "sh")
-    called = [["-m", "zoo_core", *words[1:]] for words in commands(block)]
+    called = [["-m", "zoo_core", *words[1:]] for block in blocks("docs/your-net.md", "sh") for words in commands(block)]
     for words in [["notebook.py"], *called]:
         done = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{words}: {done.stderr}"

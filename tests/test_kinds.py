@@ -452,3 +452,24 @@ def test_the_group_accuracy_counts_each_group_once_by_the_mean_log_probability_o
     assert found.scores["accuracy"] == 0.5
     assert found.scores["group_accuracy"] == 1.0
     assert found.per_example["group"].tolist() == [7, 7, 9, 9]
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "precision", "recall", "f1", "group_accuracy"])
+def test_the_mean_of_the_results_by_image_is_the_tasks_metric(metric: str) -> None:
+    generator = np.random.default_rng(0)
+    outputs, targets = generator.normal(size=(40, 3)), generator.integers(0, 3, 40)
+    columns = {"y": targets, "group": np.arange(40) // 4}
+    found = ImageObjective(SIGNATURE, image_recipe(), Context(), metric=metric).evaluate(outputs, columns)
+    assert found.per_example["score"].mean() == pytest.approx(found.scores[metric], rel=1e-12)
+
+
+@pytest.mark.parametrize("metric", ["mse", "mae", "r2"])
+def test_the_mean_of_the_results_by_example_of_a_regression_is_the_tasks_metric(metric: str) -> None:
+    generator = np.random.default_rng(0)
+    outputs, targets = generator.normal(size=(40, 2)), generator.normal(size=(40, 2))
+    signature = Signature(input_shape=(1,), outputs=2)
+    found = RegressionObjective(signature, Recipe({}), Context(), metric=metric).evaluate(
+        outputs, {"y": targets, "group": np.arange(40) // 4}
+    )
+    assert found.per_example["score"].mean() == pytest.approx(found.scores[metric], rel=1e-12)
+    assert found.per_example["group"].tolist() == (np.arange(40) // 4).tolist()

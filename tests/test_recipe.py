@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo_core.errors import RecipeError, UnknownNameError
+from zoo_core.kinds import KINDS, Kind
 from zoo_core.recipe import (
     RUNNER_PARAMS,
     Recipe,
@@ -379,3 +380,77 @@ def test_a_recipe_can_be_copied_and_pickled():
 
 def test_a_recipe_shows_its_values():
     assert repr(Recipe({"lr": 0.1})) == "Recipe({'lr': 0.1})"
+
+
+# Keys that kinds got later
+
+
+LATER = {
+    **KIND,
+    "ema": Param(default=0.0, unset=0.0, minimum=0.0, maximum=1.0),
+    "milestones": Param(default=[0.5, 0.75], unset=[0.5, 0.75], minimum=0.0, maximum=1.0),
+}
+
+
+def test_a_later_key_is_left_out_of_the_recipe_while_it_changes_nothing():
+    assert resolve_recipe(LATER) == resolve_recipe(KIND)
+    assert resolve_recipe(LATER, None, {"ema": "0", "milestones": "0.5,0.75"}) == resolve_recipe(KIND)
+    assert resolve_recipe(LATER, None, {"ema": "0.9", "milestones": [0.5]}) == {
+        **resolve_recipe(KIND),
+        "ema": 0.9,
+        "milestones": [0.5],
+    }
+
+
+def test_a_later_key_with_its_default_leaves_the_class_of_the_recipe():
+    assert recipe_class(resolve_recipe(LATER, None, {"ema": "0"}), LATER, QUICK) == "default"
+    assert recipe_class(resolve_recipe(LATER, QUICK), LATER, QUICK) == "quick"
+    assert recipe_class(resolve_recipe(LATER, None, {"ema": "0.5"}), LATER, QUICK) == "custom"
+
+
+def test_a_model_that_sets_a_later_key_may_be_asked_to_do_without():
+    params = parameters(task(), model(t={"ema": 0.9}), LATER)
+    assert resolve_recipe(params).ema == 0.9
+    assert "ema" not in resolve_recipe(params, None, {"ema": 0.0})
+    assert recipe_class(resolve_recipe(params, None, {"ema": 0.0}), params, QUICK) == "custom"
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_recipes_of_the_shared_kinds_have_the_keys_of_before(kind: Kind):
+    before = {
+        "batch_size",
+        "optimizer",
+        "lr",
+        "momentum",
+        "nesterov",
+        "weight_decay",
+        "schedule",
+        "warmup",
+        "clip_norm",
+    }
+    later = {"accumulate", "ema", "milestones", "gamma", "loss"}
+    params = {key: as_param(value) for key, value in kind.recipe.items()}
+    assert {key for key, param in params.items() if param.unset is not None} == later
+    assert before <= set(resolve_recipe(params)) == set(params) - later
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "message"),
+    [
+        ("ema", "1.5", "ema=1.5 is above 1"),
+        ("ema", "-0.1", "ema=-0.1 is below 0"),
+        ("milestones", "0.5,2", r"milestones=\[0.5, 2\] is above 1"),
+        ("milestones", "[-1]", r"milestones=\[-1\] is below 0"),
+        ("milestones", '["half"]', "'half' is not a number; the default is"),
+        ("milestones", "[true]", "True is not a number; the default is"),
+    ],
+)
+def test_numbers_outside_their_range_are_refused_also_in_a_list(key: str, text: str, message: str):
+    with pytest.raises(RecipeError, match=message):
+        parse(key, LATER[key], text)
+
+
+def test_a_minimum_of_a_key_without_a_type_binds_numbers_only():
+    assert parse("k", Param(default=None, minimum=1.0), "auto") == "auto"
+    with pytest.raises(RecipeError, match="k=0 is below 1"):
+        parse("k", Param(default=None, minimum=1.0), "0")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from msgspec import structs
 from torch import nn
 
 from zoo_core.data.locate import fingerprint
@@ -25,6 +26,7 @@ from zoo_core.protocols import Evaluation, Phase, Step, Stop
 from zoo_core.recipe import RUNNER_PARAMS, resolve_recipe
 from zoo_core.registry import Registry
 from zoo_core.runner import events
+from zoo_core.runner.checkpoints import FILE
 from zoo_core.runner.events import TrialJob
 from zoo_core.runner.length import ENDLESS, Length
 from zoo_core.runner.pair_recipe import pair_parameters
@@ -32,6 +34,7 @@ from zoo_core.runner.training import DivergedError, LogMeans, Training
 from zoo_core.runner.trial import TrialRunner, run_trial
 from zoo_core.specs import TaskSpec
 from zoo_core.train import make_optimizer, rate_factor
+from zoo_core.weights import read_weights
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +92,22 @@ def test_the_test_split_stays_sealed_until_the_final_score(tmp_path: Path) -> No
     trial = TrialRunner(make_job(tmp_path, "cosine", "mlp", steps=1), lambda event: None).prepare()
     with pytest.raises(SealedSplitError, match="opened once"):
         trial.data.split("test")
+
+
+def test_the_average_is_scored_and_saved(tmp_path: Path) -> None:
+    job = structs.replace(make_job(tmp_path, "cosine", "mlp", steps=20, ema=0.9), save=True)
+    heard: list[Any] = []
+    runner = TrialRunner(job, heard.append)
+    runner.run()
+    assert runner.training is not None
+    saved = read_weights(tmp_path / FILE)
+    average = runner.training.scored_model.state_dict()
+    assert all(torch.equal(saved[name], average[name]) for name in average)
+    plain = TrialRunner(make_job(tmp_path, "cosine", "mlp", steps=20), heard.append)
+    plain.run()
+    assert plain.training is not None
+    assert not torch.equal(average["0.weight"], plain.training.scored_model.state_dict()["0.weight"])
+    assert runner.measured().scores["mse"] != plain.measured().scores["mse"]
 
 
 # The loop around a generator
@@ -320,7 +339,7 @@ def test_the_learning_rate_rises_linearly_and_then_follows_its_schedule_to_zero(
     assert [rate_factor("cosine", 0.0, p) for p in (0.0, 0.5, 1.0)] == pytest.approx([1, 0.5, 0])
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop", "adagrad"])
 def test_optimizers_train_only_what_can_be_trained(name: str) -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     net[0].requires_grad_(False)

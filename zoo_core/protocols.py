@@ -163,8 +163,9 @@ class Evaluation:
 
     scores: by metric name, among them the task's metric.
     tables: by name.
-    per_example: arrays by name, with one entry per example in the order of the split. `score` holds the values whose
-        mean is the metric, if the metric is a mean.
+    per_example: arrays by name, with one entry per example in the order of the split. `score` holds values whose mean
+        is the metric: for a ratio of sums, such as an IoU, the score plus the influence of each example (see
+        `zoo_core.metrics`). `group` numbers examples that belong together.
     """
 
     scores: dict[str, float]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -41,6 +42,9 @@ RUNNER_PARAMS: Params = MappingProxyType(
         ),
     }
 )
+
+# Of the schedule `step`: ten times less after half and after three quarters of the training.
+MILESTONES, GAMMA = [0.5, 0.75], 0.1
 
 
 class Recipe(Mapping[str, Any]):
@@ -112,8 +116,7 @@ def _override(params: dict[str, Param], values: Params, owner: str, *, may_add: 
 
 
 def _with_default(key: str, param: Param, value: Any, owner: str = "") -> Param:
-    value = check_value(key, param, value, owner)
-    return Param(default=value, help=param.help, choices=param.choices, minimum=param.minimum)
+    return replace(param, default=check_value(key, param, value, owner))
 
 
 def resolve_recipe(
@@ -121,7 +124,8 @@ def resolve_recipe(
 ) -> Recipe:
     """Resolve a recipe: defaults, then `preset`, then `overrides`. Strings are parsed by the type of the default.
 
-    Raises UnknownNameError for an unknown key, RecipeError for an invalid value.
+    A key that has its `Param.unset` is left out. Raises UnknownNameError for an unknown key, RecipeError for an invalid
+    value.
     """
     values = {key: check_value(key, param, param.default) for key, param in params.items()}
     for layer in (preset or {}, overrides or {}):
@@ -130,7 +134,11 @@ def resolve_recipe(
                 raise UnknownNameError("recipe key", key, params, hint="`zoo show MODEL` lists them")
             param = params[key]
             values[key] = parse(key, param, value) if isinstance(value, str) else check_value(key, param, value)
-    return Recipe(values)
+    return Recipe({key: value for key, value in values.items() if not _is_unset(params[key], value)})
+
+
+def _is_unset(param: Param, value: Any) -> bool:
+    return param.unset is not None and bool(value == param.unset)
 
 
 def recipe_class(recipe: Recipe, params: Mapping[str, Param], quick: Mapping[str, Any]) -> RecipeClass:
@@ -196,7 +204,7 @@ def _is_finite(value: Any) -> bool:
 def check_value(key: str, param: Param, value: Any, owner: str = "") -> Any:
     """Return `value` in the type of the key's default.
 
-    Raises RecipeError for a wrong type, a value that is not among the choices, too small or not finite.
+    Raises RecipeError for a wrong type, a value that is not among the choices, too small, too large or not finite.
     """
     default, where = param.default, f"{owner}: " if owner else ""
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
@@ -209,6 +217,18 @@ def check_value(key: str, param: Param, value: Any, owner: str = "") -> Any:
         raise RecipeError(f"{where}{key}={value!r} is not a finite number")
     if param.choices and value not in param.choices:
         raise RecipeError(f"{where}{key}={value!r} is not one of {', '.join(map(str, param.choices))}")
-    if param.minimum is not None and isinstance(value, int | float) and value < param.minimum:
-        raise RecipeError(f"{where}{key}={value!r} is below {param.minimum:g}")
+    if param.minimum is not None or param.maximum is not None:
+        for number in value if isinstance(value, list) else [value]:
+            _check_range(f"{where}{key}={value!r}", param, number)
     return value
+
+
+def _check_range(stated: str, param: Param, number: Any) -> None:
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        if param.default is None:  # allows any value
+            return
+        raise RecipeError(f"{stated}: {number!r} is not a number; the default is {param.default!r}")
+    if param.minimum is not None and number < param.minimum:
+        raise RecipeError(f"{stated} is below {param.minimum:g}")
+    if param.maximum is not None and number > param.maximum:
+        raise RecipeError(f"{stated} is above {param.maximum:g}")

@@ -25,16 +25,22 @@ NO_WEIGHTS = "none"  # the value of `--weights` for random initial weights
 class Param:
     """One hyper-parameter. Its type is that of its default; a default of `None` allows any value.
 
-    choices: all allowed values; empty for no restriction. minimum: the smallest allowed number.
+    choices: all allowed values; empty for no restriction. minimum, maximum: the smallest and the largest allowed
+        number; of a list, those of its items.
+    unset: for a key that is newer than its kind, the value that stands for a missing key. A resolved recipe leaves the
+        key out if it has this value, so that records from before and after have the same recipe. Code reads such a key
+        with `recipe.get(key, value)`.
 
-    >>> Param(default=0.1, help="of the units, in training", minimum=0.0)
-    Param(default=0.1, help='of the units, in training', choices=(), minimum=0.0)
+    >>> Param(default=0.1, help="of the units, in training", minimum=0.0).minimum
+    0.0
     """
 
     default: Any
     help: str = ""
     choices: tuple[Any, ...] = ()
     minimum: float | None = None
+    maximum: float | None = None
+    unset: Any = None
 
 
 Params = Mapping[str, Any]  # key -> Param, or a plain default, which `zoo_core.recipe` turns into a Param

@@ -1,19 +1,23 @@
-"""The supervised training loop that most tasks reuse, with its optimizers and schedules."""
+"""The supervised training loop that most tasks reuse, with its optimizers, schedules and average of weights."""
 
 from __future__ import annotations
 
+import copy
+import itertools
 import math
-from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 
 from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.protocols import Context, Step
-from zoo_core.recipe import Recipe
+from zoo_core.recipe import GAMMA, MILESTONES, Recipe
 
 FUSED = ("cpu", "cuda")  # device types for which torch has fused optimizers
+# OneCycleLR's defaults in torch: the share of the rise, lr / first rate, first rate / last rate.
+CYCLE_RISE, CYCLE_START, CYCLE_END = 0.3, 25.0, 1e4
 
 Loss: TypeAlias = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]  # (loss, score), both scalar
 
@@ -24,7 +28,9 @@ def supervised_steps(
     """Take `recipe.steps` optimizer steps over shuffled batches, and yield a Step after each.
 
     loss_and_score: maps model and batch to (loss, score), scalar tensors; the loss is minimised, both are logged.
-    recipe: has the keys of `zoo_core.kinds.SUPERVISED`.
+    recipe: has the keys of `zoo_core.kinds.SUPERVISED`. `accumulate` batches make one step, whose gradient is the mean
+        over their examples; the last step of an epoch may have fewer. BatchNorm sees each batch alone. With `ema`, each
+        Step has the average of the weights as `eval_model`.
 
     >>> import numpy as np
     >>> from zoo_core.columns import Split
@@ -40,25 +46,112 @@ def supervised_steps(
     optimizer = make_optimizer(model, recipe, ctx.device)
     parameters = optimizer.param_groups[0]["params"]
     scheduled = recipe.schedule != "constant" or recipe.warmup > 0
-    batches = split.shuffled(recipe.batch_size, ctx.generator)
+    drops = {"milestones": recipe.get("milestones", MILESTONES), "gamma": recipe.get("gamma", GAMMA)}
+    average = WeightAverage(model, recipe.ema) if recipe.get("ema") else None
+    steps = batches_by_step(split, recipe, ctx.generator)
     for _ in range(recipe.steps):
-        batch = next(batches)
+        batches = next(steps)
         if scheduled:
-            optimizer.param_groups[0]["lr"] = recipe.lr * rate_factor(recipe.schedule, recipe.warmup, ctx.progress())
-        loss, score = loss_and_score(model, batch)
+            factor = rate_factor(recipe.schedule, recipe.warmup, ctx.progress(), **drops)
+            optimizer.param_groups[0]["lr"] = recipe.lr * factor
         for parameter in parameters:  # takes 1 us; optimizer.zero_grad() takes 60
             parameter.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]
+        examples, loss, score = add_gradients(model, batches, loss_and_score)
         if recipe.clip_norm:
             nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
         optimizer.step()
-        yield Step(len(next(iter(batch.values()))), {"loss": loss.detach(), "score": score.detach()})
+        if average is not None:
+            average.update()
+        yield Step(examples, {"loss": loss, "score": score}, eval_model=average.model if average else None)
+
+
+def epoch_steps(split: DeviceSplit, recipe: Recipe) -> int:
+    """Return the optimizer steps of one pass over the split: batches divided by `accumulate`, rounded up."""
+    return -(-split.steps(int(recipe.batch_size)) // int(recipe.get("accumulate", 1)))
+
+
+def batches_by_step(split: DeviceSplit, recipe: Recipe, generator: torch.Generator | None) -> Iterator[list[Batch]]:
+    """Yield the shuffled batches of each step, without end. No step has batches of two epochs."""
+    batches, count = split.shuffled(recipe.batch_size, generator), split.steps(recipe.batch_size)
+    accumulate = recipe.get("accumulate", 1)
+    while True:
+        for begin in range(0, count, accumulate):
+            yield list(itertools.islice(batches, min(accumulate, count - begin)))
+
+
+def add_gradients(model: nn.Module, batches: Sequence[Batch], loss_and_score: Loss) -> tuple[int, Tensor, Tensor]:
+    """Add the gradients of the mean loss over all examples of the batches, one backward pass per batch.
+
+    Returns the number of examples, and the means of loss and score over them.
+    """
+    sizes = [len(next(iter(batch.values()))) for batch in batches]
+    examples = sum(sizes)
+    means: list[Tensor] = []
+    for batch, size in zip(batches, sizes, strict=True):
+        values = loss_and_score(model, batch)
+        if size < examples:
+            values = values[0] * (size / examples), values[1] * (size / examples)
+        values[0].backward()  # type: ignore[no-untyped-call]
+        parts = [value.detach() for value in values]
+        means = [mean + part for mean, part in zip(means, parts, strict=True)] if means else parts
+    return examples, means[0], means[1]
+
+
+class WeightAverage:
+    """An exponential moving average of a model's weights and running statistics, held by a copy: `model`.
+
+    Update number n, from 0, moves the average by 1 - min(decay, (1 + n) / (10 + n)) of the way to the model, so that
+    the average forgets the initial weights early (as TensorFlow's ExponentialMovingAverage with `num_updates`).
+    Modules without trainable parameters are shared with the model. A compiled model has a compiled copy.
+
+    >>> net = nn.Linear(1, 1)
+    >>> average = WeightAverage(net, decay=0.9)
+    >>> before = net.weight.item()
+    >>> with torch.no_grad():
+    ...     _ = net.weight.add_(1.0)
+    >>> average.update()
+    >>> round(average.model.weight.item() - before, 4)
+    0.9
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        original = cast(nn.Module, getattr(model, "_orig_mod", model))
+        copied = copy.deepcopy(original, {id(module): module for module in original.modules() if _is_frozen(module)})
+        self.model = copied if original is model else cast(nn.Module, torch.compile(copied))
+        self._decay, self._updates = decay, 0
+        self._copied, self._original = copied, original
+
+    def update(self) -> None:
+        """Move the average towards the model as it is now, without waiting for the device."""
+        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
+        self._updates += 1
+        update_average(self._copied, self._original, decay)
+
+
+def _is_frozen(module: nn.Module) -> bool:
+    parameters = list(module.parameters())
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+
+
+def update_average(average: nn.Module, net: nn.Module, decay: float) -> None:
+    """Move the average's weights and running statistics towards the net's; copy its integer buffers."""
+    pairs = itertools.chain(
+        zip(average.parameters(), net.parameters(), strict=True), zip(average.buffers(), net.buffers(), strict=True)
+    )
+    changed = [(kept, now) for kept, now in pairs if kept is not now]
+    means = [(kept, now) for kept, now in changed if kept.is_floating_point() or kept.is_complex()]
+    with torch.no_grad():
+        torch._foreach_lerp_([kept for kept, _ in means], [now for _, now in means], 1 - decay)
+        for kept, now in changed:
+            if not (kept.is_floating_point() or kept.is_complex()):
+                kept.copy_(now)
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe, device: str) -> torch.optim.Optimizer:
     """Make the recipe's optimizer for all trainable parameters, fused if torch supports it on the device.
 
-    Reads `optimizer` (`sgd`, `adam` or `adamw`), `lr` and `weight_decay`; for `sgd` also `momentum` and `nesterov`.
+    Reads `optimizer`, `lr` and `weight_decay`; for `sgd` also `momentum` and `nesterov`. Everything else is torch's
+    default.
 
     >>> recipe = Recipe({"optimizer": "adam", "lr": 0.001, "weight_decay": 0.0})
     >>> type(make_optimizer(nn.Linear(1, 1), recipe, "cpu")).__name__
@@ -75,21 +168,46 @@ def make_optimizer(model: nn.Module, recipe: Recipe, device: str) -> torch.optim
             weight_decay=recipe.weight_decay,
             fused=fused,
         )
+    if recipe.optimizer in ("rmsprop", "adagrad"):  # torch has no fused form of them for every device
+        plain = torch.optim.RMSprop if recipe.optimizer == "rmsprop" else torch.optim.Adagrad
+        return plain(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
     adam = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     return adam(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=fused)
 
 
-def rate_factor(schedule: str, warmup: float, progress: float) -> float:
+def rate_factor(
+    schedule: str, warmup: float, progress: float, *, milestones: Sequence[float] = MILESTONES, gamma: float = GAMMA
+) -> float:
     """Return the learning rate as a share of its maximum, at `progress` in [0, 1].
 
-    It rises linearly from 0 during the share `warmup`; then `cosine` and `linear` fall to 0, `constant` stays at 1.
+    It rises linearly from 0 during the share `warmup`. Then `cosine` and `linear` fall to 0, `step` is multiplied by
+    `gamma` at each of the `milestones`, which are shares of the training, and `constant` stays at 1.
+    `one-cycle` (Smith and Topin 2017, arXiv:1708.07120) rises along a cosine from 1/25 during the share `warmup`, or
+    0.3 if that is 0, and falls along a cosine to 1/250,000: torch's OneCycleLR without its cycle of the momentum.
 
     >>> [rate_factor("linear", 0.2, progress) for progress in (0.0, 0.1, 0.2, 0.6, 1.0)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
+    >>> [rate_factor("step", 0.0, progress, milestones=[0.5], gamma=0.25) for progress in (0.0, 0.5, 1.0)]
+    [1.0, 0.25, 0.25]
+    >>> [round(rate_factor("one-cycle", 0.0, progress), 6) for progress in (0.0, 0.3, 1.0)]
+    [0.04, 1.0, 4e-06]
     """
+    if schedule == "one-cycle":
+        return _one_cycle(warmup or CYCLE_RISE, progress)
     if progress < warmup:
         return progress / warmup
+    if schedule == "step":
+        return float(gamma) ** sum(progress >= milestone for milestone in milestones)
     left = (1 - progress) / (1 - warmup) if warmup < 1 else 0.0
     if schedule == "cosine":
         return (1 - math.cos(math.pi * left)) / 2
     return left if schedule == "linear" else 1.0
+
+
+def _one_cycle(rise: float, progress: float) -> float:
+    first = 1 / CYCLE_START
+    if progress < rise:
+        begin, end, share = first, 1.0, progress / rise
+    else:
+        begin, end, share = 1.0, first / CYCLE_END, (progress - rise) / (1 - rise) if rise < 1 else 1.0
+    return end + (begin - end) * (1 + math.cos(math.pi * share)) / 2

@@ -16,6 +16,7 @@ from zoo_core.kinds.kind import Kind as Kind
 from zoo_core.kinds.kind import by_name
 from zoo_core.kinds.names import find_renamed
 from zoo_core.kinds.recipes import AUGMENTATION as AUGMENTATION
+from zoo_core.kinds.recipes import CLASS_LOSS as CLASS_LOSS
 from zoo_core.kinds.recipes import NORMALIZE as NORMALIZE
 from zoo_core.kinds.recipes import SUPERVISED as SUPERVISED
 from zoo_core.optional import TASK_PROTOCOLS, refuse_misspelt_methods

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from torch import Tensor
+from torch.nn import functional as F
 
 from zoo_core.columns import Array
-from zoo_core.metrics import accuracy, confusion_matrix, group_accuracy, precision_recall_f1
+from zoo_core.kinds.objective import OwnLoss, own_loss
+from zoo_core.metrics import (
+    accuracy,
+    confusion_matrix,
+    group_accuracy,
+    group_accuracy_by_example,
+    label_score_by_example,
+    precision_recall_f1,
+)
 from zoo_core.protocols import Evaluation, Table
 from zoo_core.specs import Signature
+
+FOCUS = 2  # of the focal loss: the exponent with which certain predictions lose weight
 
 
 def class_names(signature: Signature) -> tuple[str, ...]:
@@ -17,11 +29,45 @@ def class_names(signature: Signature) -> tuple[str, ...]:
     return signature.classes or tuple(str(index) for index in range(signature.outputs or 0))
 
 
-def classification_evaluation(outputs: Array, columns: Mapping[str, Array], classes: Sequence[str]) -> Evaluation:
+class ClassLoss:
+    """The loss of logits (batch, classes) for labels int64 (batch,): a scalar, with the recipe's `loss` and smoothing.
+
+    Label smoothing moves the share `smoothing` of each target to all classes alike. A model's own loss, given to
+    `take_loss`, replaces both. `focal` is Lin et al. 2017 (arXiv:1708.02002) without class weights; `bce` the binary
+    cross-entropy of one sigmoid per class, averaged over classes too; `mse` the squared error of the probabilities,
+    averaged over classes too.
+    """
+
+    def __init__(self, name: str, smoothing: float) -> None:
+        self._name, self._smoothing = name, smoothing
+        self._own: OwnLoss | None = None
+
+    def take_loss(self, own: OwnLoss | None) -> None:
+        self._own = own
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self._own is not None:
+            return own_loss(self._own, logits, labels)
+        if self._name == "cross-entropy":
+            return F.cross_entropy(logits, labels, label_smoothing=self._smoothing)
+        classes = logits.shape[1]
+        targets = F.one_hot(labels, classes) * (1 - self._smoothing) + self._smoothing / classes
+        if self._name == "bce":
+            return F.binary_cross_entropy_with_logits(logits, targets)
+        if self._name == "mse":
+            return F.mse_loss(logits.softmax(1), targets)
+        log_probabilities = logits.log_softmax(1)
+        costs = -targets * (1 - log_probabilities.exp()) ** FOCUS * log_probabilities
+        return costs.sum(1).mean()
+
+
+def classification_evaluation(
+    outputs: Array, columns: Mapping[str, Array], classes: Sequence[str], *, metric: str = "accuracy"
+) -> Evaluation:
     """Score logits (n, classes) against the columns `y` and, if present, `group`, both integer (n,).
 
     Scores: accuracy; macro precision, recall and F1; with groups also `group_accuracy`. Tables: `per class` and
-    `confusion`.
+    `confusion`. metric: the task's, for the results by example.
     """
     targets, groups = columns["y"], columns.get("group")
     predictions = outputs.argmax(axis=1)
@@ -34,7 +80,7 @@ def classification_evaluation(outputs: Array, columns: Mapping[str, Array], clas
         "f1": float(f1.mean()),
     }
     per_example = {
-        "score": (predictions == targets).astype(np.uint8),
+        "score": _by_example(outputs, columns, metric),
         "answer": predictions.astype(np.int32),
         "truth": targets.astype(np.int32),
     }
@@ -50,6 +96,17 @@ def classification_evaluation(outputs: Array, columns: Mapping[str, Array], clas
         "confusion": confusion_table(confusion, classes),
     }
     return Evaluation(scores, tables, per_example)
+
+
+def _by_example(outputs: Array, columns: Mapping[str, Array], metric: str) -> Array:
+    """Compute values by example (n,) whose mean is the metric; those of accuracy if the metric is unknown here."""
+    predictions, targets = outputs.argmax(axis=1), columns["y"]
+    if metric in ("precision", "recall", "f1"):
+        return label_score_by_example(predictions, targets, outputs.shape[1], metric)
+    if metric == "group_accuracy" and "group" in columns:
+        return group_accuracy_by_example(outputs, targets, columns["group"])
+    correct: Array = (predictions == targets).astype(np.uint8)
+    return correct
 
 
 def confusion_table(confusion: Array, classes: Sequence[str]) -> Table:

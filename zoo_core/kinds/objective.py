@@ -15,10 +15,12 @@ from torch import Tensor, nn
 
 from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
+from zoo_core.errors import IncompatibleError
 from zoo_core.protocols import Context, Evaluation
 from zoo_core.recipe import Recipe
 
 Forward: TypeAlias = Callable[[Batch], Tensor]
+OwnLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # of a model: (output, target) -> scalar
 # For each example, pairs of class and probability, best first.
 Predictions: TypeAlias = Sequence[Sequence[tuple[str, float]]]
 
@@ -105,6 +107,17 @@ class ReadsFiles(Protocol):
         """Return the `top` predictions for each row of outputs."""
 
 
+@runtime_checkable
+class TakesLoss(Protocol):
+    """An objective that uses the loss of a model that has one."""
+
+    def take_loss(self, own: OwnLoss | None) -> None:
+        """Minimise `own(output, target)` from now on, or the kind's loss if it is None. Called before each training.
+
+        `own_loss` calls it and checks its result.
+        """
+
+
 OBJECTIVE_PROTOCOLS: tuple[type, ...] = (
     Objective,
     HasReady,
@@ -113,7 +126,24 @@ OBJECTIVE_PROTOCOLS: tuple[type, ...] = (
     HasReduce,
     HasObjectivePictures,
     ReadsFiles,
+    TakesLoss,
 )
+
+
+def own_loss(own: OwnLoss, output: Tensor, target: Tensor) -> Tensor:
+    """Return a model's own loss. Raises IncompatibleError if it is not a scalar tensor with a gradient."""
+    loss = own(output, target)
+    if not isinstance(loss, Tensor):
+        raise IncompatibleError(f"the model's `loss` returned a {type(loss).__name__}: return a scalar tensor")
+    if loss.dim():
+        raise IncompatibleError(
+            f"the model's `loss` returned a tensor of shape {tuple(loss.shape)}: return one number, such as its mean"
+        )
+    if output.requires_grad and not loss.requires_grad:
+        raise IncompatibleError(
+            "the model's `loss` has no gradient: compute it from `output` with torch, without `detach` and `.item()`"
+        )
+    return loss
 
 
 def predictor(objective: Any) -> Callable[[Array, int], Predictions] | None:

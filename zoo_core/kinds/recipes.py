@@ -4,24 +4,50 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from zoo_core.recipe import GAMMA, MILESTONES
 from zoo_core.specs import Param, Params
 
 # The keys that `zoo_core.train.supervised_steps` reads.
 SUPERVISED: Params = MappingProxyType(
     {
-        "batch_size": Param(default=32, help="examples per step", minimum=1),
-        "optimizer": Param(default="sgd", choices=("sgd", "adam", "adamw")),
+        "batch_size": Param(default=32, help="examples per forward pass; see `accumulate`", minimum=1),
+        "accumulate": Param(
+            default=1, unset=1, help="batches per step: their gradients are averaged over all examples", minimum=1
+        ),
+        "optimizer": Param(default="sgd", choices=("sgd", "adam", "adamw", "rmsprop", "adagrad")),
         "lr": Param(default=0.01, help="highest learning rate of the schedule", minimum=0.0),
         "momentum": Param(default=0.9, help="momentum of SGD", minimum=0.0),
         "nesterov": Param(default=False, help="Nesterov momentum in SGD"),
         "weight_decay": Param(default=0.0, minimum=0.0),
         "schedule": Param(
             default="constant",
-            choices=("constant", "cosine", "linear"),
-            help="how the learning rate changes; cosine and linear decay to 0",
+            choices=("constant", "cosine", "linear", "step", "one-cycle"),
+            help="how the learning rate changes; cosine and linear decay to 0, step at `milestones`, one-cycle rises "
+            "and falls",
         ),
-        "warmup": Param(default=0.0, help="share of the training in which the learning rate rises from 0", minimum=0.0),
+        "warmup": Param(
+            default=0.0,
+            help="share of the training in which the learning rate rises from 0; of one-cycle: from lr / 25, and 0 "
+            "means 0.3",
+            minimum=0.0,
+            maximum=1.0,
+        ),
+        "milestones": Param(
+            default=MILESTONES,
+            unset=MILESTONES,
+            help="shares of the training at which the schedule `step` multiplies the learning rate by `gamma`",
+            minimum=0.0,
+            maximum=1.0,
+        ),
+        "gamma": Param(default=GAMMA, unset=GAMMA, help="factor of the schedule `step` at each milestone", minimum=0.0),
         "clip_norm": Param(default=0.0, help="largest gradient norm; 0: no clipping", minimum=0.0),
+        "ema": Param(
+            default=0.0,
+            unset=0.0,
+            help="decay per step of a moving average of the weights, which is evaluated and saved; 0: no average",
+            minimum=0.0,
+            maximum=1.0,
+        ),
     }
 )
 
@@ -45,4 +71,11 @@ AUGMENTATION: Params = MappingProxyType(
 NORMALIZE = Param(
     default=True,
     help="normalise the channels by the train split's mean and std, or the model's own; false: scale to [0, 1]",
+)
+
+CLASS_LOSS = Param(
+    default="cross-entropy",
+    unset="cross-entropy",
+    choices=("cross-entropy", "focal", "bce", "mse"),
+    help="focal: with focus 2; bce: one sigmoid per class; mse: of the probabilities, the Brier score",
 )

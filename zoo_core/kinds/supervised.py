@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.entries.codehash import code_sha256
-from zoo_core.errors import IncompatibleError, PluginError
+from zoo_core.errors import IncompatibleError, PluginError, RecipeError
 from zoo_core.kinds import inputs
 from zoo_core.kinds.features import (
     Features,
@@ -36,13 +36,14 @@ from zoo_core.kinds.objective import (
     HasStudy,
     Objective,
     RowReader,
+    TakesLoss,
     predictor,
 )
 from zoo_core.optional import refuse_misspelt_methods
 from zoo_core.protocols import Context, Data, Evaluation, Phase, Step, Table
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
-from zoo_core.train import supervised_steps
+from zoo_core.train import epoch_steps, supervised_steps
 
 MAX_EVALUATION_BATCH = 256  # examples
 MAX_EVALUATION_VALUES = 1 << 21  # numbers in the inputs of a batch: eight grey images of 512x512
@@ -59,7 +60,8 @@ class Supervised:
 
     A model may have a method `initialize(x)`, for initial weights that depend on the data. It is called once before
     the first step, with the inputs of up to 5,000 training examples. If a model has a `head` and a `backbone` without
-    trainable parameters, the backbone's features are computed once.
+    trainable parameters, the backbone's features are computed once. If a model has a `loss`, a method or a module, it
+    replaces the kind's: see `TakesLoss`.
     """
 
     def __init__(self, spec: TaskSpec, make_objective: Callable[[Signature, Recipe, Context], Objective]) -> None:
@@ -86,12 +88,13 @@ class Supervised:
 
     def epoch_steps(self, recipe: Recipe) -> int:
         """Return the optimizer steps of one pass over train."""
-        return self._splits["train"].steps(int(recipe.batch_size))
+        return epoch_steps(self._splits["train"], recipe)
 
     def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase]:
         """Take `recipe.steps` steps; first compute the features of a frozen backbone."""
         objective, split, forward = self._objective, self._splits["train"], self._forward_from_columns(model)
         self._make_ready(model)
+        self._take_loss(model, recipe)
         freeze_norm_and_dropout(model)
         if hasattr(model, "initialize"):
             self._initialize(model, split)
@@ -208,6 +211,20 @@ class Supervised:
         if isinstance(self._objective, HasReady):
             self._objective.ready(model)
         self._ready_model = weakref.ref(model)
+
+    def _take_loss(self, model: nn.Module, recipe: Recipe) -> None:
+        """Give the objective the model's own loss, or None. Raises RecipeError, IncompatibleError."""
+        own = getattr(model, "loss", None)
+        own = own if callable(own) else None
+        if own is not None and "loss" in recipe:
+            raise RecipeError(f"loss={recipe.loss}, but the model has its own `loss`: remove one of the two")
+        if isinstance(self._objective, TakesLoss):
+            self._objective.take_loss(own)
+        elif own is not None:
+            raise IncompatibleError(
+                f"the model has its own `loss`, which kind {self.spec.kind} cannot use: rename it, or give the kind's "
+                "objective a method `take_loss`"
+            )
 
     def _forward_from_columns(self, model: nn.Module) -> Forward:
         """Return the forward pass from a batch of columns to the model's outputs."""

@@ -16,20 +16,25 @@ MAX_REPEATS = 200
 MAX_S = 2.0  # for the warm-up, and again for the measurement
 
 
-def measure_latency(model: nn.Module, example: Any, device: str, max_repeats: int = MAX_REPEATS) -> Latency:
-    """Measure the median and 95th percentile of the forward pass of `example`, synchronised, after a warm-up."""
+def measure_latency(
+    model: nn.Module, example: Any, device: str, max_repeats: int = MAX_REPEATS, *, max_s: float = MAX_S
+) -> Latency:
+    """Measure the median and 95th percentile of the forward pass of `example`, synchronised, after a warm-up.
+
+    max_s: for the warm-up, and again for the measurement.
+    """
 
     def forward() -> None:
         model(example)
         synchronize(device)
 
     times: list[float] = []
-    ends = time.perf_counter() + MAX_S
+    ends = time.perf_counter() + max_s
     for _ in range(WARM_UP_REPEATS):
         forward()
         if time.perf_counter() > ends:  # a model this slow needs no more warm-up
             break
-    ends = time.perf_counter() + MAX_S
+    ends = time.perf_counter() + max_s
     while len(times) < max_repeats and (not times or time.perf_counter() < ends):
         began = time.perf_counter()
         forward()

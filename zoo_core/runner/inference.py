@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
-from zoo_core.measure.latency import measure_latency
+from zoo_core.measure.latency import MAX_S, measure_latency
 from zoo_core.optional import HasExampleInput
 from zoo_core.runner.prepare import PreparedTrial
 
 MAX_BATCH_SIZE = 256
 BATCH_REPEATS = 20
+SHORT_TRAINING_S, SHORT_MAX_S = 30.0, 0.3  # after a shorter training, such as of a quick preset, measure for 0.3 s
 
 
-def measure_inference(trial: PreparedTrial, model: nn.Module, keep: Callable[..., None]) -> str:
+def measure_inference(
+    trial: PreparedTrial, model: nn.Module, keep: Callable[..., None], *, train_s: float = math.inf
+) -> str:
     """Measure latency, then throughput; give each to `keep` as fields of `Measured` as soon as it is known.
 
+    train_s: after a training shorter than SHORT_TRAINING_S, fewer calls are measured.
     Returns why the throughput is missing if memory ran out for a batch, else "". Measures nothing for a task without
     example inputs.
     """
     if not isinstance(trial.task, HasExampleInput):
         return ""
     example_input, device = trial.task.example_input, trial.job.device
+    max_s = MAX_S if train_s >= SHORT_TRAINING_S else SHORT_MAX_S
     with trial.inference(model):
-        latency = measure_latency(model, example_input(trial.ctx, 1), device)
+        latency = measure_latency(model, example_input(trial.ctx, 1), device, max_s=max_s)
         keep(latency=latency)
-        size = _choose_batch_size(latency.median_ms)
+        size = _choose_batch_size(latency.median_ms, max_s)
         try:
-            batch = measure_latency(model, example_input(trial.ctx, size), device, BATCH_REPEATS)
+            batch = measure_latency(model, example_input(trial.ctx, size), device, BATCH_REPEATS, max_s=max_s)
         except (torch.OutOfMemoryError, MemoryError) as error:  # the score is known, only the throughput is not
             return f"batch {size}: {error}"
     keep(inference_batch=size, inference_throughput=size / (batch.median_ms / 1000))
     return ""
 
 
-def _choose_batch_size(latency_ms: float) -> int:
-    """Return a power of two, at most MAX_BATCH_SIZE, for which a batch takes about a second or less."""
-    affordable = max(1, int(1000 / latency_ms))
+def _choose_batch_size(latency_ms: float, max_s: float) -> int:
+    """Return a power of two, at most MAX_BATCH_SIZE, for which a batch takes about half of `max_s` or less."""
+    affordable = max(1, int(500 * max_s / latency_ms))
     return min(MAX_BATCH_SIZE, 1 << (affordable.bit_length() - 1))

@@ -107,7 +107,9 @@ class TrialRunner:
             self._score_on_test(trial, training)
         self._keep(peak_memory_mib=self.memory.mib() if self.memory else None)
         with self.phases.phase("measure"):
-            missing_because = measure_inference(trial, training.scored_model, self._keep)
+            missing_because = measure_inference(
+                trial, training.scored_model, self._keep, train_s=training.clock.train_s
+            )
             if missing_because:
                 self.artifacts.left_out["inference_throughput"] = missing_because
         with self.phases.phase("artifacts"):

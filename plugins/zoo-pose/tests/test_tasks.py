@@ -246,6 +246,13 @@ def test_windows_begin_at_every_frame_of_train_and_at_every_third_of_test_and_ne
     assert len(x) == len(y) == len(group)
 
 
+def test_windows_of_one_sequence_belong_together_in_data_without_groups() -> None:
+    data = FewData(25, 10, 30)
+    del cast(dict[str, Any], data._split.columns)["group"]
+    test = Windows(cast(Data, data), recipe_of(MOTION)).split("test")
+    assert np.asarray(test.columns["group"])[cast(Any, test.rows)].tolist() == [0, 2, 2, 2]
+
+
 def test_windows_are_of_the_splits_own_rows_and_as_far_apart_as_the_recipe_says() -> None:
     windows = Windows(FewData.of(25, 10, 30, rows=np.array([2])), recipe_of(MOTION, stride=4))
     assert windows.split("train").rows is not None

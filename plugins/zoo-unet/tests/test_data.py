@@ -90,6 +90,8 @@ def test_slices_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     assert slices.load("train")["x"][:, 0, 0, 0].tolist() == list(range(7))
     assert slices.load("test")["x"][:, 0, 0, 0].tolist() == list(range(7, 12))
     assert slices.load("train")["y"][0].sum() == 16
+    assert slices.load("test")["group"].tolist() == [0] * 5, "neighbouring slices are one sample"
+    assert "group" not in slices.load("train"), "val is held out of train by groups"
     with pytest.raises(UnknownSplitError):
         slices.load("val")
 
@@ -191,6 +193,15 @@ def test_split_files_name_the_pairs_also_with_the_paths_of_the_original(tmp_path
     assert [np.unique(mask).tolist() for mask in columns["y"]] == [[0, 11], [1, 11]]
     with pytest.raises(UnknownSplitError):
         opened(CamVid, tmp_path).load("holdout")
+
+
+def test_frames_of_one_drive_are_one_group(tmp_path: Path) -> None:
+    root, names = write_camvid(tmp_path), ("Seq05VD_f00210", "0001TP_008550", "Seq05VD_f00240")
+    for name in names:
+        picture(root / f"test/{name}.png", 1)
+        mask(root / f"testannot/{name}.png", [[1, 11] * 6] * 10)
+    (root / "test.txt").write_text("".join(f"test/{name}.png testannot/{name}.png\n" for name in names))
+    assert opened(CamVid, root).load("test")["group"].tolist() == [1, 0, 1]
 
 
 @pytest.mark.parametrize("separator", ["\t", "; ", ",", "  "])

@@ -7,9 +7,10 @@ augmented as the recipe asks; mixup and cutmix add to a batch the labels `y_mixe
 weight of `y`. Images are resized if the recipe or the model's spec asks for another size (bilinear, with antialiasing).
 They are divided by 255 and normalised by the mean and std of the train split's channels, or by the model's own; with
 `normalize=false` in the recipe they are only divided.
-Model: forward takes float (batch, channels, height, width) and returns logits (batch, classes). It computes no loss.
-Loss: cross-entropy with the recipe's label smoothing. With mixup or cutmix: `share` times the loss for `y`, plus
-1 - `share` times the loss for `y_mixed`.
+Model: forward takes float (batch, channels, height, width) and returns logits (batch, classes).
+Loss: the recipe's `loss`, by default cross-entropy, with label smoothing; or the model's own `loss(output, target)`,
+where target is int64 (batch,). With mixup or cutmix: `share` times the loss for `y`, plus 1 - `share` times the loss
+for `y_mixed`.
 Scores: the metric `accuracy`; macro precision, recall and F1; a table per class, and the confusion matrix. With groups
 also `group_accuracy`: the share of groups whose mean log-probability is highest for the true class.
 """
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 from zoo_core.kinds.kind import Kind
 from zoo_core.kinds.names import import_on_use
-from zoo_core.kinds.recipes import AUGMENTATION, NORMALIZE, SUPERVISED
+from zoo_core.kinds.recipes import AUGMENTATION, CLASS_LOSS, NORMALIZE, SUPERVISED
 from zoo_core.specs import Param
 
 KIND = Kind(
@@ -27,7 +28,8 @@ KIND = Kind(
     interface=__doc__ or "",  # docs/reference/kinds.md prints the text above
     recipe={
         **SUPERVISED,
-        "label_smoothing": Param(default=0.0, help="label smoothing of the cross-entropy", minimum=0.0),
+        "loss": CLASS_LOSS,
+        "label_smoothing": Param(default=0.0, help="label smoothing of the loss", minimum=0.0),
         "normalize": NORMALIZE,
         "image_size": Param(
             default=0,

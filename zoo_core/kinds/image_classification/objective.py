@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +16,7 @@ from zoo_core.columns import Array
 from zoo_core.data.batches import Batch
 from zoo_core.data.images import read_images
 from zoo_core.kinds.augment import Augmentation, is_asked_for
-from zoo_core.kinds.classification import class_names, classification_evaluation, most_probable
+from zoo_core.kinds.classification import ClassLoss, class_names, classification_evaluation, most_probable
 from zoo_core.kinds.inputs import ImageInputs
 from zoo_core.kinds.objective import RowReader
 from zoo_core.kinds.supervised import Supervised
@@ -30,15 +31,17 @@ THUMBNAIL_COLUMNS = 4  # twelve images, in three rows
 
 def image_classification_task(spec: TaskSpec) -> Supervised:
     """Make a task of this kind from its spec."""
-    return Supervised(spec, ImageObjective)
+    return Supervised(spec, functools.partial(ImageObjective, metric=spec.metric))
 
 
 class ImageObjective:
-    """Cross-entropy of one class per image; images are augmented, resized and normalised on the device."""
+    """The loss of one class per image; images are augmented, resized and normalised on the device."""
 
-    def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
+    def __init__(self, signature: Signature, recipe: Recipe, ctx: Context, *, metric: str = "accuracy") -> None:
         self.classes = class_names(signature)
-        self._smoothing = recipe.label_smoothing
+        self._metric = metric
+        self._loss = ClassLoss(recipe.get("loss", "cross-entropy"), recipe.label_smoothing)
+        self.take_loss = self._loss.take_loss
         self._device = ctx.device
         self._size = cast(tuple[int, int], signature.input_shape[1:])  # known, because the data are open
         self._images = ImageInputs(signature, normalize=recipe.normalize, device=ctx.device)
@@ -57,14 +60,14 @@ class ImageObjective:
 
     def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         output, labels = output.float(), batch["y"].long()
-        loss = F.cross_entropy(output, labels, label_smoothing=self._smoothing)
+        loss = self._loss(output, labels)
         if "y_mixed" in batch:
-            other = F.cross_entropy(output, batch["y_mixed"].long(), label_smoothing=self._smoothing)
+            other = self._loss(output, batch["y_mixed"].long())
             loss = torch.lerp(other, loss, batch["share"])  # `share` of the loss for y, 1 - `share` for y_mixed
         return loss, (output.argmax(1) == labels).float().mean()
 
     def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
-        return classification_evaluation(outputs, columns, self.classes)
+        return classification_evaluation(outputs, columns, self.classes, metric=self._metric)
 
     def pictures(self, read_rows: RowReader, outputs: Array, targets: Array) -> dict[str, np.ndarray[Any, Any]]:
         """Draw a thumbnail, predictions for images spread over the test split (`answers`), and the worst `mistakes`.

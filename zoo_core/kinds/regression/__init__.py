@@ -1,8 +1,8 @@
 """Kind `regression`, version 1: numbers from numbers.
 
 Data: column x, float32 (n, *input_shape); column y, float32 (n, outputs), in the data's units. One unit is one example.
-Model: forward takes float32 (batch, *input_shape), unchanged, and returns (batch, outputs). It computes no loss.
-Loss: mean squared error.
+Model: forward takes float32 (batch, *input_shape), unchanged, and returns (batch, outputs).
+Loss: the recipe's `loss`, by default the mean squared error; or the model's own `loss(output, target)`.
 Scores: the metric `mse` (lower is better); `mae` and `r2`.
 """
 
@@ -11,12 +11,21 @@ from __future__ import annotations
 from zoo_core.kinds.kind import Kind
 from zoo_core.kinds.names import import_on_use
 from zoo_core.kinds.recipes import SUPERVISED
+from zoo_core.specs import Param
 
 KIND = Kind(
     name="regression",
     summary="numbers from numbers: (batch, *input_shape) -> (batch, outputs), mean squared error",
     interface=__doc__ or "",  # docs/reference/kinds.md prints the text above
-    recipe=SUPERVISED,
+    recipe={
+        **SUPERVISED,
+        "loss": Param(
+            default="mse",
+            unset="mse",
+            choices=("mse", "mae", "huber"),
+            help="huber: squared below an error of 1 in the data's units, absolute above",
+        ),
+    },
     task_entry="zoo_core.kinds.regression.objective:regression_task",
     metric="mse",
     higher_is_better=False,

@@ -1,18 +1,21 @@
 """Kind `segmentation`, version 1: a class for every pixel of an image.
 
 Data: column x, uint8 (n, channels, height, width), raw; column y, uint8 (n, height, width), classes from 0. If the
-signature has `extra["ignore_index"]`, pixels of that class count neither in the loss nor in any score. One unit is one
-image.
+signature has `extra["ignore_index"]`, pixels of that class count neither in the loss nor in any score. An optional
+column `group`, integer (n,), numbers images that belong together, such as the frames of a drive. One unit is one image.
 Inputs: normalised as in `image-classification`. Training uses random squares of `crop_size`; evaluation uses whole
 images. Height and width become multiples of 32: images of other sizes are padded by reflection on all sides, and the
 predictions are cut back.
 Model: forward takes float (batch, channels, height, width) and returns logits (batch, classes, height, width). Two
-classes are two logits. It computes no loss, and must not depend on the size of the images.
-Loss: cross-entropy, plus `dice_weight` times 1 - soft Dice (Milletari et al. 2016, arXiv:1606.04797). Both weight the
-classes by `class_balance` (1: median frequency balancing, Eigen and Fergus 2015, arXiv:1411.4734).
+classes are two logits. It must not depend on the size of the images.
+Loss: the recipe's `loss`, by default cross-entropy, plus `dice_weight` times 1 - soft Dice (Milletari et al. 2016,
+arXiv:1606.04797). Both weight the classes by `class_balance` (1: median frequency balancing, Eigen and Fergus 2015,
+arXiv:1411.4734). The model's own `loss(output, target)` replaces all of this: output has the size of the image, target
+is int64 (batch, height, width), and ignored pixels are -100, as torch's losses expect.
 Scores, from the pixels of the whole split: `mean_iou`, over the classes that occur in the targets or predictions,
 `mean_dice` and `pixel_accuracy`. With two classes also `dice` and `iou` of the class `extra["positive"]`, by default
-the second. `per_example` has the task's metric for each image, with mean IoU in place of mean Dice.
+the second. `per_example` has a value for each image: the score plus the image's influence on it, because the score is
+not a mean over images (`zoo_core.metrics.ratio_by_example`).
 """
 
 from __future__ import annotations
@@ -34,9 +37,13 @@ KIND = Kind(
         "crop_size": Param(
             default=0, help="train on random squares with this many pixels a side; 0: on whole images", minimum=0
         ),
-        "dice_weight": Param(
-            default=0.0, help="weight of 1 - soft Dice, which is added to the cross-entropy", minimum=0.0
+        "loss": Param(
+            default="cross-entropy",
+            unset="cross-entropy",
+            choices=("cross-entropy", "focal", "dice"),
+            help="focal: with focus 2; dice: 1 - soft Dice alone",
         ),
+        "dice_weight": Param(default=0.0, help="weight of 1 - soft Dice, which is added to the loss", minimum=0.0),
         "class_balance": Param(
             default=0.0,
             help="weight each class by (median pixel share / its pixel share) to this power; 0: equal weights",

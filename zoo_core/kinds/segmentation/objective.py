@@ -15,8 +15,9 @@ from zoo_core import metrics
 from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.errors import IncompatibleError
+from zoo_core.kinds.classification import FOCUS
 from zoo_core.kinds.inputs import ImageInputs
-from zoo_core.kinds.objective import RowReader
+from zoo_core.kinds.objective import OwnLoss, RowReader, own_loss
 from zoo_core.kinds.segmentation.losses import class_weights, confusions, soft_dice_loss
 from zoo_core.kinds.segmentation.pictures import prediction_sheet, split_view, spread
 from zoo_core.kinds.segmentation.views import Views, padded, unpadded
@@ -26,7 +27,7 @@ from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 
 ONE_CLASS_METRICS = ("dice", "iou")  # they score one of two classes
-NO_CLASS = -100  # the ignored class if no class is ignored: no pixel has it
+NO_CLASS = -100  # torch's number of an ignored class; the ignored class if the data have none
 MAX_PICTURED = 4  # images on a sheet
 MAX_CONFUSION_CLASSES = 32  # with more classes, a record has no confusion matrix
 STUDY_BATCH = 256  # training images whose pixels are counted at once
@@ -54,6 +55,10 @@ class SegmentationObjective:
         self._images = ImageInputs(signature, normalize=recipe.normalize, device=ctx.device)
         self._weights = torch.ones(self._count, device=ctx.device)
         self.ready = self._images.ready
+        self._own: OwnLoss | None = None
+
+    def take_loss(self, own: OwnLoss | None) -> None:
+        self._own = own
 
     def study(self, train: DeviceSplit) -> None:
         """Weight the classes by their share of the training pixels."""
@@ -77,14 +82,26 @@ class SegmentationObjective:
         targets = batch["y"].long()
         logits = unpadded(output.float(), targets.shape[1:])
         counted = targets != self._ignored
-        labels = torch.where(counted, targets, 0)
-        weights = self._weights[labels] * counted
-        costs = F.cross_entropy(logits, labels, reduction="none")
-        loss = (costs * weights).sum() / weights.sum().clamp_min(1e-6)
-        if self._recipe.dice_weight:
-            loss = loss + self._recipe.dice_weight * soft_dice_loss(logits, labels, counted, self._weights)
+        if self._own is not None:
+            loss = own_loss(self._own, logits, torch.where(counted, targets, NO_CLASS))
+        else:
+            loss = self._kinds_loss(logits, torch.where(counted, targets, 0), counted)
         with torch.no_grad():
             return loss, self._score(self.reduce(logits, batch).sum(0))
+
+    def _kinds_loss(self, logits: Tensor, labels: Tensor, counted: Tensor) -> Tensor:
+        """Compute the recipe's `loss` and Dice; ignored pixels have any label and are not `counted`."""
+        name, dice_weight = self._recipe.get("loss", "cross-entropy"), float(self._recipe.dice_weight)
+        if name == "dice":
+            return (1 + dice_weight) * soft_dice_loss(logits, labels, counted, self._weights)
+        weights = self._weights[labels] * counted
+        costs = F.cross_entropy(logits, labels, reduction="none")
+        if name == "focal":  # Lin et al. 2017, arXiv:1708.02002
+            costs = costs * (1 - (-costs).exp()) ** FOCUS
+        loss = (costs * weights).sum() / weights.sum().clamp_min(1e-6)
+        if dice_weight:
+            loss = loss + dice_weight * soft_dice_loss(logits, labels, counted, self._weights)
+        return loss
 
     def reduce(self, output: Tensor, batch: Batch) -> Tensor:
         """Count each image's confusion matrix, int64 (batch, classes, classes): rows are true classes."""
@@ -116,11 +133,20 @@ class SegmentationObjective:
         }
         if self._positive is not None:
             scores |= {"dice": float(dice[self._positive]), "iou": float(iou[self._positive])}
-        per_image = self._per_image(outputs).astype(np.float32)
-        return Evaluation(scores, self._tables(confusion, iou, dice), {"score": per_image})
+        per_example = {"score": self._by_example(outputs)}
+        if "group" in columns:
+            per_example["group"] = columns["group"]
+        return Evaluation(scores, self._tables(confusion, iou, dice), per_example)
+
+    def _by_example(self, outputs: Array) -> Array:
+        """Compute values by image whose mean is the task's metric over all pixels, float64 (n,)."""
+        parts, wholes = metrics.pixel_counts(outputs, self._metric.removeprefix("mean_"))
+        if self._metric in ONE_CLASS_METRICS and self._positive is not None:
+            parts, wholes = parts[:, self._positive, None], wholes[:, self._positive, None]
+        return metrics.ratio_by_example(parts, wholes)
 
     def _per_image(self, outputs: Array) -> Array:
-        """Compute the metric of each image; 1 if the class is neither in the targets nor in the predictions."""
+        """Compute the metric of each image alone; 1 if the class is neither in the targets nor in the predictions."""
         if self._per_image_metric == "mean_iou":
             return metrics.mean_iou(outputs)
         if self._per_image_metric == "pixel_accuracy":

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo_core import Context, Recipe, Step
-from zoo_core.train import FUSED, rate_factor
+from zoo_core.train import FUSED, rate_factor, update_average
 from zoo_gan.models.adversaries import Adversaries
 
 
@@ -89,17 +89,6 @@ def gradient_penalty(ctx: Context, critic: nn.Module, real: Tensor, generated: T
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
     return penalty
-
-
-def update_average(average: nn.Module, net: nn.Module, decay: float) -> None:
-    """Move the average's weights and running statistics towards the net's; copy its integer buffers."""
-    with torch.no_grad():
-        torch._foreach_lerp_([*average.parameters()], [*net.parameters()], 1 - decay)
-        for kept, now in zip(average.buffers(), net.buffers(), strict=True):
-            if kept.is_floating_point():
-                kept.lerp_(now, 1 - decay)
-            else:
-                kept.copy_(now)
 
 
 def _logits(critic: nn.Module, real: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,9 +2,9 @@
 
 Columns: x ragged float32 (n; frames, joints, axes); y integer (n,), from 0; `group` integer (n,), the person.
 The signature's `extra` describes the skeleton; see `skeletons.py`.
-Model: forward takes float (batch, frames, joints, axes) and returns (batch, classes) logits; it owns no loss. Sequences
-are resampled to the recipe's `frames`, centred on the root's mean position and divided by the body's size.
-Loss: cross-entropy with the recipe's label smoothing.
+Model: forward takes float (batch, frames, joints, axes) and returns (batch, classes) logits. Sequences are resampled to
+the recipe's `frames`, centred on the root's mean position and divided by the body's size.
+Loss: the recipe's `loss`, by default cross-entropy, with label smoothing; or the model's own `loss(output, target)`.
 Metrics: `accuracy`, and the other scores of `zoo_core.kinds.classification`.
 One unit is one sequence.
 """
@@ -26,7 +26,7 @@ from zoo_core.data.batches import Batch
 from zoo_core.data.columns import Array, Ragged, Split
 from zoo_core.data.labels import require_two_classes
 from zoo_core.data.open import Data
-from zoo_core.kinds.classification import class_names, classification_evaluation, most_probable
+from zoo_core.kinds.classification import ClassLoss, class_names, classification_evaluation, most_probable
 from zoo_core.kinds.supervised import Supervised
 from zoo_pose.augment import BodyAugmentation, resample_at
 from zoo_pose.data import read_any
@@ -72,6 +72,8 @@ class ActionObjective:
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         self.classes = class_names(signature)
         self._signature, self._recipe, self._ctx = signature, recipe, ctx
+        self._loss = ClassLoss(recipe.get("loss", "cross-entropy"), recipe.label_smoothing)
+        self.take_loss = self._loss.take_loss
 
     def inputs(self, batch: Batch) -> Tensor:
         return batch["x"]
@@ -81,8 +83,7 @@ class ActionObjective:
 
     def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         output, labels = output.float(), batch["y"].long()
-        loss = F.cross_entropy(output, labels, label_smoothing=self._recipe.label_smoothing)
-        return loss, (output.argmax(1) == labels).float().mean()
+        return self._loss(output, labels), (output.argmax(1) == labels).float().mean()
 
     def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
         return classification_evaluation(outputs, columns, self.classes)

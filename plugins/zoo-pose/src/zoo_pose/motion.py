@@ -2,11 +2,13 @@
 
 Columns: x ragged float32 (n; frames, joints, axes); the signature's `extra` describes the skeleton and holds `fps`.
 Examples are windows of one and a half seconds. In train a window begins every `stride` frames, in val and test every
-fifth of a second. A shorter sequence gives no windows.
+fifth of a second. A shorter sequence gives no windows. Windows of one person belong together, by the column `group`;
+without that column, those of one sequence do.
 Model: forward takes float (batch, past, joints, axes), positions in the data's unit, and returns the next frames,
-(batch, future, joints, axes), in the same coordinates. It owns no loss. A model without parameters is not trained.
-Loss and metric: `joint_error`, the mean distance between prediction and target over frames and joints, in the data's
-unit (lower is better). Also `last_frame_error`, the same for the last frame alone.
+(batch, future, joints, axes), in the same coordinates. A model without parameters is not trained.
+Loss: the metric, or the model's own `loss(output, target)`.
+Metric: `joint_error`, the mean distance between prediction and target over frames and joints, in the data's unit (lower
+is better). Also `last_frame_error`, the same for the last frame alone.
 One unit is one window.
 """
 
@@ -32,6 +34,7 @@ from zoo_core import (
 from zoo_core.data.batches import Batch
 from zoo_core.data.columns import Array, Ragged, Split
 from zoo_core.data.open import Data
+from zoo_core.kinds.objective import OwnLoss, own_loss
 from zoo_core.kinds.supervised import Supervised
 from zoo_pose.augment import BodyAugmentation
 from zoo_pose.pictures import motion_pictures
@@ -88,9 +91,9 @@ class Windows:
         frames = np.lib.stride_tricks.sliding_window_view(x.values, length, axis=0, writeable=True)
         windows = np.moveaxis(frames, -1, 1)
         columns = {"x": windows[:, : self._past], "y": windows[:, self._past :]}
-        if "group" in split.columns:
-            group = np.asarray(split.columns["group"]).repeat(np.diff(x.offsets))
-            columns["group"] = group[: len(windows)]
+        # Windows of one sequence overlap, so they belong together also in data that name no groups.
+        group = np.asarray(split.columns.get("group", np.arange(len(x)))).repeat(np.diff(x.offsets))
+        columns["group"] = group[: len(windows)]
         return Split(columns, starts)
 
 
@@ -99,6 +102,10 @@ class MotionObjective:
 
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         self._signature = signature
+        self._own: OwnLoss | None = None
+
+    def take_loss(self, own: OwnLoss | None) -> None:
+        self._own = own
 
     def inputs(self, batch: Batch) -> Tensor:
         return batch["x"]
@@ -109,6 +116,8 @@ class MotionObjective:
     def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         squares = (output.float() - batch["y"]).square().sum(dim=-1)
         error = (squares + EPSILON).sqrt().mean()
+        if self._own is not None:
+            return own_loss(self._own, output.float(), batch["y"]), error.detach()
         return error, error
 
     def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zoo_core import DatasetSpec, ModelSpec, Param, Reference, Signature, TaskSpec, hookimpl
-from zoo_core.kinds import SUPERVISED
+from zoo_core.kinds import CLASS_LOSS, SUPERVISED
 
 DATASETS = ("msr-action3d", "ntu-rgbd", "openpifpaf", "stick-figures")
 ADAMW = {"optimizer": "adamw", "schedule": "cosine", "warmup": 0.1, "clip_norm": 1.0, "holdout": False}
@@ -23,7 +23,8 @@ AUGMENTATION = {
 ACTION = {
     **SUPERVISED,
     "frames": Param(default=32, help="length to which each sequence is resampled", minimum=2),
-    "label_smoothing": Param(default=0.1, help="of the cross-entropy", minimum=0.0),
+    "loss": CLASS_LOSS,
+    "label_smoothing": Param(default=0.1, help="of the loss", minimum=0.0),
     **AUGMENTATION,
     "cut": Param(default=0.0, help="largest share of the time that is cut off at both ends together", minimum=0.0),
     "warp": Param(default=0.0, help="largest random change of speed within a sequence, as a share", minimum=0.0),

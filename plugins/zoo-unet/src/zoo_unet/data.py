@@ -43,7 +43,8 @@ ROAD = (
 class IsbiMembranes:
     """ISBI 2012, slices of a nerve cord: x uint8 (n, 1, 512, 512), y uint8 (n, 512, 512): 0 cell, 1 membrane.
 
-    Slices are sorted by number; the last five are test. There is no val split.
+    Slices are sorted by number; the last five are test. There is no val split. Neighbouring slices show the same cells,
+    so test has a column group, int64 (5,), with one number for all: it is one sample.
     Raises:
         DataUnavailableError: the folders are missing, empty or hold too few slices.
         DamagedDataError: a slice has no label or a label no slice, sizes differ, or a label has levels other than 0
@@ -69,12 +70,15 @@ class IsbiMembranes:
         x = read_images([image for image, _ in pairs], self._size, channels=1, resize=False)
         y = np.stack([read_membrane_label(label, self._size) for _, label in pairs])
         require_two_classes(y, pairs[0][1].parent)
-        return {"x": x, "y": y}
+        columns = {"x": x, "y": y}
+        # Only in test: val is held out of train by groups, and one group cannot be divided.
+        return columns if split == "train" else {**columns, "group": np.zeros(len(y), np.int64)}
 
 
 class CamVid:
-    """Road scenes: x uint8 (n, 3, 180, 240), RGB, y uint8 (n, 180, 240), 11 classes; 11 is ignored.
+    """Road scenes: x uint8 (n, 3, 180, 240), RGB, y uint8 (n, 180, 240), 11 classes; 11 is ignored; group int64 (n,).
 
+    A group is one drive: the frames whose names begin alike up to an underscore, such as `Seq05VD_f00210`.
     Pictures are averaged to the smaller size, masks use the nearest pixel. Splits are those of the files, also val.
     Raises:
         DataUnavailableError: a split file is missing, or may not be read.
@@ -95,7 +99,8 @@ class CamVid:
         columns = read_pairs(pairs, self.size, len(ROAD), ignored=len(ROAD))
         if split == "train":
             require_two_classes(columns["y"][columns["y"] < len(ROAD)], self._root / "train.txt")
-        return columns
+        drives = [image.stem.partition("_")[0] for image, _ in pairs]
+        return {**columns, "group": np.unique(drives, return_inverse=True)[1].astype(np.int64)}
 
 
 class CamVid480(CamVid):
