@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from zoo_core.data.downloads import fetch
 from zoo_core.data.open import open_data
 from zoo_core.files import cache_dir, own_cache, portable
@@ -25,7 +27,7 @@ def list_devices(_: DevicesJob) -> object:
 
 
 def open_dataset(job: OpenJob) -> dict[str, object]:
-    """Decode a data set; return its signature and the number of examples by split."""
+    """Decode a data set; return its signature, the number of examples by split, and the files left out by reason."""
     spec = Registry.load().dataset(job.dataset)
     ctx = Context(
         cache=own_cache(spec.qualified),
@@ -33,7 +35,8 @@ def open_dataset(job: OpenJob) -> dict[str, object]:
         offline=job.offline,
     )
     data = open_data(spec, ctx, job.fingerprint)
-    return {"signature": asdict(data.signature), "sizes": data.sizes}
+    left_out = msgspec.to_builtins(data.left_out)
+    return {"signature": asdict(data.signature), "sizes": data.sizes, "left_out": left_out}
 
 
 def find_weights(job: WeightsJob) -> str:
