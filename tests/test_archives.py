@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo_core.data.archives import extract, is_archive, members
+from zoo_core.data.archives import extract, is_archive, members, reading
 from zoo_core.errors import DamagedDataError, DataError, UnsafeArchiveError
 
 FILES = {"a.txt": b"first", "deep/er/b.bin": bytes(range(256)), "deep/empty": b""}
@@ -181,10 +181,14 @@ def test_backslashes_separate_folders(tmp_path: Path):
 
 
 @makers
-def test_files_that_macos_adds_are_left_out(make: Make, tmp_path: Path):
-    added = ["__MACOSX/train/._0.png", "__MACOSX/x.png", "train/._0.png", "train/.DS_Store", "._train"]
-    archive = make(tmp_path / "mac", {"train/0.png": b"1", "train/.keep": b"", **dict.fromkeys(added, b"0")})
-    assert names_of(archive) == ["train/0.png", "train/.keep"]
+def test_hidden_and_system_files_are_left_out_and_told(make: Make, tmp_path: Path):
+    added = ["__MACOSX/train/._0.png", "__MACOSX/x.png", "train/._0.png", "train/.DS_Store", "._train", "a/Thumbs.db"]
+    archive = make(tmp_path / "mac", {"train/0.png": b"1", "a/b.txt": b"", **dict.fromkeys(added, b"0")})
+    assert names_of(archive) == ["train/0.png", "a/b.txt"]
+    left_out: dict[str, str] = {}
+    with reading(archive):
+        assert [name for name, _ in members(archive, left_out)] == ["train/0.png", "a/b.txt"]
+    assert sorted(left_out) == ["._train", "__MACOSX", "a/Thumbs.db", "train/.DS_Store", "train/._0.png"]
     extract(archive, tmp_path / "out")
     assert not any((tmp_path / "out" / name).exists() for name in added)
 

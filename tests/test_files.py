@@ -8,6 +8,7 @@ import os
 import sys
 import tarfile
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -155,6 +156,14 @@ def test_a_file_of_the_same_size_but_another_time_is_read_again(tmp_path: Path):
     assert fingerprint(dataset(), root) != before
 
 
+@pytest.fixture
+def old_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files written in the test count as old, so that their checksums are kept."""
+    now = time.time_ns() + 3_600_000_000_000
+    monkeypatch.setattr("zoo_core.data.locate.time.time_ns", lambda: now)
+
+
+@pytest.mark.usefixtures("old_files")
 def test_a_second_fingerprint_opens_no_file_of_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     root = write(tmp_path / "plain", FILES)
     before = fingerprint(dataset(), root)
@@ -170,16 +179,18 @@ def test_a_second_fingerprint_opens_no_file_of_the_data(tmp_path: Path, monkeypa
     assert [path for path in opened if path.is_relative_to(root)] == []
 
 
+@pytest.mark.usefixtures("old_files")
 def test_a_second_fingerprint_of_an_archive_does_not_read_its_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     root = as_zip(tmp_path / "plain.zip", FILES)
     before = fingerprint(dataset(), root)
     read: list[Path] = []
     real_members = archives.members
-    monkeypatch.setattr(archives, "members", lambda archive: [read.append(archive), real_members(archive)][1])
+    monkeypatch.setattr(archives, "members", lambda archive, _: [read.append(archive), real_members(archive)][1])
     assert fingerprint(dataset(), root) == before
     assert read == []
 
 
+@pytest.mark.usefixtures("old_files")
 def test_what_older_code_cached_of_an_archive_is_read_again(tmp_path: Path, cache: Path):
     root = as_zip(tmp_path / "plain.zip", FILES)
     known, now = fingerprint(dataset(), root), root.stat()
@@ -194,6 +205,7 @@ def test_what_older_code_cached_of_an_archive_is_read_again(tmp_path: Path, cach
     assert not (folder / "misread.txt").exists()
 
 
+@pytest.mark.usefixtures("old_files")
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b"3", b'{"a": 3}'])
 def test_a_damaged_memory_of_checksums_is_only_forgotten(content: bytes, cache: Path, tmp_path: Path):
     root = write(tmp_path / "plain", FILES)
@@ -360,9 +372,15 @@ def test_a_file_is_found_packed_or_unpacked_at_any_depth(name: str, tmp_path: Pa
     assert context(dataset(), root).file("images.gz") == root / name
 
 
-def test_the_packed_file_goes_before_the_unpacked_one(tmp_path: Path):
-    root = write(tmp_path / "root", {"a/images": b"1", "b/images.gz": b"2"})
+def test_the_packed_file_goes_before_the_unpacked_one_in_its_folder(tmp_path: Path):
+    root = write(tmp_path / "root", {"b/images": b"1", "b/images.gz": b"2"})
     assert context(dataset(), root).file("images.gz") == root / "b/images.gz"
+
+
+def test_a_file_that_is_here_twice_is_refused(tmp_path: Path):
+    root = write(tmp_path / "root", {"a/images": b"1", "b/images.gz": b"2"})
+    with pytest.raises(DamagedDataError, match=r"holds the same file twice, .*a/images and .*b/images\.gz: give"):
+        context(dataset(), root).file("images.gz")
 
 
 def test_a_folder_of_the_files_name_is_not_the_file(tmp_path: Path):

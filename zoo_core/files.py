@@ -11,24 +11,59 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from zoo_core.errors import UsageError
+
 ABANDONED_AFTER_S = 86_400.0  # a temporary folder may be filled for hours; after a day its process is gone
+SET_CACHE = "set ZOO_CACHE to a folder that you may write to, on a disk with free space"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def cache_dir() -> Path:
-    """Return `ZOO_CACHE`, or the operating system's cache folder for the user; does not create it."""
+    """Return `ZOO_CACHE`, or the operating system's cache folder for the user; does not create it.
+
+    Raises UsageError if the user has no home folder, as in a container with an unknown user.
+    """
     named = os.environ.get("ZOO_CACHE")
     if named:
         return Path(named).expanduser().absolute()
     from platformdirs import user_cache_path
 
-    return user_cache_path("zoo")
+    found = user_cache_path("zoo")
+    if not found.is_absolute():  # `~` stays if neither HOME nor the list of users gives a home folder
+        raise UsageError(f"the cache folder {found} has no place: {SET_CACHE}")
+    return found
+
+
+@contextlib.contextmanager
+def _writing_cache() -> Iterator[None]:
+    """Turn an error of the file system inside the block into a UsageError that names the cache folder."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UsageError(f"the cache folder {cache_dir()} cannot be written ({reason}): {SET_CACHE}") from error
+
+
+def require_writable_cache() -> None:
+    """Raise UsageError if the cache folder cannot be created or written."""
+    with _writing_cache():
+        cache_dir().mkdir(parents=True, exist_ok=True)
+        probe = cache_dir() / f".probe.{secrets.token_hex(4)}.tmp"
+        probe.touch()
+        probe.unlink()
+
+
+def write_to_cache(path: Path, content: bytes) -> None:
+    """Write a file of the cache, atomically. Raises UsageError if the cache folder cannot be written."""
+    with _writing_cache():
+        write_atomically(path, content)
 
 
 def own_cache(qualified: str) -> Path:
-    """Create and return the folder where a data set or task may keep files between runs."""
+    """Create and return the folder where a data set or task may keep files between runs. Raises UsageError."""
     folder = cache_dir() / "kept" / portable(qualified)
-    folder.mkdir(parents=True, exist_ok=True)
+    with _writing_cache():
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

@@ -43,6 +43,12 @@ class Files(Protocol):
     def folder(self, archive: str = "") -> Path:
         """Return the path of a folder; see `Context.folder`."""
 
+    def leave_out(self, path: Path, reason: str) -> None:
+        """Count a file or folder as left out; see `Context.leave_out`."""
+
+    def count_as_read(self, path: Path) -> None:
+        """Count a file as read; see `Context.count_as_read`."""
+
 
 @dataclass(kw_only=True, slots=True)
 class Context:
@@ -93,6 +99,19 @@ class Context:
         what the folder must hold.
         """
         return self._require_files().folder(archive)
+
+    def leave_out(self, path: Path, reason: str) -> None:
+        """Report a file, or a folder with all files below it, that the loader leaves out.
+
+        reason: in words, without the path, such as "no row in labels.csv". The first reason for a path counts. Users
+        see how many files are left out for each reason, in the terminal at each run and in every record. Files that
+        the loader does not open are reported without this call, with a general reason.
+        """
+        self._require_files().leave_out(path, reason)
+
+    def count_as_read(self, path: Path) -> None:
+        """State that the loader reads a file by other means than Python's `open`, such as with h5py or OpenCV."""
+        self._require_files().count_as_read(path)
 
     def _require_files(self) -> Files:
         if self.files is None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from zoo_core.cli import completion
 from zoo_core.cli.options import DATA_ROOT, JSON, NO_NETWORK
 from zoo_core.registry import Registry
+from zoo_core.results.records import LeftOut
 from zoo_core.specs import DatasetSpec
-from zoo_core.ui.console import output, print_json, print_table
+from zoo_core.ui.console import complain, output, print_json, print_table
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -53,17 +55,22 @@ def fetch_data(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Download or read a data set, verify it and decode it, so that trials can start at once."""
+    from zoo_core.data.accounting import describe
     from zoo_core.data.locate import dataset_root, fingerprint
+    from zoo_core.files import require_writable_cache
     from zoo_core.runner.events import OpenJob
     from zoo_core.runner.executor import LocalExecutor
 
     dataset = Registry.load().dataset(name)
     root = dataset_root(dataset, data_root)
+    require_writable_cache()
     identity = fingerprint(dataset, root)
     job = OpenJob(
         dataset=dataset.qualified, fingerprint=identity, data_root=str(root) if root else None, offline=offline
     )
     opened: Any = LocalExecutor().ask(job)
+    for line in describe(dataset.qualified, msgspec.convert(opened["left_out"], list[LeftOut])):
+        complain(line, "warning: ", "yellow")
     if as_json:
         print_json({"dataset": dataset.qualified, "fingerprint": identity, **opened})
         return

@@ -1,7 +1,7 @@
 """Unpacks untrusted zip and tar archives: nothing is written outside the folder, and links are refused.
 
 One rule for names, whichever system made the archive: backslashes separate folders, names are decoded as Unicode, and
-files that macOS adds (`__MACOSX`, `._x`, `.DS_Store`) are left out.
+hidden and system files are left out, as `zoo_core.data.walk` does in a folder.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from zoo_core.data.walk import HIDDEN, hidden_part
 from zoo_core.errors import DamagedDataError, UnsafeArchiveError
 from zoo_core.files import new_folder
 
@@ -66,13 +67,19 @@ def reading(archive: Path) -> Iterator[None]:
         ) from error
 
 
-def members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+def members(archive: Path, left_out: dict[str, str] | None = None) -> Iterator[tuple[str, IO[bytes]]]:
     """Yield the relative path, with `/`, and the open content of every file in an archive. Use inside `reading`.
 
+    left_out: gets the path and the reason of each file or folder that is left out.
     Raises UnsafeArchiveError for a link, a device, or a path that leads outside.
     """
     is_zip = _begins_as_zip(archive) or zipfile.is_zipfile(archive)
-    yield from _zip_members(archive) if is_zip else _tar_members(archive)
+    for name, content in _zip_members(archive) if is_zip else _tar_members(archive):
+        hidden = hidden_part(PurePosixPath(name).as_posix())
+        if not hidden:
+            yield name, content
+        elif left_out is not None:
+            left_out[hidden] = HIDDEN
 
 
 def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -83,7 +90,7 @@ def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
             _refuse_outside(archive, name)
             if stat.S_ISLNK(entry.external_attr >> 16):
                 raise UnsafeArchiveError(f"archive {archive}: member {name!r} is a link")
-            if not name.endswith("/") and not _is_litter(name):
+            if not name.endswith("/"):
                 with opened.open(entry) as content:
                     yield name, content
 
@@ -123,9 +130,8 @@ def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
             content = opened.extractfile(entry) if entry.isreg() else None
             if content is None:
                 raise UnsafeArchiveError(f"archive {archive}: member {name!r} is a link or a device")
-            if not _is_litter(name):
-                with content:
-                    yield name, content
+            with content:
+                yield name, content
         while opened.fileobj is not None and opened.fileobj.read(1 << 20):  # gzip has its checksum at the end
             pass
 
@@ -164,12 +170,6 @@ def _cyrillic_share(names: Sequence[bytes], page: str) -> float:
     if not is_cyrillic or any(not char.isalpha() and ord(char) > 127 and char not in "№«»—" for char in text):
         return 0.0
     return sum(letter in FREQUENT_LETTERS for letter in letters) / len(letters)
-
-
-def _is_litter(name: str) -> bool:
-    """Return whether a file is one that macOS adds to archives."""
-    *folders, last = name.split("/")
-    return "__MACOSX" in folders or last.startswith("._") or last == ".DS_Store"
 
 
 def _refuse_outside(archive: Path, name: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
-import os
 import struct
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,37 +25,10 @@ def find_idx(ctx: Context, name: str, names: Sequence[str]) -> Path:
     names: all files of the data set. Raises DamagedDataError if one of them, packed or not, lies in two folders: they
     may be of two data sets. Raises DataUnavailableError if the file is missing.
     """
-    if ctx.data_root is None:
-        return ctx.file(name)
-    root = ctx.folder()
-    found = _copies(root, {each.removesuffix(".gz") for each in (name, *names)})
-    for plain, paths in found.items():
-        # Some distributions put each file into a folder of its own name.
-        homes = {path.parent.parent if path.parent.name.startswith(plain) else path.parent: path for path in paths}
-        if len(homes) > 1:
-            first, second = list(homes.values())[:2]
-            raise DamagedDataError(
-                f"{root} holds the same file twice, {first} and {second}: remove one, or give --data-root a folder "
-                "that holds each file once"
-            )
-    paths = found[name.removesuffix(".gz")]
-    if not paths:
-        left_out = ctx.file(name)  # raises if there is none
-        raise DataUnavailableError(
-            f"{root} holds {name} only as {left_out}, and hidden folders and __MACOSX are left out: move it"
-        )
-    return next((path for path in paths if path.name == name), paths[0])
-
-
-def _copies(root: Path, names: Collection[str]) -> dict[str, list[Path]]:
-    """Map each name without `.gz` to its files, sorted, without those in hidden folders and `__MACOSX`."""
-    found: dict[str, list[Path]] = {name: [] for name in sorted(names)}
-    for folder, inside, files in os.walk(root):
-        inside[:] = [each for each in inside if not each.startswith(".") and each != "__MACOSX"]
-        for file in files:
-            if file.removesuffix(".gz") in found and Path(folder, file).is_file():
-                found[file.removesuffix(".gz")].append(Path(folder, file))
-    return {name: sorted(paths) for name, paths in found.items()}
+    for other in names if ctx.data_root is not None else ():
+        with contextlib.suppress(DataUnavailableError):
+            ctx.file(other)
+    return ctx.file(name)
 
 
 def read_idx(path: Path) -> Array:

@@ -16,13 +16,19 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from zoo_core.columns import Array
-from zoo_core.data.names import composed, require_utf8
+from zoo_core.data.names import composed
+from zoo_core.data.walk import folders, inner_root, list_folder
 from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError
 from zoo_core.measure.environment import usable_cores
 
 LOG = logging.getLogger("zoo")
-DEEPER = ("*/*/*", "*/*/*/*")  # where an error looks for a split
-SPLIT_NAMES = ("train", "val", "valid", "test")
+MAX_DEPTH = 4  # of the folders in which an error looks for a split
+# The folders of a split, in lower case.
+SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+SPLIT_NAMES = frozenset(name for names in SPLITS.values() for name in names)
+NOT_A_PICTURE = "no extension of a picture"
+LOOSE = "a file beside the folders of the classes"
+TOO_DEEP = "in a folder inside the folder of a class"
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # without EPS, for which Pillow starts Ghostscript
 # Pillow raises these for truncated files, other files, and pictures that claim an absurd size. The four in the middle
@@ -58,6 +64,7 @@ def find_split(root: Path, *names: str) -> Path:
     ...     find_split(Path(folder), "val", "valid").name
     'Valid'
     """
+    root = inner_root(root, {*SPLIT_NAMES, *names})
     below = folders(root)
     found = [folder for folder in below if folder.name.lower() in names]
     # A folder of a split holds classes, which may have any name.
@@ -65,15 +72,44 @@ def find_split(root: Path, *names: str) -> Path:
     found += [inside for folder in others for inside in folders(folder) if inside.name.lower() in names]
     if not found:
         wanted = " or ".join(map(repr, names))
-        deeper = next(
-            (path for depth in DEEPER for path in sorted(root.glob(depth)) if path.name.lower() in names), None
-        )
-        hint = f"; there is {deeper}: give --data-root {deeper.parent}" if deeper and deeper.is_dir() else ""
+        deeper = next((path for path in _folders_down_to(root, MAX_DEPTH) if path.name.lower() in names), None)
+        hint = f"; there is {deeper}: give --data-root {deeper.parent}" if deeper else ""
         raise DataUnavailableError(f"{root} holds no folder {wanted}, nor does a folder in it{hint}")
     second = next((folder for folder in found[1:] if folder.resolve() != found[0].resolve()), None)  # or it is a link
     if second is not None:
         _refuse_two(root, found[0], second)
     return found[0]
+
+
+def find_splits(root: Path, needs: str) -> dict[str, Path]:
+    """Find the folders of `train` and `test`, and of `val` if there is one, beside each other: see `SPLITS`.
+
+    Raises DataUnavailableError, whose message ends with `needs`: what `root` must hold. Raises DamagedDataError if a
+    split has several folders.
+    """
+    try:
+        home = find_split(root, *SPLITS["train"]).parent
+    except DataUnavailableError as error:
+        raise DataUnavailableError(f"{error}; {needs}") from error
+    found: dict[str, Path] = {}
+    for folder in folders(home):  # never below them, where a class may have the name of a split
+        split = next((split for split, names in SPLITS.items() if folder.name.lower() in names), None)
+        if split in found and not found[split].samefile(folder):
+            _refuse_two(root, found[split], folder)
+        if split is not None:
+            found.setdefault(split, folder)
+    if "test" not in found:
+        raise DataUnavailableError(f"{home} holds no folder 'test'; {needs}")
+    return found
+
+
+def _folders_down_to(root: Path, depth: int) -> list[Path]:
+    """List the folders below `root` down to a depth, level by level."""
+    found, level = list[Path](), [root]
+    for _ in range(depth):
+        level = [inside for folder in level for inside in folders(folder)]
+        found += level
+    return found
 
 
 def _refuse_two(root: Path, first: Path, second: Path) -> NoReturn:
@@ -86,13 +122,16 @@ def _refuse_two(root: Path, first: Path, second: Path) -> NoReturn:
     raise DamagedDataError(f"{both}: give --data-root the folder of one of them, or remove one")
 
 
-def image_folder(folder: Path, classes: Sequence[str] = ()) -> ImageFiles:
+def image_folder(
+    folder: Path, classes: Sequence[str] = (), *, leave_out: Callable[[Path, str], None] | None = None
+) -> ImageFiles:
     """List the pictures of a folder that has one folder per class, sorted by name.
 
     classes: the expected classes, in the order of the labels; empty for the names of the folders.
-    Files without the extension of a picture are skipped, with a warning. Names of classes are compared and returned in
-    Unicode's composed form. Raises DataUnavailableError for a class without pictures, and DamagedDataError if there is
-    only one class or the folders differ from `classes`.
+    leave_out: `Context.leave_out`, which gets what is not listed: files without the extension of a picture, files
+        beside the folders of the classes, and folders inside these.
+    Names of classes are compared and returned in Unicode's composed form. Raises DataUnavailableError for a class
+    without pictures, and DamagedDataError if there is only one class or the folders differ from `classes`.
     """
     own = _by_composed_name(folder)
     names = list(own)
@@ -111,11 +150,12 @@ def image_folder(folder: Path, classes: Sequence[str] = ()) -> ImageFiles:
     paths, labels = [], []
     for label, name in enumerate(classes):
         inside = list_images(own[name])
-        _warn_of_skipped(own[name], len(inside))
         if not inside:
             raise DataUnavailableError(f"{own[name]} holds no pictures: fill or remove it")
         paths += inside
         labels += [label] * len(inside)
+    if leave_out is not None:
+        _report_left_out(folder, [own[name] for name in classes], leave_out)
     return ImageFiles(paths, np.asarray(labels, np.int64), tuple(classes))
 
 
@@ -128,42 +168,28 @@ def _by_composed_name(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _warn_of_skipped(folder: Path, pictures: int) -> None:
-    """Log how many files are skipped, so that pictures with an unusual extension do not go missing unnoticed."""
-    others = [path.name for path in _listed(folder, Path.is_file) if path.suffix.lower() not in EXTENSIONS]
-    if others:
-        LOG.warning(
-            "%s: %d files skipped, no picture extension (%s ...); %d pictures", folder, len(others), others[0], pictures
-        )
+def _report_left_out(folder: Path, classes: Sequence[Path], leave_out: Callable[[Path, str], None]) -> None:
+    for path in list_folder(folder).files:
+        leave_out(path, LOOSE)
+    for listing in map(list_folder, classes):
+        for path in listing.folders:
+            leave_out(path, TOO_DEEP)
+        for path in listing.files:
+            if not is_picture(path):
+                leave_out(path, NOT_A_PICTURE)
 
 
-def folders(folder: Path) -> list[Path]:
-    """List the folders in `folder`, sorted by name, without hidden ones and `__MACOSX`.
-
-    Raises DataUnavailableError if `folder` is not a folder, DataError if it may not be read, DamagedDataError for a
-    name that is not UTF-8.
-    """
-    return [path for path in _listed(folder, Path.is_dir) if path.name != "__MACOSX"]
+def is_picture(path: Path) -> bool:
+    """Return whether a file has the extension of a picture."""
+    return path.suffix.lower() in EXTENSIONS
 
 
 def list_images(folder: Path) -> list[Path]:
-    """List the picture files in `folder`, sorted by name as text. Raises as `folders` does.
+    """List the picture files in `folder`, sorted by name as text. Raises as `zoo_core.data.walk.list_folder` does.
 
     Where the order of numbers matters, as in frames, sort with `zoo_core.data.names`.
     """
-    return [path for path in _listed(folder, Path.is_file) if path.suffix.lower() in EXTENSIONS]
-
-
-def _listed(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
-    try:
-        found = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and wanted(path))
-    except PermissionError as error:
-        raise DataError(f"{folder} may not be read: change its permissions") from error
-    except OSError as error:
-        raise DataUnavailableError(f"{folder} cannot be read as a folder ({error.strerror})") from error
-    for path in found:
-        require_utf8(path)
-    return found
+    return [path for path in list_folder(folder).files if is_picture(path)]
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None, *, channels: int = 3, resize: bool = True) -> Array:

@@ -1,7 +1,8 @@
 """Finds a data set's files and computes their fingerprint, which identifies the data by content.
 
 Published downloads: a hash of version and checksums, which needs no data. The user's own files: a hash of the sorted
-(relative path, sha256) pairs, the same for a folder and an archive of it. Generated data: a hash of name and version.
+(relative path, sha256) pairs, the same for a folder and an archive of it and for both forms of Unicode. Generated
+data: a hash of name and version.
 """
 
 from __future__ import annotations
@@ -9,18 +10,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from zoo_core.data import archives
 from zoo_core.data.downloads import digest_of, fetch
-from zoo_core.data.names import require_utf8
+from zoo_core.data.names import composed, require_utf8
+from zoo_core.data.walk import Tree, refuse_second, walk
 from zoo_core.errors import DataError, DataUnavailableError
-from zoo_core.files import cache_dir, portable, write_atomically
+from zoo_core.files import cache_dir, portable, write_to_cache
 from zoo_core.specs import DatasetSpec
 
-ARCHIVE_FORMAT = 2  # of what is cached about archives; raise it when `archives` reads names or members differently
+FINE_TICK_NS, COARSE_TICK_NS = 100_000_000, 2_000_000_000  # of a file system's clock; FAT counts in two seconds
+ARCHIVE_FORMAT = 3  # of what is cached about archives; raise it when `archives` reads names or members differently
 
 
 def dataset_root(spec: DatasetSpec, data_root: Path | None, *, several: bool = False) -> Path | None:
@@ -47,7 +51,7 @@ def fingerprint(spec: DatasetSpec, root: Path | None) -> str:
         if not sums:
             raise DataUnavailableError(f"data root {root} is empty; {_how_to_provide(spec)}")
         if not _contains_published(spec, sums.values()):
-            return _digest(f"{name}\0{digest}" for name, digest in sorted(sums.items()))
+            return _digest(sorted(f"{composed(name)}\0{digest}" for name, digest in sums.items()))
     if spec.downloads:
         return _digest([f"version {spec.version}", *sorted(item.sha256 or item.md5 for item in spec.downloads)])
     if spec.offline:
@@ -63,30 +67,27 @@ def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
+def list_root(root: Path) -> Tree:
+    """List the files of a folder or archive, and what is left out of it. Raises DataUnavailableError, DataError."""
+    if archives.is_archive(root):
+        return _read_archive(root)[1]
+    if root.is_file():
+        raise DataUnavailableError(f"data root {root} is neither a folder nor a zip or tar archive")
+    return walk(root)
+
+
 def _sums(root: Path) -> dict[str, str]:
     """Map relative path to sha256 for every file in a folder or archive, without a single outer folder."""
     try:
-        if archives.is_archive(root):
-            with archives.reading(root):
-                sums = _archive_sums(root)
-        elif root.is_file():
-            raise DataUnavailableError(f"data root {root} is neither a folder nor a zip or tar archive")
-        else:
-            sums = _folder_sums(root)
+        sums = _read_archive(root)[0] if archives.is_archive(root) else _folder_sums(root, list_root(root))
     except PermissionError as error:
         raise DataError(f"{error.filename} may not be read: change its permissions") from error
-    sums = {name: digest for name, digest in sums.items() if not _is_litter(name)}
     for name in sums:
         require_utf8(root / name)
     while sums and len(tops := {name.partition("/")[0] for name in sums}) == 1 and all("/" in name for name in sums):
         outer = len(tops.pop()) + 1
         sums = {name[outer:]: digest for name, digest in sums.items()}
     return sums
-
-
-def _is_litter(name: str) -> bool:
-    """Return whether a file is one that operating systems leave behind, such as `.DS_Store` or `__MACOSX/`."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
 def _read_cache(file: Path) -> dict[str, Any]:
@@ -98,43 +99,55 @@ def _read_cache(file: Path) -> dict[str, Any]:
     return cached if isinstance(cached, dict) else {}
 
 
-def _archive_sums(root: Path) -> dict[str, str]:
-    """Hash every member of an archive; cached by the archive's path, size and modification time."""
+def _stamp(state: os.stat_result) -> list[int]:
+    """Return what changes when a file is replaced or rewritten, even by one of the same size and modification time."""
+    return [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
+
+
+def _is_settled(stamp: list[int], now_ns: int) -> bool:
+    """Return whether a change of the file from now on will change its stamp.
+
+    Clocks of file systems tick, some only every two seconds; a second change in one tick leaves the stamp as it is.
+    """
+    changed_ns = max(stamp[1:3])
+    tick_ns = FINE_TICK_NS if changed_ns % 1_000_000_000 else COARSE_TICK_NS
+    return now_ns - changed_ns > tick_ns
+
+
+def _read_archive(root: Path) -> tuple[dict[str, str], Tree]:
+    """Hash every member of an archive; cached by the archive's path and stamp."""
     cache_file = cache_dir() / "archives.json"
-    cached, state = _read_cache(cache_file), root.stat()
-    known, now = cached.get(str(root)), [ARCHIVE_FORMAT, state.st_size, state.st_mtime_ns]
-    if not isinstance(known, list) or known[:3] != now:
-        sums = {PurePosixPath(name).as_posix(): digest_of(content) for name, content in archives.members(root)}
-        known = cached[str(root)] = [*now, sums]
-        write_atomically(cache_file, json.dumps(cached).encode())
-    return dict(known[3])
+    cached, now = _read_cache(cache_file), time.time_ns()
+    stamp = [ARCHIVE_FORMAT, *_stamp(root.stat())]
+    known = cached.get(str(root))
+    if not isinstance(known, list) or known[:5] != stamp or len(known) != 7:
+        left_out: dict[str, str] = {}
+        with archives.reading(root):
+            members = archives.members(root, left_out)
+            sums = {PurePosixPath(name).as_posix(): digest_of(content) for name, content in members}
+        known = [*stamp, sums, left_out]
+        if _is_settled(stamp[1:], now):
+            write_to_cache(cache_file, json.dumps({**cached, str(root): known}).encode())
+    return dict(known[5]), Tree(sorted(known[5]), dict(sorted(known[6].items())))
 
 
-def _files_below(root: Path) -> Iterator[Path]:
-    """Yield all files below a folder. Raises PermissionError for an unreadable folder, which `rglob` skips."""
-
-    def raise_it(error: OSError) -> None:
-        raise error
-
-    for folder, _, names in os.walk(root, onerror=raise_it, followlinks=False):
-        yield from (path for name in names if (path := Path(folder, name)).is_file())
-
-
-def _folder_sums(root: Path) -> dict[str, str]:
-    """Hash every file of a folder; cached by path, size and modification time, so a second call reads no content."""
+def _folder_sums(root: Path, tree: Tree) -> dict[str, str]:
+    """Hash every file of a folder; cached by path and stamp, so a second call reads no content."""
     cache_file = cache_dir() / "checksums.json"
     cached = _read_cache(cache_file)
     sums, has_new = {}, False
-    for path in _files_below(root):
-        state = path.stat()
-        known = cached.get(str(path))
-        if not isinstance(known, list) or known[:2] != [state.st_size, state.st_mtime_ns]:
-            with path.open("rb") as content:
-                known = cached[str(path)] = [state.st_size, state.st_mtime_ns, digest_of(content)]
-            has_new = True
-        sums[path.relative_to(root).as_posix()] = str(known[2])
+    for name in tree.files:
+        path = f"{root}/{name}"
+        known, stamp = cached.get(path), _stamp(os.stat(path))  # noqa: PTH116 (a Path for each file takes longer)
+        if not isinstance(known, list) or known[:4] != stamp or len(known) != 5:
+            now = time.time_ns()
+            with Path(path).open("rb") as content:
+                known = [*stamp, digest_of(content)]
+            if _is_settled(stamp, now):
+                cached[path], has_new = known, True
+        sums[name] = str(known[4])
     if has_new:
-        write_atomically(cache_file, json.dumps(cached).encode())
+        write_to_cache(cache_file, json.dumps(cached).encode())
     return sums
 
 
@@ -145,10 +158,17 @@ def _how_to_provide(spec: DatasetSpec) -> str:
 
 
 class DatasetFiles:
-    """Finds the files of a data set below the user's folder or archive `root`, or else downloads and verifies them."""
+    """Finds the files of a data set below the user's folder or archive `root`, or else downloads and verifies them.
+
+    left_out: files and folders that the loader leaves out, with the reason. read: files that it read by other means
+    than Python's `open`. unpacked: the folder in the cache of an archive that was asked for.
+    """
 
     def __init__(self, spec: DatasetSpec, root: Path | None, *, offline: bool) -> None:
         self._spec, self._root, self._offline = spec, root, offline
+        self.left_out: dict[Path, str] = {}
+        self.read: set[Path] = set()
+        self.unpacked: Path | None = None
 
     def folder(self, archive: str = "") -> Path:
         """See `Context.folder`."""
@@ -159,24 +179,40 @@ class DatasetFiles:
             raise DataUnavailableError(f"dataset {spec.qualified} cannot be downloaded; {_how_to_provide(spec)}")
         if not archives.is_archive(root):
             return root
-        state = root.stat()
-        text = f"{ARCHIVE_FORMAT}\0{root}\0{state.st_size}\0{state.st_mtime_ns}"
+        text = "\0".join(map(str, [ARCHIVE_FORMAT, root, *_stamp(root.stat())]))
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
         folder = cache_dir() / "unpacked" / f"{portable(root.stem)}-{name}"
         if not folder.is_dir():
             archives.extract(root, folder)
+        self.unpacked = folder
         return folder
 
     def file(self, name: str) -> Path:
         """See `Context.file`. Below a root, `name` is found at any depth, also unpacked (without `.gz`)."""
-        if self._root is None:
-            return self._fetch_declared(name)
-        folder = self.folder()
-        for wanted in (name, name.removesuffix(".gz")):
-            paths = sorted(path for path in folder.rglob(wanted) if path.is_file())
-            if paths:
-                return paths[0]
-        raise DataUnavailableError(f"{name} is not below {folder}; {_how_to_provide(self._spec)}")
+        found = self._fetch_declared(name) if self._root is None else self._find(name)
+        self.read.add(found)
+        return found
+
+    def _find(self, name: str) -> Path:
+        folder, plain = self.folder(), name.removesuffix(".gz")
+        wanted = (f"/{name}", f"/{plain}")
+        tree = walk(folder)
+        paths = [folder / path for path in tree.files if f"/{path}".endswith(wanted)]
+        if not paths:
+            not_searched = "".join(f", and {path} is left out ({why})" for path, why in [*tree.left_out.items()][:1])
+            raise DataUnavailableError(f"{name} is not below {folder}{not_searched}; {_how_to_provide(self._spec)}")
+        # Some distributions put each file into a folder of its own name; in one folder, a packed file goes first.
+        homes = {path.parent.parent if path.parent.name.startswith(plain) else path.parent: path for path in paths}
+        refuse_second(folder, homes.values(), "the same file twice")
+        return next((path for path in paths if path.name == name), paths[0])
+
+    def leave_out(self, path: Path, reason: str) -> None:
+        """See `Context.leave_out`."""
+        self.left_out.setdefault(path, reason)
+
+    def count_as_read(self, path: Path) -> None:
+        """See `Context.count_as_read`."""
+        self.read.add(path)
 
     def _fetch_declared(self, name: str) -> Path:
         spec = self._spec

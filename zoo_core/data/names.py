@@ -48,21 +48,6 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def find_named(folder: Path, name: str) -> Path:
-    """Return the path `name` in `folder`; if it does not exist, one that differs only in its Unicode form.
-
-    name: a relative path. Returns `folder / name` if there is neither.
-    """
-    path = folder
-    for part in Path(name).parts:
-        inside = path / part
-        if not inside.exists() and not part.isascii() and path.is_dir():
-            same = sorted(other for other in path.iterdir() if composed(other.name) == composed(part))
-            inside = same[0] if same else inside
-        path = inside
-    return path
-
-
 def require_utf8(path: Path) -> None:
     """Raise DamagedDataError for a path that is not valid UTF-8, such as a name from an old Windows archive."""
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,38 +14,47 @@ import numpy as np
 
 from zoo_core import columns as column_files
 from zoo_core.columns import Columns, Split, length
-from zoo_core.data.locate import DatasetFiles
+from zoo_core.data import accounting
+from zoo_core.data.locate import DatasetFiles, list_root
+from zoo_core.data.locate import fingerprint as identify
 from zoo_core.data.splits import held_out_rows
+from zoo_core.data.walk import Tree, walk
 from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import Code, code_of
-from zoo_core.errors import DataError, SealedSplitError, UnknownSplitError
+from zoo_core.errors import DataError, SealedSplitError, UnknownSplitError, ZooError
 from zoo_core.files import cache_dir, new_folder, portable
 from zoo_core.protocols import Context, Data, Dataset
+from zoo_core.results.records import LeftOut
 from zoo_core.specs import DatasetSpec, Signature
 
 __all__ = ["Data", "OpenData", "Opened", "data_context", "open_data"]  # plugins import `Data` from here
 
 DECODING = ".decoding-"
-FORMAT = 2  # of the cached folder; raise it after a change of its layout
+FORMAT = 3  # of the cached folder; raise it after a change of its layout
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The facts stored with decoded data: the signature without unknown sizes, and the number of examples by split."""
+    """The facts stored with decoded data: the signature without unknown sizes, and the number of examples by split.
+
+    left_out: the files that the loader left out, by reason.
+    """
 
     signature: Signature
     sizes: dict[str, int]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class OpenData:
     """A trial's view of its data: `train` and `val` at any time, `test` only after the runner has unsealed it.
 
-    See `zoo_core.protocols.Data` for the attributes.
+    See `zoo_core.protocols.Data` for the attributes. left_out: files below the data root that were not read, by reason.
     """
 
     def __init__(self, folder: Path, opened: Opened, spec: DatasetSpec) -> None:
         self.signature = opened.signature
         self.sizes = opened.sizes
+        self.left_out = opened.left_out
         self.spec = spec
         self.identity = folder.name  # made of data set, version, fingerprint and loader
         self._folder = folder
@@ -87,8 +98,7 @@ class OpenData:
 
 def data_context(spec: DatasetSpec, ctx: Context) -> Context:
     """Return a copy of `ctx` for the loader of `spec`: its `file` and `folder` find this data set's files."""
-    files = DatasetFiles(spec, ctx.data_root, offline=ctx.offline)
-    return replace(ctx, dataset=spec, files=files)
+    return replace(ctx, dataset=spec, files=DatasetFiles(spec, ctx.data_root, offline=ctx.offline))
 
 
 def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str, code: Code | None = None) -> OpenData:
@@ -100,16 +110,32 @@ def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str, code: Code | No
     loader = (code or code_of(spec.entry)).sha256[:8]  # a change of the loader invalidates the cache
     name = f"{portable(spec.qualified)}-v{spec.version}-{fingerprint}-{loader}-f{FORMAT}"
     folder = cache_dir() / "columns" / name
+    # Several sets of files may have the fingerprint of the published data: what lies beside those is of no influence.
+    is_published = bool(spec.downloads) and fingerprint == identify(spec, None)
     if not (folder / "opened.json").is_file():
-        _decode(spec, data_context(spec, ctx), folder)
+        _decode(spec, ctx, folder, is_published=is_published)
     opened = json.loads((folder / "opened.json").read_bytes())
-    return OpenData(folder, Opened(_signature(opened["signature"]), opened["sizes"]), spec)
+    left_out = msgspec.convert(opened["left_out"], list[LeftOut])
+    if ctx.data_root is not None:  # what lies beside the data may have changed since they were decoded
+        tree = list_root(ctx.data_root)
+        beside = accounting.left_out_of_published(tree, _names(spec)) if is_published else []
+        left_out = [*left_out, *beside, *accounting.left_out_of_tree(tree)]
+    return OpenData(folder, Opened(_signature(opened["signature"]), opened["sizes"], tuple(left_out)), spec)
 
 
-def _decode(spec: DatasetSpec, ctx: Context, folder: Path) -> None:
-    """Decode every split into a new folder."""
-    dataset: Dataset = resolve_entry(spec.entry)(ctx)
-    with new_folder(folder, DECODING) as inside:
+def _names(spec: DatasetSpec) -> list[str]:
+    return [download.name for download in spec.downloads]
+
+
+def _decode(spec: DatasetSpec, ctx: Context, folder: Path, *, is_published: bool) -> None:
+    """Decode every split into a new folder, and store there what the loader left out."""
+    files = DatasetFiles(spec, ctx.data_root, offline=ctx.offline)
+    with (
+        new_folder(folder, DECODING) as inside,
+        accounting.recording() as opened,
+        _naming_the_archive(files, ctx.data_root),
+    ):
+        dataset: Dataset = resolve_entry(spec.entry)(replace(ctx, dataset=spec, files=files))
         train = dataset.load("train")
         sizes = {"train": _write_split(spec, "train", train, inside)}
         try:
@@ -119,8 +145,26 @@ def _decode(spec: DatasetSpec, ctx: Context, folder: Path) -> None:
             np.save(inside / "held_out.npy", rows)
             sizes["val"] = len(rows)
         sizes["test"] = _write_split(spec, "test", dataset.load("test"), inside)
-        signature = _with_channel_statistics(dataset.signature, train)
-        (inside / "opened.json").write_text(json.dumps({"signature": asdict(signature), "sizes": sizes}))
+        home = files.unpacked or ctx.data_root or Path()
+        tree = Tree([], {}) if is_published or not home.is_dir() or ctx.data_root is None else walk(home)
+        left_out = accounting.left_out_by_loader(home, tree, opened, files.left_out, files.read)
+        facts = {
+            "signature": asdict(_with_channel_statistics(dataset.signature, train)),
+            "sizes": sizes,
+            "left_out": msgspec.to_builtins(left_out),
+        }
+        (inside / "opened.json").write_text(json.dumps(facts))
+
+
+@contextlib.contextmanager
+def _naming_the_archive(files: DatasetFiles, root: Path | None) -> Iterator[None]:
+    """Let errors name the user's archive, not the folder of the cache where it was unpacked."""
+    try:
+        yield
+    except ZooError as error:
+        if files.unpacked is not None and root is not None:
+            error.args = (str(error).replace(str(files.unpacked), str(root)),)
+        raise
 
 
 def _write_split(spec: DatasetSpec, split: str, columns: Columns, folder: Path) -> int:

@@ -125,7 +125,7 @@ class LocalExecutor:
         """Run one job until it ends, fails or times out. Ctrl-C ends the child and sets `interrupted`."""
         needs_own_start = isinstance(job, TrialJob) and job.device != "cpu"
         context = self._spawn if needs_own_start else self._fork
-        result = WorkerResult()
+        result, content = WorkerResult(), _encode(job)
         try:
             if context is not self._spawn:
                 self._await_server()
@@ -137,7 +137,7 @@ class LocalExecutor:
             began = time.perf_counter()
             receiver, sender = context.Pipe(duplex=False)
             process = context.Process(  # type: ignore[attr-defined]
-                target=worker.main, args=(sender, events.encode(job), dict(os.environ)), daemon=False
+                target=worker.main, args=(sender, content, dict(os.environ)), daemon=False
             )
             try:
                 with starting_process():
@@ -211,6 +211,18 @@ class LocalExecutor:
                 on_event(event)
             if isinstance(event, TrialDone | JobResult | JobFailed):
                 return True
+
+
+def _encode(job: Job) -> bytes:
+    """Encode a job as JSON. Raises UsageError for a path that is not UTF-8."""
+    try:
+        return events.encode(job)
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(error.object).decode("utf-8", "backslashreplace")
+        raise UsageError(
+            f"the name {shown} is not UTF-8: rename the file or folder, for instance with "
+            "`convmv -f cp1251 -t utf8 --notest`"
+        ) from error
 
 
 def kill_process_tree(process: BaseProcess) -> None:

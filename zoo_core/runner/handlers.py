@@ -9,6 +9,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from zoo_core import hub
 from zoo_core.data.downloads import digest_of, fetch
 from zoo_core.data.open import open_data
@@ -28,7 +30,7 @@ def list_devices(_: DevicesJob) -> object:
 
 
 def open_dataset(job: OpenJob) -> dict[str, object]:
-    """Decode a data set; return its signature and the number of examples by split."""
+    """Decode a data set; return its signature, the number of examples by split, and the files left out by reason."""
     spec = Registry.load().dataset(job.dataset)
     ctx = Context(
         cache=own_cache(spec.qualified),
@@ -38,7 +40,8 @@ def open_dataset(job: OpenJob) -> dict[str, object]:
     code = job.code or code_of(spec.entry)
     with watching_imports(code.files, lambda *_: None):
         data = open_data(spec, ctx, job.fingerprint, code)
-    return {"signature": asdict(data.signature), "sizes": data.sizes}
+    left_out = msgspec.to_builtins(data.left_out)
+    return {"signature": asdict(data.signature), "sizes": data.sizes, "left_out": left_out}
 
 
 def find_weights(job: WeightsJob) -> str:

@@ -19,10 +19,12 @@ from zoo_core.errors import (
     IncompatibleError,
     PluginError,
     RecipeError,
+    UsageError,
     WeightsError,
     ZooError,
 )
 from zoo_core.kinds import adapted_signature
+from zoo_core.results.records import LeftOut
 from zoo_core.runner.events import WeightsJob
 from zoo_core.runner.executor import LocalExecutor
 from zoo_core.runner.plan import Plan, Problem, Skipped
@@ -45,10 +47,14 @@ class InitialWeights:
 
 @dataclass(frozen=True, slots=True)
 class CheckedPlan:
-    """A plan whose `todo` can run, and the initial weights by the model's qualified name."""
+    """A plan whose `todo` can run, and the initial weights by the model's qualified name.
+
+    left_out: the files that were left out, by the data set's qualified name and fingerprint.
+    """
 
     plan: Plan
     weights: Mapping[str, InitialWeights]
+    left_out: Mapping[tuple[str, str], list[LeftOut]]
 
 
 def preflight(plan: Plan, executor: LocalExecutor) -> CheckedPlan:
@@ -65,17 +71,18 @@ def preflight(plan: Plan, executor: LocalExecutor) -> CheckedPlan:
             todo.append(trial)
         else:
             skipped.append(Skipped(trial, problem))
-    return CheckedPlan(replace(plan, todo=tuple(todo), skipped=tuple(skipped)), checks.weights)
+    return CheckedPlan(replace(plan, todo=tuple(todo), skipped=tuple(skipped)), checks.weights, checks.left_out)
 
 
 class _Checks:
-    """Checks each data set, and each model on it, only once. `weights`: by the model's qualified name."""
+    """Checks each data set, and each model on it, only once. `weights`, `left_out`: as in `CheckedPlan`."""
 
     def __init__(self, executor: LocalExecutor) -> None:
         self._executor = executor
         self._opened: dict[tuple[str, str], Signature | Problem] = {}  # data set -> result
         self._tried: dict[tuple[str, ...], Problem | None] = {}  # model and data set -> result
         self.weights: dict[str, InitialWeights] = {}
+        self.left_out: dict[tuple[str, str], list[LeftOut]] = {}
 
     def find_problem(self, trial: PlannedTrial) -> Problem | None:
         """Return why the trial cannot run, or None if it can."""
@@ -101,11 +108,13 @@ class _Checks:
         try:
             opened: Any = self._executor.ask(trial.to_open_job(), trial.request.timeout_s)
         except ZooError as error:
-            if trial.request.named_task:
+            if trial.request.named_task or isinstance(error, UsageError):
                 raise
             return Problem(str(error)) if isinstance(error, DataUnavailableError) else trial.dataset.signature
         except RuntimeError:
             return trial.dataset.signature
+        key = (trial.dataset.qualified, trial.fingerprint)
+        self.left_out[key] = msgspec.convert(opened["left_out"], list[LeftOut])
         return msgspec.convert(opened["signature"], Signature)
 
     def _try(self, trial: PlannedTrial) -> Problem | None:

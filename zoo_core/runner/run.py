@@ -8,10 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import structs
+
+from zoo_core.data.accounting import warn_of_left_out
 from zoo_core.errors import DamagedRecordError, DataError, UsageError
+from zoo_core.files import require_writable_cache
 from zoo_core.measure.environment import describe, machine_id
 from zoo_core.registry import Registry
-from zoo_core.results.records import FAILED, Record
+from zoo_core.results.records import FAILED, LeftOut, Record
 from zoo_core.results.store import Store
 from zoo_core.runner.devices import find_devices
 from zoo_core.runner.events import Event
@@ -76,6 +80,7 @@ def run_request(
     request: Request, registry: Registry, store: Store, make_display: MakeDisplay, *, dry_run: bool = False
 ) -> tuple[Plan, Outcome]:
     """Plan and run; with `dry_run` only plan. Raises UsageError for a mistake in the request or missing data."""
+    require_writable_cache()
     try:
         make_plan(request, registry, store)  # report mistakes before torch is started
         executor = LocalExecutor()
@@ -109,6 +114,7 @@ class Run:
         self._plan, self._store, self._executor, self._listener = plan, store, executor, listener
         self._environment = describe(plugins)
         self._weights: Mapping[str, InitialWeights] = {}  # by the model's qualified name
+        self._left_out: Mapping[tuple[str, str], list[LeftOut]] = {}  # by data set and fingerprint
         self.outcome = Outcome(recorded=list(plan.recorded))
 
     def run(self) -> Outcome:
@@ -117,7 +123,8 @@ class Run:
         Raises the errors of `preflight`, before anything is recorded.
         """
         checked = preflight(self._plan, self._executor)
-        self._weights = checked.weights
+        self._weights, self._left_out = checked.weights, checked.left_out
+        self._warn_of_left_out()
         self._store.clean(machine_id())
         for skipped in checked.plan.skipped:
             self._skip(skipped)
@@ -132,6 +139,13 @@ class Run:
                 self.outcome.interrupted = True
                 break
         return self.outcome
+
+    def _warn_of_left_out(self) -> None:
+        """Log what the data sets of this run leave out, also for trials that are recorded already."""
+        left_out = {dataset: found for (dataset, _), found in self._left_out.items()}
+        for record in self.outcome.recorded:
+            left_out.setdefault(record.dataset.name, record.dataset.left_out)
+        warn_of_left_out(left_out)
 
     def _finish(self, record: Record) -> None:
         self.outcome.new.append(record)
@@ -172,4 +186,6 @@ class Run:
 
     def _make_record(self, trial: PlannedTrial, result: WorkerResult, status: TrialStatus, *, started: str) -> Record:
         weights = self._weights.get(trial.model.qualified, InitialWeights())  # a skipped trial may have none
-        return make_record(trial, result, status, started=started, environment=self._environment, weights=weights)
+        record = make_record(trial, result, status, started=started, environment=self._environment, weights=weights)
+        left_out = self._left_out.get((trial.dataset.qualified, trial.fingerprint), [])
+        return structs.replace(record, dataset=structs.replace(record.dataset, left_out=left_out))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from zoo_core.data.accounting import warn_of_left_out
 from zoo_core.data.locate import dataset_root, fingerprint
 from zoo_core.data.open import OpenData, open_data
 from zoo_core.entries.codehash import code_sha256
@@ -65,6 +66,7 @@ def _open_data(saved: SavedModel, job: EvaluateJob) -> tuple[OpenData, str]:
     saved.ctx.offline = job.offline
     identity = fingerprint(dataset, saved.ctx.data_root)
     data = open_data(dataset, saved.ctx, identity)
+    warn_of_left_out({dataset.qualified: data.left_out})
     if (data.signature.classes, data.signature.outputs) != (trained_on.classes, trained_on.outputs):
         raise IncompatibleError(f"dataset {dataset.qualified} has other classes than the model was trained on")
     if not _fits(data.signature, trained_on, saved.task_spec):

@@ -231,10 +231,37 @@ def test_a_missing_batch_is_named(tmp_path: Path, suffix: str, form: Callable[..
         official(tmp_path).load("test")
 
 
-def test_a_whole_copy_is_taken_before_one_that_lacks_a_batch(tmp_path: Path) -> None:
+def test_batches_in_two_folders_are_refused_also_if_one_lacks_a_batch(tmp_path: Path) -> None:
     (write_all(tmp_path / "a", records, ".bin") / "data_batch_3.bin").unlink()
     whole = write_all(tmp_path / "b", python_2_pickle)
-    assert np.array_equal(official(tmp_path).load("train")["x"], official(whole).load("train")["x"])
+    with pytest.raises(
+        DamagedDataError, match=r"holds two data sets, .*a/data_batch_1\.bin and .*b/data_batch_1: give"
+    ):
+        official(tmp_path).load("train")
+    assert len(official(whole).load("train")["y"])
+
+
+def test_batches_of_one_class_are_refused(tmp_path: Path) -> None:
+    for number in range(1, 6):
+        pixels = np.full((2, 3072), number, np.uint8)
+        (tmp_path / f"data_batch_{number}.bin").write_bytes(records(pixels, [7, 7]))
+    with pytest.raises(DamagedDataError, match="train: all 10 labels are class 7, so nothing can be learned"):
+        official(tmp_path).load("train")
+
+
+def test_pictures_of_cifar_are_turned_upright_and_a_folder_validation_is_val(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for split in ("train", "validation", "test"):
+        for name in CLASSES:
+            (tmp_path / split / name).mkdir(parents=True)
+            Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(tmp_path / split / name / "0.png")
+    turned, exif = tmp_path / "validation/airplane/0.png", Image.Exif()
+    exif[0x0112] = 6
+    upright = np.asarray(Image.open(turned))
+    Image.fromarray(np.ascontiguousarray(np.rot90(upright))).save(turned, exif=exif)
+    columns = pictures(tmp_path).load("val")
+    assert columns["y"].tolist() == list(range(10))
+    assert np.array_equal(columns["x"][0], upright.transpose(2, 0, 1))
 
 
 def test_links_that_lead_in_a_circle_are_no_trap(tmp_path: Path) -> None:
@@ -271,6 +298,7 @@ def test_each_form_sends_the_other_to_its_data_set(tmp_path: Path) -> None:
 
 
 def test_there_is_no_val_split_of_the_datas_own(tmp_path: Path) -> None:
+    write_pictures(tmp_path)
     for dataset in (official(tmp_path), pictures(tmp_path)):
         with pytest.raises(UnknownSplitError):
             dataset.load("val")

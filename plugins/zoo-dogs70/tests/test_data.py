@@ -124,7 +124,8 @@ def test_the_val_split_may_be_called_val_and_lie_in_an_archive(tmp_path: Path) -
 def test_without_a_valid_folder_there_is_no_val_split(tmp_path: Path) -> None:
     dataset = dogs(write(tmp_path))
     shutil.rmtree(tmp_path / "valid")
-    with pytest.raises(UnknownSplitError, match="holds no folder 'valid'"):
+    dataset = dogs(tmp_path)
+    with pytest.raises(UnknownSplitError, match="no split 'val', only test, train"):
         dataset.load("val")
     with pytest.raises(UnknownSplitError, match="no split 'extra'"):
         dataset.load("extra")
@@ -172,11 +173,6 @@ def no_breeds(root: Path) -> Path:
     return root / "test"
 
 
-def no_folder(root: Path) -> Path:
-    shutil.rmtree(root / "test")
-    return root
-
-
 DAMAGED: dict[str, tuple[Callable[[Path], Path], type[ZooError], str]] = {
     "a cut picture": (cut, DamagedDataError, "cannot be read as a picture"),
     "a web page": (not_a_picture, DamagedDataError, "cannot be read as a picture"),
@@ -184,7 +180,6 @@ DAMAGED: dict[str, tuple[Callable[[Path], Path], type[ZooError], str]] = {
     "a breed too few": (breed_too_few, DamagedDataError, "missing: Chow"),
     "a breed without pictures": (no_pictures, DataUnavailableError, "holds no pictures"),
     "a split without breeds": (no_breeds, DataUnavailableError, "is empty"),
-    "a missing split": (no_folder, DataUnavailableError, "holds no folder 'test'; it must hold train/<breed>/*.jpg"),
 }
 
 
@@ -196,6 +191,24 @@ def test_damaged_folders_are_an_error_that_names_the_place(tmp_path: Path, damag
         dogs(tmp_path).load("test")
     assert str(place) in str(caught.value)
     assert len(dogs(tmp_path).load("train")["x"]) == 6
+
+
+def test_a_missing_split_is_an_error_that_says_what_the_root_must_hold(tmp_path: Path) -> None:
+    shutil.rmtree(write(tmp_path) / "test")
+    with pytest.raises(DataUnavailableError, match=re.escape("holds no folder 'test'; it must hold train/<breed>/")):
+        dogs(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["val", "Valid", "validation"])
+def test_a_val_split_may_have_any_of_its_usual_names(tmp_path: Path, name: str) -> None:
+    expected = dogs(write(tmp_path)).load("val")["y"].tolist()
+    (tmp_path / "valid").rename(tmp_path / name)
+    assert dogs(tmp_path).load("val")["y"].tolist() == expected
+
+
+def test_a_root_inside_two_outer_folders_is_found_as_in_an_archive_of_them(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "b")
+    assert dogs(tmp_path).load("train")["y"].tolist() == dogs(tmp_path / "a" / "b").load("train")["y"].tolist()
 
 
 @pytest.mark.parametrize("root", ["", "train"])

@@ -124,7 +124,7 @@ def test_a_file_in_two_folders_is_refused(tmp_path: Path, second: str) -> None:
     (tmp_path / second).parent.mkdir(parents=True)
     (tmp_path / second).write_bytes(b"")
     with pytest.raises(
-        DamagedDataError, match=r"holds the same file twice, .*: remove one, or give --data-root"
+        DamagedDataError, match=r"holds the same file twice, .*: give --data-root the folder of one of them, or remove"
     ) as caught:
         mnist(tmp_path).load("test")
     assert str(tmp_path / second) in str(caught.value)

@@ -25,6 +25,12 @@ from zoo_core.data.open import data_context
 SPECS = {spec.name: spec for spec in zoo_datasets()}
 
 
+def left_out(loader: Any) -> dict[Path, str]:
+    """What a loader reported as left out, with the reason."""
+    found: dict[Path, str] = loader._ctx.files.left_out
+    return found
+
+
 def msr(root: Path) -> MsrAction3d:
     return MsrAction3d(data_context(SPECS["msr-action3d"], Context(data_root=root)))
 
@@ -140,14 +146,13 @@ def test_a_frame_that_is_all_zero_is_lost(tmp_path: Path) -> None:
     assert frames[:, 7].tolist() == [[0, 7, 2], [1, 7, 2], [2, 7, 2], [3, 7, 2]]
 
 
-def test_a_recording_of_lost_frames_alone_is_skipped_with_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_recording_of_lost_frames_alone_is_left_out_with_a_reason(tmp_path: Path) -> None:
     write_msr(tmp_path, "a02_s01_e01")
     path = write_msr(tmp_path, "a03_s01_e01")
     path.write_text("0 0 0 0\n" * 60)
-    assert msr(tmp_path).load("train")["y"].tolist() == [1]
-    assert f"{path} is skipped: it has fewer than two frames with a body" in caplog.text
+    loader = msr(tmp_path)
+    assert loader.load("train")["y"].tolist() == [1]
+    assert left_out(loader) == {path: "fewer than two frames with a body"}
 
 
 def test_msr_refuses_what_it_cannot_tell(tmp_path: Path) -> None:
@@ -249,11 +254,12 @@ def test_a_new_body_far_away_is_another_one(tmp_path: Path) -> None:
     assert np.isnan(found[3])
 
 
-def test_a_recording_without_bodies_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_recording_without_bodies_is_left_out(tmp_path: Path) -> None:
     write_ntu(tmp_path, "S001C001P001R001A001", [0, 1])
     empty = write_ntu(tmp_path, "S001C001P001R001A002")
-    assert ntu(tmp_path).load("train")["y"].tolist() == [0]
-    assert f"{empty} is skipped" in caplog.text
+    loader = ntu(tmp_path)
+    assert loader.load("train")["y"].tolist() == [0]
+    assert left_out(loader) == {empty: "fewer than two frames with a body"}
     with pytest.raises(DamagedDataError, match="fewer than two frames with a body"):
         read_any(empty)
 
@@ -283,15 +289,14 @@ def test_a_damaged_ntu_file_is_an_error_that_names_the_line(tmp_path: Path, dama
     assert str(path) in str(caught.value)
 
 
-def test_ntu_refuses_unknown_actions_and_says_which_names_it_skips(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_ntu_refuses_unknown_actions_and_says_which_names_it_leaves_out(tmp_path: Path) -> None:
     with pytest.raises(DataUnavailableError, match="it must hold SsssCcccPpppRrrrAaaa"):
         ntu(tmp_path)
     strange = write_ntu(tmp_path, "mine", [0, 1])
     write_ntu(tmp_path, "S001C001P001R001A001", [0, 1])
-    assert ntu(tmp_path).signature.outputs == 1
-    assert f"{strange} is skipped" in caplog.text
+    loader = ntu(tmp_path)
+    assert loader.signature.outputs == 1
+    assert list(left_out(loader)) == [strange]
     write_ntu(tmp_path, "S001C001P001R001A121", [0, 1])
     with pytest.raises(DamagedDataError, match="is of action 121"):
         ntu(tmp_path)
@@ -468,17 +473,31 @@ def test_a_damaged_json_is_an_error_that_names_the_line(tmp_path: Path, damage: 
     assert str(path) in str(caught.value)
 
 
-def test_json_without_people_is_skipped_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_json_without_people_is_left_out_with_a_reason(tmp_path: Path) -> None:
     root = write_pifpaf(tmp_path)
     nobody = write_folder(root / "train" / "run" / "nobody", [], [], [])
-    assert pifpaf(root).load("train")["y"].tolist() == [0, 1, 1]
-    assert f"{nobody} is skipped" in caplog.text
+    loader = pifpaf(root)
+    assert loader.load("train")["y"].tolist() == [0, 1, 1]
+    assert left_out(loader) == {nobody: "fewer than two frames with a body"}
+
+
+def test_a_folder_validation_of_sequences_is_val(tmp_path: Path) -> None:
+    root = write_pifpaf(tmp_path)
+    with pytest.raises(UnknownSplitError, match="no split 'val', only test, train"):
+        pifpaf(root).load("val")
+    write_folder(root / "validation" / "run" / "p01", [person(0)], [person(1)])
+    columns = pifpaf(root).load("val")
+    assert columns["y"].tolist() == [0]
+    assert not set(columns["group"]) & {*pifpaf(root).load("train")["group"], *pifpaf(root).load("test")["group"]}
 
 
 def test_openpifpaf_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataUnavailableError, match="holds no folder 'train'"):
         pifpaf(tmp_path)
     (tmp_path / "train").mkdir()
+    with pytest.raises(DataUnavailableError, match="holds no folder 'test'; it needs, in train/ and test/"):
+        pifpaf(tmp_path)
+    (tmp_path / "test").mkdir()
     with pytest.raises(DataUnavailableError, match="is empty; it needs, in train/ and test/, a folder for each action"):
         pifpaf(tmp_path)
     (tmp_path / "train" / "walk").mkdir()

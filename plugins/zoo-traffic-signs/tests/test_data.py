@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tarfile
@@ -24,6 +25,7 @@ from zoo_core import (
     UnknownSplitError,
     ZooError,
 )
+from zoo_core.data.locate import DatasetFiles
 from zoo_core.data.open import data_context
 
 SPEC = DatasetSpec(
@@ -260,11 +262,16 @@ GTSRB_DAMAGED: Damages = {
     "no class": ("test", labelled(40, 2, ""), "line 4: ClassId '' is not a class number"),
     "empty annotations": ("test", answers(""), "lacks the column 'Filename'"),
     "annotations with a header alone": ("test", answers("Filename;ClassId\n"), "has no lines below"),
-    "no classes": ("test", answers("Filename;Width\n00000.ppm;30\n"), "lacks the column 'ClassId'"),
-    "commas": ("test", answers("Filename,ClassId\n00000.ppm,1\n"), "it needs Filename;ClassId"),
+    "no classes": ("test", answers("Filename,Width\n00000.ppm,30\n"), "lacks the column 'ClassId'"),
     "cut annotations": ("test", answers(f"{OFFICIAL_HEADER}\n00000.ppm;30;40;5"), "line 2: 4 values for the 8"),
     "annotations cut between lines": ("test", labelled(40, 2), "00002.ppm is not among the annotations"),
-    "no UTF-8": ("test", answers("Filename;ClassId\n0.ppm;1".encode("utf-16")), "cannot be read as a table"),
+    "no UTF-8": ("test", answers("Filename;ClassId\nщит.ppm;1".encode("cp1251")), "is not text in UTF-8: save it as"),
+    "UTF-16 without its mark": (
+        "test",
+        answers("Filename;ClassId\n0.ppm;1".encode("utf-16-le")),
+        "is not text in UTF-8: save it as UTF-8, in Excel as `CSV UTF-8`",
+    ),
+    "a decimal comma": ("test", answers("Filename;ClassId\n00000.ppm;1,0\n"), "'1,0' is not a class number: it needs"),
     "an open quote": ("test", answers('Filename;ClassId\n"00000.ppm;1\n'), "cannot be read as a table"),
     "a source that is none": ("test", answers(SHORT.format("somewhere")), "line 2: Source 'somewhere' is not of"),
     "another class's source": ("test", answers(SHORT.format("2/00001_00000.ppm")), "line 2: Source '2/00001_"),
@@ -285,7 +292,7 @@ def test_a_damaged_gtsrb_is_an_error_that_names_the_place(tmp_path: Path, damage
 def test_two_copies_are_an_error_that_names_both(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_gtsrb(tmp_path / name)
-    with pytest.raises(DamagedDataError, match=r"a/GTSRB/Training and .*b/GTSRB/Training are both there"):
+    with pytest.raises(DamagedDataError, match=r"holds two data sets, .*a/GTSRB/Training and .*b/GTSRB/Training: give"):
         gtsrb(tmp_path).load("train")
     assert len(gtsrb(tmp_path / "b").load("train")["x"]) == 4
 
@@ -354,7 +361,8 @@ RTSD_DAMAGED: Damages = {
     "an empty table": ("train", table("gt_train.csv", ""), "lacks the column 'filename'"),
     "a header alone": ("test", rows("gt_test.csv"), "has no lines below its header"),
     "other columns": ("train", table("gt_train.csv", "file,label\na,1\n"), "lacks the column 'filename'"),
-    "other marks": ("train", table("gt_train.csv", "filename;class_number\na;1\n"), "it needs filename,class_number"),
+    "other marks": ("train", table("gt_train.csv", "filename|class_number\na|1\n"), "it needs filename,class_number"),
+    "unquoted commas": ("train", table("gt_train.csv", "filename,class_number\na,b,1\n"), "a value has a comma and no"),
     "a web page": ("train", table("gt_train.csv", "<html>\nnot found</html>"), "lacks the column 'filename'"),
     "no table of train": (
         "train",
@@ -405,8 +413,8 @@ def refuse(path: Path, *_: object, **__: object) -> Any:
 @pytest.mark.parametrize(
     ("owner", "what", "place"),
     [
-        (Path, "open", "GT-final_test.csv"),
-        (Path, "iterdir", ""),
+        (Path, "read_bytes", "GT-final_test.csv"),
+        (os, "scandir", ""),
         (Image, "open", "GTSRB/Final_Test/Images/00000.ppm"),
     ],
 )
@@ -417,3 +425,55 @@ def test_what_may_not_be_read_is_named(
     monkeypatch.setattr(owner, what, refuse)  # root may read all files, so modes would not do
     with pytest.raises(ZooError, match=re.escape(f"{tmp_path / place} may not be read: change its permissions")):
         signs.load("test")
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_table_is_read_in_every_form_in_which_spreadsheets_save_it(
+    tmp_path: Path, mark: str, encoding: str, end: str
+) -> None:
+    root = write_rtsd(tmp_path)
+    expected = rtsd(root).load("train")
+    table = root / "gt_train.csv"
+    table.write_bytes(table.read_text().replace(",", mark).replace("\n", end).encode(encoding))
+    assert rtsd(root).load("train")["y"].tolist() == expected["y"].tolist()
+
+
+def test_a_table_may_have_the_backslashes_of_windows_and_composed_names_of_decomposed_files(tmp_path: Path) -> None:
+    root = write_rtsd(tmp_path)
+    (root / "train" / "e\u0301").mkdir()
+    lines = (root / "gt_train.csv").read_text().splitlines()
+    name, _, number = lines[1].partition(",")
+    (root / "train" / name).rename(root / "train" / "e\u0301" / name)
+    (root / "gt_train.csv").write_text("\n".join([lines[0], f"\u00e9\\{name},{number}", *lines[2:]]))
+    assert len(rtsd(root).load("train")["y"]) == 3
+
+
+def test_pictures_without_a_row_are_reported(tmp_path: Path) -> None:
+    root = write_rtsd(tmp_path)
+    lines = (root / "gt_train.csv").read_text().splitlines()
+    (root / "gt_train.csv").write_text("\n".join(lines[:-1]))
+    files = DatasetFiles(SPEC, root, offline=True)
+    assert len(Rtsd(Context(data_root=root, dataset=SPEC, files=files)).load("train")["y"]) == 2
+    assert [*files.left_out.values()] == ["no row in gt_train.csv"]
+
+
+def test_signs_of_one_class_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DamagedDataError, match=r"gt_test\.csv: all 2 labels are class 1"):
+        rtsd(write_rtsd(tmp_path / "russia", test="17,17")).load("test")
+    germany = write_gtsrb(tmp_path / "germany")
+    shutil.rmtree(next(germany.rglob("Training/00040")))
+    with pytest.raises(DamagedDataError, match=r"train pictures .*all . labels are class 2"):
+        gtsrb(germany).load("train")
+
+
+def test_a_picture_of_a_sign_is_turned_upright(tmp_path: Path) -> None:
+    root = write_rtsd(tmp_path)
+    path = sorted((root / "train").iterdir())[0]
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.ascontiguousarray(np.rot90(pixels))).save(path.with_suffix(".png"), exif=exif)
+    path.with_suffix(".png").replace(path)
+    assert np.array_equal(rtsd(root).load("train")["x"][0], pixels.transpose(2, 0, 1))

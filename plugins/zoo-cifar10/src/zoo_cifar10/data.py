@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,16 @@ import numpy as np
 
 from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
 from zoo_core.data.columns import Array
-from zoo_core.data.images import find_split, folders, image_folder, read_images
+from zoo_core.data.images import find_splits, image_folder, read_images
+from zoo_core.data.labels import require_two_classes
+from zoo_core.data.walk import find_named, folders, folders_below, refuse_second
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIGNATURE = Signature(input_shape=(3, 32, 32), outputs=10, classes=CLASSES)
 ARCHIVE = "cifar-10-binary.tar.gz"
 BATCHES = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)}
 PIXELS = 3 * 32 * 32
+PICTURES_NEEDS = "it must hold {train,test}/<class>/*.jpg; if it holds the official batches, use --dataset cifar10"
 # All that a pickled uint8 array asks for; the last is how Python 3 writes bytes for Python 2.
 HARMLESS = frozenset(
     {
@@ -38,7 +41,8 @@ class Cifar10:
     folder at any depth. The pickles of Python's form are read without running what they name.
     Raises:
         DataUnavailableError: a batch is not here, or may not be read.
-        DamagedDataError: a batch is cut, is none, holds a label other than 0 to 9, or would run code.
+        DamagedDataError: a batch is cut, is none, is here twice, holds a label other than 0 to 9, or would run code;
+        all labels of a split are the same.
     """
 
     signature = SIGNATURE
@@ -49,17 +53,18 @@ class Cifar10:
     def load(self, split: str) -> dict[str, Array]:
         if split not in BATCHES:
             raise UnknownSplitError(f"CIFAR-10 has no split {split!r}")
-        parts = [read_batch(path) for path in find_batches(self._ctx.folder(ARCHIVE), BATCHES[split])]
-        return {
-            "x": np.concatenate([pixels for pixels, _ in parts]).reshape(-1, 3, 32, 32),
-            "y": np.concatenate([labels for _, labels in parts]),
-        }
+        paths = find_batches(self._ctx.folder(ARCHIVE), BATCHES[split])
+        parts = [read_batch(path) for path in paths]
+        y = np.concatenate([labels for _, labels in parts])
+        require_two_classes(y, f"{paths[0].parent}, {split}")
+        return {"x": np.concatenate([pixels for pixels, _ in parts]).reshape(-1, 3, 32, 32), "y": y}
 
 
 class Cifar10Images:
     """CIFAR-10 saved as pictures, `{train,test}/<class>/*`: x uint8 (n, 3, 32, 32), RGB; y int64 (n,).
 
-    Classes are in the official order, pictures in the order of their names.
+    Classes are in the official order, pictures in the order of their names. A folder `val`, `valid` or `validation` is
+    val.
     Raises:
         DataUnavailableError: a split or a class is not here.
         DamagedDataError: other classes than the ten, or a picture that cannot be read or is not 32x32.
@@ -71,32 +76,34 @@ class Cifar10Images:
         self._ctx = ctx
 
     def load(self, split: str) -> dict[str, Array]:
-        if split not in BATCHES:
-            raise UnknownSplitError(f"CIFAR-10 has no split {split!r}")
-        root = self._ctx.folder()
-        try:
-            folder = find_split(root, split)
-        except DataUnavailableError as error:
-            needs = "it must hold {train,test}/<class>/*.jpg; if it holds the official batches, use --dataset cifar10"
-            raise DataUnavailableError(f"{error}; {needs}") from error
-        files = image_folder(folder, CLASSES)
+        splits = find_splits(self._ctx.folder(), PICTURES_NEEDS)
+        if split not in splits:
+            raise UnknownSplitError(f"the pictures have no split {split!r}, only {', '.join(splits)}")
+        files = image_folder(splits[split], CLASSES, leave_out=self._ctx.leave_out)
         return {"x": read_images(files.paths, (32, 32), resize=False), "y": files.labels}
 
 
 def find_batches(root: Path, names: Sequence[str]) -> list[Path]:
-    """The files `names`, all with `.bin` or all without, of the first folder that holds them all.
+    """Find the files `names`, all with `.bin` or all without, in one folder at any depth.
 
-    Raises DataUnavailableError naming what is missing.
+    Raises DataUnavailableError naming what is missing, DamagedDataError if there are batches in two places or forms.
     """
-    partly: list[Path] = []
-    for folder in _below(root):
+    places, partly = list[Path](), list[Path]()  # the first batch in each folder and form; what is missing
+    whole = list[Path]()
+    for folder in folders_below(root):
         for suffix in (".bin", ""):
-            paths = [folder / f"{name}{suffix}" for name in names]
-            missing = [path for path in paths if not path.is_file()]
-            if not missing:
-                return paths
-            if len(missing) < len(paths):
-                partly = partly or missing
+            wanted = [f"{name}{suffix}" for name in names]
+            paths = [path for path in (find_named(folder, name) for name in wanted) if path is not None]
+            paths = [path for path in paths if path.is_file()]
+            places += paths[:1]
+            if len(paths) == len(names):
+                whole = whole or paths
+            elif paths:
+                partly = partly or [folder / name for name in wanted if folder / name not in paths]
+    if places:
+        refuse_second(root, places)
+    if whole:
+        return whole
     if partly:
         raise DataUnavailableError(f"{', '.join(map(str, partly))} not found beside the other batches: unpack them all")
     if all(any(inside.name.lower() == split for inside in folders(root)) for split in BATCHES):
@@ -105,14 +112,6 @@ def find_batches(root: Path, names: Sequence[str]) -> list[Path]:
         f"{root} holds no {names[0]}.bin (nor {names[0]}, Python's form) at any depth: it must be {ARCHIVE}, or a "
         f"folder with {', '.join(f'{name}.bin' for split in BATCHES.values() for name in split)}"
     )
-
-
-def _below(root: Path) -> Iterator[Path]:
-    """`root` and all folders in it, level by level."""
-    waiting = [root]
-    for folder in waiting:
-        waiting += [inside for inside in folders(folder) if not inside.is_symlink()]  # links may lead in circles
-        yield folder
 
 
 def read_batch(path: Path) -> tuple[Array, Array]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,12 @@ import numpy as np
 
 from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
 from zoo_core.data.columns import Array, Column
-from zoo_core.data.images import find_split, folders
+from zoo_core.data.images import find_splits
 from zoo_core.data.names import composed, natural_key
+from zoo_core.data.walk import folders, list_folder, walk
 from zoo_pose.formats import read_msr, read_ntu, read_openpifpaf
 from zoo_pose.sequences import fill_gaps, to_ragged
 from zoo_pose.skeletons import COCO_17, KINECT_20, KINECT_25, skeleton_extra
-
-LOG = logging.getLogger("zoo")
 
 MSR_ACTIONS = (
     *("high arm wave", "horizontal arm wave", "hammer", "hand catch", "forward punch", "high throw", "draw x"),
@@ -26,7 +24,7 @@ MSR_ACTIONS = (
     *("jogging", "tennis swing", "tennis serve", "golf swing", "pick up and throw"),
 )
 MSR_CHANCE_ERROR = 0.16  # joint error on test, if the prediction is each joint's mean position over the past second
-MSR_NAME = re.compile(r"a([0-9]{2})_s([0-9]{2})_e[0-9]{2}_skeleton3D\.txt")
+MSR_NAME = re.compile(r"a([0-9]{2})_s([0-9]{2})_e[0-9]{2}_skeleton3D\.txt", re.IGNORECASE)
 MSR_NEEDS = "it must hold aAA_sSS_eEE_skeleton3D.txt, at any depth"
 
 NTU_ACTIONS = (
@@ -39,7 +37,7 @@ NTU_ACTIONS = (
     *("push someone", "pat someone's back", "point at someone", "hug", "give something", "touch someone's pocket"),
     *("shake hands", "walk towards", "walk apart"),
 )
-NTU_NAME = re.compile(r"S[0-9]{3}C[0-9]{3}P([0-9]{3})R[0-9]{3}A([0-9]{3})\.skeleton")
+NTU_NAME = re.compile(r"S[0-9]{3}C[0-9]{3}P([0-9]{3})R[0-9]{3}A([0-9]{3})\.skeleton", re.IGNORECASE)
 NTU_NEEDS = "it must hold SsssCcccPpppRrrrAaaa.skeleton, at any depth"
 MAX_NTU_ACTION = 120
 # The cross-subject protocol: Shahroudy et al. 2016, and Liu et al. 2019 for subjects over 40.
@@ -54,6 +52,7 @@ NTU_TRAINING = frozenset(
 PIFPAF_NEEDS = "it needs, in train/ and test/, a folder for each action: in it a folder or a file of JSON a sequence"
 PIFPAF_FPS = 30  # an assumption: the files do not contain it
 PIFPAF_ENDS = (".json", ".jsonl")
+VAL_PERSONS = 10_000_000  # is added to the numbers of val's people; those of the others are smaller
 PERSON = re.compile(r"(?:^|[^a-z])(?:p|s|person|subject)[-_ ]?([0-9]{1,6})(?![0-9])", re.IGNORECASE)
 
 
@@ -86,27 +85,28 @@ class MsrAction3d:
     )
 
     def __init__(self, ctx: Context) -> None:
-        self._root = ctx.folder()
+        self._ctx, self._root = ctx, ctx.folder()
 
     def load(self, split: str) -> dict[str, Column]:
         wanted = {"train": 1, "test": 0}
         if split not in wanted:
             raise UnknownSplitError(f"MSR Action3D has no split {split!r}, only train and test")
-        found = find_recordings(self._root, "*_skeleton3D.txt", MSR_NAME, MSR_NEEDS)
+        found = find_recordings(self._ctx, "_skeleton3D.txt", MSR_NAME, MSR_NEEDS)
         recordings = []
         for path, (action, subject) in found:
             if not 1 <= action <= len(MSR_ACTIONS):
                 raise DamagedDataError(f"{path} is of action {action}, not one of 1 to {len(MSR_ACTIONS)}: remove it")
             if subject % 2 == wanted[split]:
                 recordings.append(Recording(path, action - 1, subject))
-        return load_recordings(recordings, read_msr, f"{self._root} holds no recordings of {split}: {MSR_NEEDS}")
+        none_left = f"{self._root} holds no recordings of {split}: {MSR_NEEDS}"
+        return load_recordings(self._ctx, recordings, read_msr, none_left)
 
 
 class NtuRgbd:
     """NTU RGB+D, with the published list of training subjects (cross-subject protocol). 30 frames per second.
 
-    Of several bodies in a recording, the one that moves most is used. A recording without a body is skipped with a
-    warning. The classes are the actions that the files contain.
+    Of several bodies in a recording, the one that moves most is used. A recording without a body is left out. The
+    classes are the actions that the files contain.
     Shapes and units:
         x: ragged float32 (n; frames, 25, 3), metres, second axis upwards; y: int64 (n,); group: int64 (n,), the
         subject.
@@ -114,7 +114,7 @@ class NtuRgbd:
     """
 
     def __init__(self, ctx: Context) -> None:
-        self._root = ctx.folder()
+        self._ctx, self._root = ctx, ctx.folder()
         self._found = [(path, (action, subject)) for path, (subject, action) in self._files()]
         self._actions = sorted({action for _, (action, _) in self._found})
         names = tuple(NTU_ACTIONS[n - 1] if n <= len(NTU_ACTIONS) else f"action {n}" for n in self._actions)
@@ -129,12 +129,11 @@ class NtuRgbd:
             for path, (action, subject) in self._found
             if (subject in NTU_TRAINING) == (split == "train")
         ]
-        return load_recordings(
-            recordings, read_ntu, f"{self._root} holds no recordings of {split} subjects: {NTU_NEEDS}"
-        )
+        none_left = f"{self._root} holds no recordings of {split} subjects: {NTU_NEEDS}"
+        return load_recordings(self._ctx, recordings, read_ntu, none_left)
 
     def _files(self) -> list[tuple[Path, tuple[int, int]]]:
-        found = find_recordings(self._root, "*.skeleton", NTU_NAME, NTU_NEEDS)
+        found = find_recordings(self._ctx, ".skeleton", NTU_NAME, NTU_NEEDS)
         for path, (_, action) in found:
             if not 1 <= action <= MAX_NTU_ACTION:
                 raise DamagedDataError(f"{path} is of action {action}, not one of 1 to {MAX_NTU_ACTION}: remove it")
@@ -145,7 +144,7 @@ class OpenPifPaf:
     """Joints that OpenPifPaf found in videos; the classes are the names of the folders, sorted.
 
     Frames without people are removed at both ends of a sequence and interpolated inside it. A sequence without people
-    is skipped with a warning.
+    is left out. A folder `val`, `valid` or `validation` is val.
     Shapes and units:
         x: ragged float32 (n; frames, 17, 2), pixels, second axis downwards; y: int64 (n,); group: int64 (n,), the
         person's number in a name such as `p03_walk`, or a number of its own for each sequence without one.
@@ -155,34 +154,34 @@ class OpenPifPaf:
     """
 
     def __init__(self, ctx: Context) -> None:
-        self._root = ctx.folder()
-        classes = tuple(composed(inside.name) for inside in folders(find_split(self._root, "train")))
+        self._ctx, self._root = ctx, ctx.folder()
+        self._splits = find_splits(self._root, PIFPAF_NEEDS)
+        classes = tuple(composed(inside.name) for inside in folders(self._splits["train"]))
         if not classes:
-            raise DataUnavailableError(f"{find_split(self._root, 'train')} is empty; {PIFPAF_NEEDS}")
+            raise DataUnavailableError(f"{self._splits['train']} is empty; {PIFPAF_NEEDS}")
         extra = skeleton_extra(COCO_17, fps=PIFPAF_FPS, unit="px")
         self.signature = Signature(input_shape=(None, 17, 2), outputs=len(classes), classes=classes, extra=extra)
 
     def load(self, split: str) -> dict[str, Column]:
-        if split not in ("train", "test"):
-            raise UnknownSplitError(f"sequences of OpenPifPaf have no split {split!r}, only train and test")
+        if split not in self._splits:
+            raise UnknownSplitError(f"the sequences have no split {split!r}, only {', '.join(self._splits)}")
         recordings: list[Recording] = []
-        for folder in folders(find_split(self._root, split)):
+        for folder in folders(self._splits[split]):
             name = composed(folder.name)
             if name not in self.signature.classes:
                 raise DamagedDataError(f"{folder} is an action that train does not have: remove it, or add it to train")
             label, paths = self.signature.classes.index(name), _find_sequences(folder)
             recordings += [Recording(path, label, _person_number(path, split)) for path in paths]
-        columns = load_recordings(
-            recordings, read_openpifpaf, f"{self._root} holds no sequences of {split}; {PIFPAF_NEEDS}"
-        )
+        none_left = f"{self._root} holds no sequences of {split}; {PIFPAF_NEEDS}"
+        columns = load_recordings(self._ctx, recordings, read_openpifpaf, none_left)
         group = np.asarray(columns["group"])
         group = np.where(group < 0, -1 - np.arange(len(group)), group)
         return {**columns, "group": group}
 
 
 def _find_sequences(folder: Path) -> list[Path]:
-    files = [path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in PIFPAF_ENDS]
-    found = [*folders(folder), *(path for path in files if not path.name.startswith("."))]
+    listing = list_folder(folder)
+    found = [*listing.folders, *(path for path in listing.files if path.suffix.lower() in PIFPAF_ENDS)]
     found.sort(key=lambda path: (natural_key(path.name), path.name))
     if not found:
         raise DataUnavailableError(f"{folder} is empty: fill or remove it; {PIFPAF_NEEDS}")
@@ -192,25 +191,23 @@ def _find_sequences(folder: Path) -> list[Path]:
 def _person_number(path: Path, split: str) -> int:
     """Return the person's number in a file name, distinct between the splits; -1 if the name has none."""
     found = PERSON.search(path.name)
-    return int(found[1]) * 2 + (split == "test") if found else -1
+    return int(found[1]) * 2 + {"train": 0, "test": 1, "val": VAL_PERSONS}[split] if found else -1
 
 
-def find_recordings(root: Path, pattern: str, name: re.Pattern[str], needs: str) -> list[tuple[Path, tuple[int, int]]]:
-    """List the files below `root` whose names match `name`, sorted by name, with the two numbers in each name.
+def find_recordings(ctx: Context, ending: str, name: re.Pattern[str], needs: str) -> list[tuple[Path, tuple[int, int]]]:
+    """List the files of the data whose names match `name`, sorted by name, with the two numbers in each name.
 
-    Raises DataUnavailableError if there are none or a folder may not be read, DamagedDataError if two files have the
-    same name.
+    Files with the same ending and another name are left out. Raises DataUnavailableError if there are none or a folder
+    may not be read, DamagedDataError if two files have the same name.
     """
-    waiting, files = [root], dict[str, Path]()
-    for folder in waiting:
-        waiting += [inside for inside in folders(folder) if not inside.is_symlink()]  # links may lead in circles
-        for path in folder.glob(pattern):
-            if name.fullmatch(path.name) is None:
-                LOG.warning("%s is skipped: its name does not match %s", path, pattern)
-            elif path.name in files:
-                raise DamagedDataError(f"{files[path.name]} and {path} both exist: remove one")
-            else:
-                files[path.name] = path
+    root, files = ctx.folder(), dict[str, Path]()
+    for path in (root / below for below in walk(root).files):
+        if not path.name.lower().endswith(ending.lower()):
+            continue
+        if name.fullmatch(path.name) is None:
+            ctx.leave_out(path, f"its name gives neither action nor subject: {needs}")
+        elif not files.setdefault(path.name, path).samefile(path):
+            raise DamagedDataError(f"{files[path.name]} and {path} both exist: remove one")
     if not files:
         raise DataUnavailableError(f"{root} holds no recordings; {needs}")
     found = []
@@ -222,9 +219,9 @@ def find_recordings(root: Path, pattern: str, name: re.Pattern[str], needs: str)
 
 
 def load_recordings(
-    recordings: Sequence[Recording], reader: Callable[[Path], Array], none_left: str
+    ctx: Context, recordings: Sequence[Recording], reader: Callable[[Path], Array], none_left: str
 ) -> dict[str, Column]:
-    """Read recordings as columns x, y and group, with gaps filled; skip those without a body, with a warning.
+    """Read recordings as columns x, y and group, with gaps filled; leave out those without a body.
 
     Raises DataUnavailableError with the message `none_left` if no recording remains, and what the reader raises.
     """
@@ -232,7 +229,7 @@ def load_recordings(
     for recording in recordings:
         frames = fill_gaps(reader(recording.path))
         if frames is None:
-            LOG.warning("%s is skipped: it has fewer than two frames with a body", recording.path)
+            ctx.leave_out(recording.path, "fewer than two frames with a body")
             continue
         sequences.append(frames)
         kept.append(recording)

@@ -16,6 +16,7 @@ import numpy as np
 from zoo_core import DamagedDataError, DataUnavailableError
 from zoo_core.data.columns import Array
 from zoo_core.data.names import natural_key, sort_frames
+from zoo_core.data.walk import list_folder
 from zoo_pose.skeletons import COCO_17, KINECT_20, KINECT_25
 
 MSR_JOINTS, NTU_JOINTS, COCO_JOINTS = (len(skeleton["joints"]) for skeleton in (KINECT_20, KINECT_25, COCO_17))
@@ -168,7 +169,7 @@ def _distance(person: Array, other: Array) -> float:
 def _frames(path: Path) -> Iterator[tuple[Path, int, Any]]:
     """Yield the file, line number and JSON value of every frame of a sequence."""
     if path.is_dir():
-        files = (file for file in path.iterdir() if file.suffix.lower() == ".json" and not file.name.startswith("."))
+        files = (file for file in list_folder(path).files if file.suffix.lower() == ".json")
         for file in sort_frames(files):
             values = list(_json_values(file))
             if len(values) > 1:

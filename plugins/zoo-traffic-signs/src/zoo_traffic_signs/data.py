@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +14,10 @@ import numpy as np
 
 from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
 from zoo_core.data.columns import Array
-from zoo_core.data.images import folders, list_images, read_images
+from zoo_core.data.images import is_picture, list_images, read_images
+from zoo_core.data.labels import require_two_classes
+from zoo_core.data.names import composed
+from zoo_core.data.walk import find_named, find_one, folders, walk
 
 SIZE = (48, 48)
 MEANINGS = (
@@ -31,7 +36,9 @@ ARCHIVES = {
     ANSWERS: "GTSRB_Final_Test_GT.zip",
 }
 GTSRB_NEEDS = f"it must hold, unpacked, {TRAINING}/<5-digit class>/TRACK_FRAME.ppm, {PICTURES}/*.ppm and {ANSWERS}"
+DELIMITERS = (",", ";", "\t")  # of a table; the first with which the header has all columns
 RTSD_NEEDS = "it must hold gt_train.csv and gt_test.csv (filename,class_number) and the pictures in train/ and test/"
+SAVE_AS_UTF8 = "save it as UTF-8, in Excel as `CSV UTF-8`"
 FRAME = re.compile(r"([0-9]{5})_[0-9]{5}")  # of a file's name: its track
 SOURCE = re.compile(r"([0-9]{1,5})/([0-9]{5})_[0-9]{5}\.[a-z]+")
 TRACKS = 100_000  # more than a class can have in five digits
@@ -44,7 +51,8 @@ class Gtsrb:
     the official ones lack: then test has no column `group`.
     Raises:
         DataUnavailableError: the training pictures, test pictures or annotations are not here, or may not be read.
-        DamagedDataError: a picture cannot be read, has no annotation or an annotation no picture, or a wrong class.
+        DamagedDataError: a picture cannot be read, has no annotation or an annotation no picture, or a wrong class; all
+        pictures of a split are of one class.
     """
 
     signature = Signature(input_shape=(3, *SIZE), outputs=len(MEANINGS), classes=MEANINGS)
@@ -59,25 +67,29 @@ class Gtsrb:
             paths, labels, tracks = annotated_files(self._find(ANSWERS), self._find(PICTURES))
         else:
             raise UnknownSplitError(f"GTSRB has no split {split!r}")
+        require_two_classes(np.asarray(labels), f"GTSRB's {split} pictures in {self._ctx.folder(ARCHIVES[TRAINING])}")
         columns = {"x": read_images(paths, SIZE), "y": np.asarray(labels, np.int64)}
         return {**columns, "group": np.asarray(tracks, np.int64)} if tracks else columns
 
     def _find(self, part: str) -> Path:
-        return find(self._ctx.folder(ARCHIVES[part]), part, GTSRB_NEEDS)
+        return find_one(self._ctx.folder(ARCHIVES[part]), part, GTSRB_NEEDS)
 
 
 class Rtsd:
     """RTSD's crops: x uint8 (n, 3, 48, 48), RGB, resized; y int64 (n,), in the order of `gt_train.csv`'s numbers.
 
     Pictures are in `train/` and `test/` beside the tables, or where the tables' paths lead from there. Classes are the
-    numbers in `gt_train.csv`, ascending, called as `numbers_to_classes.csv` says or, without it, by number.
+    numbers in `gt_train.csv`, ascending, called as `numbers_to_classes.csv` says or, without it, by number. Pictures
+    without a row are left out.
     Raises:
         DataUnavailableError: a table is not here, or may not be read.
-        DamagedDataError: a table is cut, a picture is missing or cannot be read, or test has a class train has not.
+        DamagedDataError: a table is cut, a picture is missing or cannot be read, or test has a class train has not; all
+        rows of a table are of one class.
     """
 
     def __init__(self, ctx: Context) -> None:
-        self._train = find(ctx.folder(), "gt_train.csv", RTSD_NEEDS)
+        self._ctx = ctx
+        self._train = find_one(ctx.folder(), "gt_train.csv", RTSD_NEEDS)
         self._numbers = sorted({row.number("class_number") for row in self._rows("train")})
         classes = self._names()
         self.signature = Signature(input_shape=(3, *SIZE), outputs=len(classes), classes=classes)
@@ -93,10 +105,22 @@ class Rtsd:
                 raise row.wrong(f"class {number} is not among the classes of {self._train.name}")
             labels.append(index[number])
             paths.append(self._picture(row, split))
+        require_two_classes(np.asarray(labels), self._table(split))
+        self._leave_out_others(split, paths)
         return {"x": read_images(paths, SIZE), "y": np.asarray(labels, np.int64)}
 
     def _rows(self, split: str) -> list[Row]:
-        return read_table(self._train.with_name(f"gt_{split}.csv"), ("filename", "class_number"), RTSD_NEEDS)
+        return read_table(self._table(split), ("filename", "class_number"), RTSD_NEEDS)
+
+    def _table(self, split: str) -> Path:
+        return self._train.with_name(f"gt_{split}.csv")
+
+    def _leave_out_others(self, split: str, paths: Sequence[Path]) -> None:
+        """Report the pictures of a split's folder that its table does not list."""
+        home, listed = self._train.parent / split, {str(path) for path in paths}
+        for name in walk(home).files if home.is_dir() else ():
+            if is_picture(home / name) and str(home / name) not in listed:
+                self._ctx.leave_out(home / name, f"no row in {self._table(split).name}")
 
     def _names(self) -> tuple[str, ...]:
         table = self._train.with_name("numbers_to_classes.csv")
@@ -105,12 +129,13 @@ class Rtsd:
         return tuple(names.get(number, str(number)) for number in self._numbers)
 
     def _picture(self, row: Row, split: str) -> Path:
-        name = PurePosixPath(row["filename"])
+        name = PurePosixPath(row["filename"].replace("\\", "/"))  # Windows writes backslashes
         if name.is_absolute() or ".." in name.parts:
             raise row.wrong(f"picture {str(name)!r} lies outside the folder")
         home = self._train.parent
-        for path in (home / split / name, home / name):
-            if path.is_file():
+        for folder in (home / split, home):
+            path = find_named(folder, str(name))
+            if path is not None and path.is_file():
                 return path
         raise row.wrong(f"picture {str(name)!r} is neither in {home / split} nor in {home}")
 
@@ -142,10 +167,10 @@ def annotated_files(table: Path, folder: Path) -> tuple[list[Path], list[int], l
 
     There may be no picture without an annotation.
     """
-    pictures = {path.name: path for path in list_images(folder)}
+    pictures = {composed(path.name): path for path in list_images(folder)}
     paths, labels, tracks = [], [], []
-    for row in read_table(table, ("Filename", "ClassId"), GTSRB_NEEDS, delimiter=";"):
-        path, label = pictures.pop(row["Filename"], None), row.number("ClassId")
+    for row in read_table(table, ("Filename", "ClassId"), GTSRB_NEEDS):
+        path, label = pictures.pop(composed(row["Filename"]), None), row.number("ClassId")
         if path is None:
             raise row.wrong(f"picture {row['Filename']!r} is not in {folder}")
         if label >= len(MEANINGS):
@@ -167,23 +192,6 @@ def _track(row: Row, label: int) -> int:
     return label * TRACKS + int(source[2])
 
 
-def find(root: Path, name: str, needs: str) -> Path:
-    """The only file or folder called `name` in `root` or, level by level, in the folders below it.
-
-    Raises DataUnavailableError saying what `root` needs, and DamagedDataError where it is there twice.
-    """
-    waiting, found = [root], []
-    for folder in waiting:
-        waiting += [inside for inside in folders(folder) if not inside.is_symlink()]  # links may lead in circles
-        if (folder / name).exists():
-            found.append(folder / name)
-    if not found:
-        raise DataUnavailableError(f"{root} holds no {name} at any depth; {needs}")
-    if len(found) > 1:
-        raise DamagedDataError(f"{found[0]} and {found[1]} are both there: name the folder of one as --data-root")
-    return found[0]
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """A line of a table: `cells` by column."""
@@ -198,44 +206,68 @@ class Row:
     def number(self, column: str) -> int:
         """A class number: digits alone."""
         if not re.fullmatch("[0-9]{1,9}", self.cells[column]):
-            raise self.wrong(f"{column} {self.cells[column]!r} is not a class number")
+            raise self.wrong(f"{column} {self.cells[column]!r} is not a class number: it needs digits alone, such as 3")
         return int(self.cells[column])
 
     def wrong(self, problem: str) -> DamagedDataError:
         return DamagedDataError(f"{self.path} line {self.line}: {problem}")
 
 
-def read_table(path: Path, columns: tuple[str, ...], needs: str, *, delimiter: str = ",") -> list[Row]:
-    """The lines of a CSV file that has at least `columns`; no two have the same value in the first.
+def read_table(path: Path, columns: tuple[str, ...], needs: str) -> list[Row]:
+    """Read a table that has at least `columns`, separated by commas, semicolons or tabs, in UTF-8 or UTF-16.
 
-    Raises DataUnavailableError where it is not here or may not be read, DamagedDataError naming the line.
+    No two lines have the same value in the first column. Raises DataUnavailableError if the table is missing or may
+    not be read, DamagedDataError naming the line.
     """
+    text = _read_text(path, needs)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
-            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
+        parsed = [_parse(text, delimiter) for delimiter in DELIMITERS]
+    except csv.Error as error:
+        raise DamagedDataError(f"{path} cannot be read as a table ({error}): save it again as CSV") from error
+    fitting = (lines for lines in parsed if lines and set(columns) <= set(lines[0][1]))
+    return _rows(path, columns, next(fitting, parsed[0]))
+
+
+def _parse(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
+    """Return the number and the cells of each line that is not empty."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    return [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
+
+
+def _read_text(path: Path, needs: str) -> str:
+    try:
+        content = path.read_bytes()
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
     except FileNotFoundError as error:
         raise DataUnavailableError(f"{path} is missing; {needs}") from error
     except PermissionError as error:
         raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
-    except (OSError, ValueError, csv.Error) as error:
-        raise DamagedDataError(f"{path} cannot be read as a table ({error}): fetch it again") from error
-    return _rows(path, columns, lines, delimiter)
+    except UnicodeDecodeError as error:
+        raise DamagedDataError(f"{path} is not text in UTF-8: {SAVE_AS_UTF8}") from error
+    except OSError as error:
+        raise DamagedDataError(f"{path} cannot be read ({error.strerror}): fetch it again") from error
+    if "\0" in text:  # UTF-16 without its mark
+        raise DamagedDataError(f"{path} is not text in UTF-8: {SAVE_AS_UTF8}")
+    return text
 
 
-def _rows(path: Path, columns: tuple[str, ...], lines: Iterable[tuple[int, list[str]]], delimiter: str) -> list[Row]:
+def _rows(path: Path, columns: tuple[str, ...], lines: Iterable[tuple[int, list[str]]]) -> list[Row]:
     (_, header), *rest = lines or [(0, [])]
     missing = [column for column in columns if column not in header]
     if missing or not rest:
         problem = f"lacks the column {missing[0]!r}" if missing else "has no lines below its header"
-        raise DamagedDataError(f"{path} {problem}: it needs {delimiter.join(columns)}")
+        raise DamagedDataError(f"{path} {problem}: it needs {','.join(columns)} and a line for each picture")
     rows, seen = [], set()
     for line, cells in rest:
         row = Row(path, line, dict(zip(header, cells, strict=False)))
         if len(cells) != len(header):
-            raise row.wrong(f"{len(cells)} values for the {len(header)} columns: it is cut or damaged")
-        if not row[columns[0]] or row[columns[0]] in seen:
-            raise row.wrong(f"{columns[0]} {row[columns[0]]!r} is {'there twice' if row[columns[0]] else 'empty'}")
-        seen.add(row[columns[0]])
+            raise row.wrong(
+                f"{len(cells)} values for the {len(header)} columns: it is cut, or a value has a comma and no quotes"
+            )
+        key = composed(row[columns[0]])
+        if not key or key in seen:
+            raise row.wrong(f"{columns[0]} {key!r} is {'there twice' if key else 'empty'}")
+        seen.add(key)
         rows.append(row)
     return rows

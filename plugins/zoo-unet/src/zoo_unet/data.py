@@ -9,9 +9,9 @@ import numpy as np
 
 from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
 from zoo_core.data.columns import Array
-from zoo_core.data.images import folders, read_images
+from zoo_core.data.images import SPLIT_NAMES, SPLITS, read_images
 from zoo_core.data.labels import require_two_classes
-from zoo_core.data.names import find_named
+from zoo_core.data.walk import find_named, find_one, folders, inner_root, refuse_second
 from zoo_unet.masks import (
     IGNORED,
     Pair,
@@ -52,7 +52,7 @@ class IsbiMembranes:
     """
 
     def __init__(self, ctx: Context) -> None:
-        images = find_below(ctx.folder(), "image", MEMBRANE)
+        images = find_one(ctx.folder(), "image", MEMBRANE)
         labels = images.with_name("label")
         self._pairs = match_masks(images, labels, MEMBRANE)
         self._pairs.sort(key=lambda pair: slice_number(pair[0]))
@@ -90,7 +90,7 @@ class CamVid:
     signature = Signature(input_shape=(3, *size), outputs=len(ROAD), classes=ROAD, extra={"ignore_index": len(ROAD)})
 
     def __init__(self, ctx: Context) -> None:
-        self._root = find_below(ctx.folder(), "train.txt", CAMVID).parent
+        self._root = find_one(ctx.folder(), "train.txt", CAMVID).parent
 
     def load(self, split: str) -> dict[str, Array]:
         if split not in ("train", "val", "test"):
@@ -117,7 +117,7 @@ class ImageMasks:
     hold class numbers, as grey levels or palette entries. If all masks of train hold only 0 and 255, or only black and
     white, there are two classes. `classes.txt` holds the names of the classes, one per line; without it, train's masks
     give their number, and smoothed masks are refused.
-    A folder `val` or `valid` is val. Without folders `train` and `test`, every fifth picture is test.
+    A folder `val`, `valid` or `validation` is val. Without folders `train` and `test`, every fifth picture is test.
     Raises:
         DataUnavailableError: the folders are missing or empty.
         DamagedDataError: a picture has no mask or cannot be read; a mask has colours, another size than its picture, or
@@ -125,7 +125,7 @@ class ImageMasks:
     """
 
     def __init__(self, ctx: Context) -> None:
-        root = ctx.folder()
+        root = inner_root(ctx.folder(), {*SPLIT_NAMES, "image", "images", "mask", "masks"})
         self._splits = find_splits(root)
         train = self._splits["train"]
         self._size = limit_size(image_size(train[0][0]))
@@ -159,29 +159,6 @@ class ImageMasks:
                 refuse_white(columns["y"], self._splits[split])
             return columns
         return {**columns, "y": to_binary(columns["y"], self._splits[split])}
-
-
-def find_below(root: Path, name: str, needs: str) -> Path:
-    """Find the one file or folder called `name` in `root` or below it.
-
-    Raises DamagedDataError if there are several, outside each other: they may be copies of a data set. Raises
-    DataUnavailableError if there is none; its message ends with `needs`: what `root` must hold.
-    """
-    waiting, found = [root], list[Path]()
-    for folder in waiting:
-        here = folder / name
-        if here.exists():
-            found.append(here)
-        others = [inside for inside in folders(folder) if inside != here]
-        waiting += [inside for inside in others if not inside.is_symlink()]  # links may lead in circles
-    if not found:
-        raise DataUnavailableError(f"{root} holds no {name} at any depth; {needs}")
-    if len(found) > 1:
-        raise DamagedDataError(
-            f"{root} holds two data sets, {found[0].parent} and {found[1].parent}: give --data-root one of the two, or "
-            "remove one"
-        )
-    return found[0]
 
 
 def slice_number(path: Path) -> int:
@@ -225,10 +202,10 @@ def _resolve(table: Path, number: int, text: str) -> Path:
     name = PurePosixPath(text.replace("\\", "/"))  # Windows writes backslashes
     if name.is_relative_to(SEGNET):
         name = name.relative_to(SEGNET)
-    path = find_named(table.parent, str(name)) if ".." not in name.parts else table.parent / name
-    if name.is_absolute() or ".." in name.parts or not path.resolve().is_relative_to(table.parent.resolve()):
+    if name.is_absolute() or ".." in name.parts:
         raise DamagedDataError(f"{table} line {number}: {text!r} lies outside the folder")
-    if not path.is_file():
+    path = find_named(table.parent, str(name))
+    if path is None or not path.is_file():
         raise DamagedDataError(f"{table} line {number}: {text!r} is not in {table.parent}")
     return path
 
@@ -236,16 +213,17 @@ def _resolve(table: Path, number: int, text: str) -> Path:
 def find_splits(root: Path) -> dict[str, list[Pair]]:
     """Find the pairs of `train`, `test` and, if it exists, `val` in a local folder."""
     found = {}
-    for split, names in {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}.items():
-        for inside in folders(root):
-            if inside.name.lower() in names:
-                found[split] = match_masks(_find_part(inside, "images"), _find_part(inside, "masks"), MASKS)
+    for split, names in SPLITS.items():
+        here = [inside for inside in folders(root) if inside.name.lower() in names]
+        if here:
+            refuse_second(root, here)
+            found[split] = match_masks(_find_part(here[0], "images"), _find_part(here[0], "masks"), MASKS)
     if "train" in found and "test" in found:
         return found
     if found:
         missing = "test" if "train" in found else "train"
         raise DataUnavailableError(f"{root} holds no folder {missing!r} besides {', '.join(found)}; {MASKS}")
-    top = find_below(root, "images", MASKS).parent
+    top = find_one(root, "images", MASKS).parent
     pairs = match_masks(_find_part(top, "images"), _find_part(top, "masks"), MASKS)
     test = pairs[TEST_INTERVAL - 1 :: TEST_INTERVAL]
     if not test:
@@ -257,10 +235,11 @@ def find_splits(root: Path) -> dict[str, list[Pair]]:
 
 def _find_part(folder: Path, name: str) -> Path:
     """Find a folder called `name`, with or without the last s, in any case."""
-    for inside in folders(folder):
-        if inside.name.lower() in (name, name.removesuffix("s")):
-            return inside
-    raise DataUnavailableError(f"{folder} holds no folder {name!r}; {MASKS}")
+    found = [inside for inside in folders(folder) if inside.name.lower() in (name, name.removesuffix("s"))]
+    if not found:
+        raise DataUnavailableError(f"{folder} holds no folder {name!r}; {MASKS}")
+    refuse_second(folder, found)
+    return found[0]
 
 
 def _read_class_names(root: Path) -> tuple[str, ...]:

@@ -1,0 +1,217 @@
+"""Lists the files of a data set: the one enumerator, for the fingerprint and for every loader.
+
+Symbolic links are followed, also out of the root, except to a folder that the link lies in. Hidden and system files
+are left out, and so are links whose target is missing; each is listed with the reason. Names are sorted as text, in
+Unicode's composed form, so that every system has the same order.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zoo_core.data.names import composed, require_utf8
+from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError
+
+# Files and folders that macOS, Windows, Linux and network drives add, in lower case.
+SYSTEM_NAMES = frozenset(
+    {
+        *("__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin"),
+        *("system volume information", "lost+found", "@eadir"),
+    }
+)
+HIDDEN = "hidden or system file"
+DANGLING = "link whose target is missing"
+CIRCULAR = "link to a folder that it lies in"
+SPECIAL = "neither a file nor a folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files and folders in one folder, sorted, and what is left out, with the reason."""
+
+    files: list[Path] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    left_out: dict[Path, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """All files below a root, as sorted paths relative to it, with `/`; and what is left out, with the reason.
+
+    A folder that is left out counts as one.
+    """
+
+    files: list[str]
+    left_out: dict[str, str]
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder of this name is never part of the data: hidden, or the system's own.
+
+    >>> [is_hidden(name) for name in (".git", "._a.png", "Thumbs.db", "__MACOSX", "a.png")]
+    [True, True, True, True, False]
+    """
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+
+
+def hidden_part(name: str) -> str:
+    """Return the path up to the first hidden file or folder in it, "" if there is none.
+
+    >>> hidden_part("train/.cache/a.png"), hidden_part("train/a.png")
+    ('train/.cache', '')
+    """
+    parts = name.split("/")
+    place = next((place for place, part in enumerate(parts, 1) if is_hidden(part)), 0)
+    return "/".join(parts[:place])
+
+
+def list_folder(folder: Path) -> Listing:
+    """List what is in one folder.
+
+    Raises DataUnavailableError if `folder` is not a folder, DataError if it may not be read, DamagedDataError for a
+    name that is not UTF-8.
+    """
+    listing = Listing()
+    for entry, kind in _scan(str(folder.absolute())):
+        path = folder / entry.name
+        if kind == "file":
+            listing.files.append(path)
+        elif kind == "folder":
+            listing.folders.append(path)
+        else:
+            listing.left_out[path] = kind
+    return listing
+
+
+def folders(folder: Path) -> list[Path]:
+    """List the folders in `folder`, sorted by name. Raises as `list_folder` does."""
+    return list_folder(folder).folders
+
+
+def folders_below(root: Path) -> list[Path]:
+    """List `root` and all folders below it, level by level. Raises as `list_folder` does."""
+    found = [root]
+    for folder in found:
+        found += folders(folder)
+    return found
+
+
+def walk(root: Path) -> Tree:
+    """List all files below `root`. Raises as `list_folder` does."""
+    files: list[str] = []
+    left_out: dict[str, str] = {}
+    waiting = [(str(root.absolute()), "")]
+    while waiting:
+        folder, prefix = waiting.pop()
+        for entry, kind in _scan(folder):
+            name = prefix + entry.name
+            if kind == "file":
+                files.append(name)
+            elif kind == "folder":
+                waiting.append((entry.path, f"{name}/"))
+            else:
+                left_out[name] = kind
+    return Tree(sorted(files), dict(sorted(left_out.items())))
+
+
+def inner_root(root: Path, names: Collection[str]) -> Path:
+    """Return the folder that holds the data: `root`, or the only folder in it, and so on, as archives have them.
+
+    names: in lower case. A folder with one of these names belongs to the data.
+    """
+    while True:
+        here = list_folder(root)
+        if here.files or len(here.folders) != 1 or here.folders[0].name.lower() in names:
+            return root
+        root = here.folders[0]
+
+
+def find_one(root: Path, name: str, needs: str) -> Path:
+    """Find the one file or folder called `name` in `root` or below it.
+
+    A folder of that name is not searched. A second one that is a link to the first does not count. Raises
+    DamagedDataError if there are several, which may be of two data sets. Raises DataUnavailableError if there is none;
+    its message ends with `needs`: what `root` must hold.
+    """
+    found, waiting = list[Path](), [root]
+    for folder in waiting:
+        here = find_named(folder, name)
+        found += [here] if here is not None else []
+        waiting += [inside for inside in folders(folder) if inside != here]
+    if not found:
+        raise DataUnavailableError(f"{root} holds no {name} at any depth; {needs}")
+    refuse_second(root, found)
+    return found[0]
+
+
+def refuse_second(root: Path, found: Iterable[Path], what: str = "two data sets") -> None:
+    """Raise DamagedDataError if the paths are of several files or folders; links to the first do not count.
+
+    what: what `root` then holds, for the message.
+    """
+    first, *others = found
+    second = next((path for path in others if not path.samefile(first)), None)
+    if second is not None:
+        raise DamagedDataError(
+            f"{root} holds {what}, {first} and {second}: give --data-root the folder of one of them, or remove one"
+        )
+
+
+def find_named(folder: Path, name: str) -> Path | None:
+    """Return the file or folder `name`, a relative path, in `folder`; its name may have the other form of Unicode.
+
+    None if there is none, also if the enumerator leaves it out.
+    """
+    if hidden_part(name):
+        return None
+    if (folder / name).exists():
+        return folder / name
+    path = folder
+    for part in () if name.isascii() else Path(name).parts:
+        listing = list_folder(path) if path.is_dir() else Listing()
+        same = [other for other in (*listing.files, *listing.folders) if composed(other.name) == composed(part)]
+        if not same:
+            return None
+        path = same[0]
+    return None if name.isascii() else path
+
+
+def _scan(folder: str) -> list[tuple[os.DirEntry[str], str]]:
+    """List the entries of a folder, sorted, each with "file", "folder", or the reason to leave it out."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: (composed(entry.name), entry.name))
+        kinds = [(entry, _kind(entry)) for entry in found]
+    except PermissionError as error:
+        raise DataError(f"{error.filename or folder} may not be read: change its permissions") from error
+    except OSError as error:
+        raise DataUnavailableError(f"{folder} cannot be read as a folder ({error.strerror})") from error
+    for entry, kind in kinds:
+        if not entry.name.isascii() and kind != HIDDEN:
+            require_utf8(Path(entry.path))
+    return kinds
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    if is_hidden(entry.name):
+        return HIDDEN
+    try:
+        if entry.is_file():
+            return "file"
+        if entry.is_dir():
+            return CIRCULAR if entry.is_symlink() and _leads_back(entry) else "folder"
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # a link to itself
+            raise
+    return DANGLING if entry.is_symlink() else SPECIAL
+
+
+def _leads_back(entry: os.DirEntry[str]) -> bool:
+    """Return whether a link leads to a folder on its own path. Each circle has such a link, at the latest in its
+    second round."""
+    target = entry.stat()
+    return any(os.path.samestat(target, parent.stat()) for parent in Path(entry.path).parents)
