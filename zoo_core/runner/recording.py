@@ -11,6 +11,7 @@ from typing import Any
 from msgspec.structs import asdict, replace
 
 from zoo_core.entries.unpackaged import without_folder
+from zoo_core.reasons import add_output
 from zoo_core.results.records import SCHEMA, Measured, PhaseFacts, Record, Status
 from zoo_core.runner.executor import WorkerResult, exit_reason
 from zoo_core.runner.planned_trial import PlannedTrial
@@ -61,7 +62,7 @@ def make_record(
         key=trial.key,
         status=status.status,
         reason=hide_home(without_folder(status.reason, trial.model)),
-        traceback=hide_home(without_folder(done.traceback if done else status.log_tail, trial.model)),
+        traceback=hide_home(without_folder(_traceback(result) or status.log_tail, trial.model)),
         started_at=started,
         task=task,
         dataset=dataset_facts(trial.dataset, trial.fingerprint, examples),
@@ -82,9 +83,15 @@ def make_record(
     )
 
 
+def _traceback(result: WorkerResult) -> str:
+    ended = result.trial_done or result.job_failed
+    return ended.traceback if ended else ""
+
+
 def status_of_trial(result: WorkerResult, timeout_s: float | None, log_tail: str) -> TrialStatus:
     """Derive the status of a trial, and the reason in words, from the result of its worker."""
     status, reason = _status_and_reason(result, timeout_s)
+    reason = add_output(reason, log_tail, crashed=status == "crashed")
     return TrialStatus(status=status, reason=reason, log_tail=log_tail)
 
 

@@ -14,8 +14,9 @@ from zoo_core.results.store import Store, Unreadable
 from zoo_core.runner.plan import Plan
 from zoo_core.runner.run import Outcome
 from zoo_core.ui.console import messages, output, print_json, print_table
+from zoo_core.ui.failures import failure_report
 from zoo_core.ui.formats import bare_name, format_count, format_number, format_score, format_seconds
-from zoo_core.ui.progress import FAILED_STYLE, STATUS_STYLES, reason_text
+from zoo_core.ui.progress import FAILED_STYLE, STATUS_STYLES
 
 PLAN_COLUMNS = ("task", "dataset", "model", "device", "seed")
 SUMMARY_COLUMNS = ("task", "dataset", "model", "device", "trials", "score", "to target", "training", "units/s")
@@ -91,11 +92,9 @@ def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
     groups = group_records(outcome.records)
     print_table(SUMMARY_COLUMNS, summary_rows(groups))
     console = output()
-    for record in outcome.records:
-        if record.status != "ok":
-            status = (record.status, STATUS_STYLES.get(record.status, FAILED_STYLE))
-            name = f"{bare_name(record.task.name)} {bare_name(record.model.name)} seed {record.seed}"
-            console.print(Text.assemble(status, f"  {name}: {reason_text(record)}"))
+    for line in failure_report(outcome.records, store):
+        label = (line.label, STATUS_STYLES.get(line.label, FAILED_STYLE))
+        console.print(Text.assemble(label, f"  {line.text}") if line.label else Text(f"    {line.text}"))
     for (task, _, model, _), records in groups.items():
         if _is_at_chance_level(records):
             chance = format_score(records[0].task.chance)
