@@ -17,6 +17,7 @@ from zoo_core.cli.options import JSON, RESULTS
 from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.ui.console import complain, messages, output, print_json, print_table
 from zoo_core.ui.formats import bare_name, format_cell, format_score, format_seconds, is_empty
+from zoo_core.ui.harmless import harmless
 
 if TYPE_CHECKING:
     from zoo_core.results.benchmarks import Imported
@@ -122,11 +123,14 @@ def show_result(
         raise UsageError(f"{len(matches)} records begin with {record_id!r}: {ids}")
     import msgspec
 
+    from zoo_core.results.store import Store
+    from zoo_core.ui.failures import log_file
+
     values = msgspec.to_builtins(matches[0])
     if as_json:
         print_json(values)
     else:
-        _print_record(matches[0], values)
+        _print_record(matches[0], values, log_file(matches[0], Store(results)))
 
 
 @app.command("import")
@@ -195,13 +199,21 @@ def _result_cell(column: str, value: Any) -> str:
     return format_seconds(value) if column == "train_s" else str(value)
 
 
-def _print_record(record: Record, values: dict[str, Any]) -> None:
+def _print_record(record: Record, values: dict[str, Any], log: Path | None) -> None:
+    from zoo_core.ui.failures import failure_details, reason_text
+
     console = output()
     console.print(f"{record.task.name} {record.model.name} seed {record.seed}: {record.status}", style="bold")
     parts = {key: value for key, value in values.items() if key not in ("curve", "phases", "traceback", "measured")}
     measured = {key: value for key, value in values["measured"].items() if key != "tables"}
-    rows = [row for row in (*_flatten(parts), *_flatten(measured)) if not is_empty(row[1])]
-    print_table(["field", "value"], rows)
+    if record.status != "ok":
+        console.print(reason_text(record), markup=False)
+        for line in failure_details(record, log):
+            console.print(line, markup=False)
+    elif log is not None:
+        console.print(f"printed: {log}", markup=False)
+    rows = [*_flatten(parts), *_flatten(measured)]
+    print_table(["field", "value"], [row for row in rows if not is_empty(row[1])])
     print_table(["phase", "seconds"], [(phase.name, f"{phase.seconds:.3f}") for phase in record.phases], "\nphases")
     if record.curve:
         columns = list(values["curve"][0])
@@ -210,7 +222,7 @@ def _print_record(record: Record, values: dict[str, Any]) -> None:
     for name, table in record.measured.tables.items():
         print_table(table.columns, [[format_cell(cell) for cell in row] for row in table.rows], f"\n{name}")
     if record.traceback:
-        console.print(f"\n{record.traceback}", markup=False)
+        console.print(f"\n{harmless(record.traceback)}", markup=False)
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo_core.data.downloads import digest_of
 from zoo_core.errors import RecipeError, UnknownNameError, UsageError
+from zoo_core.recipe import helps
 from zoo_core.registry import Pair, Registry
 from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.specs import NO_WEIGHTS, ModelSpec
@@ -118,7 +119,7 @@ def require_known_keys(request: Request) -> None:
                 raise
     for key in request.overrides:
         if not any(key in params for params in known):
-            names = {name for params in known for name in params}
+            names = {name: words for params in known for name, words in helps(params).items()}
             raise UnknownNameError("recipe key", key, names, hint="`zoo show MODEL` lists them")
 
 

@@ -40,6 +40,8 @@ def next_step(record: Record) -> str:
         return f"pip install the package that has the module {missing[1]}, into the environment of the zoo"
     if "device-side assert" in reason:
         return "--device cpu: there the message names the operation and the value"
+    if "more than 1 value per channel" in reason and recipe.get("batch_size") == 1:
+        return "--set batch_size=2 or more: BatchNorm cannot train on one example"
     if FORM.search(reason):
         return f"`{check_command(record)}`: it tests the model on a few examples and says what does not fit"
     return ""

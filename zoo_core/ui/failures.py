@@ -47,7 +47,9 @@ def failure_report(records: Sequence[Record], store: Store) -> Iterator[Line]:
         log = log_file(record, store)
         if record.status in FAILED and detailed < MAX_DETAILED:
             detailed += 1
-            yield from _details(record, log)
+            yield from map(Line, failure_details(record, log))
+            if record.traceback:
+                yield Line(f"traceback: `zoo results show {record.id}`")
         elif log is not None:
             yield Line(f"printed: {log}")
 
@@ -68,19 +70,18 @@ def _name(alike: Sequence[Record]) -> str:
     return f"{bare_name(alike[0].task.name)} {bare_name(alike[0].model.name)} {label} {', '.join(seeds)}"
 
 
-def _details(record: Record, log: Path | None) -> Iterator[Line]:
+def failure_details(record: Record, log: Path | None) -> Iterator[str]:
+    """Yield lines with the end of what the trial printed, and with what to try next."""
     if log is not None:
         lines = final_lines(log.read_bytes().decode("utf-8", "replace"))
         last = lines[-MAX_PRINTED_LINES:]
         some = (
             f"the last {len(last)} of {len(lines)} lines" if len(last) < len(lines) else format_count(len(last), "line")
         )
-        yield Line(f"printed ({some}): {log}")
-        yield from (Line(f"| {_cut(line)}") for line in last)
+        yield f"printed ({some}): {log}"
+        yield from (f"| {_cut(line)}" for line in last)
     if step := next_step(record):
-        yield Line(f"try {step}")
-    if record.traceback:
-        yield Line(f"traceback: `zoo results show {record.id}`")
+        yield f"try {step}"
 
 
 def _cut(line: str) -> str:
