@@ -52,7 +52,8 @@ def near_names(name: str, known: Iterable[str] | Mapping[str, str]) -> list[str]
     """
     words = known if isinstance(known, Mapping) else dict.fromkeys(known, "")
     scores = {other: _likeness(_folded(name), _folded(other), _folded(about)) for other, about in words.items()}
-    near = sorted((-score, other) for other, score in scores.items() if score >= LEAST_LIKENESS)
+    least = max(LEAST_LIKENESS, max(scores.values(), default=0.0) - 0.2)  # none that is much worse than the best
+    near = sorted((-score, other) for other, score in scores.items() if score >= least)
     return [other for _, other in near[:3]]
 
 
@@ -66,8 +67,8 @@ def _likeness(name: str, other: str, about: str) -> float:
 
     shorter, longer = sorted((name, other), key=len)
     contained = len(shorter) >= 3 and shorter in longer
-    meant = len(name) >= 4 and name in about
-    return max(difflib.SequenceMatcher(None, name, other).ratio(), 0.75 * contained, 0.7 * meant)
+    meant = 0.5 + 0.4 * len(name) / len(about) if len(name) >= 4 and name in about else 0.0
+    return max(difflib.SequenceMatcher(None, name, other).ratio(), 0.75 * contained, meant)
 
 
 def did_you_mean(name: str, known: Iterable[str] | Mapping[str, str]) -> str:

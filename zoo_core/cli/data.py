@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from zoo_core.cli import completion
+from zoo_core.cli.app import SuggestingGroup
 from zoo_core.cli.options import DATA_ROOT, JSON, NO_NETWORK
 from zoo_core.registry import Registry
 from zoo_core.specs import DatasetSpec
 from zoo_core.ui.console import output, print_json, print_table
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(cls=SuggestingGroup, no_args_is_help=True)
 
 
 @app.command("list")

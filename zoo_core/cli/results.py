@@ -1,4 +1,4 @@
-"""`zoo results`: lists, filters and shows the records on this machine, and imports benchmarks of pytest."""
+"""`zoo results`: lists, filters, shows and removes the records on this machine, and imports benchmarks of pytest."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from zoo_core.cli import completion
-from zoo_core.cli.app import load_command, plugin_commands
+from zoo_core.cli import completion, selectors
+from zoo_core.cli.app import SuggestingGroup, load_command, plugin_commands
 from zoo_core.cli.options import JSON, RESULTS
+from zoo_core.cli.rm import rm_command
 from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.ui.console import complain, messages, output, print_json, print_table
-from zoo_core.ui.formats import bare_name, format_cell, format_score, format_seconds, is_empty
+from zoo_core.ui.formats import format_cell, format_score, format_seconds, is_empty
 from zoo_core.ui.harmless import harmless
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_LISTED_IDS = 5
 
 
-class ListByDefault(TyperGroup):
+class ListByDefault(SuggestingGroup):
     """Runs `zoo results list` if no subcommand is named: `zoo results --task mnist` works."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -69,18 +69,12 @@ FIELDS: tuple[tuple[str, Callable[[Record], Any]], ...] = (
 
 @app.command("list")
 def list_results(
-    task: Annotated[str, typer.Option(help="Only records of this task.", autocompletion=completion.complete_task)] = "",
-    model: Annotated[
-        str, typer.Option(help="Only records of this model.", autocompletion=completion.complete_model)
-    ] = "",
-    status: Annotated[str, typer.Option(help="Only records with this status: ok, error, timeout ...")] = "",
-    device: Annotated[str, typer.Option(help="Only records from this device class: cpu, cuda ...")] = "",
-    dataset: Annotated[
-        str, typer.Option(help="Only records of this data set.", autocompletion=completion.complete_dataset)
-    ] = "",
-    recipe_class: Annotated[
-        str, typer.Option(help="Only records with this recipe class: default, quick or custom.")
-    ] = "",
+    task: Annotated[str, selectors.TASK] = "",
+    model: Annotated[str, selectors.MODEL] = "",
+    status: Annotated[str, selectors.STATUS] = "",
+    device: Annotated[str, selectors.DEVICE] = "",
+    dataset: Annotated[str, selectors.DATASET] = "",
+    recipe_class: Annotated[str, selectors.RECIPE_CLASS] = "",
     results: Annotated[Path, RESULTS] = Path("results"),
     as_json: Annotated[bool, JSON] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of text.")] = False,
@@ -90,8 +84,9 @@ def list_results(
         raise UsageError("--json and --csv exclude each other")
     wanted = {"task": task, "model": model, "status": status, "device": device, "dataset": dataset}
     wanted["recipe_class"] = recipe_class
-    rows = [{name: read(record) for name, read in FIELDS} for record in read_records(results)]
-    rows = [row for row in rows if all(_matches(row[key], value) for key, value in wanted.items())]
+    records = read_records(results)
+    selected = [record for record in records if selectors.is_selected(record, wanted)]
+    rows = [{name: read(record) for name, read in FIELDS} for record in selected]
     if as_json:
         print_json(rows)
     elif as_csv:
@@ -103,7 +98,9 @@ def list_results(
         columns += ["source"] if any(row["source"] != "runner" for row in rows) else []
         print_table(columns, [[_result_cell(column, row[column]) for column in columns] for row in rows])
     else:
-        typer.echo(f"no records in {results}" + (" match" if any(wanted.values()) else "; `zoo bench` writes them"))
+        advice = selectors.selection_advice(records, wanted) if records else ""
+        empty = f" match{advice and f': {advice}'}" if any(wanted.values()) else "; `zoo bench` writes them"
+        typer.echo(f"no records in {results}{empty}")
 
 
 @app.command("show")
@@ -162,6 +159,9 @@ def import_results(
         complain(f"{name!r} is not a benchmark of zoo_benchmark_model", "left out: ", "yellow")
 
 
+app.command("rm")(rm_command)
+
+
 def _read_benchmarks(file: Path) -> Imported:
     from zoo_core.results.benchmarks import read_benchmarks
 
@@ -187,10 +187,6 @@ def read_records(folder: Path) -> list[Record]:
         else:
             records.append(item)
     return sorted(records, key=lambda record: record.started_at)
-
-
-def _matches(value: Any, wanted: str) -> bool:
-    return not wanted or wanted in (value, bare_name(str(value)))
 
 
 def _result_cell(column: str, value: Any) -> str:

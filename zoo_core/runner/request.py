@@ -55,7 +55,8 @@ def choose_pairs(
     if all_pairs == bool(task):
         raise UsageError("name a task, or give --all: `zoo list` shows the tasks")
     if cross and not all_pairs:
-        raise UsageError("--cross goes with --all")
+        advice = registry.fit_advice(registry.task(task))
+        raise UsageError(f"--cross goes with --all; for task {task}, name each model with --model: {advice}")
     if all_pairs:
         if models:
             raise UsageError("--model goes with a named task, not with --all")
@@ -66,7 +67,9 @@ def choose_pairs(
         _refuse_duplicate_names(named)
         pairs = [Pair(spec, model) for model in named or registry.models_for(spec)]
     if not pairs:
-        raise UsageError("there is nothing to run: no installed plugin adds a fitting model (`zoo list pairs`)")
+        if all_pairs:
+            raise UsageError("there is nothing to run: no installed plugin adds a task with a model (`zoo list`)")
+        raise UsageError(f"no model is registered for task {task}, so name one: {registry.fit_advice(spec)}")
     return pairs
 
 

@@ -20,6 +20,7 @@ from zoo_core.ui.progress import FAILED_STYLE, STATUS_STYLES
 
 PLAN_COLUMNS = ("task", "dataset", "model", "device", "seed")
 SUMMARY_COLUMNS = ("task", "dataset", "model", "device", "trials", "score", "to target", "training", "units/s")
+SEVERAL_SEEDS = "score: mean and standard deviation (std) over seeds; the leaderboard adds 95 % confidence intervals"
 
 Groups: TypeAlias = dict[tuple[str, str, str, str], list[Record]]
 
@@ -92,6 +93,8 @@ def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
     groups = group_records(outcome.records)
     print_table(SUMMARY_COLUMNS, summary_rows(groups))
     console = output()
+    if any(sum(record.score is not None for record in records) > 1 for records in groups.values()):
+        console.print(SEVERAL_SEEDS)
     for line in failure_report(outcome.records, store):
         label = (line.label, STATUS_STYLES.get(line.label, FAILED_STYLE))
         console.print(Text.assemble(label, f"  {line.text}") if line.label else Text(f"    {line.text}"))
@@ -143,9 +146,10 @@ def _summary_cells(records: Sequence[Record]) -> list[object]:
 
 
 def _score_text(metric: str, scores: Sequence[float]) -> str:
+    """Return the score, of several seeds their mean and standard deviation: `accuracy 0.9871 (std 0.0012)`."""
     if not scores:
         return "-"
-    std = f" ± {statistics.stdev(scores):.2g}" if len(scores) > 1 else ""
+    std = f" (std {statistics.stdev(scores):.2g})" if len(scores) > 1 else ""
     return f"{metric} {format_score(statistics.mean(scores))}{std}"
 
 
