@@ -159,7 +159,10 @@ def test_a_failed_plugin_is_named_on_standard_error_and_the_listing_goes_on(
 
 def test_zoo_list_plugins_shows_the_reason_of_a_failed_one(zoo: Zoo, make_plugin: Callable[..., Path]):
     make_plugin("zoo-bad", "raise RuntimeError('out of paper')")
-    assert named(rows(zoo, "list", "plugins"), "plugin")["zoo-bad"]["state"] == "RuntimeError: out of paper"
+    assert (
+        named(rows(zoo, "list", "plugins"), "plugin")["zoo-bad"]["state"]
+        == "RuntimeError: out of paper (zoo_bad.py, line 1)"
+    )
 
 
 @pytest.mark.parametrize("command", ["show", "check"])
@@ -169,7 +172,8 @@ def test_an_unusable_plugin_is_not_reported_as_unknown(
     make_plugin("zoo-bad", "raise RuntimeError('out of paper')")
     if command == "show":  # a check finds it out
         assert (
-            "plugin zoo-bad did not load: RuntimeError: out of paper; `zoo doctor` shows" in zoo("show", "zoo-bad").err
+            "plugin zoo-bad did not load: RuntimeError: out of paper (zoo_bad.py, line 1); `zoo doctor` shows"
+            in zoo("show", "zoo-bad").err
         )
     monkeypatch.setenv("ZOO_LOAD_PLUGINS", "zoo-cosine")
     done = zoo(command, "zoo-bad")

@@ -189,6 +189,7 @@ def _first_position(frames: Iterable[re.Match[str]]) -> str:
 
 
 def _source(frame: FrameType, line: int) -> str:
+    linecache.checkcache(frame.f_code.co_filename)  # it may hold the file's text of an earlier import
     return linecache.getline(frame.f_code.co_filename, line, frame.f_globals).strip()
 
 

@@ -9,6 +9,7 @@ import typer
 
 from zoo_core.cli import completion
 from zoo_core.cli.app import SuggestingGroup
+from zoo_core.cli.ask import ask_worker
 from zoo_core.cli.options import DATA_ROOT, JSON, NO_NETWORK
 from zoo_core.registry import Registry
 from zoo_core.specs import DatasetSpec
@@ -64,7 +65,7 @@ def fetch_data(
     job = OpenJob(
         dataset=dataset.qualified, fingerprint=identity, data_root=str(root) if root else None, offline=offline
     )
-    opened: Any = LocalExecutor().ask(job)
+    opened: Any = ask_worker(LocalExecutor(), job)
     if as_json:
         print_json({"dataset": dataset.qualified, "fingerprint": identity, **opened})
         return

@@ -171,10 +171,10 @@ class Registry:
         """Name models that can run on a task, those with a name like `name` first, and the command that lists them."""
         names = [model.name if model.plugin == task.plugin else model.qualified for model in self.fitting(task)]
         if not names:
-            return f"no installed model can: write one for kind {task.kind}, --model ./FILE.py:NAME (`zoo new --help`)"
+            return f"no installed model fits: write one for kind {task.kind}, --model ./FILE.py:NAME (`zoo new --help`)"
         first = list(dict.fromkeys([*near_names(name, names), *names]))[:MAX_ADVISED]
         more = ", ..." if len(names) > len(first) else ""
-        return f"these can: {', '.join(first)}{more} (`zoo list models --for {task.name}`)"
+        return f"these models fit: {', '.join(first)}{more} (`zoo list models --for {task.name}`)"
 
     def refusal(
         self,
@@ -202,8 +202,8 @@ class Registry:
             else:
                 made_for = f"task {', '.join(model.tasks)}" if model.tasks else f"the tasks of plugin {model.plugin}"
             raise IncompatibleError(
-                f"model {model.qualified} is made for {made_for}, so it cannot run on task {task.qualified} of kind "
-                f"{task.kind}; {self.fit_advice(task, model.name)}"
+                f"model {model.qualified} is made for {made_for}, task {task.qualified} is of kind {task.kind}; "
+                f"{self.fit_advice(task, model.name)}"
             )
         reason = self.refusal(model, task, dataset, recipe)
         if reason:
