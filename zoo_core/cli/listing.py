@@ -35,6 +35,9 @@ def list_command(
         print_table(list(rows[0]), [[format_value(value) for value in row.values()] for row in rows])
     else:
         typer.echo(f"no {what.value}{f' for task {task}' if task else ''}{_empty_advice(what, registry, pattern)}")
+    if task and registry.families:
+        families = ", ".join(f"{family.prefix}*" for family in registry.families)
+        typer.echo(f"models of {families} may fit, too: name one with --model", err=True)
     if registry.disabled and what is not Listing.plugins:
         typer.echo(f"{len(registry.disabled)} plugins are disabled: {LOAD_ONLY} does not name them", err=True)
     print_failed_plugins(registry.failed)

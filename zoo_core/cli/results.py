@@ -205,9 +205,9 @@ def _print_record(record: Record, values: dict[str, Any], log: Path | None) -> N
     if record.status != "ok":
         console.print(reason_text(record), markup=False)
         for line in failure_details(record, log):
-            console.print(line, markup=False)
+            console.print(line, markup=False, soft_wrap=True)
     elif log is not None:
-        console.print(f"printed: {log}", markup=False)
+        console.print(f"printed: {log}", markup=False, soft_wrap=True)
     rows = [*_flatten(parts), *_flatten(measured)]
     print_table(["field", "value"], [row for row in rows if not is_empty(row[1])])
     print_table(["phase", "seconds"], [(phase.name, f"{phase.seconds:.3f}") for phase in record.phases], "\nphases")

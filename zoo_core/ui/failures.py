@@ -26,6 +26,9 @@ class Line:
     text: str
     label: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.label}  {self.text}" if self.label else f"    {self.text}"
+
 
 def reason_text(record: Record) -> str:
     """Return the record's reason in one line that is safe to print."""

@@ -36,10 +36,11 @@ def rows_of(listing: Listing, registry: Registry, pattern: str = "*") -> Rows:
 def models_for_task(registry: Registry, task: str, pattern: str = "*") -> Rows:
     """Return a row for each model that can run on a task, those that are registered for it first.
 
-    Whether a member of a family fits is known only once it is named. Raises UnknownNameError, AmbiguousNameError.
+    Members of families are left out: whether one fits is known only once it is named. Raises UnknownNameError,
+    AmbiguousNameError.
     """
     spec = registry.task(task)
-    rows = [
+    return [
         {
             "model": model.name if model.plugin == spec.plugin else model.qualified,
             "title": model.title,
@@ -48,11 +49,6 @@ def models_for_task(registry: Registry, task: str, pattern: str = "*") -> Rows:
         }
         for model in registry.fitting(spec)
         if _matches(model, pattern)
-    ]
-    return rows + [
-        {"model": f"{family.prefix}*", "title": family.title, "registered": "unknown", "plugin": family.plugin}
-        for family in registry.families
-        if fnmatchcase(family.prefix, pattern)
     ]
 
 

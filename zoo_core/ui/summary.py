@@ -97,7 +97,10 @@ def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
         console.print(SEVERAL_SEEDS)
     for line in failure_report(outcome.records, store):
         label = (line.label, STATUS_STYLES.get(line.label, FAILED_STYLE))
-        console.print(Text.assemble(label, f"  {line.text}") if line.label else Text(f"    {line.text}"))
+        if line.label:
+            console.print(Text.assemble(label, f"  {line.text}"))
+        else:  # paths and commands in one piece, to be copied
+            console.print(Text(f"    {line.text}"), soft_wrap=True)
     for (task, _, model, _), records in groups.items():
         if _is_at_chance_level(records):
             chance = format_score(records[0].task.chance)
