@@ -212,10 +212,10 @@ MISTAKES = {
     "bench mnist --offline --preset long": ("--preset 'long'", "quick"),
     "bench mnist --offline --dtype float8": ("--dtype 'float8'", "bf16"),
     "bench mnist --offline --set lr": ("--set 'lr'", "key=value"),
-    "bench cosine --model mlp-100": ("is made for kind image-classification", "zoo list pairs"),
+    "bench cosine --model mlp-100": ("these models fit: mlp, linear", "zoo list models --for cosine"),
     "bench": ("name a task", "--all"),
     "bench --all --model cnn": ("--model goes with a named task", "--all"),
-    "bench mnist --cross": ("--cross goes with --all", "--all"),
+    "bench mnist --cross": ("--cross goes with --all", "name each model with --model: these models fit: cnn"),
     "bench --all --offline --set nothing=1": ("unknown recipe key 'nothing'", "zoo show"),
 }
 

@@ -6,11 +6,14 @@ import inspect
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zoo_core import errors
-from zoo_core.errors import AmbiguousNameError, UnknownNameError, UsageError, ZooError
+from zoo_core.errors import AmbiguousNameError, UnknownNameError, UsageError, ZooError, near_names
 
 CLASSES = {name: item for name, item in vars(errors).items() if inspect.isclass(item) and issubclass(item, Exception)}
+SEPARATORS = str.maketrans("", "", " -_.")
 
 
 def drawn_parents() -> dict[str, str]:
@@ -83,3 +86,34 @@ def test_the_error_for_an_ambiguous_name_lists_the_qualified_names():
     error = AmbiguousNameError("model", "mlp", ["zoo-b:mlp", "zoo-a:mlp"])
     assert str(error) == "model 'mlp' is ambiguous: say one of zoo-a:mlp, zoo-b:mlp"
     assert isinstance(error, UsageError)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "near"),
+    [
+        ("CNN", ["cnn", "cnn-fast", "mlp"], ["cnn"]),
+        ("batchsize", ["batch_size", "base_size"], ["batch_size"]),
+        ("resnet", ["zoo-dogs:resnet-18", "mlp"], ["zoo-dogs:resnet-18"]),
+        ("mlpp", ["mlp", "mlp-3", "cnn"], ["mlp", "mlp-3"]),
+        ("x", ["mnist"], []),
+        ("mnist", [], []),
+    ],
+)
+def test_a_name_is_near_in_spite_of_case_and_separators_and_as_a_part(
+    name: str, known: list[str], near: list[str]
+) -> None:
+    assert near_names(name, known) == near
+
+
+def test_a_key_is_found_by_the_words_about_it_if_they_say_little_else() -> None:
+    known = {"lr": "learning rate", "schedule": "learning rate over the training: constant, cosine", "epochs": "passes"}
+    assert near_names("learning_rate", known) == ["lr"]
+
+
+@given(st.text(max_size=20), st.lists(st.text(max_size=20), max_size=8))
+def test_near_names_are_at_most_three_known_ones_and_a_known_name_is_the_nearest(name: str, known: list[str]) -> None:
+    near = near_names(name, known)
+    assert len(near) <= 3
+    assert set(near) <= set(known)
+    if name in known:
+        assert near[0].casefold().translate(SEPARATORS) == name.casefold().translate(SEPARATORS)

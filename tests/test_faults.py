@@ -101,7 +101,8 @@ def test_each_fault_is_a_record_with_its_status_and_the_others_finish(
     assert "SIGSEGV" in found["segfault"].reason
     assert "Fatal Python error: Aborted" in found["abort"].traceback
     assert "loss is nan" in found["nan"].reason
-    assert found["raises"].reason == "ValueError: the plugin's own words"
+    assert found["raises"].reason == "ValueError: the plugin's own words (zoo_faults.py, line 34, in _raise)"
+    assert found["segfault"].reason.endswith("signal SIGSEGV (zoo_faults.py, line 31, in _segfault)")
     assert 'raise ValueError("the plugin\'s own words")' in found["raises"].traceback
     assert "6 failed" in done.out
     assert "recorded already" in zoo(*bench("abort", "fine")).out

@@ -159,7 +159,10 @@ def test_a_failed_plugin_is_named_on_standard_error_and_the_listing_goes_on(
 
 def test_zoo_list_plugins_shows_the_reason_of_a_failed_one(zoo: Zoo, make_plugin: Callable[..., Path]):
     make_plugin("zoo-bad", "raise RuntimeError('out of paper')")
-    assert named(rows(zoo, "list", "plugins"), "plugin")["zoo-bad"]["state"] == "RuntimeError: out of paper"
+    assert (
+        named(rows(zoo, "list", "plugins"), "plugin")["zoo-bad"]["state"]
+        == "RuntimeError: out of paper (zoo_bad.py, line 1)"
+    )
 
 
 @pytest.mark.parametrize("command", ["show", "check"])
@@ -169,7 +172,8 @@ def test_an_unusable_plugin_is_not_reported_as_unknown(
     make_plugin("zoo-bad", "raise RuntimeError('out of paper')")
     if command == "show":  # a check finds it out
         assert (
-            "plugin zoo-bad did not load: RuntimeError: out of paper; `zoo doctor` shows" in zoo("show", "zoo-bad").err
+            "plugin zoo-bad did not load: RuntimeError: out of paper (zoo_bad.py, line 1); `zoo doctor` shows"
+            in zoo("show", "zoo-bad").err
         )
     monkeypatch.setenv("ZOO_LOAD_PLUGINS", "zoo-cosine")
     done = zoo(command, "zoo-bad")
@@ -230,6 +234,54 @@ def test_zoo_show_of_an_unknown_name_suggests_one(zoo: Zoo):
     assert finished.code == 2
     assert finished.out == ""
     assert finished.err == "error: unknown name 'cosin': did you mean cosine or zoo-cosine? (`zoo list`)\n"
+
+
+# models that can run on a task
+
+
+def test_models_for_a_task_are_those_that_can_run_on_it_the_registered_ones_first(
+    zoo: Zoo, make_plugin: Callable[..., Path]
+):
+    make_plugin(
+        "zoo-guest",
+        """
+        from zoo_core import Accepts, ModelSpec, hookimpl
+
+        @hookimpl
+        def zoo_models():
+            common = dict(kind="image-classification", tasks=(), entry="zoo_guest:build")
+            other = ModelSpec(name="colour", accepts=Accepts(channels=(2,)), **common)
+            return [ModelSpec(name="fits", **common), other]
+        """,
+    )
+    found = named(rows(zoo, "list", "models", "--for", "mnist"), "model")
+    assert found["cnn"]["registered"] == "yes"
+    assert found["zoo-guest:fits"]["registered"] == "no"
+    assert "zoo-guest:colour" not in found
+    assert "mlp" not in found
+    registered = [row["registered"] for row in found.values()]
+    assert registered == sorted(registered, reverse=True)
+    assert "models of timm/*" in zoo("list", "models", "--for", "mnist").err
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("list", "models", "--for", "mnits"), "did you mean mnist"),
+        (("list", "tasks", "--for", "mnist"), "zoo list models --for mnist"),
+        (("lits",), "unknown command 'lits': did you mean list?"),
+        (("results", "lst"), "unknown command 'lst': did you mean list?"),
+        (("data", "fech"), "unknown command 'fech': did you mean fetch?"),
+    ],
+)
+def test_an_unknown_name_on_the_command_line_suggests_near_ones(zoo: Zoo, words: tuple[str, ...], reason: str):
+    finished = zoo(*words)
+    assert (finished.code, finished.out) == (2, "")
+    assert reason in finished.err
+
+
+def test_a_pattern_that_matches_nothing_suggests_near_names(zoo: Zoo):
+    assert zoo("list", "models", "cnnn").out.startswith("no models match 'cnnn': did you mean cnn")
 
 
 # zoo data
@@ -341,8 +393,8 @@ def test_listing_and_showing_import_nothing_heavy():
     code = f"""
 import sys
 from zoo_core.cli import main
-for words in (["list"], ["list", "models"], ["list", "pairs"], ["show", "mnist"], ["data", "list"], ["results"]):
-    sys.argv = ["zoo", *words]
+for words in ("list", "list models", "list models --for mnist", "list pairs", "show mnist", "data list", "results"):
+    sys.argv = ["zoo", *words.split()]
     try:
         main()
     except SystemExit as end:

@@ -18,10 +18,11 @@ from zoo_core.runner.run import Listener, NoDisplay, run_request
 from zoo_core.specs import ModelSpec
 from zoo_core.ui import parsing
 from zoo_core.ui.console import messages, print_failed_plugins
+from zoo_core.ui.failures import failure_report
 from zoo_core.ui.formats import align_rows, format_value, html_table
 from zoo_core.ui.listing import Listing, rows_of
 from zoo_core.ui.notebook import NotebookDisplay, is_notebook
-from zoo_core.ui.progress import ending_text, make_display
+from zoo_core.ui.progress import make_display
 from zoo_core.ui.summary import SUMMARY_COLUMNS, group_records, summary_rows
 
 Model: TypeAlias = str | Callable[..., Any]
@@ -69,11 +70,7 @@ class BenchResult:
         return [[format_value(value) for value in row] for row in summary_rows(group_records(self.records))]
 
     def _reasons(self) -> list[str]:
-        return [
-            f"{record.model.name} seed {record.seed}: {ending_text(record)}"
-            for record in self.records
-            if record.status != "ok"
-        ]
+        return list(map(str, failure_report(self.records, Store(self.folder))))
 
     def to_dataframe(self) -> Any:
         """Return one row per trial as a pandas DataFrame. Raises UsageError if pandas is not installed."""

@@ -31,13 +31,52 @@ A message says what is wrong, gives the value, and names the next step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130  # exit codes of commands; 0: all trials ok or skipped
+LEAST_LIKENESS = 0.6  # of a name that is suggested instead of an unknown one
 
 
 class ZooError(Exception):
     """Base class of all errors that the zoo raises on purpose."""
+
+
+def near_names(name: str, known: Iterable[str] | Mapping[str, str]) -> list[str]:
+    """Return up to three known names that a person may have meant by `name`, the nearest first.
+
+    A name is near if it differs in case or separators, contains the other, or has most of its characters in order.
+    known: the names; as a mapping to words about each, a name is also near if `name` is in these words.
+
+        >>> near_names("ADAM_W", ["adam", "adamw", "sgd"])
+        ['adamw', 'adam']
+        >>> near_names("learning_rate", {"lr": "learning rate", "epochs": "passes over train"})
+        ['lr']
+    """
+    words = known if isinstance(known, Mapping) else dict.fromkeys(known, "")
+    scores = {other: _likeness(_folded(name), _folded(other), _folded(about)) for other, about in words.items()}
+    least = max(LEAST_LIKENESS, max(scores.values(), default=0.0) - 0.2)  # none that is much worse than the best
+    near = sorted((-score, other) for other, score in scores.items() if score >= least)
+    return [other for _, other in near[:3]]
+
+
+def _folded(text: str) -> str:
+    return "".join(character for character in text.casefold() if character not in " -_.")
+
+
+def _likeness(name: str, other: str, about: str) -> float:
+    """Return a number from 0 to 1; the texts are folded."""
+    import difflib  # takes 5 ms, which only a wrong name costs
+
+    shorter, longer = sorted((name, other), key=len)
+    contained = len(shorter) >= 3 and shorter in longer
+    meant = 0.5 + 0.4 * len(name) / len(about) if len(name) >= 4 and name in about else 0.0
+    return max(difflib.SequenceMatcher(None, name, other).ratio(), 0.75 * contained, meant)
+
+
+def did_you_mean(name: str, known: Iterable[str] | Mapping[str, str]) -> str:
+    """Return `did you mean mnist or mnist-1d?`; "" if no known name is near."""
+    near = near_names(name, known)
+    return f"did you mean {' or '.join(near)}?" if near else ""
 
 
 class UsageError(ZooError):
@@ -47,23 +86,19 @@ class UsageError(ZooError):
 class UnknownNameError(UsageError):
     """An unknown name; the message suggests similar ones.
 
-    what: the thing in words, such as "task". known: all registered names. hint: the next command to try.
+    what: the thing in words, such as "task". known: all registered names, see `near_names`. hint: the next command.
 
         >>> print(UnknownNameError("task", "mnst", ["mnist", "cifar10"], hint="`zoo list tasks`"))
         unknown task 'mnst': did you mean mnist? (`zoo list tasks`)
     """
 
-    def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        import difflib  # takes 5 ms, which only a wrong name costs
-
+    def __init__(self, what: str, name: str, known: Iterable[str] | Mapping[str, str], hint: str = "") -> None:
+        known = known if isinstance(known, Mapping) else list(known)
         names = sorted(set(known))
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
-        if near:
-            advice = f"did you mean {' or '.join(near)}?"
-        elif names:
+        advice = did_you_mean(name, known)
+        if not advice and names:
             advice = f"known: {', '.join(names[:12])}{' ...' if len(names) > 12 else ''}"
-        else:
-            advice = f"no {what} is known"
+        advice = advice or f"no {what} is known"
         super().__init__(f"unknown {what} {name!r}: {advice}" + (f" ({hint})" if hint else ""))
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from zoo_core.errors import RecipeError, UnknownNameError
+from zoo_core.errors import RecipeError, UnknownNameError, did_you_mean
 from zoo_core.specs import ModelSpec, Param, Params, TaskSpec
 
 RecipeClass: TypeAlias = Literal["default", "quick", "custom"]
@@ -112,6 +112,7 @@ def _override(params: dict[str, Param], values: Params, owner: str, *, may_add: 
         elif not lenient:  # a model's "*" may set keys that only some kinds have
             raise RecipeError(
                 f"{owner}: its recipe sets {key!r}, which is neither a key of the task nor an option of the model"
+                f"{'; ' + near if (near := did_you_mean(key, helps(params))) else ''}"
             )
 
 
@@ -131,7 +132,7 @@ def resolve_recipe(
     for layer in (preset or {}, overrides or {}):
         for key, value in layer.items():
             if key not in params:
-                raise UnknownNameError("recipe key", key, params, hint="`zoo show MODEL` lists them")
+                raise UnknownNameError("recipe key", key, helps(params), hint="`zoo show MODEL` lists them")
             param = params[key]
             values[key] = parse(key, param, value) if isinstance(value, str) else check_value(key, param, value)
     return Recipe({key: value for key, value in values.items() if not _is_unset(params[key], value)})
@@ -139,6 +140,11 @@ def resolve_recipe(
 
 def _is_unset(param: Param, value: Any) -> bool:
     return param.unset is not None and bool(value == param.unset)
+
+
+def helps(params: Mapping[str, Param]) -> dict[str, str]:
+    """Return the help of each key, by which an unknown key such as `learning_rate` finds `lr`."""
+    return {key: param.help for key, param in params.items()}
 
 
 def recipe_class(recipe: Recipe, params: Mapping[str, Param], quick: Mapping[str, Any]) -> RecipeClass:
@@ -216,7 +222,9 @@ def check_value(key: str, param: Param, value: Any, owner: str = "") -> Any:
     if not _is_finite(value):
         raise RecipeError(f"{where}{key}={value!r} is not a finite number")
     if param.choices and value not in param.choices:
-        raise RecipeError(f"{where}{key}={value!r} is not one of {', '.join(map(str, param.choices))}")
+        choices = list(map(str, param.choices))
+        near = did_you_mean(str(value), choices)
+        raise RecipeError(f"{where}{key}={value!r} is not one of {', '.join(choices)}{near and f': {near}'}")
     if param.minimum is not None or param.maximum is not None:
         for number in value if isinstance(value, list) else [value]:
             _check_range(f"{where}{key}={value!r}", param, number)

@@ -18,6 +18,7 @@ from zoo_core.checks.suite import find_blocker, outcome_of, run_check
 from zoo_core.checks.table import find_check
 from zoo_core.checks.watch import Watch
 from zoo_core.files import cache_dir
+from zoo_core.reasons import reason_of
 from zoo_core.registry import Registry
 from zoo_core.runner.events import CheckBegan, CheckEnded, CheckJob, JobResult
 from zoo_core.runner.training import Send
@@ -68,11 +69,6 @@ def run_check_in_time(check: Check, subject: PreparedSubject, timeout_s: float) 
 
 
 def describe_error(error: BaseException) -> str:
-    """Describe an exception in one line, with its last position outside the zoo and torch. Logs the traceback."""
+    """Describe an exception in one line, and log its traceback."""
     traceback.print_exception(error)
-    first_line = next((line for line in str(error).splitlines() if line.strip()), "")
-    libraries = tuple(str(Path(module.__file__ or "").parent) for module in (sys.modules["zoo_core"], torch))
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(libraries)]
-    frames = [frame for frame in frames if Path(frame.filename).is_file()]
-    position = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {first_line}{position}"
+    return reason_of(error)

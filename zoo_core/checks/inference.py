@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, cast
 
+from zoo_core import recipe as recipes
 from zoo_core.checks import CheckFailedError, NotApplicableError
+from zoo_core.checks.forward import run_forward
 from zoo_core.checks.model import ModelSubject
+from zoo_core.kinds import kind_recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,18 +34,30 @@ def eval_mode(subject: ModelSubject) -> None:
 
 
 def batch_of_one(subject: ModelSubject) -> None:
-    from zoo_core.checks.harness import first_of
+    from zoo_core.checks.harness import first_of, tensors
 
     started = subject.trained
     x = started.example()
     size = started.predict_batch_size
-    in_batch, alone = started.predict(x), started.predict(first_of(x))
+    in_batch = started.predict(x)
+    alone = tensors(run_forward(started.model.eval(), first_of(x), "one example alone"))
+    if _trains_on_one_example(subject):
+        run_forward(copy.deepcopy(started.model).train(), first_of(x), "one example in training (batch_size is 1)")
     for many, one in zip(in_batch, alone, strict=True):
         if len(many) != size:  # a plugin's own kind, whose outputs are not one per example
             continue
         if one.shape != many[:1].shape:
             raise CheckFailedError(f"one example gives {tuple(one.shape)}, the first of {size} {tuple(many[:1].shape)}")
         require_close(one, many[:1], "one example gives another output alone than in a batch")
+
+
+def _trains_on_one_example(subject: ModelSubject) -> bool:
+    """Return whether the pair's own recipe has batches of one; the checks use larger ones."""
+    if subject.task is None:
+        return False
+    params = recipes.parameters(subject.task, subject.spec, kind_recipe(subject.task))
+    presets: tuple[dict[str, Any], ...] = ({}, {**subject.task.quick, **subject.spec.quick})
+    return any(recipes.resolve_recipe(params, preset).get("batch_size") == 1 for preset in presets)
 
 
 def require_close(actual: Tensor, expected: Tensor, complaint: str) -> None:

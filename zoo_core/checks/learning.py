@@ -42,6 +42,17 @@ def _require_finite(logs: list[dict[str, float]]) -> None:
                 raise CheckFailedError(f"{name} is {value} at step {step}")
 
 
+def logits(subject: ModelSubject) -> None:
+    from zoo_core.checks.losses import LossWatch
+
+    with LossWatch() as watch:
+        subject.harness.start(steps=1).train()
+    if not watch.calls:
+        raise NotApplicableError("its task calls no loss that takes logits")
+    if watch.problem:
+        raise CheckFailedError(watch.problem)
+
+
 def gradients(subject: ModelSubject) -> None:
     started = subject.harness.start()
     parameters = dict(started.model.named_parameters())

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core import recipe as recipes
 from zoo_core.checks import CheckFailedError, NotApplicableError
+from zoo_core.checks.forward import form_of, require_one_tensor, run_forward, shape_advice
 from zoo_core.checks.table import require_known_checks
 from zoo_core.entries import resolve_entry
 from zoo_core.entries.unpackaged import PLUGIN, takes_signature
 from zoo_core.kinds import IMAGE_KINDS, KINDS, adapted_signature, kind_recipe
+from zoo_core.reasons import reason_of
 from zoo_core.registry import Registry
 from zoo_core.specs import ModelSpec, Signature, TaskSpec
 
@@ -72,7 +74,7 @@ class ModelSubject:
                 require_output_shape(kind, started, started.example())
             # The model's code can raise anything on data that it was not made for.
             except Exception as error:
-                reasons.append(f"{kind} {shape}: {type(error).__name__}: {error}")
+                reasons.append(f"{kind} {shape}: {error if isinstance(error, CheckFailedError) else reason_of(error)}")
                 continue
             return harness
         raise CheckFailedError(f"it works on the data of no installed task ({reasons[0]}): name its task with --task")
@@ -134,6 +136,7 @@ def builds(subject: ModelSubject) -> None:
 
     spec, harness = subject.spec, subject.harness
     recipe = harness.recipe()
+    _require_no_lazy_layers(subject)
     task_signature = adapted_signature(spec, harness.task, harness.data.signature, recipe)
     for signature in [task_signature, *accepted_signatures(subject)]:
         try:
@@ -141,7 +144,23 @@ def builds(subject: ModelSubject) -> None:
         # The model's code can raise anything. Its error is the reason of the failure.
         except Exception as error:
             case = f"input {signature.input_shape} with {signature.outputs} outputs"
-            raise CheckFailedError(f"for {case}: {type(error).__name__}: {error}") from error
+            raise CheckFailedError(f"for {case}: {reason_of(error)}") from error
+
+
+def _require_no_lazy_layers(subject: ModelSubject) -> None:
+    """Raise CheckFailedError for layers without a shape, and say which shape a first batch gives them."""
+    from torch.nn.modules.lazy import LazyModuleMixin
+
+    started = subject.harness.start()
+    modules = dict(started.model.named_modules())
+    lazy = {name: type(module).__name__ for name, module in modules.items() if isinstance(module, LazyModuleMixin)}
+    if not lazy:
+        return
+    run_forward(started.model.train(), started.example())
+    shapes = ", ".join(f"`{name}` is a {kind}: write nn.{modules[name]}" for name, kind in lazy.items())
+    raise CheckFailedError(
+        f"its lazy layers have no weights before the first batch, so they cannot be counted or loaded: {shapes}"
+    )
 
 
 def accepted_signatures(subject: ModelSubject) -> Iterator[Signature]:
@@ -178,15 +197,19 @@ def output_shape(subject: ModelSubject) -> None:
 
 def require_output_shape(kind: str, started: Started, x: Any) -> None:
     """Raise CheckFailedError unless the output has the shape that a shared kind requires. Other kinds take any."""
-    outputs = started.predict(x)
-    if not outputs:
-        raise CheckFailedError("its output contains no tensor")
+    from zoo_core.checks.harness import tensors
+
+    output = run_forward(started.model.eval(), x)
     if kind not in KINDS:
+        if not tensors(output):
+            raise CheckFailedError(f"its output contains no tensor: forward returns {form_of(output)}")
         return
     expected = resolve_entry(KINDS[kind].output_shape_entry)(x, started.data.signature.outputs or 0)
-    if len(outputs) != 1 or tuple(outputs[0].shape) != expected:
-        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in outputs)
-        raise CheckFailedError(f"an input {tuple(x.shape)} gives {shapes}, the kind requires {expected}")
+    require_one_tensor(output, expected)
+    if (actual := tuple(output.shape)) != expected:
+        advice = shape_advice(actual, expected)
+        message = f"an input {tuple(x.shape)} gives {actual}, the kind requires {expected}"
+        raise CheckFailedError(f"{message}: {advice}" if advice else message)
 
 
 def odd_sizes(subject: ModelSubject) -> None:
@@ -207,4 +230,4 @@ def odd_sizes(subject: ModelSubject) -> None:
             raise CheckFailedError(f"images of {height}x{width}: {error}") from error
         # The model's code can raise anything. Its error is the reason of the failure.
         except Exception as error:
-            raise CheckFailedError(f"images of {height}x{width}: {type(error).__name__}: {error}") from error
+            raise CheckFailedError(f"images of {height}x{width}: {reason_of(error)}") from error

@@ -235,7 +235,7 @@ class _WorkerListener:
 
 def _worker_end_reason(ended: WorkerResult, listener: _WorkerListener, timeout_s: float) -> str:
     if ended.job_failed is not None:
-        return ended.job_failed.reason.strip().rpartition("\n")[2]
+        return ended.job_failed.reason
     if ended.timed_out or listener.running_s() >= timeout_s:
         return f"not finished after {timeout_s:g} s"
     return f"the process died: {exit_reason(ended.exit_code)}"

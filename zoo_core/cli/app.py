@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from zoo_core.entries import resolve_entry
-from zoo_core.errors import INTERRUPTED, USAGE, EntryError, ZooError
+from zoo_core.errors import INTERRUPTED, USAGE, EntryError, UnknownNameError, ZooError
 from zoo_core.specs import CommandSpec
 
 OWN_COMMANDS = (
@@ -51,7 +51,7 @@ OWN_COMMANDS = (
     ),
     CommandSpec(
         name="results",
-        help="List, show and import records. Without a subcommand, list them.",
+        help="List, show, remove and import records. Without a subcommand, list them.",
         entry="zoo_core.cli.results:app",
     ),
     CommandSpec(
@@ -65,7 +65,16 @@ OWN_COMMANDS = (
 )
 
 
-class LazyGroup(TyperGroup):
+class SuggestingGroup(TyperGroup):
+    """Suggests similar names for an unknown subcommand."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise UnknownNameError("command", args[0], self.list_commands(ctx), hint=f"`{ctx.command_path} --help`")
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(SuggestingGroup):
     """Looks for a command first among the zoo's own, then among those of plugins."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

@@ -155,7 +155,8 @@ def _result_row(subject: str, state: str, reason: str, names: Sequence[str]) -> 
 
 
 def _reason_and_fix(result: CheckResult) -> str:
-    return f"{result.reason}. To fix: {result.check.fix}" if result.state == "failed" else result.reason
+    end = "" if result.reason.endswith((".", "?")) else "."
+    return f"{result.reason}{end} To fix: {result.check.fix}" if result.state == "failed" else result.reason
 
 
 def summarize(check_results: Sequence[CheckResult]) -> str:

@@ -9,13 +9,15 @@ import msgspec
 import typer
 
 from zoo_core.cli import completion
+from zoo_core.cli.app import SuggestingGroup
+from zoo_core.cli.ask import ask_worker
 from zoo_core.cli.options import DATA_ROOT, JSON, NO_NETWORK
 from zoo_core.registry import Registry
 from zoo_core.results.records import LeftOut
 from zoo_core.specs import DatasetSpec
 from zoo_core.ui.console import complain, output, print_json, print_table
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(cls=SuggestingGroup, no_args_is_help=True)
 
 
 @app.command("list")
@@ -68,7 +70,7 @@ def fetch_data(
     job = OpenJob(
         dataset=dataset.qualified, fingerprint=identity, data_root=str(root) if root else None, offline=offline
     )
-    opened: Any = LocalExecutor().ask(job)
+    opened: Any = ask_worker(LocalExecutor(), job)
     for line in describe(dataset.qualified, msgspec.convert(opened["left_out"], list[LeftOut])):
         complain(line, "warning: ", "yellow")
     if as_json:

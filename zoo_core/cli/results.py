@@ -1,4 +1,4 @@
-"""`zoo results`: lists, filters and shows the records on this machine, and imports benchmarks of pytest."""
+"""`zoo results`: lists, filters, shows and removes the records on this machine, and imports benchmarks of pytest."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from zoo_core.cli import completion
-from zoo_core.cli.app import load_command, plugin_commands
+from zoo_core.cli import completion, selectors
+from zoo_core.cli.app import SuggestingGroup, load_command, plugin_commands
 from zoo_core.cli.options import JSON, RESULTS
+from zoo_core.cli.rm import rm_command
 from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.ui.console import complain, messages, output, print_json, print_table
-from zoo_core.ui.formats import bare_name, format_cell, format_score, format_seconds, is_empty
+from zoo_core.ui.formats import format_cell, format_score, format_seconds, is_empty
+from zoo_core.ui.harmless import harmless
 
 if TYPE_CHECKING:
     from zoo_core.results.benchmarks import Imported
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 MAX_LISTED_IDS = 5
 
 
-class ListByDefault(TyperGroup):
+class ListByDefault(SuggestingGroup):
     """Runs `zoo results list` if no subcommand is named: `zoo results --task mnist` works."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -68,18 +69,12 @@ FIELDS: tuple[tuple[str, Callable[[Record], Any]], ...] = (
 
 @app.command("list")
 def list_results(
-    task: Annotated[str, typer.Option(help="Only records of this task.", autocompletion=completion.complete_task)] = "",
-    model: Annotated[
-        str, typer.Option(help="Only records of this model.", autocompletion=completion.complete_model)
-    ] = "",
-    status: Annotated[str, typer.Option(help="Only records with this status: ok, error, timeout ...")] = "",
-    device: Annotated[str, typer.Option(help="Only records from this device class: cpu, cuda ...")] = "",
-    dataset: Annotated[
-        str, typer.Option(help="Only records of this data set.", autocompletion=completion.complete_dataset)
-    ] = "",
-    recipe_class: Annotated[
-        str, typer.Option(help="Only records with this recipe class: default, quick or custom.")
-    ] = "",
+    task: Annotated[str, selectors.TASK] = "",
+    model: Annotated[str, selectors.MODEL] = "",
+    status: Annotated[str, selectors.STATUS] = "",
+    device: Annotated[str, selectors.DEVICE] = "",
+    dataset: Annotated[str, selectors.DATASET] = "",
+    recipe_class: Annotated[str, selectors.RECIPE_CLASS] = "",
     results: Annotated[Path, RESULTS] = Path("results"),
     as_json: Annotated[bool, JSON] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of text.")] = False,
@@ -89,8 +84,9 @@ def list_results(
         raise UsageError("--json and --csv exclude each other")
     wanted = {"task": task, "model": model, "status": status, "device": device, "dataset": dataset}
     wanted["recipe_class"] = recipe_class
-    rows = [{name: read(record) for name, read in FIELDS} for record in read_records(results)]
-    rows = [row for row in rows if all(_matches(row[key], value) for key, value in wanted.items())]
+    records = read_records(results)
+    selected = [record for record in records if selectors.is_selected(record, wanted)]
+    rows = [{name: read(record) for name, read in FIELDS} for record in selected]
     if as_json:
         print_json(rows)
     elif as_csv:
@@ -102,7 +98,9 @@ def list_results(
         columns += ["source"] if any(row["source"] != "runner" for row in rows) else []
         print_table(columns, [[_result_cell(column, row[column]) for column in columns] for row in rows])
     else:
-        typer.echo(f"no records in {results}" + (" match" if any(wanted.values()) else "; `zoo bench` writes them"))
+        advice = selectors.selection_advice(records, wanted) if records else ""
+        empty = f" match{advice and f': {advice}'}" if any(wanted.values()) else "; `zoo bench` writes them"
+        typer.echo(f"no records in {results}{empty}")
 
 
 @app.command("show")
@@ -122,11 +120,14 @@ def show_result(
         raise UsageError(f"{len(matches)} records begin with {record_id!r}: {ids}")
     import msgspec
 
+    from zoo_core.results.store import Store
+    from zoo_core.ui.failures import log_file
+
     values = msgspec.to_builtins(matches[0])
     if as_json:
         print_json(values)
     else:
-        _print_record(matches[0], values)
+        _print_record(matches[0], values, log_file(matches[0], Store(results)))
 
 
 @app.command("import")
@@ -158,6 +159,9 @@ def import_results(
         complain(f"{name!r} is not a benchmark of zoo_benchmark_model", "left out: ", "yellow")
 
 
+app.command("rm")(rm_command)
+
+
 def _read_benchmarks(file: Path) -> Imported:
     from zoo_core.results.benchmarks import read_benchmarks
 
@@ -185,23 +189,27 @@ def read_records(folder: Path) -> list[Record]:
     return sorted(records, key=lambda record: record.started_at)
 
 
-def _matches(value: Any, wanted: str) -> bool:
-    return not wanted or wanted in (value, bare_name(str(value)))
-
-
 def _result_cell(column: str, value: Any) -> str:
     if column == "score":
         return format_score(value)
     return format_seconds(value) if column == "train_s" else str(value)
 
 
-def _print_record(record: Record, values: dict[str, Any]) -> None:
+def _print_record(record: Record, values: dict[str, Any], log: Path | None) -> None:
+    from zoo_core.ui.failures import failure_details, reason_text
+
     console = output()
     console.print(f"{record.task.name} {record.model.name} seed {record.seed}: {record.status}", style="bold")
     parts = {key: value for key, value in values.items() if key not in ("curve", "phases", "traceback", "measured")}
     measured = {key: value for key, value in values["measured"].items() if key != "tables"}
-    rows = [row for row in (*_flatten(parts), *_flatten(measured)) if not is_empty(row[1])]
-    print_table(["field", "value"], rows)
+    if record.status != "ok":
+        console.print(reason_text(record), markup=False)
+        for line in failure_details(record, log):
+            console.print(line, markup=False, soft_wrap=True)
+    elif log is not None:
+        console.print(f"printed: {log}", markup=False, soft_wrap=True)
+    rows = [*_flatten(parts), *_flatten(measured)]
+    print_table(["field", "value"], [row for row in rows if not is_empty(row[1])])
     print_table(["phase", "seconds"], [(phase.name, f"{phase.seconds:.3f}") for phase in record.phases], "\nphases")
     if record.curve:
         columns = list(values["curve"][0])
@@ -210,7 +218,7 @@ def _print_record(record: Record, values: dict[str, Any]) -> None:
     for name, table in record.measured.tables.items():
         print_table(table.columns, [[format_cell(cell) for cell in row] for row in table.rows], f"\n{name}")
     if record.traceback:
-        console.print(f"\n{record.traceback}", markup=False)
+        console.print(f"\n{harmless(record.traceback)}", markup=False)
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

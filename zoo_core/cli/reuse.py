@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from zoo_core.cli import completion
+from zoo_core.cli.ask import ask_worker
 from zoo_core.cli.options import DATA_ROOT, JSON, NO_NETWORK
 from zoo_core.entries import model_of_path, names_file
 from zoo_core.entries.unpackaged import address
-from zoo_core.errors import FAILURE, UsageError
-from zoo_core.ui.console import complain, output, print_json, print_table
+from zoo_core.errors import UsageError
+from zoo_core.ui.console import output, print_json, print_table
 from zoo_core.ui.formats import format_score
 
 CHECKPOINT = typer.Argument(help="File that `zoo bench --save` wrote.")
@@ -117,8 +118,4 @@ def _run_job(device: str, make_job: Callable[[str], Any]) -> Any:
     from zoo_core.runner.executor import LocalExecutor
 
     executor = LocalExecutor()
-    try:
-        return executor.ask(make_job(next(iter(find_devices([device], executor)))))
-    except RuntimeError as error:  # the plugin's code raised, or the worker died; the message is the worker's
-        complain(str(error).strip())
-        raise typer.Exit(FAILURE) from error
+    return ask_worker(executor, make_job(next(iter(find_devices([device], executor)))))

@@ -8,12 +8,21 @@ from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from zoo_core.entries import model_of_path, names_file, resolve_entry
-from zoo_core.errors import AmbiguousNameError, IncompatibleError, RecipeError, UnknownNameError, UsageError
+from zoo_core.errors import (
+    AmbiguousNameError,
+    IncompatibleError,
+    RecipeError,
+    UnknownNameError,
+    UsageError,
+    near_names,
+)
 from zoo_core.kinds import KINDS, adapted_signature, kind_recipe
 from zoo_core.recipe import parameters
 from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin, Plugin, discover, installed
 from zoo_core.registry.validate import validate_spec
 from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec
+
+MAX_ADVISED = 5  # models that an error names
 
 Spec = TypeVar("Spec", TaskSpec, DatasetSpec, ModelSpec)
 
@@ -154,6 +163,20 @@ class Registry:
         """List the models that are registered for a task."""
         return [model for model in self.models if is_registered(model, task)]
 
+    def fitting(self, task: TaskSpec) -> list[ModelSpec]:
+        """List the models that can run on a task's default data, those that are registered for the task first."""
+        models = [model for model in self.models if fits(model, task) and not self.refusal(model, task)]
+        return sorted(models, key=lambda model: not is_registered(model, task))
+
+    def fit_advice(self, task: TaskSpec, name: str = "") -> str:
+        """Name models that can run on a task, those with a name like `name` first, and the command that lists them."""
+        names = [model.name if model.plugin == task.plugin else model.qualified for model in self.fitting(task)]
+        if not names:
+            return f"no installed model fits: write one for kind {task.kind}, --model ./FILE.py:NAME (`zoo new --help`)"
+        first = list(dict.fromkeys([*near_names(name, names), *names]))[:MAX_ADVISED]
+        more = ", ..." if len(names) > len(first) else ""
+        return f"these models fit: {', '.join(first)}{more} (`zoo list models --for {task.name}`)"
+
     def refusal(
         self,
         model: ModelSpec,
@@ -181,11 +204,12 @@ class Registry:
                 made_for = f"task {', '.join(model.tasks)}" if model.tasks else f"the tasks of plugin {model.plugin}"
             raise IncompatibleError(
                 f"model {model.qualified} is made for {made_for}, task {task.qualified} is of kind {task.kind}; "
-                f"`zoo list pairs` shows what fits"
+                f"{self.fit_advice(task, model.name)}"
             )
         reason = self.refusal(model, task, dataset, recipe)
         if reason:
-            raise IncompatibleError(f"model {model.qualified} cannot take {dataset.qualified}: {reason}")
+            advice = self.fit_advice(task, model.name)
+            raise IncompatibleError(f"model {model.qualified} cannot take {dataset.qualified}: {reason}; {advice}")
 
 
 def _default_recipe(model: ModelSpec, task: TaskSpec) -> dict[str, Any]:

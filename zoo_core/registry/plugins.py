@@ -20,6 +20,7 @@ from zoo_core import hookspecs
 from zoo_core.entries import source_file
 from zoo_core.entries.unpackaged import PLUGIN as UNPACKAGED
 from zoo_core.errors import DuplicateNameError, InvalidSpecError, PluginError, UnknownNameError
+from zoo_core.reasons import reason_of
 from zoo_core.registry.validate import NAME_PATTERN, AnySpec, validate_spec
 from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec
 
@@ -95,7 +96,7 @@ def discover(found: Iterable[EntryPoint] | None = None) -> tuple[list[Plugin], l
                 FailedPlugin(
                     name=point.name,
                     version=_version(point),
-                    reason="; ".join(f"{type(error).__name__}: {error}".splitlines()),
+                    reason=reason_of(error),
                     traceback=traceback.format_exc(),
                 )
             )

@@ -234,10 +234,14 @@ class JobResult(JsonStruct, frozen=True, kw_only=True, tag="result"):
 
 
 class JobFailed(JsonStruct, frozen=True, kw_only=True, tag="failed"):
-    """The job failed with an error. `error`: the name of a class in `zoo_core.errors`, "" for any other exception."""
+    """The job failed with an error. `error`: the name of a class in `zoo_core.errors`, "" for any other exception.
+
+    `reason` is one line for people; `traceback` has everything.
+    """
 
     error: str
     reason: str
+    traceback: str = ""
 
 
 class TrialDone(JsonStruct, frozen=True, kw_only=True, tag="trial done"):

@@ -169,13 +169,19 @@ class LocalExecutor:
             self._server_is_up = True
 
     def ask(self, job: Job, timeout_s: float | None = None) -> object:
-        """Run a job and return its result. Raises the job's ZooError, or RuntimeError for any other failure."""
+        """Run a job and return its result. Raises the job's ZooError, or RuntimeError for any other failure.
+
+        The note of a RuntimeError is the traceback in the worker.
+        """
         result = self.run(job, timeout_s=timeout_s)
         if result.interrupted:
             raise KeyboardInterrupt
         if result.job_failed is not None:
             if not result.job_failed.error:
-                raise RuntimeError(result.job_failed.reason)
+                failure = RuntimeError(result.job_failed.reason)
+                if result.job_failed.traceback:
+                    failure.add_note(result.job_failed.traceback)
+                raise failure
             raise worker.error_of(result.job_failed)
         if result.job_result is None:
             raise RuntimeError(f"a worker process ended without a result: {exit_reason(result.exit_code)}")

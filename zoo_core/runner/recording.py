@@ -12,6 +12,7 @@ from msgspec.structs import asdict, replace
 
 from zoo_core.entries.loaded import changed_file_error
 from zoo_core.entries.unpackaged import without_folder
+from zoo_core.reasons import add_output
 from zoo_core.results.records import SCHEMA, Measured, PhaseFacts, Record, Status
 from zoo_core.runner.executor import WorkerResult, exit_reason
 from zoo_core.runner.identity import find_changed_file, other_imports
@@ -69,7 +70,7 @@ def make_record(
         key=trial.key,
         status=status.status,
         reason=hide_home(without_folder(status.reason, trial.model)),
-        traceback=hide_home(without_folder(done.traceback if done else status.log_tail, trial.model)),
+        traceback=hide_home(without_folder(_traceback(result) or status.log_tail, trial.model)),
         started_at=started,
         task=task,
         dataset=dataset_facts(trial.dataset, trial.fingerprint, examples),
@@ -91,6 +92,11 @@ def make_record(
     )
 
 
+def _traceback(result: WorkerResult) -> str:
+    ended = result.trial_done or result.job_failed
+    return ended.traceback if ended else ""
+
+
 def status_of_trial(trial: PlannedTrial, result: WorkerResult, log_tail: str) -> TrialStatus:
     """Derive the status of a trial, and the reason in words, from the result of its worker.
 
@@ -103,6 +109,7 @@ def status_of_trial(trial: PlannedTrial, result: WorkerResult, log_tail: str) ->
             return TrialStatus(status="skipped", reason=str(changed_file_error(changed)), log_tail=log_tail)
     if status == "ok" and (number := find_impossible_number(result)):
         return TrialStatus(status="error", reason=f"the measurements cannot be right: {number}", log_tail=log_tail)
+    reason = add_output(reason, log_tail, crashed=status == "crashed")
     return TrialStatus(status=status, reason=reason, log_tail=log_tail)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo_core.data.downloads import digest_of
 from zoo_core.errors import RecipeError, UnknownNameError, UsageError
+from zoo_core.recipe import helps
 from zoo_core.registry import Pair, Registry
 from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.specs import NO_WEIGHTS, ModelSpec
@@ -56,7 +57,8 @@ def choose_pairs(
     if all_pairs == bool(task):
         raise UsageError("name a task, or give --all: `zoo list` shows the tasks")
     if cross and not all_pairs:
-        raise UsageError("--cross goes with --all")
+        advice = registry.fit_advice(registry.task(task))
+        raise UsageError(f"--cross goes with --all; for task {task}, name each model with --model: {advice}")
     if all_pairs:
         if models:
             raise UsageError("--model goes with a named task, not with --all")
@@ -67,7 +69,9 @@ def choose_pairs(
         _refuse_duplicate_names(named)
         pairs = [Pair(spec, model) for model in named or registry.models_for(spec)]
     if not pairs:
-        raise UsageError("there is nothing to run: no installed plugin adds a fitting model (`zoo list pairs`)")
+        if all_pairs:
+            raise UsageError("there is nothing to run: no installed plugin adds a task with a model (`zoo list`)")
+        raise UsageError(f"no model is registered for task {task}, so name one: {registry.fit_advice(spec)}")
     return pairs
 
 
@@ -120,7 +124,7 @@ def require_known_keys(request: Request) -> None:
                 raise
     for key in request.overrides:
         if not any(key in params for params in known):
-            names = {name for params in known for name in params}
+            names = {name: words for params in known for name, words in helps(params).items()}
             raise UnknownNameError("recipe key", key, names, hint="`zoo show MODEL` lists them")
 
 

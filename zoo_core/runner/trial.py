@@ -21,6 +21,7 @@ from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.memory import PeakMemory
 from zoo_core.optional import HasPictures
 from zoo_core.protocols import Evaluation
+from zoo_core.reasons import reason_of
 from zoo_core.registry import Registry
 from zoo_core.results.records import Measured, Status, TableFacts
 from zoo_core.runner import events
@@ -65,7 +66,7 @@ def _run_and_send_done(trial: TrialRunner, send: Send) -> None:
     # Plugin code may raise anything, even SystemExit. That is a result of this trial.
     except (Exception, SystemExit) as error:
         status = "out_of_memory" if _is_out_of_memory(error) else "error"
-        reason, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
+        reason, trace = reason_of(error), traceback.format_exc()
     send(
         events.TrialDone(
             status=status,

@@ -6,12 +6,13 @@ import torch
 
 from zoo_core.errors import IncompatibleError, ZooError
 from zoo_core.optional import HasExampleInput
+from zoo_core.reasons import reason_of
 from zoo_core.runner.events import TrialJob
 from zoo_core.runner.trial import TrialRunner
 
 
 def try_out(job: TrialJob) -> None:
-    """Build the job's model and run it on two examples. Raises IncompatibleError with the first line of any error."""
+    """Build the job's model and run it on two examples. Raises IncompatibleError with the reason of any error."""
     trial = TrialRunner(job, lambda _: None).prepare()
     try:
         model = trial.build_model()
@@ -22,6 +23,5 @@ def try_out(job: TrialJob) -> None:
         raise
     # A model may raise anything for data that it was not made for. That is the reason to report.
     except Exception as error:
-        cause = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         names = f"model {trial.model_spec.qualified} cannot take {trial.data.spec.qualified}"
-        raise IncompatibleError(f"{names} as {trial.data.signature.input_shape}: {cause}") from error
+        raise IncompatibleError(f"{names} as {trial.data.signature.input_shape}: {reason_of(error)}") from error

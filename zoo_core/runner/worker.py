@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import io
 import logging
 import os
 import signal
@@ -15,10 +16,12 @@ from collections.abc import Callable, Mapping
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
 from zoo_core import errors
 from zoo_core.entries import resolve_entry
 from zoo_core.errors import OfflineError, ZooError
+from zoo_core.reasons import reason_of
 from zoo_core.runner import events
 from zoo_core.runner.events import Event
 
@@ -66,8 +69,8 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
             send(events.JobResult(value=handle(job)))
     except ZooError as error:
         send(events.JobFailed(error=_known_class(error), reason=str(error)))
-    except BaseException:
-        send(events.JobFailed(error="", reason=traceback.format_exc()))
+    except BaseException as error:
+        send(events.JobFailed(error="", reason=reason_of(error), traceback=traceback.format_exc()))
     connection.close()
 
 
@@ -118,10 +121,15 @@ def _redirect_output(path: Path) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.stdout, sys.stderr = _unbuffered(1), _unbuffered(2)
     faulthandler.enable(sys.stderr)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+
+
+def _unbuffered(descriptor: int) -> io.TextIOWrapper:
+    """Open a text file that keeps nothing back: half a line is in the log, too, if the process dies."""
+    raw: Any = io.FileIO(descriptor, "w", closefd=False)
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
 def refuse_network() -> None:

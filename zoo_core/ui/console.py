@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.ui.formats import align_rows
+from zoo_core.ui.harmless import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +43,7 @@ def complain(message: str, label: str = "error: ", style: str = "bold red") -> N
     """Print an error or a warning on standard error."""
     from rich.text import Text
 
-    messages().print(Text.assemble((label, style), message))
+    messages().print(Text.assemble((label, style), harmless(message)))
 
 
 def print_json(value: Any) -> None:
@@ -53,14 +54,14 @@ def print_json(value: Any) -> None:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """Print rows below their column names. Cells are never read as markup."""
     if not sys.stdout.isatty():
-        lines = align_rows([columns, *([_printable(str(cell)) for cell in row] for row in rows)])
+        lines = align_rows([columns, *([harmless(str(cell)) for cell in row] for row in rows)])
         sys.stdout.write("\n".join([title, *lines] if title else lines) + "\n")
         return
     from rich.table import Table
     from rich.text import Text
 
     console = output()
-    cells = [[cell if isinstance(cell, Text) else Text(_printable(str(cell))) for cell in row] for row in rows]
+    cells = [[cell if isinstance(cell, Text) else Text(harmless(str(cell))) for cell in row] for row in rows]
     if _is_narrow(console, columns, cells):
         _print_stacked(console, columns, cells, title)
         return
@@ -70,11 +71,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     for row in cells:
         table.add_row(*row)
     console.print(table)
-
-
-def _printable(text: str) -> str:
-    """Replace terminal control characters by `?`. Names come from files and plugins."""
-    return "".join(character if character.isprintable() or character in "\n\t" else "?" for character in text)
 
 
 def _is_narrow(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo_core.errors import UsageError
-from zoo_core.registry import Registry
+from zoo_core.registry import Registry, is_registered
 from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin
 from zoo_core.specs import DatasetSpec, ModelSpec, TaskSpec
 
@@ -31,6 +31,25 @@ class Listing(StrEnum):
 def rows_of(listing: Listing, registry: Registry, pattern: str = "*") -> Rows:
     """Return a row for each item whose bare or qualified name matches the pattern."""
     return _LISTINGS[listing](registry, pattern)
+
+
+def models_for_task(registry: Registry, task: str, pattern: str = "*") -> Rows:
+    """Return a row for each model that can run on a task, those that are registered for it first.
+
+    Members of families are left out: whether one fits is known only once it is named. Raises UnknownNameError,
+    AmbiguousNameError.
+    """
+    spec = registry.task(task)
+    return [
+        {
+            "model": model.name if model.plugin == spec.plugin else model.qualified,
+            "title": model.title,
+            "registered": "yes" if is_registered(model, spec) else "no",
+            "plugin": model.plugin,
+        }
+        for model in registry.fitting(spec)
+        if _matches(model, pattern)
+    ]
 
 
 def _list_tasks(registry: Registry, pattern: str) -> Rows:

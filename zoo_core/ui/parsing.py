@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from zoo_core.errors import UsageError
+from zoo_core.errors import UsageError, did_you_mean
 
 MAX_SEEDS = 100_000
 _SECONDS_PER_UNIT = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -50,5 +50,6 @@ def parse_settings(settings: Iterable[str]) -> dict[str, str]:
 def parse_dtype(text: str) -> str:
     """Parse a dtype for autocast into torch's name for it. Raises UsageError."""
     if text.lower() not in DTYPES:
-        raise UsageError(f"--dtype {text!r} is not one of {', '.join(DTYPES)}")
+        near = did_you_mean(text, DTYPES)
+        raise UsageError(f"--dtype {text!r} is not one of {', '.join(DTYPES)}{near and f': {near}'}")
     return DTYPES[text.lower()]

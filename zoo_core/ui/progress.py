@@ -14,6 +14,7 @@ from zoo_core.results.records import Record
 from zoo_core.runner.events import Evaluated, Event, PhaseBegan, Progress
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.run import Listener
+from zoo_core.ui.failures import reason_text
 from zoo_core.ui.formats import bare_name, format_number, format_score, format_seconds
 
 MIN_LINE_INTERVAL_S = 3.0  # between two plain lines about evaluations
@@ -138,9 +139,3 @@ def ending_text(record: Record) -> str:
         return f"{record.status}: {reason_text(record)}"
     score, train_s = format_score(record.score), format_seconds(record.measured.train_s)
     return f"ok: {record.task.metric} {score} after {train_s} of training"
-
-
-def reason_text(record: Record) -> str:
-    """Return the last line of the record's reason."""
-    reason = record.reason.strip()
-    return reason.splitlines()[-1] if reason else "reason unknown"

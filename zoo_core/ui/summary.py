@@ -14,11 +14,13 @@ from zoo_core.results.store import Store, Unreadable
 from zoo_core.runner.plan import Plan
 from zoo_core.runner.run import Outcome
 from zoo_core.ui.console import messages, output, print_json, print_table
+from zoo_core.ui.failures import failure_report
 from zoo_core.ui.formats import bare_name, format_count, format_number, format_score, format_seconds
-from zoo_core.ui.progress import FAILED_STYLE, STATUS_STYLES, reason_text
+from zoo_core.ui.progress import FAILED_STYLE, STATUS_STYLES
 
 PLAN_COLUMNS = ("task", "dataset", "model", "device", "seed")
 SUMMARY_COLUMNS = ("task", "dataset", "model", "device", "trials", "score", "to target", "training", "units/s")
+SEVERAL_SEEDS = "score: mean and standard deviation (std) over seeds; the leaderboard adds 95 % confidence intervals"
 
 Groups: TypeAlias = dict[tuple[str, str, str, str], list[Record]]
 
@@ -91,11 +93,14 @@ def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
     groups = group_records(outcome.records)
     print_table(SUMMARY_COLUMNS, summary_rows(groups))
     console = output()
-    for record in outcome.records:
-        if record.status != "ok":
-            status = (record.status, STATUS_STYLES.get(record.status, FAILED_STYLE))
-            name = f"{bare_name(record.task.name)} {bare_name(record.model.name)} seed {record.seed}"
-            console.print(Text.assemble(status, f"  {name}: {reason_text(record)}"))
+    if any(sum(record.score is not None for record in records) > 1 for records in groups.values()):
+        console.print(SEVERAL_SEEDS)
+    for line in failure_report(outcome.records, store):
+        label = (line.label, STATUS_STYLES.get(line.label, FAILED_STYLE))
+        if line.label:
+            console.print(Text.assemble(label, f"  {line.text}"))
+        else:  # paths and commands in one piece, to be copied
+            console.print(Text(f"    {line.text}"), soft_wrap=True)
     for (task, _, model, _), records in groups.items():
         if _is_at_chance_level(records):
             chance = format_score(records[0].task.chance)
@@ -144,9 +149,10 @@ def _summary_cells(records: Sequence[Record]) -> list[object]:
 
 
 def _score_text(metric: str, scores: Sequence[float]) -> str:
+    """Return the score, of several seeds their mean and standard deviation: `accuracy 0.9871 (std 0.0012)`."""
     if not scores:
         return "-"
-    std = f" ± {statistics.stdev(scores):.2g}" if len(scores) > 1 else ""
+    std = f" (std {statistics.stdev(scores):.2g})" if len(scores) > 1 else ""
     return f"{metric} {format_score(statistics.mean(scores))}{std}"
 
 
