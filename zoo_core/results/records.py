@@ -65,12 +65,14 @@ class ModelFacts(JsonStruct, frozen=True, kw_only=True):
     """The model; its numbers are None if it was never built. FLOPs are for the forward pass of one unit.
 
     `weights`: file name of the initial weights, "" for random ones. `weights_option`: the value of `--weights`.
+    `source`: of a model without a package, a hash of where its code lies; "" for others and in earlier records.
     """
 
     name: str
     title: str
     version: int
     code_sha256: str
+    source: str = ""
     pretrained_on: str = ""
     weights: str = ""
     weights_option: str = ""

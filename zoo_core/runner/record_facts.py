@@ -55,6 +55,7 @@ def model_facts(trial: PlannedTrial) -> ModelFacts:
         title=model.title,
         version=model.version,
         code_sha256=code_sha256(model.entry),
+        source=model.source,
         pretrained_on=pretrained_on,
         weights=weights,
         weights_option=(weights or option) if option else "",

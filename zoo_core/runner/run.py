@@ -12,6 +12,7 @@ from zoo_core.measure.environment import describe, machine_id
 from zoo_core.registry import Registry
 from zoo_core.results.records import FAILED, Record
 from zoo_core.results.store import Store
+from zoo_core.runner.current import note_current_code
 from zoo_core.runner.devices import find_devices
 from zoo_core.runner.events import Event
 from zoo_core.runner.executor import LocalExecutor, WorkerResult
@@ -111,6 +112,7 @@ class Run:
         checked = preflight(self._plan, self._executor)
         self._weights = checked.weights
         self._store.clean(machine_id())
+        note_current_code(checked.plan, self._store)
         for skipped in checked.plan.skipped:
             self._skip(skipped)
         todo = checked.plan.todo
