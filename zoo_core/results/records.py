@@ -206,6 +206,7 @@ class Record(JsonStruct, frozen=True, kw_only=True):
     started_at: ISO 8601, UTC, with microseconds. wall_s: from the start of the worker process to its end.
     budget: what ended the training, its `length` in steps or epochs, or the `time` budget_s.
     reason, traceback: why the status is not `ok`; `traceback` may be the end of the worker's output.
+    other_code: hash of the code of the `dataset` and the `task`, by these words; that of the model is in `model`.
     environment: machine, software versions and plugins. command: the command or call that made the record.
     source: the runner, or `pytest-benchmark` for records of `zoo results import`. These have only `benchmark`: no score
         and no measurements of the runner. They are never ranked.
@@ -232,6 +233,7 @@ class Record(JsonStruct, frozen=True, kw_only=True):
     phases: list[PhaseFacts] = []
     wall_s: float | None = None
     measured: Measured = Measured()
+    other_code: dict[str, str] = {}
     environment: dict[str, Any] = {}
     command: str = ""
     source: Source = "runner"

@@ -12,6 +12,7 @@ from msgspec.structs import asdict, replace
 
 from zoo_core.entries.unpackaged import without_folder
 from zoo_core.results.records import SCHEMA, Measured, PhaseFacts, Record, Status
+from zoo_core.runner.current import other_code
 from zoo_core.runner.executor import WorkerResult, exit_reason
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.record_facts import dataset_facts, device_facts, model_facts, task_facts
@@ -77,6 +78,7 @@ def make_record(
         phases=[PhaseFacts(name=name, seconds=seconds) for name, seconds in phases.items()],
         wall_s=result.wall_s,
         measured=measured,
+        other_code=other_code(trial),
         environment=dict(environment),
         command=hide_home(request.command),
     )

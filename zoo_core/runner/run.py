@@ -112,7 +112,7 @@ class Run:
         checked = preflight(self._plan, self._executor)
         self._weights = checked.weights
         self._store.clean(machine_id())
-        note_current_code(checked.plan, self._store)
+        note_current_code(checked.plan, self._store, now())
         for skipped in checked.plan.skipped:
             self._skip(skipped)
         todo = checked.plan.todo

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo_core.errors import UsageError
+from zoo_core.results.current import merge_current
 from zoo_core.results.records import Record
 from zoo_core.results.store import Store, Unreadable
 
@@ -38,6 +39,7 @@ def merge(results: Sequence[Path], into: Path) -> Merged:
                 continue
             new = _copy(item, source, target)
             copied, known = copied + new, known + (not new)
+        merge_current(source, target)
     return Merged(copied=copied, known=known, unreadable=unreadable)
 
 
