@@ -18,7 +18,7 @@ import pytest
 import zoo_core as zoo
 from zoo_core.api import BenchResult, TableView, _command_text, _to_dataframe
 from zoo_core.entries import resolve_entry
-from zoo_core.entries.notebook import model_of_object, model_of_pickle, source_sha256
+from zoo_core.entries.notebook import model_of_object, model_of_pickle, place_of, source_sha256
 from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.registry import Registry
 from zoo_core.runner.events import PhaseBegan, Progress
@@ -265,6 +265,76 @@ def test_the_display_of_a_notebook_escapes_names() -> None:
 
 def test_a_test_does_not_run_in_a_notebook() -> None:
     assert not is_notebook()
+
+
+# names
+
+LINE = """
+from torch import nn
+
+def build():
+    return nn.Linear(1, 1)
+"""
+
+
+@pytest.fixture
+def in_notebook(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Let this process look as if it runs a notebook of Jupyter."""
+
+    def enter(path: Path) -> None:
+        monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+        monkeypatch.setenv("JPY_SESSION_NAME", str(path))
+
+    return enter
+
+
+def test_classes_of_one_name_in_two_notebooks_are_two_models(
+    in_notebook: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = []
+    for place in ("one/Урок 1.ipynb", "one/Урок 2.ipynb", "two/Урок 1.ipynb"):
+        in_notebook(tmp_path / place)
+        [record] = zoo.bench("cosine", model=script(LINE), **QUICK).records
+        names.append(record.model.name)
+    assert [re.sub("[0-9a-f]{8}$", "#", name) for name in names] == [
+        "unpackaged:урок-1.build-#",
+        "unpackaged:урок-2.build-#",
+        "unpackaged:урок-1.build-#",
+    ]
+    assert len(set(names)) == 3
+    assert "урок-1.build" in capsys.readouterr().err
+
+
+def test_an_edited_class_of_a_notebook_is_the_same_model(in_notebook: Callable[[Path], None], tmp_path: Path) -> None:
+    in_notebook(tmp_path / "lesson.ipynb")
+    first, second = (
+        zoo.bench("cosine", model=script(source), **QUICK).records[0].model
+        for source in (LINE, LINE.replace("nn.Linear(1, 1)", "nn.Sequential(nn.Linear(1, 1))"))
+    )
+    assert first.name == second.name
+    assert first.code_sha256 != second.code_sha256
+
+
+def test_the_place_of_a_class_is_its_file_its_notebook_or_the_current_folder(
+    in_notebook: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert place_of(model_of_object) == Path(str(sys.modules["__main__"].__file__)).absolute()
+    in_notebook(Path("a.ipynb"))
+    assert place_of(script(LINE)) == tmp_path / "a.ipynb"
+    in_notebook(Path("console-1-abc"))
+    assert place_of(script(LINE)) == tmp_path / "notebook"
+    monkeypatch.setattr(sys.modules["__main__"], "__vsc_ipynb_file__", "/x/b.ipynb", raising=False)
+    assert place_of(script(LINE)) == Path("/x/b.ipynb")
+
+
+def test_a_class_may_be_given_a_name() -> None:
+    result = zoo.bench("cosine", model=script(LINE), name="Моя сеть", **QUICK)
+    assert result.records[0].model.name == "unpackaged:Моя сеть"
+    assert "name='Моя сеть'" in result.records[0].command
+    assert "Моя сеть" in repr(result)
+    for model, words in ((["linear", "mlp"], "goes with one"), ("linear", "linear has a name already")):
+        with pytest.raises(UsageError, match=words):
+            zoo.bench("cosine", model=model, name="Моя сеть", **QUICK)
 
 
 SCRIPT = """

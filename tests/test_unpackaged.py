@@ -386,6 +386,7 @@ def test_the_hash_of_a_place_differs_between_users_and_reveals_no_path(
         ("Моя сеть", "Моя сеть"),
         ("cafe\u0301 2.1", "caf\u00e9 2.1"),
         (" net_a-b+c ", "net_a-b+c"),
+        ("Ann's net (2 layers, lr=0.1)", "Ann's net (2 layers, lr=0.1)"),
         ("नेट", "नेट"),
         ("می\u200cشود", "می\u200cشود"),
         ("七层网络", "七层网络"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -241,3 +242,124 @@ def test_a_comparison_of_two_folders_takes_the_current_code_of_each(record, tmp_
     save_current(before, note("a"))
     [compared] = compare_runs([before.folder], [after.folder], least_score=0.0, least_speed=0.05).compared
     assert [[trial.score for trial in trials] for trials in (compared.before, compared.after)] == [[0.6] * 3, [0.9] * 3]
+
+
+# from the command line
+
+NET = """
+from torch import nn
+
+def Net(width=1):
+    "{title}"
+    return nn.Sequential(nn.Linear(1, width), nn.Linear(width, 1))
+"""
+BENCH = ("--offline", "--device", "cpu", "--max-steps", "2")
+
+
+@pytest.fixture
+def bench(zoo):
+    """Run `zoo bench cosine` for a file, after writing it; the output."""
+
+    def run(title, *more, file="net.py"):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_text(NET.format(title=title))
+        done = zoo("bench", "cosine", "--model", f"./{file}:Net", *BENCH, *more)
+        assert done.code == 0, done.err
+        return done.out
+
+    return run
+
+
+@pytest.fixture
+def board(zoo):
+    """Build the site and return its rows: title, or with `settings` the width, and whether the row is out of date."""
+
+    def rows(*folders, field="title"):
+        done = zoo("leaderboard", "build", *folders)
+        assert done.code == 0, done.err
+        (data,) = Path("site/data").glob("zoo-cosine*.json")
+        models = [row for group in json.loads(data.read_text())["groups"] for row in group["models"]]
+        read = {"title": lambda row: row["title"], "model": lambda row: row["model"], "width": _width}[field]
+        return sorted((read(row), bool(row["stale"])) for row in models)
+
+    return rows
+
+
+def _width(row):
+    return row["title"], row["recipe"]["width"]
+
+
+def test_an_edit_and_its_undoing_on_the_command_line(bench, board):
+    bench("A")
+    bench("A", "--set", "width=2")
+    bench("B")
+    bench("B", "--set", "width=3")
+    assert board(field="width") == [(("A", 2), True), (("B", 1), False), (("B", 3), False)]
+    assert "1 recorded already" in bench("A")
+    assert board(field="width") == [(("A", 1), False), (("A", 2), False), (("B", 3), True)]
+    assert bench("A", "--set", "width=2", "--dry-run")
+    bench("B", "--dry-run")  # asks for nothing
+    assert board(field="width") == [(("A", 1), False), (("A", 2), False), (("B", 3), True)]
+
+
+def test_two_students_of_one_name_stay_apart_when_their_records_are_merged(bench, board, zoo, monkeypatch, tmp_path):
+    for student in ("Анна", "Björn"):
+        monkeypatch.setenv("ZOO_CACHE", str(tmp_path / f"cache of {student}"))  # another user on another machine
+        bench(student)  # at the same path
+        Path("results").rename(student)
+    assert zoo("results", "merge", "Анна", "Björn", "--into", "all").code == 0
+    assert board("all") == [("Björn", False), ("Анна", False)]
+    text = page_of(Path("site"))
+    assert [text.count(f'<span class="sub"><bdi>{name}</bdi>') for name in ("Анна", "Björn")] == [1, 1]
+
+
+def test_a_merge_warns_of_one_given_name_for_two_models(bench, zoo, monkeypatch, tmp_path):
+    for folder, title in (("one", "A"), ("two", "B"), ("three", "B")):
+        monkeypatch.setenv("ZOO_CACHE", str(tmp_path / f"cache {folder}"))
+        bench(title, "--name", "net")
+        Path("results").rename(folder)
+    assert "warning" not in zoo("results", "merge", "two", "three", "--into", "same code").err
+    merged = zoo("results", "merge", "one", "two", "--into", "all")
+    assert merged.code == 0
+    assert "warning: unpackaged:net names models of two sources" in merged.err
+
+
+def test_two_students_in_one_results_folder_stay_apart_and_may_take_names(bench, board):
+    bench("First", file="первая/net.py")
+    bench("Second", file="вторая/net.py")
+    assert board() == [("First", False), ("Second", False)]
+    bench("First", "--name", "Сеть Анны", file="первая/net.py")
+    names = [name for name, _ in board(field="model")]
+    assert "unpackaged:Сеть Анны" in names
+    assert len(set(names)) == 3
+
+
+def test_a_folder_without_notes_shows_the_code_of_the_newest_record(bench, board):
+    bench("A")
+    bench("B")
+    for path in Path("results").glob("*/current/*.json"):
+        path.unlink()
+    assert board() == [("B", False)]
+    bench("A")
+    assert board() == [("A", False)]
+
+
+def test_a_killed_run_leaves_whole_notes_and_its_temporary_files_are_removed(bench, board, results):
+    bench("A")
+    [path] = Path("results").glob("*/current/*.json")
+    left = path.with_name(f".{path.name}.0123.tmp")
+    left.write_text("{")
+    os.utime(left, (0, 0))
+    bench("A", "--force")
+    assert not left.exists()
+    assert board() == [("A", False)]
+
+
+def test_a_results_folder_that_cannot_be_written_still_answers(bench, monkeypatch):
+    bench("A")
+
+    def refuse(*_):
+        raise PermissionError(13, "read-only", "results")
+
+    monkeypatch.setattr("zoo_core.results.current.write_atomically", refuse)
+    assert "1 recorded already" in bench("A")

@@ -20,7 +20,7 @@ from zoo_core.specs import ModelSpec
 MAX_CHARS = 64
 SOURCE_DIGITS = 8
 JOINERS = "\u200c\u200d"  # zero-width characters that the spelling of some languages needs inside a word
-PUNCTUATION = "._-+ "
+PUNCTUATION = ".,_-+=()' "  # not : and /, which have a meaning in names of models
 
 
 def plain_name(stem: str, attribute: str) -> str:
@@ -39,7 +39,9 @@ def check_name(text: str) -> str:
     name = unicodedata.normalize("NFC", text).strip(" ")
     wrong = next((char for char in name if not (_is_of_word(char) or char in PUNCTUATION)), "")
     if wrong:
-        raise UsageError(f"--name {text!r}: {wrong!r} is not allowed; use letters, digits, spaces and . _ - +")
+        raise UsageError(
+            f"--name {text!r}: {wrong!r} is not allowed; use letters, digits, spaces and {PUNCTUATION.strip()}"
+        )
     if not name or len(name) > MAX_CHARS or not name[0].isalnum() or name[-1] in JOINERS:
         raise UsageError(f"--name {text!r}: use 1 to {MAX_CHARS} characters, and begin with a letter or digit")
     return name

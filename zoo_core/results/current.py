@@ -71,12 +71,21 @@ def newest_by_key(notes: Iterable[CurrentCode | Unreadable]) -> Mapping[CurrentK
     return {note.key: note for note in sorted(readable, key=lambda note: note.asked_at)}
 
 
-def merge_current(source: Store, into: Store) -> None:
-    """Copy the notes of one store to another; of two notes about one model the later stays."""
-    for folder in source.folder.glob(f"*/{FOLDER}"):
+def merge_current(source: Store, into: Store) -> list[str]:
+    """Copy the notes of one store to another; of two notes about one model the later stays.
+
+    Returns the names of models that have another source and other code in the two stores.
+    """
+    clashes = []
+    for folder in sorted(source.folder.glob(f"*/{FOLDER}")):
+        known = newest_by_key(read_current(into.task_folder(folder.parent.name)))
         for note in read_current(folder.parent):
             if isinstance(note, CurrentCode):
+                other = known.get(note.key, note)
+                if other.source != note.source and other.code_sha256 != note.code_sha256:
+                    clashes.append(note.model)
                 save_current(into, note)
+    return clashes
 
 
 def _read_note(path: Path) -> CurrentCode | Unreadable:

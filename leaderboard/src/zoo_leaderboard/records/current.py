@@ -1,12 +1,15 @@
 """Decides which code of a model is current: the code that `zoo bench` last asked for, from its notes and the records.
 
-Code means that of the model, the data set and the task. Earlier records lack the last two: an unknown part agrees with
-any.
+Code means that of the model, the data set and the task. Earlier records have only that of the model: a part that is
+unknown agrees with any.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -33,14 +36,19 @@ def unreadable_notes(task_folder: Path) -> list[tuple[str, str]]:
     return [(str(note.path), note.reason) for note in read_current(task_folder) if isinstance(note, Unreadable)]
 
 
-def notes_stamp(task_folder: Path) -> str:
-    """Return a text that changes with the notes of a folder."""
-    return repr([(path.name, path.read_bytes()) for path in current_files(task_folder)])
+def notes_stamp(task_folder: Path) -> list[tuple[str, int, int]]:
+    """Return name, size and modification time (ns) of each note."""
+    stamp = []
+    for path in current_files(task_folder):
+        with contextlib.suppress(OSError):  # deleted meanwhile
+            stat = path.stat()
+            stamp.append((path.name, stat.st_size, stat.st_mtime_ns))
+    return stamp
 
 
 def code_text(model: str, other: Mapping[str, str]) -> str:
-    """Return the hashes of the code of model, data set and task as one text; an unknown one is empty."""
-    return "/".join((model, other.get("dataset", ""), other.get("task", "")))
+    """Return the hashes of the code of the model and of its data set and task, as far as known, as JSON."""
+    return json.dumps({**other, "model": model}, sort_keys=True)
 
 
 def select_row_code(trials: pd.DataFrame, notes: Current) -> pd.DataFrame:
@@ -53,7 +61,8 @@ def select_row_code(trials: pd.DataFrame, notes: Current) -> pd.DataFrame:
     ordered = trials.assign(final=trials["status"].isin(FINAL)).sort_values(["final", "started_at", "id"])
     newest = {_key(row): row for row in ordered.itertuples()}
     wanted = {key: _current_code(row, notes.get(key)) for key, row in newest.items()}
-    ordered["is_current"] = [_agree(str(row.whole_code), wanted[_key(row)]) for row in ordered.itertuples()]
+    agree = cache(_agree)  # most of the trials have one of a few codes
+    ordered["is_current"] = [agree(str(row.whole_code), wanted[_key(row)]) for row in ordered.itertuples()]
     ordered = ordered.sort_values(["final", "is_current", "started_at", "id"])
     last = ordered.groupby("row_text")[["is_current", "whole_code"]].transform("last")
     counts = ordered["is_current"].where(last["is_current"], ordered["whole_code"] == last["whole_code"])
@@ -71,6 +80,6 @@ def _current_code(newest: Any, note: CurrentCode | None) -> str:
 
 
 def _agree(one: str, other: str) -> bool:
-    """Return whether two code texts agree in the model's hash and in every other that both know."""
-    (model, *parts), (other_model, *others) = one.split("/"), other.split("/")
-    return model == other_model and all("" in pair or pair[0] == pair[1] for pair in zip(parts, others, strict=True))
+    """Return whether two code texts agree in every part that both know."""
+    first, second = json.loads(one), json.loads(other)
+    return all(first[part] == second[part] for part in first.keys() & second.keys())
