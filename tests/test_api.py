@@ -318,13 +318,31 @@ def test_an_edited_class_of_a_notebook_is_the_same_model(in_notebook: Callable[[
 def test_the_place_of_a_class_is_its_file_its_notebook_or_the_current_folder(
     in_notebook: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert place_of(model_of_object) == Path(str(sys.modules["__main__"].__file__)).absolute()
+    assert place_of(line_of_a_function) == (Path(__file__), "line_of_a_function")
     in_notebook(Path("a.ipynb"))
-    assert place_of(script(LINE)) == tmp_path / "a.ipynb"
+    assert place_of(script(LINE)) == (tmp_path / "a.ipynb", "build")
     in_notebook(Path("console-1-abc"))
-    assert place_of(script(LINE)) == tmp_path / "notebook"
+    assert place_of(script(LINE)) == (tmp_path / "notebook", "build")
     monkeypatch.setattr(sys.modules["__main__"], "__vsc_ipynb_file__", "/x/b.ipynb", raising=False)
-    assert place_of(script(LINE)) == Path("/x/b.ipynb")
+    assert place_of(script(LINE)) == (Path("/x/b.ipynb"), "build")
+
+
+def test_classes_of_one_name_in_two_modules_of_packages_are_two_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for package in ("first_of_two", "second_of_two"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+        (tmp_path / package / "net.py").write_text(LINE)
+        [record] = zoo.bench("cosine", model=importlib.import_module(f"{package}.net").build, **QUICK).records
+        assert record.status == "ok"
+    assert len({path.name for path in Path("results").glob("*/current/*.json")}) == 2
+
+
+def test_partials_with_other_arguments_are_other_models() -> None:
+    places = [place_of(functools.partial(line_of_a_function, width=width)) for width in (2, 2, 3)]
+    assert places[0] == places[1] != places[2]
 
 
 def test_a_class_may_be_given_a_name() -> None:

@@ -52,12 +52,12 @@ def _is_of_word(char: str) -> bool:
     return unicodedata.category(char)[0] in "LMN" or char in JOINERS
 
 
-def named(model: ModelSpec, place: Path, name: str = "") -> ModelSpec:
+def named(model: ModelSpec, place: Path, attribute: str, name: str = "") -> ModelSpec:
     """Return the spec with its name in records: the given `name`, or its plain name and the hash of its source.
 
-    place: the file, script or notebook of the model. Raises UsageError if `name` is no valid name.
+    place, attribute: as for `source_hash`. Raises UsageError if `name` is no valid name.
     """
-    source = source_hash(place, model.entry.rpartition(":")[2])
+    source = source_hash(place, attribute)
     return replace(model, name=check_name(name) if name else f"{model.name}-{source}", source=source)
 
 
@@ -67,7 +67,7 @@ def name_without_source(name: str, source: str) -> str:
 
 
 def source_hash(place: Path, attribute: str) -> str:
-    """Hash where a model's source lies: the path of its file or notebook, and its class.
+    """Hash where a model's source lies: the path of its file or notebook, and the name of its class or function there.
 
     Other users' hashes differ also for the same path. So models of two people stay apart when their records are merged,
     and the path cannot be guessed from the hash.

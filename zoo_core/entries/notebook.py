@@ -50,9 +50,18 @@ def model_of_pickle(path: Path, attribute: str, task: TaskSpec | None) -> ModelS
     return _pickle_spec(path, attribute, task, **_read_pickle(path))
 
 
-def place_of(build: Callable[..., Any]) -> Path:
-    """Return the file, script or notebook that defines the object; the current folder if the notebook is unknown."""
-    return _importable_file(build) or _main_file() or Path.cwd() / "notebook"
+def place_of(build: Callable[..., Any]) -> tuple[Path, str]:
+    """Return where an object is defined: its file, script or notebook, and its name there with any bound arguments.
+
+    The file is `notebook` in the current folder if the notebook is unknown.
+    """
+    inner = getattr(build, "func", build)  # of functools.partial
+    module = sys.modules.get(getattr(inner, "__module__", None) or "__main__")
+    file = None if module is None or module.__name__ == "__main__" else getattr(module, "__file__", None)
+    name = str(getattr(inner, "__qualname__", type(inner).__qualname__))
+    if inner is not build:
+        name = " ".join([name, *_parts([list(build.args), dict(build.keywords)], set())])  # type: ignore[attr-defined]
+    return (Path(file).absolute() if file else _main_file() or Path.cwd() / "notebook"), name
 
 
 def load(entry: str) -> Any:

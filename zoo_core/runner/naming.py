@@ -35,10 +35,11 @@ def name_models(registry: Registry, task: str, models: Sequence[Model], name: st
 
 def _name_model(registry: Registry, task: TaskSpec, model: Model, name: str) -> str | ModelSpec:
     if not isinstance(model, str):
-        return named(model_of_object(model, task), place_of(model), name)
+        return named(model_of_object(model, task), *place_of(model), name)
     if names_file(model):
         spec = registry.model(model, task)
-        return named(spec, Path(spec.entry.rpartition(":")[0]), name)
+        path, _, attribute = spec.entry.rpartition(":")
+        return named(spec, Path(path), attribute, name)
     if name:
         raise UsageError(f"--name {name!r}: {model} has a name already; --name is for a model in a file or a notebook")
     return model
