@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -17,7 +18,7 @@ import pytest
 import zoo_core as zoo
 from zoo_core.api import BenchResult, TableView, _command_text, _to_dataframe
 from zoo_core.entries import resolve_entry
-from zoo_core.entries.notebook import model_of_object, model_of_pickle, source_sha256
+from zoo_core.entries.notebook import model_of_object, model_of_pickle, place_of, source_sha256
 from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.registry import Registry
 from zoo_core.runner.events import PhaseBegan, Progress
@@ -106,7 +107,7 @@ def test_a_class_that_is_nowhere_in_a_file_is_trained_in_a_worker() -> None:
     [record] = result.records
     assert (record.status, record.model.title) == ("ok", "A line, doubled")
     assert record.model.name.startswith("unpackaged:")
-    assert record.model.name.endswith(".line")
+    assert record.model.name.endswith(f".line-{record.model.source}")
     assert record.model.parameters == 5 + 5 + 5 + 1
     assert record.model.code_sha256 == source_sha256(Line)
     text = next(Path("results").glob("*/*.json")).read_text()
@@ -266,6 +267,94 @@ def test_a_test_does_not_run_in_a_notebook() -> None:
     assert not is_notebook()
 
 
+# names
+
+LINE = """
+from torch import nn
+
+def build():
+    return nn.Linear(1, 1)
+"""
+
+
+@pytest.fixture
+def in_notebook(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Let this process look as if it runs a notebook of Jupyter."""
+
+    def enter(path: Path) -> None:
+        monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+        monkeypatch.setenv("JPY_SESSION_NAME", str(path))
+
+    return enter
+
+
+def test_classes_of_one_name_in_two_notebooks_are_two_models(
+    in_notebook: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = []
+    for place in ("one/Урок 1.ipynb", "one/Урок 2.ipynb", "two/Урок 1.ipynb"):
+        in_notebook(tmp_path / place)
+        [record] = zoo.bench("cosine", model=script(LINE), **QUICK).records
+        names.append(record.model.name)
+    assert [re.sub("[0-9a-f]{8}$", "#", name) for name in names] == [
+        "unpackaged:урок-1.build-#",
+        "unpackaged:урок-2.build-#",
+        "unpackaged:урок-1.build-#",
+    ]
+    assert len(set(names)) == 3
+    assert "урок-1.build" in capsys.readouterr().err
+
+
+def test_an_edited_class_of_a_notebook_is_the_same_model(in_notebook: Callable[[Path], None], tmp_path: Path) -> None:
+    in_notebook(tmp_path / "lesson.ipynb")
+    first, second = (
+        zoo.bench("cosine", model=script(source), **QUICK).records[0].model
+        for source in (LINE, LINE.replace("nn.Linear(1, 1)", "nn.Sequential(nn.Linear(1, 1))"))
+    )
+    assert first.name == second.name
+    assert first.code_sha256 != second.code_sha256
+
+
+def test_the_place_of_a_class_is_its_file_its_notebook_or_the_current_folder(
+    in_notebook: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert place_of(line_of_a_function) == (Path(__file__), "line_of_a_function")
+    in_notebook(Path("a.ipynb"))
+    assert place_of(script(LINE)) == (tmp_path / "a.ipynb", "build")
+    in_notebook(Path("console-1-abc"))
+    assert place_of(script(LINE)) == (tmp_path / "notebook", "build")
+    monkeypatch.setattr(sys.modules["__main__"], "__vsc_ipynb_file__", "/x/b.ipynb", raising=False)
+    assert place_of(script(LINE)) == (Path("/x/b.ipynb"), "build")
+
+
+def test_classes_of_one_name_in_two_modules_of_packages_are_two_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for package in ("first_of_two", "second_of_two"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+        (tmp_path / package / "net.py").write_text(LINE)
+        [record] = zoo.bench("cosine", model=importlib.import_module(f"{package}.net").build, **QUICK).records
+        assert record.status == "ok"
+    assert len({path.name for path in Path("results").glob("*/current/*.json")}) == 2
+
+
+def test_partials_with_other_arguments_are_other_models() -> None:
+    places = [place_of(functools.partial(line_of_a_function, width=width)) for width in (2, 2, 3)]
+    assert places[0] == places[1] != places[2]
+
+
+def test_a_class_may_be_given_a_name() -> None:
+    result = zoo.bench("cosine", model=script(LINE), name="Моя сеть", **QUICK)
+    assert result.records[0].model.name == "unpackaged:Моя сеть"
+    assert "name='Моя сеть'" in result.records[0].command
+    assert "Моя сеть" in repr(result)
+    for model, words in ((["linear", "mlp"], "goes with one"), ("linear", "linear has a name already")):
+        with pytest.raises(UsageError, match=words):
+            zoo.bench("cosine", model=model, name="Моя сеть", **QUICK)
+
+
 SCRIPT = """
 import zoo_core as zoo
 from torch import nn
@@ -289,7 +378,7 @@ def test_a_script_needs_no_guard_around_its_call(start: str, monkeypatch: pytest
     monkeypatch.setenv("ZOO_START", start)
     done = subprocess.run([sys.executable, "train.py"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "['ok'] ['unpackaged:train.net']"
+    assert re.fullmatch(r"\['ok'\] \['unpackaged:train\.net-[0-9a-f]{8}'\]", done.stdout.splitlines()[-1])
 
 
 CELLS = [
@@ -331,4 +420,5 @@ def test_a_class_of_a_notebook_is_benchmarked_in_it(tmp_path: Path) -> None:
     assert "<td>3 ok</td>" in shown
     assert "unpackaged:notebook.my-net" in outputs[3][0]["data"]["text/html"]
     assert outputs[4][-1]["data"]["text/plain"] == "True"
-    assert json.loads(outputs[5][0]["text"]) == ["unpackaged:notebook.my-net"] * 3
+    [name] = set(json.loads(outputs[5][0]["text"]))
+    assert re.fullmatch(r"unpackaged:notebook\.my-net-[0-9a-f]{8}", name)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zoo_core.entries import names_file, resolve_entry
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.file import model_of_file
-from zoo_core.entries.unpackaged import address, call, model_name, takes_signature, without_folder
+from zoo_core.entries.naming import JOINERS, check_name, plain_name, source_hash
+from zoo_core.entries.unpackaged import address, call, takes_signature, without_folder
 from zoo_core.errors import EntryError, UnknownNameError, UsageError
 from zoo_core.registry import Registry
 
@@ -68,12 +73,18 @@ def test_the_name_of_an_installed_model_names_no_file(name: str) -> None:
         ("net", "build", "net.build"),
         ("2d net", "Net", "2d-net.net"),
         ("_net", "build_", "net.build"),
-        ("сеть", "Сеть", "model"),
+        ("net (1)", "Net", "net-1.net"),
+        ("сеть", "МояСеть", "сеть.моя-сеть"),
+        ("网络", "Net", "网络.net"),
+        ("नेटवर्क", "Net", "नेटवर्क.net"),  # the vowel signs are marks, not letters
+        ("cafe\u0301", "Net", "caf\u00e9.net"),
+        ("\u202eevil", "<b>", "evil.b"),
+        ("...", "_", "model"),
         ("n" * 80, "Net", "n" * 64),
     ],
 )
 def test_the_models_name_is_made_of_the_files_and_the_attributes(stem: str, attribute: str, name: str) -> None:
-    assert model_name(stem, attribute) == name
+    assert plain_name(stem, attribute) == name
 
 
 def test_the_spec_is_read_without_running_the_file(write: Callable[..., str]) -> None:
@@ -212,7 +223,7 @@ def test_a_net_of_a_file_is_benchmarked_saved_and_scored_again(zoo: Callable[...
     assert done.code == 0, done.err
     [record] = records()
     assert record["status"] == "ok"
-    assert record["model"]["name"] == "unpackaged:my_net.line"
+    assert re.fullmatch(r"unpackaged:my_net\.line-[0-9a-f]{8}", record["model"]["name"])
     assert record["model"]["title"] == "One weight, one bias"
     assert record["model"]["code_sha256"] == code_sha256(f"{Path('my_net.py').absolute()}:Line")
     assert record["model"]["parameters"] == 2
@@ -282,13 +293,185 @@ def test_a_mistake_in_the_name_writes_nothing(zoo: Callable[..., Any]) -> None:
     assert not Path("results").exists()
 
 
-def test_two_files_of_one_name_are_refused(zoo: Callable[..., Any]) -> None:
+# two sources of one name
+
+BENCH = ("bench", "cosine", "--offline", "--max-steps", "2", "--device", "cpu")
+
+
+def two_nets(*folders: str) -> None:
+    for number, folder in enumerate(folders):
+        Path(folder).mkdir()
+        Path(folder, "net.py").write_text(f"{NET}\n# {number}\n")
+
+
+def model_names() -> list[str]:
+    found = sorted(records(), key=lambda record: record["started_at"])
+    return [record["model"]["name"].removeprefix("unpackaged:") for record in found]
+
+
+def test_two_files_of_one_name_are_two_models_and_the_second_is_warned_of(zoo: Callable[..., Any]) -> None:
+    two_nets("first", "вторая")
+    first = zoo(*BENCH, "--model", "first/net.py:Line")
+    second = zoo(*BENCH, "--model", "вторая/net.py:Line")
+    one, other = model_names()
+    assert one != other
+    assert re.sub("[0-9a-f]{8}", "#", one) == re.sub("[0-9a-f]{8}", "#", other) == "net.line-#"
+    assert "warning" not in first.err
+    [warning] = [line for line in second.err.splitlines() if line.startswith("warning")]
+    assert warning == (
+        f"warning: {one} is another model from another file, notebook or user account; this one is {other}. "
+        "To name it yourself: --name NAME, in Python name=..."
+    )
+
+
+def test_two_files_of_one_name_in_one_call_are_two_models(zoo: Callable[..., Any]) -> None:
+    two_nets("a", "b")
+    done = zoo(*BENCH, "--model", "a/net.py:Line", "--model", "b/net.py:Line")
+    assert done.code == 0
+    assert len(set(model_names())) == 2
+    assert done.err.count("warning: ") == 2
+
+
+def test_identical_files_are_two_models_so_that_an_edit_of_one_leaves_the_other(zoo: Callable[..., Any]) -> None:
     for folder in ("a", "b"):
         Path(folder).mkdir()
         Path(folder, "net.py").write_text(NET)
-    done = zoo("bench", "cosine", "--model", "a/net.py:Line", "--model", "b/net.py:Line", "--offline")
+        zoo(*BENCH, "--model", f"{folder}/net.py:Line")
+    assert len(set(model_names())) == 2
+
+
+def test_an_edited_file_is_the_same_model(zoo: Callable[..., Any]) -> None:
+    two_nets("a")
+    zoo(*BENCH, "--model", "a/net.py:Line")
+    Path("a/net.py").write_text(f"{NET}\n# edited\n")
+    done = zoo(*BENCH, "--model", "./a/../a/net.py:Line")
+    assert len(model_names()) == 2
+    assert len(set(model_names())) == 1
+    assert "warning" not in done.err
+
+
+def test_a_moved_file_is_another_model_unless_it_has_a_given_name(zoo: Callable[..., Any]) -> None:
+    two_nets("a")
+    zoo(*BENCH, "--model", "a/net.py:Line")
+    zoo(*BENCH, "--model", "a/net.py:Line", "--name", "Anns Netz")
+    Path("a").rename("moved")
+    moved = zoo(*BENCH, "--model", "moved/net.py:Line")
+    assert "is another model from another file" in moved.err
+    assert len(set(model_names())) == 3
+    assert "1 recorded already" in zoo(*BENCH, "--model", "moved/net.py:Line", "--name", "Anns Netz").out
+
+
+def test_a_class_that_another_class_of_its_file_resembles_is_another_model(zoo: Callable[..., Any]) -> None:
+    Path("net.py").write_text(f"{NET}\nlINE = Line\nL_INE = Line\n")
+    zoo(*BENCH, "--model", "./net.py:lINE")
+    zoo(*BENCH, "--model", "./net.py:L_INE")
+    assert len(set(model_names())) == 2
+
+
+def test_the_hash_of_a_place_differs_between_users_and_reveals_no_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = source_hash(tmp_path / "net.py", "Net")
+    assert mine == source_hash(tmp_path / "net.py", "Net")
+    assert mine != source_hash(tmp_path / "net.py", "Other")
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert mine == source_hash(tmp_path / "link" / "net.py", "Net")
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache of another user"))
+    assert mine != source_hash(tmp_path / "net.py", "Net")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("Моя сеть", "Моя сеть"),
+        ("cafe\u0301 2.1", "caf\u00e9 2.1"),
+        (" net_a-b+c ", "net_a-b+c"),
+        ("Ann's net (2 layers, lr=0.1)", "Ann's net (2 layers, lr=0.1)"),
+        ("नेट", "नेट"),
+        ("می\u200cشود", "می\u200cشود"),
+        ("七层网络", "七层网络"),
+        ("x" * 64, "x" * 64),
+    ],
+)
+def test_a_name_may_have_letters_of_any_script(given: str, name: str) -> None:
+    assert check_name(given) == name
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        " ",
+        "a/b",
+        "a:b",
+        "..",
+        "-net",
+        "<b>",
+        "a\nb",
+        "a\u202eb",
+        "a\x00",
+        "x" * 65,
+        "a\udcff",
+        "a\u200d",
+        "\u0301a",
+    ],
+)
+def test_text_that_is_no_name_is_refused(given: str) -> None:
+    with pytest.raises(UsageError, match="--name") as caught:
+        check_name(given)
+    assert str(caught.value).isprintable()
+
+
+@given(st.text())
+def test_a_name_is_refused_or_stays_the_same_when_it_is_given_again(text: str) -> None:
+    with contextlib.suppress(UsageError):
+        assert check_name(check_name(text)) == check_name(text)
+
+
+@given(st.text(), st.text())
+def test_the_name_of_any_file_and_class_is_a_valid_name(stem: str, attribute: str) -> None:
+    name = plain_name(stem, attribute)
+    assert len(name) <= 64
+    assert not set(name) & set(" /:<>&\"'\\")
+    assert name.isprintable() or set(name) & set(JOINERS)
+
+
+def test_a_given_name_is_recorded_and_shown(zoo: Callable[..., Any]) -> None:
+    Path("net.py").write_text(NET)
+    done = zoo(*BENCH, "--model", "./net.py:Line", "--name", "Моя сеть")
+    assert model_names() == ["Моя сеть"]
+    assert "Моя сеть" in done.out
+    listed = zoo("results", "list", "--model", "Моя сеть", "--json")
+    assert len(json.loads(listed.out)) == 1
+
+
+def test_one_given_name_for_two_files_is_one_model_and_warned_of(zoo: Callable[..., Any]) -> None:
+    two_nets("a", "b")
+    assert "warning" not in zoo(*BENCH, "--model", "a/net.py:Line", "--name", "Net").err
+    assert "warning" not in zoo(*BENCH, "--model", "a/net.py:Line", "--name", "Net").err
+    done = zoo(*BENCH, "--model", "b/net.py:Line", "--name", "Net")
+    assert "results has trials of 'Net' from another file" in done.err
+    assert model_names() == ["Net", "Net"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--model", "linear", "--name", "a"), "linear has a name already"),
+        (("--name", "a"), "goes with one --model"),
+        (("--model", "./net.py:Line", "--model", "linear", "--name", "a"), "goes with one --model"),
+        (("--model", "./net.py:Line", "--name", "a/b"), "'/' is not allowed"),
+    ],
+)
+def test_a_name_that_cannot_be_given_writes_nothing(
+    words: tuple[str, ...], reason: str, zoo: Callable[..., Any]
+) -> None:
+    Path("net.py").write_text(NET)
+    done = zoo(*BENCH, *words)
     assert done.code == 2
-    assert "would be called unpackaged:net.line" in done.err
+    assert reason in done.err
+    assert done.err.count("\n") == 1
+    assert not Path("results").exists()
 
 
 def test_a_checkpoint_of_a_plugins_model_takes_no_file(zoo: Callable[..., Any]) -> None:

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from html import escape
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from zoo_core.entries.notebook import model_of_object
 from zoo_core.errors import UsageError
 from zoo_core.registry import Registry
 from zoo_core.results.records import FAILED, Record
 from zoo_core.results.store import Store
+from zoo_core.runner.naming import Model, name_models, name_warnings
 from zoo_core.runner.request import make_request
 from zoo_core.runner.run import Listener, NoDisplay, run_request
-from zoo_core.specs import ModelSpec
 from zoo_core.ui import parsing
-from zoo_core.ui.console import messages, print_failed_plugins
+from zoo_core.ui.console import complain, messages, print_failed_plugins
 from zoo_core.ui.failures import failure_report
 from zoo_core.ui.formats import align_rows, format_value, html_table
 from zoo_core.ui.listing import Listing, rows_of
 from zoo_core.ui.notebook import NotebookDisplay, is_notebook
 from zoo_core.ui.progress import make_display
 from zoo_core.ui.summary import SUMMARY_COLUMNS, group_records, summary_rows
-
-Model: TypeAlias = str | Callable[..., Any]
 
 
 class TableView(list[dict[str, Any]]):
@@ -81,6 +78,7 @@ def bench(
     task: str,
     *,
     model: Model | Sequence[Model] | None = None,
+    name: str = "",
     seeds: int | str | Sequence[int] = 1,
     device: str | Sequence[str] = "auto",
     dataset: str = "",
@@ -108,6 +106,8 @@ def bench(
         model: a model's name, a class or function that builds a model, or a list of these. None means all models of
             the task. A builder receives the signature if its first parameter is named `signature` or has no default.
             Its other parameters with plain defaults are keys of the recipe.
+        name: names a model that is in no plugin. Without it, the name consists of the file or notebook, the class, and
+            a hash of where it lies.
         seeds: a count (3 means 0, 1, 2) or a list of seeds.
         recipe: recipe keys to change, by name.
         budget, timeout: seconds, or text such as "60s" or "10m".
@@ -124,7 +124,7 @@ def bench(
     request = make_request(
         registry,
         task,
-        _names_or_specs(registry, task, models),
+        name_models(registry, task, models, name),
         settings=recipe or {},
         epochs=epochs,
         max_steps=max_steps,
@@ -145,6 +145,8 @@ def bench(
         save=save,
         command=_command_text(arguments),
     )
+    for warning in name_warnings(request, store):
+        complain(warning, "warning: ", "yellow")
     _, outcome = run_request(request, registry, store, lambda: _make_listener(progress))
     if outcome.interrupted:
         raise KeyboardInterrupt  # a script must not continue with half of the results; the records stay
@@ -173,11 +175,6 @@ def _list(listing: Listing, pattern: str) -> TableView:
 
 
 _DEFAULTS: dict[str, Any] = dict(bench.__kwdefaults__ or {})
-
-
-def _names_or_specs(registry: Registry, task: str, models: Sequence[Model]) -> list[str | ModelSpec]:
-    spec = registry.task(task)
-    return [model if isinstance(model, str) else model_of_object(model, spec) for model in models]
 
 
 def _parse_seeds(seeds: int | str | Sequence[int]) -> list[int]:

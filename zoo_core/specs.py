@@ -238,6 +238,7 @@ class ModelSpec:
         dict of tensors; otherwise they are loaded into the built model by name.
     pretrained_on: the data that these weights were trained on.
     mean, std: the normalisation that these weights expect, per channel of images on [0, 1]; empty: that of the data.
+    source: set by the zoo for a model without a package: a hash of where its code lies.
 
     >>> ModelSpec(name="mlp", entry="zoo_mine.models:mlp", options={"width": 32}, plugin="zoo-mine").qualified
     'zoo-mine:mlp'
@@ -258,6 +259,7 @@ class ModelSpec:
     std: tuple[float, ...] = ()
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     version: int = 1
+    source: str = ""
     plugin: str = ""
 
     @property

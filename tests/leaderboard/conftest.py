@@ -62,13 +62,14 @@ def make_record(
     command: str = "zoo bench digits",
     started: str = "",
     environment_machine: str = "",
+    other_code: dict[str, str] | None = None,
     **more: Any,
 ) -> Record:
     """A record; `curve` is (step, train score, val score); `more` sets fields of the parts by `part_field`."""
     recipe = {"lr": 0.1} if recipe is None else recipe
     metric = more.pop("task_metric", "accuracy" if higher_is_better else "mse")
     parts = [task, task_version, dataset, fingerprint, model, code, recipe, seed, device, dtype, threads, recipe_class]
-    parts += [metric, more.get("model_version", 1)]
+    parts += [metric, more.get("model_version", 1), *(other_code or {}).values()]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     own = {
         part: {name.removeprefix(f"{part}_"): value for name, value in more.items() if name.startswith(f"{part}_")}
@@ -125,6 +126,7 @@ def make_record(
             }
         ),
         command=command,
+        other_code=other_code or {},
     )
 
 

@@ -16,7 +16,7 @@ from zoo_core.cli.options import DATA_ROOT, RESULTS
 from zoo_core.errors import FAILURE, INTERRUPTED, UnknownNameError, UsageError
 from zoo_core.registry import Registry
 from zoo_core.ui import parsing
-from zoo_core.ui.console import messages, print_failed_plugins, print_json
+from zoo_core.ui.console import complain, messages, print_failed_plugins, print_json
 
 if TYPE_CHECKING:
     from zoo_core.results.store import Store
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 def bench_command(
     task: Annotated[str, options.TASK] = "",
     model: Annotated[list[str] | None, options.MODEL] = None,
+    name: Annotated[str, options.NAME] = "",
     all_pairs: Annotated[bool, options.ALL] = False,
     cross: Annotated[bool, options.CROSS] = False,
     dataset: Annotated[str, options.DATASET] = "",
@@ -53,6 +54,7 @@ def bench_command(
 ) -> None:
     """Train and measure models. Trials that are recorded already do not run again."""
     from zoo_core.results.store import Store
+    from zoo_core.runner.naming import name_models
     from zoo_core.runner.request import make_request
 
     if preset not in ("", "quick"):
@@ -62,7 +64,7 @@ def bench_command(
         request = make_request(
             registry,
             task,
-            model or [],
+            name_models(registry, task, model or [], name),
             settings=parsing.parse_settings(settings or []),
             all_pairs=all_pairs,
             cross=cross,
@@ -92,10 +94,13 @@ def bench_command(
 
 
 def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_run: bool, as_json: bool) -> None:
+    from zoo_core.runner.naming import name_warnings
     from zoo_core.runner.run import run_request
     from zoo_core.ui.progress import make_display
     from zoo_core.ui.summary import print_plan, print_summary
 
+    for warning in name_warnings(request, store):
+        complain(warning, "warning: ", "yellow")
     signal.signal(signal.SIGTERM, _raise_interrupt)
     began = time.monotonic()
     plan, outcome = run_request(request, registry, store, lambda: make_display(messages()), dry_run=dry_run)

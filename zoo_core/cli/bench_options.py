@@ -13,6 +13,9 @@ MODEL = typer.Option(
     help="Model to train: a name, or ./FILE.py:NAME. Repeat for several. Default: all models of the task.",
     autocompletion=completion.complete_model,
 )
+NAME = typer.Option(
+    "--name", help="Name of the one --model FILE.py:NAME. Default: file, class, and a hash of where the file lies."
+)
 ALL = typer.Option("--all", help="Run every registered pair of task and model.")
 CROSS = typer.Option("--cross", help="With --all: run every pair whose kind and input shape match.")
 DATASET = typer.Option(

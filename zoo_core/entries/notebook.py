@@ -12,6 +12,7 @@ import dis
 import hashlib
 import inspect
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +48,20 @@ def model_of_object(build: Callable[..., Any], task: TaskSpec) -> ModelSpec:
 def model_of_pickle(path: Path, attribute: str, task: TaskSpec | None) -> ModelSpec:
     """Make the same spec as `model_of_object` did in the process that wrote `path`."""
     return _pickle_spec(path, attribute, task, **_read_pickle(path))
+
+
+def place_of(build: Callable[..., Any]) -> tuple[Path, str]:
+    """Return where an object is defined: its file, script or notebook, and its name there with any bound arguments.
+
+    The file is `notebook` in the current folder if the notebook is unknown.
+    """
+    inner = getattr(build, "func", build)  # of functools.partial
+    module = sys.modules.get(getattr(inner, "__module__", None) or "__main__")
+    file = None if module is None or module.__name__ == "__main__" else getattr(module, "__file__", None)
+    name = str(getattr(inner, "__qualname__", type(inner).__qualname__))
+    if inner is not build:
+        name = " ".join([name, *_parts([list(build.args), dict(build.keywords)], set())])  # type: ignore[attr-defined]
+    return (Path(file).absolute() if file else _main_file() or Path.cwd() / "notebook"), name
 
 
 def load(entry: str) -> Any:
@@ -126,10 +141,18 @@ def _importable_file(build: Any) -> Path | None:
     return Path(file).absolute() if file.endswith(".py") and vars(module).get(name) is build else None
 
 
+def _main_file() -> Path | None:
+    """Return the script that runs, or the notebook if Jupyter or VS Code says which; else None."""
+    main = vars(sys.modules.get("__main__", ModuleType("")))
+    notebook = os.environ.get("JPY_SESSION_NAME", "")  # a console has a session name, too
+    file = main.get("__file__") or main.get("__vsc_ipynb_file__") or (notebook if notebook.endswith(".ipynb") else "")
+    return Path(file).absolute() if file else None
+
+
 def _main_name() -> str:
-    """Return the first part of the model's name: the name of the script, or `notebook`."""
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    return Path(main).stem if main else "notebook"
+    """Return the first part of the model's name: the name of the script or notebook, else `notebook`."""
+    file = _main_file()
+    return file.stem if file else "notebook"
 
 
 def _builder_name(build: Any) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import inspect
 import math
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from zoo_core.entries.naming import plain_name
 from zoo_core.errors import UsageError
 from zoo_core.specs import ModelSpec, TaskSpec
 
@@ -26,7 +26,7 @@ def make_spec(
 ) -> ModelSpec:
     """Make the spec of the model that `attribute` builds, registered for `task`; it fits other tasks of that kind."""
     return ModelSpec(
-        name=model_name(stem, attribute),
+        name=plain_name(stem, attribute),
         title=title or f"{attribute} of {stem}",
         plugin=PLUGIN,
         kind=task.kind if task else "",
@@ -34,13 +34,6 @@ def make_spec(
         options=options,
         entry=entry,
     )
-
-
-def model_name(stem: str, attribute: str) -> str:
-    """Make a valid model name: `my_net.py` and `MyNet` give `my_net.my-net`."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", attribute)
-    name = re.sub(r"[^a-z0-9._-]+", "-", f"{stem}.{words}".lower())
-    return name.strip("._-")[:64] or "model"
 
 
 def address(model: ModelSpec) -> str:

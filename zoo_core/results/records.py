@@ -75,12 +75,14 @@ class ModelFacts(JsonStruct, frozen=True, kw_only=True):
 
     `weights`: file name of the initial weights, "" for random ones. `weights_option`: the value of `--weights`.
     `weights_source`: the address of weights on a hub, with the commit that was downloaded.
+    `source`: of a model without a package, a hash of where its code lies; "" for others and in earlier records.
     """
 
     name: str
     title: str
     version: int
     code_sha256: str
+    source: str = ""
     pretrained_on: str = ""
     weights: str = ""
     weights_option: str = ""
@@ -216,6 +218,7 @@ class Record(JsonStruct, frozen=True, kw_only=True):
     started_at: ISO 8601, UTC, with microseconds. wall_s: from the start of the worker process to its end.
     budget: what ended the training, its `length` in steps or epochs, or the `time` budget_s.
     reason, traceback: why the status is not `ok`; `traceback` may be the end of the worker's output.
+    other_code: hash of the code of the `dataset` and the `task`, by these words; that of the model is in `model`.
     environment: machine, software versions and plugins. command: the command or call that made the record.
     imports: path from the model's folder -> SHA-256 of the files of code that the trial imported and the key does not
         cover, such as under computed names. If one of them changes, the same command runs the trial again.
@@ -244,6 +247,7 @@ class Record(JsonStruct, frozen=True, kw_only=True):
     phases: list[PhaseFacts] = []
     wall_s: float | None = None
     measured: Measured = Measured()
+    other_code: dict[str, str] = {}
     environment: dict[str, Any] = {}
     command: str = ""
     imports: dict[str, str] = {}

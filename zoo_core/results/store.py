@@ -88,7 +88,7 @@ class Store:
             here = f"-{machine}-" in name
             if owner.isdigit() and here and not psutil.pid_exists(int(owner)):
                 self.discard(folder)
-        for file in self.folder.glob("*/.*.tmp"):
+        for file in [*self.folder.glob("*/.*.tmp"), *self.folder.glob("*/current/.*.tmp")]:
             with contextlib.suppress(FileNotFoundError):  # its writer removed it first
                 if time.time() - file.stat().st_mtime > ABANDONED_AFTER_S:
                     file.unlink()

@@ -54,6 +54,7 @@ def model_facts(trial: PlannedTrial) -> ModelFacts:
         title=model.title,
         version=model.version,
         code_sha256=trial.code.model.sha256,
+        source=model.source,
         pretrained_on=pretrained_on,
         weights=weights,
         weights_option=(weights or option) if option else "",

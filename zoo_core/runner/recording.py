@@ -14,6 +14,7 @@ from zoo_core.entries.loaded import changed_file_error
 from zoo_core.entries.unpackaged import without_folder
 from zoo_core.reasons import add_output
 from zoo_core.results.records import SCHEMA, Measured, PhaseFacts, Record, Status
+from zoo_core.runner.current import other_code
 from zoo_core.runner.executor import WorkerResult, exit_reason
 from zoo_core.runner.identity import find_changed_file, other_imports
 from zoo_core.runner.planned_trial import PlannedTrial
@@ -86,6 +87,7 @@ def make_record(
         phases=[PhaseFacts(name=name, seconds=seconds) for name, seconds in phases.items()],
         wall_s=result.wall_s,
         measured=measured,
+        other_code=other_code(trial),
         environment=dict(environment),
         command=hide_home(request.command),
         imports=other_imports(trial.model, trial.code, result.loaded),

@@ -17,6 +17,7 @@ from zoo_core.measure.environment import describe, machine_id
 from zoo_core.registry import Registry
 from zoo_core.results.records import FAILED, LeftOut, Record
 from zoo_core.results.store import Store
+from zoo_core.runner.current import note_current_code
 from zoo_core.runner.devices import find_devices
 from zoo_core.runner.events import Event
 from zoo_core.runner.executor import LocalExecutor, WorkerResult
@@ -126,6 +127,7 @@ class Run:
         self._weights, self._left_out = checked.weights, checked.left_out
         self._warn_of_left_out()
         self._store.clean(machine_id())
+        note_current_code(checked.plan, self._store, now())
         for skipped in checked.plan.skipped:
             self._skip(skipped)
         todo = checked.plan.todo

@@ -11,7 +11,8 @@ import msgspec
 
 from zoo_core.errors import UsageError
 from zoo_leaderboard.board.tables import current_trials
-from zoo_leaderboard.records.index import load_all_trials
+from zoo_leaderboard.records.current import load_current
+from zoo_leaderboard.records.index import load_all_trials, scan
 from zoo_leaderboard.records.keys import GroupKey, Key
 from zoo_leaderboard.records.samples import load_sample
 from zoo_leaderboard.records.trials import RUNNER, TrialSummary, reliable_times
@@ -106,7 +107,8 @@ def _trials_by_setting(results: Sequence[Path]) -> dict[ComparedKey, list[TrialS
     if not trials:
         raise UsageError(f"there are no records in {', '.join(map(str, results))}; `zoo bench TASK` makes some")
     settings: dict[ComparedKey, list[TrialSummary]] = {}
-    for trial in current_trials(trials):
+    current = load_current(shard.folder for shard in scan(results))
+    for trial in current_trials(trials, current):
         if trial.status != "skipped":
             settings.setdefault(_compared_key(trial), []).append(trial)
     # A folder that grew over time also has rows of earlier versions and recipes; only the newest row counts.

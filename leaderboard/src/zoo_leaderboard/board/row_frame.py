@@ -19,16 +19,16 @@ TRIAL_COUNT_COLUMNS = ("met_trials", "timed_trials", "disturbed_trials")
 SETTING_COLUMNS = ("dtype", "compiled", "requested_threads", "budget_s")
 LATEST_COLUMNS = (
     *("model", "model_version", "model_title", "pretrained_on", "device_class", "weights_option"),
-    *(*SETTING_COLUMNS, "recipe", "older_trials"),
+    *(*SETTING_COLUMNS, "recipe", "older_trials", "is_current"),
 )
 
 
 def row_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
     """Summarise a group's current trials; rows without a score come last, by name.
 
-    `trials` has a line per trial with the fields of TrialSummary and `older_trials`, oldest first. The scored trials
-    are those with status ok and a score; the timed trials are the `undisturbed_or_all` of them. Units are suffixes.
-    The columns of the result:
+    `trials` has a line per trial with the fields of TrialSummary, `older_trials` and `is_current`, oldest first. The
+    scored trials are those with status ok and a score; the timed trials are the `undisturbed_or_all` of them. Units are
+    suffixes. The columns of the result:
 
     * `row_text`: the text of the RowKey; `anchor`: the row's HTML id, a hash of it.
     * `LATEST_COLUMNS`, as in the latest trial, but `recipe` is a dictionary. `older_trials`: trials that do not count.

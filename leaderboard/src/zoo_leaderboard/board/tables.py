@@ -12,6 +12,7 @@ import pandas as pd
 from zoo_core.results.records import FINAL
 from zoo_core.specs import Origin
 from zoo_leaderboard.board.row_frame import MEDIAN_COLUMNS, MODEL_SIZE_COLUMNS, row_frame, undisturbed_or_all
+from zoo_leaderboard.records.current import NO_NOTES, OLDER_CODE, Current, select_row_code
 from zoo_leaderboard.records.index import oldest_first
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.trials import RUNNER, TrialSummary
@@ -99,11 +100,14 @@ class TaskBoard:
         return sum(trial.failed for group in self.groups for trial in group.trials)
 
 
-def task_board(trials: Iterable[TrialSummary], versions: Versions) -> TaskBoard:
-    """Build the board of one task. An id that occurs twice, from copied folders, counts once."""
+def task_board(trials: Iterable[TrialSummary], versions: Versions, notes: Current = NO_NOTES) -> TaskBoard:
+    """Build the board of one task; `notes` say which code is current.
+
+    An id that occurs twice, from copied folders, counts once.
+    """
     history = oldest_first(trials)
     by_id = {trial.id: trial for trial in history}
-    current = _select_current(trial_frame(trial for trial in history if trial.source == RUNNER))
+    current = _select_current(trial_frame(trial for trial in history if trial.source == RUNNER), notes)
     groups: list[Group] = []
     skipped: list[TrialSummary] = []
     for group_text, frame in current.groupby("group_text", sort=True):
@@ -127,22 +131,22 @@ def trial_frame(trials: Iterable[TrialSummary]) -> pd.DataFrame:
     return frame.astype({**dict.fromkeys(FLOAT_COLUMNS, "float64"), **dict.fromkeys(MODEL_SIZE_COLUMNS, "Int64")})
 
 
-def current_trials(trials: Iterable[TrialSummary]) -> list[TrialSummary]:
+def current_trials(trials: Iterable[TrialSummary], notes: Current = NO_NOTES) -> list[TrialSummary]:
     """Select the trials that count, oldest first: the latest trial of each row and seed.
 
     A finished trial takes precedence over a later one that is not final (interrupted, timed out, skipped), as in
-    `zoo bench`. If a model's code changed, only the trials of the latest code count. A skipped trial does not count if
-    the same trial ran at another time, when its data were there.
+    `zoo bench`. If the code changed, only the trials of the current code count; if a row has none, those of its latest
+    code. A skipped trial does not count if the same trial ran at another time, when its data were there.
     """
     by_id = {trial.id: trial for trial in trials}
-    return _trials_of(_select_current(trial_frame(by_id.values())), by_id)
+    return _trials_of(_select_current(trial_frame(by_id.values()), notes), by_id)
 
 
-def _select_current(trials: pd.DataFrame) -> pd.DataFrame:
+def _select_current(trials: pd.DataFrame, notes: Current) -> pd.DataFrame:
     """Select as `current_trials` describes; `older_trials` is the number of trials of the row that do not count."""
     trials = trials.assign(final=trials["status"].isin(FINAL)).sort_values(["final", "started_at", "id"])
-    latest_code = trials.groupby("row_text")["code_sha256"].transform("last")
-    current = trials[trials["code_sha256"] == latest_code].drop_duplicates(["row_text", "seed"], keep="last")
+    counting = select_row_code(trials, notes).sort_values(["final", "started_at", "id"])
+    current = counting.drop_duplicates(["row_text", "seed"], keep="last")
     skipped = current["status"] == "skipped"
     has_run = current["planned_text"].isin(current.loc[~skipped, "planned_text"])
     current = current[~skipped | ~has_run]
@@ -165,7 +169,7 @@ def _group(key: GroupKey, frame: pd.DataFrame, trials: Sequence[TrialSummary], v
     return Group(
         key=key,
         newest=newest,
-        frame=rows.assign(stale=[stale or _stale_model(row, versions) for row in rows.itertuples()]),
+        frame=rows.assign(stale=[stale or _stale_row(row, versions) for row in rows.itertuples()]),
         trials=trials,
         by_row=_by_row(trials),
         timed=_by_row(_trials_of(timed, {trial.id: trial for trial in trials})),
@@ -191,9 +195,11 @@ def stale_group(trial: TrialSummary, versions: Versions) -> str:
     return ""
 
 
-def _stale_model(row: Any, versions: Versions) -> str:
+def _stale_row(row: Any, versions: Versions) -> str:
     newest = versions.models.get(row.model, row.model_version)
-    return f"model version {row.model_version}, the newest is {newest}" if row.model_version < newest else ""
+    if row.model_version < newest:
+        return f"model version {row.model_version}, the newest is {newest}"
+    return "" if row.is_current else OLDER_CODE
 
 
 def _group_order(group: Group) -> tuple[Any, ...]:

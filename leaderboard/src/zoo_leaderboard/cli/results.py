@@ -13,7 +13,7 @@ import typer
 
 from zoo_core.errors import FAILURE, UsageError
 from zoo_core.files import write_atomically
-from zoo_core.ui.console import messages, print_json, print_table
+from zoo_core.ui.console import complain, messages, print_json, print_table
 from zoo_core.ui.formats import format_score
 from zoo_leaderboard.text.formats import counted
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from zoo_leaderboard.stats.changes import Change
 
 UNKNOWN = "unknown (too few seeds)"
-NOT_EXPORTED = ("path", "group_text", "row_text", "planned_text", "per_example_file", "has_pictures", "has_curve")
+NOT_EXPORTED = (
+    *("path", "group_text", "row_text", "planned_text", "whole_code"),
+    *("per_example_file", "has_pictures", "has_curve"),
+)
 
 
 def compare_command(
@@ -121,4 +124,7 @@ def merge_command(
     merged = merge(results, into)
     for item in merged.unreadable:
         messages().print(f"left out {item.path}: {item.reason}", markup=False)
+    for name in merged.clashes:
+        words = "names models of two sources, and only the code that was benchmarked last counts"
+        complain(f"{name} {words}: run one of them again with another --name", "warning: ", "yellow")
     typer.echo(f"{into}: {counted(merged.copied, 'record')} copied, {merged.known} already there")

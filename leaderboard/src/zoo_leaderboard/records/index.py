@@ -18,7 +18,8 @@ import msgspec
 from zoo_core.errors import DamagedRecordError, RecordError, UsageError
 from zoo_core.files import cache_dir, write_atomically
 from zoo_core.results import records
-from zoo_leaderboard.records import keys, trials
+from zoo_leaderboard.records import current, keys, trials
+from zoo_leaderboard.records.current import notes_stamp, unreadable_notes
 from zoo_leaderboard.records.trials import TrialSummary, summarise_trial
 from zoo_leaderboard.text.names import files_digest
 
@@ -67,7 +68,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 class Shard:
     """A folder of record files, `results/<task>`, as on disk: name, size and modification time (ns) of each file.
 
-    `digest` changes when a file is added, removed or changed, and when the code that reads records changes.
+    `digest` changes when a file is added, removed or changed, or a note on the current code, and when the code that
+    reads records changes.
     """
 
     folder: Path
@@ -84,7 +86,9 @@ class Shard:
 @cache
 def summary_code_digest() -> str:
     """A hash of the modules that determine the content of a summary; another hash makes a cache invalid."""
-    return files_digest(Path(str(name)) for name in (trials.__file__, keys.__file__, records.__file__, __file__))
+    return files_digest(
+        Path(str(name)) for name in (trials.__file__, keys.__file__, current.__file__, records.__file__, __file__)
+    )
 
 
 def scan(results: Sequence[Path]) -> list[Shard]:
@@ -111,7 +115,7 @@ def _scan_folder(folder: Path) -> Shard:
                     stat = item.stat()
                     stats.append((item.name, stat.st_size, stat.st_mtime_ns))
     files = tuple(sorted(stats))
-    text = repr((files, summary_code_digest()))
+    text = repr((files, notes_stamp(folder), summary_code_digest()))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return Shard(folder=folder, files=files, digest=digest)
 
@@ -190,7 +194,10 @@ def _folder_head(shard: Shard, files: Sequence[CachedFile]) -> Head:
     return Head(
         digest=shard.digest,
         trials=len(readable),
-        unreadable=[(str(shard.folder / file.name), file.unreadable) for file in files if file.trial is None],
+        unreadable=[
+            *((str(shard.folder / file.name), file.unreadable) for file in files if file.trial is None),
+            *unreadable_notes(shard.folder),
+        ],
         tasks=newest_versions((trial.task, trial.task_version) for trial in readable),
         datasets=newest_versions((trial.dataset, trial.dataset_version) for trial in readable),
         models=newest_versions((trial.model, trial.model_version) for trial in readable),

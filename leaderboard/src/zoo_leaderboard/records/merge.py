@@ -8,17 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo_core.errors import UsageError
+from zoo_core.results.current import merge_current
 from zoo_core.results.records import Record
 from zoo_core.results.store import Store, Unreadable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Merged:
-    """The number of records copied, the number already there, and the unreadable files."""
+    """The number of records copied, the number already there, and the unreadable files.
+
+    `clashes` are names that were given (`--name`) to models of different sources.
+    """
 
     copied: int
     known: int
     unreadable: list[Unreadable]
+    clashes: list[str]
 
 
 def merge(results: Sequence[Path], into: Path) -> Merged:
@@ -29,7 +34,7 @@ def merge(results: Sequence[Path], into: Path) -> Merged:
         if folder.resolve() == into.resolve():
             raise UsageError(f"{folder} is the folder to merge into: give only the other folders")
     target = Store(into)
-    copied, known, unreadable = 0, 0, []
+    copied, known, unreadable, clashes = 0, 0, [], []
     for folder in results:
         source = Store(folder)
         for item in source.read():
@@ -38,7 +43,8 @@ def merge(results: Sequence[Path], into: Path) -> Merged:
                 continue
             new = _copy(item, source, target)
             copied, known = copied + new, known + (not new)
-    return Merged(copied=copied, known=known, unreadable=unreadable)
+        clashes += merge_current(source, target)
+    return Merged(copied=copied, known=known, unreadable=unreadable, clashes=sorted(set(clashes)))
 
 
 def _copy(record: Record, source: Store, target: Store) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from zoo_core.results.records import FAILED, Record
+from zoo_leaderboard.records.current import code_text
 from zoo_leaderboard.records.keys import planned_key, row_key
 from zoo_leaderboard.text.formats import counted
 
@@ -32,6 +33,7 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     * `path` is the file of the record. `per_example_file` is the name of the file with results by example.
     * `group_text`, `row_text` and `planned_text` are the texts of the trial's GroupKey, RowKey and PlannedKey.
     * `recipe` is JSON. `code_sha256` is the hash of the model's code, `weights_option` the value of `--weights`.
+    * `whole_code` is the code of model, data set and task together, see `records/current.py`.
     * `device_class` is `cpu`, `cuda` or the like, `device_name` the name of the processor.
     * `requested_threads` is the value of `--threads`; 0 is the default.
     * `score` is the test score. `target_status` is met, missed or not applicable; `target_s` is the time to target.
@@ -63,6 +65,7 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     pretrained_on: str
     weights_option: str
     code_sha256: str
+    whole_code: str
     device_class: str
     device_name: str
     machine: str
@@ -129,6 +132,7 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         pretrained_on=model.pretrained_on,
         weights_option=model.weights_option,
         code_sha256=model.code_sha256,
+        whole_code=code_text(model.code_sha256, record.other_code),
         device_class=device.kind,
         device_name=device.name,
         machine=str(record.environment.get("machine", "")),

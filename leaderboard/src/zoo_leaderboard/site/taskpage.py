@@ -16,6 +16,7 @@ from zoo_leaderboard.board.rows import Row, plain_rows
 from zoo_leaderboard.board.standing import Standing, separation_words, standings
 from zoo_leaderboard.board.tables import Group, TaskBoard, Versions, task_board
 from zoo_leaderboard.records.conformance import Conformance
+from zoo_leaderboard.records.current import load_current
 from zoo_leaderboard.records.index import Shard, load_trials, read_record
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.trials import TrialSummary
@@ -51,7 +52,8 @@ class TaskJob:
 def write_task(job: TaskJob) -> TaskSummary:
     """Write a task's files into the site's folder; returns the summary for the site-wide pages."""
     trials = [trial for shard in job.shards for trial in load_trials(shard) if trial.task == job.name]
-    return _TaskWriter(job, task_board(trials, job.versions)).write()
+    current = load_current(shard.folder for shard in job.shards)
+    return _TaskWriter(job, task_board(trials, job.versions, current)).write()
 
 
 class _TaskWriter:

@@ -1,0 +1,40 @@
+"""Notes what a plan asks for: the leaderboard shows the code of the last request as current, other code as older."""
+
+from __future__ import annotations
+
+import contextlib
+
+from zoo_core.results.current import CurrentCode, save_current
+from zoo_core.results.store import Store
+from zoo_core.runner.plan import Plan
+from zoo_core.runner.planned_trial import PlannedTrial
+from zoo_core.runner.record_facts import model_facts
+
+
+def other_code(trial: PlannedTrial) -> dict[str, str]:
+    """Return the hash of the code of the data set and the task, as in a record."""
+    return {"dataset": trial.code.dataset.sha256, "task": trial.code.task.sha256}
+
+
+def note_current_code(plan: Plan, store: Store, asked_at: str) -> None:
+    """Note the code of every trial that will run and of every trial that has a record; not of skipped ones."""
+    asked = [
+        (trial.task.qualified, trial.dataset.qualified, model_facts(trial), other_code(trial)) for trial in plan.todo
+    ]
+    asked += [(item.task.name, item.dataset.name, item.model, item.other_code) for item in plan.recorded]
+    notes = [
+        CurrentCode(
+            task=task,
+            dataset=dataset,
+            model=model.name,
+            code_sha256=model.code_sha256,
+            asked_at=asked_at,
+            other_code=other,
+            source=model.source,
+        )
+        for task, dataset, model, other in asked
+    ]
+    for note in {note.key: note for note in notes}.values():
+        # Records can be looked up in a folder that may not be written. A trial that has to run fails there anyway.
+        with contextlib.suppress(OSError) if not plan.todo else contextlib.nullcontext():
+            save_current(store, note)
