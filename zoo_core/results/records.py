@@ -45,6 +45,14 @@ class TaskFacts(JsonStruct, frozen=True, kw_only=True):
     references: list[dict[str, Any]] = []
 
 
+class LeftOut(JsonStruct, frozen=True, kw_only=True):
+    """Files that the loader left out for one reason: their number, and the name of one of them."""
+
+    reason: str
+    count: int
+    example: str
+
+
 class DatasetFacts(JsonStruct, frozen=True, kw_only=True):
     """The data set. `examples`: number by split, with val as the recipe holds it out."""
 
@@ -56,6 +64,7 @@ class DatasetFacts(JsonStruct, frozen=True, kw_only=True):
     fingerprint: str
     homepage: str = ""
     examples: dict[str, int] = {}
+    left_out: list[LeftOut] = []
 
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # the range of an integer column in a table

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from zoo_leaderboard.stats.changes import Change
 
 UNKNOWN = "unknown (too few seeds)"
-NOT_EXPORTED = ("path", "group_text", "row_text", "planned_text", "per_example_file", "has_pictures", "has_curve")
+NOT_EXPORTED = (
+    *("path", "group_text", "row_text", "planned_text", "per_example_file", "has_pictures", "has_curve"),
+    *("has_val_curve", "untrained"),
+)
 
 
 def compare_command(
