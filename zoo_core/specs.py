@@ -84,11 +84,13 @@ class Reference:
     """A published result.
 
     value: in the task's metric. source: the page or paper that states it. model: the model that reached it, in words.
+    dataset: the data set of the task that it was reached on; "" for the task's first.
     """
 
     value: float
     source: str
     model: str = ""
+    dataset: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zoo_leaderboard.board.curves import MAX_LINES, group_curves, json_curves, model_curve, table_points, thin
+from zoo_leaderboard.board.references import references_elsewhere, references_on
 from zoo_leaderboard.site import plots
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -30,7 +31,8 @@ def drawn(curves_of):
     def svg(*records, by="step"):
         curves = curves_of(*records)
         styles = plots.assign_styles([[line.model for line in curves.lines]])
-        return plots.render(plots.learning_curves(curves, records[0].task, styles, by))
+        across = plots.target_level(records[0].task)
+        return plots.render(plots.learning_curves(curves, records[0].task, styles, by, across))
 
     return svg
 
@@ -68,12 +70,23 @@ def test_without_val_the_train_score_is_drawn(record):
     assert (split, list(points["mean"])) == ("train", [0.5, 0.6])
 
 
-def test_lines_of_different_splits_say_which_is_which(record, curves_of):
+def test_train_scores_are_not_drawn_among_val_scores_but_counted(record, curves_of):
     curves = curves_of(
-        record(model="zoo-a:held", score=0.9, curve=[(1, 0.1, 0.5)]),
-        record(model="zoo-a:all", score=0.8, curve=[(1, 0.6, None)]),
+        record(model="zoo-a:all", score=0.9, curve=[(1, 0.6, None)]),
+        record(model="zoo-a:held", score=0.8, curve=[(1, 0.1, 0.5)]),
     )
-    assert [line.label for line in curves.lines] == ["held (on val)", "all (on train)"]
+    assert [line.label for line in curves.lines] == ["held"]
+    assert (curves.split, curves.train_only, curves.left_out) == ("val", 1, 0)
+
+
+def test_val_scores_of_a_model_behind_the_limit_of_lines_keep_train_scores_out(record, curves_of):
+    trained = [record(model=f"m{n:02d}", score=0.9, curve=[(1, 0.6, None)]) for n in range(MAX_LINES)]
+    curves = curves_of(*trained, record(model="zoo-a:held", score=0.1, curve=[(1, 0.1, 0.5)]))
+    assert ([line.label for line in curves.lines], curves.train_only) == (["held"], MAX_LINES)
+
+
+def test_a_curve_of_losses_only_is_no_curve_of_scores(record, curves_of):
+    assert curves_of(record(curve=[(1, None, None)])).lines == []
 
 
 def test_seeds_evaluated_at_other_steps_are_joined_by_lines_and_not_continued(record):
@@ -160,18 +173,6 @@ def test_models_beyond_the_limit_of_lines_are_only_in_the_table(record, curves_o
     assert len(table_points(curves)) == MAX_LINES
 
 
-@pytest.mark.parametrize(
-    ("higher", "on_front"), [(True, [True, False, True, False]), (False, [True, False, False, True])]
-)
-def test_the_front_has_the_models_that_no_other_beats_in_both(higher, on_front):
-    points = [(1.0, 0.5), (2.0, 0.5), (3.0, 0.9), (4.0, 0.4)]  # cost, score
-    assert plots.pareto_front(points, higher_is_better=higher) == on_front
-
-
-def test_of_two_models_of_one_cost_the_better_is_on_the_front():
-    assert plots.pareto_front([(1.0, 0.5), (1.0, 0.7)], higher_is_better=True) == [False, True]
-
-
 def test_a_curve_against_seconds_has_each_seeds_own_times(record):
     slow = record(seed=0, curve=[(10, None, 0.0), (20, None, 1.0)])
     _, points = model_curve([slow], "seconds")
@@ -203,30 +204,22 @@ def test_ink_can_be_read_on_light_and_on_dark_ground():
     assert contrast(plots.INK_ON_DARK, "#12151a") >= 4.5
 
 
-def test_reference_figures_are_lines_across_on_the_data_they_were_reached_on(record, curves_of):
-    references = [{"value": 0.94, "model": "LeNet", "source": "a paper"}, {"value": "<b>", "source": ""}]
-    made = record(task_references=references, task_target=0.9, curve=[(1, None, 0.5), (9, None, 0.8)])
-    assert [level.words for level in plots.levels(made.task, "real")] == ["target 0.9", "LeNet 0.94"]
-    assert [level.words for level in plots.levels(made.task, "synthetic")] == ["target 0.9"]
-    styles = plots.assign_styles([[made.model.name]])
-    job = plots.learning_curves(curves_of(made), made.task, styles, "step", "real")
-    root = ET.fromstring(plots.render(job))
-    assert {"target 0.9", "LeNet 0.94"} <= {element.text for element in root.iter(f"{SVG}text")}
-    assert "Horizontal line: LeNet 0.94." in job.description
-
-
-def test_scores_against_cost_are_points_with_intervals_and_the_front(record):
-    task = record().task
-    about = [("a", 1.0, 0.5), ("b", 2.0, 0.9), ("c", 3.0, 0.7)]
-    points = [
-        plots.Point(label=name, model=name, x=x, score=score, low=score - 0.1, high=score + 0.1, front=name != "c")
-        for name, x, score in about
+def test_reference_scores_are_lines_across_on_the_data_that_they_were_reached_on(record, curves_of):
+    references = [
+        {"value": 0.94, "model": "LeNet", "source": "a paper", "dataset": "zoo-a:digits"},
+        {"value": 0.5, "model": "Elsewhere", "source": "", "dataset": "zoo-a:letters"},
+        {"value": "<b>", "source": "", "dataset": "zoo-a:digits"},
+        {"value": 0.6, "model": "An old record", "source": ""},
     ]
-    job = plots.score_against(points, task, plots.assign_styles([["a", "b", "c"]]), "Latency (ms)")
+    made = record(task_references=references, task_target=0.9, curve=[(1, None, 0.5), (9, None, 0.8)])
+    own = references_on(made.task, made.dataset.name)
+    assert [reference.get("model") for reference in own] == ["LeNet", None]
+    elsewhere = references_elsewhere(made.task, {made.dataset.name})
+    assert [reference["model"] for reference in elsewhere] == ["Elsewhere", "An old record"]
+    across = plots.target_level(made.task) + plots.reference_levels(own)
+    assert [level.words for level in across] == ["target 0.9", "LeNet 0.94 (test)"]
+    styles = plots.assign_styles([[made.model.name]])
+    job = plots.learning_curves(curves_of(made), made.task, styles, "step", across)
     root = ET.fromstring(plots.render(job))
-    assert (
-        job.description
-        == "Accuracy on test (vertical) against latency (ms) (horizontal). Pareto-optimal: a 0.5 at 1; b 0.9 at 2."
-    )
-    assert len([e for e in root.iter(f"{SVG}path") if e.get("aria-roledescription") == "point"]) in (0, 3)
-    assert root.find(f"{SVG}title").text == "Accuracy against latency (ms)"
+    assert {"target 0.9", "LeNet 0.94 (test)"} <= {element.text for element in root.iter(f"{SVG}text")}
+    assert "Horizontal line: LeNet 0.94 (test)." in job.description

@@ -189,7 +189,7 @@ def test_the_index_lists_the_changes_since_the_previous_build(record, save, resu
     build_site([results], tmp_path / "site")
     found = json.loads((tmp_path / "site" / "data" / "summary.json").read_text())["changes"]
     assert found == [
-        "Digits: trials 3 → 6, failures 0 → 0.",
+        "Digits: 3 trials (0 failed) → 6 trials (0 failed).",
         "Digits: new model zoo-a:best.",
-        "Digits on CPU (Digits): now leading: zoo-a:best.",
+        "Digits on CPU (Digits): zoo-a:best now leads.",
     ]

@@ -123,10 +123,13 @@ def test_the_index_lists_tasks_with_their_counts_and_best_models(record, save, r
     build([results], site)
     text = read(site)["index.html"].text
     assert "2 tasks, 4 models, 6 trials (1 failed)." in text
-    assert re.search(r"Digits good 0.9000 on real data, default recipe better 0.9500 .*, provisional 3 5 1 0 ", text)
-    assert re.search(rf"A curve line 0.2500 on real data, default recipe, provisional {DASH} 1 1 0 0 ", text)
-    assert re.search(r"default recipe, CPU good 0.9000 0.9000 to 0.9000 3 ", text)
-    assert re.search(r"default recipe, CUDA better provisional 0.9500 1 ", text)
+    alone = "Not ranked: nothing to compare real data, default recipe"
+    assert f"Digits {alone} {alone} 3 5 1 0 0 " in text
+    assert f"A curve {alone} {DASH} 1 1 0 0 0 " in text
+    assert (
+        "default recipe, CPU good not ranked: nothing to compare 0.9000 0.9000 to 0.9000 CI covers seeds only" in text
+    )
+    assert "default recipe, CUDA better provisional not ranked: nothing to compare 0.9500 1 " in text
     assert_sound(site)
 
 
@@ -148,9 +151,10 @@ def test_a_task_page_shows_rows_failures_and_how_to_reproduce(record, save, resu
     )
     build([results], site)
     text = task_text(site)
-    assert "Models by mean test score, ↑ higher is better Rank Model Accuracy (95 % CI) Seeds" in text
+    caption = "Models by mean test score, ↑ higher is better. The CI covers other seeds, but no other test examples."
+    assert f"{caption} Rank Model Accuracy (95 % CI) Seeds" in text
     low, high = 0.9 - 4.3027 * 0.1 / 3**0.5, 0.9 + 4.3027 * 0.1 / 3**0.5  # Student's t of two degrees of freedom
-    assert f"0.9000 {low:.4f} to {high:.4f} 3 2 s 61 s {DASH} {DASH} 4,353" in text
+    assert f"0.9000 {low:.4f} to {high:.4f} std over seeds 0.1000 3 2 s 61 s {DASH} {DASH} 4,353" in text
     assert "pretrained on ImageNet-1k" in text
     assert re.search(rf"{DASH} bad A net · zoo-a v1 no score wanted 9 GiB 0 .* out of memory 1", text)
     assert re.search(r"bad 7 out of memory wanted 9 GiB \w{16}-machine-0001 2026-01-02", text)
@@ -186,7 +190,7 @@ def test_groups_are_sections_of_their_own(record, save, results, site):
     assert_sound(site)
 
 
-def test_custom_recipes_show_their_keys_and_the_recorded_command(record, save, results, site):
+def test_custom_recipes_show_their_keys_and_the_commands_that_measure_them_again(record, save, results, site):
     save(
         record(recipe_class="custom", recipe={"lr": 0.5}, command="zoo bench digits --set lr=0.5"),
         record(recipe_class="custom", recipe={"lr": 0.7}, command="zoo bench digits --set lr=0.7"),
@@ -195,12 +199,13 @@ def test_custom_recipes_show_their_keys_and_the_recorded_command(record, save, r
     text = task_text(site)
     assert "( lr=0.5 )" in text
     assert "zoo bench digits --set lr=0.5" in text
-    assert "--model zoo-a:net" not in text
+    assert "--model zoo-a:net --dataset zoo-a:digits --device cpu --seeds 1 --set lr=0.5" in text
 
 
 def test_skipped_trials_and_references_are_shown(record, save, results, site):
     references = [
-        {"value": 0.99, "source": "https://example.org/paper", "model": "LeNet"},
+        {"value": 0.99, "source": "https://example.org/paper", "model": "LeNet", "dataset": "zoo-a:digits"},
+        {"value": 0.98, "source": "a book", "model": "Net 5", "dataset": "zoo-a:letters"},
         {"value": 0.5, "source": "javascript:alert(1)"},
         {"value": "<b>", "source": None},
     ]
@@ -211,7 +216,12 @@ def test_skipped_trials_and_references_are_shown(record, save, results, site):
     build([results], site)
     (page,) = [page for name, page in read(site).items() if name.startswith("tasks/")]
     assert "no data here" in page.text
-    assert "LeNet 0.9900 https://example.org/paper" in page.text
+    assert "1 trial (0 failed), 1 skipped" in page.text
+    here, _, other = page.text.partition("Other reference results")
+    assert "LeNet 0.9900 https://example.org/paper" in here
+    assert "LeNet" not in other
+    assert "Net 5 0.9800 zoo-a:letters a book" in other
+    assert "0.5000 not recorded javascript:alert(1)" in other
     links = [attributes["href"] for attributes in page.all("a")]
     assert "https://example.org/paper" in links
     assert "https://example.org/data" in links

@@ -80,7 +80,7 @@ def test_a_model_with_only_failed_trials_stays_at_the_end_with_its_reason(record
 def test_a_group_in_which_all_failed_is_still_there(record, boards):
     (board,) = boards([record(status="diverged", reason="loss is nan")])
     assert list(board.groups[0].frame["model"]) == ["zoo-a:net"]
-    assert (board.trials, board.failed) == (1, 1)
+    assert board.counts == (1, 1, 0)
 
 
 def test_failed_trials_are_counted_and_enter_no_mean(record, only_group):
@@ -248,7 +248,7 @@ def test_times_and_memory_are_medians_and_the_models_facts_are_kept(record, only
 
 def test_skipped_trials_do_not_count_as_failures(record, boards):
     (board,) = boards([record(), record(status="skipped", reason="no data", fingerprint="unavailable", seed=1)])
-    assert (len(board.groups), board.trials, board.failed) == (1, 1, 0)
+    assert (len(board.groups), board.counts) == (1, (1, 0, 1))
     assert [entry.reason for entry in board.skipped] == ["no data"]
 
 

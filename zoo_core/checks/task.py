@@ -63,6 +63,9 @@ def metadata(subject: TaskSubject) -> None:
         raise CheckFailedError("no score to compare with: give references, or both chance and target")
     if not all(reference.source.strip() for reference in spec.references):
         raise CheckFailedError("a reference has no source")
+    unknown = {reference.dataset for reference in spec.references} - {"", *spec.datasets}
+    if unknown:
+        raise CheckFailedError(f"a reference is on {unknown.pop()!r}, which is no data set of the task")
     require_known_checks("task", spec.expected_failures)
 
 

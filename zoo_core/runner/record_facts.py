@@ -27,8 +27,16 @@ def task_facts(task: TaskSpec) -> TaskFacts:
         unit=task.unit,
         target=task.target,
         chance=task.chance,
-        references=[asdict(reference) for reference in task.references],
+        references=[
+            {**asdict(reference), "dataset": _qualified(reference.dataset or task.datasets[0], task.plugin)}
+            for reference in task.references
+        ],
     )
+
+
+def _qualified(name: str, plugin: str) -> str:
+    """Return a data set's name with its plugin, which is the task's own unless the name says otherwise."""
+    return name if ":" in name else f"{plugin}:{name}"
 
 
 def dataset_facts(dataset: DatasetSpec, fingerprint: str, examples: dict[str, int]) -> DatasetFacts:

@@ -37,33 +37,44 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Curves:
-    """A group's lines, best model first; `left_out` is the number of models beyond `MAX_LINES`."""
+    """A group's lines, best model first, all on the split `split`: val, or train if no model has scores on val.
+
+    `left_out` is the number of models beyond `MAX_LINES`. `train_only` is the number of models that have only train
+    scores and are left out, because those are no val scores.
+    """
 
     lines: Sequence[Curve]
+    split: str
     left_out: int
+    train_only: int
 
     @property
-    def splits(self) -> list[str]:
-        return list(dict.fromkeys(line.split for line in self.lines))
+    def thinned(self) -> bool:
+        """Whether some line has more points than are drawn."""
+        return any(len(line.by_step) > MAX_POINTS_PER_LINE for line in self.lines)
 
 
 def group_curves(group: Group, read: Callable[[TrialSummary], Record]) -> Curves:
-    """Compute the curves of the group's ranked rows, as far as recorded; `read` opens a trial's record."""
-    with_curves = {trial.row_text for trial in group.trials if trial.has_curve and trial.status == "ok"}
-    drawn = [row for row in group.ranked.itertuples() if row.row_text in with_curves]
-    curves = [
-        (row, *_curve_by_step_and_seconds([read(trial) for trial in group.ok(str(row.row_text))]))
-        for row in drawn[:MAX_LINES]
-    ]
-    curves = [curve for curve in curves if not curve[2].empty]
-    mixed = len({split for _, split, _, _ in curves}) > 1
+    """Compute the curves of the group's rows with a score that are up to date; `read` opens a trial's record.
+
+    If any row has val scores, rows with only train scores are left out: the two are not comparable.
+    """
+    ok = [trial for trial in group.trials if trial.has_curve and trial.status == "ok"]
+    recorded, on_val = {trial.row_text for trial in ok}, {trial.row_text for trial in ok if trial.has_val_curve}
+    rows = [row for row in group.ranked.itertuples() if row.row_text in recorded]
+    drawn = [row for row in rows if row.row_text in on_val] or rows
     labels: set[str] = set()
     lines = []
-    for row, split, by_step, by_seconds in curves:
-        variant = ", ".join(filter(None, [str(row.variant), f"on {split}" if mixed else ""]))
-        label = unique_label(str(row.model), variant, labels)
+    for row in drawn[:MAX_LINES]:
+        split, by_step, by_seconds = _curve_by_step_and_seconds([read(trial) for trial in group.ok(str(row.row_text))])
+        label = unique_label(str(row.model), str(row.variant), labels)
         lines.append(Curve(model=str(row.model), label=label, split=split, by_step=by_step, by_seconds=by_seconds))
-    return Curves(lines=lines, left_out=max(0, len(drawn) - MAX_LINES))
+    return Curves(
+        lines=lines,
+        split=lines[0].split if lines else "val",
+        left_out=max(0, len(drawn) - MAX_LINES),
+        train_only=len(rows) - len(drawn),
+    )
 
 
 def _curve_by_step_and_seconds(records: Sequence[Record]) -> tuple[str, pd.DataFrame, pd.DataFrame]:

@@ -19,7 +19,7 @@ TRIAL_COUNT_COLUMNS = ("met_trials", "timed_trials", "disturbed_trials")
 SETTING_COLUMNS = ("dtype", "compiled", "requested_threads", "budget_s")
 LATEST_COLUMNS = (
     *("model", "model_version", "model_title", "pretrained_on", "device_class", "weights_option"),
-    *(*SETTING_COLUMNS, "recipe", "older_trials", "is_current"),
+    *(*SETTING_COLUMNS, "recipe", "recipe_class", "older_trials", "is_current"),
 )
 
 
@@ -39,6 +39,7 @@ def row_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
     * `met_trials`, `timed_trials`: the number of timed trials that met the target, and of all timed trials.
     * `disturbed_trials`: the number of scored trials that were disturbed. `times_reliable`: whether any was not.
     * `MODEL_SIZE_COLUMNS`, `flops_unknown_because`: the latest known values.
+    * `untrained`: the model has nothing to train.
     * `statuses`: the number of trials by status. `reason`: that of the latest trial that is not ok.
     * `hardware`: the names of the devices. `variant`: how the row differs from the default settings, in words.
     """
@@ -50,6 +51,7 @@ def row_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
     rows["seed_count"] = rows["seed_count"].fillna(0).astype(int)
     rows["provisional"] = rows["seed_count"] < ENOUGH_SEEDS
     rows["time_to_target"] = rows["time_to_target"].where(rows["score"].notna(), None)
+    rows["untrained"] = trials.groupby("row_text")["untrained"].any()
     rows["statuses"] = _status_counts(trials)
     rows["reason"] = trials[trials["status"] != "ok"].groupby("row_text")["reason"].last()
     rows["hardware"] = trials.groupby("row_text")["device_name"].agg(

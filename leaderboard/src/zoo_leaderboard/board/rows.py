@@ -35,7 +35,9 @@ class Row:
     The fields are the columns of `row_frame`, and these:
 
     * `stale` says why the row is out of date; it is empty for an up-to-date row.
-    * `rank` and `tied`, the number of other rows with the rank, are None for rows without a score or out of date.
+    * `rank` and `rank_high` are the best and the worst rank that the tests allow; None if the row is not ranked.
+    * `not_ranked` says why the row is not ranked; it is empty for a ranked row. `tied` is the number of other rows with
+      the same `rank`.
     * `low` to `high` is the 95 % interval of the score, `covers` says what it allows for.
     * `train_s_low` and the like are the intervals of the medians; None for rows with a single time.
     * `command` measures the row again; it is empty if no command can.
@@ -53,6 +55,8 @@ class Row:
     hardware: str
     stale: str
     rank: int | None
+    rank_high: int | None
+    not_ranked: str
     tied: int | None
     score: float | None
     std: float | None
@@ -79,6 +83,8 @@ class Row:
     parameters: int | None
     flops_per_unit: int | None
     flops_unknown_because: str | None
+    untrained: bool
+    recipe_class: str
     statuses: Mapping[str, int]
     reason: str | None
     older_trials: int

@@ -70,7 +70,7 @@ def standing(group: Group) -> Standing:
     ranked = [str(row_text) for row_text in group.ranked["row_text"]]
     ranked_samples = [samples[row_text] for row_text in ranked]
     ranking = ranks(ranked_samples, higher_is_better=group.newest.higher_is_better)
-    columns = [_interval_columns(samples), _rank_columns(ranked, ranking)]
+    columns = [_interval_columns(samples), _rank_columns(group, ranked, ranking)]
     columns += [_time_interval_columns(group, name) for name in TIMES]
     frame = group.frame
     for more in columns:
@@ -124,8 +124,17 @@ def _interval_columns(samples: Mapping[str, Sample]) -> pd.DataFrame:
     )
 
 
-def _rank_columns(ranked: Sequence[str], ranking: Ranking) -> pd.DataFrame:
-    return pd.DataFrame({"rank": ranking.rank, "tied": ranking.tied}, index=list(ranked)).astype("Int64")
+def _rank_columns(group: Group, ranked: Sequence[str], ranking: Ranking) -> pd.DataFrame:
+    """By row, the range of ranks that the tests allow, or why there is none."""
+    columns = {"rank": ranking.rank, "rank_high": ranking.rank + ranking.undecided, "tied": ranking.tied}
+    frame = pd.DataFrame(columns, index=list(ranked)).astype("Int64")
+    one_seed_each = group.ranked["seed_count"].max() == 1
+    reasons = ["one seed each" if one_seed_each and n else "" if n else "nothing to compare" for n in ranking.compared]
+    frame["not_ranked"] = pd.Series(reasons, index=list(ranked), dtype="object")
+    frame.loc[frame["not_ranked"] != "", ["rank", "rank_high", "tied"]] = pd.NA
+    others = group.frame[~group.frame["row_text"].isin(list(ranked))].set_index("row_text")
+    reasons_of_others = others["score"].notna().map({True: "out of date", False: "no score"})
+    return frame.reindex([*ranked, *others.index]).fillna({"not_ranked": reasons_of_others})
 
 
 def _time_interval_columns(group: Group, name: str) -> pd.DataFrame:

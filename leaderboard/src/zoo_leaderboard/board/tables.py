@@ -12,10 +12,12 @@ import pandas as pd
 from zoo_core.results.records import FINAL
 from zoo_core.specs import Origin
 from zoo_leaderboard.board.row_frame import MEDIAN_COLUMNS, MODEL_SIZE_COLUMNS, row_frame, undisturbed_or_all
+from zoo_leaderboard.board.untrained import Part, join_untrained
 from zoo_leaderboard.records.current import NO_NOTES, OLDER_CODE, Current, select_row_code
 from zoo_leaderboard.records.index import oldest_first
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.trials import RUNNER, TrialSummary
+from zoo_leaderboard.text.formats import TrialCounts
 from zoo_leaderboard.text.names import short_hash
 
 ORIGINS: tuple[str, ...] = get_args(Origin)  # real data first: the order of the groups on a page
@@ -73,8 +75,8 @@ class Group:
 class TaskBoard:
     """A task's groups in the order of the page; `newest` is the latest trial of the task's newest version.
 
-    `skipped` are trials whose data or device was missing. `imported` are measurements by other programs. `history` has
-    all trials, oldest first.
+    `skipped` are the trials of groups in which every trial was skipped: data or device were missing. `imported` are
+    measurements by other programs. `history` has all trials, oldest first.
     """
 
     newest: TrialSummary
@@ -90,14 +92,15 @@ class TaskBoard:
         return list(dict.fromkeys([*names, *(trial.model for trial in (*self.skipped, *self.imported))]))
 
     @property
-    def trials(self) -> int:
-        """The number of current trials."""
-        return sum(len(group.trials) for group in self.groups)
-
-    @property
-    def failed(self) -> int:
-        """The number of current trials with a status in `FAILED`; skipped trials do not count."""
-        return sum(trial.failed for group in self.groups for trial in group.trials)
+    def counts(self) -> TrialCounts:
+        """The current trials, each counted once, also if it is in the tables of several recipe classes."""
+        current = {trial.id: trial for group in self.groups for trial in group.trials}.values()
+        skipped = sum(trial.status == "skipped" for trial in current)
+        return TrialCounts(
+            ran=len(current) - skipped,
+            failed=sum(trial.failed for trial in current),
+            skipped=skipped + len(self.skipped),
+        )
 
 
 def task_board(trials: Iterable[TrialSummary], versions: Versions, notes: Current = NO_NOTES) -> TaskBoard:
@@ -108,14 +111,15 @@ def task_board(trials: Iterable[TrialSummary], versions: Versions, notes: Curren
     history = oldest_first(trials)
     by_id = {trial.id: trial for trial in history}
     current = _select_current(trial_frame(trial for trial in history if trial.source == RUNNER), notes)
-    groups: list[Group] = []
+    parts: list[Part] = []
     skipped: list[TrialSummary] = []
     for group_text, frame in current.groupby("group_text", sort=True):
         members = _trials_of(frame, by_id)
         if all(trial.status == "skipped" for trial in members):
             skipped += members
         else:
-            groups.append(_group(GroupKey.parse(str(group_text)), frame, members, versions))
+            parts.append(Part(key=GroupKey.parse(str(group_text)), frame=frame, trials=members))
+    groups = [_group(part, versions) for part in join_untrained(parts)]
     return TaskBoard(
         newest=max(history, key=lambda trial: (trial.source == RUNNER, trial.task_version, trial.started_at, trial.id)),
         groups=sorted(groups, key=_group_order),
@@ -160,9 +164,10 @@ def _trials_of(frame: pd.DataFrame, by_id: Mapping[str, TrialSummary]) -> list[T
     return [by_id[name] for name in frame["id"]]
 
 
-def _group(key: GroupKey, frame: pd.DataFrame, trials: Sequence[TrialSummary], versions: Versions) -> Group:
-    """Build a group from its current trials, given as a frame and as a list in the same order."""
-    newest = trials[-1]
+def _group(part: Part, versions: Versions) -> Group:
+    """Build a group from its current trials. Its newest trial is one of its own recipe class."""
+    key, frame, trials = part.key, part.frame, part.trials
+    newest = [trial for trial in trials if trial.recipe_class == key.recipe_class][-1]
     stale = stale_group(newest, versions)
     rows = row_frame(frame, higher_is_better=newest.higher_is_better)
     timed = undisturbed_or_all(frame[frame["status"] == "ok"])

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from zoo_core.results.records import FAILED, Record
+from zoo_core.results.records import FAILED, ModelFacts, Record
 from zoo_leaderboard.records.current import code_text
 from zoo_leaderboard.records.keys import planned_key, row_key
 from zoo_leaderboard.text.formats import counted
@@ -38,6 +38,7 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     * `requested_threads` is the value of `--threads`; 0 is the default.
     * `score` is the test score. `target_status` is met, missed or not applicable; `target_s` is the time to target.
     * `disturbance` says why the times are unreliable, and is empty if they are reliable.
+    * `untrained`: the model has nothing to train, so its score is the same in every recipe class.
     * `source` is the program that measured; `benchmark` has the numbers of a program other than the runner.
     """
 
@@ -85,10 +86,12 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     parameters: int | None
     flops_per_unit: int | None
     flops_unknown_because: str
+    untrained: bool
     disturbance: str
     per_example_file: str
     has_pictures: bool
     has_curve: bool
+    has_val_curve: bool
     source: str
     benchmark: dict[str, Any] | None
 
@@ -152,13 +155,23 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         parameters=model.parameters,
         flops_per_unit=model.flops_per_unit,
         flops_unknown_because=model.flops_unknown_because,
+        untrained=has_nothing_to_train(model),
         disturbance=describe_disturbance(record),
         per_example_file=measured.per_example,
         has_pictures=bool(measured.pictures),
-        has_curve=bool(record.curve),
+        has_curve=any(point.val_score is not None or point.train_score is not None for point in record.curve),
+        has_val_curve=any(point.val_score is not None for point in record.curve),
         source=record.source,
         benchmark=msgspec.to_builtins(record.benchmark),
     )
+
+
+def has_nothing_to_train(model: ModelFacts) -> bool:
+    """Whether training cannot change the model: no trainable parameter, and no state but frozen parameters.
+
+    A model that was never built has no known numbers. A model of buffers only may be fitted without gradients.
+    """
+    return model.trainable_parameters == 0 and (bool(model.parameters) or not model.size_mib)
 
 
 MIN_CPU_SHARE = 0.85  # CPU time / wall time of a trial on the CPU, whatever its threads; on an idle machine >= 0.97

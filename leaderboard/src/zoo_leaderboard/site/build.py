@@ -262,7 +262,8 @@ class _Builder:
     def _write_shared(self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) -> None:
         """Write the pages and files that belong to no task."""
         pages = Pages(self.styles, self.conformance)
-        self.site.write("index.html", pages.index(tasks, changes, since))
+        unreadable = sum(len(head.unreadable) for _, head in self.shards)
+        self.site.write("index.html", pages.index(tasks, changes, since, unreadable))
         self.site.write("compare.html", pages.compare(tasks))
         self.site.write("data/record.schema.json", json.dumps(records.schema(), indent=1) + "\n")
         self.site.write("data/summary.json", as_json(export.summary(tasks, changes, since)))

@@ -25,11 +25,11 @@ from zoo_leaderboard.text.labels import as_label
 
 GROUP_FIELDS = ("task", "task_version", "metric", "dataset", "fingerprint", "origin", "recipe_class", "device", "stale")
 MODEL_FIELDS = (
-    *("rank", "tied", "model", "version", "title", "variant", "pretrained_on", "score", "low", "high", "covers"),
-    *("spread", "seeds", "provisional", "stale", "time_to_target", "time_to_target_s", "met", "train_s", "train_s_low"),
-    *("train_s_high", "throughput", "inference_throughput", "latency_ms", "latency_ms_low", "latency_ms_high"),
-    *("timed", "disturbed", "parameters", "flops_per_unit", "flops_unknown_because", "peak_memory_mib", "hardware"),
-    *("statuses", "earlier", "recipe", "reason"),
+    *("rank", "rank_high", "not_ranked", "tied", "model", "version", "title", "variant", "pretrained_on", "score"),
+    *("low", "high", "covers", "spread", "seeds", "provisional", "stale", "time_to_target", "time_to_target_s", "met"),
+    *("train_s", "train_s_low", "train_s_high", "throughput", "inference_throughput", "latency_ms", "latency_ms_low"),
+    *("latency_ms_high", "timed", "disturbed", "parameters", "flops_per_unit", "flops_unknown_because"),
+    *("peak_memory_mib", "hardware", "untrained", "statuses", "earlier", "recipe", "reason"),
 )
 TRIAL_FIELDS = ("id", "model", "version", "seed", "status", "reason", "started_at", "score", "train_s", "disturbed")
 # Name in the data files -> field of a Row, where the two differ. Users' scripts read these names: do not change them.
@@ -92,6 +92,7 @@ def summary(tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) ->
                         },
                         "device": group.device_class,
                         **{name: getattr(group, name) for name in ("task_version", "stale")},
+                        "winner": group.winner.model if group.winner else None,
                         "leaders": [_leader(place) for place in group.leaders],
                     }
                     for group in task.groups
@@ -104,7 +105,8 @@ def summary(tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) ->
 
 def _leader(place: Place) -> dict[str, Any]:
     interval = {"low": place.low, "high": place.high}
-    return {"model": place.model, "score": place.score, **interval, "seeds": place.seed_count, "tied": place.tied}
+    rank = {"rank": place.rank, "rank_high": place.rank_high, "tied": place.tied}
+    return {"model": place.model, "score": place.score, **interval, "seeds": place.seed_count, **rank}
 
 
 def imported(trial: TrialSummary) -> dict[str, Any]:
@@ -143,18 +145,19 @@ def _compared_group(group: Group, standing: Standing) -> dict[str, Any]:
         "anchor": group.anchor,
         "name": clip(name, 160),
         "rows": [_compared_row(row) for row in standing.rows],
+        "tested": len(standing.compared),
         "pairs": _compared_pairs(standing),
     }
 
 
 def _compared_pairs(standing: Standing) -> dict[str, list[float | None]]:
-    """Return difference, low, high and p value of each pair of compared rows, by the anchors of both."""
+    """Return difference, low, high and corrected p value of each pair of compared rows, by the anchors of both."""
     anchors = {row.row_text: row.anchor for row in standing.rows}
     compared = [anchors[row_text] for row_text in standing.compared]
     matrices: tuple[Floats, ...] = ()
     if standing.differences is not None:
         differences = standing.differences
-        matrices = (differences.difference, differences.low, differences.high, differences.p_value)
+        matrices = (differences.difference, differences.low, differences.high, differences.adjusted)
     return {
         f"{compared[i]} {compared[j]}": [_six_digits(matrix[i, j]) for matrix in matrices]
         for i in range(len(compared))
@@ -166,11 +169,13 @@ def _compared_row(row: Row) -> dict[str, Any]:
     label = f"{bare(row.model)} ({row.variant})" if row.variant else bare(row.model)
     interval = [_six_digits(row.low), _six_digits(row.high)]
     values = {name: _six_digits(getattr(row, name)) for name in COMPARED_FIELDS}
-    about = {"key": row.anchor, "label": clip(label, 80), "rank": row.rank, "seeds": row.seed_count}
-    return {**about, "interval": interval, **values}
+    about = {"key": row.anchor, "label": clip(label, 80), "seeds": row.seed_count, "provisional": row.provisional}
+    rank = {"rank": row.rank, "rank_high": row.rank_high, "not_ranked": clip(row.not_ranked, 60)}
+    marks = {"reliable": row.times_reliable is not False, "stale": clip(row.stale, 120), "covers": row.covers or ""}
+    return {**about, **rank, **marks, "interval": interval, **values}
 
 
-def trial_script(slug: str, record: Record, group_text: str, interval: Interval | None) -> str:
+def trial_script(slug: str, record: Record, trial: TrialSummary, interval: Interval | None) -> str:
     """A trial for the compare page; `interval` is that of its score, None if it has no score."""
     measured = record.measured
     value = {
@@ -178,9 +183,11 @@ def trial_script(slug: str, record: Record, group_text: str, interval: Interval 
         "id": clip(record.id, 80),
         "label": clip(f"{bare(record.model.name)}, seed {record.seed}", 80),
         "task": clip(record.task.name, 80),
-        "group": group_text,
+        "group": trial.group_text,
         "metric": clip(as_label(record.task.metric), 40),
         "status": record.status,
+        "higher": record.task.higher_is_better,
+        "reliable": not trial.disturbance,
         "interval": [_six_digits(interval.low), _six_digits(interval.high)] if interval else [None, None],
         "score": _six_digits(record.score),
         "train_s": _six_digits(measured.train_s),

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from zoo_core.files import portable
 from zoo_core.results.records import Record, TaskFacts
-from zoo_leaderboard.board.curves import Curves
+from zoo_leaderboard.board.curves import MAX_POINTS_PER_LINE, Curves
 from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.row_frame import ENOUGH_SEEDS
 from zoo_leaderboard.board.rows import Row
@@ -20,10 +20,12 @@ from zoo_leaderboard.board.standing import MAX_ROWS_BY_EXAMPLE
 from zoo_leaderboard.board.tables import Group, TaskBoard
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.trials import TrialSummary
+from zoo_leaderboard.site.logs import KeptLog
 from zoo_leaderboard.site.pictures import Pictures
-from zoo_leaderboard.site.plots import Style
+from zoo_leaderboard.site.plots import MAX_REFERENCES, Style
 from zoo_leaderboard.site.summary import GroupSummary, Place, TaskSummary
 from zoo_leaderboard.text import formats
+from zoo_leaderboard.text.formats import TrialCounts
 from zoo_leaderboard.text.labels import as_label, origin_label
 from zoo_leaderboard.text.names import file_name
 
@@ -35,10 +37,11 @@ FILTERS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plot:
-    """An SVG file next to the page, and a description of it."""
+    """An SVG file next to the page, a description of it, and sentences about what it leaves out."""
 
     file: str
     words: str
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -47,7 +50,8 @@ class GroupView:
 
     `devices` are the device classes of its setting, `points` the numbers of the curves, `trials` the trials with pages
     of their own. `not_ok` are the listed trials that failed or were skipped. The legends map
-    the names in the plots to models.
+    the names in the plots to models. `references` are scores by others on the same data; `hollow`: some times in the
+    plots are unreliable.
     """
 
     group: Group
@@ -62,27 +66,36 @@ class GroupView:
     trials: Sequence[TrialSummary]
     curves: Curves
     points: Sequence[Mapping[str, Any]]
+    references: Sequence[Mapping[str, Any]]
     curve_plots: Sequence[Plot]
     curve_legend: Mapping[str, str]
     cost_plots: Sequence[Plot]
     cost_legend: Mapping[str, str]
+    hollow: bool
     pictures: Pictures | None
     commands: Sequence[str]
+    max_commands: int
 
     @property
-    def scored(self) -> bool:
-        return any(row.score is not None for row in self.rows)
+    def current(self) -> list[Row]:
+        """The rows with a score that are as up to date as the group, best mean first."""
+        return [row for row in self.rows if row.score is not None and row.stale == self.group.stale]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TaskView:
-    """A task's board with the views of its groups; `filters` has the choices of each filter."""
+    """A task's board with the views of its groups; `filters` has the choices of each filter.
+
+    `skipped` are the listed trials of groups without any other trial. `references` are those on data without a group.
+    """
 
     board: TaskBoard
     facts: TaskFacts
     slug: str
     groups: Sequence[GroupView]
     skipped: Sequence[TrialSummary]
+    skipped_left_out: int
+    references: Sequence[Mapping[str, Any]]
     imported: Sequence[Mapping[str, Any]]
     history: bool
     filters: Mapping[str, Sequence[str]]
@@ -122,7 +135,10 @@ class DrawnCurve:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TrialView:
-    """A record with everything that its page shows; `curve` is None if no score was recorded in training."""
+    """A record with everything that its page shows; `curve` is None if no score was recorded in training.
+
+    `command` measures the trial again; it is empty if no command can. `log` is None if the trial printed nothing.
+    """
 
     record: Record
     slug: str
@@ -133,6 +149,8 @@ class TrialView:
     phases: Sequence[Sequence[Any]]
     pictures: Pictures | None
     environment: Sequence[Sequence[Any]]
+    command: str
+    log: KeptLog | None
 
 
 class Pages:
@@ -141,8 +159,8 @@ class Pages:
     def __init__(self, styles: Mapping[str, Style], conformance: Mapping[str, Conformance]) -> None:
         self._shared = {"styles": styles, "conformance": conformance}
 
-    def index(self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) -> str:
-        """The page of all tasks."""
+    def index(self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str, unreadable: int) -> str:
+        """The page of all tasks; `unreadable` is the number of record files that are left out."""
         return self._render(
             "index.html",
             root="",
@@ -150,8 +168,10 @@ class Pages:
             devices=sorted({group.device_class for task in tasks for group in task.groups}),
             models=len({name for task in tasks for name in task.models}),
             newest=max((task.newest for task in tasks), default=""),
+            counts=TrialCounts(*(sum(numbers) for numbers in zip(*(task.counts for task in tasks), strict=True))),
             changes=changes,
             since=since,
+            unreadable=unreadable,
         )
 
     def task(self, view: TaskView) -> str:
@@ -194,6 +214,7 @@ def environment() -> Environment:
     made.filters.update({function.__name__: function for function in FILTERS})
     made.filters.update(file_name=file_name, portable=portable, label=as_label, origin_label=origin_label)
     made.tests["link"] = formats.is_link
+    made.globals.update(max_references=MAX_REFERENCES, max_points=MAX_POINTS_PER_LINE)
     made.globals.update(enough_seeds=ENOUGH_SEEDS, max_rows_by_example=MAX_ROWS_BY_EXAMPLE, dash=formats.DASH)
     return made
 

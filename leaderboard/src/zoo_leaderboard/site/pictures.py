@@ -21,13 +21,15 @@ THUMBNAIL = "thumbnail"
 class Pictures:
     """The copied pictures of a record: `shown` as (caption, file name), `refused` as (caption, reason).
 
-    `thumbnail` is the file name of the picture with that caption; the index page shows it with the task.
+    `thumbnail` is the file name of the picture with that caption; the index page shows it with the task. `left_out` is
+    the number of pictures beyond `MAX_PICTURES`.
     """
 
     record: Record
     thumbnail: str
     shown: Sequence[tuple[str, str]]
     refused: Sequence[tuple[str, str]]
+    left_out: int
 
     @property
     def files(self) -> list[str]:
@@ -59,7 +61,8 @@ def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pict
             thumbnail = target
         else:
             shown.append((caption, target))
-    return Pictures(record=record, thumbnail=thumbnail, shown=shown, refused=refused)
+    left_out = max(0, len(record.measured.pictures) - MAX_PICTURES)
+    return Pictures(record=record, thumbnail=thumbnail, shown=shown, refused=refused, left_out=left_out)
 
 
 def refusal(path: Path, name: str) -> str:

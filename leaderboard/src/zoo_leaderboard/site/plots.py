@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -24,9 +23,14 @@ WIDTH, HEIGHT = 460, 260  # pixels
 MAX_MARKED_POINTS = 40  # marks on more points would hide the line
 MIN_LOG_RANGE = 50.0  # largest / smallest value; a wider range gets a logarithmic axis
 VEGA_LITE = "5.20"
+# A tick's label: plain up to a million, without SI prefixes of small numbers ("29.8m" of a millisecond). Labels that
+# Vega leaves out stay empty.
+PLAIN_LABELS = (
+    "datum.label === '' ? '' : datum.value === 0 ? '0' : abs(datum.value) >= 1e6 ? format(datum.value, '.6~s') : "
+    "abs(datum.value) >= 1e-6 ? format(datum.value, ',.6~r') : format(datum.value, '.3~e')"
+)
 MAX_DRAWN_SCORE = 1e300
-MAX_REFERENCES = 3  # horizontal lines in a plot
-REFERENCE_ORIGINS = ("real", "copy", "exact")  # of data on which reference figures are comparable
+MAX_REFERENCES = 3  # horizontal lines in a plot; the page lists all
 
 Spec: TypeAlias = dict[str, Any]
 
@@ -40,22 +44,6 @@ class Style:
 
     colour: int
     dash: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Point:
-    """A model in a plot of score against cost; `model` is empty if the legend does not name it.
-
-    `front`: the model is Pareto-optimal.
-    """
-
-    label: str
-    model: str
-    x: float
-    score: float
-    low: float | None
-    high: float | None
-    front: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,74 +98,39 @@ def render(drawing: Drawing) -> str:
     return f"{svg[:start]}{words}{style}{svg[start:]}"
 
 
-def levels(task: TaskFacts, origin: str) -> list[Level]:
-    """The task's target, and its reference figures if they apply to data of this origin."""
-    lines = [] if task.target is None else [Level(score=task.target, words=f"target {task.target:g}")]
-    for reference in task.references[:MAX_REFERENCES] if origin in REFERENCE_ORIGINS else ():
-        value = reference.get("value")
-        if isinstance(value, int | float) and -MAX_DRAWN_SCORE < value < MAX_DRAWN_SCORE:
-            lines.append(Level(score=value, words=f"{clip(reference.get('model') or 'reference', 24)} {value:g}"))
-    return lines
+def target_level(task: TaskFacts) -> list[Level]:
+    """The task's target, a score on val; empty without one."""
+    return [] if task.target is None else [Level(score=task.target, words=f"target {task.target:g}")]
+
+
+def reference_levels(references: Sequence[Mapping[str, Any]]) -> list[Level]:
+    """The first reference scores as horizontal lines."""
+    values = [(reference, reference.get("value")) for reference in references]
+    return [
+        Level(score=value, words=f"{clip(reference.get('model') or 'reference', 24)} {value:g} (test)")
+        for reference, value in values
+        if isinstance(value, int | float) and -MAX_DRAWN_SCORE < value < MAX_DRAWN_SCORE
+    ][:MAX_REFERENCES]
 
 
 def learning_curves(
-    curves: Curves, task: TaskFacts, styles: Mapping[str, Style], by: By = "step", origin: str = ""
+    curves: Curves, task: TaskFacts, styles: Mapping[str, Style], by: By = "step", across: Sequence[Level] = ()
 ) -> Drawing:
-    """The learning curves by step or second, with bands over seeds, target and reference figures."""
+    """The learning curves by step or second, with bands over seeds. `across`: target and reference scores."""
     rows = [
         {**{str(key): value for key, value in row.items()}, "line": line.label}
         for line in curves.lines
         for row in thin(line.by(by)).to_dict("records")
     ]
-    across = levels(task, origin)
     values = [row[name] for row in rows for name in ("low", "high")] + [level.score for level in across]
     logarithmic = not task.higher_is_better and is_wide(values)
-    y = _score_axis(task, curves.splits, logarithmic=logarithmic)
-    layers = _curve_layers(curves, rows, styles, by, y) + (_level_layers(across, y) if across else [])
+    y = score_axis(task, [curves.split], logarithmic=logarithmic)
+    layers = _curve_layers(curves, rows, styles, by, y) + (level_layers(across, y) if across else [])
     what = "training step" if by == "step" else "training time"
-    title = f"{printable(as_label(task.metric))} on {' or '.join(curves.splits)} by {what}"
+    title = f"{printable(as_label(task.metric))} on {curves.split} by {what}"
     return Drawing(
-        spec=_themed({"layer": layers}), title=title, description=_describe(curves, task, by, across, logarithmic)
+        spec=themed({"layer": layers}), title=title, description=_describe(curves, task, by, across, logarithmic)
     )
-
-
-def score_against(
-    points: Sequence[Point], task: TaskFacts, styles: Mapping[str, Style], axis: str, origin: str = ""
-) -> Drawing:
-    """The models' test scores against a cost, with the Pareto front."""
-    wide = is_wide([point.x for point in points])
-    scale = {"type": "log"} if wide else {"zero": False, "nice": True}
-    x = {"field": "x", "type": "quantitative", "title": axis, "scale": scale, "axis": {"tickCount": 5, "format": "~s"}}
-    across = levels(task, origin)[1 if task.target is not None else 0 :]  # without the target, which is a val score
-    scores = [point.score for point in points] + [level.score for level in across]
-    logarithmic = not task.higher_is_better and is_wide(scores)
-    y = _score_axis(task, ["test"], logarithmic=logarithmic)
-    rows = [{"line": point.label, "x": point.x, "mean": point.score} for point in points]
-    front = sorted((point for point in points if point.front), key=lambda point: point.x)
-    drawable = (point for point in points if point.low is not None and (point.low > 0 or not logarithmic))
-    intervals = [{"x": point.x, "low": point.low, "high": point.high} for point in drawable]
-    layers: list[Spec] = [
-        {
-            "data": {"values": [{"x": point.x, "mean": point.score} for point in front]},
-            "mark": {**STEPS, "strokeWidth": 1.5},
-            "encoding": {"x": x, "y": y},
-        },
-        {
-            "data": {"values": intervals},
-            "mark": INTERVAL,
-            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
-        },
-        {
-            "data": {"values": rows},
-            "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
-            "encoding": {"x": x, "y": y, **_point_styles(points, styles)},
-        },
-    ]
-    layers += _level_layers(across, y) if across else []
-    best = "; ".join(f"{point.label} {point.score:.4g} at {point.x:.4g}" for point in front)
-    metric, cost = printable(as_label(task.metric)), axis[:1].lower() + axis[1:]
-    description = f"{metric} on test (vertical) against {cost} (horizontal). Pareto-optimal: {best}."
-    return Drawing(spec=_themed({"layer": layers}), title=f"{metric} against {cost}", description=description)
 
 
 def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: Mapping[str, Style]) -> Drawing:
@@ -187,7 +140,13 @@ def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: 
     """
     values = [dict(row) for row in rows]
     x = {"field": "moment", "type": "temporal", "title": None, "axis": {"tickCount": 5}}
-    y = {"field": "value", "type": "quantitative", "title": axis, "scale": {"zero": False, "nice": True}}
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "title": axis,
+        "scale": {"zero": False, "nice": True},
+        "axis": {"labelExpr": PLAIN_LABELS},
+    }
     colour = PALETTE[styles[str(values[0]["model"])].colour]
     layers: list[Spec] = [
         {
@@ -205,19 +164,7 @@ def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: 
     ]
     ends = f"from {values[0]['value']:.4g} on {values[0]['moment'][:10]} to {values[-1]['value']:.4g}"
     description = f"{axis}, {len(values)} measurements, {ends} on {values[-1]['moment'][:10]}."
-    return Drawing(spec=_themed({"data": {"values": values}, "layer": layers}), title=title, description=description)
-
-
-def pareto_front(points: Sequence[tuple[float, float]], *, higher_is_better: bool) -> list[bool]:
-    """Which of the points (cost, score) are Pareto-optimal: no other costs less or the same and scores as well."""
-    sign = -1.0 if higher_is_better else 1.0
-    order = sorted(range(len(points)), key=lambda index: (points[index][0], sign * points[index][1]))
-    on_front, best = [False] * len(points), math.inf
-    for index in order:
-        if sign * points[index][1] < best:
-            best = sign * points[index][1]
-            on_front[index] = True
-    return on_front
+    return Drawing(spec=themed({"data": {"values": values}, "layer": layers}), title=title, description=description)
 
 
 def is_wide(values: Sequence[float]) -> bool:
@@ -225,7 +172,7 @@ def is_wide(values: Sequence[float]) -> bool:
     return min(values) > 0 and max(values) / min(values) > MIN_LOG_RANGE
 
 
-def _themed(spec: Spec) -> Spec:
+def themed(spec: Spec) -> Spec:
     axis: Spec = {"labelColor": INK, "titleColor": INK, "domainColor": INK, "tickColor": INK, "gridColor": GRID}
     axis |= {"titlePadding": 10, "titleFontWeight": "normal", "titleFontSize": 12, "labelFontSize": 12}
     config = {"font": "sans-serif", "aria": False, "view": {"stroke": None}, "axis": {**axis, "gridOpacity": 0.25}}
@@ -245,24 +192,24 @@ def _describe(curves: Curves, task: TaskFacts, by: By, across: Sequence[Level], 
     return f"{printable(as_label(task.metric))}, {better} is better, {scale} scale. {'; '.join(ends)}.{target}"
 
 
-def _score_axis(task: TaskFacts, splits: Sequence[str], *, logarithmic: bool) -> Spec:
+def score_axis(task: TaskFacts, splits: Sequence[str], *, logarithmic: bool) -> Spec:
     better = "higher is better" if task.higher_is_better else "lower is better"
     return {
         "field": "mean",
         "type": "quantitative",
-        "title": f"{printable(as_label(task.metric))[:40]} on {' or '.join(splits)}, {better}",
+        "title": f"{clip(printable(as_label(task.metric)), 40)} on {' or '.join(splits)}, {better}",
         "scale": {"type": "log", "nice": True} if logarithmic else {"zero": False, "nice": True},
-        "axis": {"tickCount": 6, "format": "~e" if logarithmic else "~r"},
+        "axis": {"tickCount": 6, "labelExpr": PLAIN_LABELS},
     }
 
 
 def _curve_layers(
     curves: Curves, rows: list[dict[str, Any]], styles: Mapping[str, Style], by: By, y: Spec
 ) -> list[Spec]:
-    colour = _colour([(line.label, line.model) for line in curves.lines], styles)
-    dash = _by_line({line.label: list(DASHES[styles[line.model].dash]) for line in curves.lines})
+    colour = colour_by_line([(line.label, line.model) for line in curves.lines], styles)
+    dash = by_line({line.label: list(DASHES[styles[line.model].dash]) for line in curves.lines})
     title = "Training steps" if by == "step" else "Training time (s)"
-    ticks: Spec = {"tickCount": 6, "format": ",d" if by == "step" else ",~r"}
+    ticks: Spec = {"tickCount": 6, "labelExpr": PLAIN_LABELS}
     x = {"field": by, "type": "quantitative", "title": title, "axis": ticks}
     few = max(len(line.by(by)) for line in curves.lines) <= MAX_MARKED_POINTS
     mark = {"type": "line", "strokeWidth": 2, "point": {"size": 22} if few else False}
@@ -273,23 +220,18 @@ def _curve_layers(
     return [{"data": {"values": rows}, "mark": {"type": "area", "opacity": 0.2}, "encoding": encoding}, line]
 
 
-def _colour(lines: Sequence[tuple[str, str]], styles: Mapping[str, Style]) -> Spec:
+def colour_by_line(lines: Sequence[tuple[str, str]], styles: Mapping[str, Style]) -> Spec:
     """The colour of each (label, model); grey if the model is empty."""
-    return _by_line({label: PALETTE[styles[model].colour] if model else GRID for label, model in lines})
+    return by_line({label: PALETTE[styles[model].colour] if model else GRID for label, model in lines})
 
 
-def _point_styles(points: Sequence[Point], styles: Mapping[str, Style]) -> Spec:
-    shapes = {point.label: SHAPES[styles[point.model].dash if point.model else 0] for point in points}
-    return {"color": _colour([(point.label, point.model) for point in points], styles), "shape": _by_line(shapes)}
-
-
-def _by_line(values: Mapping[str, Any]) -> Spec:
+def by_line(values: Mapping[str, Any]) -> Spec:
     """A property by label, without a legend: the page has it as text, and drawing it would double the time."""
     scale = {"domain": list(values), "range": list(values.values())}
     return {"field": "line", "type": "nominal", "scale": scale, "legend": None}
 
 
-def _level_layers(levels: Sequence[Level], y: Spec) -> list[Spec]:
+def level_layers(levels: Sequence[Level], y: Spec) -> list[Spec]:
     """Horizontal lines, each with its label above the right end."""
     data = {"values": [{"mean": level.score, "text": clip(level.words, 40)} for level in levels]}
     rule = {"type": "rule", "color": INK, "strokeDash": [4, 4], "strokeWidth": 1.5}

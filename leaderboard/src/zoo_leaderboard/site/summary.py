@@ -11,7 +11,7 @@ import msgspec
 
 from zoo_core.files import cache_dir, write_atomically
 from zoo_leaderboard.site.plots import Style
-from zoo_leaderboard.text.formats import counted
+from zoo_leaderboard.text.formats import TrialCounts, counted
 
 
 class Cached(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,10 +28,14 @@ class Place(Cached, frozen=True, kw_only=True, array_like=True):
     variant: str
     pretrained_on: str
     rank: int | None
+    rank_high: int | None
+    not_ranked: str
     tied: int | None
     score: float | None
+    std: float | None
     low: float | None
     high: float | None
+    covers: str | None
     seed_count: int
     provisional: bool
     stale: str
@@ -41,6 +45,8 @@ class Place(Cached, frozen=True, kw_only=True, array_like=True):
     train_s: float | None
     latency_ms: float | None
     parameters: int | None
+    untrained: bool
+    recipe_class: str
     statuses: dict[str, int]
     reason: str | None
     recipe: dict[str, Any]
@@ -60,17 +66,33 @@ class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
     places: list[Place]
 
     @property
+    def current(self) -> list[Place]:
+        """The rows with a score that are as up to date as the group, best mean first."""
+        return [place for place in self.places if place.score is not None and place.stale == self.stale]
+
+    @property
     def ranked(self) -> list[Place]:
-        return [place for place in self.places if place.rank is not None]
+        """The current rows with a rank: each was compared with at least one other."""
+        return [place for place in self.current if place.rank is not None and not place.not_ranked]
 
     @property
     def leaders(self) -> list[Place]:
-        """The rows with rank 1, best mean first."""
-        return [place for place in self.places if place.rank == 1]
+        """The ranked rows that may be first, best mean first."""
+        return [place for place in self.ranked if place.rank == 1]
+
+    @property
+    def winner(self) -> Place | None:
+        """The row that is certainly first; None if nothing was compared, or if another row may be first."""
+        if len(self.ranked) < 2 or len(self.leaders) != 1:
+            return None
+        return self.leaders[0] if self.leaders[0].rank_high == 1 else None
 
 
 class TaskSummary(Cached, frozen=True, kw_only=True):
-    """A task; `failures` counts its failed trials, and `files` are the paths of all its files within the site."""
+    """A task; `files` are the paths of all its files within the site.
+
+    `trials` counts the trials that ran, `failures` those of them that failed, and `skipped` those that did not run.
+    """
 
     name: str
     title: str
@@ -87,6 +109,19 @@ class TaskSummary(Cached, frozen=True, kw_only=True):
     models: list[str]
     groups: list[GroupSummary]
     files: list[str]
+
+    @property
+    def counts(self) -> TrialCounts:
+        return TrialCounts(ran=self.trials, failed=self.failures, skipped=self.skipped)
+
+    def shown_group(self, device: str) -> GroupSummary | None:
+        """The group that the index shows for a device class: up to date, the first in which models were compared.
+
+        Without such a group, the first that has a score.
+        """
+        groups = [group for group in self.groups if group.device_class == device and not group.stale and group.current]
+        compared = [group for group in groups if len(group.ranked) > 1]
+        return next(iter([*compared, *groups]), None)
 
     @property
     def stale(self) -> int:
@@ -135,28 +170,24 @@ def describe_changes(before: Mapping[str, TaskSummary], now: Sequence[TaskSummar
     for task in now:
         old = before.get(task.name)
         if old is None:
-            sentences.append(f"New task: {task.title} ({counted(task.trials, 'trial')}).")
+            sentences.append(f"New task: {task.title}, {task.counts.words}.")
             continue
-        if task.trials != old.trials or task.failures != old.failures:
-            sentences.append(
-                f"{task.title}: trials {old.trials} → {task.trials}, failures {old.failures} → {task.failures}."
-            )
+        if task.counts != old.counts:
+            sentences.append(f"{task.title}: {old.counts.words} → {task.counts.words}.")
         sentences += [f"{task.title}: new model {model}." for model in sorted(set(task.models) - set(old.models))]
-        sentences += _new_leaders(old, task)
+        sentences += _new_winners(old, task)
         if task.stale > old.stale:
             sentences.append(f"{task.title}: {counted(task.stale - old.stale, 'more row')} out of date.")
     gone = sorted(set(before) - {task.name for task in now})
     return sentences + [f"{before[name].title}: no records left." for name in gone]
 
 
-def _new_leaders(old: TaskSummary, task: TaskSummary) -> list[str]:
-    before = {group.anchor: [place.model for place in group.leaders] for group in old.groups}
+def _new_winners(old: TaskSummary, task: TaskSummary) -> list[str]:
+    before = {group.anchor: group.winner.model if group.winner else "" for group in old.groups}
     sentences = []
     for group in task.groups:
-        leaders = [place.model for place in group.leaders]
-        if group.anchor in before and leaders and set(leaders) != set(before[group.anchor]):
-            names = ", ".join(dict.fromkeys(leaders))
-            sentences.append(
-                f"{task.title} on {group.device_class.upper()} ({group.dataset_title}): now leading: {names}."
-            )
+        model = group.winner.model if group.winner else ""
+        if group.anchor in before and model != before[group.anchor]:
+            where = f"{task.title} on {group.device_class.upper()} ({group.dataset_title})"
+            sentences.append(f"{where}: {model} now leads." if model else f"{where}: no model leads any more.")
     return sentences

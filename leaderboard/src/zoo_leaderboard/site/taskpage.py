@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from zoo_core.results.records import Record, TaskFacts
+from zoo_core.results.records import Record
 from zoo_leaderboard.board import history
-from zoo_leaderboard.board.curves import Curves, group_curves, table_points, unique_label
+from zoo_leaderboard.board.curves import Curves, group_curves, table_points
 from zoo_leaderboard.board.history import ModelHistory
+from zoo_leaderboard.board.references import references_elsewhere, references_on
 from zoo_leaderboard.board.rows import Row, plain_rows
 from zoo_leaderboard.board.standing import Standing, separation_words, standings
 from zoo_leaderboard.board.tables import Group, TaskBoard, Versions, task_board
@@ -21,6 +23,7 @@ from zoo_leaderboard.records.index import Shard, load_trials, read_record
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.trials import TrialSummary
 from zoo_leaderboard.site import export, plots
+from zoo_leaderboard.site.costs import CostView, cost_views, score_against
 from zoo_leaderboard.site.pages import GroupView, HistoryView, Pages, Plot, TaskView
 from zoo_leaderboard.site.pictures import Pictures, copy_best
 from zoo_leaderboard.site.plots import Style
@@ -31,9 +34,6 @@ from zoo_leaderboard.text.names import file_name
 
 MAX_LISTED_TRIALS = 200  # in a list of failed or skipped trials on a page; the data files have all
 MAX_TRIALS_FOR_COMMANDS = 20  # latest trials of a group whose recorded commands are shown
-MAX_COST_POINTS = 60  # models in a plot of score against cost
-NAMED_COST_POINTS = 9  # of them in the legend, besides the Pareto-optimal ones
-COSTS = (("latency_ms", "Latency (ms)"), ("parameters", "Parameters"), ("train_s", "Train time (s)"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +66,7 @@ class _TaskWriter:
         self.assets.mkdir(exist_ok=True)
         self.files: list[str] = []
         self._records: dict[str, Record] = {}
+        self.facts = self.read(board.newest).task
 
     def read(self, trial: TrialSummary) -> Record:
         """Read a trial's record; it is read only once."""
@@ -75,16 +76,17 @@ class _TaskWriter:
 
     def write(self) -> TaskSummary:
         """Write all files; returns the task's summary."""
-        facts = self.read(self.board.newest).task
         ranked = standings(self.board.groups)
         curves = {group.key: group_curves(group, self.read) for group in self.board.groups}
         histories = history.model_histories(self.board.history)
         view = TaskView(
             board=self.board,
-            facts=facts,
+            facts=self.facts,
             slug=self.slug,
             groups=[self._group_view(group, ranked[group.key], curves[group.key]) for group in self.board.groups],
             skipped=_newest_first(self.board.skipped)[:MAX_LISTED_TRIALS],
+            skipped_left_out=max(0, len(self.board.skipped) - MAX_LISTED_TRIALS),
+            references=references_elsewhere(self.facts, {group.newest.dataset for group in self.board.groups}),
             imported=[export.imported(trial) for trial in self.board.imported],
             history=bool(histories),
             filters=_filters(self.board.groups, ranked),
@@ -92,7 +94,7 @@ class _TaskWriter:
         )
         self._write_file(f"tasks/{self.slug}.html", self.pages.task(view))
         self._write_history(view, histories)
-        self._write_data(facts, ranked, curves)
+        self._write_data(ranked, curves)
         return self._summary(view)
 
     def _write_history(self, view: TaskView, histories: Sequence[ModelHistory]) -> None:
@@ -103,10 +105,9 @@ class _TaskWriter:
         page = self.pages.history(view, shown, len(histories) - len(shown))
         self._write_file(f"history/{self.slug}.html", page)
 
-    def _write_data(
-        self, facts: TaskFacts, ranked: Mapping[GroupKey, Standing], curves: Mapping[GroupKey, Curves]
-    ) -> None:
+    def _write_data(self, ranked: Mapping[GroupKey, Standing], curves: Mapping[GroupKey, Curves]) -> None:
         """Write the numbers of the page as JSON and CSV, and as a script for the compare page."""
+        facts = self.facts
         self._write_file(f"data/{self.slug}.json", export.task_json(self.board, facts, ranked, curves))
         self._write_file(f"data/{self.slug}.csv", export.task_csv(self.board, ranked))
         groups = [(group, ranked[group.key]) for group in self.board.groups]
@@ -117,16 +118,16 @@ class _TaskWriter:
         (self.job.folder / name).write_bytes(content)
         self.files.append(name)
 
-    def _write_plot(self, name: str, plot: plots.Drawing) -> Plot:
+    def _write_plot(self, name: str, plot: plots.Drawing, note: str = "") -> Plot:
         self._write_file(f"tasks/{self.slug}/{name}.svg", plots.render(plot))
-        return Plot(file=f"{name}.svg", words=plot.title)
+        return Plot(file=f"{name}.svg", words=plot.title, note=note)
 
     def _group_view(self, group: Group, ranked: Standing, curves: Curves) -> GroupView:
         rows = ranked.rows
         record = self.read(group.newest)
         not_ok = _newest_first(group.not_ok)
-        costs = {name: _cost_points(rows, name, higher_is_better=record.task.higher_is_better) for name, _ in COSTS}
-        cost_legend = {point.label: point.model for points in costs.values() for point in points if point.model}
+        costs = cost_views(rows, stale=group.stale, higher_is_better=record.task.higher_is_better)
+        references = references_on(self.facts, record.dataset.name)
         with_pages = [trial for trials in group.by_row.values() for trial in trials if trial.id in self.job.trial_slugs]
         return GroupView(
             group=group,
@@ -141,33 +142,43 @@ class _TaskWriter:
             trials=sorted(with_pages, key=lambda trial: trial.started_at, reverse=True),
             curves=curves,
             points=plain_rows(table_points(curves)) if curves.lines else [],
-            curve_plots=self._curve_plots(group, record, curves),
+            references=references,
+            curve_plots=self._curve_plots(group, record, curves, references),
             curve_legend={line.label: line.model for line in curves.lines},
-            cost_plots=self._cost_plots(group, record, costs),
-            cost_legend=cost_legend,
+            cost_plots=self._cost_plots(group, record, costs, references),
+            cost_legend={point.label: point.model for view in costs for point in view.points if point.model},
+            hollow=any(not point.reliable for view in costs for point in view.points),
             pictures=self._pictures(group, rows),
             commands=_recorded_commands(group, self.read),
+            max_commands=MAX_TRIALS_FOR_COMMANDS,
         )
 
-    def _curve_plots(self, group: Group, record: Record, curves: Curves) -> list[Plot]:
+    def _curve_plots(
+        self, group: Group, record: Record, curves: Curves, references: Sequence[Mapping[str, Any]]
+    ) -> list[Plot]:
         if not curves.lines:
             return []
+        across = plots.target_level(record.task) + plots.reference_levels(references) if curves.split == "val" else []
         drawings = {
-            by: plots.learning_curves(curves, record.task, self.job.styles, by, group.newest.origin)
-            for by in ("step", "seconds")
+            by: plots.learning_curves(curves, record.task, self.job.styles, by, across) for by in ("step", "seconds")
         }
         return [self._write_plot(f"{group.anchor}-by-{by}", drawing) for by, drawing in drawings.items()]
 
-    def _cost_plots(self, group: Group, record: Record, costs: Mapping[str, Sequence[plots.Point]]) -> list[Plot]:
-        written = []
-        for name, axis in COSTS:
-            if len(costs[name]) > 1:
-                drawing = plots.score_against(costs[name], record.task, self.job.styles, axis, group.newest.origin)
-                written.append(self._write_plot(f"{group.anchor}-{name.replace('_', '-')}", drawing))
-        return written
+    def _cost_plots(
+        self, group: Group, record: Record, costs: Sequence[CostView], references: Sequence[Mapping[str, Any]]
+    ) -> list[Plot]:
+        levels = plots.reference_levels(references)
+        return [
+            self._write_plot(
+                f"{group.anchor}-{view.cost.field.replace('_', '-')}",
+                score_against(view, record.task, self.job.styles, levels),
+                view.note,
+            )
+            for view in costs
+        ]
 
     def _pictures(self, group: Group, rows: Sequence[Row]) -> Pictures | None:
-        best = next((row for row in rows if row.rank is not None), None)
+        best = next((row for row in rows if row.score is not None and row.stale == group.stale), None)
         if best is None:
             return None
         copied = copy_best(group.ok(best.row_text), self.read, self.assets, group.anchor)
@@ -198,9 +209,9 @@ class _TaskWriter:
             higher_is_better=facts.higher_is_better,
             version=facts.version,
             thumbnail=next(filter(None, thumbnails), ""),
-            trials=board.trials,
-            failures=board.failed,
-            skipped=len(board.skipped),
+            trials=board.counts.ran,
+            failures=board.counts.failed,
+            skipped=board.counts.skipped,
             newest=board.newest.started_at,
             models=board.models,
             groups=[_group_summary(group) for group in view.groups],
@@ -210,31 +221,6 @@ class _TaskWriter:
 
 def _newest_first(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
     return list(reversed(trials))
-
-
-def _cost_points(rows: Sequence[Row], cost: str, *, higher_is_better: bool) -> list[plots.Point]:
-    """Return the ranked models with a known cost; unreliable times do not count. The first ones have names."""
-    known = [
-        (row, float(value), row.score)
-        for row in rows
-        if row.rank is not None and row.score is not None and (row.times_reliable or cost == "parameters")
-        if (value := getattr(row, cost)) is not None and value > 0
-    ][:MAX_COST_POINTS]
-    on_front = plots.pareto_front([(value, score) for _, value, score in known], higher_is_better=higher_is_better)
-    labels: set[str] = set()
-    named = [front or place < NAMED_COST_POINTS for place, front in enumerate(on_front)]
-    return [
-        plots.Point(
-            label=unique_label(row.model, row.variant, labels) if name else "others",
-            model=row.model if name else "",
-            x=value,
-            score=score,
-            low=row.low,
-            high=row.high,
-            front=front,
-        )
-        for (row, value, score), front, name in zip(known, on_front, named, strict=True)
-    ]
 
 
 def _recorded_commands(group: Group, read: Callable[[TrialSummary], Record]) -> list[str]:

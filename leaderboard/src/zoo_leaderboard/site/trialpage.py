@@ -10,16 +10,18 @@ from typing import Any
 
 from zoo_core.results import records
 from zoo_core.results.records import CurvePoint, Record
+from zoo_leaderboard.board.commands import reproduce_trial
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.index import read_record
 from zoo_leaderboard.records.samples import load_sample
 from zoo_leaderboard.records.trials import summarise_trial
 from zoo_leaderboard.site.export import trial_script
+from zoo_leaderboard.site.logs import read_log
 from zoo_leaderboard.site.pages import DrawnCurve, Pages, TrialView
 from zoo_leaderboard.site.pictures import copy_pictures
 from zoo_leaderboard.site.plots import Style
 from zoo_leaderboard.stats.intervals import mean_interval
-from zoo_leaderboard.text.formats import printable
+from zoo_leaderboard.text.formats import clip
 from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import file_name
 
@@ -59,11 +61,13 @@ def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
         phases=[(as_label(phase.name), phase.seconds) for phase in record.phases],
         pictures=pictures,
         environment=list(_flatten(record.environment)),
+        command=reproduce_trial(record),
+        log=read_log(path),
     )
     interval = mean_interval(load_sample([trial])) if record.score is not None else None
     contents = {
         f"trials/{slug}.html": pages.trial(view),
-        f"trials/{slug}.js": trial_script(slug, record, trial.group_text, interval),
+        f"trials/{slug}.js": trial_script(slug, record, trial, interval),
         f"trials/{slug}/record.json": records.encode(record).decode(),
     }
     for name, content in contents.items():
@@ -87,7 +91,7 @@ def _curve(record: Record) -> DrawnCurve | None:
     paths = {name: _svg_path(points, f"{name}_score", low, high, steps) for name in ("train", "val")}
     every = max(1, math.ceil(len(points) / MAX_CURVE_ROWS))
     rows = [(p.step, p.seconds, p.epoch, p.train_loss, p.train_score, p.val_score) for p in points[::every]]
-    words = f"{printable(as_label(record.task.metric))[:40]} by training step, from {low:.4g} to {high:.4g}"
+    words = f"{clip(as_label(record.task.metric), 40)} by training step, from {low:.4g} to {high:.4g}"
     drawn = {name: path for name, path in paths.items() if path}
     return DrawnCurve(
         words=words,

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from zoo_leaderboard.stats.holm import holm_rows
 from zoo_leaderboard.stats.pairs import PairDifferences, board_moments, pair_differences
 from zoo_leaderboard.stats.sample import Covers, Sample, check_share, coverage_words
 from zoo_leaderboard.stats.student import half_widths, p_values
@@ -32,13 +33,15 @@ class Difference:
 class DifferenceMatrix:
     """All differences between rows, each array (rows, rows): entry [i, j] is row i minus row j.
 
-    The p values are not adjusted. Entries are nan where two rows cannot be compared. The diagonal is 0 with p value 1.
+    `adjusted` are the p values after Holm's correction over all pairs. Entries are nan where two rows cannot be
+    compared. The diagonal is 0 with p value 1.
     """
 
     difference: Floats
     low: Floats
     high: Floats
     p_value: Floats
+    adjusted: Floats
 
 
 def difference(a: Sample, b: Sample, *, level: float = 0.95) -> Difference:
@@ -75,6 +78,7 @@ def difference_matrix(samples: Sequence[Sample], *, level: float = 0.95) -> Diff
     pairs = pair_differences(board_moments(samples), first, second)
     parts, value = pairs.parts(), pairs.difference
     p_value = p_values(np.abs(value), parts)
+    adjusted = holm_rows(p_value[None])[0]
     half = np.where(np.isnan(p_value), np.nan, half_widths(parts, 1 - level))
 
     def square(upper: Floats, lower: Floats, diagonal: float) -> Floats:
@@ -87,6 +91,7 @@ def difference_matrix(samples: Sequence[Sample], *, level: float = 0.95) -> Diff
         low=square(value - half, -value - half, 0.0),
         high=square(value + half, -value + half, 0.0),
         p_value=square(p_value, p_value, 1.0),
+        adjusted=square(adjusted, adjusted, 1.0),
     )
 
 

@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 DASH = "\N{EN DASH}"
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -57,6 +57,22 @@ def count(value: Any) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+class TrialCounts(NamedTuple):
+    """The numbers of trials that ran, of those of them that failed, and of skipped trials."""
+
+    ran: int
+    failed: int
+    skipped: int
+
+    @property
+    def words(self) -> str:
+        """`6 trials (1 failed), 3 skipped`; without trials that ran, only the skipped ones: `3 skipped trials`."""
+        if not self.ran and self.skipped:
+            return counted(self.skipped, "skipped trial")
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{counted(self.ran, 'trial')} ({self.failed} failed){skipped}"
 
 
 def large(value: Any) -> str:

@@ -63,6 +63,7 @@ def zoo_tasks() -> list[TaskSpec]:
                 Reference(
                     value=0.601,
                     model="SegNet",
+                    dataset="camvid-480",
                     source="Badrinarayanan et al. 2017, arXiv:1511.00561, 3,433 road scenes, 480x360, from ImageNet",
                 ),
             ),

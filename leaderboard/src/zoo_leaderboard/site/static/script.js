@@ -90,14 +90,16 @@ function setUpSorting(boards) {
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {
-      const up = head.getAttribute("aria-sort") === "ascending";
-      remember("sort", head.dataset.col + (up ? ":down" : ":up"));
+      const now = head.getAttribute("aria-sort");
+      const first = head.dataset.best === "high" ? "down" : "up"; // the best first, then the other way
+      const way = now === null ? first : now === "ascending" ? "down" : "up";
+      remember("sort", head.dataset.col + ":" + way);
       show(boards);
     });
   }
 }
 
-/** Sort the rows by a column. Unknown values come last in both directions. */
+/** Sort the rows by the numbers that a column shows. Cells without a number come last in both directions. */
 function sorted(board, column, down) {
   const index = board.heads.findIndex(head => head.dataset.col === column);
   for (const head of board.heads) head.removeAttribute("aria-sort");
@@ -173,6 +175,8 @@ function setUpChoosing(tools, boards) {
 
 // --- the compare page -----------------------------------------------------------------------------------------------
 
+const TIMES = ["train_s", "time_to_target_s", "throughput", "latency_ms"]; // fields that other work on the machine disturbs
+
 // Fields of a row or trial: name, label, number format.
 const FIELDS = [
   ["train_s", "Train time (s)", number], ["time_to_target_s", "Time to target (s)", number],
@@ -246,14 +250,42 @@ function compareRows(place, task, keys) {
   if (rows.length < keys.length) {
     place.append(element("p", "Some selected models are left out: they were measured with other data, another recipe or another device, so they cannot be compared.", {class: "old"}));
   }
-  const difference = row => {
-    const pair = group.pairs[rows[0].key + " " + row.key], turned = group.pairs[row.key + " " + rows[0].key];
-    if (pair) return {value: -pair[0], low: pair[1] === null ? null : -pair[2], high: pair[1] === null ? null : -pair[1], p: pair[3]};
-    if (turned) return {value: turned[0], low: turned[1], high: turned[2], p: turned[3]};
-    return row.score === null || rows[0].score === null ? {value: null} : {value: row.score - rows[0].score, low: null};
-  };
-  drawComparison(place, rows, row => interval(...row.interval), difference, task);
+  drawComparison(place, rows, {
+    key: row => row.key, metric: task.metric, difference: (row, base) => rowDifference(group, row, base),
+    verdict: (row, base, found) => rowVerdict(group, task, row, base, found),
+    note: "Verdicts use the test of the table, with Holm's correction for all pairs of the table, at the 5 % level. Each 95 % CI is that of one difference alone, without correction.",
+  });
   chooseRows(place, task, keys);
+}
+
+/** The difference row - base with its interval and its p-value after correction, as far as known. */
+function rowDifference(group, row, base) {
+  const pair = group.pairs[row.key + " " + base.key], turned = group.pairs[base.key + " " + row.key];
+  if (pair) return {value: pair[0], low: pair[1], high: pair[2], p: pair[3]};
+  if (turned) return {value: -turned[0], low: turned[1] === null ? null : -turned[2], high: turned[1] === null ? null : -turned[1], p: turned[3]};
+  return row.score === null || base.score === null ? {value: null} : {value: row.score - base.score, low: null};
+}
+
+/** What the test says on a row and the baseline, as a short word and as a sentence. */
+function rowVerdict(group, task, row, base, found) {
+  const untested = reason => ["not tested", row.label + " and " + base.label + " are not tested against each other: " + reason + "."];
+  for (const item of [row, base]) {
+    if (item.score === null) return untested(item.label + " has no score");
+    if (item.stale && item.not_ranked) return untested(item.label + " is out of date (" + item.stale + ")");
+  }
+  if (found.p === undefined) return untested("this page has the tests of the first " + group.tested + " models of the table");
+  if (row.seeds === 1 && base.seeds === 1) return untested("one seed each; the CI of the difference covers the test sample only");
+  if (found.p === null) return untested(row.not_ranked || base.not_ranked || "the variation between their seeds is unknown");
+  const p = found.p < 1e-4 ? "p < 0.0001" : "p = " + probability(found.p);
+  if (found.p > 0.05) {
+    const alone = found.low > 0 || found.high < 0 ? " This CI excludes 0, but among all pairs of the table such a difference can be chance." : "";
+    return ["no difference seen", "No difference seen between " + row.label + " and " + base.label + ": the difference is " + score(found.value)
+      + " (95 % CI " + interval(found.low, found.high) + "; " + p + " after correction for all pairs of the table)." + alone];
+  }
+  const better = task.higher === (found.value > 0), up = found.value > 0;
+  const [low, high] = up ? [found.low, found.high] : [-found.high, -found.low];
+  return [better ? "better" : "worse", row.label + " is " + (better ? "better" : "worse") + " than " + base.label + " by " + score(Math.abs(found.value))
+    + " (95 % CI " + interval(low, high) + "), significant after correction for all pairs of the table (" + p + ")."];
 }
 
 function compareTrials(place, trials) {
@@ -265,8 +297,7 @@ function compareTrials(place, trials) {
   if (trials.length < 2) {
     place.append(element("p", "To compare with another trial, add &trial=NAME to the address. NAME is the file name of the trial's page, without .html. Each task page links to its trial pages."));
   }
-  const difference = trial => {
-    const first = same[0];
+  const difference = (trial, first) => {
     if (trial.score === null || first.score === null) return {value: null};
     const value = trial.score - first.score;
     const halves = [trial, first].map(({interval: [low, high]}) => low === null ? null : (high - low) / 2);
@@ -274,37 +305,90 @@ function compareTrials(place, trials) {
     const half = Math.hypot(...halves);
     return {value, low: value - half, high: value + half};
   };
-  drawComparison(place, same, trial => interval(...trial.interval), difference, {metric: trials[0].metric});
-  place.append(element("p", "Each 95 % CI allows for other test examples, but not for other seeds.", {class: "muted"}));
+  drawComparison(place, same, {
+    key: trial => trial.slug, metric: trials[0].metric, difference, verdict: null,
+    note: "Each 95 % CI covers the test sample only, not other seeds. Two trials are no verdict on their models: select the models on the task page for that.",
+  });
 }
 
-/** Draw a table with one column per item, and the differences from the first item. */
-function drawComparison(place, items, intervalOf, difference, task) {
+/** Draw the choice of a baseline, the verdicts in words, and a table with one column per item. */
+function drawComparison(place, items, how) {
+  const box = element("div");
+  place.append(box);
+  const draw = () => {
+    const base = items.find(item => how.key(item) === params.get("base")) || items[0];
+    box.replaceChildren();
+    if (items.length > 1) box.append(chooseBaseline(items, base, how, draw));
+    if (how.verdict) box.append(verdicts(items, base, how));
+    box.append(comparisonTable(items, base, how), element("p", how.note, {class: "muted"}));
+  };
+  draw();
+}
+
+function chooseBaseline(items, base, how, draw) {
+  const label = element("label", "Baseline ", {class: "baseline"});
+  const select = element("select", null, {id: "baseline"});
+  for (const item of items) select.append(element("option", item.label, {value: how.key(item)}));
+  select.value = how.key(base);
+  select.addEventListener("input", () => {
+    remember("base", select.value);
+    draw();
+    document.getElementById("baseline").focus();
+  });
+  label.append(select);
+  return label;
+}
+
+function verdicts(items, base, how) {
+  const list = element("ul", null, {class: "verdicts", role: "status"});
+  for (const item of items) if (item !== base) list.append(element("li", how.verdict(item, base, how.difference(item, base))[1]));
+  return list;
+}
+
+function comparisonTable(items, base, how) {
   const box = element("div", null, {class: "scroll", role: "group", tabindex: "0", "aria-label": "Comparison"});
   const table = element("table", null, {class: "comparison"});
-  table.append(element("caption", "Differences are relative to the first column"));
+  table.append(element("caption", "Differences are relative to the baseline, " + base.label));
   const head = table.createTHead().insertRow();
-  head.append(element("th", "", {scope: "col"}), ...items.map(item => element("th", item.label, {scope: "col", class: "num"})));
-  head.cells[0].textContent = "Quantity";
+  head.append(element("th", "Quantity", {scope: "col"}), ...items.map(item => element("th", item.label, {scope: "col", class: "num"})));
   const body = table.createTBody();
   const line = (title, cells) => {
     const row = body.insertRow();
-    row.append(element("th", title, {scope: "row"}), ...cells.map(text => element("td", text, {class: "num"})));
+    row.append(element("th", title, {scope: "row"}), ...cells.map(text => element("td", text || "\u2013", {class: "num"})));
   };
-  line(task.metric, items.map(item => known(item.score, score)));
-  line("95 % CI", items.map(item => intervalOf(item) || "\u2013"));
-  const differences = items.map(difference);
-  line("Difference", differences.map((item, place) => place ? known(item.value, score) : "\u2013"));
-  line("95 % CI of the difference", differences.map((item, place) => place && interval(item.low, item.high) || "\u2013"));
-  if (differences.some(item => item.p !== undefined)) {
-    line("p-value (uncorrected)", differences.map((item, place) => place ? known(item.p, probability) : "\u2013"));
+  const differences = items.map(item => how.difference(item, base));
+  const against = write => items.map((item, place) => item === base ? "" : write(differences[place], item));
+  line(how.metric, items.map(item => known(item.score, score)));
+  line("95 % CI", items.map(item => interval(...item.interval)));
+  if (items.some(item => item.covers)) line("The CI covers", items.map(item => item.covers));
+  line("Difference", against(found => known(found.value, score)));
+  line("95 % CI of the difference", against(found => interval(found.low, found.high)));
+  if (how.verdict) {
+    line("p-value (corrected)", against(found => known(found.p, probability)));
+    line("Verdict", against((found, item) => how.verdict(item, base, found)[0]));
   }
-  for (const [name, title, write] of FIELDS) line(title, items.map(item => known(item[name], write)));
-  for (const [name, title] of [["rank", "Rank"], ["seeds", "Seeds"], ["status", "Status"]]) {
+  for (const [name, title, write] of FIELDS) {
+    const mark = item => TIMES.includes(name) && item.reliable === false && item[name] !== null ? " (unreliable)" : "";
+    line(title, items.map(item => known(item[name], write) + mark(item)));
+  }
+  if (how.verdict) line("Rank", items.map(rankText));
+  for (const [name, title] of [["seeds", "Seeds"], ["status", "Status"]]) {
     if (items.some(item => item[name] !== undefined)) line(title, items.map(item => String(item[name] ?? "\u2013")));
   }
+  if (items.some(marks)) line("Marks", items.map(marks));
   box.append(table);
-  place.append(box);
+  return box;
+}
+
+/** A rank as the task page shows it: `2`, `2 to 5` with a dash, or why there is none. */
+function rankText(item) {
+  if (item.rank === null || item.not_ranked) return item.not_ranked ? "not ranked: " + item.not_ranked : "";
+  return item.rank_high === null || item.rank_high === item.rank ? String(item.rank) : item.rank + "\u2013" + item.rank_high;
+}
+
+function marks(item) {
+  const words = [item.provisional && "provisional", item.stale && "out of date", item.reliable === false && "timing unreliable"];
+  return words.filter(Boolean).join(", ");
 }
 
 /** Show checkboxes for the models of a task, by comparison group. */

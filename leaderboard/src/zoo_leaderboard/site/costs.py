@@ -1,0 +1,231 @@
+"""Score against cost: which rows are drawn and which are left out and why, the Pareto front, and the plots."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zoo_core.results.records import TaskFacts
+from zoo_leaderboard.board.curves import unique_label
+from zoo_leaderboard.board.rows import Row
+from zoo_leaderboard.site.plots import (
+    INTERVAL,
+    PLAIN_LABELS,
+    SHAPES,
+    STEPS,
+    Drawing,
+    Level,
+    Spec,
+    Style,
+    by_line,
+    colour_by_line,
+    is_wide,
+    level_layers,
+    score_axis,
+    themed,
+)
+from zoo_leaderboard.text.formats import counted, printable
+from zoo_leaderboard.text.labels import as_label
+
+NAMED_ROWS = 12  # the best rows by score have names in the legend, and so have as many of each front
+OTHERS = "others"  # the label of the rows without a name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """A cost of a row: its field, the title of its axis, and whether other work on the machine makes it unreliable."""
+
+    field: str
+    axis: str
+    is_time: bool
+
+
+COSTS = (
+    Cost(field="latency_ms", axis="Latency (ms)", is_time=True),
+    Cost(field="parameters", axis="Parameters", is_time=False),
+    Cost(field="train_s", axis="Train time (s)", is_time=True),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """A row in a plot. `model` is empty if the legend does not name it.
+
+    `front`: the row is Pareto-optimal among those with reliable costs. `reliable` is false if its times are not.
+    """
+
+    label: str
+    model: str
+    x: float
+    score: float
+    low: float | None
+    high: float | None
+    front: bool
+    reliable: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CostView:
+    """The points of a plot, and a sentence about each kind of row that is left out, unreliable or without a name."""
+
+    cost: Cost
+    points: Sequence[Point]
+    note: str
+
+
+def cost_views(rows: Sequence[Row], *, stale: str, higher_is_better: bool) -> list[CostView]:
+    """Return the plots of a group's rows, best first; `stale` is the group's. A plot has at least two points."""
+    current = [row for row in rows if row.score is not None and row.stale == stale]
+    fronts = {cost: _front(current, cost, higher_is_better=higher_is_better) for cost in COSTS}
+    named = {row.row_text for front in (current, *fronts.values()) for row in front[:NAMED_ROWS]}
+    taken: set[str] = set()
+    labels = {row.row_text: unique_label(row.model, row.variant, taken) for row in current if row.row_text in named}
+    views = [_view(rows, current, cost, fronts[cost], labels) for cost in COSTS]
+    return [view for view in views if len(view.points) > 1]
+
+
+def _value(row: Row, cost: Cost) -> float | None:
+    """The row's cost; None if it is unknown or cannot be drawn."""
+    value = getattr(row, cost.field)
+    return float(value) if value is not None and value >= 0 else None
+
+
+def _is_reliable(row: Row, cost: Cost) -> bool:
+    return not cost.is_time or bool(row.times_reliable)
+
+
+def _front(rows: Sequence[Row], cost: Cost, *, higher_is_better: bool) -> list[Row]:
+    """The Pareto-optimal ones of the rows with a reliable cost, best score first."""
+    known = [
+        (row, value, row.score)
+        for row in rows
+        if row.score is not None and (value := _value(row, cost)) is not None and _is_reliable(row, cost)
+    ]
+    optimal = pareto_front([(value, score) for _, value, score in known], higher_is_better=higher_is_better)
+    return [row for (row, _, _), on_front in zip(known, optimal, strict=True) if on_front]
+
+
+def _view(
+    rows: Sequence[Row], current: Sequence[Row], cost: Cost, front: Sequence[Row], labels: Mapping[str, str]
+) -> CostView:
+    on_front = {row.row_text for row in front}
+    points = [
+        Point(
+            label=labels.get(row.row_text, OTHERS),
+            model=row.model if row.row_text in labels else "",
+            x=value,
+            score=row.score,
+            low=row.low,
+            high=row.high,
+            front=row.row_text in on_front,
+            reliable=_is_reliable(row, cost),
+        )
+        for row in current
+        if row.score is not None and (value := _value(row, cost)) is not None
+    ]
+    return CostView(cost=cost, points=points, note=_note(points, _left_out(rows, current, cost)))
+
+
+def _left_out(rows: Sequence[Row], current: Sequence[Row], cost: Cost) -> dict[str, int]:
+    """The number of rows without a point, by reason."""
+    reasons = Counter("no score" for row in rows if row.score is None)
+    reasons.update("out of date" for row in rows if row.score is not None and row not in current)
+    unknown = f"unknown {cost.axis.partition(' (')[0].lower()}"
+    reasons.update(unknown for row in current if _value(row, cost) is None)
+    return dict(reasons)
+
+
+def _note(points: Sequence[Point], left_out: Mapping[str, int]) -> str:
+    """Sentences about the points of one plot that the legend does not explain."""
+    hollow, grey = sum(not point.reliable for point in points), sum(not point.model for point in points)
+    sentences = [f"{counted(len(points), 'model')} drawn."]
+    if left_out:
+        sentences.append(f"Not drawn: {', '.join(f'{n} ({reason})' for reason, n in left_out.items())}.")
+    if hollow:
+        sentences.append(f"Hollow: {counted(hollow, 'model')} with unreliable times.")
+    if grey:
+        sentences.append(f"Grey: {counted(grey, 'model')} without a name in the legend.")
+    return " ".join(sentences)
+
+
+def score_against(
+    view: CostView, task: TaskFacts, styles: Mapping[str, Style], references: Sequence[Level] = ()
+) -> Drawing:
+    """Draw the test scores against a cost, with the Pareto front and the reference scores on the same data."""
+    points, axis = view.points, view.cost.axis
+    x = {"field": "x", "type": "quantitative", "title": axis, **_cost_scale([point.x for point in points])}
+    scores = [point.score for point in points] + [level.score for level in references]
+    logarithmic = not task.higher_is_better and is_wide(scores)
+    y = score_axis(task, ["test"], logarithmic=logarithmic)
+    front = sorted((point for point in points if point.front), key=lambda point: point.x)
+    layers: list[Spec] = [
+        {
+            "data": {"values": [{"x": point.x, "mean": point.score} for point in front]},
+            "mark": {**STEPS, "strokeWidth": 1.5},
+            "encoding": {"x": x, "y": y},
+        },
+        {
+            "data": {"values": _intervals(points, logarithmic=logarithmic)},
+            "mark": INTERVAL,
+            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+        },
+        *(_point_layer(points, x, y, styles, reliable=reliable) for reliable in (True, False)),
+    ]
+    layers += level_layers(references, y) if references else []
+    best = "; ".join(f"{point.label} {point.score:.4g} at {point.x:.4g}" for point in front) or "none"
+    metric, cost = printable(as_label(task.metric)), axis[:1].lower() + axis[1:]
+    description = f"{metric} on test (vertical) against {cost} (horizontal). Pareto-optimal: {best}. {view.note}"
+    return Drawing(spec=themed({"layer": layers}), title=f"{metric} against {cost}", description=description)
+
+
+def _cost_scale(values: Sequence[float]) -> Spec:
+    """A linear scale; for a wide range a logarithmic one, which near zero is linear if a cost is zero."""
+    positive = [value for value in values if value > 0]
+    axis: Spec = {"tickCount": 5, "labelExpr": PLAIN_LABELS}
+    if not positive or not is_wide(positive):
+        return {"scale": {"zero": False, "nice": True}, "axis": axis}
+    if len(positive) == len(values):
+        return {"scale": {"type": "log"}, "axis": axis}
+    low, high = math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive)))
+    ticks = [0.0, *(10.0**power for power in range(low, high + 1, 1 + (high - low) // 6))]
+    return {"scale": {"type": "symlog", "constant": min(positive)}, "axis": {**axis, "values": ticks}}
+
+
+def _intervals(points: Sequence[Point], *, logarithmic: bool) -> list[dict[str, Any]]:
+    """The intervals of the scores; on a logarithmic axis only those above zero."""
+    known = (point for point in points if point.low is not None and (point.low > 0 or not logarithmic))
+    return [{"x": point.x, "low": point.low, "high": point.high} for point in known]
+
+
+def _point_layer(points: Sequence[Point], x: Spec, y: Spec, styles: Mapping[str, Style], *, reliable: bool) -> Spec:
+    """The points with reliable costs as filled marks, or the others as hollow ones."""
+    values = [
+        {"line": point.label, "x": point.x, "mean": point.score} for point in points if point.reliable == reliable
+    ]
+    shapes = {point.label: SHAPES[styles[point.model].dash if point.model else 0] for point in points}
+    colour = colour_by_line([(point.label, point.model) for point in points], styles)
+    mark: Spec = {"type": "point", "filled": reliable, "size": 90, "opacity": 1}
+    return {
+        "data": {"values": values},
+        "mark": mark if reliable else {**mark, "strokeWidth": 2},
+        "encoding": {"x": x, "y": y, "color": colour, "shape": by_line(shapes)},
+    }
+
+
+def pareto_front(points: Sequence[tuple[float, float]], *, higher_is_better: bool) -> list[bool]:
+    """Which of the points (cost, score) are Pareto-optimal: no other costs less or the same and scores as well.
+
+    Of points with equal cost and equal score, all are.
+    """
+    sign = -1.0 if higher_is_better else 1.0
+    order = sorted(range(len(points)), key=lambda index: (points[index][0], sign * points[index][1]))
+    on_front, best, best_cost = [False] * len(points), math.inf, math.inf
+    for index in order:
+        cost, value = points[index][0], sign * points[index][1]
+        if value < best or (value, cost) == (best, best_cost):
+            best, best_cost = value, cost
+            on_front[index] = True
+    return on_front
