@@ -7,7 +7,8 @@ import shlex
 from pathlib import Path
 
 from zoo_core.entries import names_file
-from zoo_core.entries.unpackaged import PLUGIN, model_name
+from zoo_core.entries.naming import plain_name
+from zoo_core.entries.unpackaged import PLUGIN
 from zoo_core.results.records import Record
 from zoo_core.ui.formats import bare_name, format_number
 
@@ -62,5 +63,5 @@ def _check_name(record: Record) -> str:
     except ValueError:  # a call of `zoo.bench`, not a command
         words = []
     files = [word for word in words if names_file(word)]
-    alike = [word for word in files if model_name(Path(word.rpartition(":")[0]).stem, word.rpartition(":")[2]) in model]
+    alike = [word for word in files if plain_name(Path(word.rpartition(":")[0]).stem, word.rpartition(":")[2]) in model]
     return (alike or files or ["FILE.py:NAME"])[0]
