@@ -176,3 +176,32 @@ def test_a_plugin_whose_spec_has_a_wrong_type_is_not_loaded_and_the_field_is_nam
     assert done.code == 2
     assert "plugin zoo-short: TaskSpec short: `chance` is '0.2', not a finite number or None" in done.err
     assert not Path("results").exists()
+
+
+STOPPED_CLOCK = """
+import time
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(1, 1)
+
+    def forward(self, x):
+        if self.training:
+            time.perf_counter = {clock}
+        return self.inner(x)
+"""
+
+
+@pytest.mark.parametrize(
+    "clock",
+    ["lambda: 5.0", "lambda start=time.perf_counter: 1e6 * start()", "lambda start=time.perf_counter: -start()"],
+)
+def test_a_model_that_replaces_the_clock_gets_no_result(zoo: Callable[..., Any], clock: str) -> None:
+    Path("net.py").write_text(STOPPED_CLOCK.format(clock=clock))
+    assert zoo("bench", "cosine", "--model", "./net.py:Net", "--max-steps", "3", "--device", "cpu").code == 1
+    (record,) = records()
+    assert record.status == "error"
+    assert "the measurements cannot be right: " in record.reason
+    assert (record.measured.train_s, record.measured.scores, record.curve) == (None, {}, [])

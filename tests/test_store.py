@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zoo_core.errors import DamagedRecordError
 from zoo_core.files import cache_dir, portable, write_atomically
 from zoo_core.measure.environment import machine_id
 from zoo_core.results.records import SCHEMA, DatasetFacts, DeviceFacts, ModelFacts, Record, TaskFacts, encode
@@ -302,3 +304,20 @@ def test_else_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("ZOO_CACHE")
     assert cache_dir().is_absolute()
     assert "zoo" in cache_dir().parts
+
+
+def test_a_record_that_could_not_be_read_again_is_not_written_and_its_artifacts_stay(store: Store):
+    good = record()
+    staged = store.stage(good.id)
+    (staged / "picture-0.png").write_bytes(b"png")
+    wrong = msgspec.structs.replace(good.task, chance="0.2")  # type: ignore[arg-type]
+    for bad in (
+        msgspec.structs.replace(good, task=wrong),
+        msgspec.structs.replace(good, recipe={"lr": 1j}),
+        msgspec.structs.replace(good, seed=None),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(DamagedRecordError):
+            store.save(bad, staged)
+        assert not list(store.folder.glob("*/*.json"))
+        assert (staged / "picture-0.png").is_file()
+    assert store.save(good, staged).is_file()

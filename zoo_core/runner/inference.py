@@ -33,12 +33,15 @@ def measure_inference(
     with trial.inference(model):
         latency = measure_latency(model, example_input(trial.ctx, 1), device, max_s=max_s)
         keep(latency=latency)
+        if not latency.median_ms > 0:  # the runner refuses this trial, see plausible.py
+            return ""
         size = _choose_batch_size(latency.median_ms, max_s)
         try:
             batch = measure_latency(model, example_input(trial.ctx, size), device, BATCH_REPEATS, max_s=max_s)
         except (torch.OutOfMemoryError, MemoryError) as error:  # the score is known, only the throughput is not
             return f"batch {size}: {error}"
-    keep(inference_batch=size, inference_throughput=size / (batch.median_ms / 1000))
+    seconds = batch.median_ms / 1000
+    keep(inference_batch=size, inference_throughput=size / seconds if seconds else 0.0)
     return ""
 
 
