@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,17 @@ from zoo_core.data.locate import fingerprint
 from zoo_core.errors import PluginError, SealedSplitError, TrainingLengthError
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.flops import count_flops
-from zoo_core.measure.latency import measure_latency
+from zoo_core.measure.latency import MAX_S, measure_latency
 from zoo_core.measure.randomness import evaluation_mode, seed_everything
 from zoo_core.measure.threads import thread_rule
 from zoo_core.protocols import Evaluation, Phase, Step, Stop
 from zoo_core.recipe import RUNNER_PARAMS, resolve_recipe
 from zoo_core.registry import Registry
+from zoo_core.results.records import Latency
 from zoo_core.runner import events
 from zoo_core.runner.checkpoints import FILE
 from zoo_core.runner.events import TrialJob
+from zoo_core.runner.inference import SHORT_MAX_S, measure_inference
 from zoo_core.runner.length import ENDLESS, Length
 from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.runner.training import DivergedError, LogMeans, Training
@@ -321,6 +324,31 @@ def test_latency_has_a_median_below_its_95th_percentile() -> None:
     latency = measure_latency(nn.Linear(2, 2), torch.zeros(1, 2), "cpu", max_repeats=20)
     assert latency.n == 20
     assert 0 < latency.median_ms <= latency.p95_ms
+
+
+def test_latency_is_measured_no_longer_than_asked() -> None:
+    class Slow(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            time.sleep(0.01)
+            return x
+
+    assert 1 <= measure_latency(Slow(), torch.zeros(1), "cpu", max_s=0.05).n <= 5
+
+
+def test_inference_after_a_short_training_is_measured_for_a_shorter_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[float] = []
+
+    def measured(*arguments: Any, max_s: float) -> Latency:
+        limits.append(max_s)
+        return Latency(median_ms=1.0, p95_ms=1.0, n=1)
+
+    monkeypatch.setattr("zoo_core.runner.inference.measure_latency", measured)
+    trial = TrialRunner(make_job(tmp_path, "cosine", "mlp", steps=1), lambda event: None).prepare()
+    for train_s in (5.0, 60.0):
+        measure_inference(trial, trial.build_model(), lambda **fields: None, train_s=train_s)
+    assert limits == [SHORT_MAX_S, SHORT_MAX_S, MAX_S, MAX_S]
 
 
 def test_small_nets_get_one_thread_and_large_ones_every_core() -> None:

@@ -109,7 +109,8 @@ def _small_models() -> list[ModelSpec]:
                 "*": {**SGD, "lr": 0.1, "momentum": 0.9, "weight_decay": 0.0005, "batch_size": 128},
                 "cifar10": {"label_smoothing": 0.1, "crop": 2, "flip": True},
             },
-            quick={"lr": 0.02},  # the short schedule cannot recover from the default's highest learning rate
+            # The short schedule cannot recover from the default's highest learning rate.
+            quick={"steps": 80, "lr": 0.02},
         ),
         ModelSpec(
             name="cnn-fast",
@@ -125,7 +126,7 @@ def _small_models() -> list[ModelSpec]:
                 "*": {**SGD, "lr": 0.5, "momentum": 0.85, "weight_decay": 0.001, "batch_size": 256},
                 "cifar10": {"epochs": 5.0, "label_smoothing": 0.2, "crop": 2, "flip": True, "mirror": True},
             },
-            quick={"steps": 50},
+            quick={"steps": 50, "widths": [16, 64, 128], "mirror": False},  # a quarter of the default's cost per image
         ),
     ]
 
