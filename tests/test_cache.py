@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from zoo_core.files import new_folder, remove_abandoned
+from zoo_core.errors import UsageError
+from zoo_core.files import (
+    cache_dir,
+    hide_home,
+    new_folder,
+    own_cache,
+    remove_abandoned,
+    require_writable_cache,
+    write_to_cache,
+)
+
+CACHE = Path("below", "the", "cache")
 
 
 def test_only_temporary_folders_older_than_a_day_are_removed(tmp_path: Path) -> None:
@@ -58,3 +72,43 @@ def test_a_folder_that_cannot_take_its_place_is_an_error(tmp_path: Path) -> None
     with pytest.raises(OSError, match="made"), new_folder(tmp_path / "made", ".making-"):
         (tmp_path / "made").write_text("a file is here")
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_a_cache_that_can_be_written_is_created_and_left_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "new" / "cache"))
+    require_writable_cache()
+    assert list((tmp_path / "new" / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize("write", [require_writable_cache, lambda: own_cache("a"), lambda: write_to_cache(CACHE, b"")])
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.ENOSPC, "No space left on device"), (errno.EROFS, "Read-only file system")]
+)
+def test_a_disk_that_takes_nothing_is_the_callers_to_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str, write: Callable[[], object]
+) -> None:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(UsageError, match=rf"cache folder .* cannot be written \({words}\): set ZOO_CACHE to a folder"):
+        write()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="homes are found in another way there")
+@pytest.mark.parametrize("cache", ["", "~/cache"])
+def test_a_user_without_a_home_folder_is_told_to_name_a_cache(monkeypatch: pytest.MonkeyPatch, cache: str) -> None:
+    import pwd
+
+    def unknown(_: int) -> None:
+        raise KeyError("uid not found")
+
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ZOO_CACHE", cache)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(UsageError, match="there is no home folder for the cache: set ZOO_CACHE"):
+        cache_dir()
+    assert hide_home("/root/x") == "/root/x"

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import shutil
+import sys
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,18 +18,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from zoo_core.data import accounting
 from zoo_core.data import open as opening
+from zoo_core.data.locate import fingerprint
 from zoo_core.data.open import OpenData, open_data
 from zoo_core.data.splits import held_out_rows
 from zoo_core.errors import DamagedDataError, DataError, SealedSplitError, UnknownSplitError
 from zoo_core.protocols import Context
-from zoo_core.specs import DatasetSpec, Signature
+from zoo_core.specs import DatasetSpec, Download, Signature
 
 Splits = Mapping[str, Any]
 POINT = Signature(input_shape=(2,), outputs=1, classes=("a", "b"), extra={"unit": "m"})
 SPEC = DatasetSpec(
     name="d", title="", origin="exact", licence="", signature=POINT, entry="fake:Fake", version=3, plugin="zoo-x"
 )
+REAL = replace(SPEC, origin="real")
 
 
 class Fake:
@@ -255,3 +263,140 @@ def test_statistics_that_a_dataset_states_are_kept(install: Callable[..., Fake])
 def test_numbers_that_are_no_raw_images_have_no_channel_statistics(install: Callable[..., Fake]):
     install(OWN_VAL)
     assert (opened().signature.mean, opened().signature.std) == ((), ())
+
+
+# what is left out
+
+
+class Reading:
+    """A data set of the text files of a folder that opens some of them by itself, as a plugin's loader may."""
+
+    signature = POINT
+
+    def __init__(self, read: Callable[[Context], None]) -> None:
+        self.read = read
+
+    def __call__(self, ctx: Context) -> Reading:
+        self.ctx = ctx
+        return self
+
+    def load(self, split: str) -> Any:
+        if split == "val":
+            raise UnknownSplitError(split)
+        self.read(self.ctx)
+        return NO_VAL[split]
+
+
+def left_out(
+    root: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Context], None], spec: DatasetSpec = REAL
+) -> dict[str, tuple[int, str]]:
+    """Open a folder or archive twice, and return count and example by reason."""
+    monkeypatch.setenv("ZOO_CACHE", str(root.parent / "cache"))
+    monkeypatch.setattr(opening, "resolve_entry", lambda entry: Reading(read))
+    first, second = (open_data(spec, Context(data_root=root), fingerprint(spec, root)).left_out for _ in range(2))
+    assert first == second  # also from the cache
+    return {item.reason: (item.count, item.example) for item in first}
+
+
+def write_files(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    return root
+
+
+def read_train(ctx: Context) -> None:
+    for path in sorted((ctx.folder() / "train").glob("*.txt")):
+        path.read_text()
+
+
+def test_files_that_a_loader_does_not_open_are_counted_by_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    root = write_files(tmp_path / "root", "train/0.txt", "train/1.txt", "train/a.csv", "more/0.txt", "more/1.txt")
+    write_files(root, "train/.DS_Store", "README")
+    assert left_out(root, monkeypatch, read_train) == {
+        accounting.OTHER_FOLDER: (3, "README"),
+        accounting.OTHER_KIND: (1, "train/a.csv"),
+        "hidden or system file": (1, "train/.DS_Store"),
+    }
+
+
+def test_an_archive_reports_what_its_folder_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    root = write_files(tmp_path / "root", "train/0.txt", "train/a.csv", "more/0.txt", "train/.DS_Store")
+    with zipfile.ZipFile(tmp_path / "root.zip", "w") as archive:
+        for path in sorted(root.rglob("*.*")):
+            archive.write(path, path.relative_to(root).as_posix())
+    expected = left_out(root, monkeypatch, read_train)
+    assert len(expected) == 3
+    shutil.rmtree(tmp_path / "cache")
+    assert left_out(tmp_path / "root.zip", monkeypatch, read_train) == expected
+
+
+def test_a_loader_may_give_its_own_reasons_also_for_whole_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def read(ctx: Context) -> None:
+        read_train(ctx)
+        ctx.leave_out(ctx.folder() / "more", "of no use")
+        ctx.leave_out(ctx.folder() / "train/1.txt", "no row in the table")  # opened, and not used
+        ctx.leave_out(ctx.folder() / "absent.txt", "in the table, and not here")
+
+    root = write_files(tmp_path / "root", "train/0.txt", "train/1.txt", "more/0.txt", "more/deep/1.txt")
+    assert left_out(root, monkeypatch, read) == {
+        "of no use": (2, "more/0.txt"),
+        "no row in the table": (1, "train/1.txt"),
+        "in the table, and not here": (1, "absent.txt"),
+    }
+
+
+def test_files_that_are_read_outside_of_python_are_not_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    root = write_files(tmp_path / "root", "train/0.txt", "more/a.h5", "named.h5")
+
+    def read(ctx: Context) -> None:
+        read_train(ctx)
+        ctx.count_as_read(ctx.folder() / "more/a.h5")
+        ctx.file("named.h5")
+
+    assert left_out(root, monkeypatch, read) == {}
+    shutil.rmtree(tmp_path / "cache")
+    assert left_out(root, monkeypatch, lambda ctx: None) == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right of their own there")
+def test_a_file_read_by_the_path_of_its_links_target_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_files(tmp_path / "disk", "0.txt")
+    root = write_files(tmp_path / "root", "train/0.txt")
+    (root / "far").symlink_to(tmp_path / "disk")
+    (root / "again").symlink_to(root / "train")
+
+    def read(ctx: Context) -> None:
+        read_train(ctx)
+        (ctx.folder() / "far/0.txt").read_text()
+
+    assert left_out(root, monkeypatch, read) == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right of their own there")
+def test_what_is_added_beside_decoded_data_is_reported_at_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    root = write_files(tmp_path / "root", "train/0.txt")
+    assert left_out(root, monkeypatch, read_train) == {}
+    (root / "train/1.txt").symlink_to("../.git/annex/1")
+    assert left_out(root, monkeypatch, read_train) == {"link whose target is missing": (1, "train/1.txt")}
+
+
+def test_files_beside_published_ones_are_reported_for_the_root_that_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    root = write_files(tmp_path / "root", "a.txt")
+    digest = hashlib.sha256(b"a.txt").hexdigest()
+    spec = replace(REAL, downloads=(Download(name="a.txt", urls=("https://example.org/a",), sha256=digest),))
+    assert left_out(root, monkeypatch, lambda ctx: None, spec) == {}
+    write_files(root, "notes/b.txt")
+    assert left_out(root, monkeypatch, lambda ctx: None, spec) == {accounting.NOT_PUBLISHED: (1, "notes/b.txt")}
+
+
+def test_an_error_names_the_users_archive_and_not_where_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def read(ctx: Context) -> None:
+        raise DamagedDataError(f"{ctx.folder() / 'train'} is empty")
+
+    with zipfile.ZipFile(tmp_path / "root.zip", "w") as archive:
+        archive.writestr("a.txt", "1")
+    with pytest.raises(DamagedDataError, match=re.escape(f"{tmp_path / 'root.zip' / 'train'} is empty")):
+        left_out(tmp_path / "root.zip", monkeypatch, read)

@@ -24,14 +24,23 @@ def cache_dir() -> Path:
     Raises UsageError if the user has no home folder, as in a container with an unknown user.
     """
     named = os.environ.get("ZOO_CACHE")
-    if named:
-        return Path(named).expanduser().absolute()
-    from platformdirs import user_cache_path
+    try:
+        if named:
+            return Path(named).expanduser().absolute()
+        from platformdirs import user_cache_path
 
-    found = user_cache_path("zoo")
-    if not found.is_absolute():  # `~` stays if neither HOME nor the list of users gives a home folder
-        raise UsageError(f"the cache folder {found} has no place: {SET_CACHE}")
-    return found
+        return user_cache_path("zoo").absolute()
+    except RuntimeError as error:  # neither HOME nor the list of users gives a home folder
+        raise UsageError(f"there is no home folder for the cache: {SET_CACHE}") from error
+
+
+def hide_home(text: str) -> str:
+    """Replace the user's home folder in `text` by `~`, because records are published."""
+    try:
+        home = str(Path.home())
+    except RuntimeError:  # the user has none
+        return text
+    return text.replace(home, "~") if len(home) > 1 else text
 
 
 @contextlib.contextmanager

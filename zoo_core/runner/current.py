@@ -6,14 +6,16 @@ import contextlib
 
 from zoo_core.results.current import CurrentCode, save_current
 from zoo_core.results.store import Store
+from zoo_core.runner.identity import specs_sha256
 from zoo_core.runner.plan import Plan
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.record_facts import model_facts
 
 
 def other_code(trial: PlannedTrial) -> dict[str, str]:
-    """Return the hash of the code of the data set and the task, as in a record."""
-    return {"dataset": trial.code.dataset.sha256, "task": trial.code.task.sha256}
+    """Return the hashes of the code of the data set and the task, and of the specs, as in a record."""
+    specs = specs_sha256(trial.task, trial.dataset, trial.model)
+    return {"dataset": trial.code.dataset.sha256, "task": trial.code.task.sha256, "specs": specs}
 
 
 def note_current_code(plan: Plan, store: Store, asked_at: str) -> None:

@@ -224,7 +224,8 @@ def _encode(job: Job) -> bytes:
     try:
         return events.encode(job)
     except UnicodeEncodeError as error:
-        shown = os.fsencode(error.object).decode("utf-8", "backslashreplace")
+        upto = error.object.find("/", error.end)  # the end of the first such name in a path
+        shown = os.fsencode(error.object[: upto if upto > 0 else None]).decode("utf-8", "backslashreplace")
         raise UsageError(
             f"the name {shown} is not UTF-8: rename the file or folder, for instance with "
             "`convmv -f cp1251 -t utf8 --notest`"

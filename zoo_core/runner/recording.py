@@ -12,6 +12,7 @@ from msgspec.structs import asdict, replace
 
 from zoo_core.entries.loaded import changed_file_error
 from zoo_core.entries.unpackaged import without_folder
+from zoo_core.files import hide_home
 from zoo_core.reasons import add_output
 from zoo_core.results.records import SCHEMA, Measured, PhaseFacts, Record, Status
 from zoo_core.runner.current import other_code
@@ -154,8 +155,3 @@ def read_log_tail(staging: Path) -> str:
 def now() -> str:
     """Return the time in UTC, with microseconds, in ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def hide_home(text: str) -> str:
-    """Replace the user's home folder in `text` by `~`, because records are published."""
-    return text.replace(str(Path.home()), "~") if len(str(Path.home())) > 1 else text
