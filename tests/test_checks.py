@@ -244,7 +244,7 @@ def test_the_command_says_what_failed_and_how_to_fix_it_and_ends_with_the_counts
     assert done.code == 1
     assert "such as forgotten.weight. To fix: Call the layer" in done.out
     assert "not run  it needs gradients, which did not pass" in done.out
-    assert done.out.splitlines()[-1] == ("6 checks ran: 5 passed, 1 failed, 0 expected to fail, 0 skipped, 1 not run")
+    assert done.out.splitlines()[-1] == "7 checks ran: 6 passed, 1 failed, 0 expected to fail, 0 skipped, 1 not run"
 
 
 def test_checks_blocked_by_the_same_check_share_a_row_and_a_level_needs_all_checks(

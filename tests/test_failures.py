@@ -103,6 +103,7 @@ def test_a_sweep_with_many_failures_names_every_log_and_shows_the_first_in_full(
             {"reason": "AttributeError: 'tuple' object has no attribute 'float'"},
             "`zoo check ./nets.py:Net --task cosine`",
         ),
+        ({"reason": "AttributeError: 'tuple' object has no attribute 'float'"}, "forward seems to return a tuple"),
         ({"reason": "IndexError: Target 4 is out of bounds."}, "`zoo check"),
         ({"reason": "ValueError: Expected more than 1 value per channel", "recipe": {"batch_size": 1}}, "batch_size=2"),
     ],

@@ -15,9 +15,11 @@ from zoo_core.ui.formats import bare_name, format_number
 FORM = re.compile(
     r"\bshapes?\b|\bsizes?\b|dimension|\bdim\b|channels|multiplied|broadcast|out of bounds|-D\b|\d+D\b|BatchNorm"
     r"|more than 1 value|uninitialized parameter|Lazy[A-Z]|scalar type|same dtype"
-    r"|'(tuple|list|dict|NoneType|\w*Output)' object has no attribute|must be Tensor, not|got \(?(tuple|list|dict)\b",
+    r"|must be Tensor, not|got \(?(tuple|list|dict)\b",
     re.IGNORECASE,
 )
+# Raised by a task that uses the model's output; in the author's own code, a position follows.
+NO_TENSOR = re.compile(r"^AttributeError: '(\w+)' object has no attribute '\w+'$")
 MISSING_MODULE = re.compile(r"No module named '([^']+)'")
 
 
@@ -42,6 +44,9 @@ def next_step(record: Record) -> str:
         return "--device cpu: there the message names the operation and the value"
     if "more than 1 value per channel" in reason and recipe.get("batch_size") == 1:
         return "--set batch_size=2 or more: BatchNorm cannot train on one example"
+    if NO_TENSOR.match(reason):
+        returned = NO_TENSOR.sub(r"\1", reason)
+        return f"`{check_command(record)}`: forward seems to return a {returned}, where the task takes a tensor"
     if FORM.search(reason):
         return f"`{check_command(record)}`: it tests the model on a few examples and says what does not fit"
     return ""
