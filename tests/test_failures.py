@@ -120,6 +120,11 @@ def test_the_next_step_names_the_option_and_the_value(
     [
         ("zoo-mnist:cnn", "zoo bench mnist", "zoo-mnist:cnn"),
         ("unpackaged:b.net", "zoo bench mnist --model=./a.py:Net -m './my nets/b.py:Net'", "'./my nets/b.py:Net'"),
+        (
+            "zoo-mnist:cnn",
+            "zoo bench mnist --data-root '/my data'",
+            "zoo-mnist:cnn --task cosine --data-root '/my data'",
+        ),
         ("unpackaged:notebook.net", "zoo.bench('mnist', model=Net)", "FILE.py:NAME"),
     ],
 )
@@ -127,7 +132,7 @@ def test_the_check_is_of_the_model_as_the_command_named_it(
     failed: tuple[Any, Record], model: str, command: str, name: str
 ) -> None:
     record = record_like(failed[1], model=replace(failed[1].model, name=model), command=command)
-    assert check_command(record) == f"zoo check {name} --task cosine"
+    assert check_command(record).removesuffix(" --task cosine") == f"zoo check {name}"
 
 
 def test_the_reason_of_an_older_record_is_the_line_that_tells(failed: tuple[Any, Record]) -> None:

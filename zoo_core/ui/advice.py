@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from zoo_core.entries import names_file
@@ -53,19 +55,29 @@ def next_step(record: Record) -> str:
 
 
 def check_command(record: Record) -> str:
-    """Return the `zoo check` command for the record's model on its task."""
-    return f"zoo check {shlex.quote(_check_name(record))} --task {bare_name(record.task.name)}"
+    """Return the `zoo check` command for the record's model on its task, with the data of the record's command."""
+    words = _words(record.command)
+    command = ["zoo", "check", _check_name(record, words), "--task", bare_name(record.task.name)]
+    for option, value in pairwise(words):
+        if option == "--data-root":
+            command += [option, value]
+    return shlex.join(command)
 
 
-def _check_name(record: Record) -> str:
+def _words(command: str) -> list[str]:
+    """Split a command into words, also `--model=NAME`; none for a call of `zoo.bench`, which is no command."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return []
+    return [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
+
+
+def _check_name(record: Record, words: Sequence[str]) -> str:
     """Return the name by which `zoo check` finds the model: for a file, as the record's command gives it."""
     model = record.model.name
     if not model.startswith(f"{PLUGIN}:"):
         return model
-    try:
-        words = [word.removeprefix("--model=") for word in shlex.split(record.command)]
-    except ValueError:  # a call of `zoo.bench`, not a command
-        words = []
     files = [word for word in words if names_file(word)]
     alike = [word for word in files if model_name(Path(word.rpartition(":")[0]).stem, word.rpartition(":")[2]) in model]
     return (alike or files or ["FILE.py:NAME"])[0]
