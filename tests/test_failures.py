@@ -72,8 +72,8 @@ def test_the_log_of_a_good_trial_is_named_too_and_one_that_printed_nothing_has_n
     assert sorted("printed: results" in text for text in shown) == [False, True]
 
 
-def record_like(failed: Record, **changes: Any) -> Record:
-    return replace(failed, **changes)
+def record_like(record: Record, **changes: Any) -> Record:
+    return replace(record, **changes)
 
 
 def test_a_sweep_with_many_failures_names_every_log_and_shows_the_first_in_full(
