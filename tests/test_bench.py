@@ -215,7 +215,7 @@ MISTAKES = {
     "bench cosine --model mlp-100": ("these models fit: mlp, linear", "zoo list models --for cosine"),
     "bench": ("name a task", "--all"),
     "bench --all --model cnn": ("--model goes with a named task", "--all"),
-    "bench mnist --cross": ("--cross goes with --all", "name each model with --model: these models fit: cnn"),
+    "bench mnist --cross": ("--cross goes with --all", "name each model with --model: these models fit: mlp-100"),
     "bench --all --offline --set nothing=1": ("unknown recipe key 'nothing'", "zoo show"),
 }
 

@@ -234,6 +234,25 @@ def test_without_torch_the_checks_that_need_none_run(monkeypatch: pytest.MonkeyP
     assert {item.reason for item in results if item.state == "skipped" and item.applies} == {"torch is not installed"}
 
 
+def test_batch_norm_is_named_if_the_recipe_has_batches_of_one(
+    make_plugin: Callable[..., Path], installed: Registry
+) -> None:
+    source = (
+        "import sound\nzoo_models = sound.model(__name__, recipe={'*': {'batch_size': 1}})\n"
+        "def build(signature):\n"
+        "    from torch import nn\n"
+        "    first, last = sound.parts(signature)\n"
+        "    return nn.Sequential(first, nn.BatchNorm1d(16), last)\n"
+    )
+    make_plugin("zoo-single", source)
+    results = run(Registry.load(), "zoo-single", "model", only=["batch-of-one"])
+    (failed,) = [item for item in results if item.state == "failed"]
+    assert failed.check.name == "batch-of-one"
+    assert "one example in training (batch_size is 1)" in failed.reason
+    assert "Layer `1` is BatchNorm1d(16" in failed.reason
+    assert "BatchNorm cannot train on one example" in failed.reason
+
+
 # the command line
 
 
@@ -244,7 +263,7 @@ def test_the_command_says_what_failed_and_how_to_fix_it_and_ends_with_the_counts
     assert done.code == 1
     assert "such as forgotten.weight. To fix: Call the layer" in done.out
     assert "not run  it needs gradients, which did not pass" in done.out
-    assert done.out.splitlines()[-1] == ("6 checks ran: 5 passed, 1 failed, 0 expected to fail, 0 skipped, 1 not run")
+    assert done.out.splitlines()[-1] == "7 checks ran: 6 passed, 1 failed, 0 expected to fail, 0 skipped, 1 not run"
 
 
 def test_checks_blocked_by_the_same_check_share_a_row_and_a_level_needs_all_checks(

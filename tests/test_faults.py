@@ -457,3 +457,35 @@ def test_a_results_folder_that_may_not_be_written_is_the_callers_mistake(
     done = zoo("bench", "cosine", "--model", "mlp", "--max-steps", "1", "--device", "cpu")
     assert done.code == 2
     assert "may not be read or written" in done.err
+
+
+def test_what_a_loader_prints_goes_to_standard_error_and_not_into_json(
+    tmp_path: Path, make_plugin: Callable[..., Path]
+) -> None:
+    plugin = make_plugin(
+        "zoo-loud",
+        """
+        from zoo_core import DatasetSpec, Signature, hookimpl
+
+        @hookimpl
+        def zoo_datasets():
+            return [DatasetSpec(name="loud", title="Loud", origin="exact", licence="CC0-1.0", entry="zoo_loud:Loud",
+                                signature=Signature(input_shape=(1,), outputs=1))]
+
+        class Loud:
+            signature = Signature(input_shape=(1,), outputs=1)
+
+            def __init__(self, ctx):
+                pass
+
+            def load(self, split):
+                import numpy as np
+                print("words of the loader")
+                x = np.arange(20.0, dtype=np.float32).reshape(20, 1) + len(split)
+                return {"x": x, "y": x}
+        """,
+    )
+    process = start(tmp_path, plugin, "data", "fetch", "loud", "--json")
+    out, err = process.communicate(timeout=120)
+    assert json.loads(out)["dataset"] == "zoo-loud:loud", err
+    assert "words of the loader" in err

@@ -272,6 +272,13 @@ def test_models_for_a_task_are_those_that_can_run_on_it_the_registered_ones_firs
         (("lits",), "unknown command 'lits': did you mean list?"),
         (("results", "lst"), "unknown command 'lst': did you mean list?"),
         (("data", "fech"), "unknown command 'fech': did you mean fetch?"),
+        (("bench", "mnist", "--epoch", "2"), "unknown option '--epoch': did you mean --epochs?"),
+        (
+            ("bench", "mnist", "--lr", "0.1"),
+            "unknown option '--lr': recipe keys are set with --set, such as --set lr=VALUE",
+        ),
+        (("bench", "mnist", "--learning-rate=1"), "such as --set lr=VALUE"),
+        (("results", "--stat", "ok"), "unknown option '--stat': did you mean --status"),
     ],
 )
 def test_an_unknown_name_on_the_command_line_suggests_near_ones(zoo: Zoo, words: tuple[str, ...], reason: str):

@@ -102,6 +102,11 @@ def test_a_message_that_repeats_its_cause_is_stated_once_with_the_position_of_th
     assert reason_of(error) == "RuntimeError: net: too narrow (net.py, line 2, in widen)"
 
 
+def test_a_cause_that_says_nothing_is_left_out(fails: Fails) -> None:
+    error = fails("import queue\nerror = RuntimeError('a worker died')\nerror.__cause__ = queue.Empty()\nraise error\n")
+    assert reason_of(error) == "RuntimeError: a worker died (net.py, line 4)"
+
+
 def test_raise_from_none_hides_the_first_error(fails: Fails) -> None:
     error = fails("try:\n    {}['a']\nexcept KeyError:\n    raise ValueError('no a') from None\n")
     assert reason_of(error) == "ValueError: no a (net.py, line 4)"

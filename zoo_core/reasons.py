@@ -57,6 +57,8 @@ def reason_of(error: BaseException) -> str:
     if root is error:
         return str(told)
     cause, message = _tell(root), _one_line(_message(root))
+    if not message and not cause.position:  # such as `queue.Empty` inside a library
+        return str(told)
     if message and message in told.text:  # `raise MyError(f"...: {error}") from error`
         return str(_Told(told.text, cause.position or told.position))
     return f"{told}; {'caused by' if error.__cause__ is not None else 'while handling'} {cause}"

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from zoo_core.entries import resolve_entry
-from zoo_core.errors import INTERRUPTED, USAGE, EntryError, UnknownNameError, ZooError
+from zoo_core.errors import INTERRUPTED, USAGE, EntryError, UnknownNameError, UsageError, ZooError, near_names
 from zoo_core.specs import CommandSpec
 
 OWN_COMMANDS = (
@@ -66,12 +66,35 @@ OWN_COMMANDS = (
 
 
 class SuggestingGroup(TyperGroup):
-    """Suggests similar names for an unknown subcommand."""
+    """Suggests similar names for an unknown subcommand or option."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if type(error).__name__ == "NoSuchOption":  # typer has no public name for it
+                raise _unknown_option(error) from None
+            raise
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise UnknownNameError("command", args[0], self.list_commands(ctx), hint=f"`{ctx.command_path} --help`")
         return super().resolve_command(ctx, args)
+
+
+def _unknown_option(error: Any) -> UsageError:
+    """Suggest options of the command, or for `zoo bench` the recipe key that was written as an option."""
+    from zoo_core.kinds import KINDS
+    from zoo_core.recipe import RUNNER_PARAMS, as_param, helps
+
+    name, command = error.option_name, error.ctx.command
+    known = [option for param in command.params for option in param.opts if option.startswith("--")]
+    if command.name == "bench":
+        kinds = {key: as_param(value) for kind in KINDS.values() for key, value in kind.recipe.items()}
+        keys = near_names(name.lstrip("-").replace("-", "_"), helps({**RUNNER_PARAMS, **kinds}))
+        if keys and not near_names(name, known):
+            return UsageError(f"unknown option {name!r}: recipe keys are set with --set, such as --set {keys[0]}=VALUE")
+    return UnknownNameError("option", name, known, hint=f"`{error.ctx.command_path} --help`")
 
 
 class LazyGroup(SuggestingGroup):

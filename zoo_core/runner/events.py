@@ -22,7 +22,7 @@ class BaseJob(JsonStruct, frozen=True, kw_only=True):
 
     @property
     def log_folder(self) -> str:
-        """The folder for the output that the job's code prints; "" for the caller's terminal."""
+        """The folder for the output that the job's code prints; "" for the caller's standard error."""
         return ""
 
     @property

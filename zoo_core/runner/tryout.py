@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+
 import torch
 
+from zoo_core.entries.unpackaged import address
 from zoo_core.errors import IncompatibleError, ZooError
 from zoo_core.optional import HasExampleInput
 from zoo_core.reasons import reason_of
@@ -24,4 +27,6 @@ def try_out(job: TrialJob) -> None:
     # A model may raise anything for data that it was not made for. That is the reason to report.
     except Exception as error:
         names = f"model {trial.model_spec.qualified} cannot take {trial.data.spec.qualified}"
-        raise IncompatibleError(f"{names} as {trial.data.signature.input_shape}: {reason_of(error)}") from error
+        check = f"`zoo check {shlex.quote(address(trial.model_spec))} --task {trial.task_spec.name}` says more"
+        shape = trial.data.signature.input_shape
+        raise IncompatibleError(f"{names} as {shape}: {reason_of(error)}; {check}") from error

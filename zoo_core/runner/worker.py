@@ -58,6 +58,8 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
 
     if job.log_folder:
         _redirect_output(Path(job.log_folder) / LOG)
+    else:
+        os.dup2(2, 1)  # what plugin code prints must not mix with the JSON of the command
     if job.refuses_network:
         refuse_network()
     # Plugin code may raise anything, even SystemExit. It becomes an event, so that the parent can report it.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from zoo_core.entries import names_file
@@ -16,9 +18,11 @@ from zoo_core.ui.formats import bare_name, format_number
 FORM = re.compile(
     r"\bshapes?\b|\bsizes?\b|dimension|\bdim\b|channels|multiplied|broadcast|out of bounds|-D\b|\d+D\b|BatchNorm"
     r"|more than 1 value|uninitialized parameter|Lazy[A-Z]|scalar type|same dtype"
-    r"|'(tuple|list|dict|NoneType|\w*Output)' object has no attribute|must be Tensor, not|got \(?(tuple|list|dict)\b",
+    r"|must be Tensor, not|got \(?(tuple|list|dict)\b",
     re.IGNORECASE,
 )
+# Raised by a task that uses the model's output; in the author's own code, a position follows.
+NO_TENSOR = re.compile(r"^AttributeError: '(\w+)' object has no attribute '\w+'$")
 MISSING_MODULE = re.compile(r"No module named '([^']+)'")
 
 
@@ -43,25 +47,38 @@ def next_step(record: Record) -> str:
         return "--device cpu: there the message names the operation and the value"
     if "more than 1 value per channel" in reason and recipe.get("batch_size") == 1:
         return "--set batch_size=2 or more: BatchNorm cannot train on one example"
+    if NO_TENSOR.match(reason):
+        returned = NO_TENSOR.sub(r"\1", reason)
+        return f"`{check_command(record)}`: forward seems to return a {returned}, where the task takes a tensor"
     if FORM.search(reason):
         return f"`{check_command(record)}`: it tests the model on a few examples and says what does not fit"
     return ""
 
 
 def check_command(record: Record) -> str:
-    """Return the `zoo check` command for the record's model on its task."""
-    return f"zoo check {shlex.quote(_check_name(record))} --task {bare_name(record.task.name)}"
+    """Return the `zoo check` command for the record's model on its task, with the data of the record's command."""
+    words = _words(record.command)
+    command = ["zoo", "check", _check_name(record, words), "--task", bare_name(record.task.name)]
+    for option, value in pairwise(words):
+        if option == "--data-root":
+            command += [option, value]
+    return shlex.join(command)
 
 
-def _check_name(record: Record) -> str:
+def _words(command: str) -> list[str]:
+    """Split a command into words, also `--model=NAME`; none for a call of `zoo.bench`, which is no command."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return []
+    return [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
+
+
+def _check_name(record: Record, words: Sequence[str]) -> str:
     """Return the name by which `zoo check` finds the model: for a file, as the record's command gives it."""
     model = record.model.name
     if not model.startswith(f"{PLUGIN}:"):
         return model
-    try:
-        words = [word.removeprefix("--model=") for word in shlex.split(record.command)]
-    except ValueError:  # a call of `zoo.bench`, not a command
-        words = []
     files = [word for word in words if names_file(word)]
     alike = [word for word in files if plain_name(Path(word.rpartition(":")[0]).stem, word.rpartition(":")[2]) in model]
     return (alike or files or ["FILE.py:NAME"])[0]
