@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from zoo_leaderboard.board.compare import compare_runs
 from zoo_leaderboard.board.tables import Versions, task_board
-from zoo_leaderboard.records.current import OLDER_CODE
+from zoo_leaderboard.records.current import OTHER_CODE
 from zoo_leaderboard.records.merge import merge
 from zoo_leaderboard.records.trials import summarise_trial
 from zoo_leaderboard.site.build import build_site
@@ -58,11 +58,11 @@ def test_a_row_of_other_settings_that_keeps_older_code_is_out_of_date(record, ro
         record(score=0.7, code="a", minute=2, recipe=slow),
         record(score=0.9, code="b", minute=3),
     ]
-    assert rows(records) == {("net", 0.1): (0.9, ""), ("net", 0.01): (0.7, OLDER_CODE)}
+    assert rows(records) == {("net", 0.1): (0.9, ""), ("net", 0.01): (0.7, OTHER_CODE)}
     back = note("a")
     assert rows(records, back) == {("net", 0.1): (0.6, ""), ("net", 0.01): (0.7, "")}
     only_b = record(score=0.8, code="b", minute=4, recipe={"lr": 1})
-    assert rows([*records, only_b], back)["net", 1] == (0.8, OLDER_CODE)
+    assert rows([*records, only_b], back)["net", 1] == (0.8, OTHER_CODE)
 
 
 def test_a_row_out_of_date_has_no_rank(record, boards):
@@ -75,7 +75,7 @@ def test_a_row_out_of_date_has_no_rank(record, boards):
 def test_older_code_on_another_device_is_out_of_date(record, boards):
     (board,) = boards([record(code="a", device="cuda"), record(code="b", minute=2)])
     assert {group.key.device_class: group.frame["stale"][0] for group in board.groups} == {
-        "cuda": OLDER_CODE,
+        "cuda": OTHER_CODE,
         "cpu": "",
     }
 
@@ -93,8 +93,8 @@ def test_another_model_and_another_data_set_keep_their_own_code(record, boards):
 def test_a_trial_that_ended_in_the_middle_replaces_no_result_but_its_code_is_current(record, rows):
     a, b = record(score=0.6, code="a", minute=1), record(status="interrupted", code="b", minute=2)
     assert rows([a, b]) == {("net", 0.1): (0.6, "")}
-    assert rows([a, b], note("b")) == {("net", 0.1): (0.6, OLDER_CODE)}
-    assert rows([a], note("b")) == {("net", 0.1): (0.6, OLDER_CODE)}  # killed before it had a record
+    assert rows([a, b], note("b")) == {("net", 0.1): (0.6, OTHER_CODE)}
+    assert rows([a], note("b")) == {("net", 0.1): (0.6, OTHER_CODE)}  # killed before it had a record
 
 
 def test_a_record_later_than_the_note_counts_more(record, rows):
@@ -110,6 +110,17 @@ def test_seeds_of_other_code_of_the_task_are_not_averaged(record, rows):
     assert rows(records) == {("net", 0.1): (0.9, "")}
     back = note(other_code={"dataset": "d", "task": "old"})
     assert rows(records, back) == {("net", 0.1): (0.5, "")}
+
+
+@pytest.mark.parametrize("part", ["model", "task"])
+def test_a_version_that_was_taken_back_is_current_again(part, record, save, results, tmp_path):
+    new = {"task_version": 2} if part == "task" else {"model_version": 2}
+    store = save(record(score=0.6, minute=1), record(score=0.9, minute=2, **new))
+    build_site([results], tmp_path / "site")
+    assert stale_scores(tmp_path / "site") == [0.6]
+    save_current(store, note(versions={"model": 1, "dataset": 1, "task": 1}))
+    build_site([results], tmp_path / "site")
+    assert stale_scores(tmp_path / "site") == [0.9]
 
 
 def test_an_unknown_part_of_the_code_agrees_with_any(record, rows):
@@ -136,6 +147,7 @@ def test_a_note_is_a_small_readable_file_beside_the_tasks_records(results):
         "code_sha256": "c0de",
         "asked_at": LATE,
         "other_code": {},
+        "versions": {},
         "source": "",
     }
     assert list(Store(results).read()) == []  # a note is no record
@@ -172,6 +184,12 @@ def stale_rows(site: Path) -> dict[float, str]:
     (data,) = (site / "data").glob("zoo-a*.json")
     (group,) = json.loads(data.read_text())["groups"]
     return {row["score"]: row["stale"] for row in group["models"]}
+
+
+def stale_scores(site: Path) -> list[float]:
+    (data,) = (site / "data").glob("zoo-a*.json")
+    rows = [row for group in json.loads(data.read_text())["groups"] for row in group["models"]]
+    return [row["score"] for row in rows if row["stale"]]
 
 
 def test_a_changed_note_makes_the_page_anew(record, save, results, tmp_path):
@@ -216,7 +234,7 @@ def test_the_out_of_date_row_is_grey_and_says_why(record, save, results, tmp_pat
     build_site([results], tmp_path / "site")
     page = page_of(tmp_path / "site")
     assert page.count('class=" stale"') == 1
-    assert page.count(OLDER_CODE) == 1
+    assert page.count(OTHER_CODE) == 1
 
 
 def test_a_merge_keeps_the_later_note_and_the_board_follows_it(record, results, tmp_path):
