@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from zoo_leaderboard.records.merge import merge
 from zoo_leaderboard.records.trials import summarise_trial
 from zoo_leaderboard.site.build import build_site
 
-from zoo_core.results.current import CurrentCode, current_files, newest_by_key, save_current
+from zoo_core.results.current import CurrentCode, current_files, newest_by_key, read_current, save_current
 from zoo_core.results.store import Store
 
 EARLY, LATE = "2026-01-02T00:30:00.000000+00:00", "2026-01-03T00:00:00.000000+00:00"
@@ -160,6 +161,17 @@ def test_the_later_of_two_notes_stays_in_either_order(results):
         [path] = current_files(results / "zoo-a--digits")
         assert json.loads(path.read_text())["code_sha256"] == "late"
         path.unlink()
+
+
+def test_concurrent_writers_leave_a_whole_note_at_any_time(results):
+    store = Store(results)
+    save_current(store, note("0" * 64))
+    with ThreadPoolExecutor(8) as writers:
+        written = [writers.submit(save_current, store, note(str(n % 10) * 64)) for n in range(80)]
+        while not all(item.done() for item in written):
+            assert len(newest_by_key(read_current(results / "zoo-a--digits"))) == 1
+    assert [item.result() for item in written] == [None] * 80
+    assert [path.name for path in (results / "zoo-a--digits/current").iterdir() if path.suffix == ".tmp"] == []
 
 
 @pytest.mark.parametrize("model", ["zoo-a:Net", "zoo-a:net ", "zoo-a:нет", "../../net", "a/b", "x" * 500, "\udcff"])
