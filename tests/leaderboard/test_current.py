@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from zoo_leaderboard.board.compare import compare_runs
 from zoo_leaderboard.board.tables import Versions, task_board
-from zoo_leaderboard.records.current import OLDER_CODE
+from zoo_leaderboard.records.current import OTHER_CODE
 from zoo_leaderboard.records.merge import merge
 from zoo_leaderboard.records.trials import summarise_trial
 from zoo_leaderboard.site.build import build_site
 
-from zoo_core.results.current import CurrentCode, current_files, newest_by_key, save_current
+from zoo_core.results.current import CurrentCode, current_files, newest_by_key, read_current, save_current
 from zoo_core.results.store import Store
 
 EARLY, LATE = "2026-01-02T00:30:00.000000+00:00", "2026-01-03T00:00:00.000000+00:00"
@@ -58,11 +59,11 @@ def test_a_row_of_other_settings_that_keeps_older_code_is_out_of_date(record, ro
         record(score=0.7, code="a", minute=2, recipe=slow),
         record(score=0.9, code="b", minute=3),
     ]
-    assert rows(records) == {("net", 0.1): (0.9, ""), ("net", 0.01): (0.7, OLDER_CODE)}
+    assert rows(records) == {("net", 0.1): (0.9, ""), ("net", 0.01): (0.7, OTHER_CODE)}
     back = note("a")
     assert rows(records, back) == {("net", 0.1): (0.6, ""), ("net", 0.01): (0.7, "")}
     only_b = record(score=0.8, code="b", minute=4, recipe={"lr": 1})
-    assert rows([*records, only_b], back)["net", 1] == (0.8, OLDER_CODE)
+    assert rows([*records, only_b], back)["net", 1] == (0.8, OTHER_CODE)
 
 
 def test_a_row_out_of_date_has_no_rank(record, boards):
@@ -75,7 +76,7 @@ def test_a_row_out_of_date_has_no_rank(record, boards):
 def test_older_code_on_another_device_is_out_of_date(record, boards):
     (board,) = boards([record(code="a", device="cuda"), record(code="b", minute=2)])
     assert {group.key.device_class: group.frame["stale"][0] for group in board.groups} == {
-        "cuda": OLDER_CODE,
+        "cuda": OTHER_CODE,
         "cpu": "",
     }
 
@@ -93,8 +94,8 @@ def test_another_model_and_another_data_set_keep_their_own_code(record, boards):
 def test_a_trial_that_ended_in_the_middle_replaces_no_result_but_its_code_is_current(record, rows):
     a, b = record(score=0.6, code="a", minute=1), record(status="interrupted", code="b", minute=2)
     assert rows([a, b]) == {("net", 0.1): (0.6, "")}
-    assert rows([a, b], note("b")) == {("net", 0.1): (0.6, OLDER_CODE)}
-    assert rows([a], note("b")) == {("net", 0.1): (0.6, OLDER_CODE)}  # killed before it had a record
+    assert rows([a, b], note("b")) == {("net", 0.1): (0.6, OTHER_CODE)}
+    assert rows([a], note("b")) == {("net", 0.1): (0.6, OTHER_CODE)}  # killed before it had a record
 
 
 def test_a_record_later_than_the_note_counts_more(record, rows):
@@ -110,6 +111,17 @@ def test_seeds_of_other_code_of_the_task_are_not_averaged(record, rows):
     assert rows(records) == {("net", 0.1): (0.9, "")}
     back = note(other_code={"dataset": "d", "task": "old"})
     assert rows(records, back) == {("net", 0.1): (0.5, "")}
+
+
+@pytest.mark.parametrize("part", ["model", "task"])
+def test_a_version_that_was_taken_back_is_current_again(part, record, save, results, tmp_path):
+    new = {"task_version": 2} if part == "task" else {"model_version": 2}
+    store = save(record(score=0.6, minute=1), record(score=0.9, minute=2, **new))
+    build_site([results], tmp_path / "site")
+    assert stale_scores(tmp_path / "site") == [0.6]
+    save_current(store, note(versions={"model": 1, "dataset": 1, "task": 1}))
+    build_site([results], tmp_path / "site")
+    assert stale_scores(tmp_path / "site") == [0.9]
 
 
 def test_an_unknown_part_of_the_code_agrees_with_any(record, rows):
@@ -136,6 +148,7 @@ def test_a_note_is_a_small_readable_file_beside_the_tasks_records(results):
         "code_sha256": "c0de",
         "asked_at": LATE,
         "other_code": {},
+        "versions": {},
         "source": "",
     }
     assert list(Store(results).read()) == []  # a note is no record
@@ -148,6 +161,17 @@ def test_the_later_of_two_notes_stays_in_either_order(results):
         [path] = current_files(results / "zoo-a--digits")
         assert json.loads(path.read_text())["code_sha256"] == "late"
         path.unlink()
+
+
+def test_concurrent_writers_leave_a_whole_note_at_any_time(results):
+    store = Store(results)
+    save_current(store, note("0" * 64))
+    with ThreadPoolExecutor(8) as writers:
+        written = [writers.submit(save_current, store, note(str(n % 10) * 64)) for n in range(80)]
+        while not all(item.done() for item in written):
+            assert len(newest_by_key(read_current(results / "zoo-a--digits"))) == 1
+    assert [item.result() for item in written] == [None] * 80
+    assert [path.name for path in (results / "zoo-a--digits/current").iterdir() if path.suffix == ".tmp"] == []
 
 
 @pytest.mark.parametrize("model", ["zoo-a:Net", "zoo-a:net ", "zoo-a:нет", "../../net", "a/b", "x" * 500, "\udcff"])
@@ -172,6 +196,12 @@ def stale_rows(site: Path) -> dict[float, str]:
     (data,) = (site / "data").glob("zoo-a*.json")
     (group,) = json.loads(data.read_text())["groups"]
     return {row["score"]: row["stale"] for row in group["models"]}
+
+
+def stale_scores(site: Path) -> list[float]:
+    (data,) = (site / "data").glob("zoo-a*.json")
+    rows = [row for group in json.loads(data.read_text())["groups"] for row in group["models"]]
+    return [row["score"] for row in rows if row["stale"]]
 
 
 def test_a_changed_note_makes_the_page_anew(record, save, results, tmp_path):
@@ -216,7 +246,7 @@ def test_the_out_of_date_row_is_grey_and_says_why(record, save, results, tmp_pat
     build_site([results], tmp_path / "site")
     page = page_of(tmp_path / "site")
     assert page.count('class=" stale"') == 1
-    assert page.count(OLDER_CODE) == 1
+    assert page.count(OTHER_CODE) == 1
 
 
 def test_a_merge_keeps_the_later_note_and_the_board_follows_it(record, results, tmp_path):

@@ -28,8 +28,8 @@ CurrentKey: TypeAlias = tuple[str, str, str]
 class CurrentCode(JsonStruct, frozen=True, kw_only=True):
     """The code that was last asked for of a model on a task and a data set; names are qualified.
 
-    code_sha256: of the model. other_code: as in `Record`. asked_at: ISO 8601 with a time zone.
-    source: as in `ModelFacts`.
+    code_sha256: of the model. other_code: as in `Record`. versions: of the `model`, the `dataset` and the `task`.
+    asked_at: ISO 8601 with a time zone. source: as in `ModelFacts`.
     """
 
     task: str
@@ -38,6 +38,7 @@ class CurrentCode(JsonStruct, frozen=True, kw_only=True):
     code_sha256: str
     asked_at: str
     other_code: dict[str, str] = {}
+    versions: dict[str, int] = {}
     source: str = ""
 
     @property

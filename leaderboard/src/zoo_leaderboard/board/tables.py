@@ -13,7 +13,7 @@ from zoo_core.results.records import FINAL
 from zoo_core.specs import Origin
 from zoo_leaderboard.board.row_frame import MEDIAN_COLUMNS, MODEL_SIZE_COLUMNS, row_frame, undisturbed_or_all
 from zoo_leaderboard.board.untrained import Part, join_untrained
-from zoo_leaderboard.records.current import NO_NOTES, OLDER_CODE, Current, select_row_code
+from zoo_leaderboard.records.current import NO_NOTES, OTHER_CODE, Current, select_row_code
 from zoo_leaderboard.records.index import oldest_first
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.trials import RUNNER, TrialSummary
@@ -204,7 +204,7 @@ def _stale_row(row: Any, versions: Versions) -> str:
     newest = versions.models.get(row.model, row.model_version)
     if row.model_version < newest:
         return f"model version {row.model_version}, the newest is {newest}"
-    return "" if row.is_current else OLDER_CODE
+    return "" if row.is_current else OTHER_CODE
 
 
 def _group_order(group: Group) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -19,7 +20,7 @@ from zoo_core.errors import DamagedRecordError, RecordError, UsageError
 from zoo_core.files import cache_dir, write_atomically
 from zoo_core.results import records
 from zoo_leaderboard.records import current, keys, trials
-from zoo_leaderboard.records.current import notes_stamp, unreadable_notes
+from zoo_leaderboard.records.current import is_superseded, load_current, notes_stamp, unreadable_notes
 from zoo_leaderboard.records.trials import TrialSummary, summarise_trial
 from zoo_leaderboard.text.names import files_digest
 
@@ -51,7 +52,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Facts of a folder of records, cached so that its trials need not be loaded.
 
     `trials` is the number of trials; `unreadable` has the path and the reason of each unreadable file. `models`,
-    `tasks` and `datasets` map names to the highest version; `models_of` maps tasks to their models.
+    `tasks` and `datasets` map names to the highest version that is not superseded; `models_of` maps tasks to their
+    models.
     """
 
     digest: str
@@ -187,6 +189,8 @@ def _read_file(folder: Path, item: tuple[str, int, int], known: CachedFile | Non
 
 def _folder_head(shard: Shard, files: Sequence[CachedFile]) -> Head:
     readable = [file.trial for file in files if file.trial is not None]
+    notes = load_current([shard.folder])
+    counting = [trial for trial in readable if not is_superseded(trial, notes)]
     models_of: dict[str, set[str]] = {}
     for trial in readable:
         models_of.setdefault(trial.task, set()).add(trial.model)
@@ -198,9 +202,9 @@ def _folder_head(shard: Shard, files: Sequence[CachedFile]) -> Head:
             *((str(shard.folder / file.name), file.unreadable) for file in files if file.trial is None),
             *unreadable_notes(shard.folder),
         ],
-        tasks=newest_versions((trial.task, trial.task_version) for trial in readable),
-        datasets=newest_versions((trial.dataset, trial.dataset_version) for trial in readable),
-        models=newest_versions((trial.model, trial.model_version) for trial in readable),
+        tasks=_versions(readable, "task") | _versions(counting, "task"),
+        datasets=_versions(readable, "dataset") | _versions(counting, "dataset"),
+        models=_versions(readable, "model") | _versions(counting, "model"),
         models_of={task: sorted(models) for task, models in models_of.items()},
         candidates=select_candidates((_candidate(trial, stamps) for trial in readable), MAX_CANDIDATES),
     )
@@ -209,6 +213,10 @@ def _folder_head(shard: Shard, files: Sequence[CachedFile]) -> Head:
 def _candidate(trial: TrialSummary, stamps: Mapping[str, str]) -> Candidate:
     stamp = stamps[os.path.basename(trial.path)]  # noqa: PTH119 - pathlib takes seconds for 100,000 names
     return Candidate(trial.started_at, trial.id, trial.failed, trial.path, trial.task, stamp)
+
+
+def _versions(trials: Iterable[TrialSummary], what: Literal["task", "dataset", "model"]) -> dict[str, int]:
+    return newest_versions((getattr(trial, what), getattr(trial, f"{what}_version")) for trial in trials)
 
 
 def newest_versions(versions: Iterable[tuple[str, int]]) -> dict[str, int]:

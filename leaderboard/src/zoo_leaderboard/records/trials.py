@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from zoo_core.results.records import FAILED, ModelFacts, Record
-from zoo_leaderboard.records.current import code_text
 from zoo_leaderboard.records.keys import planned_key, row_key
 from zoo_leaderboard.text.formats import counted
 
@@ -33,7 +32,7 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     * `path` is the file of the record. `per_example_file` is the name of the file with results by example.
     * `group_text`, `row_text` and `planned_text` are the texts of the trial's GroupKey, RowKey and PlannedKey.
     * `recipe` is JSON. `code_sha256` is the hash of the model's code, `weights_option` the value of `--weights`.
-    * `whole_code` is the code of model, data set and task together, see `records/current.py`.
+    * `whole_code` is the `code_text` of model, data set and task.
     * `device_class` is `cpu`, `cuda` or the like, `device_name` the name of the processor.
     * `requested_threads` is the value of `--threads`; 0 is the default.
     * `score` is the test score. `target_status` is met, missed or not applicable; `target_s` is the time to target.
@@ -110,6 +109,7 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
     """Summarise the record that lies at `path`."""
     task, dataset, model, device, measured = record.task, record.dataset, record.model, record.device, record.measured
     target, key = measured.time_to_target, row_key(record)
+    versions = {"model": model.version, "dataset": dataset.version, "task": task.version}
     return TrialSummary(
         path=path,
         id=record.id,
@@ -135,7 +135,7 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         pretrained_on=model.pretrained_on,
         weights_option=model.weights_option,
         code_sha256=model.code_sha256,
-        whole_code=code_text(model.code_sha256, record.other_code),
+        whole_code=code_text(model.code_sha256, record.other_code, versions),
         device_class=device.kind,
         device_name=device.name,
         machine=str(record.environment.get("machine", "")),
@@ -172,6 +172,12 @@ def has_nothing_to_train(model: ModelFacts) -> bool:
     A model that was never built has no known numbers. A model of buffers only may be fitted without gradients.
     """
     return model.trainable_parameters == 0 and (bool(model.parameters) or not model.size_mib)
+
+
+def code_text(model: str, other: Mapping[str, str], versions: Mapping[str, int]) -> str:
+    """Return the hashes of the code of the model, and of its data set and task if known, and the versions, as JSON."""
+    parts = {**other, "model": model, **{f"{name} version": number for name, number in versions.items()}}
+    return json.dumps(parts, sort_keys=True)
 
 
 MIN_CPU_SHARE = 0.85  # CPU time / wall time of a trial on the CPU, whatever its threads; on an idle machine >= 0.97
