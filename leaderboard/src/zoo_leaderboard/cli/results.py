@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown (too few seeds)"
 NOT_EXPORTED = (
     *("path", "group_text", "row_text", "planned_text", "per_example_file", "has_pictures", "has_curve"),
-    *("has_val_curve", "untrained"),
+    *("has_val_curve", "has_left_out", "untrained"),
 )
 
 
