@@ -401,9 +401,31 @@ def test_clicking_a_column_sorts_it_and_clicking_again_reverses_it(task):
 def test_unknown_values_come_last_in_both_sort_directions(task):
     with task("failed") as page:
         head(page, "score").get_by_role("button").click()
-        assert models(page) == [*up("m00"), "m00"]
-        head(page, "score").get_by_role("button").click()
         assert models(page) == [*up("m00")[::-1], "m00"]
+        head(page, "score").get_by_role("button").click()
+        assert models(page) == [*up("m00"), "m00"]
+
+
+@pytest.mark.parametrize(
+    ("column", "best"),
+    [("score", "m11"), ("parameters", "m00"), ("speed-cpu", "m00"), ("latency-cpu", "m00"), ("rank", "m11")],
+)
+def test_the_first_click_on_a_column_puts_the_best_first(column, best, task):
+    with task("winner") as page:
+        head(page, column).get_by_role("button").click()
+        assert models(page)[0] == best
+        head(page, column).get_by_role("button").click()
+        assert models(page)[-1] == best
+
+
+def test_unreliable_times_are_sorted_by_the_number_that_is_shown(task):
+    with task("disturbed") as page:
+        head(page, "train").get_by_role("button").click()
+        table = page.locator("section.group").first.locator("table.board")
+        cells = table.locator("tbody td:nth-child(6)").all_inner_texts()
+        seconds = [float(re.match(r"[\d.]+", text)[0]) for text in cells]  # type: ignore[index]
+        assert seconds == sorted(seconds)
+        assert any("unreliable" in text for text in cells)
 
 
 def test_a_missed_target_sorts_behind_those_met(task):
@@ -540,9 +562,49 @@ def test_two_models_ticked_on_a_tasks_page_are_compared_as_scipy_does(task, plan
     assert found["Accuracy"] == [score(np.mean(scores[name])) for name in ("m11", "m10")]
     assert found["Difference"][1] == score(np.mean(scores["m10"]) - np.mean(scores["m11"]))
     assert found["95 % CI of the difference"][1] == between(interval.low, interval.high)
-    assert found["p-value (uncorrected)"][1] == "< 0.0001"
+    assert found["p-value (corrected)"][1] == "< 0.0001"
+    assert found["Verdict"] == ["\N{EN DASH}", "worse"]
     assert found["Parameters"] == ["12,000", "11,000"]
     assert found["Latency (ms)"] == [number(2.102), number(2.002)]
+
+
+def test_the_verdict_is_in_words_and_its_baseline_is_chosen(visits, planted):
+    size = r"by 0\.3400 \(95 % CI (.*) to (.*)\), significant after correction for all pairs of the table"
+    with visits.to(compare_page(planted.site, "zoo-p:winner", "m10", "m11")) as page:
+        verdict = page.locator(".verdicts li")
+        expect(verdict).to_have_count(1)
+        better = re.match(f"m11 is better than m10 {size}", verdict.inner_text())
+        page.locator("#baseline").select_option(label="m11")
+        worse = re.match(f"m10 is worse than m11 {size}", verdict.inner_text())
+        assert better
+        assert worse
+        assert better.groups() == worse.groups()
+        found, address = comparison(page), page.url
+    assert found["Quantity"] == ["m10", "m11"]
+    assert found["Difference"] == ["-0.3400", "\N{EN DASH}"]
+    with visits.to(address) as page:
+        assert page.locator("#baseline option:checked").inner_text() == "m11"
+
+
+def test_two_equal_models_show_no_difference_and_their_shared_ranks(visits, planted):
+    with visits.to(compare_page(planted.site, "zoo-p:tie", "m10", "m11")) as page:
+        words = page.locator(".verdicts li").inner_text()
+        found = comparison(page)
+    assert words.startswith("No difference seen between m11 and m10: the difference is 0.0000 (95 % CI -")
+    assert found["Verdict"][1] == "no difference seen"
+    assert found["Rank"] == ["1\N{EN DASH}2", "1\N{EN DASH}2"]
+
+
+def test_provisional_disturbed_and_old_rows_keep_their_marks_when_compared(visits, planted):
+    with visits.to(compare_page(planted.site, "zoo-p:one-seed", "m11", "m10")) as page:
+        assert comparison(page)["Marks"] == ["provisional", "\N{EN DASH}"]
+    with visits.to(compare_page(planted.site, "zoo-p:disturbed", "m05", "m06")) as page:
+        found = comparison(page)
+    assert found["Marks"] == ["timing unreliable", "\N{EN DASH}"]
+    assert [text.endswith("(unreliable)") for text in found["Train time (s)"]] == [True, False]
+    with visits.to(compare_page(planted.site, "zoo-p:stale-model", "m11", "m10")) as page:
+        expect(page.locator(".verdicts li")).to_contain_text("m11 is out of date")
+        assert comparison(page)["Marks"][0] == "out of date"
 
 
 @pytest.mark.parametrize(("first", "second"), [("m09", "m11"), ("m11", "m09")])
@@ -572,7 +634,9 @@ def test_compared_numbers_equal_those_of_the_data_file(visits, planted):
         row = rows[name]
         assert found["Accuracy"][place] == score(row["score"])
         assert found["95 % CI"][place] == between(row["low"], row["high"])
-        assert found["Rank"][place] == str(row["rank"])
+        assert found["Rank"][place] == "\N{EN DASH}".join(
+            str(rank) for rank in dict.fromkeys((row["rank"], row["rank_high"]))
+        )
         assert found["Time to target (s)"][place] == number(row["time_to_target_s"])
     assert found["Time to target (s)"][1] == "\N{EN DASH}"  # missed
 

@@ -47,7 +47,7 @@ def test_all_of_350_models_are_drawn_and_those_without_a_name_are_counted(record
     named = [point for point in view.points if point.model]
     assert [point.label for point in named] == [f"m{n}" for n in range(349, 337, -1)]
     assert [point.label for point in view.points if point.front] == ["m349"]  # the best is also the fastest
-    assert view.note == "350 models drawn. Grey: 338 models without a name in the legend."
+    assert view.note == "350 models drawn. Grey: 338 models without a name in the legend. Only named models have bars."
 
 
 def test_the_models_of_a_front_have_names_also_if_their_score_is_low(record, views_of):

@@ -154,7 +154,7 @@ def test_a_task_page_shows_rows_failures_and_how_to_reproduce(record, save, resu
     caption = "Models by mean test score, ↑ higher is better. The CI covers other seeds, but no other test examples."
     assert f"{caption} Rank Model Accuracy (95 % CI) Seeds" in text
     low, high = 0.9 - 4.3027 * 0.1 / 3**0.5, 0.9 + 4.3027 * 0.1 / 3**0.5  # Student's t of two degrees of freedom
-    assert f"0.9000 {low:.4f} to {high:.4f} std over seeds 0.1000 3 2 s 61 s {DASH} {DASH} 4,353" in text
+    assert f"0.9000 {low:.4f} to {high:.4f} std over seeds 0.1 3 2 s 61 s {DASH} {DASH} 4,353" in text
     assert "pretrained on ImageNet-1k" in text
     assert re.search(rf"{DASH} bad A net · zoo-a v1 no score wanted 9 GiB 0 .* out of memory 1", text)
     assert re.search(r"bad 7 out of memory wanted 9 GiB \w{16}-machine-0001 2026-01-02", text)

@@ -218,8 +218,8 @@ class Record(JsonStruct, frozen=True, kw_only=True):
     started_at: ISO 8601, UTC, with microseconds. wall_s: from the start of the worker process to its end.
     budget: what ended the training, its `length` in steps or epochs, or the `time` budget_s.
     reason, traceback: why the status is not `ok`; `traceback` may be the end of the worker's output.
-    other_code: hashes of the code of the `dataset` and the `task`, and of the `specs`, by these words; that of the model
-        is in `model`.
+    other_code: hashes of the code of the `dataset` and the `task`, and of the `specs`, by these words; that of the
+        model is in `model`.
     environment: machine, software versions and plugins. command: the command or call that made the record.
     imports: path from the model's folder -> SHA-256 of the files of code that the trial imported and the key does not
         cover, such as under computed names. If one of them changes, the same command runs the trial again.

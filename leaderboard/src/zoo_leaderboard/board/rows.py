@@ -35,9 +35,8 @@ class Row:
     The fields are the columns of `row_frame`, and these:
 
     * `stale` says why the row is out of date; it is empty for an up-to-date row.
-    * `rank` and `rank_high` are the best and the worst rank that the tests allow; None if the row is not ranked.
-    * `not_ranked` says why the row is not ranked; it is empty for a ranked row. `tied` is the number of other rows with
-      the same `rank`.
+    * `rank` and `rank_high` are the best and the worst rank that the tests leave open, `tied` is the number of other
+      rows with the same best rank. They are None for a row without a rank, and `not_ranked` says why, in words.
     * `low` to `high` is the 95 % interval of the score, `covers` says what it allows for.
     * `train_s_low` and the like are the intervals of the medians; None for rows with a single time.
     * `command` measures the row again; it is empty if no command can.
@@ -56,8 +55,8 @@ class Row:
     stale: str
     rank: int | None
     rank_high: int | None
-    not_ranked: str
     tied: int | None
+    not_ranked: str
     score: float | None
     std: float | None
     low: float | None

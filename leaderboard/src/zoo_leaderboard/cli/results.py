@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown (too few seeds)"
 NOT_EXPORTED = (
-    *("path", "group_text", "row_text", "planned_text", "whole_code"),
-    *("per_example_file", "has_pictures", "has_curve", "has_val_curve", "untrained"),
+    *("path", "group_text", "row_text", "planned_text", "whole_code", "untrained"),
+    *("per_example_file", "has_pictures", "has_curve", "has_val_curve", "has_left_out"),
 )
 
 

@@ -91,6 +91,7 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     has_pictures: bool
     has_curve: bool
     has_val_curve: bool
+    has_left_out: bool
     source: str
     benchmark: dict[str, Any] | None
 
@@ -160,6 +161,7 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         per_example_file=measured.per_example,
         has_pictures=bool(measured.pictures),
         has_curve=any(point.val_score is not None or point.train_score is not None for point in record.curve),
+        has_left_out=bool(dataset.left_out),
         has_val_curve=any(point.val_score is not None for point in record.curve),
         source=record.source,
         benchmark=msgspec.to_builtins(record.benchmark),

@@ -31,6 +31,7 @@ from zoo_leaderboard.text.formats import counted, printable
 from zoo_leaderboard.text.labels import as_label
 
 NAMED_ROWS = 12  # the best rows by score have names in the legend, and so have as many of each front
+MANY_POINTS = 60  # more are drawn as smaller marks, and only the named ones with their intervals
 OTHERS = "others"  # the label of the rows without a name
 
 
@@ -132,7 +133,8 @@ def _view(
 def _left_out(rows: Sequence[Row], current: Sequence[Row], cost: Cost) -> dict[str, int]:
     """The number of rows without a point, by reason."""
     reasons = Counter("no score" for row in rows if row.score is None)
-    reasons.update("out of date" for row in rows if row.score is not None and row not in current)
+    known = {row.row_text for row in current}
+    reasons.update("out of date" for row in rows if row.score is not None and row.row_text not in known)
     unknown = f"unknown {cost.axis.partition(' (')[0].lower()}"
     reasons.update(unknown for row in current if _value(row, cost) is None)
     return dict(reasons)
@@ -148,6 +150,7 @@ def _note(points: Sequence[Point], left_out: Mapping[str, int]) -> str:
         sentences.append(f"Hollow: {counted(hollow, 'model')} with unreliable times.")
     if grey:
         sentences.append(f"Grey: {counted(grey, 'model')} without a name in the legend.")
+        sentences += ["Only named models have bars."] if len(points) > MANY_POINTS else []
     return " ".join(sentences)
 
 
@@ -195,19 +198,20 @@ def _cost_scale(values: Sequence[float]) -> Spec:
 
 
 def _intervals(points: Sequence[Point], *, logarithmic: bool) -> list[dict[str, Any]]:
-    """The intervals of the scores; on a logarithmic axis only those above zero."""
-    known = (point for point in points if point.low is not None and (point.low > 0 or not logarithmic))
+    """The intervals of the scores; of many points only the named ones, on a logarithmic axis only those above zero."""
+    shown = (point for point in points if point.model or len(points) <= MANY_POINTS)
+    known = (point for point in shown if point.low is not None and (point.low > 0 or not logarithmic))
     return [{"x": point.x, "low": point.low, "high": point.high} for point in known]
 
 
 def _point_layer(points: Sequence[Point], x: Spec, y: Spec, styles: Mapping[str, Style], *, reliable: bool) -> Spec:
     """The points with reliable costs as filled marks, or the others as hollow ones."""
-    values = [
-        {"line": point.label, "x": point.x, "mean": point.score} for point in points if point.reliable == reliable
-    ]
+    drawn = sorted((point for point in points if point.reliable == reliable), key=lambda point: point.model != "")
+    values = [{"line": point.label, "x": point.x, "mean": point.score} for point in drawn]  # named ones on top
     shapes = {point.label: SHAPES[styles[point.model].dash if point.model else 0] for point in points}
     colour = colour_by_line([(point.label, point.model) for point in points], styles)
-    mark: Spec = {"type": "point", "filled": reliable, "size": 90, "opacity": 1}
+    size = 90 if len(points) <= MANY_POINTS else 30
+    mark: Spec = {"type": "point", "filled": reliable, "size": size, "opacity": 1}
     return {
         "data": {"values": values},
         "mark": mark if reliable else {**mark, "strokeWidth": 2},

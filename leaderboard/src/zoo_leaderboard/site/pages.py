@@ -11,12 +11,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from zoo_core.files import portable
-from zoo_core.results.records import Record, TaskFacts
+from zoo_core.results.records import LeftOut, Record, TaskFacts
 from zoo_leaderboard.board.curves import MAX_POINTS_PER_LINE, Curves
 from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.row_frame import ENOUGH_SEEDS
 from zoo_leaderboard.board.rows import Row
-from zoo_leaderboard.board.standing import MAX_ROWS_BY_EXAMPLE
 from zoo_leaderboard.board.tables import Group, TaskBoard
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.trials import TrialSummary
@@ -30,8 +29,9 @@ from zoo_leaderboard.text.labels import as_label, origin_label
 from zoo_leaderboard.text.names import file_name
 
 FILTERS = (
-    *(formats.score, formats.seconds, formats.number, formats.count, formats.large, formats.statuses, formats.cell),
-    *(formats.plain, formats.clip, formats.bare, formats.plugin, formats.day, formats.percent, formats.heat),
+    *(formats.score, formats.spread, formats.seconds, formats.number, formats.count, formats.large, formats.statuses),
+    *(formats.cell, formats.plain, formats.clip, formats.bare, formats.plugin, formats.day, formats.percent),
+    formats.heat,
 )
 
 
@@ -60,7 +60,8 @@ class GroupView:
     devices: Sequence[str]
     hardware: Sequence[str]
     first_two: str
-    by_example: bool
+    tests: str
+    left_out: Sequence[LeftOut]
     not_ok: Sequence[TrialSummary]
     not_ok_left_out: int
     trials: Sequence[TrialSummary]
@@ -215,7 +216,7 @@ def environment() -> Environment:
     made.filters.update(file_name=file_name, portable=portable, label=as_label, origin_label=origin_label)
     made.tests["link"] = formats.is_link
     made.globals.update(max_references=MAX_REFERENCES, max_points=MAX_POINTS_PER_LINE)
-    made.globals.update(enough_seeds=ENOUGH_SEEDS, max_rows_by_example=MAX_ROWS_BY_EXAMPLE, dash=formats.DASH)
+    made.globals.update(enough_seeds=ENOUGH_SEEDS, dash=formats.DASH)
     return made
 
 

@@ -29,8 +29,8 @@ class Place(Cached, frozen=True, kw_only=True, array_like=True):
     pretrained_on: str
     rank: int | None
     rank_high: int | None
-    not_ranked: str
     tied: int | None
+    not_ranked: str
     score: float | None
     std: float | None
     low: float | None

@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from zoo_core.results.records import Record
+from zoo_core.results.records import LeftOut, Record
 from zoo_leaderboard.board import history
 from zoo_leaderboard.board.curves import Curves, group_curves, table_points
 from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.references import references_elsewhere, references_on
 from zoo_leaderboard.board.rows import Row, plain_rows
-from zoo_leaderboard.board.standing import Standing, separation_words, standings
+from zoo_leaderboard.board.standing import MAX_ROWS_BY_EXAMPLE, Standing, separation_words, standings
 from zoo_leaderboard.board.tables import Group, TaskBoard, Versions, task_board
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.current import load_current
@@ -136,7 +136,8 @@ class _TaskWriter:
             devices=ranked.devices,
             hardware=list(dict.fromkeys(trial.device_name for trial in group.trials if trial.device_name)),
             first_two=separation_words(ranked.first_two),
-            by_example=any("test sample" in (row.covers or "") for row in rows),
+            tests=_test_words(rows),
+            left_out=self._left_out(group),
             not_ok=not_ok[:MAX_LISTED_TRIALS],
             not_ok_left_out=max(0, len(not_ok) - MAX_LISTED_TRIALS),
             trials=sorted(with_pages, key=lambda trial: trial.started_at, reverse=True),
@@ -152,6 +153,11 @@ class _TaskWriter:
             commands=_recorded_commands(group, self.read),
             max_commands=MAX_TRIALS_FOR_COMMANDS,
         )
+
+    def _left_out(self, group: Group) -> Sequence[LeftOut]:
+        """The files that the loader left out, by the newest trial that says so; a group has one data set."""
+        noted = [trial for trial in group.trials if trial.has_left_out]
+        return self.read(noted[-1]).dataset.left_out if noted else []
 
     def _curve_plots(
         self, group: Group, record: Record, curves: Curves, references: Sequence[Mapping[str, Any]]
@@ -221,6 +227,14 @@ class _TaskWriter:
 
 def _newest_first(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
     return list(reversed(trials))
+
+
+def _test_words(rows: Sequence[Row]) -> str:
+    """Describe what the ranks of a table were tested on."""
+    if not any("test sample" in (row.covers or "") for row in rows):
+        return "No per-example results are compared here: ranks use only the variation between seeds."
+    first = f" (the first {MAX_ROWS_BY_EXAMPLE} models of the table)" if len(rows) > MAX_ROWS_BY_EXAMPLE else ""
+    return f"Models are compared example by example where both recorded per-example results{first}."
 
 
 def _recorded_commands(group: Group, read: Callable[[TrialSummary], Record]) -> list[str]:

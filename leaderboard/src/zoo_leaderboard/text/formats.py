@@ -27,15 +27,22 @@ def score(value: Any) -> str:
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.2e}"
 
 
+def spread(value: Any) -> str:
+    """A standard deviation with two digits, as `zoo bench` prints it."""
+    return f"{value:.2g}" if known(value) else DASH
+
+
 def plain(value: Any) -> str:
     """A number from a specification, such as a target, without trailing zeros."""
     return f"{value:g}" if known(value) else DASH
 
 
 def seconds(value: Any) -> str:
-    """A duration: `9.5 s`, `2 min 05 s`, `1 h 10 min`."""
+    """A duration: `0.02 ms`, `9.5 s`, `2 min 05 s`, `1 h 10 min`."""
     if not known(value):
         return DASH
+    if 0 < value < 1e-3:
+        return f"{1000 * value:.3g} ms"
     if value < 100:
         return f"{value:.3g} s"
     minutes, rest = divmod(round(value), 60)

@@ -274,7 +274,7 @@ function rowVerdict(group, task, row, base, found) {
     if (item.stale && item.not_ranked) return untested(item.label + " is out of date (" + item.stale + ")");
   }
   if (found.p === undefined) return untested("this page has the tests of the first " + group.tested + " models of the table");
-  if (row.seeds === 1 && base.seeds === 1) return untested("one seed each; the CI of the difference covers the test sample only");
+  if (row.seeds === 1 && base.seeds === 1) return untested("one seed each" + (found.low === null ? "" : "; the CI of the difference covers the test sample only"));
   if (found.p === null) return untested(row.not_ranked || base.not_ranked || "the variation between their seeds is unknown");
   const p = found.p < 1e-4 ? "p < 0.0001" : "p = " + probability(found.p);
   if (found.p > 0.05) {
@@ -340,9 +340,11 @@ function chooseBaseline(items, base, how, draw) {
 }
 
 function verdicts(items, base, how) {
-  const list = element("ul", null, {class: "verdicts", role: "status"});
+  const box = element("div", null, {role: "status"}); // a screen reader reads the new verdicts after a change
+  const list = element("ul", null, {class: "verdicts"});
   for (const item of items) if (item !== base) list.append(element("li", how.verdict(item, base, how.difference(item, base))[1]));
-  return list;
+  box.append(list);
+  return box;
 }
 
 function comparisonTable(items, base, how) {
