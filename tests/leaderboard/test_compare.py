@@ -22,13 +22,13 @@ MODELS, SEEDS = 12, 5
 def run(record, tmp_path) -> Callable[..., Path]:
     """A run of twelve models and five seeds with noise of its own, in a folder of its own."""
 
-    def made(name: str, noise_seed: int, worse: str = "", slower: str = "", **more) -> Path:
+    def made(name: str, noise_seed: int, worse: str = "", slower: str = "", drift: float = 1.0, **more) -> Path:
         draw = random.Random(noise_seed)
         for number in range(MODELS):
             model = f"zoo-a:m{number:02d}"
             for seed in range(SEEDS):
                 score = 0.7 + number / 100 + draw.gauss(0, 0.003) - (0.03 if model == worse else 0)
-                train_s = (10 + number) * draw.lognormvariate(0, 0.01) * (1.3 if model == slower else 1)
+                train_s = (10 + number) * draw.lognormvariate(0, 0.01) * (1.3 if model == slower else 1) * drift
                 latency = Latency(median_ms=draw.lognormvariate(0, 0.01), p95_ms=2.0, n=9)
                 about = {"score": score, "train_s": train_s, "measured_latency": latency, "code": name}
                 about |= {"environment_machine": "m1"}
@@ -68,15 +68,120 @@ def test_a_change_below_what_counts_is_none(zoo, run):
     assert zoo("results", "compare", run("before", 1), run("after", 2, worse="zoo-a:m03"), *words).code == 0
 
 
-def test_trials_that_fail_where_none_did_are_a_regression(zoo, run, record):
+def failed_trials(folder, record, model, seeds):
+    for seed in seeds:
+        made = record(model=model, seed=seed, status="crashed", reason="signal 11", minute=90 + seed, code="after")
+        Store(folder).save(made)
+
+
+def regressions(ended):
+    compared = json.loads(ended.out)["compared"]
+    return [(item["model"], item["failed"], item["regressions"]) for item in compared if item["regressions"]]
+
+
+def test_a_model_whose_trials_all_fail_where_none_did_is_a_regression(zoo, run, record):
     before, after = run("before", 1), run("after", 2)
-    Store(after).save(record(model="zoo-a:m00", seed=5, status="crashed", reason="signal 11", minute=9, code="after"))
+    for path in [*after.rglob("*.json")]:
+        if '"model":{"name":"zoo-a:m00"' in path.read_text().replace(" ", "").replace("\n", ""):
+            path.unlink()
+    failed_trials(after, record, "zoo-a:m00", range(SEEDS))
     ended = zoo("results", "compare", before, after, "--json", "--fail-on", "regression")
+    assert (ended.code, regressions(ended)) == (1, [("zoo-a:m00", [0, 5], ["failures"])])
+    assert "regression: failures of zoo-a:m00" in zoo("results", "compare", before, after).out
+
+
+def test_one_more_failed_trial_is_counted_and_may_be_chance(zoo, run, record):
+    before, after = run("before", 1), run("after", 2)
+    failed_trials(after, record, "zoo-a:m00", [5])
+    ended = zoo("results", "compare", before, after, "--json", "--fail-on", "regression")
+    (item,) = (item for item in json.loads(ended.out)["compared"] if item["model"] == "zoo-a:m00")
+    assert (ended.code, item["failed"], item["ended"]) == (0, [0, 1], [5, 6])
+    assert (item["failures"]["verdict"], item["failures"]["p_value"]) == ("no change seen", 1.0)
+    assert "0/5, 1/6" in zoo("results", "compare", before, after).out
+
+
+def test_failures_spread_over_many_models_are_a_regression_of_all_together(zoo, run, record):
+    before, after = run("before", 1), run("after", 2)
+    for number in range(MODELS):
+        failed_trials(after, record, f"zoo-a:m{number:02d}", [SEEDS])
+    ended = zoo("results", "compare", before, after, "--fail-on", "regression")
     assert ended.code == 1
-    found = [item for item in json.loads(ended.out)["compared"] if item["regressions"]]
-    assert [(item["model"], item["failed"], item["regressions"]) for item in found] == [
-        ("zoo-a:m00", [0, 1], ["failures"])
-    ]
+    assert "regression: failures of all models together, 0 before, 12 after" in ended.out
+
+
+def test_a_drift_of_all_times_is_told_and_no_regression_and_a_large_one_is(zoo, run):
+    before = run("before", 1)
+    ended = zoo("results", "compare", before, run("after", 2, drift=1.05), "--fail-on", "regression")
+    assert ended.code == 0
+    assert "common to all: train_s of 12 models on A processor (machine m1) changed by +" in ended.out
+    ended = zoo("results", "compare", before, run("slow", 3, drift=1.3), "--fail-on", "regression")
+    assert (ended.code, "regression: train_s of 12 models on A processor" in ended.out) == (1, True)
+    ended = zoo(
+        "results", "compare", before, run("slower", 3, drift=1.3), "--fail-on", "regression", "--least-shift", 0.5
+    )
+    assert ended.code == 0
+
+
+def test_what_could_not_be_judged_is_counted_named_and_may_fail(zoo, record, tmp_path):
+    for name in ("before", "after"):
+        Store(tmp_path / name).save(record(train_s=10.0, environment_machine=name))
+    ended = zoo("results", "compare", tmp_path / "before", tmp_path / "after")
+    assert "2 could not be judged" in ended.out
+    assert "not judged: score of zoo-a:net on zoo-a:digits: too few seeds" in ended.err
+    assert "not judged: train_s of zoo-a:net on zoo-a:digits: measured on different machines" in ended.err
+    folders = (tmp_path / "before", tmp_path / "after")
+    assert zoo("results", "compare", *folders, "--fail-on", "regression").code == 0
+    assert zoo("results", "compare", *folders, "--fail-on", "unjudged").code == 1
+
+
+@pytest.fixture
+def days(record, tmp_path) -> Callable[..., Path]:
+    """A folder with three seeds of a model on each of some days; each day has its score and its code."""
+
+    def made(*scores: float, model: str = "zoo-a:net", first_day: int = 1) -> Path:
+        for number, score in enumerate(scores, start=first_day):
+            for seed in range(3):
+                started = f"2026-03-{number:02d}T23:{58 + seed % 2}:0{seed}+00:00"
+                about = {"score": score + seed / 1000, "code": f"c0de{number}", "environment_machine": "m1"}
+                Store(tmp_path / "days").save(record(model=model, seed=seed, minute=number, started=started, **about))
+        return tmp_path / "days"
+
+    return made
+
+
+def test_without_folders_the_last_two_occasions_are_compared(zoo, days):
+    folder = days(0.9, 0.7, 0.8)
+    ended = zoo("results", "compare", "--results", folder, "--json")
+    (item,) = json.loads(ended.out)["compared"]
+    assert [started[:10] for started in item["started_at"]] == ["2026-03-02", "2026-03-03"]
+    assert item["score"]["change"] == pytest.approx(0.1)
+    assert json.loads(zoo("results", "compare", folder, "--last", "--json").out) == json.loads(ended.out)
+
+
+@pytest.mark.parametrize("baseline", ["2026-03-01", "c0de1"])
+def test_a_baseline_is_named_by_its_day_or_code(zoo, days, baseline):
+    ended = zoo("results", "compare", days(0.9, 0.7, 0.8), "--baseline", baseline, "--fail-on", "regression")
+    assert (ended.code, "regression: score of zoo-a:net" in ended.out) == (1, True)
+
+
+def test_models_of_earlier_days_are_left_out_of_the_last_comparison_and_counted(zoo, days):
+    days(0.9, 0.7, model="zoo-a:old")
+    ended = zoo("results", "compare", days(0.9, 0.7, first_day=8), "--last", "--json")
+    found = json.loads(ended.out)
+    assert ([item["model"] for item in found["compared"]], found["left_out"]) == (["zoo-a:net"], 1)
+
+
+def test_one_occasion_an_unknown_baseline_and_too_many_folders_are_refused_in_words(zoo, days, tmp_path):
+    folder = days(0.9)
+    ended = zoo("results", "compare", folder)
+    assert (ended.code, "has an earlier occasion" in ended.err) == (2, True)
+    ended = zoo("results", "compare", folder, "--baseline", "2025-01-01")
+    assert (ended.code, "there are occasions of 2026-03-01" in " ".join(ended.err.split())) == (2, True)
+    ended = zoo("results", "compare", folder, "--baseline", "2026-03-01")
+    assert (ended.code, "measured again after it" in " ".join(ended.err.split())) == (2, True)
+    assert zoo("results", "compare", folder, folder, "--last").code == 2
+    assert zoo("results", "compare", folder, "--last", "--baseline", "2026").code == 2
+    assert zoo("results", "compare", tmp_path / "absent").code == 2
 
 
 def test_disturbed_times_are_not_compared(zoo, run):

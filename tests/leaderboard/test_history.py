@@ -57,6 +57,28 @@ def test_changes_are_marked_where_they_are_more_than_noise(day):
     assert pair.regressions == 1
 
 
+def test_a_run_across_midnight_is_one_occasion_and_a_repeated_seed_begins_another(record):
+    def trial(seed, started, **more):
+        return record(seed=seed, started=started, train_s=1.0, environment_machine="m1", **more)
+
+    night = [trial(seed, f"2026-03-0{1 + seed // 2}T{'23:50' if seed < 2 else '00:10'}:00+00:00") for seed in range(4)]
+    assert history(night) == []
+    again = trial(0, "2026-03-02T00:20:00+00:00", score=0.8, minute=9)
+    (pair,) = history([*night, again])
+    assert [sorted(item.seed for item in occasion.trials) for occasion in pair.occasions] == [[0, 1, 2, 3], [0]]
+
+
+def test_marks_of_the_past_stay_when_days_are_added(day):
+    days = [day(number, 0.9 if number < 6 else 0.8) for number in range(1, 12)]
+
+    def marks(count):
+        (pair,) = history([made for one in days[:count] for made in one])
+        return [(one.moment, one.change and one.change.verdict) for one in pair.occasions]
+
+    assert marks(6)[-1][1] == "regression"
+    assert all(marks(count) == marks(11)[:count] for count in range(2, 11))
+
+
 def test_speed_is_compared_on_the_same_machine_only(day):
     slow = day(2, 0.8, train_s=20.0, machine="m2")
     (pair,) = history([*day(1, 0.8, train_s=10.0), *slow, *day(3, 0.8, train_s=15.0)])
@@ -64,6 +86,7 @@ def test_speed_is_compared_on_the_same_machine_only(day):
     assert verdicts == [None, None, "regression"]
     assert pair.occasions[2].speed.change == pytest.approx(0.5, abs=1e-3)
     assert [row["value"] for row in time_rows(pair)] == pytest.approx([10.0, 20.0, 15.0])
+    assert [row["best"] for row in time_rows(pair)] == pytest.approx([10.0, 20.0, 10.0])
 
 
 def test_disturbed_times_are_no_history(day):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise as neighbours
-from math import exp, inf, log, nan, sqrt
+from math import inf, nan, sqrt
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from zoo_leaderboard.stats.changes import ratio_change, score_change
 from zoo_leaderboard.stats.comparison import difference, difference_matrix
 from zoo_leaderboard.stats.holm import holm
 from zoo_leaderboard.stats.intervals import mean_interval, median_interval
@@ -583,84 +582,3 @@ def test_what_seeds_do_is_unknown_from_one_seed_each():
     rng = np.random.default_rng(15)
     assert seeds_to_separate(seeds_only(0.5), spread_of(0.6, 0.1, 3)).verdict == "undecidable"
     assert seeds_to_separate(by_example(rng.random(30)), by_example(rng.random(30))).verdict == "undecidable"
-
-
-# Before and after
-
-
-def test_a_planted_regression_is_found_and_noise_is_not():
-    rng = np.random.default_rng(16)
-    before, noise, worse = (by_example(rng.normal(mean, 0.1, size=(3, 500))) for mean in (0.9, 0.9, 0.85))
-    assert score_change(before, worse, higher_is_better=True).verdict == "regression"
-    assert score_change(before, worse, higher_is_better=False).verdict == "improvement"
-    assert score_change(worse, before, higher_is_better=True).verdict == "improvement"
-    assert score_change(before, noise, higher_is_better=True).verdict == "no change seen"
-    assert score_change(before, worse, higher_is_better=True, min_change=0.1).verdict == "no change seen"
-
-
-def test_a_change_of_score_is_the_difference_in_the_metrics_unit():
-    before, after = seeds_only(0.90, 0.92, 0.91), seeds_only(0.85, 0.84, 0.86)
-    found, expected = score_change(before, after, higher_is_better=True), difference(after, before)
-    assert (found.change, found.low, found.high) == (expected.difference, expected.low, expected.high)
-    assert (found.p_value, found.method, found.covers, found.relative) == (expected.p_value, "Welch", "seeds", False)
-
-
-def test_one_seed_before_and_one_after_give_no_verdict():
-    rng = np.random.default_rng(17)
-    before, after = by_example(rng.normal(0.9, 0.1, size=500)), by_example(rng.normal(0.8, 0.1, size=500))
-    found = score_change(before, after, higher_is_better=True)
-    assert found.verdict == "unknown"
-    assert found.p_value < 1e-6
-    assert score_change(seeds_only(0.9), seeds_only(0.1), higher_is_better=True).verdict == "unknown"
-    assert ratio_change([1.0], [9.0]).verdict == "unknown"
-
-
-def test_times_are_compared_by_their_ratio():
-    before, after = [10.0, 10.4, 9.8], [12.1, 11.8, 12.4, 12.0]
-    found = ratio_change(before, after)
-    scipys = stats.ttest_ind(np.log(after), np.log(before), equal_var=False)
-    low, high = scipys.confidence_interval(0.95)
-    assert found.change == pytest.approx(exp(np.log(after).mean() - np.log(before).mean()) - 1)
-    near(found, exp(low) - 1, exp(high) - 1)
-    assert (found.p_value, found.relative) == (pytest.approx(scipys.pvalue), True)
-    assert found.verdict == "regression"
-    assert ratio_change(before, after, higher_is_better=True).verdict == "improvement"
-    assert ratio_change(after, before).verdict == "improvement"
-
-
-def test_a_sure_change_of_time_below_five_percent_does_not_count():
-    before = [10.0, 10.01, 9.99]
-    after = [value * 1.04 for value in before]
-    found = ratio_change(before, after)
-    assert found.change == pytest.approx(0.04)
-    assert found.p_value < 0.001
-    assert found.verdict == "no change seen"
-    assert ratio_change(before, after, min_change=0.03).verdict == "regression"
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "change", "p_value", "verdict"),
-    [
-        ([1, 2, 3, 4, 5], [inf] * 5, inf, 2 / 252, "regression"),
-        ([inf] * 5, [1, 2, 3, 4, 5], -1, 2 / 252, "improvement"),
-        ([1, 2, 3], [inf] * 3, inf, 2 / 20, "no change seen"),
-        ([inf] * 3, [inf] * 3, 0, 1, "no change seen"),
-        ([1, 2, 3, inf], [2, 4, 6, inf], 1, None, "no change seen"),
-        ([1], [inf], inf, None, "unknown"),
-    ],
-)
-def test_missed_targets_are_compared_by_their_order(before, after, change, p_value, verdict):
-    found = ratio_change(before, after)
-    assert (found.change, found.verdict, found.low, found.high) == (change, verdict, None, None)
-    if p_value is not None:
-        assert found.p_value == pytest.approx(p_value)
-
-
-@pytest.mark.parametrize("wrong", [[], [0.0, 1.0], [-1.0], [nan, 1.0]])
-def test_a_time_is_above_zero(wrong):
-    with pytest.raises(ValueError, match="times"):
-        ratio_change([1.0, 2.0], wrong)
-
-
-def test_the_logarithm_is_natural():
-    assert ratio_change([1.0, 1.0], [2.0, 2.0]).change == pytest.approx(exp(log(2)) - 1)

@@ -6,12 +6,13 @@ import json
 import math
 from itertools import permutations
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zoo_leaderboard.board.standing import standings
 from zoo_leaderboard.records.keys import RowKey, group_key, row_key
-from zoo_leaderboard.records.trials import describe_disturbance
+from zoo_leaderboard.records.times import describe_disturbance, describe_latency_disturbance
 
 from zoo_core.results.records import Latency, Load, TimeToTarget
 
@@ -156,9 +157,126 @@ def test_an_interrupted_repeat_does_not_take_away_a_result(record, only_group):
     assert group.frame["statuses"].iloc[0] == {"ok": 1}
 
 
-def test_a_failed_repeat_does(record, only_group):
+def test_a_failed_repeat_of_the_same_code_does_not_either(record, only_group):
     group = only_group([record(score=0.8, minute=0), record(status="crashed", minute=5)])
+    assert (group.frame["score"].iloc[0], group.frame["statuses"].iloc[0]) == (0.8, {"ok": 1})
+    assert group.frame["older_trials"].iloc[0] == 1
+
+
+def test_newer_code_that_fails_takes_away_the_results_of_the_older_code(record, only_group):
+    group = only_group([record(score=0.8, minute=0), record(status="crashed", minute=5, code="new")])
     assert math.isnan(group.frame["score"].iloc[0])
+
+
+def on(record, made, name, index=0):
+    """The record on another device of its class."""
+    device = msgspec.structs.replace(made.device, name=name, index=index)
+    return msgspec.structs.replace(made, device=device, id=f"{made.id}-{name}", key=f"{made.key}-{name}")
+
+
+def test_one_seed_on_two_devices_of_a_class_is_one_seed(record, only_group):
+    made = record(device="cuda", score=0.8)
+    group = only_group([on(record, made, "T4"), on(record, record(device="cuda", score=0.9, minute=5), "A100")])
+    (row,) = group.frame.to_dict("records")
+    assert (row["seed_count"], row["statuses"], row["score"], row["older_trials"]) == (1, {"ok": 1}, 0.9, 1)
+
+
+def test_an_error_on_another_device_does_not_take_away_the_ok_of_the_seed(record, only_group):
+    failed = record(device="cuda", status="out_of_memory", minute=5)
+    group = only_group([on(record, record(device="cuda", score=0.8), "A100"), on(record, failed, "T4")])
+    (row,) = group.frame.to_dict("records")
+    assert (row["score"], row["statuses"]) == (0.8, {"ok": 1})
+
+
+def test_times_come_from_the_machine_with_the_most_trials_and_the_others_are_counted_and_named(record, only_group):
+    slow = [record(seed=seed, minute=seed, train_s=90.0, environment_machine="m2") for seed in (0, 1)]
+    fast = [record(seed=seed, train_s=10.0 + seed, environment_machine="m1") for seed in (2, 3, 4)]
+    (row,) = only_group([*fast, *slow]).frame.to_dict("records")
+    assert (row["seed_count"], row["train_s"], row["timed_trials"]) == (5, 13.0, 3)
+    assert row["timed_on"] == "A processor (machine m1)"
+    assert (row["elsewhere_trials"], row["elsewhere"]) == (2, "A processor (machine m2)")
+
+
+def test_of_two_machines_with_equally_many_trials_the_newest_is_timed(record, only_group):
+    trials = [
+        record(seed=seed, minute=minute, train_s=time, environment_machine=machine)
+        for seed, minute, time, machine in [(0, 0, 10.0, "m1"), (1, 9, 30.0, "m2")]
+    ]
+    assert only_group(trials).frame["train_s"].iloc[0] == 30.0
+
+
+def test_a_disturbed_machine_is_not_timed_if_another_was_quiet(record, only_group):
+    busy = Load(cpu_s=4.0, wall_s=10.0)
+    loud = [
+        record(seed=seed, minute=9, train_s=90.0, environment_machine="m2", measured_load=busy) for seed in (0, 1, 2)
+    ]
+    (row,) = only_group([record(seed=3, train_s=10.0, environment_machine="m1"), *loud]).frame.to_dict("records")
+    assert (row["train_s"], row["times_reliable"], row["disturbed_trials"], row["elsewhere_trials"]) == (10, True, 3, 3)
+
+
+@pytest.mark.parametrize("wrong", [-3.0, 0.0, 1e-12, 1e12, math.inf, math.nan])
+def test_a_time_that_cannot_be_true_is_unknown_and_counted_and_the_record_stays(record, only_group, wrong):
+    latency = Latency(median_ms=wrong, p95_ms=1.0, n=5)
+    more = {"measured_throughput": -1.0, "measured_latency": latency, "target": met(wrong)}
+    group = only_group([record(seed=0, train_s=wrong, **more), record(seed=1, train_s=10.0)])
+    (row,) = group.frame.to_dict("records")
+    assert (row["seed_count"], row["train_s"], row["refused_trials"]) == (2, 10.0, 1)
+    assert row["refused_times"].startswith(f"train_s {wrong:g}, target_s {wrong:g}, throughput -1")
+    assert f"latency_ms {wrong:g}" in row["refused_times"]
+    assert (row["time_to_target"], math.isnan(row["latency_ms"])) == ("not applicable", True)
+
+
+def test_a_row_without_refused_times_or_other_machines_says_nothing_of_them(record, only_group):
+    (row,) = only_group([record(train_s=1.0)]).frame.to_dict("records")
+    assert (row["refused_trials"], row["refused_times"], row["elsewhere_trials"], row["elsewhere"]) == (0, "", 0, "")
+
+
+def test_the_latency_is_the_median_of_the_trials_that_were_quiet_while_it_was_measured(record, only_group):
+    def measured(median, cpu_s):
+        return Latency(median_ms=median, p95_ms=9.0, n=100, wall_s=1.0, cpu_s=cpu_s, involuntary_switches=3)
+
+    trials = [
+        record(seed=seed, train_s=10.0, measured_latency=measured(median, cpu_s))
+        for seed, median, cpu_s in [(0, 1.0, 0.99), (1, 9.0, 0.4), (2, 2.0, 0.98)]
+    ]
+    (row,) = only_group(trials).frame.to_dict("records")
+    assert (row["latency_ms"], row["train_s"], row["disturbed_trials"], row["latency_reliable"]) == (1.5, 10.0, 0, True)
+    (row,) = only_group(trials[1:2]).frame.to_dict("records")
+    assert (row["latency_ms"], row["times_reliable"], row["latency_reliable"]) == (9.0, True, False)
+
+
+@pytest.mark.parametrize(
+    ("latency", "reason"),
+    [
+        ({}, ""),
+        ({"wall_s": 1.0, "cpu_s": 0.99, "involuntary_switches": 20}, ""),
+        ({"wall_s": 1.0, "cpu_s": 0.5}, "used 50% of a CPU core"),
+        ({"wall_s": 0.01, "cpu_s": 0.001}, ""),
+        ({"wall_s": 1.0, "cpu_s": 1.0, "involuntary_switches": 239}, "239 involuntary context switches per second"),
+    ],
+)
+def test_the_latency_has_a_disturbance_of_its_own(record, latency, reason):
+    made = record(measured_latency=Latency(median_ms=1.0, p95_ms=2.0, n=9, **latency))
+    assert describe_latency_disturbance(made) == reason
+    assert describe_disturbance(made) == ""
+
+
+@pytest.mark.parametrize(
+    ("threads", "cpu_s", "reason"),
+    [
+        (1, 8.6, ""),
+        (2, 15.0, ""),
+        (2, 10.0, "used 50% of 2 CPU cores"),
+        (4, 30.0, ""),
+        (4, 10.0, "used 25% of 4 CPU cores"),
+        (16, 12.0, "used 8% of 16 CPU cores"),
+        (4, -1.0, ""),
+    ],
+)
+def test_the_cpu_seconds_are_judged_for_each_thread(record, threads, cpu_s, reason):
+    made = record(measured_load=Load(cpu_s=cpu_s, wall_s=10.0))
+    made = msgspec.structs.replace(made, device=msgspec.structs.replace(made.device, threads=threads))
+    assert describe_disturbance(made) == reason
 
 
 def test_seeds_of_earlier_code_are_not_mixed_with_those_of_later_code(record, only_group):

@@ -12,6 +12,13 @@ import torch
 
 from zoo_core.results.records import Load
 
+SWITCHES_KNOWN = sys.platform == "linux"  # psutil returns 0 on other systems
+
+
+def involuntary_switches(process: psutil.Process) -> int:
+    """Return how often the system paused the process's main thread to run another, since the process began."""
+    return int(process.num_ctx_switches().involuntary)
+
 
 def synchronize(device: str) -> None:
     """Wait until the device has finished its work; returns at once on the CPU."""
@@ -61,7 +68,7 @@ class TrainingClock:
     def start(self) -> None:
         """Open a window."""
         synchronize(self._device)
-        self._cpu_began, self._switches_began = time.process_time(), self._switches()
+        self._cpu_began, self._switches_began = time.process_time(), involuntary_switches(self._process)
         self._began = time.perf_counter()
 
     def stop(self) -> None:
@@ -72,7 +79,7 @@ class TrainingClock:
         seconds = time.perf_counter() - self._began
         self._began = None
         self.cpu_s += time.process_time() - self._cpu_began
-        self.involuntary_switches += self._switches() - self._switches_began
+        self.involuntary_switches += involuntary_switches(self._process) - self._switches_began
         self.windows[self.label] = self.windows.get(self.label, 0.0) + seconds
         self._phases.add(self.label, seconds)
 
@@ -101,9 +108,5 @@ class TrainingClock:
 
     def load(self) -> Load:
         """Return the machine's load during the windows."""
-        known = sys.platform == "linux"  # psutil returns 0 on other systems
-        switches = self.involuntary_switches if known else None
+        switches = self.involuntary_switches if SWITCHES_KNOWN else None
         return Load(cpu_s=self.cpu_s, wall_s=self.windows_s, involuntary_switches=switches)
-
-    def _switches(self) -> int:
-        return int(self._process.num_ctx_switches().involuntary)

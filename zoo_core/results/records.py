@@ -133,11 +133,17 @@ class TimeToTarget(JsonStruct, frozen=True, kw_only=True):
 
 
 class Latency(JsonStruct, frozen=True, kw_only=True):
-    """Latency of the forward pass of one unit: synchronised, after a warm-up, over n repeats."""
+    """Latency of the forward pass of one unit: synchronised, after a warm-up, over n repeats.
+
+    wall_s, cpu_s, involuntary_switches: load during the n repeats, as in `Load`; None in older records.
+    """
 
     median_ms: float
     p95_ms: float
     n: int
+    wall_s: float | None = None
+    cpu_s: float | None = None
+    involuntary_switches: int | None = None
 
 
 class Load(JsonStruct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ def zoo_commands() -> list[CommandSpec]:
         CommandSpec(
             name="compare",
             below="results",
-            help="Compare two folders of records, model by model; use --fail-on regression in CI.",
+            help="Compare two folders of records, or the last two occasions of one; use --fail-on regression in CI.",
             entry="zoo_leaderboard.cli.results:compare_command",
         ),
         CommandSpec(

@@ -1,23 +1,25 @@
 """Models over time: score and training time by occasion, the best so far, and the significant changes.
 
-A history follows one model on one data set with one recipe class on one device class. An occasion is a set of trials of
-one day on one machine with the same code and settings.
+A history follows one model on one data set with one recipe class on one device class. `occasions` says which trials
+belong to one occasion, `sequence` how a change is judged: from what was known at its occasion, so that a mark stays.
 """
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from zoo_leaderboard.board.occasions import occasions_of
 from zoo_leaderboard.records.keys import Key
 from zoo_leaderboard.records.samples import load_sample
 from zoo_leaderboard.records.trials import RUNNER, TrialSummary, reliable_times
-from zoo_leaderboard.stats.changes import Change, correct_together, ratio_change, score_change
+from zoo_leaderboard.stats.changes import Change
 from zoo_leaderboard.stats.intervals import mean_interval
+from zoo_leaderboard.stats.sequence import score_marks, time_marks
 from zoo_leaderboard.text.names import short_hash
 
 MAX_HISTORIES = 40  # on a page
@@ -27,8 +29,8 @@ MAX_HISTORIES = 40  # on a page
 class Occasion:
     """The ok trials of one occasion; `best` is the best mean score so far.
 
-    `change` is the change of the score since the occasion before, `speed` that of the training time since the last
-    occasion on the same machine.
+    `change` is the change of the score from the mean since the last mark, `speed` that of the training time since the
+    last occasion on the same machine.
     """
 
     moment: str
@@ -112,7 +114,7 @@ def model_histories(trials: Sequence[TrialSummary]) -> list[ModelHistory]:
             by_key.setdefault(_history_key(trial), []).append(trial)
     histories = []
     for key, of_model in by_key.items():
-        by_occasion = _trials_by_occasion(of_model)
+        by_occasion = occasions_of(of_model)
         if len(by_occasion) > 1:
             histories.append(ModelHistory(key=key, occasions=tuple(_occasions(by_occasion))))
     return sorted(histories, key=lambda history: history.occasions[-1].moment, reverse=True)
@@ -136,62 +138,35 @@ def _history_key(trial: TrialSummary) -> HistoryKey:
     )
 
 
-def _trials_by_occasion(trials: Sequence[TrialSummary]) -> list[list[TrialSummary]]:
-    """Group the trials by day, machine, code and settings; of each seed, only the latest."""
-    by_occasion: dict[tuple[str, ...], dict[int, TrialSummary]] = {}
-    for trial in trials:
-        key = (trial.started_at[:10], trial.machine, trial.code_sha256, trial.row_text)
-        by_occasion.setdefault(key, {})[trial.seed] = trial
-    return sorted((list(by_seed.values()) for by_seed in by_occasion.values()), key=lambda group: group[0].started_at)
-
-
 def _occasions(by_occasion: Sequence[Sequence[TrialSummary]]) -> list[Occasion]:
-    """Summarise the occasions, oldest first, with verdicts corrected for the number of changes."""
-    occasions: list[Occasion] = []
+    """Summarise the occasions, oldest first. A verdict depends only on the occasions up to its own."""
     samples = [load_sample(trials) for trials in by_occasion]
+    firsts = [trials[0] for trials in by_occasion]
+    versions = [first.task_version for first in firsts]  # scores of different task versions are not comparable
+    higher = firsts[0].higher_is_better
+    changes = score_marks([sample.scores for sample in samples], versions, higher_is_better=higher)
+    times = [np.array(reliable_times(trials)) for trials in by_occasion]
+    machines = [(first.place, first.task_version) if first.machine else None for first in firsts]
+    speeds = time_marks([item if len(item) else None for item in times], machines)
+    occasions = []
+    best: dict[int, float] = {}
     for index, trials in enumerate(by_occasion):
-        higher = trials[0].higher_is_better
-        interval = mean_interval(samples[index])
-        version = trials[0].task_version  # scores of different task versions are not comparable
-        comparable = [occasion for occasion in occasions if occasion.last.task_version == version]
-        follows = bool(occasions) and occasions[-1].last.task_version == version
-        change = score_change(samples[index - 1], samples[index], higher_is_better=higher) if follows else None
-        times = reliable_times(trials)
-        occasion = Occasion(
-            moment=trials[0].started_at,
-            trials=tuple(trials),
-            score=interval.value,
-            low=interval.low,
-            high=interval.high,
-            best=(max if higher else min)([interval.value, *(occasion.best for occasion in comparable[-1:])]),
-            train_s=statistics.median(times) if times else None,
-            change=change,
-            speed=_time_change(by_occasion[:index], trials),
+        interval, version = mean_interval(samples[index]), versions[index]
+        best[version] = (max if higher else min)(interval.value, best.get(version, interval.value))
+        occasions.append(
+            Occasion(
+                moment=firsts[index].started_at,
+                trials=tuple(trials),
+                score=interval.value,
+                low=interval.low,
+                high=interval.high,
+                best=best[version],
+                train_s=float(np.median(times[index])) if len(times[index]) else None,
+                change=changes[index],
+                speed=speeds[index],
+            )
         )
-        occasions.append(occasion)
-    corrected = correct_together([_known_changes(occasion) for occasion in occasions])
-    return [
-        replace(occasion, change=changes.get("change"), speed=changes.get("speed"))
-        for occasion, changes in zip(occasions, corrected, strict=True)
-    ]
-
-
-def _known_changes(occasion: Occasion) -> dict[str, Change]:
-    changes = {"change": occasion.change, "speed": occasion.speed}
-    return {name: change for name, change in changes.items() if change is not None}
-
-
-def _time_change(earlier: Sequence[Sequence[TrialSummary]], trials: Sequence[TrialSummary]) -> Change | None:
-    """Compute the change of the training time since the last occasion on the same machine.
-
-    None if there is no such occasion, or if either has no undisturbed times.
-    """
-    machine, version = trials[0].machine, trials[0].task_version
-    same = (item for item in reversed(earlier) if (item[0].machine, item[0].task_version) == (machine, version))
-    before = next(same, None)
-    if before is None or not machine or not reliable_times(before) or not reliable_times(trials):
-        return None
-    return ratio_change(reliable_times(before), reliable_times(trials))
+    return occasions
 
 
 def score_rows(history: ModelHistory) -> list[dict[str, Any]]:
@@ -210,11 +185,13 @@ def score_rows(history: ModelHistory) -> list[dict[str, Any]]:
 
 
 def time_rows(history: ModelHistory) -> list[dict[str, Any]]:
-    """Return the training times as rows for `plots.over_time`; the best is the fastest so far."""
+    """Return the training times as rows for `plots.over_time`; the best is the fastest so far on the same machine."""
     rows: list[dict[str, Any]] = []
+    best_of: dict[tuple[str, str], float] = {}
     for occasion in history.occasions:
         if occasion.train_s is not None:
-            best = min([occasion.train_s, *(row["best"] for row in rows[-1:])])
+            place = occasion.last.place
+            best = best_of[place] = min(occasion.train_s, best_of.get(place, occasion.train_s))
             times = sorted(reliable_times(occasion.trials))
             row = {"moment": occasion.moment, "value": occasion.train_s, "low": times[0], "high": times[-1]}
             rows.append({**row, "best": best, "model": history.model})

@@ -12,9 +12,11 @@ from zoo_leaderboard.text.names import short_hash
 
 ENOUGH_SEEDS = 3  # with fewer seeds the order of models is provisional
 ANCHOR_DIGITS = 12  # of a hash; a page may have thousands of rows
-MEDIAN_COLUMNS = ("train_s", "throughput", "inference_throughput", "latency_ms", "peak_memory_mib")
+TRAINING_COLUMNS = ("train_s", "throughput", "peak_memory_mib")
+INFERENCE_COLUMNS = ("latency_ms", "inference_throughput")
+MEDIAN_COLUMNS = (*TRAINING_COLUMNS, *INFERENCE_COLUMNS)
 MODEL_SIZE_COLUMNS = ("parameters", "flops_per_unit")
-TRIAL_COUNT_COLUMNS = ("met_trials", "timed_trials", "disturbed_trials")
+TRIAL_COUNT_COLUMNS = ("met_trials", "timed_trials", "disturbed_trials", "elsewhere_trials", "refused_trials")
 # of the row's latest trial; `variant` names those that are not the default
 SETTING_COLUMNS = ("dtype", "compiled", "requested_threads", "budget_s")
 LATEST_COLUMNS = (
@@ -27,17 +29,21 @@ def row_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
     """Summarise a group's current trials; rows without a score come last, by name.
 
     `trials` has a line per trial with the fields of TrialSummary, `older_trials` and `is_current`, oldest first. The
-    scored trials are those with status ok and a score; the timed trials are the `undisturbed_or_all` of them. Units are
+    scored trials are those with status ok and a score; the timed trials are the `timed_trials` of them. Units are
     suffixes. The columns of the result:
 
     * `row_text`: the text of the RowKey; `anchor`: the row's HTML id, a hash of it.
     * `LATEST_COLUMNS`, as in the latest trial, but `recipe` is a dictionary. `older_trials`: trials that do not count.
     * `score`, `std`: mean and standard deviation over the scored trials; nan if unknown. `seed_count`: their number.
     * `provisional`: fewer than `ENOUGH_SEEDS` scored trials.
-    * `MEDIAN_COLUMNS`: medians over the timed trials.
+    * `MEDIAN_COLUMNS`: medians over the timed trials; those of the inference over trials with an undisturbed latency.
     * `time_to_target` (met, missed, not applicable or None), `time_to_target_s`: medians, see `times_to_target`.
     * `met_trials`, `timed_trials`: the number of timed trials that met the target, and of all timed trials.
-    * `disturbed_trials`: the number of scored trials that were disturbed. `times_reliable`: whether any was not.
+    * `disturbed_trials`: the number of scored trials that were disturbed. `times_reliable`: whether any timed one was
+      not; `latency_reliable`: the same for the latency.
+    * `timed_on`: machine and device of the timed trials. `elsewhere_trials`: the number of scored trials of other
+      machines or devices, whose times do not count; `elsewhere`: their names.
+    * `refused_trials`: the number of scored trials with times that cannot be true; `refused_times`: the latest ones.
     * `MODEL_SIZE_COLUMNS`, `flops_unknown_because`: the latest known values.
     * `untrained`: the model has nothing to train.
     * `statuses`: the number of trials by status. `reason`: that of the latest trial that is not ok.
@@ -50,6 +56,7 @@ def row_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
     rows = rows.astype(dict.fromkeys(TRIAL_COUNT_COLUMNS, "Int64"))  # a row without a score has no counts
     rows["seed_count"] = rows["seed_count"].fillna(0).astype(int)
     rows["provisional"] = rows["seed_count"] < ENOUGH_SEEDS
+    rows[["timed_on", "elsewhere", "refused_times"]] = rows[["timed_on", "elsewhere", "refused_times"]].fillna("")
     rows["time_to_target"] = rows["time_to_target"].where(rows["score"].notna(), None)
     rows["untrained"] = trials.groupby("row_text")["untrained"].any()
     rows["statuses"] = _status_counts(trials)
@@ -64,25 +71,65 @@ def row_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
     return rows
 
 
-def undisturbed_or_all(trials: pd.DataFrame) -> pd.DataFrame:
-    """Select each row's undisturbed trials, or all of its trials if every one was disturbed."""
-    undisturbed = trials["disturbance"] == ""
-    row_has_some = undisturbed.groupby(trials["row_text"]).transform("any")
-    return trials[undisturbed | ~row_has_some]
+def timed_trials(trials: pd.DataFrame, disturbance: str = "disturbance") -> pd.DataFrame:
+    """Select the trials of each row whose times count: those of one machine and device, without the disturbed ones.
+
+    That is the place with the most undisturbed trials, and then the one with the newest trial. If every trial there was
+    disturbed, all of them count. `trials` is oldest first; `disturbance` names the column that says why.
+    """
+    here = trials[_place(trials) == trials["row_text"].map(_timed_places(trials))]
+    undisturbed = here[disturbance] == ""
+    row_has_some = undisturbed.groupby(here["row_text"]).transform("any").astype(bool)
+    return here[undisturbed | ~row_has_some]
+
+
+def _place(trials: pd.DataFrame) -> pd.Series[str]:
+    """Machine and device of each trial, in words."""
+    device = trials["device_name"].where(trials["device_name"] != "", trials["device_class"])
+    machine = " (machine " + trials["machine"] + ")"
+    return device + machine.where(trials["machine"] != "", "")
+
+
+def _timed_places(trials: pd.DataFrame) -> pd.Series[str]:
+    """By row, the place whose times count. Training and latency are always timed at the same place."""
+    places = trials.assign(place=_place(trials), undisturbed=trials["disturbance"] == "", order=range(len(trials)))
+    sizes = places.groupby(["row_text", "place"], as_index=False).agg({"undisturbed": "sum", "order": "max"})
+    return sizes.sort_values(["undisturbed", "order"]).groupby("row_text")["place"].last()
 
 
 def _time_columns(scored: pd.DataFrame) -> pd.DataFrame:
-    """By row, the columns that depend on the timed trials, and the number of disturbed trials."""
-    timed = undisturbed_or_all(scored)
+    """By row, the columns that depend on the timed trials, and the numbers of trials that do not count, and why."""
+    timed, inference = timed_trials(scored), timed_trials(scored, "latency_disturbance")
     by_row = timed.groupby("row_text")
-    disturbed = (scored["disturbance"] != "").groupby(scored["row_text"])
     return (
-        by_row[[*MEDIAN_COLUMNS]]
+        by_row[[*TRAINING_COLUMNS]]
         .median()
+        .join(inference.groupby("row_text")[[*INFERENCE_COLUMNS]].median())
         .join(times_to_target(timed))
         .join(by_row.size().rename("timed_trials"))
-        .join(disturbed.sum().rename("disturbed_trials"))
-        .assign(times_reliable=~disturbed.all())
+        .join(_uncounted_columns(scored))
+        .assign(
+            times_reliable=(timed["disturbance"] == "").groupby(timed["row_text"]).any(),
+            latency_reliable=(inference["latency_disturbance"] == "").groupby(inference["row_text"]).any(),
+        )
+    )
+
+
+def _uncounted_columns(scored: pd.DataFrame) -> pd.DataFrame:
+    """By row, how many scored trials have times that do not count: disturbed, elsewhere or refused; and which."""
+    row, place = scored["row_text"], _place(scored)
+    timed_on = _timed_places(scored)
+    elsewhere = place[place != row.map(timed_on)]
+    refused = scored["refused_times"] != ""
+    return pd.DataFrame(
+        {
+            "disturbed_trials": (scored["disturbance"] != "").groupby(row).sum(),
+            "timed_on": timed_on,
+            "elsewhere_trials": (place != row.map(timed_on)).groupby(row).sum(),
+            "elsewhere": elsewhere.groupby(row).agg(lambda names: ", ".join(dict.fromkeys(names))),
+            "refused_trials": refused.groupby(row).sum(),
+            "refused_times": scored.loc[refused, "refused_times"].groupby(row).last(),
+        }
     )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from zoo_core.results.records import FINAL
 from zoo_core.specs import Origin
-from zoo_leaderboard.board.row_frame import MEDIAN_COLUMNS, MODEL_SIZE_COLUMNS, row_frame, undisturbed_or_all
+from zoo_leaderboard.board.row_frame import MEDIAN_COLUMNS, MODEL_SIZE_COLUMNS, row_frame, timed_trials
 from zoo_leaderboard.board.untrained import Part, join_untrained
 from zoo_leaderboard.records.current import NO_NOTES, OTHER_CODE, Current, select_row_code
 from zoo_leaderboard.records.index import oldest_first
@@ -40,7 +40,8 @@ class Group:
 
     `frame` has a line per board row: the columns of `row_frame`, and `stale`. It is not changed afterwards. `by_row`
     and `timed` map the text of a RowKey to trials, oldest first: to all trials of the row, and to those ok trials whose
-    times count. `stale` says why the whole group is out of date; it is empty for an up-to-date group.
+    times count, which ran on one machine. `stale` says why the whole group is out of date; it is empty for an
+    up-to-date group.
     """
 
     key: GroupKey
@@ -136,11 +137,12 @@ def trial_frame(trials: Iterable[TrialSummary]) -> pd.DataFrame:
 
 
 def current_trials(trials: Iterable[TrialSummary], notes: Current = NO_NOTES) -> list[TrialSummary]:
-    """Select the trials that count, oldest first: the latest trial of each row and seed.
+    """Select the trials that count, oldest first: one trial of each row and seed.
 
-    A finished trial takes precedence over a later one that is not final (interrupted, timed out, skipped), as in
-    `zoo bench`. If the code changed, only the trials of the current code count; if a row has none, those of its latest
-    code. A skipped trial does not count if the same trial ran at another time, when its data were there.
+    A seed counts once, on however many devices of a class it ran. An ok trial takes precedence over a failed one of the
+    same seed, a final one over one that is not (interrupted, timed out, skipped), and then the latest. If the code
+    changed, only the trials of the current code count; if a row has none, those of its latest code. A skipped trial
+    does not count if the same trial ran at another time, when its data were there.
     """
     by_id = {trial.id: trial for trial in trials}
     return _trials_of(_select_current(trial_frame(by_id.values()), notes), by_id)
@@ -148,9 +150,9 @@ def current_trials(trials: Iterable[TrialSummary], notes: Current = NO_NOTES) ->
 
 def _select_current(trials: pd.DataFrame, notes: Current) -> pd.DataFrame:
     """Select as `current_trials` describes; `older_trials` is the number of trials of the row that do not count."""
-    trials = trials.assign(final=trials["status"].isin(FINAL)).sort_values(["final", "started_at", "id"])
-    counting = select_row_code(trials, notes).sort_values(["final", "started_at", "id"])
-    current = counting.drop_duplicates(["row_text", "seed"], keep="last")
+    trials = trials.assign(ok=trials["status"] == "ok", final=trials["status"].isin(FINAL))
+    by_preference = select_row_code(trials, notes).sort_values(["ok", "final", "started_at", "id"])
+    current = by_preference.drop_duplicates(["row_text", "seed"], keep="last")
     skipped = current["status"] == "skipped"
     has_run = current["planned_text"].isin(current.loc[~skipped, "planned_text"])
     current = current[~skipped | ~has_run]
@@ -158,6 +160,16 @@ def _select_current(trials: pd.DataFrame, notes: Current) -> pd.DataFrame:
     older = sizes.sub(current_sizes, fill_value=0).astype(int)
     current = current.assign(older_trials=current["row_text"].map(older))
     return current.sort_values(["started_at", "id"], ignore_index=True)
+
+
+def _has_current_code(trials: pd.DataFrame) -> pd.Series[bool]:
+    """Whether each trial ran with the current code of its row: that of the latest final trial, or else of the latest.
+
+    `trials` has the columns of `trial_frame`, and `final`.
+    """
+    oldest_first = trials.sort_values(["final", "started_at", "id"])
+    current = oldest_first.groupby("row_text")["code_sha256"].last()
+    return trials["code_sha256"] == trials["row_text"].map(current)
 
 
 def _trials_of(frame: pd.DataFrame, by_id: Mapping[str, TrialSummary]) -> list[TrialSummary]:
@@ -170,7 +182,7 @@ def _group(part: Part, versions: Versions) -> Group:
     newest = [trial for trial in trials if trial.recipe_class == key.recipe_class][-1]
     stale = stale_group(newest, versions)
     rows = row_frame(frame, higher_is_better=newest.higher_is_better)
-    timed = undisturbed_or_all(frame[frame["status"] == "ok"])
+    timed = timed_trials(frame[frame["status"] == "ok"])
     return Group(
         key=key,
         newest=newest,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 import typer
 
+from zoo_core.cli.options import RESULTS
 from zoo_core.errors import FAILURE, UsageError
 from zoo_core.files import write_atomically
 from zoo_core.ui.console import complain, messages, print_json, print_table
@@ -18,11 +19,12 @@ from zoo_core.ui.formats import format_score
 from zoo_leaderboard.text.formats import counted
 
 if TYPE_CHECKING:
-    from zoo_leaderboard.board.compare import ComparedModel
+    from zoo_leaderboard.board.compare import ComparedModel, RunComparison
+    from zoo_leaderboard.board.compared_runs import Runs
     from zoo_leaderboard.records.trials import TrialSummary
     from zoo_leaderboard.stats.changes import Change
 
-UNKNOWN = "unknown (too few seeds)"
+UNKNOWN = "unknown"
 NOT_EXPORTED = (
     *("path", "group_text", "row_text", "planned_text", "whole_code", "untrained"),
     *("per_example_file", "has_pictures", "has_curve", "has_val_curve", "has_left_out"),
@@ -30,10 +32,19 @@ NOT_EXPORTED = (
 
 
 def compare_command(
-    before: Annotated[Path, typer.Argument(help="Folder of earlier records.")],
-    after: Annotated[Path, typer.Argument(help="Folder of later records.")],
+    before: Annotated[Path | None, typer.Argument(help="Folder of earlier records.")] = None,
+    after: Annotated[Path | None, typer.Argument(help="Folder of later records.")] = None,
+    results: Annotated[Path, RESULTS] = Path("results"),
+    last: Annotated[
+        bool, typer.Option("--last", help="Compare the last two occasions of one folder; the default without folders.")
+    ] = False,
+    baseline: Annotated[
+        str,
+        typer.Option("--baseline", help="Compare with this occasion of one folder: a day, or a commit or code hash."),
+    ] = "",
     fail_on: Annotated[
-        Literal["nothing", "regression"], typer.Option("--fail-on", help="Exit with 1 if one is found.")
+        Literal["nothing", "regression", "unjudged"],
+        typer.Option("--fail-on", help="Exit with 1 if one is found; `unjudged` also if something cannot be judged."),
     ] = "nothing",
     least_score: Annotated[
         float, typer.Option("--least-score", min=0.0, help="Smallest change of the score that counts, in its unit.")
@@ -42,33 +53,102 @@ def compare_command(
         float,
         typer.Option("--least-speed", min=0.0, help="Smallest change of a time that counts, as a share (0.05 is 5 %)."),
     ] = 0.05,
+    least_shift: Annotated[
+        float,
+        typer.Option("--least-shift", min=0.0, help="Largest slowdown of all models together that is mere drift."),
+    ] = 0.10,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare the scores, train times and latencies of two folders of records, with significance tests."""
-    from zoo_leaderboard.board.compare import as_builtins, compare_runs
+    """Compare scores, train times, latencies and failures of two folders of records, or of two occasions in one."""
+    from zoo_leaderboard.board.compare import Least, as_builtins, compare
 
-    comparison = compare_runs([before], [after], least_score=least_score, least_speed=least_speed)
+    runs = _select_runs([folder for folder in (before, after) if folder], results, last, baseline)
+    comparison = compare(runs, Least(score=least_score, speed=least_speed, shift=least_shift))
     if as_json:
         print_json(as_builtins(comparison))
     else:
-        rows = [_table_row(item) for item in comparison.compared]
-        print_table(["task", "model", "device", "n", "before", "after", "score", "train time", "latency"], rows)
-        for words, names in (("only before", comparison.only_before), ("only after", comparison.only_after)):
-            for name in names:
-                messages().print(f"{words}: {name}", markup=False)
-        for item in comparison.compared:
-            for name in item.regressions:
-                typer.echo(f"regression: {name} of {item.key.model} on {item.key.group.task}")
-        if not comparison.regressions:
-            typer.echo(f"no regression found in {counted(len(comparison.compared), 'comparison')}")
-    if fail_on == "regression" and comparison.regressions:
+        _print_comparison(comparison)
+    if (fail_on != "nothing" and comparison.regressions) or (fail_on == "unjudged" and comparison.not_judged):
         raise typer.Exit(FAILURE)
+
+
+def _select_runs(given: Sequence[Path], results: Path, last: bool, baseline: str) -> Runs:
+    from zoo_leaderboard.board.compared_runs import last_occasions, since_baseline, two_folders
+
+    if len(given) == 2 and not last and not baseline:
+        return two_folders([given[0]], [given[1]])
+    if len(given) == 2 or (last and baseline):
+        raise UsageError(
+            "give two folders, or --last or --baseline with one: `zoo results compare BEFORE AFTER`, "
+            "`zoo results compare FOLDER --baseline 2026-11-20`"
+        )
+    folder = given[0] if given else results
+    return since_baseline([folder], baseline) if baseline else last_occasions([folder])
+
+
+def _print_comparison(comparison: RunComparison) -> None:
+    """Print the table, what was not compared, the regressions, and how many tests were made."""
+    columns = ["task", "model", "device", "n", "before", "after", "score", "train time", "latency", "failed"]
+    print_table(columns, [_table_row(item) for item in comparison.compared])
+    runs = comparison.runs
+    for words, names in (("only before", runs.only_before), ("only after", runs.only_after)):
+        for name in names:
+            messages().print(f"{words}: {name}", markup=False)
+    if runs.left_out:
+        messages().print(f"{counted(runs.left_out, 'model')} not measured on the last day: left out", markup=False)
+    for item in comparison.compared:
+        for name, reason in item.not_judged.items():
+            messages().print(f"not judged: {name} of {item.key.model} on {item.key.group.task}: {reason}", markup=False)
+    corrected = f"corrected together: {counted(comparison.tests, 'test')} of all tables (Holm, 5 %)"
+    for line in [*_shift_lines(comparison), corrected, *_regression_lines(comparison)]:
+        typer.echo(line)
+    if comparison.not_judged:
+        typer.echo(f"{comparison.not_judged} could not be judged")
+    if not comparison.regressions:
+        typer.echo(f"no regression found in {counted(len(comparison.compared), 'comparison')}")
+
+
+def _shift_lines(comparison: RunComparison) -> list[str]:
+    """Tell what all times have in common, where it is more than noise."""
+    lines = []
+    for item in comparison.shifts:
+        shift, kind = item.shift, "regression" if item.regression else "common to all"
+        if shift.significant or item.regression:
+            lines.append(
+                f"{kind}: {item.name} of {counted(shift.models, 'model')} on {item.place} changed by "
+                f"{100 * shift.change:+.1f} % ({100 * shift.low:+.1f} to {100 * shift.high:+.1f} %): "
+                "the machine, or code that all of them share; each model is judged without it"
+            )
+    return lines
+
+
+def _regression_lines(comparison: RunComparison) -> list[str]:
+    lines = [
+        f"regression: {name} of {item.key.model} on {item.key.group.task}"
+        for item in comparison.compared
+        for name in item.regressions
+    ]
+    if comparison.failures is not None and comparison.failures.verdict == "regression":
+        before, after = (sum(item.failed[side] for item in comparison.compared) for side in (0, 1))
+        lines.append(f"regression: failures of all models together, {before} before, {after} after")
+    return lines
 
 
 def _table_row(item: ComparedModel) -> list[str]:
     about = [item.key.group.task, item.key.model, item.key.group.device_class, f"{len(item.before)}/{len(item.after)}"]
     scores = [_mean_score_text(item.before), _mean_score_text(item.after)]
-    return [*about, *scores, *(_change_text(item.changes.get(name)) for name in ("score", "train_s", "latency_ms"))]
+    changes = [_change_text(item.changes.get(name)) for name in ("score", "train_s", "latency_ms")]
+    return [*about, *scores, *changes, _failed_text(item)]
+
+
+def _failed_text(item: ComparedModel) -> str:
+    """`0/3, 2/3 no change seen`: failed of all trials, before and after; `-` if none failed."""
+    if not any(item.failed):
+        return "-"
+    counts = ", ".join(f"{failed}/{ended}" for failed, ended in zip(item.failed, item.ended, strict=True))
+    change = item.changes.get("failures")
+    verdict = "regression" if "failures" in item.regressions else change.verdict if change else UNKNOWN
+    return f"{counts} {verdict}"
 
 
 def _mean_score_text(trials: Sequence[TrialSummary]) -> str:
@@ -77,15 +157,15 @@ def _mean_score_text(trials: Sequence[TrialSummary]) -> str:
 
 
 def _change_text(change: Change | None) -> str:
-    """`-0.0123 (-0.02 to -0.005) regression`."""
+    """`-0.0123 (-0.02 to -0.005) regression`; the interval of a time is without what all models share."""
     if change is None:
         return "-"
     factor, unit, form = (100.0, " %", "+.1f") if change.relative else (1.0, "", "+.4g")
+    own = f" own {change.own * factor:{form}}{unit}" if change.own != change.change else ""
     interval = ""
     if change.low is not None and change.high is not None:
         interval = f" ({change.low * factor:{form}} to {change.high * factor:{form}})"
-    verdict = UNKNOWN if change.verdict == "unknown" else change.verdict
-    return f"{change.change * factor:{form}}{unit}{interval} {verdict}"
+    return f"{change.change * factor:{form}}{unit}{own}{interval} {change.verdict}"
 
 
 def export_command(

@@ -19,7 +19,7 @@ import msgspec
 from zoo_core.errors import DamagedRecordError, RecordError, UsageError
 from zoo_core.files import cache_dir, write_atomically
 from zoo_core.results import records
-from zoo_leaderboard.records import current, keys, trials
+from zoo_leaderboard.records import current, keys, times, trials
 from zoo_leaderboard.records.current import is_superseded, load_current, notes_stamp, unreadable_notes
 from zoo_leaderboard.records.trials import TrialSummary, summarise_trial
 from zoo_leaderboard.text.names import files_digest
@@ -88,9 +88,8 @@ class Shard:
 @cache
 def summary_code_digest() -> str:
     """A hash of the modules that determine the content of a summary; another hash makes a cache invalid."""
-    return files_digest(
-        Path(str(name)) for name in (trials.__file__, keys.__file__, current.__file__, records.__file__, __file__)
-    )
+    modules = (trials.__file__, times.__file__, keys.__file__, current.__file__, records.__file__, __file__)
+    return files_digest(Path(str(name)) for name in modules)
 
 
 def scan(results: Sequence[Path]) -> list[Shard]:

@@ -10,7 +10,12 @@ import msgspec
 
 from zoo_core.results.records import FAILED, ModelFacts, Record
 from zoo_leaderboard.records.keys import planned_key, row_key
-from zoo_leaderboard.text.formats import counted
+from zoo_leaderboard.records.times import (
+    benchmark_of,
+    describe_disturbance,
+    describe_latency_disturbance,
+    times_of,
+)
 
 RUNNER = "runner"  # `Record.source` of trials; numbers from other programs are shown in a table of their own
 
@@ -36,7 +41,10 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     * `device_class` is `cpu`, `cuda` or the like, `device_name` the name of the processor.
     * `requested_threads` is the value of `--threads`; 0 is the default.
     * `score` is the test score. `target_status` is met, missed or not applicable; `target_s` is the time to target.
-    * `disturbance` says why the times are unreliable, and is empty if they are reliable.
+    * `disturbance` says why the training times are unreliable, and is empty if they are reliable; `latency_disturbance`
+      says so of latency and inference throughput.
+    * `refused_times` names the times of the record that cannot be true, with their values; they are unknown here.
+    * `wall_s` is the duration of the trial; `commit` is the zoo's commit, if it ran from a checkout.
     * `untrained`: the model has nothing to train, so its score is the same in every recipe class.
     * `source` is the program that measured; `benchmark` has the numbers of a program other than the runner.
     """
@@ -87,6 +95,10 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     flops_unknown_because: str
     untrained: bool
     disturbance: str
+    latency_disturbance: str
+    refused_times: str
+    wall_s: float | None
+    commit: str
     per_example_file: str
     has_pictures: bool
     has_curve: bool
@@ -99,11 +111,29 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     def failed(self) -> bool:
         return self.status in FAILED
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Machine and device: times of two places are never put into one median."""
+        return (self.machine, self.device_name)
+
+    @property
+    def place_words(self) -> str:
+        """The place in words: `NVIDIA T4 (machine 1a2b3c4d)`."""
+        device = self.device_name or self.device_class
+        return f"{device} (machine {self.machine})" if self.machine else device
+
+    @property
+    def disturbances(self) -> str:
+        """Why its training times are unreliable, or else its latency."""
+        latency = f"during the latency: {self.latency_disturbance}" if self.latency_disturbance else ""
+        return self.disturbance or latency
+
 
 def reliable_times(trials: Iterable[TrialSummary], field: Literal["train_s", "latency_ms"] = "train_s") -> list[float]:
     """Return the known times of the undisturbed trials; empty if every trial was disturbed."""
-    times = (getattr(trial, field) for trial in trials if not trial.disturbance)
-    return [value for value in times if value is not None and value > 0]
+    disturbance = "disturbance" if field == "train_s" else "latency_disturbance"
+    times = (getattr(trial, field) for trial in trials if not getattr(trial, disturbance))
+    return [value for value in times if value is not None]
 
 
 def summarise_trial(record: Record, path: str) -> TrialSummary:
@@ -111,6 +141,9 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
     task, dataset, model, device, measured = record.task, record.dataset, record.model, record.device, record.measured
     target, key = measured.time_to_target, row_key(record)
     versions = {"model": model.version, "dataset": dataset.version, "task": task.version}
+    times, refused = times_of(record)
+    benchmark, refused_of_benchmark = benchmark_of(record)
+    target_known = target is not None and (target.seconds is None or times["target_s"] is not None)
     return TrialSummary(
         path=path,
         id=record.id,
@@ -146,25 +179,25 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         budget_s=record.budget_s,
         seed=record.seed,
         score=record.score,
-        target_status=target.status if target else "not applicable",
-        target_s=target.seconds if target else None,
-        train_s=measured.train_s,
-        throughput=measured.throughput,
-        inference_throughput=measured.inference_throughput,
-        latency_ms=measured.latency.median_ms if measured.latency else None,
+        target_status=target.status if target is not None and target_known else "not applicable",
+        **times,
         peak_memory_mib=measured.peak_memory_mib,
         parameters=model.parameters,
         flops_per_unit=model.flops_per_unit,
         flops_unknown_because=model.flops_unknown_because,
         untrained=has_nothing_to_train(model),
         disturbance=describe_disturbance(record),
+        latency_disturbance=describe_latency_disturbance(record),
+        refused_times=", ".join(filter(None, [refused, refused_of_benchmark])),
+        wall_s=record.wall_s,
+        commit=str(record.environment.get("commit", "")),
         per_example_file=measured.per_example,
         has_pictures=bool(measured.pictures),
         has_curve=any(point.val_score is not None or point.train_score is not None for point in record.curve),
         has_left_out=bool(dataset.left_out),
         has_val_curve=any(point.val_score is not None for point in record.curve),
         source=record.source,
-        benchmark=msgspec.to_builtins(record.benchmark),
+        benchmark=benchmark,
     )
 
 
@@ -180,26 +213,3 @@ def code_text(model: str, other: Mapping[str, str], versions: Mapping[str, int])
     """Return the hashes of the code of the model, and of its data set and task if known, and the versions, as JSON."""
     parts = {**other, "model": model, **{f"{name} version": number for name, number in versions.items()}}
     return json.dumps(parts, sort_keys=True)
-
-
-MIN_CPU_SHARE = 0.85  # CPU time / wall time of a trial on the CPU, whatever its threads; on an idle machine >= 0.97
-MAX_SWITCHES_PER_S = 100.0  # involuntary context switches; a few per second are normal
-MIN_WINDOW_S = 0.2  # shorter timed windows are too short to judge the load
-
-
-def describe_disturbance(record: Record) -> str:
-    """Say why the trial's times are unreliable (other work was running); empty if nothing indicates that."""
-    load = record.measured.load
-    if load is None:
-        return ""
-    reasons = []
-    if load.trials_beside:
-        reasons.append(counted(load.trials_beside, "concurrent trial"))
-    if load.wall_s >= MIN_WINDOW_S:
-        share = load.cpu_s / load.wall_s
-        if record.device.kind == "cpu" and share < MIN_CPU_SHARE:
-            reasons.append(f"used {share:.0%} of a CPU core")
-        switches = (load.involuntary_switches or 0) / load.wall_s
-        if switches > MAX_SWITCHES_PER_S:
-            reasons.append(f"{switches:.0f} involuntary context switches per second")
-    return ", ".join(reasons)

@@ -55,7 +55,7 @@ def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
         record=record,
         slug=slug,
         task_slug=file_name(record.task.name),
-        disturbance=trial.disturbance,
+        disturbance=trial.disturbances,
         scores=_scores(record),
         curve=_curve(record),
         phases=[(as_label(phase.name), phase.seconds) for phase in record.phases],
