@@ -35,7 +35,8 @@ class Row:
     The fields are the columns of `row_frame`, and these:
 
     * `stale` says why the row is out of date; it is empty for an up-to-date row.
-    * `rank` and `tied`, the number of other rows with the rank, are None for rows without a score or out of date.
+    * `rank` and `rank_high` are the best and the worst rank that the tests leave open, `tied` is the number of other
+      rows with the same best rank. They are None for a row without a rank, and `not_ranked` says why, in words.
     * `low` to `high` is the 95 % interval of the score, `covers` says what it allows for.
     * `train_s_low` and the like are the intervals of the medians; None for rows with a single time.
     * `command` measures the row again; it is empty if no command can.
@@ -53,7 +54,9 @@ class Row:
     hardware: str
     stale: str
     rank: int | None
+    rank_high: int | None
     tied: int | None
+    not_ranked: str
     score: float | None
     std: float | None
     low: float | None
@@ -84,6 +87,11 @@ class Row:
     older_trials: int
     command: str
     speeds: tuple[Speed, ...]
+
+    @property
+    def winner(self) -> bool:
+        """Whether every other compared row is significantly worse, or has a mean no better than one that is."""
+        return self.rank == self.rank_high == 1
 
     @property
     def training(self) -> str:

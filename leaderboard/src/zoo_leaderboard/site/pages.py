@@ -12,11 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from zoo_core.files import portable
 from zoo_core.results.records import Record, TaskFacts
+from zoo_leaderboard.board.claims import interval_words
 from zoo_leaderboard.board.curves import Curves
 from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.row_frame import ENOUGH_SEEDS
 from zoo_leaderboard.board.rows import Row
-from zoo_leaderboard.board.standing import MAX_ROWS_BY_EXAMPLE
 from zoo_leaderboard.board.tables import Group, TaskBoard
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.trials import TrialSummary
@@ -56,7 +56,7 @@ class GroupView:
     devices: Sequence[str]
     hardware: Sequence[str]
     first_two: str
-    by_example: bool
+    tests: str
     not_ok: Sequence[TrialSummary]
     not_ok_left_out: int
     trials: Sequence[TrialSummary]
@@ -192,9 +192,11 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update({function.__name__: function for function in FILTERS})
-    made.filters.update(file_name=file_name, portable=portable, label=as_label, origin_label=origin_label)
+    made.filters.update(
+        interval_words=interval_words, file_name=file_name, portable=portable, label=as_label, origin_label=origin_label
+    )
     made.tests["link"] = formats.is_link
-    made.globals.update(enough_seeds=ENOUGH_SEEDS, max_rows_by_example=MAX_ROWS_BY_EXAMPLE, dash=formats.DASH)
+    made.globals.update(enough_seeds=ENOUGH_SEEDS, dash=formats.DASH)
     return made
 
 

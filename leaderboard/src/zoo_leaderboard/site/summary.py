@@ -28,10 +28,13 @@ class Place(Cached, frozen=True, kw_only=True, array_like=True):
     variant: str
     pretrained_on: str
     rank: int | None
+    rank_high: int | None
     tied: int | None
+    not_ranked: str
     score: float | None
     low: float | None
     high: float | None
+    covers: str | None
     seed_count: int
     provisional: bool
     stale: str

@@ -10,10 +10,11 @@ import msgspec
 
 from zoo_core.results.records import Record, TaskFacts
 from zoo_leaderboard.board import history
+from zoo_leaderboard.board.claims import separation_words, test_words
 from zoo_leaderboard.board.curves import Curves, group_curves, table_points, unique_label
 from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.rows import Row, plain_rows
-from zoo_leaderboard.board.standing import Standing, separation_words, standings
+from zoo_leaderboard.board.standing import Standing, standings
 from zoo_leaderboard.board.tables import Group, TaskBoard, Versions, task_board
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.index import Shard, load_trials, read_record
@@ -133,7 +134,7 @@ class _TaskWriter:
             devices=ranked.devices,
             hardware=list(dict.fromkeys(trial.device_name for trial in group.trials if trial.device_name)),
             first_two=separation_words(ranked.first_two),
-            by_example=any("test sample" in (row.covers or "") for row in rows),
+            tests=test_words(ranked),
             not_ok=not_ok[:MAX_LISTED_TRIALS],
             not_ok_left_out=max(0, len(not_ok) - MAX_LISTED_TRIALS),
             trials=sorted(with_pages, key=lambda trial: trial.started_at, reverse=True),

@@ -16,6 +16,7 @@ All variances here are squares of the metric's unit. `student` makes intervals a
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -33,7 +34,9 @@ class Moments:
 
     `seed_var` is the variance of the seeds' scores and `residual_var` the part of it that comes from the residual: both
     are variances of one seed's score, not yet divided by the number of seeds, and nan with one seed. `unit_means`,
-    (units,), holds the mean over seeds of each unit; None if there are fewer than two units.
+    (units,), holds the mean over seeds of each unit; None if there are fewer than two units. `grouped`: the units are
+    groups of examples. `binary`: every example is 0 or 1. `data` and `layout` are equal for rows whose units are the
+    same examples or groups.
     """
 
     seed_count: int
@@ -41,6 +44,10 @@ class Moments:
     seed_var: float
     residual_var: float
     unit_means: Floats | None
+    grouped: bool
+    binary: bool
+    data: str
+    layout: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -59,7 +66,10 @@ class VarianceParts:
 
 
 def moments(
-    scores: Floats, examples: NDArray[np.floating[Any]] | None, groups: NDArray[np.integer[Any]] | None
+    scores: Floats,
+    examples: NDArray[np.floating[Any]] | None,
+    groups: NDArray[np.integer[Any]] | None,
+    data: str,
 ) -> Moments:
     """Compute a row's moments from scores (seeds,), examples (seeds, examples) and groups (examples,)."""
     seed_count = len(scores)
@@ -77,7 +87,17 @@ def moments(
         seed_var=seed_var,
         residual_var=residual_var,
         unit_means=unit_means,
+        grouped=groups is not None,
+        binary=examples is not None and bool(((examples == 0) | (examples == 1)).all()),
+        data=data,
+        layout="" if examples is None else _layout(examples.shape[1], groups),
     )
+
+
+def _layout(example_count: int, groups: NDArray[np.integer[Any]] | None) -> str:
+    """Name the number of examples and their groups; equal names mean equal numbers and groups."""
+    digest = "" if groups is None else hashlib.sha256(groups.astype(np.int64).tobytes()).hexdigest()
+    return f"{example_count} examples {digest}"
 
 
 def parts_of_mean(row: Moments) -> VarianceParts:
