@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from cells import Cell, cells, fast_cells
 
-FAST_RUNS = 400
+FAST_RUNS = 200
 ALLOWED_ERRORS = 2.5  # standard errors of the simulated share
 
 
@@ -49,6 +49,8 @@ class Outcome:
     def bounds(self) -> str:
         if self.low is not None and self.high is not None:
             return f"{self.low:g} to {self.high:g}"
+        if self.low is not None:
+            return f"at least {self.low:g}"
         return "" if self.high is None else f"at most {self.high:g}"
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from zoo_leaderboard.board.commands import reproduce
-from zoo_leaderboard.board.rows import UNKNOWN_SPEED, Row, rows_of
+from zoo_leaderboard.board.rows import OUT_OF_DATE, UNKNOWN_SPEED, Row, rows_of
 from zoo_leaderboard.board.score_range import score_range
 from zoo_leaderboard.board.tables import Group
 from zoo_leaderboard.records.keys import GroupKey
@@ -158,7 +158,7 @@ def _not_ranked_column(group: Group, tested: Sequence[str], rows: Sequence[Momen
     }
     candidates = set(group.ranked["row_text"])
     others = {
-        row.row_text: "out of date" if row.stale != group.stale else "no score"
+        row.row_text: OUT_OF_DATE if row.stale != group.stale else "no score"
         for row in group.frame.itertuples()
         if row.row_text not in candidates
     }

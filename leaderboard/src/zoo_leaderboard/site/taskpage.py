@@ -166,7 +166,7 @@ class _TaskWriter:
         return written
 
     def _pictures(self, group: Group, rows: Sequence[Row]) -> Pictures | None:
-        best = next((row for row in rows if row.rank is not None), None)
+        best = next((row for row in rows if row.current), None)
         if best is None:
             return None
         copied = copy_best(group.ok(best.row_text), self.read, self.assets, group.anchor)
@@ -212,11 +212,11 @@ def _newest_first(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
 
 
 def _cost_points(rows: Sequence[Row], cost: str, *, higher_is_better: bool) -> list[plots.Point]:
-    """Return the ranked models with a known cost; unreliable times do not count. The first ones have names."""
+    """Return the current models with a known cost; unreliable times do not count. The first ones have names."""
     known = [
         (row, float(value), row.score)
         for row in rows
-        if row.rank is not None and row.score is not None and (row.times_reliable or cost == "parameters")
+        if row.current and row.score is not None and (row.times_reliable or cost == "parameters")
         if (value := getattr(row, cost)) is not None and value > 0
     ][:MAX_COST_POINTS]
     on_front = plots.pareto_front([(value, score) for _, value, score in known], higher_is_better=higher_is_better)

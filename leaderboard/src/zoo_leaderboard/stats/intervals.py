@@ -77,8 +77,7 @@ def binary_interval(row: Moments, level: float) -> tuple[float, float]:
     parts = parts_of_mean(row)
     mean, tail = min(max(row.mean, 0.0), 1.0), (1 - level) / 2
     t_test = -float(special.stdtrit(parts.test_df[0], tail))
-    effective = _effective_count(row, float(parts.test_var_with_residual[0])) * (special.ndtri(tail) / t_test) ** 2
-    low, high = _clopper_pearson(mean, effective, tail)
+    low, high = _clopper_pearson(mean, _effective_count(row, tail), tail)
     if not parts.seeds_df[0]:
         return low, high
     t_seeds = -float(special.stdtrit(parts.seeds_df[0], tail))
@@ -91,10 +90,19 @@ def _unit_count(row: Moments) -> int:
     return 0 if row.unit_means is None else len(row.unit_means)
 
 
-def _effective_count(row: Moments, variance: float) -> float:
-    """Return the number of independent examples that would give the mean this variance."""
-    binomial = row.mean * (1 - row.mean)
-    return binomial / variance if binomial > 0 and variance > 0 else float(_unit_count(row))
+def _effective_count(row: Moments, tail: float) -> float:
+    """Return the number of independent examples that would give the mean the variance of its test sample.
+
+    One seed without groups has as many as there are examples, because the variance is binomial. With groups the number
+    is reduced for the degrees of freedom of the variance (Korn and Graubard 1998, section 3).
+    """
+    units = _unit_count(row)
+    variance, binomial = float(parts_of_mean(row).test_var_with_residual[0]), row.mean * (1 - row.mean)
+    if not (binomial > 0 and variance > 0):
+        return float(units)
+    if row.grouped:
+        return float(binomial / variance * (special.ndtri(tail) / special.stdtrit(units - 1, tail)) ** 2)
+    return binomial / variance * units / (units - 1)
 
 
 def _clopper_pearson(mean: float, count: float, tail: float) -> tuple[float, float]:
