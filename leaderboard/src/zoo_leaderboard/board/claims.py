@@ -39,7 +39,7 @@ def separation_words(first_two: MoreSeeds | None) -> str:
     return "The top two were not compared: run at least two seeds of each model."
 
 
-def test_words(standing: Standing) -> str:
+def comparison_words(standing: Standing) -> str:
     """Describe what the ranks of a table were tested on, and the correction; empty if nothing was compared."""
     if not standing.pairs:
         return ""

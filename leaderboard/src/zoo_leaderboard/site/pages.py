@@ -56,7 +56,7 @@ class GroupView:
     devices: Sequence[str]
     hardware: Sequence[str]
     first_two: str
-    tests: str
+    comparisons: str
     not_ok: Sequence[TrialSummary]
     not_ok_left_out: int
     trials: Sequence[TrialSummary]

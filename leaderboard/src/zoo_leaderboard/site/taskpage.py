@@ -10,7 +10,7 @@ import msgspec
 
 from zoo_core.results.records import Record, TaskFacts
 from zoo_leaderboard.board import history
-from zoo_leaderboard.board.claims import separation_words, test_words
+from zoo_leaderboard.board.claims import separation_words, comparison_words
 from zoo_leaderboard.board.curves import Curves, group_curves, table_points, unique_label
 from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.rows import Row, plain_rows
@@ -134,7 +134,7 @@ class _TaskWriter:
             devices=ranked.devices,
             hardware=list(dict.fromkeys(trial.device_name for trial in group.trials if trial.device_name)),
             first_two=separation_words(ranked.first_two),
-            tests=test_words(ranked),
+            comparisons=comparison_words(ranked),
             not_ok=not_ok[:MAX_LISTED_TRIALS],
             not_ok_left_out=max(0, len(not_ok) - MAX_LISTED_TRIALS),
             trials=sorted(with_pages, key=lambda trial: trial.started_at, reverse=True),
