@@ -7,7 +7,7 @@ from itertools import pairwise as neighbours
 import numpy as np
 import pytest
 from zoo_leaderboard.board import standing as standing_module
-from zoo_leaderboard.board.claims import interval_words, separation_words, comparison_words
+from zoo_leaderboard.board.claims import comparison_words, interval_words, separation_words
 from zoo_leaderboard.board.score_range import score_range
 from zoo_leaderboard.board.standing import standing
 from zoo_leaderboard.stats.more_seeds import MoreSeeds
@@ -152,7 +152,7 @@ def test_the_page_says_what_was_tested_and_that_tables_are_not_corrected_togethe
     [
         (None, None, "on this test set only"),
         (60, None, ""),
-        (60, 5, "approximate: fewer than 30 groups of examples"),
+        (60, 5, "approximate: few groups of examples"),
     ],
 )
 def test_an_interval_says_what_it_does_not_allow_for(standing_of, examples, groups, words):
@@ -176,7 +176,7 @@ def test_an_interval_says_what_it_does_not_allow_for(standing_of, examples, grou
         (
             "too many",
             False,
-            "The top two do not differ significantly on this test set, and 100 more seeds per model may not change that.",
+            "The top two do not differ significantly on this test set, and 100 more seeds per model may not change it.",
         ),
         ("undecidable", True, "The top two were not compared: run at least two seeds of each model."),
     ],

@@ -190,6 +190,13 @@ def test_groups_of_one_size_count_as_their_means():
     assert (found.coverage, found.covers) == (None, "few groups")
 
 
+def test_groups_without_wrong_answers_do_not_make_an_interval_of_95_percent():
+    groups, wrong_from = np.arange(400) % 40, 10
+    few, many = np.ones((2, 400)), np.ones((2, 400))
+    few[:, groups < wrong_from], many[:, :100] = 0, 0  # 100 wrong answers of 10 groups; of all 40 groups
+    assert [mean_interval(by_example(answers, groups)).coverage for answers in (few, many)] == [None, 0.95]
+
+
 def test_an_interval_of_95_percent_is_claimed_from_30_groups_on():
     rng = np.random.default_rng(23)
     for groups, coverage, covers in ((29, None, "seeds and few groups"), (30, 0.95, "seeds and test sample")):
@@ -199,10 +206,10 @@ def test_an_interval_of_95_percent_is_claimed_from_30_groups_on():
 
 def test_grouped_answers_have_the_exact_interval_of_their_effective_number():
     # 4 groups of 2: means 0, 1, 1/2, 1; p = 5/8, variance (11/12 * 1/4) / 4; effective 15/64 / (11/192) = 45/11, then
-    # times (1.96 / t of 3 degrees)^2.
+    # times (1.96 / t)^2. Wrong answers by group 2, 0, 1, 0: 3^2 / 5 = 1.8 groups, so t has one degree (0.8 is too few).
     found = mean_interval(by_example([0, 0, 1, 1, 0, 1, 1, 1], groups=[7, 7, 3, 3, 5, 5, 9, 9]))
     variance = np.var([0, 1, 0.5, 1], ddof=1) / 4
-    count = 15 / 64 / variance * (stats.norm.ppf(0.975) / stats.t.ppf(0.975, 3)) ** 2
+    count = 15 / 64 / variance * (stats.norm.ppf(0.975) / stats.t.ppf(0.975, 1)) ** 2
     right, wrong = 5 / 8 * count, 3 / 8 * count
     near(found, stats.beta.ppf(0.025, right, wrong + 1), stats.beta.ppf(0.975, right + 1, wrong))
 

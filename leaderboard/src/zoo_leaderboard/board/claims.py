@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from zoo_leaderboard.board.standing import Standing
-from zoo_leaderboard.stats.intervals import ENOUGH_GROUPS
 from zoo_leaderboard.stats.more_seeds import MoreSeeds
 from zoo_leaderboard.text.formats import counted
 
@@ -35,7 +34,7 @@ def separation_words(first_two: MoreSeeds | None) -> str:
     if first_two.verdict == "test sample":
         return "More seeds cannot separate the top two: the test split is too small for their difference."
     if first_two.verdict == "too many":
-        return f"The top two do not differ significantly{place}, and 100 more seeds per model may not change that."
+        return f"The top two do not differ significantly{place}, and 100 more seeds per model may not change it."
     return "The top two were not compared: run at least two seeds of each model."
 
 
@@ -72,6 +71,6 @@ def interval_words(row: HasInterval) -> str:
     return {
         "seeds": "on this test set only",
         "test sample": "test sample only: one seed",
-        "seeds and few groups": f"approximate: fewer than {ENOUGH_GROUPS} groups of examples",
-        "few groups": f"approximate: one seed, fewer than {ENOUGH_GROUPS} groups of examples",
+        "seeds and few groups": "approximate: few groups of examples",
+        "few groups": "approximate: one seed, few groups of examples",
     }.get(row.covers or "", "")

@@ -10,7 +10,7 @@ import msgspec
 
 from zoo_core.results.records import Record, TaskFacts
 from zoo_leaderboard.board import history
-from zoo_leaderboard.board.claims import separation_words, comparison_words
+from zoo_leaderboard.board.claims import comparison_words, separation_words
 from zoo_leaderboard.board.curves import Curves, group_curves, table_points, unique_label
 from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.rows import Row, plain_rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, sqrt
 from typing import TypeAlias
 
@@ -12,12 +12,14 @@ from scipy import special
 
 from zoo_leaderboard.stats.sample import Covers, Sample, check_share, check_values, coverage_words
 from zoo_leaderboard.stats.student import half_widths
-from zoo_leaderboard.stats.variance import Floats, Moments, parts_of_mean
+from zoo_leaderboard.stats.variance import Floats, Moments, VarianceParts, parts_of_mean
 
 Bounds: TypeAlias = tuple[float, float]
 
 ANY: Bounds = (-inf, inf)
-ENOUGH_GROUPS = 30  # with fewer groups of examples, no interval with a known coverage: see benchmarks/statistics
+# With fewer groups of examples, or fewer that matter, no coverage is claimed: see benchmarks/statistics.
+ENOUGH_GROUPS = 30
+ENOUGH_EFFECTIVE_GROUPS = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,14 +46,16 @@ def interval_of(row: Moments, *, level: float = 0.95, bounds: Bounds = ANY) -> I
 
     * Several seeds without examples: Student's interval over seeds, which holds on this test set only.
     * One seed with examples: the interval over examples, which does not cover other seeds.
-    * Fewer than `ENOUGH_GROUPS` groups of examples: an approximate interval, so its `coverage` is None.
+    * Fewer than `ENOUGH_GROUPS` groups of examples, or `ENOUGH_EFFECTIVE_GROUPS` that matter: an approximate interval,
+      so its `coverage` is None.
     * One seed without examples, or equal scores of all seeds and examples: no interval.
 
     The interval of a mean of zeros and ones lies within 0 and 1, see `binary_interval`. Others are cut at `bounds`, the
     lowest and the highest possible score.
     """
     check_share(level, "level")
-    parts, few_groups = parts_of_mean(row), row.grouped and _unit_count(row) < ENOUGH_GROUPS
+    parts = _parts_for_interval(row)
+    few_groups = row.grouped and (_unit_count(row) < ENOUGH_GROUPS or row.effective_groups < ENOUGH_EFFECTIVE_GROUPS)
     covers = coverage_words(seeds=bool(parts.seeds_df[0] > 0), test=bool(parts.test_df[0] > 0), few_groups=few_groups)
     if covers and row.binary and row.unit_means is not None:
         low, high = binary_interval(row, level)
@@ -74,7 +78,7 @@ def binary_interval(row: Moments, level: float) -> tuple[float, float]:
     that at the end x of the interval, where it is x (1 - x) / (p (1 - p)) times as large. So x solves
     (p - x)^2 = t1^2 v1 + t2^2 v2 x (1 - x) / (p (1 - p)), in the terms of `student`; the seeds' part v1 stays as it is.
     """
-    parts = parts_of_mean(row)
+    parts = _parts_for_interval(row)
     mean, tail = min(max(row.mean, 0.0), 1.0), (1 - level) / 2
     t_test = -float(special.stdtrit(parts.test_df[0], tail))
     low, high = _clopper_pearson(mean, _effective_count(row, tail), tail)
@@ -84,6 +88,17 @@ def binary_interval(row: Moments, level: float) -> tuple[float, float]:
     share = float(parts.test_var[0]) / (mean * (1 - mean)) if 0 < mean < 1 else 1 / _unit_count(row)
     wider_low, wider_high = _wilson(mean, t_seeds**2 * float(parts.seeds_var[0]), t_test**2 * share)
     return min(low, wider_low), max(high, wider_high)
+
+
+def _parts_for_interval(row: Moments) -> VarianceParts:
+    """Return the parts with the degrees of freedom of the groups that matter.
+
+    Differences of two rows keep those of all groups: they are as often positive as negative if the rows are equal.
+    """
+    parts = parts_of_mean(row)
+    if not row.grouped or row.effective_groups < 1:
+        return parts
+    return replace(parts, test_df=np.array([max(min(parts.test_df[0], row.effective_groups - 1), 1.0)]))
 
 
 def _unit_count(row: Moments) -> int:
@@ -97,11 +112,12 @@ def _effective_count(row: Moments, tail: float) -> float:
     is reduced for the degrees of freedom of the variance (Korn and Graubard 1998, section 3).
     """
     units = _unit_count(row)
-    variance, binomial = float(parts_of_mean(row).test_var_with_residual[0]), row.mean * (1 - row.mean)
+    parts, binomial = _parts_for_interval(row), row.mean * (1 - row.mean)
+    variance = float(parts.test_var_with_residual[0])
     if not (binomial > 0 and variance > 0):
         return float(units)
     if row.grouped:
-        return float(binomial / variance * (special.ndtri(tail) / special.stdtrit(units - 1, tail)) ** 2)
+        return float(binomial / variance * (special.ndtri(tail) / special.stdtrit(parts.test_df[0], tail)) ** 2)
     return binomial / variance * units / (units - 1)
 
 
