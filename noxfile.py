@@ -127,6 +127,18 @@ def perf(session: nox.Session) -> None:
         run(session, str(script))
 
 
+@nox.session
+def statistics(session: nox.Session) -> None:
+    """Simulate the leaderboard's intervals and ranks on models with known truths, and check what they promise.
+
+    About half an hour; `-- --only "twelve equal"` runs some cells, `-- --fast` takes seconds, `--json FILE` keeps them.
+    """
+    set_up(session)
+    jobs = ["--jobs", str(min(os.cpu_count() or 1, MAX_TEST_WORKERS))]
+    environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # the jobs are the parallel part
+    run(session, str(ROOT / "benchmarks" / "statistics"), *jobs, *session.posargs, env=environment)
+
+
 def fresh_environment(session: nox.Session, name: str) -> str:
     """Create an empty virtual environment for one session. Return the path of its Python."""
     folder = Path(session.create_tmp()) / name

@@ -147,9 +147,10 @@ def record() -> Callable[..., Record]:
     return make_record
 
 
-def boards_of(records: Sequence[Record]) -> list[TaskBoard]:
-    """The boards of records that lie nowhere, by title; a trial's `path` is its id."""
-    trials = [summarise_trial(record, record.id) for record in records]
+def boards_of(records: Sequence[Record], folder: Path | None = None) -> list[TaskBoard]:
+    """The boards of records, by title. They lie in `folder`, or nowhere: a trial's `path` is then its id."""
+    paths = [record.id if folder is None else str(folder / f"{record.id}.json") for record in records]
+    trials = [summarise_trial(record, path) for record, path in zip(records, paths, strict=True)]
     versions = Versions(
         tasks=newest_versions((trial.task, trial.task_version) for trial in trials),
         datasets=newest_versions((trial.dataset, trial.dataset_version) for trial in trials),

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from zoo_leaderboard.board.standing import separation_words, standing
+from zoo_leaderboard.board.claims import separation_words
+from zoo_leaderboard.board.standing import standing
 
 SPREAD = (-0.01, 0.0, 0.01)
 
@@ -41,7 +42,7 @@ def test_two_models_with_ranks_1_and_2_differ_significantly(standing_of):
     assert 0.025 < p_value(first, second) < 0.05  # one comparison: no correction
     found = standing_of([first, second])
     assert [row.rank for row in found.rows] == [1, 2]
-    assert separation_words(found.first_two) == "The top two differ significantly."
+    assert separation_words(found.first_two) == "The top two differ significantly on this test set."
 
 
 def test_the_correction_counts_the_models_beyond_those_of_the_compare_page(standing_of):

@@ -25,6 +25,7 @@ class Speed(NamedTuple):
     reliable: bool
 
 
+OUT_OF_DATE = "out of date"  # in `Row.not_ranked`
 UNKNOWN_SPEED = Speed(None, None, reliable=True)
 
 
@@ -89,6 +90,16 @@ class Row:
     older_trials: int
     command: str
     speeds: tuple[Speed, ...]
+
+    @property
+    def winner(self) -> bool:
+        """Whether every other compared row is significantly worse, or has a mean no better than one that is."""
+        return self.rank == self.rank_high == 1
+
+    @property
+    def current(self) -> bool:
+        """Whether the row has a score and is as new as its group, ranked or not."""
+        return self.score is not None and self.not_ranked != OUT_OF_DATE
 
     @property
     def training(self) -> str:

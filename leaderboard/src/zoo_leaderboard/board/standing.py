@@ -1,25 +1,27 @@
-"""The statistics of a group's rows: intervals, ranks with ties, and the seeds needed to separate the first two."""
+"""The statistics of a group's rows: intervals, ranks with their ranges, and what would separate the top two."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from zoo_leaderboard.board.commands import reproduce
-from zoo_leaderboard.board.rows import UNKNOWN_SPEED, Row, rows_of
+from zoo_leaderboard.board.rows import OUT_OF_DATE, UNKNOWN_SPEED, Row, rows_of
+from zoo_leaderboard.board.score_range import score_range
 from zoo_leaderboard.board.tables import Group
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.samples import load_sample
 from zoo_leaderboard.stats.comparison import DifferenceMatrix, difference_matrix
-from zoo_leaderboard.stats.intervals import mean_interval, median_interval
+from zoo_leaderboard.stats.intervals import Bounds, interval_of, median_interval
 from zoo_leaderboard.stats.more_seeds import MoreSeeds, seeds_to_separate
-from zoo_leaderboard.stats.ranking import Ranking, ranks
-from zoo_leaderboard.stats.sample import Sample
+from zoo_leaderboard.stats.ranking import Ranking, rank_rows
+from zoo_leaderboard.stats.variance import Moments
 
-MAX_ROWS_BY_EXAMPLE = 40  # of a group, best first; further rows are compared by their seeds
+MAX_UNITS = 30_000_000  # results by example of a group in memory, 240 MB: 3,000 rows of 10,000 examples
 MAX_COMPARED_ROWS = 30  # of a group, best first; the compare page has their differences
+LEVEL = 0.05  # of the tests of a table together
 TIMES = ("train_s", "latency_ms")  # with an interval of the median
 
 
@@ -29,7 +31,9 @@ class Standing:
 
     `devices` are the device classes of the group's setting, its own first, in the order of each row's `speeds`.
     `differences` are those of the rows with the texts `compared`, in the same order; None with fewer than two rows.
-    `first_two` says what would separate the first two ranked rows; None with fewer than two.
+    Their adjusted p values are those that the ranks come from. `first_two` says what would separate the two rows with
+    the best means; None with fewer than two. `pairs` is the number of pairs that were tested together, and `by_seeds`
+    the number of ranked rows without results by example: what is said of them holds on this test set only.
     """
 
     rows: Sequence[Row]
@@ -37,6 +41,8 @@ class Standing:
     compared: Sequence[str]
     differences: DifferenceMatrix | None
     first_two: MoreSeeds | None
+    pairs: int
+    by_seeds: int
 
 
 def standings(groups: Sequence[Group]) -> dict[GroupKey, Standing]:
@@ -66,55 +72,68 @@ def _with_speeds_of(one: Standing, others: Sequence[Standing]) -> Standing:
 
 def standing(group: Group) -> Standing:
     """Compute the statistics of one group. Rows out of date in an up-to-date group are not ranked."""
-    samples = _load_samples(group)
-    ranked = [str(row_text) for row_text in group.ranked["row_text"]]
-    ranked_samples = [samples[row_text] for row_text in ranked]
-    ranking = ranks(ranked_samples, higher_is_better=group.newest.higher_is_better)
-    columns = [_interval_columns(samples), _rank_columns(group, ranked, ranking)]
-    columns += [_time_interval_columns(group, name) for name in TIMES]
+    moments = dict(_load_moments(group))
+    candidates = [str(row_text) for row_text in group.ranked["row_text"]]
+    tested = [row_text for row_text in candidates if row_text in moments]
+    rows = [moments[row_text] for row_text in tested]
+    ranking = rank_rows(rows, higher_is_better=group.newest.higher_is_better)
+    columns = [
+        _interval_columns(moments, score_range(group.newest.metric, group.newest.higher_is_better)),
+        _rank_columns(tested, ranking),
+        _not_ranked_column(group, tested, rows, ranking),
+        *(_time_interval_columns(group, name) for name in TIMES),
+    ]
     frame = group.frame
     for more in columns:
         frame = frame.join(more, on="row_text")
-    compared = ranked[:MAX_COMPARED_ROWS]
-    enough = len(ranked) > 1
+    compared = tested[:MAX_COMPARED_ROWS]
+    enough = len(tested) > 1
     return Standing(
         rows=rows_of(frame, [reproduce(group.by_row[str(row_text)]) for row_text in frame["row_text"]]),
         devices=[group.newest.device_class],
         compared=compared,
-        differences=difference_matrix(ranked_samples[:MAX_COMPARED_ROWS]) if enough else None,
-        first_two=_first_two(ranked_samples, ranking) if enough else None,
+        differences=_differences(rows[:MAX_COMPARED_ROWS], ranking) if enough else None,
+        first_two=_first_two(rows[0], rows[1], ranking) if enough else None,
+        pairs=ranking.pairs,
+        by_seeds=sum(row.unit_means is None for row, rank in zip(rows, ranking.rank, strict=True) if rank),
     )
 
 
-def _load_samples(group: Group) -> dict[str, Sample]:
-    """Load the test scores of every row with a score; those by example only of the first `MAX_ROWS_BY_EXAMPLE`."""
-    scored = group.frame.loc[group.frame["score"].notna(), "row_text"]
-    return {
-        row_text: load_sample(
-            [trial for trial in group.ok(row_text) if trial.score is not None], examples=place < MAX_ROWS_BY_EXAMPLE
-        )
-        for place, row_text in enumerate(scored)
-    }
+def _load_moments(group: Group) -> Iterator[tuple[str, Moments]]:
+    """Load every row with a score, best first, until `MAX_UNITS` results by example are in memory.
 
-
-def _first_two(samples: Sequence[Sample], ranking: Ranking) -> MoreSeeds:
-    """Say whether the first two rows have different ranks, and if not, how many more seeds would separate them.
-
-    With one seed each the variance over seeds is unknown, and so is the number of seeds, even if the test sample alone
-    separates the rows.
+    Only the moments of a row are kept, one number for each example. Rows beyond the limit are left out.
     """
-    if len(samples[0].scores) == len(samples[1].scores) == 1:
-        return MoreSeeds(count=None, verdict="undecidable")
-    if ranking.rank[0] != ranking.rank[1]:
-        return MoreSeeds(count=0, verdict="separated")
-    # Holm's correction for the second row's rank stops at this step: with the other rows as they are, the p value of
-    # the first two is significant if it is at most 5 % / this number.
-    undecided = int(ranking.undecided[1])
-    return seeds_to_separate(samples[0], samples[1], comparisons=max(1, undecided))
+    units = 0
+    for row_text in group.frame.loc[group.frame["score"].notna(), "row_text"]:
+        if units > MAX_UNITS:
+            return
+        row = load_sample([trial for trial in group.ok(row_text) if trial.score is not None]).moments()
+        units += 0 if row.unit_means is None else len(row.unit_means)
+        yield row_text, row
 
 
-def _interval_columns(samples: Mapping[str, Sample]) -> pd.DataFrame:
-    intervals = {row_text: mean_interval(sample) for row_text, sample in samples.items()}
+def _differences(rows: Sequence[Moments], ranking: Ranking) -> DifferenceMatrix:
+    return difference_matrix(rows, adjusted=ranking.adjusted[: len(rows), : len(rows)])
+
+
+def _first_two(first: Moments, second: Moments, ranking: Ranking) -> MoreSeeds:
+    """Say whether the rows with the two best means are separated, and if not, how many more seeds would separate them.
+
+    The test is that of the ranks: Holm's correction stops where it leaves the undecided pairs, so that with the other
+    rows as they are, this pair is significant if its p value is at most 5 % / their number.
+    """
+    if ranking.adjusted[0, 1] <= LEVEL:
+        return MoreSeeds(count=0, verdict="separated", by_example=_paired(first, second))
+    return seeds_to_separate(first, second, comparisons=max(1, ranking.undecided))
+
+
+def _paired(one: Moments, other: Moments) -> bool:
+    return one.unit_means is not None and other.unit_means is not None and one.data == other.data
+
+
+def _interval_columns(rows: Mapping[str, Moments], bounds: Bounds) -> pd.DataFrame:
+    intervals = {row_text: interval_of(row, bounds=bounds) for row_text, row in rows.items()}
     return pd.DataFrame(
         {
             "low": pd.Series({row: interval.low for row, interval in intervals.items()}, dtype="float64"),
@@ -124,17 +143,37 @@ def _interval_columns(samples: Mapping[str, Sample]) -> pd.DataFrame:
     )
 
 
-def _rank_columns(group: Group, ranked: Sequence[str], ranking: Ranking) -> pd.DataFrame:
-    """By row, the range of ranks that the tests allow, or why there is none."""
-    columns = {"rank": ranking.rank, "rank_high": ranking.rank + ranking.undecided, "tied": ranking.tied}
-    frame = pd.DataFrame(columns, index=list(ranked)).astype("Int64")
-    one_seed_each = group.ranked["seed_count"].max() == 1
-    reasons = ["one seed each" if one_seed_each and n else "" if n else "nothing to compare" for n in ranking.compared]
-    frame["not_ranked"] = pd.Series(reasons, index=list(ranked), dtype="object")
-    frame.loc[frame["not_ranked"] != "", ["rank", "rank_high", "tied"]] = pd.NA
-    others = group.frame[~group.frame["row_text"].isin(list(ranked))].set_index("row_text")
-    reasons_of_others = others["score"].notna().map({True: "out of date", False: "no score"})
-    return frame.reindex([*ranked, *others.index]).fillna({"not_ranked": reasons_of_others})
+def _rank_columns(tested: Sequence[str], ranking: Ranking) -> pd.DataFrame:
+    columns = {"rank": ranking.rank, "rank_high": ranking.rank_high, "tied": ranking.tied}
+    frame = pd.DataFrame(columns, index=list(tested)).astype("Int64")
+    return frame[ranking.compared > 0]
+
+
+def _not_ranked_column(group: Group, tested: Sequence[str], rows: Sequence[Moments], ranking: Ranking) -> pd.DataFrame:
+    """By row, why it has no rank; empty for ranked rows."""
+    one_seed = all(row.seed_count == 1 for row in rows)
+    reasons = {
+        row_text: "" if compared else _why_not_compared(row, one_seed=one_seed, alone=len(rows) == 1)
+        for row_text, row, compared in zip(tested, rows, ranking.compared, strict=True)
+    }
+    candidates = set(group.ranked["row_text"])
+    others = {
+        row.row_text: OUT_OF_DATE if row.stale != group.stale else "no score"
+        for row in group.frame.itertuples()
+        if row.row_text not in candidates
+    }
+    beyond = dict.fromkeys(candidates - set(tested), "too many results by example to compare")
+    return pd.DataFrame({"not_ranked": pd.Series({**beyond, **others, **reasons}, dtype="object")})
+
+
+def _why_not_compared(row: Moments, *, one_seed: bool, alone: bool) -> str:
+    if alone:
+        return "nothing to compare"
+    if one_seed:
+        return "one seed each"
+    if row.seed_count == 1:
+        return "one seed, without results by example" if row.unit_means is None else "one seed, on other test examples"
+    return "the other models have one seed"
 
 
 def _time_interval_columns(group: Group, name: str) -> pd.DataFrame:
@@ -147,19 +186,3 @@ def _time_interval_columns(group: Group, name: str) -> pd.DataFrame:
             intervals[row_text] = {f"{name}_low": interval.low, f"{name}_high": interval.high}
     columns = [f"{name}_low", f"{name}_high"]
     return pd.DataFrame.from_dict(intervals, orient="index", columns=columns, dtype="float64")
-
-
-def separation_words(first_two: MoreSeeds | None) -> str:
-    """Describe what would separate the top two models, as a sentence; empty if there are fewer than two."""
-    if first_two is None:
-        return ""
-    if first_two.verdict == "separated":
-        return "The top two differ significantly."
-    if first_two.verdict == "more seeds":
-        seeds = "seed" if first_two.count == 1 else "seeds"
-        return f"About {first_two.count} more {seeds} per model would likely separate the top two."
-    if first_two.verdict == "test sample":
-        return "More seeds cannot separate the top two: the test split is too small for their difference."
-    if first_two.verdict == "too many":
-        return "Separating the top two would take more than 100 more seeds per model."
-    return "We cannot yet tell the top two apart: run at least two seeds of each model."

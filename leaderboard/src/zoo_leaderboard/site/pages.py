@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from zoo_core.files import portable
 from zoo_core.results.records import LeftOut, Record, TaskFacts
+from zoo_leaderboard.board.claims import interval_words
 from zoo_leaderboard.board.curves import MAX_POINTS_PER_LINE, Curves
 from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.row_frame import ENOUGH_SEEDS
@@ -60,7 +61,7 @@ class GroupView:
     devices: Sequence[str]
     hardware: Sequence[str]
     first_two: str
-    tests: str
+    comparisons: str
     left_out: Sequence[LeftOut]
     not_ok: Sequence[TrialSummary]
     not_ok_left_out: int
@@ -213,7 +214,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update({function.__name__: function for function in FILTERS})
-    made.filters.update(file_name=file_name, portable=portable, label=as_label, origin_label=origin_label)
+    made.filters.update(
+        interval_words=interval_words, file_name=file_name, portable=portable, label=as_label, origin_label=origin_label
+    )
     made.tests["link"] = formats.is_link
     made.globals.update(max_references=MAX_REFERENCES, max_points=MAX_POINTS_PER_LINE)
     made.globals.update(enough_seeds=ENOUGH_SEEDS, dash=formats.DASH)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from zoo_core.files import cache_dir, write_atomically
+from zoo_leaderboard.board.rows import OUT_OF_DATE
 from zoo_leaderboard.site.plots import Style
 from zoo_leaderboard.text.formats import TrialCounts, counted
 
@@ -68,7 +69,7 @@ class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
     @property
     def current(self) -> list[Place]:
         """The rows with a score that are as up to date as the group, best mean first."""
-        return [place for place in self.places if place.score is not None and place.stale == self.stale]
+        return [place for place in self.places if place.score is not None and place.not_ranked != OUT_OF_DATE]
 
     @property
     def ranked(self) -> list[Place]:

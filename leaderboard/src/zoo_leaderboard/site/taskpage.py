@@ -11,11 +11,12 @@ import msgspec
 
 from zoo_core.results.records import LeftOut, Record
 from zoo_leaderboard.board import history
+from zoo_leaderboard.board.claims import comparison_words, separation_words
 from zoo_leaderboard.board.curves import Curves, group_curves, table_points
 from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.references import references_elsewhere, references_on
 from zoo_leaderboard.board.rows import Row, plain_rows
-from zoo_leaderboard.board.standing import MAX_ROWS_BY_EXAMPLE, Standing, separation_words, standings
+from zoo_leaderboard.board.standing import Standing, standings
 from zoo_leaderboard.board.tables import Group, TaskBoard, Versions, task_board
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.current import load_current
@@ -136,7 +137,7 @@ class _TaskWriter:
             devices=ranked.devices,
             hardware=list(dict.fromkeys(trial.device_name for trial in group.trials if trial.device_name)),
             first_two=separation_words(ranked.first_two),
-            tests=_test_words(rows),
+            comparisons=comparison_words(ranked),
             left_out=self._left_out(group),
             not_ok=not_ok[:MAX_LISTED_TRIALS],
             not_ok_left_out=max(0, len(not_ok) - MAX_LISTED_TRIALS),
@@ -184,7 +185,7 @@ class _TaskWriter:
         ]
 
     def _pictures(self, group: Group, rows: Sequence[Row]) -> Pictures | None:
-        best = next((row for row in rows if row.score is not None and row.stale == group.stale), None)
+        best = next((row for row in rows if row.current), None)
         if best is None:
             return None
         copied = copy_best(group.ok(best.row_text), self.read, self.assets, group.anchor)
@@ -229,12 +230,6 @@ def _newest_first(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
     return list(reversed(trials))
 
 
-def _test_words(rows: Sequence[Row]) -> str:
-    """Describe what the ranks of a table were tested on."""
-    if not any("test sample" in (row.covers or "") for row in rows):
-        return "No per-example results are compared here: ranks use only the variation between seeds."
-    first = f" (the first {MAX_ROWS_BY_EXAMPLE} models of the table)" if len(rows) > MAX_ROWS_BY_EXAMPLE else ""
-    return f"Models are compared example by example where both recorded per-example results{first}."
 
 
 def _recorded_commands(group: Group, read: Callable[[TrialSummary], Record]) -> list[str]:

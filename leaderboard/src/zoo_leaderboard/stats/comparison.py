@@ -12,7 +12,7 @@ from zoo_leaderboard.stats.holm import holm_rows
 from zoo_leaderboard.stats.pairs import PairDifferences, board_moments, pair_differences
 from zoo_leaderboard.stats.sample import Covers, Sample, check_share, coverage_words
 from zoo_leaderboard.stats.student import half_widths, p_values
-from zoo_leaderboard.stats.variance import Floats
+from zoo_leaderboard.stats.variance import Floats, Moments
 
 Method: TypeAlias = Literal["paired by example", "Welch", "none"]
 
@@ -33,8 +33,9 @@ class Difference:
 class DifferenceMatrix:
     """All differences between rows, each array (rows, rows): entry [i, j] is row i minus row j.
 
-    `adjusted` are the p values after Holm's correction over all pairs. Entries are nan where two rows cannot be
-    compared. The diagonal is 0 with p value 1.
+    `p_value` is not adjusted for the number of comparisons; `adjusted` is, by Holm's correction over all pairs, and nan
+    where the ranks compare nothing: for one seed against one. Entries are nan where two rows cannot be compared. The
+    diagonal is 0 with p value 1.
     """
 
     difference: Floats
@@ -53,10 +54,11 @@ def difference(a: Sample, b: Sample, *, level: float = 0.95) -> Difference:
     check_share(level, "level")
     pairs = pair_of(a, b)
     parts, value = pairs.parts(), float(pairs.difference[0])
-    p_value = float(p_values(np.abs(pairs.difference), parts)[0])
+    p_value = float(p_values(pairs.size, parts)[0])
     if np.isnan(p_value):
         return Difference(difference=value, low=None, high=None, p_value=None, method="none", covers="")
-    half, test = float(half_widths(parts, 1 - level)[0]), bool(parts.test_df[0] > 0)
+    half = float(half_widths(parts, 1 - level)[0] + pairs.continuity[0])
+    test = bool(parts.test_df[0] > 0)
     return Difference(
         difference=value,
         low=value - half,
@@ -67,34 +69,44 @@ def difference(a: Sample, b: Sample, *, level: float = 0.95) -> Difference:
     )
 
 
-def difference_matrix(samples: Sequence[Sample], *, level: float = 0.95) -> DifferenceMatrix:
+def difference_matrix(
+    rows: Sequence[Moments], *, adjusted: Floats | None = None, level: float = 0.95
+) -> DifferenceMatrix:
     """Compute all pairwise differences of the rows, equal to those of `difference`.
 
-    Memory: a few arrays (rows, rows).
+    `adjusted`, (rows, rows), are the p values after the correction of a table that has more rows than these; without
+    it, these rows are the table. Memory: a few arrays (rows, rows).
     """
     check_share(level, "level")
-    count = len(samples)
+    count = len(rows)
     first, second = np.triu_indices(count, 1)
-    pairs = pair_differences(board_moments(samples), first, second)
+    pairs = pair_differences(board_moments(rows), first, second)
     parts, value = pairs.parts(), pairs.difference
-    p_value = p_values(np.abs(value), parts)
-    adjusted = holm_rows(p_value[None])[0]
-    half = np.where(np.isnan(p_value), np.nan, half_widths(parts, 1 - level))
+    p_value = p_values(pairs.size, parts)
+    half = np.where(np.isnan(p_value), np.nan, half_widths(parts, 1 - level) + pairs.continuity)
 
     def square(upper: Floats, lower: Floats, diagonal: float) -> Floats:
         matrix = np.full((count, count), diagonal)
         matrix[first, second], matrix[second, first] = upper, lower
         return matrix
 
+    if adjusted is None:
+        holms = holm_rows(np.where(pairs.seeds_known, p_value, np.nan)[None])[0]
+        adjusted = square(holms, holms, 1.0)
     return DifferenceMatrix(
         difference=square(value, -value, 0.0),
         low=square(value - half, -value - half, 0.0),
         high=square(value + half, -value + half, 0.0),
         p_value=square(p_value, p_value, 1.0),
-        adjusted=square(adjusted, adjusted, 1.0),
+        adjusted=adjusted,
     )
 
 
 def pair_of(a: Sample, b: Sample) -> PairDifferences:
+    """Return a - b as arrays (1,)."""
+    return pair_of_rows(a.moments(), b.moments())
+
+
+def pair_of_rows(a: Moments, b: Moments) -> PairDifferences:
     """Return a - b as arrays (1,)."""
     return pair_differences(board_moments([a, b]), np.array([0]), np.array([1]))

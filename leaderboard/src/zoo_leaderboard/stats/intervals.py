@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf, sqrt
+from typing import TypeAlias
 
 import numpy as np
 from scipy import special
 
 from zoo_leaderboard.stats.sample import Covers, Sample, check_share, check_values, coverage_words
 from zoo_leaderboard.stats.student import half_widths
-from zoo_leaderboard.stats.variance import Floats, parts_of_mean
+from zoo_leaderboard.stats.variance import Floats, Moments, VarianceParts, parts_of_mean
+
+Bounds: TypeAlias = tuple[float, float]
+
+ANY: Bounds = (-inf, inf)
+# With fewer groups of examples, or fewer that matter, no coverage is claimed: see benchmarks/statistics.
+ENOUGH_GROUPS = 30
+ENOUGH_EFFECTIVE_GROUPS = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
-    """An estimate with its confidence interval and the interval's coverage; None if the variance is unknown."""
+    """An estimate with its confidence interval and the interval's coverage; None if the variance is unknown.
+
+    An interval without coverage is approximate.
+    """
 
     value: float
     low: float | None
@@ -24,19 +36,104 @@ class Interval:
     covers: Covers
 
 
-def mean_interval(sample: Sample, *, level: float = 0.95) -> Interval:
+def mean_interval(sample: Sample, *, level: float = 0.95, bounds: Bounds = ANY) -> Interval:
+    """Return the interval of a row's mean score, see `interval_of`."""
+    return interval_of(sample.moments(), level=level, bounds=bounds)
+
+
+def interval_of(row: Moments, *, level: float = 0.95, bounds: Bounds = ANY) -> Interval:
     """Return the mean score with its interval over seeds and test sample, or over the one of them that is known.
 
-    Several seeds without examples give Student's interval over seeds. One seed with examples gives Student's interval
-    over examples, which does not cover other seeds. One seed without examples gives no interval.
+    * Several seeds without examples: Student's interval over seeds, which holds on this test set only.
+    * One seed with examples: the interval over examples, which does not cover other seeds.
+    * Fewer than `ENOUGH_GROUPS` groups of examples, or `ENOUGH_EFFECTIVE_GROUPS` that matter: an approximate interval,
+      so its `coverage` is None.
+    * One seed without examples, or equal scores of all seeds and examples: no interval.
+
+    The interval of a mean of zeros and ones lies within 0 and 1, see `binary_interval`. Others are cut at `bounds`, the
+    lowest and the highest possible score.
     """
     check_share(level, "level")
-    mean, parts = float(sample.scores.mean()), parts_of_mean(sample.moments())
-    covers = coverage_words(seeds=bool(parts.seeds_df[0] > 0), test=bool(parts.test_df[0] > 0))
-    if not covers:
-        return Interval(value=mean, low=None, high=None, coverage=None, covers="")
-    half = float(half_widths(parts, 1 - level)[0])
-    return Interval(value=mean, low=mean - half, high=mean + half, coverage=level, covers=covers)
+    parts = _parts_for_interval(row)
+    few_groups = row.grouped and (_unit_count(row) < ENOUGH_GROUPS or row.effective_groups < ENOUGH_EFFECTIVE_GROUPS)
+    covers = coverage_words(seeds=bool(parts.seeds_df[0] > 0), test=bool(parts.test_df[0] > 0), few_groups=few_groups)
+    if covers and row.binary and row.unit_means is not None:
+        low, high = binary_interval(row, level)
+    else:
+        half = float(half_widths(parts, 1 - level)[0]) if covers else 0.0
+        if half == 0:
+            return Interval(value=row.mean, low=None, high=None, coverage=None, covers="")
+        low, high = max(row.mean - half, bounds[0]), min(row.mean + half, bounds[1])
+    return Interval(value=row.mean, low=low, high=high, coverage=None if few_groups else level, covers=covers)
+
+
+def binary_interval(row: Moments, level: float) -> tuple[float, float]:
+    """Return the interval of a mean of zeros and ones (an accuracy) with units: two intervals joined.
+
+    The first is that of the test sample alone. It is exact: Clopper and Pearson's (1934) with the effective number of
+    examples, which Korn and Graubard (1998) take from the variance and its degrees of freedom. If all examples are
+    right, or all wrong, the number of units is the effective one.
+
+    The second has both parts. It is Wilson's (1927): the variance of the test sample is not that at the mean p, but
+    that at the end x of the interval, where it is x (1 - x) / (p (1 - p)) times as large. So x solves
+    (p - x)^2 = t1^2 v1 + t2^2 v2 x (1 - x) / (p (1 - p)), in the terms of `student`; the seeds' part v1 stays as it is.
+    """
+    parts = _parts_for_interval(row)
+    mean, tail = min(max(row.mean, 0.0), 1.0), (1 - level) / 2
+    t_test = -float(special.stdtrit(parts.test_df[0], tail))
+    low, high = _clopper_pearson(mean, _effective_count(row, tail), tail)
+    if not parts.seeds_df[0]:
+        return low, high
+    t_seeds = -float(special.stdtrit(parts.seeds_df[0], tail))
+    share = float(parts.test_var[0]) / (mean * (1 - mean)) if 0 < mean < 1 else 1 / _unit_count(row)
+    wider_low, wider_high = _wilson(mean, t_seeds**2 * float(parts.seeds_var[0]), t_test**2 * share)
+    return min(low, wider_low), max(high, wider_high)
+
+
+def _parts_for_interval(row: Moments) -> VarianceParts:
+    """Return the parts with the degrees of freedom of the groups that matter.
+
+    Differences of two rows keep those of all groups: they are as often positive as negative if the rows are equal.
+    """
+    parts = parts_of_mean(row)
+    if not row.grouped or row.effective_groups < 1:
+        return parts
+    return replace(parts, test_df=np.array([max(min(parts.test_df[0], row.effective_groups - 1), 1.0)]))
+
+
+def _unit_count(row: Moments) -> int:
+    return 0 if row.unit_means is None else len(row.unit_means)
+
+
+def _effective_count(row: Moments, tail: float) -> float:
+    """Return the number of independent examples that would give the mean the variance of its test sample.
+
+    One seed without groups has as many as there are examples, because the variance is binomial. With groups the number
+    is reduced for the degrees of freedom of the variance (Korn and Graubard 1998, section 3).
+    """
+    units = _unit_count(row)
+    parts, binomial = _parts_for_interval(row), row.mean * (1 - row.mean)
+    variance = float(parts.test_var_with_residual[0])
+    if not (binomial > 0 and variance > 0):
+        return float(units)
+    if row.grouped:
+        return float(binomial / variance * (special.ndtri(tail) / special.stdtrit(parts.test_df[0], tail)) ** 2)
+    return binomial / variance * units / (units - 1)
+
+
+def _clopper_pearson(mean: float, count: float, tail: float) -> tuple[float, float]:
+    """Return the exact interval of a share of `count` examples, which need not be a whole number."""
+    right, wrong = mean * count, (1 - mean) * count
+    low = float(special.betaincinv(right, wrong + 1, tail)) if right > 0 else 0.0
+    high = float(special.betaincinv(right + 1, wrong, 1 - tail)) if wrong > 0 else 1.0
+    return low, high
+
+
+def _wilson(mean: float, fixed: float, share: float) -> tuple[float, float]:
+    """Return the two x with (mean - x)^2 = fixed + share x (1 - x), cut at 0 and 1."""
+    middle = 2 * mean + share
+    root = sqrt(max(middle**2 - 4 * (1 + share) * (mean**2 - fixed), 0.0))
+    return max((middle - root) / (2 + 2 * share), 0.0), min((middle + root) / (2 + 2 * share), 1.0)
 
 
 def median_interval(values: Sequence[float] | Floats, *, level: float = 0.95) -> Interval:

@@ -9,6 +9,11 @@ difference has two parts, as in `variance`:
 This is Student's paired test if seeds make no difference, and Welch's test if examples make none. Two rows without
 results on the same data are compared by Welch's test over seeds.
 
+Scores of 0 and 1 need a correction for continuity, as in McNemar's (1947) test: where few examples differ, the
+difference of two accuracies can take few values. One example that turns changes the sum over n and m seeds by multiples
+of 1 / lcm(n, m), so the difference is taken that much over the number of examples nearer to 0. With one seed each this
+is Edwards's (1948) corrected test.
+
 Two cases need a rule, because the data do not show the variance:
 
 * One of two paired rows has a single seed. Its variance over seeds is taken from the other row, with that row's degrees
@@ -28,12 +33,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_leaderboard.stats.sample import Sample
 from zoo_leaderboard.stats.variance import ROUNDING_SHARE, Floats, Moments, VarianceParts
 
 Integers: TypeAlias = NDArray[np.int64]
 Booleans: TypeAlias = NDArray[np.bool_]
 
+UNITS_PER_BLOCK = 4096  # of each row at once
 CANCELLATION_SHARE = 1e-13  # a difference of squares below this share of them is rounding
 
 
@@ -41,15 +46,17 @@ CANCELLATION_SHARE = 1e-13  # a difference of squares below this share of them i
 class BoardMoments:
     """The `Moments` of all rows of a board, each array (rows,), and two tables (rows, rows) for paired rows.
 
-    `seed_var` and `residual_var` are variances of one seed's score. `test_var_with_residual` is the variance over the
-    test sample of the difference of two means, residual included, already divided by the number of units.
-    `unit_count` is the number of units. Both tables are 0 for rows that are not paired.
+    `counts` marks rows of ungrouped examples that are all 0 or 1. `seed_var` and `residual_var` are variances of one
+    seed's score. `test_var_with_residual` is the variance over the test sample of the difference of two means, residual
+    included, already divided by the number of units. `unit_count` is the number of units. Both tables are 0 for rows
+    that are not paired.
     """
 
     seed_count: Integers
     mean: Floats
     seed_var: Floats
     residual_var: Floats
+    counts: Booleans
     test_var_with_residual: Floats
     unit_count: Integers
 
@@ -58,12 +65,14 @@ class BoardMoments:
 class PairDifferences:
     """The differences of pairs of rows, each array (pairs,). Unknown variances are 0 with 0 degrees of freedom.
 
+    `continuity` is the correction that the size of the difference is reduced by, 0 except for paired accuracies.
     `seed_vars` and `seed_counts` are those of the first and of the second row; a variance is that of one seed's score.
     `seeds_known`: there is a variance over seeds. `borrowed`: one row has a single seed and takes the variance of the
     other. `test_var` is the test sample's part of the variance of the difference, without the residual.
     """
 
     difference: Floats
+    continuity: Floats
     seed_vars: tuple[Floats, Floats]
     seed_counts: tuple[Integers, Integers]
     seeds_known: Booleans
@@ -71,6 +80,11 @@ class PairDifferences:
     test_var: Floats
     test_var_with_residual: Floats
     test_df: Floats
+
+    @property
+    def size(self) -> Floats:
+        """The absolute difference, less the correction for continuity."""
+        return np.maximum(np.abs(self.difference) - self.continuity, 0.0)
 
     def parts(self, extra_seeds: int | Integers = 0) -> VarianceParts:
         """Return the variance of the difference in its parts, as if each row had `extra_seeds` more seeds."""
@@ -87,19 +101,19 @@ class PairDifferences:
         )
 
 
-def board_moments(samples: Sequence[Sample]) -> BoardMoments:
-    """Compute the moments of a board's rows.
+def board_moments(rows: Sequence[Moments]) -> BoardMoments:
+    """Join the moments of a board's rows, and compute those of all pairs.
 
     Raises:
         ValueError: rows name the same data but differ in the number of examples or in the groups.
     """
-    rows = [sample.moments() for sample in samples]
-    test_var_with_residual, unit_count = _paired_rows(samples, rows)
+    test_var_with_residual, unit_count = _paired_rows(rows)
     return BoardMoments(
         seed_count=np.array([row.seed_count for row in rows], dtype=np.int64),
         mean=_column(rows, "mean"),
         seed_var=_column(rows, "seed_var"),
         residual_var=_column(rows, "residual_var"),
+        counts=np.array([row.binary and not row.grouped for row in rows], dtype=np.bool_),
         test_var_with_residual=test_var_with_residual,
         unit_count=unit_count,
     )
@@ -116,8 +130,10 @@ def pair_differences(board: BoardMoments, first: Integers, second: Integers) -> 
     seeds_known = np.where(paired, more_seeds > 1, fewer_seeds > 1)
     residual, other_residual = _values_of_both(board.residual_var, first, second, seeds_known & paired)
     residual_of_difference = residual / n + other_residual / m
+    counts = paired & board.counts[first] & board.counts[second]
     differences = PairDifferences(
         difference=mean - other_mean,
+        continuity=np.where(counts, 1 / (np.lcm(n, m) * (test_df + 1)), 0.0),
         seed_vars=_values_of_both(board.seed_var, first, second, seeds_known),
         seed_counts=(n, m),
         seeds_known=seeds_known,
@@ -175,51 +191,48 @@ def _column(rows: Sequence[Moments], name: str) -> Floats:
     return np.array([getattr(row, name) for row in rows], dtype=np.float64)
 
 
-def _paired_rows(samples: Sequence[Sample], rows: Sequence[Moments]) -> tuple[Floats, Integers]:
+def _paired_rows(rows: Sequence[Moments]) -> tuple[Floats, Integers]:
     """Return the tables `test_var_with_residual` and `unit_count` of BoardMoments."""
     variances = np.zeros((len(rows), len(rows)))
     unit_counts = np.zeros(variances.shape, dtype=np.int64)
-    for members in _rows_by_data(samples, rows):
-        unit_means = np.stack([row.unit_means for index in members if (row := rows[index]).unit_means is not None])
-        unit_count = unit_means.shape[1]
+    for members in _rows_by_data(rows):
+        unit_means = [units for index in members if (units := rows[index].unit_means) is not None]
+        unit_count = len(unit_means[0])
         block = np.ix_(members, members)
         variances[block], unit_counts[block] = _variance_of_differences(unit_means) / unit_count, unit_count
     return variances, unit_counts
 
 
-def _rows_by_data(samples: Sequence[Sample], rows: Sequence[Moments]) -> list[list[int]]:
+def _rows_by_data(rows: Sequence[Moments]) -> list[list[int]]:
     """Return the indices of the rows with units, one list for each data set."""
     by_data: dict[str, list[int]] = {}
-    for index, (sample, row) in enumerate(zip(samples, rows, strict=True)):
+    for index, row in enumerate(rows):
         if row.unit_means is None:
             continue
-        members = by_data.setdefault(sample.data, [])
-        if members and not _same_layout(samples[members[0]], sample):
-            raise ValueError(f"rows of the same data {sample.data!r} differ in the number of examples or in the groups")
+        members = by_data.setdefault(row.data, [])
+        if members and rows[members[0]].layout != row.layout:
+            raise ValueError(f"rows of the same data {row.data!r} differ in the number of examples or in the groups")
         members.append(index)
     return list(by_data.values())
 
 
-def _same_layout(a: Sample, b: Sample) -> bool:
-    if a.examples is None or b.examples is None or a.examples.shape[1] != b.examples.shape[1]:
-        return False
-    if a.groups is None or b.groups is None:
-        return a.groups is b.groups
-    return a.groups is b.groups or np.array_equal(a.groups, b.groups)
+def _variance_of_differences(unit_means: Sequence[Floats]) -> Floats:
+    """Return the variances (rows, rows) over units of the differences of all pairs of rows, each (units,).
 
-
-def _variance_of_differences(unit_means: Floats) -> Floats:
-    """Return the variances (rows, rows) over units of the differences of all pairs of rows of (rows, units).
-
-    The variance of a - b is computed as (a.a + b.b - 2 a.b) / (units - 1) of the centred rows, one matrix product for
-    all pairs. Values as small as the rounding errors of this subtraction, or of the means, are set to 0.
+    The variance of a - b is computed as (a.a + b.b - 2 a.b) / (units - 1) of the centred rows: matrix products for all
+    pairs, block by block of units, so that the rows are not copied. Values as small as the rounding errors of this
+    subtraction, or of the means, are set to 0.
     """
-    scale = np.abs(unit_means).max(axis=1)
-    centred = unit_means - unit_means.mean(axis=1, keepdims=True)
-    products = centred @ centred.T
+    row_count, unit_count = len(unit_means), len(unit_means[0])
+    scale = np.array([np.abs(units).max() for units in unit_means])
+    means = np.array([units.mean() for units in unit_means])
+    products = np.zeros((row_count, row_count))
+    for start in range(0, unit_count, UNITS_PER_BLOCK):
+        centred = np.stack([units[start : start + UNITS_PER_BLOCK] for units in unit_means]) - means[:, None]
+        products += centred @ centred.T
     squares = np.diag(products)
     sums = squares[:, None] + squares
-    variance = (sums - 2 * products) / (centred.shape[1] - 1)
+    variance = (sums - 2 * products) / (unit_count - 1)
     cancellation = CANCELLATION_SHARE * sums
     rounding = (ROUNDING_SHARE * np.maximum(scale[:, None], scale)) ** 2
     return np.asarray(np.where(variance > np.maximum(cancellation, rounding), variance, 0.0), dtype=np.float64)

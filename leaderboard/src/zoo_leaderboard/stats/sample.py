@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from zoo_leaderboard.stats.variance import Floats, Moments, moments
 
-Covers: TypeAlias = Literal["seeds and test sample", "seeds", "test sample", ""]
+# What an interval allows for. "seeds" holds on this test set only, "test sample" for this seed only; with few groups of
+# examples, the interval is approximate.
+Covers: TypeAlias = Literal["seeds and test sample", "seeds", "test sample", "seeds and few groups", "few groups", ""]
 
 MAX_MEAN_ERROR = 1e-4  # as a share of the largest example; scores are often float32 sums
 
@@ -48,11 +50,13 @@ class Sample:
 
     def moments(self) -> Moments:
         """Compute the moments that intervals and comparisons are made from."""
-        return moments(self.scores, self.examples, self.groups)
+        return moments(self.scores, self.examples, self.groups, self.data)
 
 
-def coverage_words(*, seeds: bool, test: bool) -> Covers:
+def coverage_words(*, seeds: bool, test: bool, few_groups: bool = False) -> Covers:
     """The sources of variation that an interval with these parts covers."""
+    if test and few_groups:
+        return "seeds and few groups" if seeds else "few groups"
     if seeds:
         return "seeds and test sample" if test else "seeds"
     return "test sample" if test else ""

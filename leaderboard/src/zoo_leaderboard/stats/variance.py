@@ -16,6 +16,7 @@ All variances here are squares of the metric's unit. `student` makes intervals a
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -33,7 +34,9 @@ class Moments:
 
     `seed_var` is the variance of the seeds' scores and `residual_var` the part of it that comes from the residual: both
     are variances of one seed's score, not yet divided by the number of seeds, and nan with one seed. `unit_means`,
-    (units,), holds the mean over seeds of each unit; None if there are fewer than two units.
+    (units,), holds the mean over seeds of each unit; None if there are fewer than two units. `grouped`: the units are
+    groups of examples, and `effective_groups` is the number of those that matter, see `_effective_groups`. `binary`:
+    every example is 0 or 1. `data` and `layout` are equal for rows whose units are the same examples or groups.
     """
 
     seed_count: int
@@ -41,6 +44,11 @@ class Moments:
     seed_var: float
     residual_var: float
     unit_means: Floats | None
+    grouped: bool
+    effective_groups: float
+    binary: bool
+    data: str
+    layout: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -59,7 +67,10 @@ class VarianceParts:
 
 
 def moments(
-    scores: Floats, examples: NDArray[np.floating[Any]] | None, groups: NDArray[np.integer[Any]] | None
+    scores: Floats,
+    examples: NDArray[np.floating[Any]] | None,
+    groups: NDArray[np.integer[Any]] | None,
+    data: str,
 ) -> Moments:
     """Compute a row's moments from scores (seeds,), examples (seeds, examples) and groups (examples,)."""
     seed_count = len(scores)
@@ -71,13 +82,51 @@ def moments(
     residual_var = (
         np.nan if units is None or unit_means is None or seed_count < 2 else _residual_variance(units, unit_means)
     )
+    binary = examples is not None and bool(((examples == 0) | (examples == 1)).all())
     return Moments(
         seed_count=seed_count,
         mean=float(scores.mean()),
         seed_var=seed_var,
         residual_var=residual_var,
         unit_means=unit_means,
+        grouped=groups is not None,
+        effective_groups=_effective_groups(examples, groups, unit_means, binary=binary),
+        binary=binary,
+        data=data,
+        layout="" if examples is None else _layout(examples.shape[1], groups),
     )
+
+
+def _effective_groups(
+    examples: NDArray[np.floating[Any]] | None,
+    groups: NDArray[np.integer[Any]] | None,
+    unit_means: Floats | None,
+    *,
+    binary: bool,
+) -> float:
+    """Return the number of equal groups that would vary as little as these; nan without groups.
+
+    For zeros and ones it is Kish's (1965) number of the rarer answers by group, (sum w)^2 / sum w^2: of 50 groups, 3
+    may hold nearly all wrong answers, and then 3 decide the variance. For other scores it is the number that gives the
+    variance of a variance, 3 (sum d^2)^2 / sum d^4 with the groups' deviations d from the mean. It is 0 if nothing
+    varies.
+    """
+    if examples is None or groups is None or unit_means is None:
+        return np.nan
+    count = len(unit_means)
+    if binary:
+        right = examples.mean(axis=0, dtype=np.float64)
+        _, group_of_example = np.unique(groups, return_inverse=True)
+        rarer = np.bincount(group_of_example, weights=right if right.mean() < 0.5 else 1 - right)
+        return float(rarer.sum() ** 2 / (rarer**2).sum()) if rarer.any() else 0.0
+    squares = (unit_means - unit_means.mean()) ** 2
+    return float(min(3 * squares.sum() ** 2 / (squares**2).sum(), count)) if squares.any() else 0.0
+
+
+def _layout(example_count: int, groups: NDArray[np.integer[Any]] | None) -> str:
+    """Name the number of examples and their groups; equal names mean equal numbers and groups."""
+    digest = "" if groups is None else hashlib.sha256(groups.astype(np.int64).tobytes()).hexdigest()
+    return f"{example_count} examples {digest}"
 
 
 def parts_of_mean(row: Moments) -> VarianceParts:
