@@ -42,16 +42,20 @@ def find_mismatch(spec: object) -> Mismatch | None:
 
 
 @functools.cache
-def _hints(spec_type: type) -> dict[str, Any]:
-    return get_type_hints(spec_type)
+def _fields(spec_type: type) -> tuple[tuple[str, Any, object, object], ...]:
+    """Return name and type annotation of each field; also the type itself if it has no parts, or the empty value."""
+    empty: dict[object, object] = {tuple: (), Mapping: {}}
+    return tuple(
+        (name, hint, hint if hint in (str, int, bool) else None, empty.get(get_origin(hint)))
+        for name, hint in get_type_hints(spec_type).items()
+    )
 
 
 def _mismatches_of_fields(spec: Any, before: str) -> Iterator[Mismatch]:
     spec_type: type = type(spec)
-    hints = _hints(spec_type)
-    for name, hint in hints.items():
+    for name, hint, plain, empty in _fields(spec_type):  # `zoo list` checks a thousand: most end at the next line
         value = getattr(spec, name)
-        if hint not in (str, int, bool) or type(value) is not hint:  # `zoo list` checks a thousand fields
+        if type(value) is not plain and (empty is None or type(value) is not type(empty) or value):
             yield from _mismatches(value, hint, f"{before}{name}")
 
 
@@ -92,11 +96,13 @@ def _is_plain(value: Any, hint: Any, arguments: tuple[Any, ...]) -> bool:
 
 
 def _is_json(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return all(isinstance(key, str) for key in value) and all(map(_is_json, value.values()))
+    if value is None or isinstance(value, str):
+        return True
+    if isinstance(value, int | float):
+        return math.isfinite(value)
     if isinstance(value, list | tuple):
         return all(map(_is_json, value))
-    return isinstance(value, str) or value is None or (isinstance(value, int | float) and math.isfinite(value))
+    return isinstance(value, Mapping) and all(isinstance(key, str) and _is_json(value[key]) for key in value)
 
 
 def in_words(hint: Any) -> str:
