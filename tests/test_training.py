@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -235,6 +237,20 @@ def test_latency_has_a_median_below_its_95th_percentile() -> None:
     latency = measure_latency(nn.Linear(2, 2), torch.zeros(1, 2), "cpu", max_repeats=20)
     assert latency.n == 20
     assert 0 < latency.median_ms <= latency.p95_ms
+
+
+def test_the_load_of_the_latency_is_that_of_its_timed_calls() -> None:
+    class Sleeping(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            time.sleep(0.01)
+            return x
+
+    latency = measure_latency(Sleeping(), torch.zeros(1, 2), "cpu", max_repeats=10)
+    assert latency.wall_s is not None
+    assert latency.cpu_s is not None
+    assert latency.wall_s >= 0.1
+    assert 0 <= latency.cpu_s < latency.wall_s / 2
+    assert (latency.involuntary_switches is None) == (sys.platform != "linux")
 
 
 def test_small_nets_get_one_thread_and_large_ones_every_core() -> None:

@@ -131,7 +131,8 @@ def _rank_columns(ranked: Sequence[str], ranking: Ranking) -> pd.DataFrame:
 def _time_interval_columns(group: Group, name: str) -> pd.DataFrame:
     """By row, the interval of the median of a time; rows with a single time are missing."""
     intervals = {}
-    for row_text, trials in group.timed.items():
+    timed = group.timed_inference if name == "latency_ms" else group.timed
+    for row_text, trials in timed.items():
         values = [value for trial in trials if (value := getattr(trial, name)) is not None]
         if len(values) > 1:
             interval = median_interval(values)
