@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -326,13 +327,14 @@ def test_latency_has_a_median_below_its_95th_percentile() -> None:
     assert 0 < latency.median_ms <= latency.p95_ms
 
 
-def test_latency_is_measured_no_longer_than_asked() -> None:
-    class Slow(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            time.sleep(0.01)
-            return x
+class Sleeping(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.01)
+        return x
 
-    assert 1 <= measure_latency(Slow(), torch.zeros(1), "cpu", max_s=0.05).n <= 5
+
+def test_latency_is_measured_no_longer_than_asked() -> None:
+    assert 1 <= measure_latency(Sleeping(), torch.zeros(1), "cpu", max_s=0.05).n <= 5
 
 
 def test_inference_after_a_short_training_is_measured_for_a_shorter_time(
@@ -349,6 +351,15 @@ def test_inference_after_a_short_training_is_measured_for_a_shorter_time(
     for train_s in (5.0, 60.0):
         measure_inference(trial, trial.build_model(), lambda **fields: None, train_s=train_s)
     assert limits == [SHORT_MAX_S, SHORT_MAX_S, MAX_S, MAX_S]
+
+
+def test_the_load_of_the_latency_is_that_of_its_timed_calls() -> None:
+    latency = measure_latency(Sleeping(), torch.zeros(1, 2), "cpu", max_repeats=10)
+    assert latency.wall_s is not None
+    assert latency.cpu_s is not None
+    assert latency.wall_s >= 0.1
+    assert 0 <= latency.cpu_s < latency.wall_s / 2
+    assert (latency.involuntary_switches is None) == (sys.platform != "linux")
 
 
 def test_small_nets_get_one_thread_and_large_ones_every_core() -> None:

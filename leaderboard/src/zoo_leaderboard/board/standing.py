@@ -179,7 +179,8 @@ def _why_not_compared(row: Moments, *, one_seed: bool, alone: bool) -> str:
 def _time_interval_columns(group: Group, name: str) -> pd.DataFrame:
     """By row, the interval of the median of a time; rows with a single time are missing."""
     intervals = {}
-    for row_text, trials in group.timed.items():
+    timed = group.timed_inference if name == "latency_ms" else group.timed
+    for row_text, trials in timed.items():
         values = [value for trial in trials if (value := getattr(trial, name)) is not None]
         if len(values) > 1:
             interval = median_interval(values)

@@ -38,10 +38,10 @@ class Versions:
 class Group:
     """A comparison group: `trials` are its current trials, oldest first, and `newest` is the latest of them.
 
-    `frame` has a line per board row: the columns of `row_frame`, and `stale`. It is not changed afterwards. `by_row`
-    and `timed` map the text of a RowKey to trials, oldest first: to all trials of the row, and to those ok trials whose
-    times count, which ran on one machine. `stale` says why the whole group is out of date; it is empty for an
-    up-to-date group.
+    `frame` has a line per board row: the columns of `row_frame`, and `stale`. It is not changed afterwards. `by_row`,
+    `timed` and `timed_inference` map the text of a RowKey to trials, oldest first: to all trials of the row, and to the
+    ok trials whose training times or latencies count, which ran on one machine. `stale` says why the whole group is out
+    of date; it is empty for an up-to-date group.
     """
 
     key: GroupKey
@@ -50,6 +50,7 @@ class Group:
     trials: Sequence[TrialSummary]
     by_row: Mapping[str, Sequence[TrialSummary]]
     timed: Mapping[str, Sequence[TrialSummary]]
+    timed_inference: Mapping[str, Sequence[TrialSummary]]
     stale: str
 
     @property
@@ -182,14 +183,15 @@ def _group(part: Part, versions: Versions) -> Group:
     newest = [trial for trial in trials if trial.recipe_class == key.recipe_class][-1]
     stale = stale_group(newest, versions)
     rows = row_frame(frame, higher_is_better=newest.higher_is_better)
-    timed = timed_trials(frame[frame["status"] == "ok"])
+    ok, by_id = frame[frame["status"] == "ok"], {trial.id: trial for trial in trials}
     return Group(
         key=key,
         newest=newest,
         frame=rows.assign(stale=[stale or _stale_row(row, versions) for row in rows.itertuples()]),
         trials=trials,
         by_row=_by_row(trials),
-        timed=_by_row(_trials_of(timed, {trial.id: trial for trial in trials})),
+        timed=_by_row(_trials_of(timed_trials(ok), by_id)),
+        timed_inference=_by_row(_trials_of(timed_trials(ok, "latency_disturbance"), by_id)),
         stale=stale,
     )
 

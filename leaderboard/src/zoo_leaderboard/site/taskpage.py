@@ -230,8 +230,6 @@ def _newest_first(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
     return list(reversed(trials))
 
 
-
-
 def _recorded_commands(group: Group, read: Callable[[TrialSummary], Record]) -> list[str]:
     """Return the different commands of the group's latest trials, newest first."""
     latest = _newest_first(group.trials)[:MAX_TRIALS_FOR_COMMANDS]
