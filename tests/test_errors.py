@@ -105,6 +105,10 @@ def test_a_name_is_near_in_spite_of_case_and_separators_and_as_a_part(
     assert near_names(name, known) == near
 
 
+def test_a_mapping_of_names_to_specs_counts_as_its_names() -> None:
+    assert near_names("regresion", {"regression": object(), "segmentation": object()}) == ["regression"]  # type: ignore[dict-item]
+
+
 def test_a_key_is_found_by_the_words_about_it_if_they_say_little_else() -> None:
     known = {"lr": "learning rate", "schedule": "learning rate over the training: constant, cosine", "epochs": "passes"}
     assert near_names("learning_rate", known) == ["lr"]

@@ -107,6 +107,19 @@ def test_a_cause_that_says_nothing_is_left_out(fails: Fails) -> None:
     assert reason_of(error) == "RuntimeError: a worker died (net.py, line 4)"
 
 
+def test_an_error_of_the_zoo_says_everything_itself(fails: Fails) -> None:
+    error = fails(
+        """
+        from zoo_core import DamagedDataError
+        try:
+            {}["a"]
+        except KeyError:
+            raise DamagedDataError("cut")
+        """
+    )
+    assert reason_of(error) == "DamagedDataError: cut (net.py, line 5)"
+
+
 def test_raise_from_none_hides_the_first_error(fails: Fails) -> None:
     error = fails("try:\n    {}['a']\nexcept KeyError:\n    raise ValueError('no a') from None\n")
     assert reason_of(error) == "ValueError: no a (net.py, line 4)"

@@ -39,7 +39,7 @@ def test_each_check_of_a_name_is_a_test_of_its_own(run_pytest) -> None:
     assert "PASSED model zoo-cosine:mlp on zoo-cosine:cosine::gradients" in done.stdout
     assert "it has no `backbone` and `head`" in done.stdout
     assert "test_not_asked_for" not in done.stdout
-    assert "collected 21 items" in done.stdout
+    assert "collected 22 items" in done.stdout
 
 
 def test_a_failed_check_is_a_failed_test_that_says_how_to_fix_it(run_pytest, tmp_path: Path) -> None:

@@ -52,8 +52,11 @@ def near_names(name: str, known: Iterable[str] | Mapping[str, str]) -> list[str]
         >>> near_names("learning_rate", {"lr": "learning rate", "epochs": "passes over train"})
         ['lr']
     """
-    words = known if isinstance(known, Mapping) else dict.fromkeys(known, "")
-    scores = {other: _likeness(_folded(name), _folded(other), _folded(about)) for other, about in words.items()}
+    words = {other: known[other] if isinstance(known, Mapping) else "" for other in known}
+    scores = {
+        other: _likeness(_folded(name), _folded(other), _folded(about) if isinstance(about, str) else "")
+        for other, about in words.items()  # a mapping to specs is a collection of names, too
+    }
     least = max(LEAST_LIKENESS, max(scores.values(), default=0.0) - 0.2)  # none that is much worse than the best
     near = sorted((-score, other) for other, score in scores.items() if score >= least)
     return [other for _, other in near[:3]]

@@ -124,11 +124,17 @@ def _first_of_chain(error: BaseException) -> BaseException:
     """Follow `raise ... from`, and errors raised while another was handled, to the first error."""
     seen = {id(error)}
     while True:
-        before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        complete = error.__suppress_context__ or _is_of_the_zoo(error)
+        before = error.__cause__ or (None if complete else error.__context__)
         if before is None or id(before) in seen or type(before).__name__ in REMOTE_CAUSES:
             return error
         seen.add(id(before))
         error = before
+
+
+def _is_of_the_zoo(error: BaseException) -> bool:
+    """Return whether the zoo raised the error on purpose; then its message says everything."""
+    return any(base.__module__ == "zoo_core.errors" for base in type(error).__mro__)
 
 
 def _message(error: BaseException) -> str:
