@@ -234,7 +234,7 @@ def _own_drift(found: _Estimates, middle: float) -> tuple[float, float]:
     spread, kept = (NORMAL_MAD * float(np.median(away))) ** 2, away >= 0
     for _ in range(MAX_ROUNDS):
         kept = away <= CLIP * np.sqrt(spread)
-        new = float((away[kept] ** 2).sum()) / max(1, np.count_nonzero(kept) - 1) / CLIPPED_SHARE
+        new = float((away[kept] ** 2).sum()) / max(1, int(np.count_nonzero(kept)) - 1) / CLIPPED_SHARE
         if new <= spread:
             break
         spread = new
