@@ -145,7 +145,15 @@ def _large_models() -> list[ModelSpec]:
                 "cifar10": {"epochs": 30.0, "label_smoothing": 0.1, "crop": 4, "flip": True},
             },
             # Half a minute on a CPU: too short for SGD at the default learning rate to make progress.
-            quick={"image_size": 16, "batch_size": 32, "steps": 120, "optimizer": "adamw", "lr": 0.002, "crop": 0},
+            quick={
+                "image_size": 16,
+                "batch_size": 32,
+                "steps": 100,
+                "eval_every": 0.2,
+                "optimizer": "adamw",
+                "lr": 0.002,
+                "crop": 0,
+            },
         ),
         ModelSpec(
             name="vgg-16",
