@@ -180,8 +180,7 @@ def test_the_core_imports_itself_by_its_full_name(path: Path):
 # only from lower layers.
 CORE_LAYERS = (
     {"errors", "reasons", "transfer"},
-    {"files"},
-    {"columns", "specs", "weights"},
+    {"columns", "files", "specs", "weights"},
     {"entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family"},
     {"protocols", "results"},
     {"measure", "optional"},

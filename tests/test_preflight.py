@@ -41,7 +41,7 @@ class FakeExecutor:
             raise self.errors[type(job).__name__]
         if isinstance(job, OpenJob):
             signature = Registry.load().dataset(job.dataset).signature
-            return {"signature": asdict(signature), "sizes": {}}
+            return {"signature": asdict(signature), "sizes": {}, "left_out": []}
         return self.weights if isinstance(job, WeightsJob) else True
 
 

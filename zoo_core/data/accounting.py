@@ -9,6 +9,7 @@ import contextlib
 import functools
 import logging
 import os
+import stat
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -70,16 +71,19 @@ def left_out_by_loader(
     may read with a library in C.
     """
     by_name = {_relative(path, home): reason for path, reason in stated.items()}
-    seen = _names_below(home, [*opened, *map(str, read)])
-    unread = set(tree.files) - seen
+    start = f"{Path.cwd()}{os.sep}"
+    used_paths = {path if path[:1] == os.sep else str(Path(start, path)) for path in (*opened, *map(str, read))}
+    unread = set(tree.files) - _names_below(home, used_paths)
     if len(unread) == len(tree.files):
         unread = set()
     elif unread:  # a file may have been opened by another path, through a link
-        real = {os.path.realpath(home / name) for name in seen}
-        unread = {name for name in unread if os.path.realpath(home / name) not in real}
+        names = sorted(unread)
+        real, used_real = _real_paths([f"{home}/{name}" for name in names]), {*_real_paths(used_paths)}
+        unread = {name for name, path in zip(names, real, strict=True) if path not in used_real}
     reasons, used, explain = dict[str, str](), set[str](), _Explainer(tree.files, unread)
     for name in tree.files if by_name or unread else ():
-        stated_for = next((part for part in (name, *map(str, PurePosixPath(name).parents)) if part in by_name), None)
+        parts = (name, *map(str, PurePosixPath(name).parents)) if by_name else ()
+        stated_for = next((part for part in parts if part in by_name), None)
         if stated_for is not None:
             reasons[name] = by_name[stated_for]
             used.add(stated_for)
@@ -112,14 +116,28 @@ def left_out_of_published(tree: Tree, published: Collection[str]) -> list[LeftOu
 
 
 def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
+    return name.rpartition(".")[2].lower()
 
 
 def _names_below(home: Path, paths: Collection[str]) -> set[str]:
-    """Return the paths that lie in `home`, relative to it, with `/`."""
+    """Return those of the absolute paths that lie in `home`, relative to it, with `/`."""
     start = str(home) + os.sep
-    full = (path if path.startswith(start) else str(Path(path).absolute()) for path in paths)
-    return {path[len(start) :].replace(os.sep, "/") for path in full if path.startswith(start)}
+    return {path[len(start) :].replace(os.sep, "/") for path in paths if path.startswith(start)}
+
+
+def _real_paths(paths: Collection[str]) -> list[str]:
+    """Return each path without symbolic links; each folder is resolved once, since that takes a call per parent."""
+    resolve = functools.cache(os.path.realpath)
+    parts = (os.path.split(path) for path in paths)
+    plain = (f"{resolve(folder)}{os.sep}{name}" for folder, name in parts)
+    return [os.path.realpath(path) if _is_link(path) else path for path in plain]
+
+
+def _is_link(path: str) -> bool:
+    try:
+        return stat.S_ISLNK(os.lstat(path).st_mode)
+    except OSError:  # a file that was opened may be gone
+        return False
 
 
 def _relative(path: Path, home: Path) -> str:
