@@ -38,6 +38,7 @@ class Row:
     * `rank` and `tied`, the number of other rows with the rank, are None for rows without a score or out of date.
     * `low` to `high` is the 95 % interval of the score, `covers` says what it allows for.
     * `train_s_low` and the like are the intervals of the medians; None for rows with a single time.
+    * `time_note` says which times do not count, such as those of another machine; it is empty if all do.
     * `command` measures the row again; it is empty if no command can.
     * `speeds` has one item per device class of the group's setting, the group's own first.
     """
@@ -67,6 +68,7 @@ class Row:
     timed_trials: int | None
     disturbed_trials: int | None
     times_reliable: bool | None
+    time_note: str
     train_s: float | None
     train_s_low: float | None
     train_s_high: float | None
