@@ -162,6 +162,7 @@ def test_without_folders_the_last_two_occasions_are_compared(zoo, days):
 def test_a_baseline_is_named_by_its_day_or_code(zoo, days, baseline):
     ended = zoo("results", "compare", days(0.9, 0.7, 0.8), "--baseline", baseline, "--fail-on", "regression")
     assert (ended.code, "regression: score of zoo-a:net" in ended.out) == (1, True)
+    assert "before: trials of 2026-03-01; after: trials of 2026-03-03" in ended.out
 
 
 def test_models_of_earlier_days_are_left_out_of_the_last_comparison_and_counted(zoo, days):

@@ -195,6 +195,9 @@ def test_times_come_from_the_machine_with_the_most_trials_and_the_others_are_cou
     assert (row["seed_count"], row["train_s"], row["timed_trials"]) == (5, 13.0, 3)
     assert row["timed_on"] == "A processor (machine m1)"
     assert (row["elsewhere_trials"], row["elsewhere"]) == (2, "A processor (machine m2)")
+    assert row["time_note"] == (
+        "times from A processor (machine m1); not those of 2 trials on A processor (machine m2)"
+    )
 
 
 def test_of_two_machines_with_equally_many_trials_the_newest_is_timed(record, only_group):
@@ -223,12 +226,14 @@ def test_a_time_that_cannot_be_true_is_unknown_and_counted_and_the_record_stays(
     assert (row["seed_count"], row["train_s"], row["refused_trials"]) == (2, 10.0, 1)
     assert row["refused_times"].startswith(f"train_s {wrong:g}, target_s {wrong:g}, throughput -1")
     assert f"latency_ms {wrong:g}" in row["refused_times"]
+    assert row["time_note"] == f"impossible times in 1 trial, ignored: {row['refused_times']}"
     assert (row["time_to_target"], math.isnan(row["latency_ms"])) == ("not applicable", True)
 
 
 def test_a_row_without_refused_times_or_other_machines_says_nothing_of_them(record, only_group):
     (row,) = only_group([record(train_s=1.0)]).frame.to_dict("records")
     assert (row["refused_trials"], row["refused_times"], row["elsewhere_trials"], row["elsewhere"]) == (0, "", 0, "")
+    assert row["time_note"] == ""
 
 
 def test_the_latency_is_the_median_of_the_trials_that_were_quiet_while_it_was_measured(record, only_group):
@@ -243,6 +248,7 @@ def test_the_latency_is_the_median_of_the_trials_that_were_quiet_while_it_was_me
     assert (row["latency_ms"], row["train_s"], row["disturbed_trials"], row["latency_reliable"]) == (1.5, 10.0, 0, True)
     (row,) = only_group(trials[1:2]).frame.to_dict("records")
     assert (row["latency_ms"], row["times_reliable"], row["latency_reliable"]) == (9.0, True, False)
+    assert row["time_note"] == "latency unreliable: other work was running"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pandas as pd
 
+from zoo_leaderboard.text.formats import counted
 from zoo_leaderboard.text.names import short_hash
 
 ENOUGH_SEEDS = 3  # with fewer seeds the order of models is provisional
@@ -44,6 +45,7 @@ def row_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
     * `timed_on`: machine and device of the timed trials. `elsewhere_trials`: the number of scored trials of other
       machines or devices, whose times do not count; `elsewhere`: their names.
     * `refused_trials`: the number of scored trials with times that cannot be true; `refused_times`: the latest ones.
+    * `time_note`: the last seven in words, where times are missing from the medians; else empty.
     * `MODEL_SIZE_COLUMNS`, `flops_unknown_because`: the latest known values.
     * `untrained`: the model has nothing to train.
     * `statuses`: the number of trials by status. `reason`: that of the latest trial that is not ok.
@@ -57,6 +59,7 @@ def row_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
     rows["seed_count"] = rows["seed_count"].fillna(0).astype(int)
     rows["provisional"] = rows["seed_count"] < ENOUGH_SEEDS
     rows[["timed_on", "elsewhere", "refused_times"]] = rows[["timed_on", "elsewhere", "refused_times"]].fillna("")
+    rows["time_note"] = [_time_note(row) for row in rows.itertuples()]
     rows["time_to_target"] = rows["time_to_target"].where(rows["score"].notna(), None)
     rows["untrained"] = trials.groupby("row_text")["untrained"].any()
     rows["statuses"] = _status_counts(trials)
@@ -131,6 +134,20 @@ def _uncounted_columns(scored: pd.DataFrame) -> pd.DataFrame:
             "refused_times": scored.loc[refused, "refused_times"].groupby(row).last(),
         }
     )
+
+
+def _time_note(row: Any) -> str:
+    """Say which times do not count, and why: other machines, times that cannot be true, an unreliable latency."""
+    notes = []
+    if not pd.isna(row.elsewhere_trials) and row.elsewhere_trials:
+        notes.append(
+            f"times from {row.timed_on}; not those of {counted(row.elsewhere_trials, 'trial')} on {row.elsewhere}"
+        )
+    if not pd.isna(row.refused_trials) and row.refused_trials:
+        notes.append(f"impossible times in {counted(row.refused_trials, 'trial')}, ignored: {row.refused_times}")
+    if row.latency_reliable is False:
+        notes.append("latency unreliable: other work was running")
+    return "; ".join(notes)
 
 
 def times_to_target(trials: pd.DataFrame) -> pd.DataFrame:

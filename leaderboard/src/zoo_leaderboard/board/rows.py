@@ -40,6 +40,7 @@ class Row:
       rows with the same best rank. They are None for a row without a rank, and `not_ranked` says why, in words.
     * `low` to `high` is the 95 % interval of the score, `covers` says what it allows for.
     * `train_s_low` and the like are the intervals of the medians; None for rows with a single time.
+    * `time_note` says which times do not count, such as those of another machine; it is empty if all do.
     * `command` measures the row again; it is empty if no command can.
     * `speeds` has one item per device class of the group's setting, the group's own first.
     """
@@ -71,6 +72,7 @@ class Row:
     timed_trials: int | None
     disturbed_trials: int | None
     times_reliable: bool | None
+    time_note: str
     train_s: float | None
     train_s_low: float | None
     train_s_high: float | None

@@ -90,6 +90,8 @@ def _print_comparison(comparison: RunComparison) -> None:
     """Print the table, what was not compared, the regressions, and how many tests were made."""
     columns = ["task", "model", "device", "n", "before", "after", "score", "train time", "latency", "failed"]
     print_table(columns, [_table_row(item) for item in comparison.compared])
+    sides = ([item.before for item in comparison.compared], [item.after for item in comparison.compared])
+    typer.echo(f"before: trials of {_days(sides[0])}; after: trials of {_days(sides[1])}")
     runs = comparison.runs
     for words, names in (("only before", runs.only_before), ("only after", runs.only_after)):
         for name in names:
@@ -108,6 +110,12 @@ def _print_comparison(comparison: RunComparison) -> None:
         typer.echo(f"no regression found in {counted(len(comparison.compared), 'comparison')}")
 
 
+def _days(models: Sequence[Sequence[TrialSummary]]) -> str:
+    """The days of the ok trials: `2026-11-20`, or the first and the last."""
+    days = sorted({trial.started_at[:10] for trials in models for trial in trials})
+    return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else "no ok trial"
+
+
 def _shift_lines(comparison: RunComparison) -> list[str]:
     """Tell what all times have in common, where it is more than noise."""
     lines = []
@@ -117,7 +125,7 @@ def _shift_lines(comparison: RunComparison) -> list[str]:
             lines.append(
                 f"{kind}: {item.name} of {counted(shift.models, 'model')} on {item.place} changed by "
                 f"{100 * shift.change:+.1f} % ({100 * shift.low:+.1f} to {100 * shift.high:+.1f} %): "
-                "the machine, or code that all of them share; each model is judged without it"
+                "the machine, or code that all of them share; `own` is the change of a model without it"
             )
     return lines
 
@@ -161,7 +169,7 @@ def _change_text(change: Change | None) -> str:
     if change is None:
         return "-"
     factor, unit, form = (100.0, " %", "+.1f") if change.relative else (1.0, "", "+.4g")
-    own = f" own {change.own * factor:{form}}{unit}" if change.own != change.change else ""
+    own = f", own {change.own * factor:{form}}{unit}" if change.own != change.change else ""
     interval = ""
     if change.low is not None and change.high is not None:
         interval = f" ({change.low * factor:{form}} to {change.high * factor:{form}})"

@@ -33,7 +33,7 @@ MIN_FOR_DRIFT = 10  # models, to estimate how far they drift apart; with fewer i
 ASSUMED_DRIFT, ASSUMED_DF = 0.02, 5.0  # standard deviation of the logarithm of one model's own drift, and its df
 CLIP, CLIPPED_SHARE = 3.5, 0.9945  # further from the median is no drift; variance of normal values within / of all
 MAX_ROUNDS = 10  # of drawing that limit
-DRIFT_DF = 0.4  # degrees of freedom that a clipped spread has of those of all values; simulated
+DRIFT_DF = 0.3  # degrees of freedom that a clipped spread has of those of all values; simulated
 NORMAL_MAD = 1.4826  # standard deviation of normal values / their median absolute deviation
 
 
@@ -231,15 +231,16 @@ def _own_drift(found: _Estimates, middle: float) -> tuple[float, float]:
     if len(found.value) < MIN_FOR_DRIFT:
         return ASSUMED_DRIFT**2, ASSUMED_DF
     away = np.abs(found.value - middle)
-    spread, kept = (NORMAL_MAD * float(np.median(away))) ** 2, away >= 0
+    spread = (NORMAL_MAD * float(np.median(away))) ** 2
+    kept = away >= 0
     for _ in range(MAX_ROUNDS):
         kept = away <= CLIP * np.sqrt(spread)
-        new = float((away[kept] ** 2).sum()) / max(1, int(np.count_nonzero(kept)) - 1) / CLIPPED_SHARE
+        new = float((away[kept] ** 2).sum()) / max(1, int(kept.sum()) - 1) / CLIPPED_SHARE
         if new <= spread:
             break
         spread = new
     within = _mean_known(found.variance[kept])
-    return max(0.0, spread - within), DRIFT_DF * float(np.count_nonzero(kept) - 1)
+    return max(0.0, spread - within), DRIFT_DF * float(kept.sum() - 1)
 
 
 def _mean_known(values: Floats) -> float:
