@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from zoo_core import Reference, TaskSpec
-from zoo_core.checks.__init__ import CheckFailedError
+from zoo_core.checks import CheckFailedError
 from zoo_core.checks.task import metadata
 from zoo_core.registry import Registry
 from zoo_core.runner.record_facts import task_facts
