@@ -127,7 +127,7 @@ def test_the_index_lists_tasks_with_their_counts_and_best_models(record, save, r
     assert f"Digits {alone} {alone} 3 5 1 0 0 " in text
     assert f"A curve {alone} {DASH} 1 1 0 0 0 " in text
     assert (
-        "default recipe, CPU good not ranked: nothing to compare 0.9000 0.9000 to 0.9000 CI covers seeds only" in text
+        "default recipe, CPU good not ranked: nothing to compare 0.9000 0.9000 to 0.9000 on this test set only" in text
     )
     assert "default recipe, CUDA better provisional not ranked: nothing to compare 0.9500 1 " in text
     assert_sound(site)
@@ -151,7 +151,7 @@ def test_a_task_page_shows_rows_failures_and_how_to_reproduce(record, save, resu
     )
     build([results], site)
     text = task_text(site)
-    caption = "Models by mean test score, ↑ higher is better. The CI covers other seeds, but no other test examples."
+    caption = "Models by mean test score, ↑ higher is better. The CI covers other seeds on this test set only."
     assert f"{caption} Rank Model Accuracy (95 % CI) Seeds" in text
     low, high = 0.9 - 4.3027 * 0.1 / 3**0.5, 0.9 + 4.3027 * 0.1 / 3**0.5  # Student's t of two degrees of freedom
     assert f"0.9000 {low:.4f} to {high:.4f} std over seeds 0.1 3 2 s 61 s {DASH} {DASH} 4,353" in text

@@ -60,7 +60,7 @@ class GroupView:
     devices: Sequence[str]
     hardware: Sequence[str]
     first_two: str
-    tests: str
+    comparisons: str
     left_out: Sequence[LeftOut]
     not_ok: Sequence[TrialSummary]
     not_ok_left_out: int

@@ -134,7 +134,7 @@ class _TaskWriter:
             devices=ranked.devices,
             hardware=list(dict.fromkeys(trial.device_name for trial in group.trials if trial.device_name)),
             first_two=separation_words(ranked.first_two),
-            tests=_test_words(rows),
+            comparisons=_comparison_words(rows),
             left_out=self._left_out(group),
             not_ok=not_ok[:MAX_LISTED_TRIALS],
             not_ok_left_out=max(0, len(not_ok) - MAX_LISTED_TRIALS),
@@ -227,7 +227,7 @@ def _newest_first(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
     return list(reversed(trials))
 
 
-def _test_words(rows: Sequence[Row]) -> str:
+def _comparison_words(rows: Sequence[Row]) -> str:
     """Describe what the ranks of a table were tested on."""
     if not any("test sample" in (row.covers or "") for row in rows):
         return "No per-example results are compared here: ranks use only the variation between seeds."
