@@ -149,7 +149,7 @@ def test_a_task_page_shows_rows_failures_and_how_to_reproduce(record, save, resu
     )
     build([results], site)
     text = task_text(site)
-    caption = "Models by mean test score, ↑ higher is better. The CI covers other seeds, but no other test examples."
+    caption = "Models by mean test score, ↑ higher is better. The CI covers other seeds on this test set only."
     assert f"{caption} Rank Model Accuracy (95 % CI) Seeds" in text
     low, high = 0.9 - 4.3027 * 0.1 / 3**0.5, 0.9 + 4.3027 * 0.1 / 3**0.5  # Student's t of two degrees of freedom
     assert high > 1

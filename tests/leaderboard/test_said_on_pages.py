@@ -79,9 +79,9 @@ def test_an_interval_of_one_seed_says_that_it_covers_the_test_sample_only(record
     folder = save(made, record(model="zoo-a:other", score=0.4)).artifacts(made)
     folder.mkdir(parents=True)
     np.savez(folder / "per_example.npz", score=np.array([0.0, 1.0, 0.0, 1.0]))
-    assert re.search(r"0\.5000 -?[\d.]+ to [\d.]+ CI of one seed: covers the test sample only", text_of("tasks/"))
-    assert "CI of one seed: covers the test sample only" in text_of("index")
-    assert "CI of one seed: covers the test sample only" in text_of("models/zoo-a--net")
+    assert re.search(r"0\.5000 -?[\d.]+ to [\d.]+ test sample only: one seed", text_of("tasks/"))
+    assert "test sample only: one seed" in text_of("index")
+    assert "test sample only: one seed" in text_of("models/zoo-a--net")
 
 
 def test_a_record_that_cannot_be_read_is_counted_on_the_index(record, save, results, text_of):
