@@ -314,6 +314,13 @@ def chain_cells() -> Iterator[Cell]:
             runs=600,
             high=0.06,
         )
+        yield Cell(
+            part="two equal models above a chain, one scatters five times as much, any demoted wrongly",
+            setting=setting,
+            count=any_demoted((CHAIN[0], *CHAIN), seeds=(seeds,) * 9, examples=1000, loudness=(25.0, *(1.0,) * 8)),
+            runs=600,
+            high=0.06,
+        )
         for examples in (1000, 10_000):
             yield Cell(
                 part="chain of 8, steps of 3 points: neighbours separated",
