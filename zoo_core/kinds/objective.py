@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
-from zoo_core.errors import IncompatibleError
+from zoo_core.errors import IncompatibleError, RecipeError
 from zoo_core.protocols import Context, Evaluation
 from zoo_core.recipe import Recipe
 
@@ -128,6 +128,24 @@ OBJECTIVE_PROTOCOLS: tuple[type, ...] = (
     ReadsFiles,
     TakesLoss,
 )
+
+
+def give_own_loss(objective: Objective, model: nn.Module, recipe: Recipe, kind: str) -> None:
+    """Give the objective the model's own loss, or None if it has none.
+
+    Raises RecipeError if the recipe names a loss too, IncompatibleError if the objective cannot use the model's.
+    """
+    attribute = getattr(model, "loss", None)
+    own: OwnLoss | None = attribute if callable(attribute) else None
+    if own is not None and "loss" in recipe:
+        raise RecipeError(f"loss={recipe.loss}, but the model has its own `loss`: remove one of the two")
+    if isinstance(objective, TakesLoss):
+        objective.take_loss(own)
+    elif own is not None:
+        raise IncompatibleError(
+            f"the model has its own `loss`, which kind {kind} cannot use: rename it, or give the kind's objective a "
+            "method `take_loss`"
+        )
 
 
 def own_loss(own: OwnLoss, output: Tensor, target: Tensor) -> Tensor:

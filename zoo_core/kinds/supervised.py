@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.entries.codehash import code_sha256
-from zoo_core.errors import IncompatibleError, PluginError, RecipeError
+from zoo_core.errors import IncompatibleError, PluginError
 from zoo_core.kinds import inputs
 from zoo_core.kinds.features import (
     Features,
@@ -36,7 +36,7 @@ from zoo_core.kinds.objective import (
     HasStudy,
     Objective,
     RowReader,
-    TakesLoss,
+    give_own_loss,
     predictor,
 )
 from zoo_core.optional import refuse_misspelt_methods
@@ -94,7 +94,7 @@ class Supervised:
         """Take `recipe.steps` steps; first compute the features of a frozen backbone."""
         objective, split, forward = self._objective, self._splits["train"], self._forward_from_columns(model)
         self._make_ready(model)
-        self._take_loss(model, recipe)
+        give_own_loss(objective, model, recipe, self.spec.kind)
         freeze_norm_and_dropout(model)
         if hasattr(model, "initialize"):
             self._initialize(model, split)
@@ -211,20 +211,6 @@ class Supervised:
         if isinstance(self._objective, HasReady):
             self._objective.ready(model)
         self._ready_model = weakref.ref(model)
-
-    def _take_loss(self, model: nn.Module, recipe: Recipe) -> None:
-        """Give the objective the model's own loss, or None. Raises RecipeError, IncompatibleError."""
-        own = getattr(model, "loss", None)
-        own = own if callable(own) else None
-        if own is not None and "loss" in recipe:
-            raise RecipeError(f"loss={recipe.loss}, but the model has its own `loss`: remove one of the two")
-        if isinstance(self._objective, TakesLoss):
-            self._objective.take_loss(own)
-        elif own is not None:
-            raise IncompatibleError(
-                f"the model has its own `loss`, which kind {self.spec.kind} cannot use: rename it, or give the kind's "
-                "objective a method `take_loss`"
-            )
 
     def _forward_from_columns(self, model: nn.Module) -> Forward:
         """Return the forward pass from a batch of columns to the model's outputs."""
