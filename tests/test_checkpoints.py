@@ -390,7 +390,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "another shape": (
         "w.safetensors",
         lambda path: save_file({**LINE, "1.bias": torch.zeros(5)}, path),
-        "model zoo-sides:line: the weights do not fit the model: 1.bias is (5,), the model has (4,)",
+        "w.safetensors do not fit the model: 1.bias is (5,), the model has (4,)",
     ),
     "a pickle": ("w.pth", write_trap, "w.pth was refused"),
     "cut": ("w.safetensors", write_cut, "w.safetensors cannot be read as weights"),

@@ -470,3 +470,9 @@ def test_requested_parts_of_a_frozen_backbone_are_trained() -> None:
     model = Transfer(backbone, nn.Linear(5, 2), unfreeze=1)
     assert model.backbone[4].weight.requires_grad
     assert not model.backbone[2].weight.requires_grad
+
+
+def test_weights_that_do_not_fit_are_named_by_their_file(tmp_path: Path):
+    torch.save({"module.weight": torch.zeros(1, 3)}, tmp_path / "net.pt")
+    with pytest.raises(WeightsError, match=r"weights of .*net\.pt do not fit the model: weight is missing; bias"):
+        load_into(nn.Linear(2, 1), read_weights(tmp_path / "net.pt"))

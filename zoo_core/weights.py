@@ -40,7 +40,15 @@ UNREADABLE = (
 )
 
 
-def read_weights(path: Path, form: str = "") -> dict[str, Tensor]:
+class Weights(dict[str, Tensor]):
+    """Tensors by name, and the file that they were read from, which errors name."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], path: Path) -> None:
+        super().__init__(tensors)
+        self.path = path
+
+
+def read_weights(path: Path, form: str = "") -> Weights:
     """Read tensors by name from a file, onto the CPU, without running code from the file.
 
     form: a suffix, such as ".safetensors", to use instead of the file's own.
@@ -53,7 +61,10 @@ def read_weights(path: Path, form: str = "") -> dict[str, Tensor]:
     ...     read_weights(Path(folder, "net.safetensors"))["weight"].shape
     torch.Size([2, 3])
     """
-    suffix = form or path.suffix.lower()
+    return Weights(_read(path, form or path.suffix.lower()), path)
+
+
+def _read(path: Path, suffix: str) -> dict[str, Tensor]:
     try:
         _refuse_placeholder(path)
         if suffix == ".safetensors":
@@ -150,6 +161,7 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], *, without: str |
     3.0
     """
     own, without = model.state_dict(), without or ()  # "" is a prefix of every name
+    source = f" of {weights.path}" if isinstance(weights, Weights) else ""
     wanted = {name for name in own if not name.startswith(without)}
     weights = _without_prefix(weights, wanted, without)
     given = {name for name in weights if not name.startswith(without)}
@@ -171,7 +183,8 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], *, without: str |
         more = f" and {len(problems) - MAX_PROBLEMS_SHOWN} more" if len(problems) > MAX_PROBLEMS_SHOWN else ""
         has_integers = any(not weights[name].is_complex() for name in others)
         fix = ": save the weights before quantization" if has_integers else ""
-        raise WeightsError(f"the weights do not fit the model: {'; '.join(problems[:MAX_PROBLEMS_SHOWN])}{more}{fix}")
+        shown = "; ".join(problems[:MAX_PROBLEMS_SHOWN])
+        raise WeightsError(f"the weights{source} do not fit the model: {shown}{more}{fix}")
     with torch.no_grad():
         for name in wanted:
             own[name].copy_(weights[name])

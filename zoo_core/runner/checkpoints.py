@@ -76,6 +76,6 @@ def read(path: Path) -> Checkpoint:
 def restore(path: Path, model: nn.Module) -> None:
     """Load a checkpoint's weights into a model that was built from its header. Raises WeightsError."""
     try:
-        load_into(model, read_weights(path, ".safetensors"))
+        load_into(model, dict(read_weights(path, ".safetensors")))  # the error below names the file
     except WeightsError as error:
         raise WeightsError(f"checkpoint {path}: {error}") from error
