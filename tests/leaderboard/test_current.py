@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from zoo_leaderboard.board.compare import compare_runs
+from zoo_leaderboard.board.compared_runs import two_folders
 from zoo_leaderboard.board.tables import Versions, task_board
 from zoo_leaderboard.records.current import OTHER_CODE
 from zoo_leaderboard.records.merge import merge
@@ -270,8 +270,8 @@ def test_a_comparison_of_two_folders_takes_the_current_code_of_each(record, tmp_
             store.save(record(score=0.6, seed=seed, code="a", minute=seed))
             store.save(record(score=0.9, seed=seed, code="b", minute=9 + seed))
     save_current(before, note("a"))
-    [compared] = compare_runs([before.folder], [after.folder], least_score=0.0, least_speed=0.05).compared
-    assert [[trial.score for trial in trials] for trials in (compared.before, compared.after)] == [[0.6] * 3, [0.9] * 3]
+    [(old, new)] = two_folders([before.folder], [after.folder]).both.values()
+    assert [[trial.score for trial in trials] for trials in (old, new)] == [[0.6] * 3, [0.9] * 3]
 
 
 # from the command line

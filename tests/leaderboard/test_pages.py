@@ -126,7 +126,7 @@ def test_the_index_lists_tasks_with_their_counts_and_best_models(record, save, r
     alone = "Not ranked: nothing to compare real data, default recipe"
     assert f"Digits {alone} {alone} 3 5 1 0 0 " in text
     assert f"A curve {alone} {DASH} 1 1 0 0 0 " in text
-    assert "default recipe, CPU good not ranked: nothing to compare 0.9000 3 " in text
+    assert "default recipe, CPU good not ranked: nothing to compare 0.9000 std over seeds 0 3 " in text
     assert "default recipe, CUDA better provisional not ranked: nothing to compare 0.9500 1 " in text
     assert_sound(site)
 
@@ -168,7 +168,7 @@ def test_rows_with_fewer_than_three_seeds_are_provisional(record, save, results,
     save(record(), record(seed=1))
     build([results], site)
     assert "net provisional" in task_text(site)
-    assert "net not ranked: nothing to compare provisional" in read(site)["index.html"].text
+    assert "net provisional not ranked: nothing to compare" in read(site)["index.html"].text
 
 
 def test_groups_are_sections_of_their_own(record, save, results, site):
