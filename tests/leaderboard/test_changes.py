@@ -39,9 +39,9 @@ def verdicts(changes):
 # Pooled spreads
 
 
-def test_models_that_scatter_alike_share_the_pooled_variance():
+def test_models_that_scatter_alike_share_nearly_the_pooled_variance():
     variances, dfs = moderate(np.array([1.0, 1.1, 0.9, 1.0]), np.array([4.0, 4.0, 4.0, 4.0]))
-    assert variances.tolist() == pytest.approx([1.0] * 4)
+    assert variances.tolist() == pytest.approx([1.0] * 4, rel=0.02)
     assert dfs.tolist() == [16.0] * 4
 
 
