@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def test_a_failed_trial_shows_its_reason_its_last_lines_its_log_and_the_command_
     assert record.traceback.startswith("Traceback")
     shown = done.out.splitlines()
     (first,) = [number for number, line in enumerate(shown) if line.startswith("error  ")]
-    assert "nets.net seeds 0, 1: RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x1 and 7x1)" in shown[first]
+    reason = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x1 and 7x1)"
+    assert re.search(rf"nets\.net-\w{{8}} seeds 0, 1: {re.escape(reason)}", shown[first])
     assert f"printed (the last {MAX_PRINTED_LINES} of 31 lines): results" in shown[first + 1]
     assert shown[first + 2] == "    | line 23"
     assert shown[first + 1 + MAX_PRINTED_LINES] == "    | half a line"
