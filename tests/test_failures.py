@@ -15,6 +15,7 @@ from zoo_core.results.records import Record, decode
 from zoo_core.results.store import Store
 from zoo_core.ui.advice import check_command, next_step
 from zoo_core.ui.failures import MAX_DETAILED, MAX_PRINTED_LINES, failure_report, log_file, reason_text
+from zoo_core.ui.formats import bare_name
 from zoo_core.ui.harmless import final_lines, harmless
 
 NETS = """
@@ -54,7 +55,8 @@ def test_a_failed_trial_shows_its_reason_its_last_lines_its_log_and_the_command_
     assert record.traceback.startswith("Traceback")
     shown = done.out.splitlines()
     (first,) = [number for number, line in enumerate(shown) if line.startswith("error  ")]
-    assert "nets.net seeds 0, 1: RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x1 and 7x1)" in shown[first]
+    told = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x1 and 7x1)"
+    assert f"cosine {bare_name(record.model.name)} seeds 0, 1: {told}" in shown[first]
     assert f"printed (the last {MAX_PRINTED_LINES} of 31 lines): results" in shown[first + 1]
     assert shown[first + 2] == "    | line 23"
     assert shown[first + 1 + MAX_PRINTED_LINES] == "    | half a line"
@@ -70,6 +72,20 @@ def test_the_log_of_a_good_trial_is_named_too_and_one_that_printed_nothing_has_n
     zoo("bench", "cosine", "--model", "./nets.py:Net", "--model", "mlp", "--max-steps", "1", "--device", "cpu")
     shown = [zoo("results", "show", path.stem).out for path in sorted(Path("results").glob("*/*.json"))]
     assert sorted("printed: results" in text for text in shown) == [False, True]
+
+
+def test_names_of_a_record_cannot_control_the_terminal(failed: tuple[Any, Record]) -> None:
+    _, record = failed
+    evil = replace(
+        record,
+        model=replace(record.model, name="unpackaged:net\x1b]0;title\x07"),
+        command="zoo bench --model ./n\x1b[31m.py:Net",
+        reason="RuntimeError: shape \x1b[2J",
+    )
+    Store(Path("results")).save(replace(evil, id="evil-record-1"))
+    lines = list(failure_report([evil], Store(Path("results"))))
+    assert any("zoo check" in line.text for line in lines)
+    assert not any("\x1b" in line.text for line in lines)
 
 
 def record_like(record: Record, **changes: Any) -> Record:

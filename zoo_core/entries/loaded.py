@@ -32,9 +32,10 @@ def content_sha256(content: bytes) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """Hash a source file, with line ends as on Linux; "" if it cannot be read."""
+    """Hash a source file, with line ends as on Linux, or the ZIP archive that holds it; "" if it cannot be read."""
     try:
-        return content_sha256(path.read_bytes())
+        file = next((place for place in (path, *path.parents) if place.is_file()), None)
+        return content_sha256(file.read_bytes()) if file else ""
     except OSError:
         return ""
 

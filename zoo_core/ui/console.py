@@ -52,7 +52,8 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """Print rows below their column names. Cells are never read as markup."""
+    """Print rows below their column names. Nothing is read as markup."""
+    columns, title = list(map(harmless, columns)), harmless(title)
     if not sys.stdout.isatty():
         lines = align_rows([columns, *([harmless(str(cell)) for cell in row] for row in rows)])
         sys.stdout.write("\n".join([title, *lines] if title else lines) + "\n")
@@ -65,9 +66,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     if _is_narrow(console, columns, cells):
         _print_stacked(console, columns, cells, title)
         return
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(
+        title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False, header_style="bold"
+    )
     for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=number == 0)
+        table.add_column(Text(column), overflow="fold", no_wrap=number == 0)
     for row in cells:
         table.add_row(*row)
     console.print(table)
