@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from zoo_core.results.store import Store
 from zoo_core.ui.advice import check_command, next_step
 from zoo_core.ui.failures import MAX_DETAILED, MAX_PRINTED_LINES, failure_report, log_file, reason_text
 from zoo_core.ui.formats import bare_name
-from zoo_core.ui.harmless import final_lines, harmless
+from zoo_core.ui.harmless import final_lines, harmless, harmless_json
 
 NETS = """
 from torch import nn
@@ -159,7 +161,8 @@ def test_the_reason_of_an_older_record_is_the_line_that_tells(failed: tuple[Any,
 
 @given(st.text())
 def test_harmless_text_has_only_characters_that_print(text: str) -> None:
-    assert all(character.isprintable() or character in "\n\t" for character in harmless(text))
+    kept = "\n\t\u200c\u200d"  # the last two are inside words of some languages
+    assert all(char.isprintable() or char in kept or unicodedata.category(char) == "Zs" for char in harmless(text))
     assert harmless(harmless(text)) == harmless(text)
 
 
@@ -167,6 +170,7 @@ def test_harmless_text_has_only_characters_that_print(text: str) -> None:
     ("text", "shown"),
     [
         ("plain words\n\ttab", "plain words\n\ttab"),
+        ("می\u200cشود 12\u00a0% 七\u3000层", "می\u200cشود 12\u00a0% 七\u3000层"),
         ("\x1b[1;31mred\x1b[0m", "red"),
         ("\x1b]0;a title\x07after", "after"),
         ("\x1b]8;;http://a.example\x1b\\link\x1b]8;;\x1b\\", "link"),
@@ -177,6 +181,13 @@ def test_harmless_text_has_only_characters_that_print(text: str) -> None:
 )
 def test_escape_sequences_vanish_and_other_control_characters_become_question_marks(text: str, shown: str) -> None:
     assert harmless(text) == shown
+
+
+@given(st.text())
+def test_json_for_a_terminal_has_the_same_value_and_no_control_characters(text: str) -> None:
+    shown = harmless_json(json.dumps([text], indent=1, ensure_ascii=False))
+    assert json.loads(shown) == [text]
+    assert not set(shown) & set("\x1b\x7f\x9b\u202e\x07")
 
 
 def test_a_progress_bar_is_shown_as_it_ended_and_the_dump_of_a_crash_is_left_out() -> None:

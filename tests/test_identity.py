@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from zoo_core.entries.codehash import Code
 from zoo_core.entries.loaded import file_sha256
 from zoo_core.registry.types import find_mismatch
-from zoo_core.results.records import Record, decode
+from zoo_core.results.records import Measured, Record, decode
+from zoo_core.results.store import Store
 from zoo_core.runner.identity import TrialCode, imports_are_unchanged, other_imports
 from zoo_core.specs import ModelSpec, TaskSpec
 
@@ -35,6 +37,15 @@ def test_another_device_of_the_same_class_is_another_experiment(
     assert (first.device.name, second.device.name) == ("First CPU", "Second CPU")
     assert first.device.kind == second.device.kind == "cpu"
     assert first.key != second.key
+
+
+def test_an_ok_record_answers_before_a_later_failure_of_the_same_experiment(zoo: Callable[..., Any]) -> None:
+    zoo(*STEP)
+    (record,) = records()
+    later = {"id": f"{record.id}9", "started_at": "2099-01-01T00:00:00.000000+00:00"}
+    Store(Path("results")).save(replace(record, **later, status="error", reason="ValueError", measured=Measured()))
+    done = zoo(*STEP)
+    assert (done.code, "1 recorded already, 0 failed" in done.out) == (0, True)
 
 
 SPEC = """

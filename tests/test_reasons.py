@@ -86,7 +86,7 @@ def test_an_error_that_was_raised_from_another_names_both(fails: Fails) -> None:
     )
 
 
-def test_an_error_while_another_is_handled_hides_the_first_one_not(fails: Fails) -> None:
+def test_an_error_while_another_is_handled_does_not_hide_the_first_one(fails: Fails) -> None:
     error = fails(
         """
         try:

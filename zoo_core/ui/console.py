@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.ui.formats import align_rows
-from zoo_core.ui.harmless import harmless
+from zoo_core.ui.harmless import harmless, harmless_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +48,7 @@ def complain(message: str, label: str = "error: ", style: str = "bold red") -> N
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on standard output, without wrapping."""
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(harmless_json(json.dumps(value, indent=1, ensure_ascii=False, default=str)) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
