@@ -357,28 +357,32 @@ def test_a_class_may_be_given_a_name() -> None:
 
 SCRIPT = """
 import zoo_core as zoo
+import widths
 from torch import nn
 
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.line = nn.Linear(1, 1)
+        self.line = nn.Linear(widths.ONE, 1)
 
     def forward(self, x):
         return self.line(x)
 
 result = zoo.bench("cosine", model=Net, offline=True, max_steps=2, device="cpu")
-print([record.status for record in result.records], [record.model.name for record in result.records])
+(record,) = result.records
+print(record.status, record.model.name, *record.imports)
 """
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_script_needs_no_guard_around_its_call(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the script imports is loaded with its class, and counts: if it changes, the trial runs again."""
     Path("train.py").write_text(SCRIPT)
+    Path("widths.py").write_text("ONE = 1")
     monkeypatch.setenv("ZOO_START", start)
     done = subprocess.run([sys.executable, "train.py"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"\['ok'\] \['unpackaged:train\.net-[0-9a-f]{8}'\]", done.stdout.splitlines()[-1])
+    assert re.fullmatch(r"ok unpackaged:train\.net-[0-9a-f]{8} widths\.py", done.stdout.splitlines()[-1])
 
 
 CELLS = [

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import textwrap
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,18 @@ def test_the_watch_ends_with_its_block_and_skips_python_and_installed_packages(f
         importlib.import_module("mine")
     assert sys.meta_path == before
     assert [Path(path).name for path in loaded] == ["mine.py"]
+
+
+def test_a_module_in_an_archive_is_reported_with_the_hash_of_the_archive(folder: Path) -> None:
+    loaded: dict[str, str] = {}
+    archive = folder / "lib.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("zipped_net.py", "a = 1")
+    sys.path.insert(0, str(archive))
+    with watching_imports({}, loaded.__setitem__) as watch:
+        watch.watch_others = True
+        importlib.import_module("zipped_net")
+    assert loaded == {str(archive / "zipped_net.py"): content_sha256(archive.read_bytes())}
 
 
 def test_neighbours_come_after_pythons_own_modules_and_before_installed_ones(folder: Path) -> None:

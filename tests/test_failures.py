@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from zoo_core.results.records import Record, decode
 from zoo_core.results.store import Store
 from zoo_core.ui.advice import check_command, next_step
 from zoo_core.ui.failures import MAX_DETAILED, MAX_PRINTED_LINES, failure_report, log_file, reason_text
-from zoo_core.ui.harmless import final_lines, harmless
+from zoo_core.ui.formats import bare_name
+from zoo_core.ui.harmless import final_lines, harmless, harmless_json
 
 NETS = """
 from torch import nn
@@ -55,8 +57,8 @@ def test_a_failed_trial_shows_its_reason_its_last_lines_its_log_and_the_command_
     assert record.traceback.startswith("Traceback")
     shown = done.out.splitlines()
     (first,) = [number for number, line in enumerate(shown) if line.startswith("error  ")]
-    reason = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x1 and 7x1)"
-    assert re.search(rf"nets\.net-\w{{8}} seeds 0, 1: {re.escape(reason)}", shown[first])
+    told = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x1 and 7x1)"
+    assert f"cosine {bare_name(record.model.name)} seeds 0, 1: {told}" in shown[first]
     assert f"printed (the last {MAX_PRINTED_LINES} of 31 lines): results" in shown[first + 1]
     assert shown[first + 2] == "    | line 23"
     assert shown[first + 1 + MAX_PRINTED_LINES] == "    | half a line"
@@ -72,6 +74,20 @@ def test_the_log_of_a_good_trial_is_named_too_and_one_that_printed_nothing_has_n
     zoo("bench", "cosine", "--model", "./nets.py:Net", "--model", "mlp", "--max-steps", "1", "--device", "cpu")
     shown = [zoo("results", "show", path.stem).out for path in sorted(Path("results").glob("*/*.json"))]
     assert sorted("printed: results" in text for text in shown) == [False, True]
+
+
+def test_names_of_a_record_cannot_control_the_terminal(failed: tuple[Any, Record]) -> None:
+    _, record = failed
+    evil = replace(
+        record,
+        model=replace(record.model, name="unpackaged:net\x1b]0;title\x07"),
+        command="zoo bench --model ./n\x1b[31m.py:Net",
+        reason="RuntimeError: shape \x1b[2J",
+    )
+    Store(Path("results")).save(replace(evil, id="evil-record-1"))
+    lines = list(failure_report([evil], Store(Path("results"))))
+    assert any("zoo check" in line.text for line in lines)
+    assert not any("\x1b" in line.text for line in lines)
 
 
 def record_like(record: Record, **changes: Any) -> Record:
@@ -145,7 +161,8 @@ def test_the_reason_of_an_older_record_is_the_line_that_tells(failed: tuple[Any,
 
 @given(st.text())
 def test_harmless_text_has_only_characters_that_print(text: str) -> None:
-    assert all(character.isprintable() or character in "\n\t" for character in harmless(text))
+    kept = "\n\t\u200c\u200d"  # the last two are inside words of some languages
+    assert all(char.isprintable() or char in kept or unicodedata.category(char) == "Zs" for char in harmless(text))
     assert harmless(harmless(text)) == harmless(text)
 
 
@@ -153,6 +170,7 @@ def test_harmless_text_has_only_characters_that_print(text: str) -> None:
     ("text", "shown"),
     [
         ("plain words\n\ttab", "plain words\n\ttab"),
+        ("می\u200cشود 12\u00a0% 七\u3000层", "می\u200cشود 12\u00a0% 七\u3000层"),
         ("\x1b[1;31mred\x1b[0m", "red"),
         ("\x1b]0;a title\x07after", "after"),
         ("\x1b]8;;http://a.example\x1b\\link\x1b]8;;\x1b\\", "link"),
@@ -163,6 +181,13 @@ def test_harmless_text_has_only_characters_that_print(text: str) -> None:
 )
 def test_escape_sequences_vanish_and_other_control_characters_become_question_marks(text: str, shown: str) -> None:
     assert harmless(text) == shown
+
+
+@given(st.text())
+def test_json_for_a_terminal_has_the_same_value_and_no_control_characters(text: str) -> None:
+    shown = harmless_json(json.dumps([text], indent=1, ensure_ascii=False))
+    assert json.loads(shown) == [text]
+    assert not set(shown) & set("\x1b\x7f\x9b\u202e\x07")
 
 
 def test_a_progress_bar_is_shown_as_it_ended_and_the_dump_of_a_crash_is_left_out() -> None:

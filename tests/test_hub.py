@@ -51,6 +51,11 @@ def test_a_branch_is_replaced_by_its_commit_and_the_hubs_checksum(asked: list[st
     assert len(asked) == 3
 
 
+def test_an_address_with_a_commit_is_used_before_one_with_a_branch(asked: list[str]) -> None:
+    assert hub.fix_revision(replace(MOVING, urls=(*MOVING.urls, FIXED))).urls == (FIXED,)
+    assert asked == []
+
+
 def test_without_an_answer_the_commit_is_unknown_and_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def head(url: str, **_: Any) -> requests.Response:
         raise requests.ConnectionError

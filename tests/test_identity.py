@@ -6,9 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from zoo_core.results.records import Record, decode
+from zoo_core.entries.codehash import Code
+from zoo_core.entries.loaded import file_sha256
+from zoo_core.registry.types import find_mismatch
+from zoo_core.results.records import Measured, Record, decode
+from zoo_core.results.store import Store
+from zoo_core.runner.identity import TrialCode, imports_are_unchanged, other_imports
+from zoo_core.specs import ModelSpec, TaskSpec
 
 STEP = ("bench", "cosine", "--model", "mlp", "--max-steps", "1", "--device", "cpu")
 
@@ -29,6 +37,15 @@ def test_another_device_of_the_same_class_is_another_experiment(
     assert (first.device.name, second.device.name) == ("First CPU", "Second CPU")
     assert first.device.kind == second.device.kind == "cpu"
     assert first.key != second.key
+
+
+def test_an_ok_record_answers_before_a_later_failure_of_the_same_experiment(zoo: Callable[..., Any]) -> None:
+    zoo(*STEP)
+    (record,) = records()
+    later = {"id": f"{record.id}9", "started_at": "2099-01-01T00:00:00.000000+00:00"}
+    Store(Path("results")).save(replace(record, **later, status="error", reason="ValueError", measured=Measured()))
+    done = zoo(*STEP)
+    assert (done.code, "1 recorded already, 0 failed" in done.out) == (0, True)
 
 
 SPEC = """
@@ -176,6 +193,39 @@ def test_a_plugin_whose_spec_has_a_wrong_type_is_not_loaded_and_the_field_is_nam
     assert done.code == 2
     assert "plugin zoo-short: TaskSpec short: `chance` is '0.2', not a finite number or None" in done.err
     assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("chance", np.float64(0.2)), ("version", np.int64(1)), ("title", np.str_("t")), ("quick", {"lr": np.float64(1)})],
+)
+def test_a_number_or_text_of_numpy_is_refused_because_no_record_can_hold_it(field: str, value: Any) -> None:
+    fields = {"name": "t", "title": "T", "summary": "s", "kind": "regression", "datasets": ("d",), "metric": "mse"}
+    mismatch = find_mismatch(TaskSpec(**{**fields, "higher_is_better": False, field: value}))
+    assert mismatch is not None
+    assert mismatch.path.startswith(field)
+
+
+def test_imports_are_recorded_from_the_models_folder_or_from_the_home_without_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, project = tmp_path / "home", tmp_path / "project"
+    files = [home / "lib.py", project / "deep.py", tmp_path / "other.py"]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("a = 1")
+    monkeypatch.setattr(Path, "home", lambda: home)
+    model = ModelSpec(name="n", entry=f"{project / 'net.py'}:Net", plugin="unpackaged")
+    code = TrialCode(model=Code(), dataset=Code(), task=Code())
+    loaded = {str(file): file_sha256(file) for file in files}
+    imports = other_imports(model, code, loaded)
+    assert list(imports) == ["~/lib.py", "deep.py", "../other.py"]
+    assert imports_are_unchanged(model, imports)
+    for file in files:
+        before = file.read_text()
+        file.write_text("a = 2")
+        assert not imports_are_unchanged(model, imports)
+        file.write_text(before)
 
 
 STOPPED_CLOCK = """

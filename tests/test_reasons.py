@@ -58,6 +58,19 @@ def test_the_shapes_of_tensors_and_arrays_that_the_line_names_are_stated(fails: 
     )
 
 
+def test_a_tensor_without_a_shape_does_not_hide_the_error(fails: Fails) -> None:
+    error = fails(
+        """
+        import torch
+        def forward(x, weight=torch.nn.LazyLinear(3).weight):
+            return x @ weight
+        forward(torch.zeros(2, 3))
+        """
+    )
+    assert reason_of(error).startswith("ValueError: Attempted to use an uninitialized parameter")
+    assert reason_of(error).endswith("(net.py, line 3, in forward: x is (2, 3))")
+
+
 def test_an_error_that_was_raised_from_another_names_both(fails: Fails) -> None:
     error = fails(
         """
@@ -73,7 +86,7 @@ def test_an_error_that_was_raised_from_another_names_both(fails: Fails) -> None:
     )
 
 
-def test_an_error_while_another_is_handled_hides_the_first_one_not(fails: Fails) -> None:
+def test_an_error_while_another_is_handled_does_not_hide_the_first_one(fails: Fails) -> None:
     error = fails(
         """
         try:

@@ -80,6 +80,16 @@ def test_ids_may_be_shortened_and_filters_narrow_them(zoo: Callable[..., Any], r
     assert json.loads(zoo("results", "rm", "2a", "--yes", "--json").out) == {"removed": ["2a-m-2"]}
 
 
+def test_two_ids_of_one_record_remove_it_once(zoo: Callable[..., Any], results: Path) -> None:
+    done = zoo("results", "rm", "1a", "1a-m-1", "--yes", "--json")
+    assert (done.code, json.loads(done.out)) == (0, {"removed": ["1a-m-1"]})
+
+
+def test_a_whole_id_is_meant_also_if_another_one_begins_with_it(zoo: Callable[..., Any], results: Path) -> None:
+    (results / "0a-m-0-copy.json").write_text("{")
+    assert json.loads(zoo("results", "rm", "0a-m-0", "--yes", "--json").out) == {"removed": ["0a-m-0"]}
+
+
 @pytest.mark.parametrize(("answer", "code", "stays"), [("y\n", 0, False), ("n\n", 0, True), ("", 2, True)])
 def test_it_asks_first_and_without_an_answer_removes_nothing(
     zoo: Callable[..., Any], results: Path, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, stays: bool

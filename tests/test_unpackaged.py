@@ -380,6 +380,30 @@ def test_the_hash_of_a_place_differs_between_users_and_reveals_no_path(
     assert mine != source_hash(tmp_path / "net.py", "Net")
 
 
+@pytest.mark.parametrize("left", [None, ""])
+def test_a_cache_that_lost_the_text_for_the_hash_gets_a_new_one(
+    left: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    first = source_hash(tmp_path / "net.py", "Net")
+    file = tmp_path / "unpackaged" / "salt" / "salt.txt"
+    file.unlink()
+    if left is not None:
+        file.write_text(left)
+    second = source_hash(tmp_path / "net.py", "Net")
+    assert second == source_hash(tmp_path / "net.py", "Net") != first
+
+
+def test_a_cache_that_cannot_be_written_is_named_when_a_file_gets_its_name(
+    zoo: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("net.py").write_text(NET)
+    monkeypatch.setenv("ZOO_CACHE", str(Path("net.py").absolute() / "cache"))
+    done = zoo(*BENCH, "--model", "./net.py:Line")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "cannot be written" in done.err
+
+
 @pytest.mark.parametrize(
     ("given", "name"),
     [

@@ -36,15 +36,20 @@ def cache_dir() -> Path:
 
 def hide_home(text: str) -> str:
     """Replace the user's home folder in `text` by `~`, because records are published."""
-    try:
-        home = str(Path.home())
-    except RuntimeError:  # the user has none
-        return text
+    home = str(user_home() or "")
     return text.replace(home, "~") if len(home) > 1 else text
 
 
+def user_home() -> Path | None:
+    """Return the user's home folder; None if the user has none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
 @contextlib.contextmanager
-def _writing_cache() -> Iterator[None]:
+def writing_cache() -> Iterator[None]:
     """Turn an error of the file system inside the block into a UsageError that names the cache folder."""
     try:
         yield
@@ -55,7 +60,7 @@ def _writing_cache() -> Iterator[None]:
 
 def require_writable_cache() -> None:
     """Raise UsageError if the cache folder cannot be created or written."""
-    with _writing_cache():
+    with writing_cache():
         cache_dir().mkdir(parents=True, exist_ok=True)
         probe = cache_dir() / f".probe.{secrets.token_hex(4)}.tmp"
         probe.touch()
@@ -64,14 +69,14 @@ def require_writable_cache() -> None:
 
 def write_to_cache(path: Path, content: bytes) -> None:
     """Write a file of the cache, atomically. Raises UsageError if the cache folder cannot be written."""
-    with _writing_cache():
+    with writing_cache():
         write_atomically(path, content)
 
 
 def own_cache(qualified: str) -> Path:
     """Create and return the folder where a data set or task may keep files between runs. Raises UsageError."""
     folder = cache_dir() / "kept" / portable(qualified)
-    with _writing_cache():
+    with writing_cache():
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -79,10 +79,13 @@ def _pin_file(download: Download, folder: Path) -> Path:
 def fix_revision(download: Download) -> Download:
     """Return the download with the commit that its branch has now, and the checksum if the hub states one.
 
-    Raises DataUnavailableError if the hub does not answer.
+    Addresses with a commit stay, and the others are left out. Raises DataUnavailableError if the hub does not answer.
     """
     import requests
 
+    fixed_urls = tuple(filter(is_fixed, download.urls))
+    if fixed_urls:
+        return replace(download, urls=fixed_urls)
     url = download.urls[0]
     try:
         for _ in range(MAX_REDIRECTS):
@@ -97,8 +100,10 @@ def fix_revision(download: Download) -> Download:
                 return replace(download, urls=(fixed,), sha256=stated if SHA256.fullmatch(stated) else "")
             url = urljoin(url, answer.headers["Location"])  # the repository has another name now
     except (requests.RequestException, KeyError) as error:
+        answered = getattr(error, "response", None)
+        reason = type(error).__name__ if answered is None else f"HTTP {answered.status_code}"
         raise DataUnavailableError(
-            f"the commit of {download.urls[0]} cannot be found ({type(error).__name__}): connect to the network, or "
-            "give --weights with a file"
+            f"the commit of {download.urls[0]} cannot be found ({reason}): check the network and the address, or give "
+            "--weights with a file"
         ) from error
     raise DataUnavailableError(f"the commit of {download.urls[0]} cannot be found: too many redirections")

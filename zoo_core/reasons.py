@@ -6,6 +6,8 @@ Torch-free: tensors are recognised by the name of their type.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import linecache
 import os
 import re
@@ -206,8 +208,9 @@ def _shapes(frame: FrameType, source: str) -> str:
     shapes = []
     for name in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", source)):
         value: Any = frame.f_locals.get(name)
-        if type(value).__module__.partition(".")[0] in ("torch", "numpy") and hasattr(value, "shape"):
-            shapes.append(f"{name} is {tuple(value.shape)}")
+        if type(value).__module__.partition(".")[0] in ("torch", "numpy"):
+            with contextlib.suppress(Exception):  # the weight of a lazy layer and a nested tensor raise here
+                shapes.append(f"{name} is {tuple(value.shape)}")
     return ", ".join(shapes[:MAX_SHAPES])
 
 
@@ -221,6 +224,7 @@ def _is_authors(file: str) -> bool:
     return not installed or Path(installed[0]).stem in _plugin_packages()
 
 
+@functools.cache  # takes 30 ms, and a stack may have a thousand frames
 def _plugin_packages() -> set[str]:
     """Return the packages of installed plugins; what else is installed is not by the author of a model."""
     from importlib.metadata import entry_points

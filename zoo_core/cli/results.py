@@ -199,7 +199,8 @@ def _print_record(record: Record, values: dict[str, Any], log: Path | None) -> N
     from zoo_core.ui.failures import failure_details, reason_text
 
     console = output()
-    console.print(f"{record.task.name} {record.model.name} seed {record.seed}: {record.status}", style="bold")
+    heading = f"{record.task.name} {record.model.name} seed {record.seed}: {record.status}"
+    console.print(harmless(heading), style="bold", markup=False)
     parts = {key: value for key, value in values.items() if key not in ("curve", "phases", "traceback", "measured")}
     measured = {key: value for key, value in values["measured"].items() if key != "tables"}
     if record.status != "ok":

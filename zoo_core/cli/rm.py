@@ -55,7 +55,8 @@ def _choose(folder: Path, ids: Sequence[str], wanted: Mapping[str, str]) -> list
     from zoo_core.results.removal import find_record_files
 
     found = list(find_record_files(folder))
-    named = [_find_by_id(found, prefix) for prefix in dict.fromkeys(ids)] or found
+    by_path = {file.path: file for file in (_find_by_id(found, prefix) for prefix in ids)}  # two may name one file
+    named = [*by_path.values()] or found
     if not any(wanted.values()):  # also records that cannot be read
         return named
     readable = [(file, file.record) for file in named if file.record is not None]
@@ -67,7 +68,8 @@ def _choose(folder: Path, ids: Sequence[str], wanted: Mapping[str, str]) -> list
 
 
 def _find_by_id(found: Sequence[RecordFile], prefix: str) -> RecordFile:
-    matches = [file for file in found if file.path.stem.startswith(prefix)]
+    matches = [file for file in found if file.path.stem == prefix]
+    matches = matches or [file for file in found if file.path.stem.startswith(prefix)]
     if not matches or not prefix:
         raise UnknownNameError("record", prefix, [file.path.stem for file in found], "`zoo results`")
     if len(matches) > 1:

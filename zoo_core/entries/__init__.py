@@ -63,7 +63,7 @@ def source_file(entry: str) -> Path | None:
     if not rest:
         return Path(found.origin) if found.has_location and found.origin else None
     for folder in found.submodule_search_locations or ():
-        for path in (Path(folder, *rest).with_suffix(".py"), Path(folder, *rest, "__init__.py")):
+        for path in (Path(folder, *rest, "__init__.py"), Path(folder, *rest).with_suffix(".py")):  # as Python looks
             if path.is_file():
                 return path
     return None

@@ -18,8 +18,8 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from zoo_core.errors import ChangedFileError
+from zoo_core.reasons import INSTALLED
 
-INSTALLED_FOLDERS = ("site-packages", "dist-packages")
 _OWN = Path(__file__).parents[1]
 _STDLIB = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
 
@@ -32,9 +32,10 @@ def content_sha256(content: bytes) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """Hash a source file, with line ends as on Linux; "" if it cannot be read."""
+    """Hash a source file, with line ends as on Linux, or the ZIP archive that holds it; "" if it cannot be read."""
     try:
-        return content_sha256(path.read_bytes())
+        file = next((place for place in (path, *path.parents) if place.is_file()), None)
+        return content_sha256(file.read_bytes()) if file else ""
     except OSError:
         return ""
 
@@ -126,7 +127,7 @@ def current_watch() -> ImportWatch | None:
 
 def is_users_own(path: Path) -> bool:
     """Return whether a file is neither Python's, nor of an installed package, nor of zoo-core."""
-    if any(part in INSTALLED_FOLDERS for part in path.parts):
+    if any(part in INSTALLED for part in path.parts):
         return False
     return not any(path.is_relative_to(folder) for folder in (_OWN, *_STDLIB))
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from zoo_core.errors import UsageError
-from zoo_core.files import cache_dir, new_folder
+from zoo_core.files import cache_dir, new_folder, write_atomically, writing_cache
 from zoo_core.specs import ModelSpec
 
 MAX_CHARS = 64
@@ -80,7 +80,11 @@ def source_hash(place: Path, attribute: str) -> str:
 def _salt() -> str:
     """Return this user's random text, kept in the cache. After the cache was deleted, it is another one."""
     folder = cache_dir() / "unpackaged" / "salt"
-    if not folder.is_dir():
-        with new_folder(folder, ".salt-") as new:  # if two processes start at once, both read the text of the first
-            (new / "salt.txt").write_text(secrets.token_hex(16))
-    return (folder / "salt.txt").read_text()
+    file, fresh = folder / "salt.txt", secrets.token_hex(16)
+    with writing_cache():
+        if not folder.is_dir():
+            with new_folder(folder, ".salt-") as new:  # if two processes start at once, both read the text of the first
+                (new / file.name).write_text(fresh)
+        elif not file.is_file() or not file.stat().st_size:  # something else cleaned the cache
+            write_atomically(file, fresh.encode())
+        return file.read_text()

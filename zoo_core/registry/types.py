@@ -89,16 +89,14 @@ def _is_plain(value: Any, hint: Any, arguments: tuple[Any, ...]) -> bool:
     if get_origin(hint) is Literal:
         return any(value == item and type(value) is type(item) for item in arguments)
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if hint is str:
-        return isinstance(value, str)
-    return type(value) is hint  # True is an int to Python
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is hint  # True is an int to Python, and JSON cannot hold numpy's float64, a subclass of float
 
 
 def _is_json(value: Any) -> bool:
-    if value is None or isinstance(value, str):
+    if value is None or type(value) in (str, bool):
         return True
-    if isinstance(value, int | float):
+    if type(value) in (int, float):
         return math.isfinite(value)
     if isinstance(value, list | tuple):
         return all(map(_is_json, value))

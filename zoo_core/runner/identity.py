@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os.path
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -13,7 +14,10 @@ from zoo_core.entries import source_file
 from zoo_core.entries.codehash import Code, code_of
 from zoo_core.entries.loaded import file_sha256
 from zoo_core.entries.unpackaged import PLUGIN, attribute_of
+from zoo_core.files import user_home
 from zoo_core.specs import DatasetSpec, ModelSpec, TaskSpec
+
+HOME = "~/"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +68,8 @@ def other_imports(model: ModelSpec, code: TrialCode, loaded: Mapping[str, str]) 
 
 def imports_are_unchanged(model: ModelSpec, imports: Mapping[str, str]) -> bool:
     """Return whether each file of `other_imports` still has its hash."""
-    return all(file_sha256(_folder(model) / name) == sha256 for name, sha256 in imports.items())
+    folder = _folder(model)
+    return all(file_sha256(_resolve(name, folder)) == sha256 for name, sha256 in imports.items())
 
 
 def find_changed_file(code: TrialCode, loaded: Mapping[str, str], *, failed: bool) -> str:
@@ -91,10 +96,17 @@ def _folder(model: ModelSpec) -> Path:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """Return the path from `folder`: records are published, so they hold no absolute path."""
+    """Return the path from `folder`, or from the user's home: records are published, and hold no name of a user."""
+    home = user_home()
+    if home and path.is_relative_to(home) and not folder.absolute().is_relative_to(home):
+        return f"{HOME}{path.relative_to(home).as_posix()}"
     try:
-        return path.relative_to(folder.absolute(), walk_up=True).as_posix()  # type: ignore[call-arg]
-    except TypeError:  # Python 3.11
-        import os.path
-
         return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive of Windows
+        return path.as_posix()
+
+
+def _resolve(name: str, folder: Path) -> Path:
+    """Return the path that `_relative` made."""
+    home = user_home()
+    return home / name.removeprefix(HOME) if home and name.startswith(HOME) else folder / name

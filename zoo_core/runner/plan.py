@@ -165,17 +165,15 @@ def _applicable_overrides(request: Request, params: Mapping[str, Any]) -> dict[s
 
 
 def _find_record(trial: PlannedTrial, store: Store) -> Record | None:
-    """Return the latest record that makes the trial unnecessary, or None."""
+    """Return the latest record that makes the trial unnecessary, an ok one before one of a failure; or None."""
     request = trial.request
     earlier = [] if request.force else store.find(trial.task.qualified, trial.key)
-    return next(
-        (
-            record
-            for record in reversed(earlier)
-            if _is_enough(record, request) and imports_are_unchanged(trial.model, record.imports)
-        ),
-        None,
-    )
+    enough = [
+        record
+        for record in earlier
+        if _is_enough(record, request) and imports_are_unchanged(trial.model, record.imports)
+    ]
+    return max(enough, key=lambda record: (record.status == "ok", record.started_at), default=None)
 
 
 def _is_enough(record: Record, request: Request) -> bool:

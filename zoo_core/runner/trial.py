@@ -150,15 +150,15 @@ class TrialRunner:
         # CPU: without this line, `mlp-100` takes twice as long from the second epoch on.
         torch.set_flush_denormal(True)
         registry = Registry.load()
+        if (watch := current_watch()) is not None:  # before the model of a notebook is read, which imports its modules
+            watch.watch_others = True  # not before: `Registry.load` imports the plugins that the trial does not use
         task = registry.task(self.job.task)
         model, dataset = registry.model(self.job.model, task), registry.dataset(self.job.dataset)
         if self.job.specs and specs_sha256(task, dataset, model) != self.job.specs:
             raise ChangedFileError(
                 f"the metadata of {task.qualified}, {dataset.qualified} or {model.qualified} changed after the run was "
-                "planned: run the command again"
+                "planned: run the command again, in a notebook after a restart of its kernel"
             )
-        if (watch := current_watch()) is not None:
-            watch.watch_others = True  # not before: `Registry.load` imports the plugins that the trial does not use
         self.memory = PeakMemory(self.job.device)
         return prepare_trial(self.job, task, model, dataset)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.ui.formats import align_rows
-from zoo_core.ui.harmless import harmless
+from zoo_core.ui.harmless import harmless, harmless_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,11 +48,12 @@ def complain(message: str, label: str = "error: ", style: str = "bold red") -> N
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on standard output, without wrapping."""
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(harmless_json(json.dumps(value, indent=1, ensure_ascii=False, default=str)) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """Print rows below their column names. Cells are never read as markup."""
+    """Print rows below their column names. Nothing is read as markup."""
+    columns, title = list(map(harmless, columns)), harmless(title)
     if not sys.stdout.isatty():
         lines = align_rows([columns, *([harmless(str(cell)) for cell in row] for row in rows)])
         sys.stdout.write("\n".join([title, *lines] if title else lines) + "\n")
@@ -65,9 +66,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     if _is_narrow(console, columns, cells):
         _print_stacked(console, columns, cells, title)
         return
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(
+        title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False, header_style="bold"
+    )
     for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=number == 0)
+        table.add_column(Text(column), overflow="fold", no_wrap=number == 0)
     for row in cells:
         table.add_row(*row)
     console.print(table)

@@ -46,7 +46,7 @@ def failure_report(records: Sequence[Record], store: Store) -> Iterator[Line]:
     detailed = 0
     for alike in _group_alike(records):
         record = alike[0]
-        yield Line(f"{_name(alike)}: {reason_text(record)}", record.status)
+        yield Line(f"{harmless(_name(alike))}: {reason_text(record)}", record.status)
         log = log_file(record, store)
         if record.status in FAILED and detailed < MAX_DETAILED:
             detailed += 1
@@ -84,7 +84,7 @@ def failure_details(record: Record, log: Path | None) -> Iterator[str]:
         yield f"printed ({some}): {log}"
         yield from (f"| {_cut(line)}" for line in last)
     if step := next_step(record):
-        yield f"try {step}"
+        yield f"try {harmless(step)}"
 
 
 def _cut(line: str) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import unicodedata
+
+from zoo_core.entries.naming import JOINERS
 
 # ECMA-48: control sequences, strings such as a window title (up to BEL or ST), other escapes; each also as one byte.
 ESCAPES = re.compile(
@@ -18,9 +22,17 @@ def harmless(text: str) -> str:
     >>> harmless("\\x1b[31mred\\x1b[0m\\a")
     'red?'
     """
-    return "".join(
-        character if character.isprintable() or character in "\n\t" else "?" for character in ESCAPES.sub("", text)
-    )
+    return "".join(character if _is_harmless(character) else "?" for character in ESCAPES.sub("", text))
+
+
+def harmless_json(text: str) -> str:
+    """Write each character of a JSON text that does not print as an escape sequence of JSON; the value is the same."""
+    return "".join(character if _is_harmless(character) else json.dumps(character)[1:-1] for character in text)
+
+
+def _is_harmless(character: str) -> bool:
+    """Return whether a character prints, is a space of any width, a line end or a tab, or joins letters of a word."""
+    return character.isprintable() or character in f"\n\t{JOINERS}" or unicodedata.category(character) == "Zs"
 
 
 def final_lines(text: str) -> list[str]:
