@@ -1,6 +1,7 @@
 """The cells of the simulation: what each draws, what it counts, and the bounds that the count must keep.
 
-Only this module knows the code under test, and only these of its functions: `mean_interval` and `ranks`.
+Only this module knows the code under test, and only these of its functions: `mean_interval`, `ranks`, and
+`ratio_by_example`, which gives each image its value for a mean IoU.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from generator import LOUD, QUIET, USUAL, Array, Draw, Kind, Mix, draw_board
+from generator import LOUD, QUIET, USUAL, Array, Draw, Kind, Mix, draw_board, draw_pixel_counts
 from zoo_leaderboard.stats.intervals import mean_interval
 from zoo_leaderboard.stats.ranking import ranks
 from zoo_leaderboard.stats.sample import Sample
+
+from zoo_core.metrics import ratio_by_example
 
 TWELVE = 12
 CHAIN = tuple(0.93 - 0.03 * place for place in range(8))  # eight models, each three points below the one before
@@ -31,6 +34,7 @@ FAST = {
     ("twelve equal models, accuracy 0.9", "seeds 3, examples 200"),
     ("twelve equal models, share without examples, on this test set", "seeds 3, examples 200"),
     ("twelve equal models, every third scatters three times as much", "seeds 3, examples 200"),
+    ("equal models, mean IoU", "models 2, seeds 3, images 200"),
     ("chain of 8: a worse mean outranks a better one", "seeds 3, examples 1000"),
 }
 
@@ -104,6 +108,20 @@ def any_demoted(
         drawn = draw_board(rng, truths, seeds=seeds, **options)  # type: ignore[arg-type]
         found = ranks(board(drawn, by_example=by_example), higher_is_better=True)
         return bool((found.rank > best).any()) if found.compared.any() else None
+
+    return count
+
+
+def any_iou_demoted(
+    models: int, *, seeds: int, images: int, mix: Mix = USUAL
+) -> Callable[[np.random.Generator], bool | None]:
+    """Whether any of equal models has another rank than 1 by its mean IoU over the data set."""
+
+    def count(rng: np.random.Generator) -> bool | None:
+        drawn = draw_pixel_counts(rng, models, seeds=seeds, images=images, mix=mix)
+        samples = [sample(np.stack([ratio_by_example(*counts) for counts in of_model])) for of_model in drawn]
+        found = ranks(samples, higher_is_better=True)
+        return bool((found.rank > 1).any()) if found.compared.any() else None
 
     return count
 
@@ -229,6 +247,15 @@ def pair_cells() -> Iterator[Cell]:
                 setting=f"seeds {seeds}, examples {examples}",
                 count=any_demoted((truth, truth), seeds=(seeds, seeds), examples=examples),
                 runs=1000,
+                high=0.06,
+            )
+    for seeds, images, models in product((2, 3, 5, 10), (50, 200, 1000), (2, TWELVE)):
+        if models == 2 or images * seeds <= 1000:
+            yield Cell(
+                part="equal models, mean IoU",
+                setting=f"models {models}, seeds {seeds}, images {images}",
+                count=any_iou_demoted(models, seeds=seeds, images=images),
+                runs=1000 if images * seeds * models <= 2000 else 400,
                 high=0.06,
             )
     for seeds, examples in product((3, 5, 10), (200, 1000, 10_000)):

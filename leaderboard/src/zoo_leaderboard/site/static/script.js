@@ -175,7 +175,8 @@ function setUpChoosing(tools, boards) {
 
 // --- the compare page -----------------------------------------------------------------------------------------------
 
-const TIMES = ["train_s", "time_to_target_s", "throughput", "latency_ms"]; // fields that other work on the machine disturbs
+// Fields that other work on the machine disturbs, and the field that says whether they are reliable.
+const RELIABILITY = {train_s: "reliable", time_to_target_s: "reliable", throughput: "reliable", latency_ms: "latency_reliable"};
 
 // Fields of a row or trial: name, label, number format.
 const FIELDS = [
@@ -370,7 +371,7 @@ function comparisonTable(items, base, how) {
     line("Verdict", against((found, item) => how.verdict(item, base, found)[0]));
   }
   for (const [name, title, write] of FIELDS) {
-    const mark = item => TIMES.includes(name) && item.reliable === false && item[name] !== null ? " (unreliable)" : "";
+    const mark = item => item[RELIABILITY[name]] === false && item[name] !== null ? " (unreliable)" : "";
     line(title, items.map(item => known(item[name], write) + mark(item)));
   }
   if (how.verdict) line("Rank", items.map(rankText));
@@ -389,7 +390,7 @@ function rankText(item) {
 }
 
 function marks(item) {
-  const words = [item.provisional && "provisional", item.stale && "out of date", item.reliable === false && "timing unreliable"];
+  const words = [item.provisional && "provisional", item.stale && "out of date", (item.reliable === false || item.latency_reliable === false) && "timing unreliable"];
   return words.filter(Boolean).join(", ");
 }
 
