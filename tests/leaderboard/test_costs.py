@@ -81,6 +81,16 @@ def test_disturbed_trials_are_drawn_hollow_and_are_not_pareto_optimal(record, vi
     ]
 
 
+def test_an_unreliable_latency_is_hollow_in_its_own_plot_only(record, views_of):
+    busy = Latency(median_ms=1.0, p95_ms=2.0, n=50, wall_s=1.0, cpu_s=0.4)
+    views = views_of(
+        record(model="a", score=0.9, train_s=1.0, measured_latency=busy),
+        record(model="b", score=0.8, train_s=2.0, measured_latency=timed(2.0)),
+    )
+    reliable = {name: [point.reliable for point in view.points] for name, view in views.items()}
+    assert reliable == {"latency_ms": [False, True], "train_s": [True, True]}
+
+
 def test_models_that_are_not_drawn_are_counted_with_the_reason(record, views_of):
     records = [
         record(model="a", score=0.9, train_s=1.0),
