@@ -643,20 +643,23 @@ def test_compared_numbers_equal_those_of_the_data_file(visits, planted):
 
 def test_trials_in_the_address_are_compared_with_the_error_over_their_examples(visits, small_board):
     first, second = (record for record in small_board.records if record.seed == 1)
-    means, halves = [], []
+    means, intervals = [], []
     for record in (first, second):
         with np.load(Store(small_board.results).artifacts(record) / "per_example.npz") as kept:
             means.append(kept["score"].mean())
-            halves.append(stats.t.ppf(0.975, len(kept["score"]) - 1) * stats.sem(kept["score"]))
-    half = np.hypot(*halves)
+            exact = stats.binomtest(int(kept["score"].sum()), len(kept["score"])).proportion_ci(method="exact")
+            intervals.append((exact.low, exact.high))
+    (low, high), (second_low, second_high) = intervals
     query = urlencode([("trial", file_name(record.id)) for record in (first, second)])
     with visits.to(f"{(small_board.site / 'compare.html').as_uri()}?{query}") as page:
         found = comparison(page)
     gap = means[1] - means[0]
+    gap_low = gap - np.hypot(means[1] - second_low, high - means[0])  # Newcombe (1998)
+    gap_high = gap + np.hypot(second_high - means[1], means[0] - low)
     assert found["Quantity"] == [f"{record.model.name.partition(':')[2]}, seed 1" for record in (first, second)]
     assert found["Difference"][1] == score(gap)
-    assert found["95 % CI of the difference"][1] == between(gap - half, gap + half)
-    assert found["95 % CI"] == [between(m - h, m + h) for m, h in zip(means, halves, strict=True)]
+    assert found["95 % CI of the difference"][1] == between(gap_low, gap_high)
+    assert found["95 % CI"] == [between(*ends) for ends in intervals]
     assert found["Status"] == ["ok", "ok"]
 
 

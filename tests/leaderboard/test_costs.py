@@ -21,11 +21,11 @@ BUSY = Load(cpu_s=4.0, wall_s=10.0)
 def views_of(boards):
     """The plots of records that make one group, by the field of their cost."""
 
-    def made(*records, stale=""):
+    def made(*records):
         (board,) = boards(records)
         (ranked,) = standings(board.groups).values()
         higher = records[0].task.higher_is_better
-        return {view.cost.field: view for view in cost_views(ranked.rows, stale=stale, higher_is_better=higher)}
+        return {view.cost.field: view for view in cost_views(ranked.rows, higher_is_better=higher)}
 
     return made
 

@@ -77,9 +77,9 @@ class CostView:
     note: str
 
 
-def cost_views(rows: Sequence[Row], *, stale: str, higher_is_better: bool) -> list[CostView]:
-    """Return the plots of a group's rows, best first; `stale` is the group's. A plot has at least two points."""
-    current = [row for row in rows if row.score is not None and row.stale == stale]
+def cost_views(rows: Sequence[Row], *, higher_is_better: bool) -> list[CostView]:
+    """Return the plots of a group's rows, best first. A plot has at least two points."""
+    current = [row for row in rows if row.current]
     fronts = {cost: _front(current, cost, higher_is_better=higher_is_better) for cost in COSTS}
     named = {row.row_text for front in (current, *fronts.values()) for row in front[:NAMED_ROWS]}
     taken: set[str] = set()

@@ -301,10 +301,13 @@ function compareTrials(place, trials) {
   const difference = (trial, first) => {
     if (trial.score === null || first.score === null) return {value: null};
     const value = trial.score - first.score;
-    const halves = [trial, first].map(({interval: [low, high]}) => low === null ? null : (high - low) / 2);
-    if (halves.includes(null)) return {value, low: null};
-    const half = Math.hypot(...halves);
-    return {value, low: value - half, high: value + half};
+    const [low, high] = trial.interval, [firstLow, firstHigh] = first.interval;
+    if (low === null || firstLow === null) return {value, low: null};
+    // Newcombe (1998): the ends of both intervals, which need not lie symmetrically around the scores
+    return {
+      value, low: value - Math.hypot(trial.score - low, firstHigh - first.score),
+      high: value + Math.hypot(high - trial.score, first.score - firstLow),
+    };
   };
   drawComparison(place, same, {
     key: trial => trial.slug, metric: trials[0].metric, difference, verdict: null,
