@@ -607,6 +607,23 @@ def test_provisional_disturbed_and_old_rows_keep_their_marks_when_compared(visit
         assert comparison(page)["Marks"][0] == "out of date"
 
 
+def test_ranks_that_differ_because_of_another_pair_are_explained(visits, record, save, results, tmp_path):
+    tables = {"a": (0.96875, 2.0**-10), "b": (0.75, 0.25), "c": (0.75, 2.0**-10)}  # mean, step from seed to seed
+    save(
+        *(
+            record(model=f"zoo-a:{name}", seed=seed, score=mean + (seed - 1) * step)
+            for name, (mean, step) in tables.items()
+            for seed in range(3)
+        )
+    )
+    build([results], tmp_path / "site")
+    with visits.to(compare_page(tmp_path / "site", "zoo-a:digits", "a", "b")) as page:
+        words, found = page.locator(".verdicts li").inner_text(), comparison(page)
+    assert words.startswith("No difference seen between b and a")
+    assert words.endswith("ranks follow the means, and other pairs in between differ significantly.")
+    assert found["Rank"] == ["1", "2\N{EN DASH}3"]
+
+
 @pytest.mark.parametrize(("first", "second"), [("m09", "m11"), ("m11", "m09")])
 def test_models_are_compared_by_example_in_either_order(first, second, visits, planted):
     records = [r for r in Store(planted.results).read() if r.task.name == "zoo-p:tie" and r.device.kind == "cpu"]

@@ -280,8 +280,10 @@ function rowVerdict(group, task, row, base, found) {
   const p = found.p < 1e-4 ? "p < 0.0001" : "p = " + probability(found.p);
   if (found.p > 0.05) {
     const alone = found.low > 0 || found.high < 0 ? " This CI excludes 0, but among all pairs of the table such a difference can be chance." : "";
+    const apart = row.rank !== null && base.rank !== null && (row.rank_high < base.rank || base.rank_high < row.rank);
+    const ranks = apart ? " Their ranks differ nevertheless: ranks follow the means, and other pairs in between differ significantly." : "";
     return ["no difference seen", "No difference seen between " + row.label + " and " + base.label + ": the difference is " + score(found.value)
-      + " (95 % CI " + interval(found.low, found.high) + "; " + p + " after correction for all pairs of the table)." + alone];
+      + " (95 % CI " + interval(found.low, found.high) + "; " + p + " after correction for all pairs of the table)." + alone + ranks];
   }
   const better = task.higher === (found.value > 0), up = found.value > 0;
   const [low, high] = up ? [found.low, found.high] : [-found.high, -found.low];
