@@ -129,14 +129,18 @@ def perf(session: nox.Session) -> None:
 
 @nox.session
 def statistics(session: nox.Session) -> None:
-    """Simulate the leaderboard's intervals and ranks on models with known truths, and check what they promise.
+    """Simulate the leaderboard's intervals, ranks and marks of changes with known truths, and check what they promise.
 
-    About half an hour; `-- --only "twelve equal"` runs some cells, `-- --fast` takes seconds, `--json FILE` keeps them.
+    About half an hour. With arguments only cells of intervals and ranks: `-- --only "twelve equal"` runs some of them,
+    `-- --fast` takes seconds, `--json FILE` keeps the outcomes.
     """
     set_up(session)
     jobs = ["--jobs", str(min(os.cpu_count() or 1, MAX_TEST_WORKERS))]
     environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # the jobs are the parallel part
-    run(session, str(ROOT / "benchmarks" / "statistics"), *jobs, *session.posargs, env=environment)
+    folder = ROOT / "benchmarks" / "statistics"
+    run(session, str(folder), *jobs, *session.posargs, env=environment)
+    if not session.posargs:
+        run(session, str(folder / "changes_simulation.py"), env=environment)
 
 
 def fresh_environment(session: nox.Session, name: str) -> str:

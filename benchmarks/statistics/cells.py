@@ -1,7 +1,4 @@
-"""The cells of the simulation: what each draws, what it counts, and the bounds that the count must keep.
-
-Only this module knows the code under test, and only these of its functions: `mean_interval` and `ranks`.
-"""
+"""The cells of the simulation: each counts an event in one setting, and its count must keep its bounds."""
 
 from __future__ import annotations
 
@@ -10,10 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from generator import LOUD, QUIET, USUAL, Array, Draw, Kind, Mix, draw_board
-from zoo_leaderboard.stats.intervals import mean_interval
-from zoo_leaderboard.stats.ranking import ranks
-from zoo_leaderboard.stats.sample import Sample
+from events import any_demoted, any_iou_demoted, covers, impossible, neighbours_separated, outranked
+from generator import LOUD, QUIET, USUAL, Kind, Mix
 
 TWELVE = 12
 CHAIN = tuple(0.93 - 0.03 * place for place in range(8))  # eight models, each three points below the one before
@@ -31,6 +26,7 @@ FAST = {
     ("twelve equal models, accuracy 0.9", "seeds 3, examples 200"),
     ("twelve equal models, share without examples, on this test set", "seeds 3, examples 200"),
     ("twelve equal models, every third scatters three times as much", "seeds 3, examples 200"),
+    ("equal models, mean IoU", "models 2, seeds 3, images 200"),
     ("chain of 8: a worse mean outranks a better one", "seeds 3, examples 1000"),
 }
 
@@ -49,92 +45,6 @@ class Cell:
     runs: int
     low: float | None = None
     high: float | None = None
-
-
-def sample(scores: Array, groups: Array | None = None, *, by_example: bool = True) -> Sample:
-    """What the leaderboard would load of one model."""
-    if by_example:
-        return Sample(scores=scores.mean(axis=1), examples=scores, groups=groups, data="test")
-    return Sample(scores=scores.mean(axis=1))
-
-
-def board(drawn: Draw, *, by_example: bool = True) -> list[Sample]:
-    """What the leaderboard would load of a table."""
-    return [sample(scores, drawn.groups, by_example=by_example) for scores in drawn.models]
-
-
-def covers(
-    truth: float, *, seeds: int, examples: int, **options: object
-) -> Callable[[np.random.Generator], bool | None]:
-    """Whether a 95 % interval covers the true mean score; None if none is claimed."""
-
-    def count(rng: np.random.Generator) -> bool | None:
-        drawn = draw_board(rng, [truth], seeds=[seeds], examples=examples, **options)  # type: ignore[arg-type]
-        found = mean_interval(sample(drawn.models[0], drawn.groups))
-        if found.low is None or found.high is None or found.coverage != 0.95:
-            return None
-        return bool(found.low <= truth <= found.high)
-
-    return count
-
-
-def impossible(truth: float, *, seeds: int, examples: int, mix: Mix) -> Callable[[np.random.Generator], bool | None]:
-    """Whether an interval of an accuracy leaves 0 to 1, or has no width; None if there is no interval."""
-
-    def count(rng: np.random.Generator) -> bool | None:
-        drawn = draw_board(rng, [truth], seeds=[seeds], examples=examples, mix=mix)
-        found = mean_interval(sample(drawn.models[0]))
-        if found.low is None or found.high is None:
-            return None
-        return found.low < 0 or found.high > 1 or found.low == found.high
-
-    return count
-
-
-def any_demoted(
-    truths: Sequence[float], *, seeds: Sequence[int], by_example: bool = True, **options: object
-) -> Callable[[np.random.Generator], bool | None]:
-    """Whether any model has a rank for which too many others would have to be better than it; None if none is ranked.
-
-    With equal models this is a rank other than 1.
-    """
-    best = np.array([1 + sum(other > truth for other in truths) for truth in truths])
-
-    def count(rng: np.random.Generator) -> bool | None:
-        drawn = draw_board(rng, truths, seeds=seeds, **options)  # type: ignore[arg-type]
-        found = ranks(board(drawn, by_example=by_example), higher_is_better=True)
-        return bool((found.rank > best).any()) if found.compared.any() else None
-
-    return count
-
-
-def neighbours_separated(
-    truths: Sequence[float], *, seeds: Sequence[int], **options: object
-) -> Callable[[np.random.Generator], bool | None]:
-    """Whether the ranks of a neighbouring pair, drawn at random, differ in the true direction."""
-
-    def count(rng: np.random.Generator) -> bool | None:
-        drawn = draw_board(rng, truths, seeds=seeds, **options)  # type: ignore[arg-type]
-        rank = ranks(board(drawn), higher_is_better=True).rank
-        place = int(rng.integers(len(truths) - 1))
-        return bool(rank[place] < rank[place + 1])
-
-    return count
-
-
-def outranked(
-    truths: Sequence[float], *, seeds: Sequence[int], **options: object
-) -> Callable[[np.random.Generator], bool | None]:
-    """Whether any ranked model has a better rank than a ranked model with a better mean."""
-
-    def count(rng: np.random.Generator) -> bool | None:
-        found_board = board(draw_board(rng, truths, seeds=seeds, **options))  # type: ignore[arg-type]
-        rank = ranks(found_board, higher_is_better=True).rank
-        means = np.array([row.scores.mean() for row in found_board])
-        by_mean = rank[np.argsort(-means, kind="stable")]
-        return bool((np.diff(by_mean[by_mean > 0]) < 0).any())
-
-    return count
 
 
 def cells() -> list[Cell]:
@@ -229,6 +139,15 @@ def pair_cells() -> Iterator[Cell]:
                 setting=f"seeds {seeds}, examples {examples}",
                 count=any_demoted((truth, truth), seeds=(seeds, seeds), examples=examples),
                 runs=1000,
+                high=0.06,
+            )
+    for seeds, images, models in product((2, 3, 5, 10), (50, 200, 1000), (2, TWELVE)):
+        if models == 2 or images * seeds <= 1000:
+            yield Cell(
+                part="equal models, mean IoU",
+                setting=f"models {models}, seeds {seeds}, images {images}",
+                count=any_iou_demoted(models, seeds=seeds, images=images),
+                runs=1000 if images * seeds * models <= 2000 else 400,
                 high=0.06,
             )
     for seeds, examples in product((3, 5, 10), (200, 1000, 10_000)):

@@ -80,6 +80,28 @@ def draw_board(
     return Draw(models=models, groups=group_of_example)
 
 
+def draw_pixel_counts(
+    rng: np.random.Generator, models: int, *, seeds: int, images: int, classes: int = 5, mix: Mix = USUAL
+) -> list[list[tuple[Array, Array]]]:
+    """Draw equal segmentation models: by model and seed, the pixels of intersection and of union.
+
+    Both arrays are (images, classes). The true pixels of a class are lognormal, and 0 in four of ten images. A model
+    finds the share Phi(1 + z) of them, with z as above by image and class, and half as many wrong ones as it misses.
+    """
+    shape = (images, classes)
+    true = np.exp(rng.normal(6, 1, shape)) * (rng.random(shape) < 0.6)
+    ease = mix.ease**0.5 * rng.standard_normal(shape)
+    drawn = []
+    for _ in range(models):
+        own = ease + mix.own**0.5 * rng.standard_normal(shape)
+        found = [
+            special.ndtr(1 + own + mix.seed**0.5 * rng.standard_normal() + mix.rest**0.5 * rng.standard_normal(shape))
+            for _ in range(seeds)
+        ]
+        drawn.append([(true * share, true * (1 + (1 - share) / 2)) for share in found])
+    return drawn
+
+
 def draw_groups(rng: np.random.Generator, examples: int, groups: int) -> Array:
     """Draw the group of each example. Sizes are unequal (a Dirichlet share of 2 each), and no group is empty."""
     shares = rng.dirichlet(np.full(groups, 2.0))

@@ -607,6 +607,23 @@ def test_provisional_disturbed_and_old_rows_keep_their_marks_when_compared(visit
         assert comparison(page)["Marks"][0] == "out of date"
 
 
+def test_ranks_that_differ_because_of_another_pair_are_explained(visits, record, save, results, tmp_path):
+    tables = {"a": (0.96875, 2.0**-10), "b": (0.75, 0.25), "c": (0.75, 2.0**-10)}  # mean, step from seed to seed
+    save(
+        *(
+            record(model=f"zoo-a:{name}", seed=seed, score=mean + (seed - 1) * step)
+            for name, (mean, step) in tables.items()
+            for seed in range(3)
+        )
+    )
+    build([results], tmp_path / "site")
+    with visits.to(compare_page(tmp_path / "site", "zoo-a:digits", "a", "b")) as page:
+        words, found = page.locator(".verdicts li").inner_text(), comparison(page)
+    assert words.startswith("No difference seen between b and a")
+    assert words.endswith("ranks follow the means, and other pairs in between differ significantly.")
+    assert found["Rank"] == ["1", "2\N{EN DASH}3"]
+
+
 @pytest.mark.parametrize(("first", "second"), [("m09", "m11"), ("m11", "m09")])
 def test_models_are_compared_by_example_in_either_order(first, second, visits, planted):
     records = [r for r in Store(planted.results).read() if r.task.name == "zoo-p:tie" and r.device.kind == "cpu"]
@@ -643,20 +660,23 @@ def test_compared_numbers_equal_those_of_the_data_file(visits, planted):
 
 def test_trials_in_the_address_are_compared_with_the_error_over_their_examples(visits, small_board):
     first, second = (record for record in small_board.records if record.seed == 1)
-    means, halves = [], []
+    means, intervals = [], []
     for record in (first, second):
         with np.load(Store(small_board.results).artifacts(record) / "per_example.npz") as kept:
             means.append(kept["score"].mean())
-            halves.append(stats.t.ppf(0.975, len(kept["score"]) - 1) * stats.sem(kept["score"]))
-    half = np.hypot(*halves)
+            exact = stats.binomtest(int(kept["score"].sum()), len(kept["score"])).proportion_ci(method="exact")
+            intervals.append((exact.low, exact.high))
+    (low, high), (second_low, second_high) = intervals
     query = urlencode([("trial", file_name(record.id)) for record in (first, second)])
     with visits.to(f"{(small_board.site / 'compare.html').as_uri()}?{query}") as page:
         found = comparison(page)
     gap = means[1] - means[0]
+    gap_low = gap - np.hypot(means[1] - second_low, high - means[0])  # Newcombe (1998)
+    gap_high = gap + np.hypot(second_high - means[1], means[0] - low)
     assert found["Quantity"] == [f"{record.model.name.partition(':')[2]}, seed 1" for record in (first, second)]
     assert found["Difference"][1] == score(gap)
-    assert found["95 % CI of the difference"][1] == between(gap - half, gap + half)
-    assert found["95 % CI"] == [between(m - h, m + h) for m, h in zip(means, halves, strict=True)]
+    assert found["95 % CI of the difference"][1] == between(gap_low, gap_high)
+    assert found["95 % CI"] == [between(*ends) for ends in intervals]
     assert found["Status"] == ["ok", "ok"]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 from zoo_leaderboard.stats.changes import (
     Change,
     Pair,
@@ -22,7 +22,7 @@ from zoo_leaderboard.stats.changes import (
     score_changes,
     time_changes,
 )
-from zoo_leaderboard.stats.moderated import moderate
+from zoo_leaderboard.stats.moderated import MIN_SPREAD, moderate
 from zoo_leaderboard.stats.sequence import score_marks, time_marks
 
 SIMULATION = Path(__file__).resolve().parents[2] / "benchmarks" / "statistics" / "changes_simulation.py"
@@ -39,10 +39,13 @@ def verdicts(changes):
 # Pooled spreads
 
 
-def test_models_that_scatter_alike_share_nearly_the_pooled_variance():
-    variances, dfs = moderate(np.array([1.0, 1.1, 0.9, 1.0]), np.array([4.0, 4.0, 4.0, 4.0]))
-    assert variances.tolist() == pytest.approx([1.0] * 4, rel=0.02)
-    assert dfs.tolist() == [16.0] * 4
+def test_models_that_scatter_alike_nearly_share_the_pooled_variance():
+    own = np.array([1.0, 1.1, 0.9, 1.0])
+    variances, dfs = moderate(own, np.array([4.0, 4.0, 4.0, 4.0]))
+    weight = (variances[1] - 1) / (own[1] - 1)  # of the own variance, 4 / (d0 + 4)
+    assert special.polygamma(1, (4 / weight - 4) / 2) == pytest.approx(MIN_SPREAD)
+    assert variances.tolist() == pytest.approx((1 + weight * (own - 1)).tolist())
+    assert dfs.tolist() == [16.0] * 4  # not d0 + 4, which is more than were observed
 
 
 def test_models_that_scatter_differently_keep_mostly_their_own_variance():

@@ -21,11 +21,11 @@ BUSY = Load(cpu_s=4.0, wall_s=10.0)
 def views_of(boards):
     """The plots of records that make one group, by the field of their cost."""
 
-    def made(*records, stale=""):
+    def made(*records):
         (board,) = boards(records)
         (ranked,) = standings(board.groups).values()
         higher = records[0].task.higher_is_better
-        return {view.cost.field: view for view in cost_views(ranked.rows, stale=stale, higher_is_better=higher)}
+        return {view.cost.field: view for view in cost_views(ranked.rows, higher_is_better=higher)}
 
     return made
 
@@ -79,6 +79,16 @@ def test_disturbed_trials_are_drawn_hollow_and_are_not_pareto_optimal(record, vi
     assert [mark.get("fill") for mark in marks[plots.PALETTE[styles["third"].colour]]] == [
         plots.PALETTE[styles["third"].colour]
     ]
+
+
+def test_an_unreliable_latency_is_hollow_in_its_own_plot_only(record, views_of):
+    busy = Latency(median_ms=1.0, p95_ms=2.0, n=50, wall_s=1.0, cpu_s=0.4)
+    views = views_of(
+        record(model="a", score=0.9, train_s=1.0, measured_latency=busy),
+        record(model="b", score=0.8, train_s=2.0, measured_latency=timed(2.0)),
+    )
+    reliable = {name: [point.reliable for point in view.points] for name, view in views.items()}
+    assert reliable == {"latency_ms": [False, True], "train_s": [True, True]}
 
 
 def test_models_that_are_not_drawn_are_counted_with_the_reason(record, views_of):

@@ -106,6 +106,23 @@ def test_the_page_marks_regressions(day, save, results, tmp_path):
     assert f'href="../history/{page.name}"' in task.read_text("utf-8")
 
 
+def test_an_occasion_says_what_its_interval_covers_and_stays_in_the_range_of_the_metric(
+    record, save, results, tmp_path
+):
+    scores = {"code1": (0.9, 1.0), "code2": (0.95,)}
+    records = [
+        record(seed=seed, score=score, code=code, task_metric="mean_iou", minute=int(code[-1]) * 10 + seed)
+        for code, of_code in scores.items()
+        for seed, score in enumerate(of_code)
+    ]
+    (pair,) = history(records)
+    assert [(occasion.covers, occasion.high) for occasion in pair.occasions] == [("seeds", 1.0), ("", None)]
+    save(*records)
+    build_site([results], tmp_path / "site")
+    (page,) = (tmp_path / "site" / "history").glob("*.html")
+    assert page.read_text("utf-8").count("on this test set only") == 1
+
+
 def test_a_task_without_history_has_no_page_of_it(day, save, results, tmp_path):
     save(*day(1, 0.9))
     build_site([results], tmp_path / "site")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import msgspec
 import numpy as np
 import pytest
+from scipy import stats
 from zoo_leaderboard.site.build import build_site as build
 from zoo_leaderboard.text.formats import DASH
 
-from zoo_core.results.records import LeftOut, TableFacts
+from zoo_core.results.records import Latency, LeftOut, TableFacts
 
 
 @pytest.fixture
@@ -167,6 +169,33 @@ def test_reference_lines_that_are_not_drawn_are_counted(record, save, text_of):
 def test_a_row_shows_the_standard_deviation_over_seeds_as_the_terminal_does(record, save, text_of):
     save(*(record(seed=seed, score=score) for seed, score in enumerate((0.85, 0.9, 0.95))))
     assert "std over seeds 0.05 3 " in text_of("tasks/")
+
+
+def test_an_unreliable_latency_is_marked_on_the_pages_of_task_and_model(record, save, text_of):
+    busy = Latency(median_ms=1.5, p95_ms=2.0, n=50, wall_s=1.0, cpu_s=0.4)
+    save(record(train_s=10.0, measured_latency=busy))
+    for page in ("tasks/", "models/"):
+        text = text_of(page)
+        assert "1.5 unreliable" in text
+        assert "10 s unreliable" not in text
+
+
+def test_the_data_files_have_winners_rank_ranges_and_corrected_comparisons(record, save, results, text_of, tmp_path):
+    save(*around(record, "good", 0.9), *around(record, "bad", 0.5), record(model="zoo-a:one", score=0.4))
+    text_of("index")
+    (path,) = (path for path in (tmp_path / "site" / "data").glob("*.json") if "digits" in path.name)
+    (group,) = json.loads(path.read_text("utf-8"))["groups"]
+    assert [[row[name] for name in ("rank", "rank_high", "not_ranked", "winner")] for row in group["models"]] == [
+        [1, 1, "", True],
+        [2, 2, "", False],
+        [None, None, "one seed, without results by example", False],
+    ]
+    first, *others = group["comparisons"]
+    assert (first["models"], first["difference"]) == ([0, 1], pytest.approx(0.4))
+    assert first["adjusted"] == pytest.approx(
+        stats.ttest_ind([0.9, 0.901, 0.902], [0.5, 0.501, 0.502]).pvalue, rel=1e-5
+    )
+    assert [(pair["models"], pair["adjusted"]) for pair in others] == [([0, 2], None), ([1, 2], None)]
 
 
 def test_old_records_without_the_newer_fields_are_read(record, save, results, text_of):

@@ -134,6 +134,14 @@ def test_the_compare_page_gets_the_p_values_of_the_ranks(standing_of):
     assert [row.rank for row in found.rows[:30]] == [1 + count for count in better]  # all scatter alike
 
 
+def test_the_sentence_on_the_top_two_agrees_with_the_ranks_where_two_rows_share_the_second_mean(standing_of):
+    step = 2.0**-10
+    found = standing_of([seeds_around(0.96875, step), seeds_around(0.75, 0.25), seeds_around(0.75, step)])
+    assert found.differences.adjusted[0, 1] > 0.05 > found.differences.adjusted[0, 2]
+    assert ranges(found)["000"] == (1, 1)
+    assert separation_words(found.first_two) == "The top two differ significantly on this test set."
+
+
 def test_the_page_says_what_was_tested_and_that_tables_are_not_corrected_together(standing_of):
     ease = np.random.default_rng(3).random(60)
     by_example = [seeds_around(0.01 * number, examples=ease) for number in range(3)]
@@ -210,7 +218,7 @@ def test_a_chain_of_eight_models_is_ranked_in_its_order(standing_of):
         ("mean_iou", True, (0, 1)),
         ("mse", False, (0, np.inf)),
         ("joint_error", False, (0, np.inf)),
-        ("r2", True, (-np.inf, np.inf)),
+        ("r2", True, (-np.inf, 1)),
         ("nll", False, (-np.inf, np.inf)),
         ("iou", False, (-np.inf, np.inf)),
     ],

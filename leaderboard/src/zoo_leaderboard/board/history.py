@@ -14,11 +14,13 @@ import msgspec
 import numpy as np
 
 from zoo_leaderboard.board.occasions import occasions_of
+from zoo_leaderboard.board.score_range import score_range
 from zoo_leaderboard.records.keys import Key
 from zoo_leaderboard.records.samples import load_sample
 from zoo_leaderboard.records.trials import RUNNER, TrialSummary, reliable_times
 from zoo_leaderboard.stats.changes import Change
 from zoo_leaderboard.stats.intervals import mean_interval
+from zoo_leaderboard.stats.sample import Covers
 from zoo_leaderboard.stats.sequence import score_marks, time_marks
 from zoo_leaderboard.text.names import short_hash
 
@@ -29,6 +31,7 @@ MAX_HISTORIES = 40  # on a page
 class Occasion:
     """The ok trials of one occasion; `best` is the best mean score so far.
 
+    `low` to `high` is the 95 % interval of the score, `covers` says what it allows for.
     `change` is the change of the score from the mean since the last mark, `speed` that of the training time since the
     last occasion on the same machine.
     """
@@ -38,6 +41,7 @@ class Occasion:
     score: float
     low: float | None
     high: float | None
+    covers: Covers
     best: float
     train_s: float | None
     change: Change | None
@@ -144,6 +148,7 @@ def _occasions(by_occasion: Sequence[Sequence[TrialSummary]]) -> list[Occasion]:
     firsts = [trials[0] for trials in by_occasion]
     versions = [first.task_version for first in firsts]  # scores of different task versions are not comparable
     higher = firsts[0].higher_is_better
+    bounds = score_range(firsts[0].metric, higher)
     changes = score_marks([sample.scores for sample in samples], versions, higher_is_better=higher)
     times = [np.array(reliable_times(trials)) for trials in by_occasion]
     machines = [(first.place, first.task_version) if first.machine else None for first in firsts]
@@ -151,7 +156,7 @@ def _occasions(by_occasion: Sequence[Sequence[TrialSummary]]) -> list[Occasion]:
     occasions = []
     best: dict[int, float] = {}
     for index, trials in enumerate(by_occasion):
-        interval, version = mean_interval(samples[index]), versions[index]
+        interval, version = mean_interval(samples[index], bounds=bounds), versions[index]
         best[version] = (max if higher else min)(interval.value, best.get(version, interval.value))
         occasions.append(
             Occasion(
@@ -160,6 +165,7 @@ def _occasions(by_occasion: Sequence[Sequence[TrialSummary]]) -> list[Occasion]:
                 score=interval.value,
                 low=interval.low,
                 high=interval.high,
+                covers=interval.covers,
                 best=best[version],
                 train_s=float(np.median(times[index])) if len(times[index]) else None,
                 change=changes[index],

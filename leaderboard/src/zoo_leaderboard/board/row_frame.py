@@ -45,7 +45,7 @@ def row_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
     * `timed_on`: machine and device of the timed trials. `elsewhere_trials`: the number of scored trials of other
       machines or devices, whose times do not count; `elsewhere`: their names.
     * `refused_trials`: the number of scored trials with times that cannot be true; `refused_times`: the latest ones.
-    * `time_note`: the last seven in words, where times are missing from the medians; else empty.
+    * `time_note`: these five in words, where times are missing from the medians; else empty.
     * `MODEL_SIZE_COLUMNS`, `flops_unknown_because`: the latest known values.
     * `untrained`: the model has nothing to train.
     * `statuses`: the number of trials by status. `reason`: that of the latest trial that is not ok.
@@ -137,7 +137,7 @@ def _uncounted_columns(scored: pd.DataFrame) -> pd.DataFrame:
 
 
 def _time_note(row: Any) -> str:
-    """Say which times do not count, and why: other machines, times that cannot be true, an unreliable latency."""
+    """Say which times do not count, and why: other machines, and times that cannot be true."""
     notes = []
     if not pd.isna(row.elsewhere_trials) and row.elsewhere_trials:
         notes.append(
@@ -145,8 +145,6 @@ def _time_note(row: Any) -> str:
         )
     if not pd.isna(row.refused_trials) and row.refused_trials:
         notes.append(f"impossible times in {counted(row.refused_trials, 'trial')}, ignored: {row.refused_times}")
-    if row.latency_reliable is False:
-        notes.append("latency unreliable: other work was running")
     return "; ".join(notes)
 
 

@@ -17,16 +17,17 @@ from zoo_leaderboard.text.formats import known
 class Speed(NamedTuple):
     """Training throughput (units/s) and latency on one device class.
 
-    `reliable` is false if all trials were disturbed.
+    They are not reliable if all trials were disturbed while they were measured.
     """
 
     throughput: float | None
     latency_ms: float | None
-    reliable: bool
+    throughput_reliable: bool
+    latency_reliable: bool
 
 
 OUT_OF_DATE = "out of date"  # in `Row.not_ranked`
-UNKNOWN_SPEED = Speed(None, None, reliable=True)
+UNKNOWN_SPEED = Speed(None, None, throughput_reliable=True, latency_reliable=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +41,8 @@ class Row:
       rows with the same best rank. They are None for a row without a rank, and `not_ranked` says why, in words.
     * `low` to `high` is the 95 % interval of the score, `covers` says what it allows for.
     * `train_s_low` and the like are the intervals of the medians; None for rows with a single time.
+    * `times_reliable` is about the training, `latency_reliable` about latency and inference; false if every trial was
+      disturbed.
     * `time_note` says which times do not count, such as those of another machine; it is empty if all do.
     * `command` measures the row again; it is empty if no command can.
     * `speeds` has one item per device class of the group's setting, the group's own first.
@@ -72,6 +75,7 @@ class Row:
     timed_trials: int | None
     disturbed_trials: int | None
     times_reliable: bool | None
+    latency_reliable: bool | None
     time_note: str
     train_s: float | None
     train_s_low: float | None
@@ -116,7 +120,12 @@ def rows_of(frame: pd.DataFrame, commands: Sequence[str]) -> list[Row]:
     """Build the rows from a frame that has `COLUMNS`; each has its command and the speed on its own device class."""
     rows = []
     for values, command in zip(plain_rows(frame[COLUMNS]), commands, strict=True):
-        speed = Speed(values["throughput"], values["latency_ms"], reliable=bool(values["times_reliable"]))
+        speed = Speed(
+            values["throughput"],
+            values["latency_ms"],
+            throughput_reliable=bool(values["times_reliable"]),
+            latency_reliable=bool(values["latency_reliable"]),
+        )
         rows.append(Row(**values, command=command, speeds=(speed,)))
     return rows
 

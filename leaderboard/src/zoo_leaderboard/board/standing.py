@@ -21,7 +21,6 @@ from zoo_leaderboard.stats.variance import Moments
 
 MAX_UNITS = 30_000_000  # results by example of a group in memory, 240 MB: 3,000 rows of 10,000 examples
 MAX_COMPARED_ROWS = 30  # of a group, best first; the compare page has their differences
-LEVEL = 0.05  # of the tests of a table together
 TIMES = ("train_s", "latency_ms")  # with an interval of the median
 
 
@@ -120,10 +119,11 @@ def _differences(rows: Sequence[Moments], ranking: Ranking) -> DifferenceMatrix:
 def _first_two(first: Moments, second: Moments, ranking: Ranking) -> MoreSeeds:
     """Say whether the rows with the two best means are separated, and if not, how many more seeds would separate them.
 
-    The test is that of the ranks: Holm's correction stops where it leaves the undecided pairs, so that with the other
-    rows as they are, this pair is significant if its p value is at most 5 % / their number.
+    The answer is that of the ranks: if several rows share the second mean, a significant pair with any of them counts.
+    Holm's correction stops where it leaves the undecided pairs, so that with the other rows as they are, this pair is
+    significant if its p value is at most 5 % / their number.
     """
-    if ranking.adjusted[0, 1] <= LEVEL:
+    if 0 < ranking.rank_high[0] < ranking.rank[1]:
         return MoreSeeds(count=0, verdict="separated", by_example=_paired(first, second))
     return seeds_to_separate(first, second, comparisons=max(1, ranking.undecided))
 

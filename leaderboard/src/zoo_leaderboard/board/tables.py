@@ -163,16 +163,6 @@ def _select_current(trials: pd.DataFrame, notes: Current) -> pd.DataFrame:
     return current.sort_values(["started_at", "id"], ignore_index=True)
 
 
-def _has_current_code(trials: pd.DataFrame) -> pd.Series[bool]:
-    """Whether each trial ran with the current code of its row: that of the latest final trial, or else of the latest.
-
-    `trials` has the columns of `trial_frame`, and `final`.
-    """
-    oldest_first = trials.sort_values(["final", "started_at", "id"])
-    current = oldest_first.groupby("row_text")["code_sha256"].last()
-    return trials["code_sha256"] == trials["row_text"].map(current)
-
-
 def _trials_of(frame: pd.DataFrame, by_id: Mapping[str, TrialSummary]) -> list[TrialSummary]:
     return [by_id[name] for name in frame["id"]]
 

@@ -67,10 +67,11 @@ def _join(parts: Sequence[Part]) -> list[Part]:
 def _with_guests(host: Part, source: Part) -> Part:
     """Add the untrained rows of `source` to `host`, except those of which it has a row as new."""
     known = {(trial.model, trial.model_version) for trial in host.trials}
+    untrained = source.untrained
     rows = {
         trial.row_text: _row_text_in(host.key, trial.row_text)
         for trial in source.trials
-        if trial.row_text in source.untrained
+        if trial.row_text in untrained
         and not any(name == trial.model and version >= trial.model_version for name, version in known)
     }
     if source.key == host.key or not rows:

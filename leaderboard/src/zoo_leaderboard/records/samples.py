@@ -27,14 +27,15 @@ LOAD_ERRORS = (
 Array = np.ndarray[Any, Any]
 
 
-def load_sample(trials: Sequence[TrialSummary], *, examples: bool = True) -> Sample:
+def load_sample(trials: Sequence[TrialSummary]) -> Sample:
     """Load the scores of one row's trials, by example if every trial has results on the same examples.
 
-    The mean over the examples must be the score. A score that is not a mean (mean IoU, Fréchet distance) is compared by
-    seeds only.
+    The mean over the examples must be the score. For a score that is not a mean, such as mean IoU, the value of an
+    example is the score plus the influence of the example on it. A row without results by example, such as that of a
+    Fréchet distance, is compared by seeds only.
     """
     scores = np.array([trial.score for trial in trials], dtype=np.float64)
-    by_trial = [read_examples(trial) for trial in trials] if examples else []
+    by_trial = [read_examples(trial) for trial in trials]
     known = [results for results in by_trial if results is not None]
     if len(known) < len(trials) or len({results.data for results in known}) > 1:
         return Sample(scores=scores, examples=None, groups=None, data="")

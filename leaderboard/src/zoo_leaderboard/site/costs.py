@@ -37,17 +37,17 @@ OTHERS = "others"  # the label of the rows without a name
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """A cost of a row: its field, the title of its axis, and whether other work on the machine makes it unreliable."""
+    """A cost of a row: its field, the title of its axis, and the field that says whether it is reliable, if any."""
 
     field: str
     axis: str
-    is_time: bool
+    reliability: str = ""
 
 
 COSTS = (
-    Cost(field="latency_ms", axis="Latency (ms)", is_time=True),
-    Cost(field="parameters", axis="Parameters", is_time=False),
-    Cost(field="train_s", axis="Train time (s)", is_time=True),
+    Cost(field="latency_ms", axis="Latency (ms)", reliability="latency_reliable"),
+    Cost(field="parameters", axis="Parameters"),
+    Cost(field="train_s", axis="Train time (s)", reliability="times_reliable"),
 )
 
 
@@ -77,9 +77,9 @@ class CostView:
     note: str
 
 
-def cost_views(rows: Sequence[Row], *, stale: str, higher_is_better: bool) -> list[CostView]:
-    """Return the plots of a group's rows, best first; `stale` is the group's. A plot has at least two points."""
-    current = [row for row in rows if row.score is not None and row.stale == stale]
+def cost_views(rows: Sequence[Row], *, higher_is_better: bool) -> list[CostView]:
+    """Return the plots of a group's rows, best first. A plot has at least two points."""
+    current = [row for row in rows if row.current]
     fronts = {cost: _front(current, cost, higher_is_better=higher_is_better) for cost in COSTS}
     named = {row.row_text for front in (current, *fronts.values()) for row in front[:NAMED_ROWS]}
     taken: set[str] = set()
@@ -95,7 +95,7 @@ def _value(row: Row, cost: Cost) -> float | None:
 
 
 def _is_reliable(row: Row, cost: Cost) -> bool:
-    return not cost.is_time or bool(row.times_reliable)
+    return not cost.reliability or bool(getattr(row, cost.reliability))
 
 
 def _front(rows: Sequence[Row], cost: Cost, *, higher_is_better: bool) -> list[Row]:

@@ -18,17 +18,18 @@ from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.trials import EXPORT_COLUMNS, TrialSummary
 from zoo_leaderboard.site.summary import Place, TaskSummary
 from zoo_leaderboard.stats.intervals import Interval
-from zoo_leaderboard.stats.variance import Floats
 from zoo_leaderboard.text.documents import as_csv, as_json, python_number
 from zoo_leaderboard.text.formats import bare, clip, known
 from zoo_leaderboard.text.labels import as_label
 
 GROUP_FIELDS = ("task", "task_version", "metric", "dataset", "fingerprint", "origin", "recipe_class", "device", "stale")
 MODEL_FIELDS = (
-    *("rank", "rank_high", "not_ranked", "tied", "model", "version", "title", "variant", "pretrained_on", "score"),
-    *("low", "high", "covers", "spread", "seeds", "provisional", "stale", "time_to_target", "time_to_target_s", "met"),
-    *("train_s", "train_s_low", "train_s_high", "throughput", "inference_throughput", "latency_ms", "latency_ms_low"),
-    *("latency_ms_high", "timed", "disturbed", "parameters", "flops_per_unit", "flops_unknown_because"),
+    *("rank", "rank_high", "not_ranked", "winner", "tied", "model", "version", "title", "variant", "pretrained_on"),
+    *("score", "low", "high", "covers", "spread", "seeds", "provisional", "stale"),
+    *("time_to_target", "time_to_target_s", "met", "train_s", "train_s_low", "train_s_high", "throughput"),
+    *("inference_throughput", "latency_ms", "latency_ms_low", "latency_ms_high"),
+    *("timed", "disturbed", "times_reliable", "latency_reliable", "time_note"),
+    *("parameters", "flops_per_unit", "flops_unknown_because"),
     *("peak_memory_mib", "hardware", "untrained", "statuses", "earlier", "recipe", "reason"),
 )
 TRIAL_FIELDS = ("id", "model", "version", "seed", "status", "reason", "started_at", "score", "train_s", "disturbed")
@@ -44,6 +45,7 @@ ROW_FIELDS = {
     "earlier": "older_trials",
 }
 SUMMARY_FIELDS = {column: field for field, column in EXPORT_COLUMNS.items()}  # the same for a TrialSummary
+PAIR_FIELDS = ("difference", "low", "high", "adjusted")  # of a `DifferenceMatrix`
 COMPARED_FIELDS = ("score", "train_s", "time_to_target_s", "throughput", "latency_ms", "parameters", "flops_per_unit")
 
 
@@ -57,13 +59,18 @@ def group_facts(group: Group) -> dict[str, Any]:
 def task_json(
     board: TaskBoard, task: TaskFacts, standings: Mapping[GroupKey, Standing], curves: Mapping[GroupKey, Curves]
 ) -> bytes:
-    """The task with the models, trials and curves of each group."""
+    """The task with the models, trials and curves of each group.
+
+    `comparisons` are the differences of the first models, of `models` by number; `adjusted` is the p value after Holm's
+    correction for all pairs of the table, which the ranks come from.
+    """
     value = {
         "task": msgspec.to_builtins(task),
         "groups": [
             {
                 **group_facts(group),
                 "models": _select_fields(standings[group.key].rows, MODEL_FIELDS, ROW_FIELDS),
+                "comparisons": _comparisons(standings[group.key]),
                 "trials": _select_fields(group.trials, TRIAL_FIELDS, SUMMARY_FIELDS),
                 "curves": json_curves(curves[group.key]),
             }
@@ -150,18 +157,26 @@ def _compared_group(group: Group, standing: Standing) -> dict[str, Any]:
     }
 
 
+def _comparisons(standing: Standing) -> list[dict[str, Any]]:
+    """Return each pair of compared rows: their numbers in `standing.rows`, and the numbers of `PAIR_FIELDS`."""
+    if standing.differences is None:
+        return []
+    number_of = {row.row_text: number for number, row in enumerate(standing.rows)}
+    numbers = [number_of[row_text] for row_text in standing.compared]
+    matrices = {name: getattr(standing.differences, name) for name in PAIR_FIELDS}
+    return [
+        {"models": [numbers[i], numbers[j]]} | {name: _six_digits(matrix[i, j]) for name, matrix in matrices.items()}
+        for i in range(len(numbers))
+        for j in range(i + 1, len(numbers))
+    ]
+
+
 def _compared_pairs(standing: Standing) -> dict[str, list[float | None]]:
-    """Return difference, low, high and corrected p value of each pair of compared rows, by the anchors of both."""
-    anchors = {row.row_text: row.anchor for row in standing.rows}
-    compared = [anchors[row_text] for row_text in standing.compared]
-    matrices: tuple[Floats, ...] = ()
-    if standing.differences is not None:
-        differences = standing.differences
-        matrices = (differences.difference, differences.low, differences.high, differences.adjusted)
+    """Return the `PAIR_FIELDS` of each pair of compared rows, by the anchors of both."""
+    anchors = [row.anchor for row in standing.rows]
     return {
-        f"{compared[i]} {compared[j]}": [_six_digits(matrix[i, j]) for matrix in matrices]
-        for i in range(len(compared))
-        for j in range(i + 1, len(compared))
+        " ".join(anchors[number] for number in pair["models"]): [pair[name] for name in PAIR_FIELDS]
+        for pair in _comparisons(standing)
     }
 
 
@@ -171,8 +186,9 @@ def _compared_row(row: Row) -> dict[str, Any]:
     values = {name: _six_digits(getattr(row, name)) for name in COMPARED_FIELDS}
     about = {"key": row.anchor, "label": clip(label, 80), "seeds": row.seed_count, "provisional": row.provisional}
     rank = {"rank": row.rank, "rank_high": row.rank_high, "not_ranked": clip(row.not_ranked, 60)}
-    marks = {"reliable": row.times_reliable is not False, "stale": clip(row.stale, 120), "covers": row.covers or ""}
-    return {**about, **rank, **marks, "interval": interval, **values}
+    reliable = {"reliable": row.times_reliable is not False, "latency_reliable": row.latency_reliable is not False}
+    marks = {"stale": clip(row.stale, 120), "covers": row.covers or ""}
+    return {**about, **rank, **reliable, **marks, "interval": interval, **values}
 
 
 def trial_script(slug: str, record: Record, trial: TrialSummary, interval: Interval | None) -> str:
@@ -188,6 +204,7 @@ def trial_script(slug: str, record: Record, trial: TrialSummary, interval: Inter
         "status": record.status,
         "higher": record.task.higher_is_better,
         "reliable": not trial.disturbance,
+        "latency_reliable": not trial.latency_disturbance,
         "interval": [_six_digits(interval.low), _six_digits(interval.high)] if interval else [None, None],
         "score": _six_digits(record.score),
         "train_s": _six_digits(measured.train_s),

@@ -81,7 +81,7 @@ class GroupView:
     @property
     def current(self) -> list[Row]:
         """The rows with a score that are as up to date as the group, best mean first."""
-        return [row for row in self.rows if row.score is not None and row.stale == self.group.stale]
+        return [row for row in self.rows if row.current]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -43,6 +43,7 @@ class Place(Cached, frozen=True, kw_only=True, array_like=True):
     time_to_target: str | None
     time_to_target_s: float | None
     times_reliable: bool | None
+    latency_reliable: bool | None
     train_s: float | None
     latency_ms: float | None
     parameters: int | None
@@ -84,9 +85,7 @@ class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
     @property
     def winner(self) -> Place | None:
         """The row that is certainly first; None if nothing was compared, or if another row may be first."""
-        if len(self.ranked) < 2 or len(self.leaders) != 1:
-            return None
-        return self.leaders[0] if self.leaders[0].rank_high == 1 else None
+        return next((place for place in self.leaders if place.rank_high == 1), None)
 
 
 class TaskSummary(Cached, frozen=True, kw_only=True):

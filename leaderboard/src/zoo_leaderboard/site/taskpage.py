@@ -127,7 +127,7 @@ class _TaskWriter:
         rows = ranked.rows
         record = self.read(group.newest)
         not_ok = _newest_first(group.not_ok)
-        costs = cost_views(rows, stale=group.stale, higher_is_better=record.task.higher_is_better)
+        costs = cost_views(rows, higher_is_better=record.task.higher_is_better)
         references = references_on(self.facts, record.dataset.name)
         with_pages = [trial for trials in group.by_row.values() for trial in trials if trial.id in self.job.trial_slugs]
         return GroupView(

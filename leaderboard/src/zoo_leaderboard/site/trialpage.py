@@ -11,6 +11,7 @@ from typing import Any
 from zoo_core.results import records
 from zoo_core.results.records import CurvePoint, Record
 from zoo_leaderboard.board.commands import reproduce_trial
+from zoo_leaderboard.board.score_range import score_range
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.index import read_record
 from zoo_leaderboard.records.samples import load_sample
@@ -64,7 +65,8 @@ def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
         command=reproduce_trial(record),
         log=read_log(path),
     )
-    interval = mean_interval(load_sample([trial])) if record.score is not None else None
+    bounds = score_range(trial.metric, trial.higher_is_better)
+    interval = mean_interval(load_sample([trial]), bounds=bounds) if record.score is not None else None
     contents = {
         f"trials/{slug}.html": pages.trial(view),
         f"trials/{slug}.js": trial_script(slug, record, trial, interval),

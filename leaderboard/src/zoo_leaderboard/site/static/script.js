@@ -175,7 +175,8 @@ function setUpChoosing(tools, boards) {
 
 // --- the compare page -----------------------------------------------------------------------------------------------
 
-const TIMES = ["train_s", "time_to_target_s", "throughput", "latency_ms"]; // fields that other work on the machine disturbs
+// Fields that other work on the machine disturbs, and the field that says whether they are reliable.
+const RELIABILITY = {train_s: "reliable", time_to_target_s: "reliable", throughput: "reliable", latency_ms: "latency_reliable"};
 
 // Fields of a row or trial: name, label, number format.
 const FIELDS = [
@@ -279,8 +280,10 @@ function rowVerdict(group, task, row, base, found) {
   const p = found.p < 1e-4 ? "p < 0.0001" : "p = " + probability(found.p);
   if (found.p > 0.05) {
     const alone = found.low > 0 || found.high < 0 ? " This CI excludes 0, but among all pairs of the table such a difference can be chance." : "";
+    const apart = row.rank !== null && base.rank !== null && (row.rank_high < base.rank || base.rank_high < row.rank);
+    const ranks = apart ? " Their ranks differ nevertheless: ranks follow the means, and other pairs in between differ significantly." : "";
     return ["no difference seen", "No difference seen between " + row.label + " and " + base.label + ": the difference is " + score(found.value)
-      + " (95 % CI " + interval(found.low, found.high) + "; " + p + " after correction for all pairs of the table)." + alone];
+      + " (95 % CI " + interval(found.low, found.high) + "; " + p + " after correction for all pairs of the table)." + alone + ranks];
   }
   const better = task.higher === (found.value > 0), up = found.value > 0;
   const [low, high] = up ? [found.low, found.high] : [-found.high, -found.low];
@@ -300,10 +303,13 @@ function compareTrials(place, trials) {
   const difference = (trial, first) => {
     if (trial.score === null || first.score === null) return {value: null};
     const value = trial.score - first.score;
-    const halves = [trial, first].map(({interval: [low, high]}) => low === null ? null : (high - low) / 2);
-    if (halves.includes(null)) return {value, low: null};
-    const half = Math.hypot(...halves);
-    return {value, low: value - half, high: value + half};
+    const [low, high] = trial.interval, [firstLow, firstHigh] = first.interval;
+    if (low === null || firstLow === null) return {value, low: null};
+    // Newcombe (1998): the ends of both intervals, which need not lie symmetrically around the scores
+    return {
+      value, low: value - Math.hypot(trial.score - low, firstHigh - first.score),
+      high: value + Math.hypot(high - trial.score, first.score - firstLow),
+    };
   };
   drawComparison(place, same, {
     key: trial => trial.slug, metric: trials[0].metric, difference, verdict: null,
@@ -370,7 +376,7 @@ function comparisonTable(items, base, how) {
     line("Verdict", against((found, item) => how.verdict(item, base, found)[0]));
   }
   for (const [name, title, write] of FIELDS) {
-    const mark = item => TIMES.includes(name) && item.reliable === false && item[name] !== null ? " (unreliable)" : "";
+    const mark = item => item[RELIABILITY[name]] === false && item[name] !== null ? " (unreliable)" : "";
     line(title, items.map(item => known(item[name], write) + mark(item)));
   }
   if (how.verdict) line("Rank", items.map(rankText));
@@ -389,7 +395,7 @@ function rankText(item) {
 }
 
 function marks(item) {
-  const words = [item.provisional && "provisional", item.stale && "out of date", item.reliable === false && "timing unreliable"];
+  const words = [item.provisional && "provisional", item.stale && "out of date", (item.reliable === false || item.latency_reliable === false) && "timing unreliable"];
   return words.filter(Boolean).join(", ");
 }
 
