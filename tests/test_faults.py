@@ -366,7 +366,7 @@ def test_under_all_a_problem_with_one_pair_skips_only_that_pair(
 ) -> None:
     make_plugin("zoo-odd", ODD)
     only_plugins("zoo-odd", "zoo-cosine", "zoo-mnist")
-    done = zoo("bench", "--all", "--offline", "--max-steps", "1", "--device", "cpu", "--timeout", "3s")
+    done = zoo("bench", "--all", "--offline", "--max-steps", "1", "--device", "cpu", "--timeout", "8s")
     assert done.code == 1, done.err
     statuses = {
         (record.task.name.partition(":")[2], record.model.name.partition(":")[2]): record.status

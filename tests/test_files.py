@@ -210,7 +210,7 @@ def test_what_older_code_cached_of_an_archive_is_read_again(tmp_path: Path, cach
 def test_a_damaged_memory_of_checksums_is_only_forgotten(content: bytes, cache: Path, tmp_path: Path):
     root = write(tmp_path / "plain", FILES)
     before = fingerprint(dataset(), root)
-    (cache / "checksums.json").write_bytes(content)
+    (cache / "stamps.json").write_bytes(content)
     assert fingerprint(dataset(), root) == before
 
 

@@ -78,6 +78,23 @@ def test_a_failing_forward_names_the_layer_its_input_and_the_fix(
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
+class OfTwo(nn.Module):
+    """Takes a dict, as a plugin's own kind may give it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 1)
+
+    def forward(self, x: dict[str, Tensor]) -> Any:
+        return self.fc(x["left"] + x["right"])
+
+
+def test_a_failing_forward_of_several_inputs_names_them_all() -> None:
+    said = complaint(OfTwo(), {"left": torch.ones(4, 5), "right": torch.ones(4, 5)})
+    assert "for an input a dict with 'left': (4, 5), 'right': (4, 5): " in said
+    assert "Layer `fc` is Linear" in said
+
+
 class Recovers(nn.Module):
     """Catches the error of its first layer; then another layer fails."""
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zoo_core.data.accounting import OTHER_KIND, describe, recording
+from zoo_core.data.accounting import OTHER_KIND, describe, left_out_by_loader, recording
+from zoo_core.data.walk import walk
 from zoo_core.errors import UsageError
 from zoo_core.results.records import LeftOut, decode
 from zoo_core.runner.events import PredictJob
@@ -74,6 +75,23 @@ def test_a_line_names_one_file_or_counts_several() -> None:
         "d leaves out a/b.png: of no use",
         "d leaves out 6 files, such as a/b.png: of no use",
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right of their own there")
+def test_a_file_is_read_whichever_path_the_loader_opens_and_another_one_is_not(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / name).touch()
+    (tmp_path / "link").symlink_to("data")
+    for home, opened in (("link", "data"), ("data", "link"), ("data", "data/../data")):
+        names = {str(tmp_path / opened / "a.png"), str(tmp_path / opened / "c.png")}
+        [left_out] = left_out_by_loader(tmp_path / home, walk(tmp_path / home), names, {}, ())
+        assert (left_out.count, left_out.example) == (1, "b.png")
+
+
+def test_a_loader_that_opens_no_file_in_python_leaves_nothing_out_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "all.h5").touch()
+    assert left_out_by_loader(tmp_path, walk(tmp_path), {"/etc/hosts"}, {}, ()) == []
 
 
 def test_opened_files_are_recorded_in_nested_blocks_and_not_after_them(tmp_path: Path) -> None:

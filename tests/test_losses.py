@@ -186,6 +186,12 @@ def test_a_models_own_loss_gets_output_and_target_and_is_minimised() -> None:
     assert float(five[0].logs["score"]) == float(one[0].logs["score"])
 
 
+@pytest.mark.parametrize("attribute", [0.5, [], torch.zeros(())], ids=str)
+def test_an_attribute_called_loss_that_cannot_be_called_is_no_loss(attribute: Any) -> None:
+    losses = [[float(step.logs["loss"]) for step in steps_with(loss)] for loss in (attribute, None)]
+    assert losses[0] == losses[1]
+
+
 def test_a_loss_may_be_a_module_of_the_model() -> None:
     losses = [[float(step.logs["loss"]) for step in steps_with(loss)] for loss in (nn.CrossEntropyLoss(), None)]
     assert losses[0] == losses[1]
@@ -213,6 +219,10 @@ def test_a_regression_takes_a_models_own_loss() -> None:
 BAD: dict[str, tuple[Any, str]] = {
     "one number per example": (nn.CrossEntropyLoss(reduction="none"), r"a tensor of shape \(12,\): return one number"),
     "a float": (lambda output, target: F.cross_entropy(output, target).item(), "returned a float: return a scalar"),
+    "other arguments": (
+        lambda x, y, model: x.sum(),
+        r"the model's `loss\(x, y, model\)` would be called as `loss\(output",
+    ),
     "no gradient": (lambda output, target: F.cross_entropy(output.detach(), target), "has no gradient"),
 }
 

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from zoo_core.columns import Split
 from zoo_core.data.batches import DeviceSplit
+from zoo_core.errors import IncompatibleError
 from zoo_core.kinds import KINDS
 from zoo_core.measure.devices import autocast
 from zoo_core.protocols import Context, Step
@@ -171,6 +172,13 @@ def test_frozen_parts_are_shared_with_the_model() -> None:
     average = WeightAverage(model, decay=0.9).model
     assert average.backbone is model.backbone
     assert average.head is not model.head
+
+
+def test_a_model_that_cannot_be_copied_has_no_average_and_the_message_says_so() -> None:
+    model = net()
+    model.last = model(torch.ones(4, 3))  # an output with its history
+    with pytest.raises(IncompatibleError, match="`ema` averages a copy of the model, which cannot be copied: Only Ten"):
+        WeightAverage(model, decay=0.9)
 
 
 def test_the_average_of_a_compiled_model_is_compiled() -> None:

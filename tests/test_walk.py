@@ -105,9 +105,12 @@ def test_links_in_a_circle_end_and_are_reported(tmp_path: Path) -> None:
 def test_dangling_links_and_what_is_no_file_are_reported(tmp_path: Path) -> None:
     write(tmp_path, "a.png")
     (tmp_path / "gone.png").symlink_to("../.git/annex/objects/x")
+    (tmp_path / "below_a_file.png").symlink_to("a.png/x")
+    (tmp_path / "too_long.png").symlink_to("x" * 300)
     os.mkfifo(tmp_path / "pipe")
-    assert walk(tmp_path).left_out == {"gone.png": DANGLING, "pipe": SPECIAL}
-    assert list_folder(tmp_path).left_out == {tmp_path / "gone.png": DANGLING, tmp_path / "pipe": SPECIAL}
+    expected = dict.fromkeys(("below_a_file.png", "gone.png", "too_long.png"), DANGLING) | {"pipe": SPECIAL}
+    assert walk(tmp_path).left_out == expected
+    assert list_folder(tmp_path).left_out == {tmp_path / name: reason for name, reason in expected.items()}
 
 
 def test_names_are_sorted_in_composed_form_on_every_system(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo_core.data.batches import Batch, DeviceSplit
+from zoo_core.errors import IncompatibleError
 from zoo_core.protocols import Context, Step
 from zoo_core.recipe import GAMMA, MILESTONES, Recipe
 
@@ -102,7 +103,8 @@ class WeightAverage:
 
     Update number n, from 0, moves the average by 1 - min(decay, (1 + n) / (10 + n)) of the way to the model, so that
     the average forgets the initial weights early (as TensorFlow's ExponentialMovingAverage with `num_updates`).
-    Modules without trainable parameters are shared with the model. A compiled model has a compiled copy.
+    Modules without trainable parameters are shared with the model. A compiled model has a compiled copy. Raises
+    IncompatibleError for a model that cannot be copied, such as one with torch's old `weight_norm`.
 
     >>> net = nn.Linear(1, 1)
     >>> average = WeightAverage(net, decay=0.9)
@@ -116,7 +118,11 @@ class WeightAverage:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         original = cast(nn.Module, getattr(model, "_orig_mod", model))
-        copied = copy.deepcopy(original, {id(module): module for module in original.modules() if _is_frozen(module)})
+        frozen: dict[int, object] = {id(module): module for module in original.modules() if _is_frozen(module)}
+        try:
+            copied = copy.deepcopy(original, frozen)
+        except (RuntimeError, TypeError) as error:  # such as of a tensor with a history, or an open file
+            raise IncompatibleError(f"`ema` averages a copy of the model, which cannot be copied: {error}") from error
         self.model = copied if original is model else cast(nn.Module, torch.compile(copied))
         self._decay, self._updates = decay, 0
         self._copied, self._original = copied, original

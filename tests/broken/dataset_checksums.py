@@ -5,5 +5,5 @@ from sound import dataset
 
 from zoo_core import Download
 
-FILE = Download(name="file.zip", urls=("https://example.org/file.zip",), sha256="abc123")
+FILE = Download(name="file.zip", urls=("https://example.org/file.zip",), sha256="abc123de")
 zoo_datasets = dataset(__name__, downloads=(FILE,))

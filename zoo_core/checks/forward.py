@@ -125,7 +125,9 @@ def _advice(model: nn.Module, x: Any, module: nn.Module, inputs: tuple[Any, ...]
         if module.training:
             return "BatchNorm cannot train on one example: use batches of two or more, or another normalisation"
         return "it has no running statistics, so that it needs a batch even in evaluation: track_running_stats=True"
-    if isinstance(x, torch.Tensor) and x.ndim > 2 and _works(model, x.flatten(1)):
+    if not isinstance(x, torch.Tensor) or not x.ndim:  # a plugin's own kind may have several inputs
+        return ""
+    if x.ndim > 2 and _works(model, x.flatten(1)):
         return "it works on flattened input: begin forward with `x = x.flatten(1)`, or the model with nn.Flatten()"
     if isinstance(module, nn.Linear):
         return _linear_advice(module, got, x)

@@ -19,7 +19,7 @@ from zoo_core.kinds import KINDS, adapted_signature, kind_recipe
 from zoo_core.measure.devices import autocast
 from zoo_core.measure.randomness import seed_everything
 from zoo_core.optional import HasExampleInput
-from zoo_core.protocols import Context, Step, Task
+from zoo_core.protocols import Context, Step, Stop, Task
 from zoo_core.recipe import Recipe
 from zoo_core.runner.build import build_model, prepare_task, reseed
 from zoo_core.specs import ModelSpec, TaskSpec
@@ -89,7 +89,7 @@ class Started:
             while True:
                 with autocast("cpu", dtype):
                     event = next(events, None)
-                if event is None:
+                if event is None or isinstance(event, Stop):
                     return
                 if isinstance(event, Step):
                     done += event.steps

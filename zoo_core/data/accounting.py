@@ -74,12 +74,12 @@ def left_out_by_loader(
     start = f"{Path.cwd()}{os.sep}"
     used_paths = {path if path[:1] == os.sep else str(Path(start, path)) for path in (*opened, *map(str, read))}
     unread = set(tree.files) - _names_below(home, used_paths)
-    if len(unread) == len(tree.files):
-        unread = set()
-    elif unread:  # a file may have been opened by another path, through a link
+    if unread:  # a file may have been opened by another path, through a link
         names = sorted(unread)
         real, used_real = _real_paths([f"{home}/{name}" for name in names]), {*_real_paths(used_paths)}
         unread = {name for name, path in zip(names, real, strict=True) if path not in used_real}
+    if len(unread) == len(tree.files):
+        unread = set()
     reasons, used, explain = dict[str, str](), set[str](), _Explainer(tree.files, unread)
     for name in tree.files if by_name or unread else ():
         parts = (name, *map(str, PurePosixPath(name).parents)) if by_name else ()

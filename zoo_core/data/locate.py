@@ -82,6 +82,8 @@ def _sums(root: Path) -> dict[str, str]:
         sums = _read_archive(root)[0] if archives.is_archive(root) else _folder_sums(root, list_root(root))
     except PermissionError as error:
         raise DataError(f"{error.filename} may not be read: change its permissions") from error
+    except OSError as error:  # a bad disk, or a file that was removed meanwhile
+        raise DataError(f"{error.filename or root} cannot be read ({error.strerror})") from error
     for name in sums:
         require_utf8(root / name)
     while sums and len(tops := {name.partition("/")[0] for name in sums}) == 1 and all("/" in name for name in sums):
@@ -133,7 +135,7 @@ def _read_archive(root: Path) -> tuple[dict[str, str], Tree]:
 
 def _folder_sums(root: Path, tree: Tree) -> dict[str, str]:
     """Hash every file of a folder; cached by path and stamp, so a second call reads no content."""
-    cache_file = cache_dir() / "checksums.json"
+    cache_file = cache_dir() / "stamps.json"  # an older zoo would misread these entries in its `checksums.json`
     cached = _read_cache(cache_file)
     sums, has_new = {}, False
     for name in tree.files:

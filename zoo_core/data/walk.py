@@ -27,6 +27,8 @@ HIDDEN = "hidden or system file"
 DANGLING = "link whose target is missing"
 CIRCULAR = "link to a folder that it lies in"
 SPECIAL = "neither a file nor a folder"
+# A link to itself, below a file, or to a path that is too long.
+LEADS_NOWHERE = (errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def walk(root: Path) -> Tree:
                 waiting.append((entry.path, f"{name}/"))
             else:
                 left_out[name] = kind
-    return Tree(sorted(files), dict(sorted(left_out.items())))
+    return Tree(sorted(files, key=composed), dict(sorted(left_out.items())))
 
 
 def inner_root(root: Path, names: Collection[str]) -> Path:
@@ -205,7 +207,7 @@ def _kind(entry: os.DirEntry[str]) -> str:
         if entry.is_dir():
             return CIRCULAR if entry.is_symlink() and _leads_back(entry) else "folder"
     except OSError as error:
-        if error.errno != errno.ELOOP:  # a link to itself
+        if error.errno not in LEADS_NOWHERE:
             raise
     return DANGLING if entry.is_symlink() else SPECIAL
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
@@ -133,10 +134,13 @@ OBJECTIVE_PROTOCOLS: tuple[type, ...] = (
 def give_own_loss(objective: Objective, model: nn.Module, recipe: Recipe, kind: str) -> None:
     """Give the objective the model's own loss, or None if it has none.
 
-    Raises RecipeError if the recipe names a loss too, IncompatibleError if the objective cannot use the model's.
+    An attribute `loss` that cannot be called, such as a number, is none. Raises RecipeError if the recipe names a loss
+    too, IncompatibleError if the model's takes other arguments or the objective cannot use it.
     """
     attribute = getattr(model, "loss", None)
     own: OwnLoss | None = attribute if callable(attribute) else None
+    if own is not None:
+        _require_output_and_target(own)
     if own is not None and "loss" in recipe:
         raise RecipeError(f"loss={recipe.loss}, but the model has its own `loss`: remove one of the two")
     if isinstance(objective, TakesLoss):
@@ -146,6 +150,21 @@ def give_own_loss(objective: Objective, model: nn.Module, recipe: Recipe, kind: 
             f"the model has its own `loss`, which kind {kind} cannot use: rename it, or give the kind's objective a "
             "method `take_loss`"
         )
+
+
+def _require_output_and_target(own: OwnLoss) -> None:
+    """Raise IncompatibleError for a model's `loss` that cannot be called as `loss(output, target)`."""
+    try:
+        signature = inspect.signature(own.forward if isinstance(own, nn.Module) else own)
+    except (TypeError, ValueError):  # it is not written in Python
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError as error:
+        raise IncompatibleError(
+            f"the model's `loss{signature}` would be called as `loss(output, target)` ({error}): give it these two "
+            "arguments, or rename it if it is something else"
+        ) from error
 
 
 def own_loss(own: OwnLoss, output: Tensor, target: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from zoo_traffic_signs.data import MEANINGS, Gtsrb, Rtsd
+from zoo_traffic_signs.data import MEANINGS, Gtsrb, Rtsd, read_table
 
 from zoo_core import (
     Context,
@@ -438,6 +438,18 @@ def test_a_table_is_read_in_every_form_in_which_spreadsheets_save_it(
     table = root / "gt_train.csv"
     table.write_bytes(table.read_text().replace(",", mark).replace("\n", end).encode(encoding))
     assert rtsd(root).load("train")["y"].tolist() == expected["y"].tolist()
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_value_in_quotes_may_have_each_of_the_separators(tmp_path: Path, mark: str) -> None:
+    lines = [f'"filename"{mark}"class_number"', f'"a b.png"{mark}3', f'"c,d;e.png"{mark}"4"', f'f.png{mark}"5"']
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    rows = read_table(tmp_path / "t.csv", ("filename", "class_number"), "")
+    assert [(row.line, row["filename"], row.number("class_number")) for row in rows] == [
+        (2, "a b.png", 3),
+        (3, "c,d;e.png", 4),
+        (4, "f.png", 5),
+    ]
 
 
 def test_a_table_may_have_the_backslashes_of_windows_and_composed_names_of_decomposed_files(tmp_path: Path) -> None:

@@ -45,12 +45,12 @@ class RegressionObjective:
         return batch["x"]
 
     def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        targets = batch["y"]
-        loss = own_loss(self._own, output.float(), targets) if self._own else self._loss(output, targets)
+        output, targets = output.float(), batch["y"]
+        loss = own_loss(self._own, output, targets) if self._own is not None else self._loss(output, targets)
         if self._metric == "mse" and self._own is None and self._loss is F.mse_loss:
             return loss, loss
         with torch.no_grad():
-            return loss, self._score(output.float(), targets)
+            return loss, self._score(output, targets)
 
     def _score(self, output: Tensor, targets: Tensor) -> Tensor:
         """Compute the task's metric for a batch, without synchronising."""

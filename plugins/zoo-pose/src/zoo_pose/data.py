@@ -206,8 +206,8 @@ def find_recordings(ctx: Context, ending: str, name: re.Pattern[str], needs: str
             continue
         if name.fullmatch(path.name) is None:
             ctx.leave_out(path, f"its name gives neither action nor subject: {needs}")
-        elif not files.setdefault(path.name, path).samefile(path):
-            raise DamagedDataError(f"{files[path.name]} and {path} both exist: remove one")
+        elif not files.setdefault(path.name.lower(), path).samefile(path):
+            raise DamagedDataError(f"{files[path.name.lower()]} and {path} both exist: remove one")
     if not files:
         raise DataUnavailableError(f"{root} holds no recordings; {needs}")
     found = []

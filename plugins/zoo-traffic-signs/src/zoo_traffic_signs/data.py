@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -221,17 +221,17 @@ def read_table(path: Path, columns: tuple[str, ...], needs: str) -> list[Row]:
     """
     text = _read_text(path, needs)
     try:
-        parsed = [_parse(text, delimiter) for delimiter in DELIMITERS]
+        headers = {delimiter: next(_parse(text, delimiter, strict=False), (0, []))[1] for delimiter in DELIMITERS}
+        fitting = (delimiter for delimiter, header in headers.items() if set(columns) <= set(header))
+        return _rows(path, columns, list(_parse(text, next(fitting, DELIMITERS[0]))))
     except csv.Error as error:
         raise DamagedDataError(f"{path} cannot be read as a table ({error}): save it again as CSV") from error
-    fitting = (lines for lines in parsed if lines and set(columns) <= set(lines[0][1]))
-    return _rows(path, columns, next(fitting, parsed[0]))
 
 
-def _parse(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    """Return the number and the cells of each line that is not empty."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
-    return [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
+def _parse(text: str, delimiter: str, *, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number and the cells of each line that is not empty. strict: refuse wrong quotes."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=strict)
+    return ((reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells)
 
 
 def _read_text(path: Path, needs: str) -> str:
