@@ -226,6 +226,19 @@ def test_published_data_have_one_fingerprint_without_a_root_and_in_a_folder_or_a
     assert fingerprint(spec, write(tmp_path / "more", {**FILES, "README": b"kept beside"})) == known
 
 
+def test_beside_the_published_archive_other_files_are_not_the_data(tmp_path: Path):
+    """The archive gives the fingerprint, so the loader must read what is in it."""
+    archive = as_zip(tmp_path / "all.zip", FILES).read_bytes()
+    spec = published({"all.zip": archive})
+    root = write(tmp_path / "root", {"deep/all.zip": archive, "labels.csv": b"changed"})
+    assert fingerprint(spec, root) == fingerprint(spec, None)
+    folder = context(spec, root).folder("all.zip")
+    assert (folder / "labels.csv").read_bytes() == FILES["labels.csv"]
+    (root / "deep/all.zip").write_bytes(archive + b" ")  # no longer the published one: all files count
+    assert fingerprint(spec, root) != fingerprint(spec, None)
+    assert context(spec, root).folder("all.zip") == root
+
+
 def test_files_that_are_not_the_published_ones_have_a_fingerprint_of_their_own(tmp_path: Path):
     spec = published(FILES)
     assert fingerprint(spec, write(tmp_path / "other", {**FILES, "labels.csv": b"changed"})) != fingerprint(spec, None)

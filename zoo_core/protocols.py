@@ -95,7 +95,8 @@ class Context:
     def folder(self, archive: str = "") -> Path:
         """Return the user's folder for the data set, or else the unpacked download `archive`.
 
-        An archive as `data_root` is unpacked too. Raises DataUnavailableError if there is neither; the message says
+        An archive as `data_root` is unpacked too. If the user's folder holds the published `archive`, this one is
+        unpacked, because it identifies the data. Raises DataUnavailableError if there is neither; the message says
         what the folder must hold.
         """
         return self._require_files().folder(archive)

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from zoo_core.data import archives
-from zoo_core.data.downloads import digest_of, fetch
+from zoo_core.data.downloads import digest_of, fetch, is_published
 from zoo_core.data.names import composed, require_utf8
 from zoo_core.data.walk import Tree, refuse_second, walk
 from zoo_core.errors import DataError, DataUnavailableError
@@ -179,15 +179,27 @@ class DatasetFiles:
             root = self.file(archive)
         if root is None:
             raise DataUnavailableError(f"dataset {spec.qualified} cannot be downloaded; {_how_to_provide(spec)}")
-        if not archives.is_archive(root):
-            return root
-        text = "\0".join(map(str, [ARCHIVE_FORMAT, root, *_stamp(root.stat())]))
+        if archives.is_archive(root):
+            root = self._unpack(root)
+        published = self._find_published(root, archive) if archive and self._root is not None else None
+        return root if published is None else self._unpack(published)
+
+    def _unpack(self, archive: Path) -> Path:
+        text = "\0".join(map(str, [ARCHIVE_FORMAT, archive, *_stamp(archive.stat())]))
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
-        folder = cache_dir() / "unpacked" / f"{portable(root.stem)}-{name}"
+        folder = cache_dir() / "unpacked" / f"{portable(archive.stem)}-{name}"
         if not folder.is_dir():
-            archives.extract(root, folder)
+            archives.extract(archive, folder)
         self.unpacked = folder
         return folder
+
+    def _find_published(self, root: Path, name: str) -> Path | None:
+        """Find the published archive below a folder: it gives the fingerprint, whatever else lies there."""
+        download = next((item for item in self._spec.downloads if item.name == name and item.sha256), None)
+        if download is None:
+            return None
+        paths = (root / path for path in walk(root).files if path.rpartition("/")[2] == name)
+        return next((path for path in paths if is_published(path, download)), None)
 
     def file(self, name: str) -> Path:
         """See `Context.file`. Below a root, `name` is found at any depth, also unpacked (without `.gz`)."""
