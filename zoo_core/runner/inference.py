@@ -14,7 +14,7 @@ from zoo_core.runner.prepare import PreparedTrial
 
 MAX_BATCH_SIZE = 256
 BATCH_REPEATS = 20
-SHORT_TRAINING_S, SHORT_MAX_S = 30.0, 0.3  # after a shorter training, such as of a quick preset, measure for 0.3 s
+SHORT_TRAINING_S, SHORT_MAX_S = 30.0, 0.2  # after a shorter training, such as of a quick preset, measure for 0.2 s
 
 
 def measure_inference(

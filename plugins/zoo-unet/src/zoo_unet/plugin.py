@@ -44,7 +44,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=0.75,
             unit="images",
             recipe={**CELLS, "steps": 400},
-            quick={"steps": 40, "crop_size": 96},
+            quick={"steps": 28, "crop_size": 96},
         ),
         TaskSpec(
             name="road-scenes",
@@ -58,7 +58,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=0.3,
             unit="images",
             recipe={**STREETS, "epochs": 40.0},
-            quick={"steps": 100, "crop_size": 64},
+            quick={"steps": 60, "crop_size": 64},
             references=(
                 Reference(
                     value=0.601,
@@ -189,7 +189,7 @@ def zoo_models() -> list[ModelSpec | ModelFamily]:
                 "decoder": TIMM_DECODER,
             },
             recipe={"*": TIMM_RECIPE},
-            quick={"encoder": "resnet10t", "steps": 50},
+            quick={"encoder": "resnet10t", "steps": 28},
             **every,
         ),
         ModelFamily(
