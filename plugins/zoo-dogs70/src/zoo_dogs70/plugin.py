@@ -31,7 +31,7 @@ def zoo_tasks() -> list[TaskSpec]:
             chance=1 / 70,
             target=0.75,
             unit="images",
-            quick={"steps": 130},
+            quick={"steps": 180},
         )
     ]
 
@@ -100,6 +100,6 @@ def zoo_models() -> list[ModelSpec]:
                 "*": {"optimizer": "adamw", "lr": 0.004, "weight_decay": 0.05, "schedule": "cosine", "warmup": 0.1},
                 "dogs70": {"batch_size": 32, "epochs": 30.0, "image_size": 96, "flip": True, "crop": 16, "zoom": 0.1},
             },
-            quick={"image_size": 64, "crop": 4, "steps": 130},
+            quick={"image_size": 64, "crop": 4, "steps": 180},
         ),
     ]
