@@ -47,7 +47,8 @@ def test_all_of_350_models_are_drawn_and_those_without_a_name_are_counted(record
     named = [point for point in view.points if point.model]
     assert [point.label for point in named] == [f"m{n}" for n in range(349, 337, -1)]
     assert [point.label for point in view.points if point.front] == ["m349"]  # the best is also the fastest
-    assert view.note == "350 models drawn. Grey: 338 models without a name in the legend. Only named models have bars."
+    grey = "Grey: 338 models without a name in the legend. Only named models have bars."
+    assert view.note == f"350 models drawn. Pareto-optimal: only m349. {grey}"
 
 
 def test_the_models_of_a_front_have_names_also_if_their_score_is_low(record, views_of):
@@ -55,6 +56,14 @@ def test_the_models_of_a_front_have_names_also_if_their_score_is_low(record, vie
     view = views_of(*records)["train_s"]
     assert all(point.front for point in view.points)
     assert sum(bool(point.model) for point in view.points) == 12
+
+
+def test_without_reliable_times_no_model_is_pareto_optimal_and_the_note_says_so(record, views_of):
+    records = [record(model=name, score=0.9, train_s=1.0, measured_load=BUSY) for name in ("a", "b")]
+    note = views_of(*records)["train_s"].note
+    assert (
+        note == "2 models drawn. Pareto-optimal: none, no times are reliable. Hollow: 2 models with unreliable times."
+    )
 
 
 def test_disturbed_trials_are_drawn_hollow_and_are_not_pareto_optimal(record, views_of):
@@ -68,7 +77,9 @@ def test_disturbed_trials_are_drawn_hollow_and_are_not_pareto_optimal(record, vi
     assert by_time == {"best": (False, False), "second": (True, True), "third": (True, False)}
     by_size = {point.label: (point.reliable, point.front) for point in views["parameters"].points}
     assert by_size == {"best": (True, True), "second": (True, False), "third": (True, False)}
-    assert views["train_s"].note == "3 models drawn. Hollow: 1 model with unreliable times."
+    assert (
+        views["train_s"].note == "3 models drawn. Pareto-optimal: only second. Hollow: 1 model with unreliable times."
+    )
     styles = plots.assign_styles([["best", "second", "third"]])
     root = ET.fromstring(plots.render(score_against(views["train_s"], records[0].task, styles)))
     marks = {
@@ -101,7 +112,9 @@ def test_models_that_are_not_drawn_are_counted_with_the_reason(record, views_of)
         record(model="old", score=0.5, train_s=4.0, model_version=2),
     ]
     note = views_of(*records)["train_s"].note
-    assert note == "3 models drawn. Not drawn: 1 (no score), 1 (out of date), 1 (unknown train time)."
+    assert note == (
+        "3 models drawn. Pareto-optimal: only a. Not drawn: 1 (no score), 1 (out of date), 1 (unknown train time)."
+    )
 
 
 def test_a_model_without_parameters_is_drawn_at_zero_also_on_a_wide_axis(record, views_of):

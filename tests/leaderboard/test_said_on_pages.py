@@ -12,7 +12,7 @@ from scipy import stats
 from zoo_leaderboard.site.build import build_site as build
 from zoo_leaderboard.text.formats import DASH
 
-from zoo_core.results.records import Latency, LeftOut, TableFacts
+from zoo_core.results.records import Latency, LeftOut, Load, TableFacts, TimeToTarget
 
 
 @pytest.fixture
@@ -178,6 +178,33 @@ def test_an_unreliable_latency_is_marked_on_the_pages_of_task_and_model(record, 
         text = text_of(page)
         assert "1.5 unreliable" in text
         assert "10 s unreliable" not in text
+
+
+def test_an_unreliable_time_to_target_is_marked_on_the_pages_of_task_and_model(record, save, text_of):
+    busy = Load(cpu_s=1.0, wall_s=10.0, involuntary_switches=0, trials_beside=1)
+    save(record(train_s=10.0, measured_time_to_target=TimeToTarget(status="met", seconds=3.0), measured_load=busy))
+    for page in ("tasks/", "models/"):
+        assert "3 s unreliable 10 s unreliable" in text_of(page)
+
+
+def test_the_chance_level_of_a_table_is_that_of_its_data_and_not_that_of_a_skipped_trial(record, save, text_of):
+    copied = {"dataset": "zoo-a:drawn", "fingerprint": "e" * 32, "origin": "synthetic"}
+    save(
+        record(task_chance=0.36),
+        record(task_chance=0.42, **copied),
+        record(
+            task_chance=0.36, **copied, model="zoo-a:big", status="skipped", reason="no weights", score=None, minute=9
+        ),
+    )
+    facts = text_of("tasks/").partition("How to read")[0]
+    assert facts.count("Chance level 0.36") == facts.count("Chance level 0.42") == 1
+
+
+def test_the_recorded_commands_say_whether_they_are_those_of_all_trials(record, save, text_of):
+    save(*(record(seed=seed, score=0.5) for seed in range(3)))
+    assert "Commands of all trials of this table" in text_of("tasks/")
+    save(*(record(seed=seed, score=0.5) for seed in range(3, 30)))
+    assert "Commands of the latest 20 trials of this table" in text_of("tasks/")
 
 
 def test_the_data_files_have_winners_rank_ranges_and_corrected_comparisons(record, save, results, text_of, tmp_path):

@@ -1,4 +1,4 @@
-"""Reference scores, as reported by others: which of them belong to which data set."""
+"""Reference scores that a task states with their sources: which of them belong to which data set."""
 
 from __future__ import annotations
 

@@ -77,8 +77,8 @@ class Group:
 class TaskBoard:
     """A task's groups in the order of the page; `newest` is the latest trial of the task's newest version.
 
-    `skipped` are the trials of groups in which every trial was skipped: data or device were missing. `imported` are
-    measurements by other programs. `history` has all trials, oldest first.
+    `skipped` are the trials of groups in which every trial was skipped, because data, weights or a device were
+    missing. `imported` are measurements by other programs. `history` has all trials, oldest first.
     """
 
     newest: TrialSummary

@@ -144,6 +144,11 @@ def _note(points: Sequence[Point], left_out: Mapping[str, int]) -> str:
     """Sentences about the points of one plot that the legend does not explain."""
     hollow, grey = sum(not point.reliable for point in points), sum(not point.model for point in points)
     sentences = [f"{counted(len(points), 'model')} drawn."]
+    front = [point.label for point in points if point.front]
+    if len(front) < 2:  # one point draws no line
+        sentences.append(
+            f"Pareto-optimal: only {front[0]}." if front else "Pareto-optimal: none, no times are reliable."
+        )
     if left_out:
         sentences.append(f"Not drawn: {', '.join(f'{n} ({reason})' for reason, n in left_out.items())}.")
     if hollow:

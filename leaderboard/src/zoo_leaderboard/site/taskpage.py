@@ -125,7 +125,7 @@ class _TaskWriter:
 
     def _group_view(self, group: Group, ranked: Standing, curves: Curves) -> GroupView:
         rows = ranked.rows
-        record = self.read(group.newest)
+        record = self.read(_newest_finished(group))
         not_ok = _newest_first(group.not_ok)
         costs = cost_views(rows, higher_is_better=record.task.higher_is_better)
         references = references_on(self.facts, record.dataset.name)
@@ -228,6 +228,12 @@ class _TaskWriter:
 
 def _newest_first(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
     return list(reversed(trials))
+
+
+def _newest_finished(group: Group) -> TrialSummary:
+    """Return the trial that knows the facts of the data: a skipped one has no examples, and no chance level of them."""
+    own = [trial for trial in group.trials if trial.recipe_class == group.key.recipe_class and trial.status == "ok"]
+    return own[-1] if own else group.newest
 
 
 def _recorded_commands(group: Group, read: Callable[[TrialSummary], Record]) -> list[str]:
