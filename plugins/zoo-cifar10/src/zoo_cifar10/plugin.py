@@ -126,7 +126,7 @@ def _small_models() -> list[ModelSpec]:
                 "*": {**SGD, "lr": 0.5, "momentum": 0.85, "weight_decay": 0.001, "batch_size": 256},
                 "cifar10": {"epochs": 5.0, "label_smoothing": 0.2, "crop": 2, "flip": True, "mirror": True},
             },
-            quick={"steps": 40, "widths": [16, 64, 128], "mirror": False},  # a quarter of the default's cost per image
+            quick={"steps": 32, "widths": [16, 64, 128], "mirror": False},  # a quarter of the default's cost per image
         ),
     ]
 
@@ -148,8 +148,7 @@ def _large_models() -> list[ModelSpec]:
             quick={
                 "image_size": 8,
                 "batch_size": 32,
-                "steps": 25,
-                "eval_every": 0.2,
+                "steps": 10,
                 "optimizer": "adamw",
                 "lr": 0.002,
                 "crop": 0,

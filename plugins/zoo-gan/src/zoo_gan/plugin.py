@@ -52,7 +52,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=0.02,
             unit="points",
             recipe={**GAN, "steps": 6000, "ema": 0.998},
-            quick={"steps": 700},
+            quick={"steps": 500},
             entry="zoo_gan.task:PointGan",
         ),
         TaskSpec(
@@ -67,7 +67,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=2.3,
             unit="images",
             recipe=GAN,
-            quick={"steps": 90, "batch_size": 64, "eval_every": 4.0},
+            quick={"steps": 75, "batch_size": 64, "eval_every": 4.0},
             entry="zoo_gan.task:ImageGan",
         ),
     ]
