@@ -293,7 +293,7 @@ def left_out(
     """Open a folder or archive twice, and return count and example by reason."""
     monkeypatch.setenv("ZOO_CACHE", str(root.parent / "cache"))
     monkeypatch.setattr(opening, "resolve_entry", lambda entry: Reading(read))
-    first, second = (open_data(spec, Context(data_root=root), fingerprint(spec, root)).left_out for _ in range(2))
+    first, second = (open_data(spec, Context(data_root=root), fingerprint(spec, root)).left_out() for _ in range(2))
     assert first == second  # also from the cache
     return {item.reason: (item.count, item.example) for item in first}
 

@@ -48,17 +48,33 @@ class Opened:
 class OpenData:
     """A trial's view of its data: `train` and `val` at any time, `test` only after the runner has unsealed it.
 
-    See `zoo_core.protocols.Data` for the attributes. left_out: files below the data root that were not read, by reason.
+    See `zoo_core.protocols.Data` for the attributes. root: the user's folder or archive. is_published: the data are the
+    published ones, whatever lies beside them in `root`.
     """
 
-    def __init__(self, folder: Path, opened: Opened, spec: DatasetSpec) -> None:
+    def __init__(
+        self, folder: Path, opened: Opened, spec: DatasetSpec, *, root: Path | None = None, is_published: bool = False
+    ) -> None:
         self.signature = opened.signature
         self.sizes = opened.sizes
-        self.left_out = opened.left_out
         self.spec = spec
         self.identity = folder.name  # made of data set, version, fingerprint and loader
-        self._folder = folder
+        self._folder, self._root = folder, root
+        self._decoded_left_out, self._is_published = opened.left_out, is_published
         self._sealed = True
+
+    def left_out(self) -> list[LeftOut]:
+        """Count the files below the data root that were not read, by reason.
+
+        This lists the root again, because what lies beside the data may have changed since they were decoded. Raises
+        DataUnavailableError, DataError.
+        """
+        if self._root is None:
+            return [*self._decoded_left_out]
+        tree = list_root(self._root)
+        names = [download.name for download in self.spec.downloads]
+        beside = accounting.left_out_of_published(tree, names) if self._is_published else []
+        return [*self._decoded_left_out, *beside, *accounting.left_out_of_tree(tree)]
 
     def split(self, name: str, *, holdout: bool = True) -> Split:
         """Return the examples of `train`, `val` or `test`.
@@ -115,16 +131,9 @@ def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str, code: Code | No
     if not (folder / "opened.json").is_file():
         _decode(spec, ctx, folder, is_published=is_published)
     opened = json.loads((folder / "opened.json").read_bytes())
-    left_out = msgspec.convert(opened["left_out"], list[LeftOut])
-    if ctx.data_root is not None:  # what lies beside the data may have changed since they were decoded
-        tree = list_root(ctx.data_root)
-        beside = accounting.left_out_of_published(tree, _names(spec)) if is_published else []
-        left_out = [*left_out, *beside, *accounting.left_out_of_tree(tree)]
-    return OpenData(folder, Opened(_signature(opened["signature"]), opened["sizes"], tuple(left_out)), spec)
-
-
-def _names(spec: DatasetSpec) -> list[str]:
-    return [download.name for download in spec.downloads]
+    left_out = msgspec.convert(opened["left_out"], tuple[LeftOut, ...])
+    facts = Opened(_signature(opened["signature"]), opened["sizes"], left_out)
+    return OpenData(folder, facts, spec, root=ctx.data_root, is_published=is_published)
 
 
 def _decode(spec: DatasetSpec, ctx: Context, folder: Path, *, is_published: bool) -> None:

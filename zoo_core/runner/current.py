@@ -7,7 +7,6 @@ import contextlib
 from zoo_core.results.current import CurrentCode, save_current
 from zoo_core.results.records import DatasetFacts, ModelFacts, TaskFacts
 from zoo_core.results.store import Store
-from zoo_core.runner.identity import specs_sha256
 from zoo_core.runner.plan import Plan
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.record_facts import dataset_facts, model_facts, task_facts
@@ -15,8 +14,7 @@ from zoo_core.runner.record_facts import dataset_facts, model_facts, task_facts
 
 def other_code(trial: PlannedTrial) -> dict[str, str]:
     """Return the hashes of the code of the data set and the task, and of the specs, as in a record."""
-    specs = specs_sha256(trial.task, trial.dataset, trial.model)
-    return {"dataset": trial.code.dataset.sha256, "task": trial.code.task.sha256, "specs": specs}
+    return {"dataset": trial.code.dataset.sha256, "task": trial.code.task.sha256, "specs": trial.specs}
 
 
 def note_current_code(plan: Plan, store: Store, asked_at: str) -> None:

@@ -40,7 +40,7 @@ def open_dataset(job: OpenJob) -> dict[str, object]:
     code = job.code or code_of(spec.entry)
     with watching_imports(code.files, lambda *_: None):
         data = open_data(spec, ctx, job.fingerprint, code)
-    left_out = msgspec.to_builtins(data.left_out)
+    left_out = msgspec.to_builtins(data.left_out())
     return {"signature": asdict(data.signature), "sizes": data.sizes, "left_out": left_out}
 
 

@@ -24,7 +24,8 @@ from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, TaskSpec
 class PlannedTrial:
     """One trial to run. Its job consists of names and JSON values, so any executor can run it.
 
-    code, key: what the code is and the key of the experiment; both are fixed when the trial is planned.
+    code, specs, key: what the code is, the hash of the specs and the key of the experiment; all are fixed when the
+    trial is planned.
     """
 
     task: TaskSpec
@@ -38,9 +39,11 @@ class PlannedTrial:
     device: str
     request: Request
     code: TrialCode
+    specs: str = field(init=False)
     key: str = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "specs", specs_sha256(self.task, self.dataset, self.model))
         object.__setattr__(self, "key", experiment_key(self))
 
     @property
@@ -106,7 +109,7 @@ class PlannedTrial:
             weights_sha256=weights_sha256,
             save=self.request.save,
             code=self.code,
-            specs=specs_sha256(self.task, self.dataset, self.model),
+            specs=self.specs,
         )
 
 
@@ -123,7 +126,7 @@ def experiment_key(trial: PlannedTrial) -> str:
         "fingerprint": trial.fingerprint,
         "model": f"{trial.model.qualified}@{trial.model.version}{attribute_of(trial.model)}",
         "code": [code.sha256 for code in (trial.code.model, trial.code.dataset, trial.code.task)],
-        "specs": specs_sha256(trial.task, trial.dataset, trial.model),
+        "specs": trial.specs,
         "weights": _weights_identity(trial),
         "recipe": dict(trial.recipe),
         "budget_s": request.budget_s,

@@ -66,7 +66,7 @@ def _open_data(saved: SavedModel, job: EvaluateJob) -> tuple[OpenData, str]:
     saved.ctx.offline = job.offline
     identity = fingerprint(dataset, saved.ctx.data_root)
     data = open_data(dataset, saved.ctx, identity)
-    warn_of_left_out({dataset.qualified: data.left_out})
+    warn_of_left_out({dataset.qualified: data.left_out()})
     if (data.signature.classes, data.signature.outputs) != (trained_on.classes, trained_on.outputs):
         raise IncompatibleError(f"dataset {dataset.qualified} has other classes than the model was trained on")
     if not _fits(data.signature, trained_on, saved.task_spec):
