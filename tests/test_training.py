@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -360,6 +361,30 @@ def test_the_load_of_the_latency_is_that_of_its_timed_calls() -> None:
     assert latency.wall_s >= 0.1
     assert 0 <= latency.cpu_s < latency.wall_s / 2
     assert (latency.involuntary_switches is None) == (sys.platform != "linux")
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not count waiting times")
+def test_threads_that_share_one_core_are_seen_to_wait_for_it() -> None:
+    code = (
+        "import os, threading, time, hashlib\n"
+        "from zoo_core.measure.load import CpuMeter\n"
+        "os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
+        "def work():\n"
+        "    ends = time.monotonic() + 0.4\n"
+        "    while time.monotonic() < ends:\n"
+        "        hashlib.sha256(bytes(2_000_000))\n"  # releases the interpreter's lock
+        "threads = [threading.Thread(target=work) for _ in range(2)]\n"
+        "meter = CpuMeter()\n"
+        "for thread in threads: thread.start()\n"
+        "meter.start()\n"
+        "time.sleep(0.3)\n"
+        "meter.stop()\n"
+        "print(meter.used.cpu_s, meter.used.wait_s)\n"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    cpu_s, wait_s = map(float, out.split())
+    assert cpu_s > 0
+    assert wait_s > 0.1  # each of two threads waits about half of 0.3 s
 
 
 def test_small_nets_get_one_thread_and_large_ones_every_core() -> None:

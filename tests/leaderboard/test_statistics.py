@@ -114,12 +114,14 @@ def test_seeds_that_are_all_right_have_the_interval_of_one_of_them():
     assert found.high == 1
 
 
-def test_wilsons_interval_of_both_parts_is_as_by_hand():
+def test_the_interval_of_both_parts_is_as_by_hand():
     # Seeds' scores 1, 3/4: v1 = 1/32 / 2 = 1/64, t^2 = 161.4. Units' means 1, 1, 1, 1/2: variance 1/16, over 4 units
     # 1/64; residuals +-1/8 (three) and +-3/8: squares 2 * (3/64 + 9/64) = 3/8, over 3 degrees 1/8, / 8 numbers: 1/64.
-    # So the test sample's own part is 0, and the ends solve (7/8 - x)^2 = 161.4 / 64: beyond 0 and 1.
+    # So the test sample's own part is 0, and the ends solve |7/8 - x| = t/8 x (1 - x) / (7/8 1/8).
     found = mean_interval(by_example([[1, 1, 1, 1], [1, 1, 1, 0]]))
-    assert (found.low, found.high) == (0, 1)
+    slope = stats.t.ppf(0.975, 1) / 8 / (7 / 64)
+    low, high = np.roots([slope, -slope - 1, 7 / 8]).min(), np.roots([slope, 1 - slope, -7 / 8]).max()
+    near(found, low, high)
     # Equal seeds: no seeds' part, so Wilson's with the quantile of t and the variance of the units, 1/12 / 8 * 7 / 8.
     found = mean_interval(by_example([[1, 1, 1, 1, 1, 1, 1, 0]] * 2))
     share = stats.t.ppf(0.975, 7) ** 2 / 7  # t^2 (7/8 1/8 / 7) / (7/8 1/8)

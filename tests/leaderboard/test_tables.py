@@ -258,6 +258,8 @@ def test_the_latency_is_the_median_of_the_trials_that_were_quiet_while_it_was_me
         ({"wall_s": 1.0, "cpu_s": 0.5}, "used 50% of a CPU core"),
         ({"wall_s": 0.01, "cpu_s": 0.001}, ""),
         ({"wall_s": 1.0, "cpu_s": 1.0, "involuntary_switches": 239}, "239 involuntary context switches per second"),
+        ({"wall_s": 1.0, "cpu_s": 0.5, "wait_s": 0.02}, ""),
+        ({"wall_s": 0.1, "cpu_s": 0.1, "wait_s": 0.04}, "waited for a CPU core 40% of the time"),
     ],
 )
 def test_the_latency_has_a_disturbance_of_its_own(record, latency, reason):
@@ -341,6 +343,10 @@ def test_a_missed_target_counts_as_infinite_time(record, targets, status, second
         (Load(cpu_s=5.0, wall_s=10.0), "used 50% of a CPU core"),
         (Load(cpu_s=9.9, wall_s=10.0, involuntary_switches=2390), "239 involuntary context switches per second"),
         (Load(cpu_s=0.01, wall_s=0.1, involuntary_switches=100), ""),
+        (Load(cpu_s=6.0, wall_s=10.0, wait_s=0.2, involuntary_switches=2390), ""),
+        (Load(cpu_s=6.0, wall_s=10.0, wait_s=3.1), "waited for a CPU core 31% of the time"),
+        (Load(cpu_s=3.0, wall_s=10.0, wait_s=0.2), "used 30% of a CPU core"),
+        (Load(cpu_s=0.01, wall_s=0.1, wait_s=0.09), ""),
     ],
 )
 def test_a_busy_machine_is_the_reason_for_unreliable_times(record, load, reason):

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import sys
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 
-import psutil
 import torch
 
+from zoo_core.measure.load import CpuMeter
 from zoo_core.results.records import Load
-
-SWITCHES_KNOWN = sys.platform == "linux"  # psutil returns 0 on other systems
-
-
-def involuntary_switches(process: psutil.Process) -> int:
-    """Return how often the system paused the process's main thread to run another, since the process began."""
-    return int(process.num_ctx_switches().involuntary)
 
 
 def synchronize(device: str) -> None:
@@ -57,18 +50,16 @@ class TrainingClock:
 
     def __init__(self, device: str, phases: Phases) -> None:
         self._device, self._phases = device, phases
-        self._process = psutil.Process()
+        self._meter = CpuMeter()
         self._began: float | None = None
         self.label = "train"
         self.windows: dict[str, float] = {}
         self.spent_s = 0.0
-        self.cpu_s = 0.0
-        self.involuntary_switches = 0
 
     def start(self) -> None:
         """Open a window."""
         synchronize(self._device)
-        self._cpu_began, self._switches_began = time.process_time(), involuntary_switches(self._process)
+        self._meter.start()
         self._began = time.perf_counter()
 
     def stop(self) -> None:
@@ -78,8 +69,7 @@ class TrainingClock:
         synchronize(self._device)
         seconds = time.perf_counter() - self._began
         self._began = None
-        self.cpu_s += time.process_time() - self._cpu_began
-        self.involuntary_switches += involuntary_switches(self._process) - self._switches_began
+        self._meter.stop()
         self.windows[self.label] = self.windows.get(self.label, 0.0) + seconds
         self._phases.add(self.label, seconds)
 
@@ -108,5 +98,4 @@ class TrainingClock:
 
     def load(self) -> Load:
         """Return the machine's load during the windows."""
-        switches = self.involuntary_switches if SWITCHES_KNOWN else None
-        return Load(cpu_s=self.cpu_s, wall_s=self.windows_s, involuntary_switches=switches)
+        return Load(wall_s=self.windows_s, **dataclasses.asdict(self._meter.used))

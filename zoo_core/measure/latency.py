@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
 
 import numpy as np
-import psutil
 from torch import nn
 
-from zoo_core.measure.clock import SWITCHES_KNOWN, involuntary_switches, synchronize
+from zoo_core.measure.clock import synchronize
+from zoo_core.measure.load import CpuMeter
 from zoo_core.results.records import Latency
 
 WARM_UP_REPEATS = 3
@@ -22,8 +23,7 @@ def measure_latency(
 ) -> Latency:
     """Measure the median and 95th percentile of the forward pass of `example`, synchronised, after a warm-up.
 
-    The CPU seconds and involuntary context switches are those of the timed calls. max_s: for the warm-up, and again for
-    the measurement.
+    The use of the CPU is that of the timed calls. max_s: for the warm-up, and again for the measurement.
     """
 
     def forward() -> None:
@@ -36,21 +36,20 @@ def measure_latency(
         forward()
         if time.perf_counter() > ends:  # a model this slow needs no more warm-up
             break
-    process = psutil.Process()
-    cpu_began, switches_began = time.process_time(), involuntary_switches(process)
+    meter = CpuMeter()
+    meter.start()
     wall_began = time.perf_counter()
     ends = wall_began + max_s
     while len(times) < max_repeats and (not times or time.perf_counter() < ends):
         began = time.perf_counter()
         forward()
         times.append((time.perf_counter() - began) * 1000)
-    wall_s, cpu_s = time.perf_counter() - wall_began, time.process_time() - cpu_began
-    switches = involuntary_switches(process) - switches_began
+    wall_s = time.perf_counter() - wall_began
+    meter.stop()
     return Latency(
         median_ms=float(np.median(times)),
         p95_ms=float(np.percentile(times, 95)),
         n=len(times),
         wall_s=wall_s,
-        cpu_s=cpu_s,
-        involuntary_switches=switches if SWITCHES_KNOWN else None,
+        **dataclasses.asdict(meter.used),
     )

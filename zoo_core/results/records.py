@@ -135,7 +135,7 @@ class TimeToTarget(JsonStruct, frozen=True, kw_only=True):
 class Latency(JsonStruct, frozen=True, kw_only=True):
     """Latency of the forward pass of one unit: synchronised, after a warm-up, over n repeats.
 
-    wall_s, cpu_s, involuntary_switches: load during the n repeats, as in `Load`; None in older records.
+    wall_s, cpu_s, wait_s, involuntary_switches: load during the n repeats, as in `Load`; None in older records.
     """
 
     median_ms: float
@@ -143,18 +143,21 @@ class Latency(JsonStruct, frozen=True, kw_only=True):
     n: int
     wall_s: float | None = None
     cpu_s: float | None = None
+    wait_s: float | None = None
     involuntary_switches: int | None = None
 
 
 class Load(JsonStruct, frozen=True, kw_only=True):
     """Load during the training, in the timed windows.
 
-    cpu_s, wall_s: CPU and wall seconds of the windows. involuntary_switches: involuntary context switches.
+    cpu_s, wall_s: CPU and wall seconds of the windows. wait_s: seconds that threads waited for a core, summed over the
+        threads; None where the system does not count them. involuntary_switches: those of the main thread.
     trials_beside: trials of other zoo processes that ran at the same time.
     """
 
     cpu_s: float
     wall_s: float
+    wait_s: float | None = None
     involuntary_switches: int | None = None
     trials_beside: int = 0
 

@@ -56,5 +56,7 @@ def _numbers_with_limits(result: WorkerResult) -> Iterator[tuple[str, float | No
     if measured.load is not None:
         yield "the wall time of the timed windows", measured.load.wall_s, positive, age_s
         yield "the CPU time", measured.load.cpu_s, 0.0, math.inf
+        if measured.load.wait_s is not None:
+            yield "the time that threads waited for a core", measured.load.wait_s, 0.0, math.inf
     if measured.peak_memory_mib is not None:
         yield "the peak memory in MiB", measured.peak_memory_mib, 0.0, math.inf

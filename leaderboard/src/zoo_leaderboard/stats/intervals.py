@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf, sqrt
+from math import inf
 from typing import TypeAlias
 
 import numpy as np
+from numpy.polynomial import Polynomial
 from scipy import special
 
 from zoo_leaderboard.stats.sample import Covers, Sample, check_share, check_values, coverage_words
@@ -20,6 +21,7 @@ ANY: Bounds = (-inf, inf)
 # With fewer groups of examples, or fewer that matter, no coverage is claimed: see benchmarks/statistics.
 ENOUGH_GROUPS = 30
 ENOUGH_EFFECTIVE_GROUPS = 20
+ROUNDING = 1e-9  # of the imaginary part of a real root
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,9 +76,10 @@ def binary_interval(row: Moments, level: float) -> tuple[float, float]:
     examples, which Korn and Graubard (1998) take from the variance and its degrees of freedom. If all examples are
     right, or all wrong, the number of units is the effective one.
 
-    The second has both parts. It is Wilson's (1927): the variance of the test sample is not that at the mean p, but
-    that at the end x of the interval, where it is x (1 - x) / (p (1 - p)) times as large. So x solves
-    (p - x)^2 = t1^2 v1 + t2^2 v2 x (1 - x) / (p (1 - p)), in the terms of `student`; the seeds' part v1 stays as it is.
+    The second has both parts. Their variances are not those at the mean p, but those at the end x of the interval. The
+    test sample's is r = x (1 - x) / (p (1 - p)) times as large, as in Wilson's interval (1927); the seeds' is r^2 times
+    as large, because seeds scatter about equally on the scale of the logit, whose derivative is 1 / (x (1 - x)). So x
+    solves (p - x)^2 = t1^2 v1 r^2 + t2^2 v2 r, in the terms of `student`.
     """
     parts = _parts_for_interval(row)
     mean, tail = min(max(row.mean, 0.0), 1.0), (1 - level) / 2
@@ -86,7 +89,8 @@ def binary_interval(row: Moments, level: float) -> tuple[float, float]:
         return low, high
     t_seeds = -float(special.stdtrit(parts.seeds_df[0], tail))
     share = float(parts.test_var[0]) / (mean * (1 - mean)) if 0 < mean < 1 else 1 / _unit_count(row)
-    wider_low, wider_high = _wilson(mean, t_seeds**2 * float(parts.seeds_var[0]), t_test**2 * share)
+    seeds_share = t_seeds**2 * float(parts.seeds_var[0]) / (mean * (1 - mean)) ** 2 if 0 < mean < 1 else 0.0
+    wider_low, wider_high = _ends_at_their_own_variance(mean, seeds_share, t_test**2 * share)
     return min(low, wider_low), max(high, wider_high)
 
 
@@ -129,11 +133,20 @@ def _clopper_pearson(mean: float, count: float, tail: float) -> tuple[float, flo
     return low, high
 
 
-def _wilson(mean: float, fixed: float, share: float) -> tuple[float, float]:
-    """Return the two x with (mean - x)^2 = fixed + share x (1 - x), cut at 0 and 1."""
-    middle = 2 * mean + share
-    root = sqrt(max(middle**2 - 4 * (1 + share) * (mean**2 - fixed), 0.0))
-    return max((middle - root) / (2 + 2 * share), 0.0), min((middle + root) / (2 + 2 * share), 1.0)
+def _ends_at_their_own_variance(mean: float, seeds_share: float, test_share: float) -> Bounds:
+    """Return the nearest x on each side of the mean with (mean - x)^2 = a (x (1 - x))^2 + b x (1 - x), within 0 and 1.
+
+    a: `seeds_share`, b: `test_share`. For a mean of 0 or 1, a must be 0, and the mean itself is no solution.
+    """
+    if not 0 < mean < 1:
+        end = 1 / (1 + test_share)
+        return (end, 1.0) if mean else (0.0, 1 - end)
+    variance, distance = Polynomial([0.0, 1.0, -1.0]), Polynomial([mean, -1.0])
+    roots = (distance**2 - seeds_share * variance**2 - test_share * variance).roots()
+    real = roots[np.abs(roots.imag) < ROUNDING].real.clip(
+        0.0, 1.0
+    )  # the left side is larger at 0 and at 1: roots exist
+    return float(real[real < mean].max(initial=0.0)), float(real[real > mean].min(initial=1.0))
 
 
 def median_interval(values: Sequence[float] | Floats, *, level: float = 0.95) -> Interval:
