@@ -136,7 +136,7 @@ def zoo_models() -> list[ModelSpec]:
                     "ema": 0.999,
                 }
             },
-            quick={"steps": 1000, "batch_size": 128, "ema": 0.99},
+            quick={"steps": 800, "batch_size": 128, "ema": 0.99},
             version=2,  # 2: cosine schedule, smaller penalty, fewer steps
         ),
         ModelSpec(
@@ -146,7 +146,7 @@ def zoo_models() -> list[ModelSpec]:
             kind=IMAGES,
             options={"latent": latent, "widths": [256, 512]},
             recipe={"gan-digits": {"lr": 0.001, "critic_lr": 0.0005, "steps": 3000, "ema": 0.998}},
-            quick={"steps": 300, "lr": 0.0005, "critic_lr": 0.0005},
+            quick={"steps": 240, "lr": 0.0005, "critic_lr": 0.0005},
         ),
         ModelSpec(
             name="dcgan",
