@@ -93,10 +93,20 @@ def test_seeds_alone_have_students_interval():
 
 
 def test_one_seed_has_the_test_samples_interval():
-    examples = np.random.default_rng(0).random(10)
+    examples = np.random.default_rng(0).random(30)
     found = mean_interval(by_example(examples))
-    near(found, *stats.t.interval(0.95, 9, loc=examples.mean(), scale=stats.sem(examples)))
-    assert found.covers == "test sample"
+    near(found, *stats.t.interval(0.95, 29, loc=examples.mean(), scale=stats.sem(examples)))
+    assert (found.coverage, found.covers) == (0.95, "test sample")
+
+
+def test_an_interval_over_fewer_than_thirty_shares_is_approximate():
+    examples = np.random.default_rng(0).random((3, 29))
+    assert [mean_interval(by_example(some)).covers for some in (examples[0], examples)] == [
+        "few examples",
+        "seeds and few examples",
+    ]
+    assert mean_interval(by_example(examples)).coverage is None
+    assert mean_interval(by_example(examples[:1] > 0.5)).covers == "test sample"  # exact: zeros and ones
 
 
 @pytest.mark.parametrize(("right", "count"), [(8, 10), (0, 7), (7, 7), (199, 200), (3, 200)])
@@ -165,7 +175,7 @@ def test_one_example_or_one_group_is_no_test_sample():
 
 
 def test_seeds_that_answer_alike_leave_the_test_samples_interval():
-    examples = np.random.default_rng(27).random(10)
+    examples = np.random.default_rng(27).random(30)
     found, alone = mean_interval(by_example([examples] * 3)), mean_interval(by_example(examples))
     near(found, alone.low, alone.high)
     assert found.covers == "seeds and test sample"

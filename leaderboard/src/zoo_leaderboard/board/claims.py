@@ -73,4 +73,6 @@ def interval_words(row: HasInterval) -> str:
         "test sample": "test sample only: one seed",
         "seeds and few groups": "approximate: few groups of examples",
         "few groups": "approximate: one seed, few groups of examples",
+        "seeds and few examples": "approximate: few examples",
+        "few examples": "approximate: one seed, few examples",
     }.get(row.covers or "", "")

@@ -67,7 +67,7 @@ class _TaskWriter:
         self.assets.mkdir(exist_ok=True)
         self.files: list[str] = []
         self._records: dict[str, Record] = {}
-        self.facts = self.read(board.newest).task
+        self.facts = self.read(_with_facts(board)).task
 
     def read(self, trial: TrialSummary) -> Record:
         """Read a trial's record; it is read only once."""
@@ -228,6 +228,14 @@ class _TaskWriter:
 
 def _newest_first(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
     return list(reversed(trials))
+
+
+def _with_facts(board: TaskBoard) -> TrialSummary:
+    """Return the board's newest trial, or the newest that was scored: only that one may know the chance level."""
+    newest = board.newest
+    scored = [trial for group in board.groups for trial in group.trials if trial.status == "ok"]
+    same_version = [trial for trial in scored if trial.task_version == newest.task_version]
+    return max(same_version, key=lambda trial: trial.started_at, default=newest)
 
 
 def _newest_finished(group: Group) -> TrialSummary:

@@ -11,15 +11,16 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from scipy import special
 
-from zoo_leaderboard.stats.sample import Covers, Sample, check_share, check_values, coverage_words
+from zoo_leaderboard.stats.sample import Covers, Few, Sample, check_share, check_values, coverage_words
 from zoo_leaderboard.stats.student import half_widths
 from zoo_leaderboard.stats.variance import Floats, Moments, VarianceParts, parts_of_mean
 
 Bounds: TypeAlias = tuple[float, float]
 
 ANY: Bounds = (-inf, inf)
-# With fewer groups of examples, or fewer that matter, no coverage is claimed: see benchmarks/statistics.
-ENOUGH_GROUPS = 30
+# With fewer groups of examples, or fewer that matter, no coverage is claimed: see benchmarks/statistics. The same holds
+# for examples that are not just right or wrong, such as pictures with a share of a mean IoU: a few may be far off.
+ENOUGH_UNITS = 30
 ENOUGH_EFFECTIVE_GROUPS = 20
 ROUNDING = 1e-9  # of the imaginary part of a real root
 
@@ -48,8 +49,8 @@ def interval_of(row: Moments, *, level: float = 0.95, bounds: Bounds = ANY) -> I
 
     * Several seeds without examples: Student's interval over seeds, which holds on this test set only.
     * One seed with examples: the interval over examples, which does not cover other seeds.
-    * Fewer than `ENOUGH_GROUPS` groups of examples, or `ENOUGH_EFFECTIVE_GROUPS` that matter: an approximate interval,
-      so its `coverage` is None.
+    * Fewer than `ENOUGH_UNITS` groups of examples, or `ENOUGH_EFFECTIVE_GROUPS` that matter, or fewer than
+      `ENOUGH_UNITS` examples that are not zeros and ones: an approximate interval, so its `coverage` is None.
     * One seed without examples, or equal scores of all seeds and examples: no interval.
 
     The interval of a mean of zeros and ones lies within 0 and 1, see `binary_interval`. Others are cut at `bounds`, the
@@ -57,8 +58,8 @@ def interval_of(row: Moments, *, level: float = 0.95, bounds: Bounds = ANY) -> I
     """
     check_share(level, "level")
     parts = _parts_for_interval(row)
-    few_groups = row.grouped and (_unit_count(row) < ENOUGH_GROUPS or row.effective_groups < ENOUGH_EFFECTIVE_GROUPS)
-    covers = coverage_words(seeds=bool(parts.seeds_df[0] > 0), test=bool(parts.test_df[0] > 0), few_groups=few_groups)
+    few = _few_units(row)
+    covers = coverage_words(seeds=bool(parts.seeds_df[0] > 0), test=bool(parts.test_df[0] > 0), few=few)
     if covers and row.binary and row.unit_means is not None:
         low, high = binary_interval(row, level)
     else:
@@ -66,7 +67,7 @@ def interval_of(row: Moments, *, level: float = 0.95, bounds: Bounds = ANY) -> I
         if half == 0:
             return Interval(value=row.mean, low=None, high=None, coverage=None, covers="")
         low, high = max(row.mean - half, bounds[0]), min(row.mean + half, bounds[1])
-    return Interval(value=row.mean, low=low, high=high, coverage=None if few_groups else level, covers=covers)
+    return Interval(value=row.mean, low=low, high=high, coverage=None if few else level, covers=covers)
 
 
 def binary_interval(row: Moments, level: float) -> tuple[float, float]:
@@ -103,6 +104,13 @@ def _parts_for_interval(row: Moments) -> VarianceParts:
     if not row.grouped or row.effective_groups < 1:
         return parts
     return replace(parts, test_df=np.array([max(min(parts.test_df[0], row.effective_groups - 1), 1.0)]))
+
+
+def _few_units(row: Moments) -> Few | None:
+    if row.grouped:
+        enough = _unit_count(row) >= ENOUGH_UNITS and row.effective_groups >= ENOUGH_EFFECTIVE_GROUPS
+        return None if enough else "few groups"
+    return None if row.binary or row.unit_means is None or _unit_count(row) >= ENOUGH_UNITS else "few examples"
 
 
 def _unit_count(row: Moments) -> int:

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from zoo_leaderboard.stats.variance import Floats, Moments, moments
 
 # What an interval allows for. "seeds" holds on this test set only, "test sample" for this seed only; with few groups of
-# examples, the interval is approximate.
-Covers: TypeAlias = Literal["seeds and test sample", "seeds", "test sample", "seeds and few groups", "few groups", ""]
+# examples, or few examples, the interval is approximate.
+Few: TypeAlias = Literal["few groups", "few examples"]
+Covers: TypeAlias = Literal[
+    "seeds and test sample", "seeds", "test sample", "seeds and few groups", "seeds and few examples", Few, ""
+]
 
 MAX_MEAN_ERROR = 1e-4  # as a share of the largest example; scores are often float32 sums
 
@@ -53,10 +56,12 @@ class Sample:
         return moments(self.scores, self.examples, self.groups, self.data)
 
 
-def coverage_words(*, seeds: bool, test: bool, few_groups: bool = False) -> Covers:
+def coverage_words(*, seeds: bool, test: bool, few: Few | None = None) -> Covers:
     """The sources of variation that an interval with these parts covers."""
-    if test and few_groups:
-        return "seeds and few groups" if seeds else "few groups"
+    if test and few == "few groups":
+        return "seeds and few groups" if seeds else few
+    if test and few:
+        return "seeds and few examples" if seeds else few
     if seeds:
         return "seeds and test sample" if test else "seeds"
     return "test sample" if test else ""
