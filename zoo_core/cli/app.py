@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -161,8 +164,19 @@ def root(
     """A zoo of deep-learning tasks: benchmark models on tasks and rank them on a leaderboard."""
 
 
+def _accept_any_text() -> None:
+    """Let the output streams write text that their encoding lacks, as escapes such as `\\u0436`; open closed ones."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # the caller has closed it, as with `zoo list >&-`
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open until the end
+        elif isinstance(stream, io.TextIOWrapper):  # tests replace it
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command line. A ZooError prints one line and exits with code 2."""
+    _accept_any_text()
     try:
         app()
     except ZooError as error:

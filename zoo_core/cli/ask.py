@@ -20,6 +20,6 @@ def ask_worker(executor: LocalExecutor, job: Any) -> Any:
         return executor.ask(job)
     except RuntimeError as error:
         for traceback in getattr(error, "__notes__", ()):
-            messages().print(harmless(traceback), markup=False)
+            messages().print(harmless(traceback))
         complain(str(error).strip())
         raise typer.Exit(FAILURE) from error

@@ -20,7 +20,7 @@ from zoo_core.errors import FAILURE, UnknownNameError, UsageError
 from zoo_core.files import write_atomically
 from zoo_core.registry import Registry
 from zoo_core.results.store import CONFORMANCE
-from zoo_core.ui.console import messages, print_json, print_table
+from zoo_core.ui.console import messages, print_json, print_table, say
 from zoo_core.ui.formats import format_count
 from zoo_core.ui.parsing import parse_duration
 
@@ -127,9 +127,9 @@ def _print_explanations(only: Sequence[str], *, as_json: bool) -> None:
         return
     for row in rows:
         typer.secho(f"{row['of']} {row['check']}", bold=True, nl=False)
-        typer.echo(f": {row['holds']}\n  why: {row['why']}\n  fix: {row['fix']}")
+        say(f": {row['holds']}\n  why: {row['why']}\n  fix: {row['fix']}")
         if row["needs"]:
-            typer.echo(f"  needs: {', '.join(row['needs'])}")
+            say(f"  needs: {', '.join(row['needs'])}")
 
 
 def _print_results(check_results: Sequence[CheckResult], *, all_checks: bool) -> None:
@@ -145,7 +145,7 @@ def _print_results(check_results: Sequence[CheckResult], *, all_checks: bool) ->
     if alike:
         rows = [_result_row(*key, names) for key, names in alike.items()]
         print_table(["subject", "check", "state", "reason"], rows)
-    typer.echo(summarize(check_results) + (f". Conformance: {conformance_level(check_results)}" if all_checks else ""))
+    say(summarize(check_results) + (f". Conformance: {conformance_level(check_results)}" if all_checks else ""))
 
 
 def _result_row(subject: str, state: str, reason: str, names: Sequence[str]) -> tuple[str, ...]:

@@ -21,10 +21,8 @@ def doctor_command(as_json: Annotated[bool, JSON] = False) -> None:
     rows = [(key, format_value(value)) for key, value in facts.items() if key != "failed_plugins"]
     print_table(["what", "found"], rows)
     for plugin in registry.failed:
-        output().print(
-            f"\nplugin {plugin.name} {plugin.version} did not load: {plugin.reason}", style="red", markup=False
-        )
-        output().print(plugin.traceback, markup=False)
+        output().print(f"\nplugin {plugin.name} {plugin.version} did not load: {plugin.reason}", style="red")
+        output().print(plugin.traceback)
     if not registry.failed:
         output().print("all plugins loaded")
 

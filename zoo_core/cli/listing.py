@@ -11,7 +11,7 @@ from zoo_core.cli.options import JSON
 from zoo_core.errors import UsageError, did_you_mean
 from zoo_core.registry import Registry
 from zoo_core.registry.plugins import LOAD_ONLY
-from zoo_core.ui.console import print_failed_plugins, print_json, print_table
+from zoo_core.ui.console import print_failed_plugins, print_json, print_table, say
 from zoo_core.ui.formats import format_value
 from zoo_core.ui.listing import Listing, models_for_task, rows_of
 
@@ -34,12 +34,12 @@ def list_command(
     elif rows:
         print_table(list(rows[0]), [[format_value(value) for value in row.values()] for row in rows])
     else:
-        typer.echo(f"no {what.value}{f' for task {task}' if task else ''}{_empty_advice(what, registry, pattern)}")
+        say(f"no {what.value}{f' for task {task}' if task else ''}{_empty_advice(what, registry, pattern)}")
     if task and registry.families:
         families = ", ".join(f"{family.prefix}*" for family in registry.families)
-        typer.echo(f"models of {families} may fit, too: name one with --model", err=True)
+        say(f"models of {families} may fit, too: name one with --model", err=True)
     if registry.disabled and what is not Listing.plugins:
-        typer.echo(f"{len(registry.disabled)} plugins are disabled: {LOAD_ONLY} does not name them", err=True)
+        say(f"{len(registry.disabled)} plugins are disabled: {LOAD_ONLY} does not name them", err=True)
     print_failed_plugins(registry.failed)
 
 

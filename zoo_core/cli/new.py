@@ -15,6 +15,7 @@ from zoo_core.cli.scaffold import LICENCES, Order, PackageType, form, kinds, pac
 from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.registry import Registry
 from zoo_core.specs import TaskSpec
+from zoo_core.ui.console import say
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MAX_NAME_CHARS = 40
@@ -54,14 +55,14 @@ def new_command(
     )
     bench = bench_line(order, registry)
     write(folder, dict(package_files(order, bench)))
-    typer.echo(f"wrote {folder}; next:")
+    say(f"wrote {folder}; next:")
     for line in (
         f"pip install -e {_pip_argument(folder)}",
         f"zoo check {order.package}",
         bench,
         "zoo leaderboard build",
     ):
-        typer.echo(f"  {line}")
+        say(f"  {line}")
 
 
 def _pip_argument(folder: Path) -> str:

@@ -15,7 +15,7 @@ from zoo_core.cli.app import SuggestingGroup, load_command, plugin_commands
 from zoo_core.cli.options import JSON, RESULTS
 from zoo_core.cli.rm import rm_command
 from zoo_core.errors import UnknownNameError, UsageError
-from zoo_core.ui.console import complain, messages, output, print_json, print_table
+from zoo_core.ui.console import complain, messages, output, print_json, print_table, say
 from zoo_core.ui.formats import format_cell, format_score, format_seconds, is_empty
 from zoo_core.ui.harmless import harmless
 
@@ -100,7 +100,7 @@ def list_results(
     else:
         advice = selectors.selection_advice(records, wanted) if records else ""
         empty = f" match{advice and f': {advice}'}" if any(wanted.values()) else "; `zoo bench` writes them"
-        typer.echo(f"no records in {results}{empty}")
+        say(f"no records in {results}{empty}")
 
 
 @app.command("show")
@@ -154,7 +154,7 @@ def import_results(
     if as_json:
         print_json({"imported": new, "there": existing, "left_out": unusable})
     else:
-        typer.echo(f"imported {len(new)} into {results}" + (f", {len(existing)} existed already" if existing else ""))
+        say(f"imported {len(new)} into {results}" + (f", {len(existing)} existed already" if existing else ""))
     for name in unusable:
         complain(f"{name!r} is not a benchmark of zoo_benchmark_model", "left out: ", "yellow")
 
@@ -183,7 +183,7 @@ def read_records(folder: Path) -> list[Record]:
     records = []
     for item in Store(folder).read():
         if isinstance(item, Unreadable):
-            messages().print(f"left out {item.path}: {item.reason}", markup=False)
+            messages().print(f"left out {item.path}: {item.reason}")
         else:
             records.append(item)
     return sorted(records, key=lambda record: record.started_at)
@@ -200,15 +200,15 @@ def _print_record(record: Record, values: dict[str, Any], log: Path | None) -> N
 
     console = output()
     heading = f"{record.task.name} {record.model.name} seed {record.seed}: {record.status}"
-    console.print(harmless(heading), style="bold", markup=False)
+    console.print(harmless(heading), style="bold")
     parts = {key: value for key, value in values.items() if key not in ("curve", "phases", "traceback", "measured")}
     measured = {key: value for key, value in values["measured"].items() if key != "tables"}
     if record.status != "ok":
-        console.print(reason_text(record), markup=False)
+        console.print(reason_text(record))
         for line in failure_details(record, log):
-            console.print(line, markup=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
     elif log is not None:
-        console.print(f"printed: {log}", markup=False, soft_wrap=True)
+        console.print(f"printed: {log}", soft_wrap=True)
     rows = [*_flatten(parts), *_flatten(measured)]
     print_table(["field", "value"], [row for row in rows if not is_empty(row[1])])
     print_table(["phase", "seconds"], [(phase.name, f"{phase.seconds:.3f}") for phase in record.phases], "\nphases")
@@ -219,7 +219,7 @@ def _print_record(record: Record, values: dict[str, Any], log: Path | None) -> N
     for name, table in record.measured.tables.items():
         print_table(table.columns, [[format_cell(cell) for cell in row] for row in table.rows], f"\n{name}")
     if record.traceback:
-        console.print(f"\n{harmless(record.traceback)}", markup=False)
+        console.print(f"\n{harmless(record.traceback)}")
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -12,7 +12,7 @@ import typer
 from zoo_core.cli import completion, selectors
 from zoo_core.cli.options import RESULTS
 from zoo_core.errors import FAILURE, INTERRUPTED, UnknownNameError, UsageError
-from zoo_core.ui.console import complain, print_json, print_table
+from zoo_core.ui.console import complain, print_json, print_table, say
 from zoo_core.ui.formats import format_count, format_score
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def rm_command(
     if yes or _is_confirmed(len(chosen), results):
         _remove_all(chosen, results, as_json=as_json)
     else:
-        typer.echo("nothing removed", err=as_json)
+        say("nothing removed", err=as_json)
 
 
 def _choose(folder: Path, ids: Sequence[str], wanted: Mapping[str, str]) -> list[RecordFile]:
@@ -109,8 +109,6 @@ def _remove_all(chosen: Sequence[RecordFile], folder: Path, *, as_json: bool) ->
     if as_json:
         print_json({"removed": removed})
     else:
-        typer.echo(
-            f"removed {format_count(len(removed), 'record')} and {size / 2**20:.1f} MiB of artifacts from {folder}"
-        )
+        say(f"removed {format_count(len(removed), 'record')} and {size / 2**20:.1f} MiB of artifacts from {folder}")
     if failed:
         raise typer.Exit(FAILURE)

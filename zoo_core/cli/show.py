@@ -80,7 +80,7 @@ def _as_json_values(value: Any) -> Any:
 def _print_entry(entry: dict[str, Any]) -> None:
     recipes = entry.pop("recipes", {})
     console = output()
-    console.print(f"{entry.pop('what')} {entry['name']}", style="bold", markup=False)
+    console.print(f"{entry.pop('what')} {entry['name']}", style="bold")
     rows = [(key, _entry_text(value)) for key, value in entry.items() if key != "name" and not is_empty(value)]
     print_table(["field", "value"], rows)
     for task, params in recipes.items():

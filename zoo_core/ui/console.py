@@ -32,11 +32,22 @@ def messages() -> Console:
     return _console(sys.stderr)
 
 
+def say(message: str, *, err: bool = False) -> None:
+    """Print a line as it is, also on a narrow terminal: what a person or a program copies, such as a path."""
+    print(harmless(message), file=sys.stderr if err else sys.stdout, flush=True)
+
+
 def _console(file: Any) -> Console:
+    """Return a console that prints strings as they are: without markup, emoji codes and escape sequences."""
     from rich.console import Console
 
+    class PlainConsole(Console):
+        def render_str(self, text: str, *args: Any, **options: Any) -> Text:
+            return super().render_str(harmless(text), *args, **options)
+
     terminal = bool(file.isatty())
-    return Console(file=file, width=None if terminal else UNLIMITED_COLUMNS, highlight=False, soft_wrap=not terminal)
+    width = None if terminal else UNLIMITED_COLUMNS
+    return PlainConsole(file=file, width=width, highlight=False, markup=False, emoji=False, soft_wrap=not terminal)
 
 
 def complain(message: str, label: str = "error: ", style: str = "bold red") -> None:
@@ -47,8 +58,9 @@ def complain(message: str, label: str = "error: ", style: str = "bold red") -> N
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON on standard output, without wrapping."""
-    sys.stdout.write(harmless_json(json.dumps(value, indent=1, ensure_ascii=False, default=str)) + "\n")
+    """Print a value as JSON on standard output, without wrapping; in ASCII unless the stream takes UTF-8."""
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    sys.stdout.write(harmless_json(json.dumps(value, indent=1, ensure_ascii=ascii_only, default=str)) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:

@@ -32,9 +32,9 @@ def make_display(console: Console) -> Iterator[Listener]:
     from rich.progress import Progress as Bars
 
     with Bars(
-        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.description}"),
         BarColumn(bar_width=16),
-        TextColumn("{task.fields[state]}", markup=False),
+        TextColumn("{task.fields[state]}"),
         console=console,
         transient=True,
         expand=False,

@@ -47,7 +47,7 @@ def print_plan(plan: Plan, store: Store, *, as_json: bool) -> None:
         f"{len(plan.skipped)} to skip"
     )
     for item in plan.skipped:
-        console.print(f"skip {item.trial.name}: {item.problem.reason}", markup=False)
+        console.print(f"skip {item.trial.name}: {item.problem.reason}")
 
 
 def _estimate_wall_s(plan: Plan, store: Store) -> list[float | None]:
@@ -109,7 +109,7 @@ def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
     console.print(_counts_text(outcome, len(groups), wall_s) + f"; records in {store.folder}")
     for record in outcome.records:
         if record.measured.checkpoint:
-            console.print(f"saved {store.artifacts(record) / record.measured.checkpoint}", markup=False, soft_wrap=True)
+            console.print(f"saved {store.artifacts(record) / record.measured.checkpoint}", soft_wrap=True)
     if outcome.interrupted:
         messages().print("interrupted: run the same command again to continue")
 

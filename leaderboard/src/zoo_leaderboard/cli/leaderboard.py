@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo_core.errors import UsageError
-from zoo_core.ui.console import messages, print_json
+from zoo_core.ui.console import messages, print_json, say
 from zoo_leaderboard.text.formats import counted
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ def build_command(
         about = {"index": str(built.index), "tasks": built.tasks, "records": built.trials, "rendered": built.rendered}
         print_json({**about, "left_out": left_out})
         return
-    typer.echo(
+    say(
         f"{built.index}: {counted(built.tasks, 'task')} from {counted(built.trials, 'record')}, "
         f"{counted(built.rendered, 'page')} rendered"
     )
-    typer.echo(f"open it in a browser: {built.index.absolute().as_uri()}")
+    say(f"open it in a browser: {built.index.absolute().as_uri()}")
 
 
 @app.command("serve")
@@ -85,7 +85,7 @@ def parse_trial_pages(text: str) -> int | None:
 def print_left_out(built: Built) -> None:
     """List the unreadable files on standard error."""
     for item in built.unreadable:
-        messages().print(f"left out {item.path}: {item.reason}", markup=False)
+        messages().print(f"left out {item.path}: {item.reason}")
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import typer
 from zoo_core.cli.options import RESULTS
 from zoo_core.errors import FAILURE, UsageError
 from zoo_core.files import write_atomically
-from zoo_core.ui.console import complain, messages, print_json, print_table
+from zoo_core.ui.console import complain, messages, print_json, print_table, say
 from zoo_core.ui.formats import format_score
 from zoo_leaderboard.text.formats import counted
 
@@ -91,23 +91,23 @@ def _print_comparison(comparison: RunComparison) -> None:
     columns = ["task", "model", "device", "n", "before", "after", "score", "train time", "latency", "failed"]
     print_table(columns, [_table_row(item) for item in comparison.compared])
     sides = ([item.before for item in comparison.compared], [item.after for item in comparison.compared])
-    typer.echo(f"before: trials of {_days(sides[0])}; after: trials of {_days(sides[1])}")
+    say(f"before: trials of {_days(sides[0])}; after: trials of {_days(sides[1])}")
     runs = comparison.runs
     for words, names in (("only before", runs.only_before), ("only after", runs.only_after)):
         for name in names:
-            messages().print(f"{words}: {name}", markup=False)
+            messages().print(f"{words}: {name}")
     if runs.left_out:
-        messages().print(f"{counted(runs.left_out, 'model')} not measured on the last day: left out", markup=False)
+        messages().print(f"{counted(runs.left_out, 'model')} not measured on the last day: left out")
     for item in comparison.compared:
         for name, reason in item.not_judged.items():
-            messages().print(f"not judged: {name} of {item.key.model} on {item.key.group.task}: {reason}", markup=False)
+            messages().print(f"not judged: {name} of {item.key.model} on {item.key.group.task}: {reason}")
     corrected = f"corrected together: {counted(comparison.tests, 'test')} of all tables (Holm, 5 %)"
     for line in [*_shift_lines(comparison), corrected, *_regression_lines(comparison)]:
-        typer.echo(line)
+        say(line)
     if comparison.not_judged:
-        typer.echo(f"{comparison.not_judged} could not be judged")
+        say(f"{comparison.not_judged} could not be judged")
     if not comparison.regressions:
-        typer.echo(f"no regression found in {counted(len(comparison.compared), 'comparison')}")
+        say(f"no regression found in {counted(len(comparison.compared), 'comparison')}")
 
 
 def _days(models: Sequence[Sequence[TrialSummary]]) -> str:
@@ -190,7 +190,7 @@ def export_command(
     rows = [_exported_fields(trial) for trial in load_all_trials(folders(results))]
     columns = list(rows[0]) if rows else ["id"]
     write_atomically(out, as_json(rows) if out.suffix == ".json" else as_csv(rows, columns))
-    typer.echo(f"{out}: {len(rows)} trials")
+    say(f"{out}: {len(rows)} trials")
 
 
 def _exported_fields(trial: TrialSummary) -> dict[str, object]:
@@ -211,8 +211,8 @@ def merge_command(
 
     merged = merge(results, into)
     for item in merged.unreadable:
-        messages().print(f"left out {item.path}: {item.reason}", markup=False)
+        messages().print(f"left out {item.path}: {item.reason}")
     for name in merged.clashes:
         words = "names models of two sources, and only the code that was benchmarked last counts"
         complain(f"{name} {words}: run one of them again with another --name", "warning: ", "yellow")
-    typer.echo(f"{into}: {counted(merged.copied, 'record')} copied, {merged.known} already there")
+    say(f"{into}: {counted(merged.copied, 'record')} copied, {merged.known} already there")

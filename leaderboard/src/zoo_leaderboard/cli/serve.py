@@ -10,10 +10,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from zoo_core.errors import UsageError, ZooError
-from zoo_core.ui.console import messages
+from zoo_core.ui.console import messages, say
 from zoo_leaderboard.records.conformance import read_conformance
 from zoo_leaderboard.records.index import scan
 from zoo_leaderboard.site.build import build_site
@@ -48,7 +46,7 @@ def serve(results: Sequence[Path], out: Path, port: int, trial_pages: int | None
             f"cannot open port {port} ({error}): choose another with --port, or 0 for a free port"
         ) from error
     with server:
-        typer.echo(f"http://{HOST}:{server.server_address[1]}/ (stop with Ctrl-C)")
+        say(f"http://{HOST}:{server.server_address[1]}/ (stop with Ctrl-C)")
         stop = threading.Event()
         watcher = threading.Thread(target=_watch, args=(results, out, trial_pages, built_from, stop), daemon=True)
         watcher.start()
@@ -69,9 +67,9 @@ def _watch(
         built_from = now
         try:
             built = build_site(results, out, trial_pages=trial_pages)
-            messages().print(f"rebuilt: {built.trials} records, {built.rendered} pages rendered", markup=False)
+            messages().print(f"rebuilt: {built.trials} records, {built.rendered} pages rendered")
         except ZooError as error:
-            messages().print(str(error), markup=False)
+            messages().print(str(error))
 
 
 def _records_state(results: Sequence[Path]) -> list[str]:
