@@ -174,24 +174,22 @@ def test_words_of_other_errors_are_not_searched():
 
 def test_the_fault_is_found_behind_the_errors_that_were_raised_because_of_it():
     full = OSError(errno.ENOSPC, "No space left on device", "a.npy")
-    try:
-        try:
-            raise full
-        except OSError as error:
-            raise DamagedDataError("a.npy is damaged") from error
-    except DamagedDataError as error:
-        assert "a.npy" in str(machine_error_of(error))
+    damaged = DamagedDataError("the data are damaged")
+    damaged.__cause__ = full
+    assert "a.npy" in str(machine_error_of(damaged))
     assert "a.npy" in str(machine_error_of(ExceptionGroup("two", [ValueError("1"), full])))
 
 
 def test_an_error_whose_cause_was_dropped_on_purpose_stands_for_itself():
-    try:
+    def rename() -> None:
         try:
             raise OSError(errno.ENOSPC, "No space left on device")
         except OSError:
             raise ValueError("the name is wrong") from None
-    except ValueError as error:
-        assert machine_error_of(error) is None
+
+    with pytest.raises(ValueError, match="the name is wrong") as caught:
+        rename()
+    assert machine_error_of(caught.value) is None
 
 
 def test_a_machine_error_stays_itself_and_a_chain_in_a_circle_ends():
