@@ -220,6 +220,8 @@ _IN_WORDS = {  # pattern -> fault
     "can't start new thread": "no thread",  # threading
 }
 
+_IN_WORDS_OF = ("sqlite3", "safetensors_rust")  # modules whose errors are neither OSError nor RuntimeError
+
 
 def machine_error_of(error: BaseException) -> MachineError | None:
     """Return the fault of the machine that `error`, or an error before it in its chain, reports; None if there is none.
@@ -261,7 +263,7 @@ def _fault_of(error: BaseException) -> str:
     name = errno.errorcode.get(error.errno or 0, "") if isinstance(error, OSError) else ""
     if name in _FAULTS:
         return name
-    if not isinstance(error, OSError | RuntimeError) and type(error).__module__ != "sqlite3":
+    if not isinstance(error, OSError | RuntimeError) and type(error).__module__ not in _IN_WORDS_OF:
         return ""
     words = " ".join(str(item) for item in error.args)
     return next((name for pattern, name in _IN_WORDS.items() if re.search(pattern, words)), "")

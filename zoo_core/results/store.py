@@ -76,9 +76,10 @@ class Store:
         """Return the folder for the record's pictures, per-example results and checkpoint."""
         return self.task_folder(record.task.name) / portable(record.id)
 
-    def require_writable(self) -> None:
+    def require_writable(self, *, flush: bool = True) -> None:
         """Write a small file into the folder and remove it, and the folder if that did not exist.
 
+        flush: wait for the disk, which finds more faults and takes some milliseconds.
         Raises UsageError if something else has the folder's name, MachineError if nothing can be written there.
         """
         require_folder(self.folder)
@@ -87,12 +88,20 @@ class Store:
         with writing_results(self.folder):
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                write_atomically(probe, bytes(PROBE_BYTES))
+                with probe.open("xb") as file:
+                    file.write(os.urandom(PROBE_BYTES))  # a disk may store zeros without taking space
+                    file.flush()
+                    if flush:
+                        os.fsync(file.fileno())
             finally:
                 with contextlib.suppress(OSError):
                     probe.unlink(missing_ok=True)
                     for folder in missing:
                         folder.rmdir()
+
+    def path(self, record: Record) -> Path:
+        """Return the record's file, which need not exist."""
+        return self.task_folder(record.task.name) / f"{portable(record.id)}.json"
 
     def stage(self, record_id: str) -> Path:
         """Create a folder for the artifacts of a running trial; `save` moves it to its final place."""
@@ -116,7 +125,7 @@ class Store:
         """
         content = records.encode(record)
         records.decode(content)
-        path = self._path(record)
+        path = self.path(record)
         if path.exists():
             raise FileExistsError(f"{path} exists; records are never overwritten")
         if staged is None:
@@ -164,15 +173,12 @@ class Store:
                     if time.time() - file.stat().st_mtime > ABANDONED_AFTER_S:
                         file.unlink()
 
-    def _path(self, record: Record) -> Path:
-        return self.task_folder(record.task.name) / f"{portable(record.id)}.json"
-
     def _staged(self, record_id: str) -> Path:
         return self.folder / STAGING / f"{os.getpid()}-{portable(record_id)}"
 
     def _move(self, record: Record, complete: Path, staged: Path) -> None:
         """Move a complete record and its artifacts from `.staging` to their places, the record last."""
-        path = self._path(record)
+        path = self.path(record)
         path.parent.mkdir(parents=True, exist_ok=True)
         if staged.is_dir() and not path.exists():
             staged.rename(self.artifacts(record))
