@@ -218,7 +218,9 @@ _IN_WORDS = {  # pattern -> fault
     "No usable temporary directory": "no temporary folder",  # tempfile
     "out of shared memory": "no shared memory",  # torch's DataLoader
     "can't start new thread": "no thread",  # threading
+    "failed to map segment from shared object": "ENOMEM",  # the import of a library
 }
+_NO_MEMORY = re.compile("can't allocate memory|std::bad_alloc|Unable to allocate")
 
 _IN_WORDS_OF = ("sqlite3", "safetensors_rust")  # modules whose errors are neither OSError nor RuntimeError
 
@@ -263,10 +265,23 @@ def _fault_of(error: BaseException) -> str:
     name = errno.errorcode.get(error.errno or 0, "") if isinstance(error, OSError) else ""
     if name in _FAULTS:
         return name
-    if not isinstance(error, OSError | RuntimeError) and type(error).__module__ not in _IN_WORDS_OF:
+    if isinstance(error, MemoryError):
+        return "ENOMEM" if _memory_is_limited() else ""
+    if not isinstance(error, OSError | RuntimeError | ImportError) and type(error).__module__ not in _IN_WORDS_OF:
         return ""
     words = " ".join(str(item) for item in error.args)
+    if _NO_MEMORY.search(words) and _memory_is_limited():
+        return "ENOMEM"
     return next((name for pattern, name in _IN_WORDS.items() if re.search(pattern, words)), "")
+
+
+def _memory_is_limited() -> bool:
+    """Return whether `ulimit -v` limits this process: memory that is missing then says nothing about a model."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return False
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 class RecordError(ZooError):

@@ -56,7 +56,8 @@ def writing_results(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        path, reason = error.filename or folder, error.strerror or str(error)
+        error.filename = error.filename or str(folder)  # an error while writing to an open file names none
+        path, reason = error.filename, error.strerror or str(error)
         refused = f"{path} may not be read or written ({reason}): change its permissions, or use another path"
         raise machine_error_of(error) or MachineError(refused) from error
 

@@ -186,9 +186,11 @@ class Run:
     def _finish(self, record: Record, staging: Path | None = None) -> None:
         """Save a new record, in full if that is possible, and show it."""
         saved = save_what_fits(self._store, record, staging)
-        if saved.fault:
+        if not saved.is_saved and record.status == "interrupted":  # nothing worth keeping: it will run again
+            self.outcome.faults.setdefault(saved.fault, Counter())
+        elif saved.fault:
             self.outcome.note_fault(saved.fault, NO_FILES if saved.is_saved else NO_RECORD)
-        if not saved.is_saved:
+        if not saved.is_saved and record.status != "interrupted":
             self.outcome.unsaved.append(saved.record)
         self.outcome.new.append(saved.record)
         self._listener.finished(saved.record)
@@ -215,7 +217,7 @@ class Run:
         try:
             with limiting_log(staging):
                 result = self._executor.run(job, self._listener.on_event, request.timeout_s)
-        except OSError as error:  # no process could be started
+        except (OSError, MachineError) as error:  # such as no process could be started
             self._store.discard(staging)
             raise machine_error_of(error) or error from error
         status = self._status(trial, result, staging)
@@ -231,8 +233,11 @@ class Run:
     def _status(self, trial: PlannedTrial, result: WorkerResult, staging: Path) -> TrialStatus:
         """Return the status of a trial. One that failed because of the machine has no result and will run again."""
         status, fault = status_of_trial(trial, result, read_log_tail(staging)), fault_of(result)
-        if not fault and status.status in ("error", "crashed") and (found := fault_of_disks(_written_folders(staging))):
-            fault = str(found)
+        if not fault and status.status in ("error", "crashed"):
+            last_words = RuntimeError(status.log_tail if status.status == "crashed" else "")
+            fault = str(machine_error_of(last_words) or fault_of_disks(_written_folders(staging)) or "")
+            if not fault:
+                return status
             status = replace(status, status="interrupted", reason=f"{fault}; the trial ended with {status.reason}")
         if fault:
             self.outcome.note_fault(fault, NOT_FINISHED if status.status == "interrupted" else NO_FILES)
