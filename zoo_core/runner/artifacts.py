@@ -135,7 +135,8 @@ class Artifacts:
         return msgspec.json.decode(content, type=TableFacts)  # NaN became None, as in the record
 
     def _encoded(self, picture: Any) -> bytes:
-        if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or not picture.size:
+        is_array = isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3
+        if not is_array or picture.shape[2] != 3 or not picture.size:
             form = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
             raise _LeaveOutError(f"it is {cut(form, 200)}, not uint8 (height, width, 3)")
         self._require_room("bytes before compression", picture.nbytes, MAX_DECODED_BYTES)

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from zoo_core.results.records import CurvePoint, Measured, PhaseFacts, Record
+from zoo_core.results.records import CurvePoint, LeftOut, Measured, PhaseFacts, Record
 
 MAX_TEXT_CHARS = 4_000  # of a reason, a title, an option
 MAX_LONG_TEXT_CHARS = 40_000  # of a traceback or a command
 MAX_NAME_CHARS = 100  # of a table, a picture, a phase
 MAX_POINTS = 2_000  # of a curve
 MAX_PHASES = 100
+MAX_REASONS = 100  # why files of the data set were left out
 MAX_ITEMS = 10_000  # of one mapping or list
-MAX_ALL_CHARS, MAX_ALL_ITEMS = 4_000_000, 100_000  # of a whole record without its tables and its curve
+MAX_ALL = 2_000_000  # characters and items of a whole record, without its tables and its curve
 MAX_DEPTH = 50
 OTHER_PHASES = "other phases"
 
@@ -57,7 +59,7 @@ def name_problem(name: object) -> str:
 
 def shown(name: object) -> str:
     """Return a name for a note on what was left out, whatever the name is."""
-    return name if isinstance(name, str) and not name_problem(name) else cut(ascii(name), MAX_NAME_CHARS)
+    return name if isinstance(name, str) and not name_problem(name) else cut(ascii(name), MAX_NAME_CHARS // 2)
 
 
 def limit_measured(measured: Measured) -> Measured:
@@ -80,6 +82,7 @@ def limit_record(record: Record) -> Record:
         curve=empty,
         traceback="",
         command="",
+        dataset=replace(record.dataset, left_out=_limit_left_out(record.dataset.left_out)),
         phases=_limit_phases(record.phases),
         measured=replace(record.measured, tables={}, left_out=notes),
     )
@@ -101,32 +104,61 @@ def _limit_phases(phases: list[PhaseFacts]) -> list[PhaseFacts]:
     return kept
 
 
+def _limit_left_out(left_out: list[LeftOut]) -> list[LeftOut]:
+    """Join the reasons over the limit to one, so that the numbers of files still add up."""
+    others = left_out[MAX_REASONS:]
+    if not others:
+        return left_out
+    reason = f"{len(others):,} more reasons"
+    joined = LeftOut(reason=reason, count=sum(item.count for item in others), example=others[0].example)
+    return [*left_out[:MAX_REASONS], joined]
+
+
 class _Limiter:
-    """Copies a value with shorter texts and lists. `_chars`, `_items`: how much may follow in the same record."""
+    """Copies a value with shorter texts, mappings and lists. `_left`: characters and items that may follow."""
 
     def __init__(self) -> None:
-        self._chars, self._items = MAX_ALL_CHARS, MAX_ALL_ITEMS
+        self._left = MAX_ALL
 
     def limited(self, value: T, depth: int = 0) -> T:
         copy: Any = value
         if isinstance(value, str):
-            copy = cut(value, max(0, min(MAX_TEXT_CHARS, self._chars)))
-            self._chars -= len(copy)
-        elif depth > MAX_DEPTH and isinstance(value, dict | list | tuple | msgspec.Struct):
-            copy = "... more levels"
+            copy = cut(value)
+            self._left -= len(copy)
         elif isinstance(value, msgspec.Struct):
             fields = {name: self.limited(getattr(value, name), depth + 1) for name in value.__struct_fields__}
             copy = replace(value, **fields)
+        elif isinstance(value, dict | list | tuple) and depth > MAX_DEPTH:
+            copy = "... more levels"
         elif isinstance(value, dict):
-            kept = self._first(list(value.items()))
-            copy = {self.limited(key, depth + 1): self.limited(item, depth + 1) for key, item in kept}
-            if len(kept) < len(value):
-                copy = {**copy, "...": f"{len(value) - len(kept):,} more"}
+            copy = self._mapping(value, depth)
         elif isinstance(value, list | tuple):
-            copy = [self.limited(item, depth + 1) for item in self._first(value)]
+            copy = self._list(value, depth)
         return copy  # type: ignore[no-any-return]
 
-    def _first(self, items: Any) -> Any:
-        kept = items[: max(0, min(MAX_ITEMS, self._items))]
-        self._items -= len(kept)
-        return kept
+    def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
+        copy: dict[Any, Any] = {}
+        for number, (key, item) in enumerate(value.items()):
+            if self._is_full(number):
+                copy[_more(len(value) - number)] = "" if isinstance(item, str) else None  # of the items' type
+                break
+            copy[self.limited(key, depth + 1)] = self.limited(item, depth + 1)
+        return copy
+
+    def _list(self, value: Sequence[Any], depth: int) -> list[Any]:
+        copy: list[Any] = []
+        for number, item in enumerate(value):
+            if self._is_full(number):
+                more = _more(len(value) - number)
+                copy.append({more: None} if isinstance(item, dict) else more)
+                break
+            copy.append(self.limited(item, depth + 1))
+        return copy
+
+    def _is_full(self, number: int) -> bool:
+        self._left -= 1
+        return number >= MAX_ITEMS or self._left <= 0
+
+
+def _more(count: int) -> str:
+    return f"... {count:,} more"
