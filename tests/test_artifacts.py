@@ -29,6 +29,8 @@ def test_an_artifact_over_the_limit_is_left_out_with_a_reason(tmp_path: Path, mo
     assert kept.per_example == "per_example.npz"
 
 
-def test_results_that_only_pickle_could_keep_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="hold objects"):
-        Artifacts(tmp_path).keep_per_example({"score": np.array([{}], dtype=object)})
+def test_results_that_only_pickle_could_keep_are_left_out_and_the_others_kept(tmp_path: Path) -> None:
+    kept = Artifacts(tmp_path)
+    kept.keep_per_example({"score": np.array([{}], dtype=object), "loss": np.zeros(3)})
+    assert "holds objects" in kept.left_out["per-example results score"]
+    assert list(np.load(tmp_path / kept.per_example)) == ["loss"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo_core.errors import UsageError
+from zoo_core.errors import MachineError, UsageError
 from zoo_core.files import (
     cache_dir,
     hide_home,
@@ -93,7 +93,9 @@ def test_a_disk_that_takes_nothing_is_the_callers_to_fix(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(UsageError, match=rf"cache folder .* cannot be written \({words}\): set ZOO_CACHE to a folder"):
+    with pytest.raises(
+        MachineError, match=rf"cache folder .* cannot be written \({words}\): set ZOO_CACHE to a folder"
+    ):
         write()
 
 

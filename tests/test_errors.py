@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
+import os
 import re
+import sqlite3
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo_core import errors
-from zoo_core.errors import AmbiguousNameError, UnknownNameError, UsageError, ZooError, near_names
+from zoo_core.errors import (
+    AmbiguousNameError,
+    DamagedDataError,
+    MachineError,
+    UnknownNameError,
+    UsageError,
+    ZooError,
+    machine_error_of,
+    near_names,
+)
 
 CLASSES = {name: item for name, item in vars(errors).items() if inspect.isclass(item) and issubclass(item, Exception)}
 SEPARATORS = str.maketrans("", "", " -_.")
@@ -121,3 +133,68 @@ def test_near_names_are_at_most_three_known_ones_and_a_known_name_is_the_nearest
     assert set(near) <= set(known)
     if name in known:
         assert near[0].casefold().translate(SEPARATORS) == name.casefold().translate(SEPARATORS)
+
+
+# faults of the machine
+
+MACHINE_FAULTS = ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EFBIG", "EMFILE", "ENFILE", "ENOMEM", "ESTALE")
+
+
+@pytest.mark.parametrize("name", MACHINE_FAULTS)
+def test_an_error_of_the_machine_names_the_fault_the_file_and_a_remedy(name: str):
+    number = getattr(errno, name)
+    message = str(machine_error_of(OSError(number, os.strerror(number), "/data/x.npy")))
+    assert re.fullmatch(r"[^:]+ \(/data/x\.npy\): .+", message)
+
+
+@pytest.mark.parametrize("name", ["ENOENT", "EACCES", "EEXIST", "EISDIR", "ENOTDIR", "ECONNREFUSED", "EINVAL"])
+def test_an_error_that_the_caller_or_the_code_made_is_no_error_of_the_machine(name: str):
+    assert machine_error_of(OSError(getattr(errno, name), "words", "x")) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (OSError("8192 requested and 4096 written"), "could not be written in full"),
+        (RuntimeError("unable to open shared memory object </torch_1>: Too many open files (24)"), "too many open"),
+        (RuntimeError("[enforce fail] . PytorchStreamWriter failed writing file data/0"), "written in full"),
+        (sqlite3.OperationalError("database or disk is full"), "no space is left"),
+        (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), "temporary files"),
+        (RuntimeError("can't start new thread"), "no more threads"),
+    ],
+)
+def test_a_fault_of_the_machine_is_found_in_the_words_of_a_library(error: Exception, what: str):
+    assert what in str(machine_error_of(error))
+
+
+def test_words_of_other_errors_are_not_searched():
+    assert machine_error_of(ValueError("No space left on device")) is None
+    assert machine_error_of(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+
+
+def test_the_fault_is_found_behind_the_errors_that_were_raised_because_of_it():
+    full = OSError(errno.ENOSPC, "No space left on device", "a.npy")
+    damaged = DamagedDataError("the data are damaged")
+    damaged.__cause__ = full
+    assert "a.npy" in str(machine_error_of(damaged))
+    assert "a.npy" in str(machine_error_of(ExceptionGroup("two", [ValueError("1"), full])))
+
+
+def test_an_error_whose_cause_was_dropped_on_purpose_stands_for_itself():
+    def rename() -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError:
+            raise ValueError("the name is wrong") from None
+
+    with pytest.raises(ValueError, match="the name is wrong") as caught:
+        rename()
+    assert machine_error_of(caught.value) is None
+
+
+def test_a_machine_error_stays_itself_and_a_chain_in_a_circle_ends():
+    one, two = ValueError("1"), ValueError("2")
+    one.__cause__, two.__cause__ = two, one
+    assert machine_error_of(one) is None
+    two.__cause__ = fault = MachineError("the disk is full")
+    assert machine_error_of(one) is fault

@@ -53,6 +53,12 @@ def test_a_time_that_is_negative_not_finite_or_longer_than_the_process_is_imposs
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"steps": -1}, "the plugin reported -1 steps"),
+        ({"steps": 0}, "the plugin reported 0 steps"),
+        ({"steps": 10**12}, "the plugin reported 1,000,000,000,000 steps, but the worker ran for 5.0 s"),
+        ({"steps": 4}, "the curve has a point at step 5 after one at 0, of 4 steps"),
+        ({"units": -7}, "the plugin reported -7 units"),
+        ({"units": 2**63}, "the plugin reported 9,223,372,036,854,775,808 units"),
         ({"train_s": 0.0}, "the training time is 0"),
         ({"train_s": None}, "the training time is None"),
         ({"throughput": 0.0}, "the throughput is 0"),
@@ -69,3 +75,15 @@ def test_a_time_that_is_negative_not_finite_or_longer_than_the_process_is_imposs
 )
 def test_every_measurement_is_checked_and_named(changes: dict[str, Any], words: str) -> None:
     assert words in find_impossible_number(result(**changes))
+
+
+@pytest.mark.parametrize("value", [1e10, math.inf, math.nan])
+def test_a_time_from_a_cache_that_nobody_can_have_spent_is_impossible(value: float) -> None:
+    assert "s from cached phases" in find_impossible_number(result(spent_s=value))
+
+
+def test_a_curve_that_goes_back_is_impossible() -> None:
+    points = [Evaluated(point=CurvePoint(step=step, seconds=1.0)) for step in (2, 5, 4)]
+    found = result()
+    found.points = points
+    assert find_impossible_number(found) == "the curve has a point at step 4 after one at 5, of 10 steps"

@@ -18,6 +18,7 @@ from zoo_core.runner.run import Listener, NoDisplay, run_request
 from zoo_core.ui import parsing
 from zoo_core.ui.console import complain, messages, print_failed_plugins
 from zoo_core.ui.failures import failure_report
+from zoo_core.ui.faults import print_faults
 from zoo_core.ui.formats import align_rows, format_value, html_table
 from zoo_core.ui.listing import Listing, rows_of
 from zoo_core.ui.notebook import NotebookDisplay, is_notebook
@@ -116,7 +117,8 @@ def bench(
 
     Raises:
         UsageError (a ZooError): the arguments are wrong; nothing has run.
-    A trial that fails raises nothing: its record is in the result.
+        MachineError (a ZooError): the machine has a fault, such as a full disk; nothing has run.
+    A trial that fails raises nothing: its record is in the result. Faults of the machine that come later are printed.
     """
     arguments = {key: value for key, value in locals().items() if value != _DEFAULTS.get(key, ...)}
     registry, store = Registry.load(), Store(Path(results))
@@ -148,6 +150,7 @@ def bench(
     for warning in name_warnings(request, store):
         complain(warning, "warning: ", "yellow")
     _, outcome = run_request(request, registry, store, lambda: _make_listener(progress))
+    print_faults(outcome, store)
     if outcome.interrupted:
         raise KeyboardInterrupt  # a script must not continue with half of the results; the records stay
     return BenchResult(outcome.records, store.folder)

@@ -22,6 +22,7 @@
     ├── ChangedFileError           a file of code or weights changed between the plan of a trial and its use
     ├── WeightsError               a weights file that cannot be read, or does not fit
     ├── OfflineError               something tried to reach the network under `--offline`
+    ├── MachineError               a fault of the machine, such as a full disk; never the result of a trial
     └── RecordError                a record file that cannot be read
         ├── DamagedRecordError     not JSON, or not the fields of a record
         └── NewerSchemaError       written by a newer zoo-core
@@ -31,7 +32,10 @@ A message says what is wrong, gives the value, and names the next step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import errno
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130  # exit codes of commands; 0: all trials ok or skipped
 LEAST_LIKENESS = 0.6  # of a name that is suggested instead of an unknown one
@@ -182,6 +186,102 @@ class WeightsError(ZooError):
 
 class OfflineError(ZooError):
     """An attempt to reach the network under `--offline`."""
+
+
+class MachineError(ZooError):
+    """A fault of the machine, such as a full disk. It says what, where and what to do; it is no result of a trial."""
+
+
+_FREE_SPACE = "free space there, or use another disk, and run the same command again"
+_FAULTS = {  # name in `errno`, or our own for what has none -> fault, and what to do
+    "ENOSPC": ("no space is left on the disk", _FREE_SPACE),
+    "EDQUOT": ("the disk quota is used up", _FREE_SPACE),
+    "EROFS": ("the file system is read-only", "make it writable, or use another disk, and run the same command again"),
+    "EIO": ("the disk reports an input/output error", "check the disk, and run the same command again"),
+    "ESTALE": ("the network disk has gone away", "mount it again, and run the same command again"),
+    "EREMOTEIO": ("the network disk reports an input/output error", "check it, and run the same command again"),
+    "EFBIG": ("a file reached the size limit of this process", "raise the limit (`ulimit -f`), and run the same again"),
+    "EMFILE": ("this process has too many open files", "raise the limit (`ulimit -n`), and run the same command again"),
+    "ENFILE": ("the machine has too many open files", "close programs, and run the same command again"),
+    "ENOMEM": ("the machine is short of memory", "close programs, or raise the limit (`ulimit -v`), and run it again"),
+    "short write": ("a file could not be written in full", _FREE_SPACE),
+    "no temporary folder": ("no folder for temporary files can be written", "free space in /tmp, or set TMPDIR"),
+    "no shared memory": ("shared memory is used up", "make /dev/shm larger (`docker run --shm-size 8g`)"),
+    "no thread": ("the system starts no more threads", "close programs, or raise the limit (`ulimit -u`)"),
+}
+# Libraries report these faults in messages of their own, mostly with the system's text: `: Too many open files (24)`.
+_IN_WORDS = {  # pattern -> fault
+    **{re.escape(os.strerror(getattr(errno, name))): name for name in ("ENOSPC", "EROFS", "EMFILE", "ENFILE", "EFBIG")},
+    "database or disk is full": "ENOSPC",  # sqlite3
+    "PytorchStreamWriter failed writing": "short write",  # torch.save
+    r"\d+ requested and \d+ written": "short write",  # numpy
+    "No usable temporary directory": "no temporary folder",  # tempfile
+    "out of shared memory": "no shared memory",  # torch's DataLoader
+    "can't start new thread": "no thread",  # threading
+    "failed to map segment from shared object": "ENOMEM",  # the import of a library
+}
+_NO_MEMORY = re.compile("can't allocate memory|std::bad_alloc|Unable to allocate")
+
+_IN_WORDS_OF = ("sqlite3", "safetensors_rust")  # modules whose errors are neither OSError nor RuntimeError
+
+
+def machine_error_of(error: BaseException) -> MachineError | None:
+    """Return the fault of the machine that `error`, or an error before it in its chain, reports; None if there is none.
+
+    >>> print(machine_error_of(OSError(errno.ENOSPC, "No space left on device", "/data/a.json")))
+    no space is left on the disk (/data/a.json): free space there, or use another disk, and run the same command again
+    >>> machine_error_of(FileNotFoundError(errno.ENOENT, "No such file or directory", "a.csv")) is None
+    True
+    """
+    for item in _chain_of(error):
+        if isinstance(item, MachineError):
+            return item
+        name = _fault_of(item)
+        if name:
+            what, remedy = _FAULTS[name]
+            path = getattr(item, "filename", None)
+            return MachineError(f"{what}{f' ({os.fsdecode(path)})' if isinstance(path, str | bytes) else ''}: {remedy}")
+    return None
+
+
+def _chain_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error, then the errors that it was raised from or while they were handled, and those of groups."""
+    waiting, seen = [error], set()
+    while waiting:
+        item = waiting.pop(0)
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        yield item
+        if isinstance(item, BaseExceptionGroup):
+            waiting += item.exceptions
+        before = item.__cause__ or (None if item.__suppress_context__ else item.__context__)
+        if before is not None:
+            waiting.append(before)
+
+
+def _fault_of(error: BaseException) -> str:
+    """Return the key of `_FAULTS` for one error, from its number or its words; "" if it is no fault of the machine."""
+    name = errno.errorcode.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+    if name in _FAULTS:
+        return name
+    if isinstance(error, MemoryError):
+        return "ENOMEM" if _memory_is_limited() else ""
+    if not isinstance(error, OSError | RuntimeError | ImportError) and type(error).__module__ not in _IN_WORDS_OF:
+        return ""
+    words = " ".join(str(item) for item in error.args)
+    if _NO_MEMORY.search(words) and _memory_is_limited():
+        return "ENOMEM"
+    return next((name for pattern, name in _IN_WORDS.items() if re.search(pattern, words)), "")
+
+
+def _memory_is_limited() -> bool:
+    """Return whether `ulimit -v` limits this process: memory that is missing then says nothing about a model."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return False
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 class RecordError(ZooError):

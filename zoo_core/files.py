@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from zoo_core.errors import UsageError
+from zoo_core.errors import MachineError, UsageError
 
 ABANDONED_AFTER_S = 86_400.0  # a temporary folder may be filled for hours; after a day its process is gone
 SET_CACHE = "set ZOO_CACHE to a folder that you may write to, on a disk with free space"
@@ -50,16 +50,16 @@ def user_home() -> Path | None:
 
 @contextlib.contextmanager
 def writing_cache() -> Iterator[None]:
-    """Turn an error of the file system inside the block into a UsageError that names the cache folder."""
+    """Turn an error of the file system inside the block into a MachineError that names the cache folder."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise UsageError(f"the cache folder {cache_dir()} cannot be written ({reason}): {SET_CACHE}") from error
+        raise MachineError(f"the cache folder {cache_dir()} cannot be written ({reason}): {SET_CACHE}") from error
 
 
 def require_writable_cache() -> None:
-    """Raise UsageError if the cache folder cannot be created or written."""
+    """Raise MachineError if the cache folder cannot be created or written."""
     with writing_cache():
         cache_dir().mkdir(parents=True, exist_ok=True)
         probe = cache_dir() / f".probe.{secrets.token_hex(4)}.tmp"
@@ -68,13 +68,13 @@ def require_writable_cache() -> None:
 
 
 def write_to_cache(path: Path, content: bytes) -> None:
-    """Write a file of the cache, atomically. Raises UsageError if the cache folder cannot be written."""
+    """Write a file of the cache, atomically. Raises MachineError if the cache folder cannot be written."""
     with writing_cache():
         write_atomically(path, content)
 
 
 def own_cache(qualified: str) -> Path:
-    """Create and return the folder where a data set or task may keep files between runs. Raises UsageError."""
+    """Create and return the folder where a data set or task may keep files between runs. Raises MachineError."""
     folder = cache_dir() / "kept" / portable(qualified)
     with writing_cache():
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -13,7 +14,16 @@ import typer
 from typer.core import TyperGroup
 
 from zoo_core.entries import resolve_entry
-from zoo_core.errors import INTERRUPTED, USAGE, EntryError, UnknownNameError, UsageError, ZooError, near_names
+from zoo_core.errors import (
+    INTERRUPTED,
+    USAGE,
+    EntryError,
+    UnknownNameError,
+    UsageError,
+    ZooError,
+    machine_error_of,
+    near_names,
+)
 from zoo_core.specs import CommandSpec
 
 OWN_COMMANDS = (
@@ -175,7 +185,7 @@ def _accept_any_text() -> None:
 
 
 def main() -> None:
-    """Run the command line. A ZooError prints one line and exits with code 2."""
+    """Run the command line. A ZooError, and a fault of the machine, print one line and exit with code 2."""
     _accept_any_text()
     try:
         app()
@@ -194,3 +204,11 @@ def main() -> None:
     except BrokenPipeError:  # `zoo list | head`
         sys.stderr.close()
         sys.exit(0)
+    except (OSError, MemoryError) as error:
+        fault = machine_error_of(OSError(errno.ENOMEM, "") if isinstance(error, MemoryError) else error)
+        if fault is None:
+            raise
+        from zoo_core.ui.console import complain
+
+        complain(str(fault))
+        sys.exit(USAGE)

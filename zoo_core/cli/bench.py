@@ -13,7 +13,7 @@ import typer
 
 from zoo_core.cli import bench_options as options
 from zoo_core.cli.options import DATA_ROOT, RESULTS
-from zoo_core.errors import FAILURE, INTERRUPTED, UnknownNameError, UsageError
+from zoo_core.errors import FAILURE, INTERRUPTED, USAGE, UnknownNameError, UsageError
 from zoo_core.registry import Registry
 from zoo_core.ui import parsing
 from zoo_core.ui.console import complain, messages, print_failed_plugins, print_json
@@ -96,6 +96,7 @@ def bench_command(
 def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_run: bool, as_json: bool) -> None:
     from zoo_core.runner.naming import name_warnings
     from zoo_core.runner.run import run_request
+    from zoo_core.ui.faults import print_faults
     from zoo_core.ui.progress import make_display
     from zoo_core.ui.summary import print_plan, print_summary
 
@@ -112,8 +113,11 @@ def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_ru
     else:
         print_summary(outcome, store, time.monotonic() - began)
     print_failed_plugins(registry.failed)
+    print_faults(outcome, store)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
+    if outcome.faults:
+        raise typer.Exit(USAGE)
     if outcome.failed or outcome.refused:
         raise typer.Exit(FAILURE)
 

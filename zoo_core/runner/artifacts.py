@@ -1,48 +1,170 @@
-"""Artifacts, the files that belong to a record, limited in size: per-example results and pictures."""
+"""What belongs to a result beside its scores: tables, per-example results and pictures, limited in number and size.
+
+A score must not be lost because of a picture: what is wrong, too large or cannot be written is left out by its name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import io
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from zoo_core.errors import MachineError, machine_error_of
 from zoo_core.pictures import png
+from zoo_core.reasons import reason_of
+from zoo_core.results.records import TableFacts
+from zoo_core.runner.limits import cut, name_problem, shown
 
 MIB = 1 << 20
 MAX_ARTIFACT_BYTES = 16 * MIB
+MAX_ALL_PICTURES_BYTES, MAX_PICTURES = 64 * MIB, 100
+MAX_DECODED_BYTES = 256 * MIB  # of a picture before it is compressed
+MAX_TABLES, MAX_CELLS, MAX_TABLES_BYTES = (
+    50,
+    250_000,
+    2 * MIB,
+)  # all tables of a trial; a confusion matrix of 500 classes
+MAX_LEFT_OUT = 100
+RESERVED = ("file", "allow_pickle")  # parameters of `np.savez_compressed`, which takes the arrays by name
+
+
+class _LeaveOutError(Exception):
+    """The reason why an artifact is left out."""
 
 
 class Artifacts:
-    """Writes a trial's artifacts to its staging folder. `left_out`: name of each artifact not written -> reason."""
+    """Writes a trial's artifacts to its staging folder.
+
+    left_out: name of each artifact that is missing -> reason. fault: the machine's, such as a full disk; "" for none.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._picture_bytes = self._table_bytes = self._cells = 0
         self.per_example = ""
         self.pictures: dict[str, str] = {}
+        self.tables: dict[str, TableFacts] = {}
         self.left_out: dict[str, str] = {}
+        self.fault = ""
+
+    @contextlib.contextmanager
+    def leaving_out(self, what: str) -> Iterator[None]:
+        """Leave `what` out if the block raises anything, with the reason."""
+        try:
+            yield
+        except _LeaveOutError as error:
+            self._leave_out(what, str(error))
+        except (Exception, SystemExit) as error:
+            fault = machine_error_of(error)
+            if fault is not None:
+                self.fault = self.fault or str(fault)
+            self._leave_out(what, str(fault or reason_of(error)))
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Yield the path of a file to write. Raises MachineError if it cannot be written; no part remains."""
+        path = self._folder / name
+        try:
+            if not self._folder.is_dir():
+                raise MachineError("the results folder was moved or removed during the trial: leave it there")
+            yield path
+        except Exception as error:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            fault = machine_error_of(error)
+            if fault is None and isinstance(error, OSError):
+                fault = MachineError(f"{name} cannot be written ({error.strerror}): check the results folder")
+            raise fault or error from error
+
+    def keep_tables(self, tables: Mapping[str, Any]) -> None:
+        """Keep the tables of an evaluation, with numbers of numpy and torch as Python's."""
+        with self.leaving_out("tables"):
+            for name, table in tables.items():
+                with self.leaving_out(f"table {shown(name)}"):
+                    _require_name(name)
+                    self._require_room("tables", len(self.tables) + 1, MAX_TABLES)
+                    self.tables[name] = self._table(table)
 
     def keep_per_example(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        """Write the arrays as one `.npz` file. Raises TypeError for arrays of objects, which would need pickle."""
-        if not arrays or self._is_too_large("per-example results", sum(array.nbytes for array in arrays.values())):
-            return
-        for name, array in arrays.items():
-            if array.dtype.hasobject:
-                raise TypeError(f"per-example results {name!r} hold objects; only numbers can be kept")
-        self.per_example = "per_example.npz"
-        np.savez_compressed(self._folder / self.per_example, **arrays)  # type: ignore[arg-type]
+        """Write the arrays as one `.npz` file; those of objects, which would need pickle, are left out."""
+        kept: dict[str, np.ndarray[Any, Any]] = {}
+        with self.leaving_out("per-example results"):
+            for name, array in arrays.items():
+                with self.leaving_out(f"per-example results {shown(name)}"):
+                    _require_name(name)
+                    if name in RESERVED or "/" in name or "\\" in name:
+                        raise _LeaveOutError("its name cannot be that of an array in a file")
+                    if not isinstance(array, np.ndarray) or array.dtype.hasobject:
+                        raise _LeaveOutError("it holds objects; only arrays of numbers can be kept")
+                    kept[name] = array
+            self._require_room("bytes", sum(array.nbytes for array in kept.values()), MAX_ARTIFACT_BYTES)
+            if kept:
+                buffer = io.BytesIO()
+                np.savez_compressed(buffer, **kept)  # type: ignore[arg-type]
+                self._write("per_example.npz", buffer.getvalue())
+                self.per_example = "per_example.npz"
 
     def keep_pictures(self, pictures: Mapping[str, np.ndarray[Any, Any]]) -> None:
         """Write each picture, uint8 (height, width, 3), as a PNG file. The file name is a number, never the name."""
-        for number, (name, picture) in enumerate(pictures.items()):
-            content = png(picture)
-            if not self._is_too_large(f"picture {name}", len(content)):
-                self.pictures[name] = f"picture-{number}.png"
-                (self._folder / self.pictures[name]).write_bytes(content)
+        with self.leaving_out("pictures"):
+            for number, (name, picture) in enumerate(pictures.items()):
+                with self.leaving_out(f"picture {shown(name)}"):
+                    _require_name(name)
+                    self._require_room("pictures", number + 1, MAX_PICTURES)
+                    content = self._encoded(picture)
+                    self._write(f"picture-{number}.png", content)
+                    self._picture_bytes += len(content)
+                    self.pictures[name] = f"picture-{number}.png"
 
-    def _is_too_large(self, what: str, size: int) -> bool:
-        if size <= MAX_ARTIFACT_BYTES:
-            return False
-        self.left_out[what] = f"{size / MIB:.1f} MiB, over the limit of {MAX_ARTIFACT_BYTES // MIB}"
-        return True
+    def _table(self, table: Any) -> TableFacts:
+        width, rows = len(table.columns), len(table.rows)
+        self._require_room("cells", self._cells + width * rows, MAX_CELLS)
+        for number, row in enumerate(table.rows):
+            if len(row) != width:
+                raise _LeaveOutError(f"row {number} has {len(row)} cells, not {width}")
+        columns = [str(column) for column in table.columns]
+        content = msgspec.json.encode(TableFacts(columns=columns, rows=[*map(_json_row, table.rows)]))
+        self._require_room("bytes", self._table_bytes + len(content), MAX_TABLES_BYTES)
+        self._cells += width * rows
+        self._table_bytes += len(content)
+        return msgspec.json.decode(content, type=TableFacts)  # NaN became None, as in the record
+
+    def _encoded(self, picture: Any) -> bytes:
+        is_array = isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3
+        if not is_array or picture.shape[2] != 3 or not picture.size:
+            form = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
+            raise _LeaveOutError(f"it is {cut(form, 200)}, not uint8 (height, width, 3)")
+        self._require_room("bytes before compression", picture.nbytes, MAX_DECODED_BYTES)
+        content = png(picture)
+        self._require_room("bytes", len(content), MAX_ARTIFACT_BYTES)
+        self._require_room("bytes with the pictures before", self._picture_bytes + len(content), MAX_ALL_PICTURES_BYTES)
+        return content
+
+    def _write(self, name: str, content: bytes) -> None:
+        with self.writing(name) as path:
+            path.write_bytes(content)
+
+    def _require_room(self, what: str, size: int, limit: int) -> None:
+        if size > limit:
+            raise _LeaveOutError(f"{size:,} {what}, over the limit of {limit:,}")
+
+    def _leave_out(self, what: str, reason: str) -> None:
+        if len(self.left_out) < MAX_LEFT_OUT:
+            self.left_out[what] = cut(reason, 500)
+        else:
+            self.left_out["others"] = "more artifacts than are named here"
+
+
+def _require_name(name: object) -> None:
+    if problem := name_problem(name):
+        raise _LeaveOutError(problem)
+
+
+def _json_row(row: Any) -> list[Any]:
+    """Convert the numpy and torch numbers in a table's row to Python numbers, for JSON."""
+    return [cell.item() if hasattr(cell, "item") else cell for cell in row]

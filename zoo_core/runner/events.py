@@ -248,6 +248,7 @@ class TrialDone(JsonStruct, frozen=True, kw_only=True, tag="trial done"):
     """The last event of a trial: its status, measurements and seconds by phase. A worker that dies sends none.
 
     spent_s: the part of `train_s` that the results of cached phases took to compute, in an earlier process.
+    fault: the machine's, such as a full disk. The status is then `interrupted`, or `ok` if only artifacts are missing.
     """
 
     status: Status
@@ -256,6 +257,7 @@ class TrialDone(JsonStruct, frozen=True, kw_only=True, tag="trial done"):
     spent_s: float = 0.0
     reason: str = ""
     traceback: str = ""
+    fault: str = ""
 
 
 class CheckBegan(JsonStruct, frozen=True, kw_only=True, tag="check began"):

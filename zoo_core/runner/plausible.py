@@ -12,6 +12,8 @@ from zoo_core.runner.executor import WorkerResult
 
 SLACK_S = 1.0  # between the clocks of parent and worker: the parent starts the process before the worker's clock runs
 SLACK = 1.01
+MAX_SPENT_S = 1e9  # thirty years, of the computation behind a cached phase
+MAX_STEPS_PER_S, MAX_UNITS_PER_S = 1e7, 1e12  # a generator takes a tenth of a microsecond for a step that does nothing
 
 
 def find_impossible_number(result: WorkerResult) -> str:
@@ -20,6 +22,8 @@ def find_impossible_number(result: WorkerResult) -> str:
     In a trial that did not finish, numbers may be missing, and times may be zero.
     """
     finished = result.trial_done is not None and result.trial_done.status == "ok"
+    if impossible := _impossible_count(result):
+        return impossible
     for name, value, least, most in _numbers_with_limits(result):
         if value is None and not finished:
             continue
@@ -27,6 +31,31 @@ def find_impossible_number(result: WorkerResult) -> str:
             return f"{name} is {value}, but the worker ran for {result.wall_s:.1f} s"
         if value < 0 or (value == 0 and least > 0 and finished):
             return f"{name} is {value:g}"
+    return ""
+
+
+def _impossible_count(result: WorkerResult) -> str:
+    """Return the first count of steps or units, or time from a cache, that is impossible; "" if all are possible."""
+    done = result.trial_done
+    if done is None:
+        return ""
+    measured = done.measured
+    train_s = max(1.0, result.wall_s)
+    for name, count, per_s in (
+        ("steps", measured.steps, MAX_STEPS_PER_S),
+        ("units", measured.units, MAX_UNITS_PER_S),
+    ):
+        if count is not None and not 0 <= count <= per_s * train_s:
+            return f"the plugin reported {count:,} {name}, but the worker ran for {result.wall_s:.1f} s"
+    if done.status == "ok" and measured.steps == 0:
+        return "the plugin reported 0 steps"
+    if not done.spent_s <= MAX_SPENT_S:  # nan too
+        return f"the plugin reported {done.spent_s:g} s from cached phases"
+    before = 0
+    for step in (point.point.step for point in result.points):
+        if step < before or (measured.steps is not None and step > measured.steps):
+            return f"the curve has a point at step {step} after one at {before}, of {measured.steps} steps"
+        before = step
     return ""
 
 

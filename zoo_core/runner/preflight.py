@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from zoo_core.errors import (
     DamagedDataError,
     DataUnavailableError,
     IncompatibleError,
+    MachineError,
     PluginError,
     RecipeError,
     UsageError,
     WeightsError,
     ZooError,
+    machine_error_of,
 )
 from zoo_core.kinds import adapted_signature
 from zoo_core.results.records import LeftOut
@@ -50,28 +52,38 @@ class CheckedPlan:
     """A plan whose `todo` can run, and the initial weights by the model's qualified name.
 
     left_out: the files that were left out, by the data set's qualified name and fingerprint.
+    faults: trials that are in neither list of the plan because of a fault of the machine, and the fault.
     """
 
     plan: Plan
     weights: Mapping[str, InitialWeights]
     left_out: Mapping[tuple[str, str], list[LeftOut]]
+    faults: Sequence[tuple[PlannedTrial, str]] = ()
 
 
 def preflight(plan: Plan, executor: LocalExecutor) -> CheckedPlan:
     """Return the plan with trials that cannot run moved to `skipped`, and the weights of all other trials.
 
-    If the request names the task, errors of its data are raised instead, such as DataError and IncompatibleError.
+    If the request names the task, errors of its data are raised instead, such as DataError and IncompatibleError, and
+    faults of the machine as MachineError. Otherwise the trials that these faults concern are left for the next call.
     Errors of one model, such as WeightsError, are raised only if the request also names the models.
     """
     checks = _Checks(executor)
-    todo, skipped = [], list(plan.skipped)
+    todo, skipped, faults = [], list(plan.skipped), []
     for trial in plan.todo:
-        problem = checks.find_problem(trial)
+        try:
+            problem = checks.find_problem(trial)
+        except MachineError as error:
+            if trial.request.named_task:
+                raise
+            faults.append((trial, str(error)))
+            continue
         if problem is None:
             todo.append(trial)
         else:
             skipped.append(Skipped(trial, problem))
-    return CheckedPlan(replace(plan, todo=tuple(todo), skipped=tuple(skipped)), checks.weights, checks.left_out)
+    checked = replace(plan, todo=tuple(todo), skipped=tuple(skipped))
+    return CheckedPlan(checked, checks.weights, checks.left_out, faults)
 
 
 class _Checks:
@@ -79,7 +91,7 @@ class _Checks:
 
     def __init__(self, executor: LocalExecutor) -> None:
         self._executor = executor
-        self._opened: dict[tuple[str, str], Signature | Problem] = {}  # data set -> result
+        self._opened: dict[tuple[str, str], Signature | Problem | MachineError] = {}  # data set -> result
         self._tried: dict[tuple[str, ...], Problem | None] = {}  # model and data set -> result
         self.weights: dict[str, InitialWeights] = {}
         self.left_out: dict[tuple[str, str], list[LeftOut]] = {}
@@ -90,6 +102,8 @@ class _Checks:
         if data not in self._opened:
             self._opened[data] = self._open(trial)
         opened = self._opened[data]
+        if isinstance(opened, MachineError):
+            raise opened
         if isinstance(opened, Problem):
             return opened
         if incompatible := _incompatibility(trial, opened):
@@ -99,14 +113,16 @@ class _Checks:
             self._tried[model] = self._try(trial)
         return self._tried[model]
 
-    def _open(self, trial: PlannedTrial) -> Signature | Problem:
-        """Decode the data set; return its signature, or a Problem if it is unavailable.
+    def _open(self, trial: PlannedTrial) -> Signature | Problem | MachineError:
+        """Decode the data set; return its signature, or a Problem if it is unavailable, or the machine's fault.
 
         Damaged data, and a loader that raises, hangs or dies, are no Problem: they fail in the trials, whose records
         then give the reason. The signature is then that of the spec.
         """
         try:
             opened: Any = self._executor.ask(trial.to_open_job(), trial.request.timeout_s)
+        except MachineError as error:
+            return error
         except ZooError as error:
             if trial.request.named_task or isinstance(error, UsageError):
                 raise
@@ -124,6 +140,8 @@ class _Checks:
             weights = self._find_weights(trial)
             if weights.path or trial.model.is_family_member:
                 self._executor.ask(trial.to_try_job(weights.path), request.timeout_s)
+        except MachineError:
+            raise
         except ZooError as error:
             if request.named_task and request.named_models:
                 raise
@@ -153,8 +171,12 @@ class _Checks:
 
 def _describe(path: str, trial: PlannedTrial) -> InitialWeights:
     """Hash a file with initial weights. Raises WeightsError if it changed since the trial was planned."""
-    with Path(path).open("rb") as content:
-        sha256 = digest_of(content)
+    try:
+        with Path(path).open("rb") as content:
+            sha256 = digest_of(content)
+    except OSError as error:
+        cannot = WeightsError(f"the weights {path} cannot be read ({error.strerror})")
+        raise machine_error_of(error) or cannot from error
     request, declared = trial.request, trial.model.weights
     if request.weights:
         if sha256 != request.weights_sha256:

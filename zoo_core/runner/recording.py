@@ -5,27 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from msgspec.structs import asdict, replace
 
 from zoo_core.entries.loaded import changed_file_error
 from zoo_core.entries.unpackaged import without_folder
+from zoo_core.errors import MachineError
 from zoo_core.files import hide_home
 from zoo_core.reasons import add_output
 from zoo_core.results.records import SCHEMA, Measured, PhaseFacts, Record, Status
 from zoo_core.runner.current import other_code
 from zoo_core.runner.executor import WorkerResult, exit_reason
 from zoo_core.runner.identity import find_changed_file, other_imports
+from zoo_core.runner.limits import cut, limit_record
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.plausible import find_impossible_number
 from zoo_core.runner.preflight import InitialWeights
 from zoo_core.runner.record_facts import dataset_facts, device_facts, model_facts, task_facts
-from zoo_core.runner.worker import LOG
-
-MAX_LOG_TAIL_BYTES = 8_000  # of a dead worker's output, in its record
-MAX_LOG_BYTES = 64_000  # of a worker's output, in a file next to its record
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +63,8 @@ def make_record(
     if measured.load is not None:
         measured = replace(measured, load=replace(measured.load, trials_beside=result.trials_beside))
     phases = {"start": result.phases["start"], **done.phases} if done else result.phases
-    return Record(
+    measured = replace(measured, left_out={name: hide_home(why) for name, why in measured.left_out.items()})
+    record = Record(
         schema=SCHEMA,
         id=trial.record_id(started),
         key=trial.key,
@@ -93,6 +91,7 @@ def make_record(
         command=hide_home(request.command),
         imports=other_imports(trial.model, trial.code, result.loaded),
     )
+    return limit_record(record)
 
 
 def _traceback(result: WorkerResult) -> str:
@@ -125,31 +124,31 @@ def _status_and_reason(result: WorkerResult, timeout_s: float | None) -> tuple[S
     if result.timed_out:
         return "timeout", f"not done after {timeout_s:g} s, {phase}"
     if result.job_failed is not None:
-        return "error", result.job_failed.reason
+        return "interrupted" if fault_of(result) else "error", result.job_failed.reason
     if result.oom_killed:
         return "out_of_memory", f"the system killed the process because memory ran out, {phase}"
     return "crashed", f"the process died {phase}: {exit_reason(result.exit_code)}"
 
 
+def fault_of(result: WorkerResult) -> str:
+    """Return the fault of the machine that the worker met, such as a full disk; "" if it met none."""
+    if result.job_failed is not None and result.job_failed.error == MachineError.__name__:
+        return result.job_failed.reason
+    return result.trial_done.fault if result.trial_done is not None else ""
+
+
 def without_results(record: Record, reason: str) -> Record:
     """Return the record of the same trial as an error, without what its plugin measured or reported."""
-    return replace(record, status="error", reason=reason, curve=[], measured=Measured())
+    return replace(record, status="error", reason=cut(reason), curve=[], measured=Measured())
 
 
-def read_log_tail(staging: Path) -> str:
-    """Return the end of the worker's output. Also shorten its log file, or remove it if it is empty."""
-    log = staging / LOG
-    if not log.is_file():
-        return ""
-    size = log.stat().st_size
-    with log.open("rb") as file:  # the file may be very large
-        file.seek(max(0, size - MAX_LOG_BYTES))
-        content = file.read(MAX_LOG_BYTES)
-    if not content:
-        log.unlink()
-    elif size > MAX_LOG_BYTES:
-        log.write_bytes(content)
-    return content[-MAX_LOG_TAIL_BYTES:].decode("utf-8", "replace")
+def without_artifacts(record: Record, reason: str) -> Record:
+    """Return the record without its files, and with the reason why they are missing."""
+    measured = record.measured
+    if not (measured.per_example or measured.checkpoint or measured.pictures):
+        return record
+    left_out = {**measured.left_out, "artifacts": hide_home(cut(reason))}
+    return replace(record, measured=replace(measured, per_example="", checkpoint="", pictures={}, left_out=left_out))
 
 
 def now() -> str:

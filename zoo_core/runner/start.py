@@ -11,10 +11,15 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from zoo_core.entries.loaded import stdlib_first
+from zoo_core.errors import MachineError, machine_error_of
 
 # Torch reads these when it is imported. Waiting threads must not spin (see measure/threads.py), and large pages make
 # convolutions up to a third faster. Values that the user has set are kept.
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "THP_MEM_ALLOC_ENABLE": "1"}
+NO_PROCESS = (
+    "no worker process can be started: the machine is short of memory or processes, or the limits on memory "
+    "(`ulimit -v`), open files (`ulimit -n`) or processes (`ulimit -u`) are too low"
+)
 SAFE_PATH = "PYTHONSAFEPATH"  # a new Python process then does not search the current folder for modules
 
 
@@ -27,6 +32,8 @@ def starting_process() -> Iterator[None]:
 
     The child does not search the current folder before Python's own modules: a file such as `random.py` there would
     replace Python's module of that name. The folders of the caller's `sys.path` come after these modules.
+
+    Raises MachineError if the system does not let the process start, or kills the server that starts it.
     """
     main, path, safe = sys.modules["__main__"], sys.path[:], os.environ.get(SAFE_PATH)
     sys.modules["__main__"] = ModuleType("__main__")
@@ -34,6 +41,8 @@ def starting_process() -> Iterator[None]:
     os.environ[SAFE_PATH] = "1"
     try:
         yield
+    except (OSError, EOFError) as error:
+        raise machine_error_of(error) or MachineError(NO_PROCESS) from error
     finally:
         sys.modules["__main__"] = main
         sys.path[:] = path

@@ -24,6 +24,7 @@ from zoo_core.specs import TaskSpec
 Send = Callable[[events.Event], None]
 MakeContext = Callable[[], AbstractContextManager[Any]]
 
+MAX_COUNT = 2**40  # of the units or steps that one Step reports
 PROGRESS_INTERVAL_S = 0.1  # between two Progress events
 
 
@@ -242,6 +243,8 @@ def require_counts(step: object) -> None:
     for name, count, least in (("n", step.n, 0), ("steps", step.steps, 1)):
         if not isinstance(count, int) or isinstance(count, bool) or count < least:
             raise PluginError(f"`train` yielded a Step with {name}={count!r}: give a whole number, {least} or more")
+        if count > MAX_COUNT:
+            raise PluginError(f"`train` yielded a Step with {name}={count:.3g}: no step uses so many")
 
 
 def require_reason(stop: Stop) -> str:

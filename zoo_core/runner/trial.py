@@ -6,7 +6,7 @@ import copy
 import math
 import os
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ from torch import nn
 
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.loaded import current_watch, watching_imports
-from zoo_core.errors import ChangedFileError
+from zoo_core.errors import ChangedFileError, MachineError, machine_error_of
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.memory import PeakMemory
 from zoo_core.optional import HasPictures
 from zoo_core.protocols import Evaluation
 from zoo_core.reasons import reason_of
 from zoo_core.registry import Registry
-from zoo_core.results.records import Measured, Status, TableFacts
+from zoo_core.results.records import Measured, Status
 from zoo_core.runner import events
 from zoo_core.runner.artifacts import Artifacts
 from zoo_core.runner.build import reseed
@@ -32,6 +32,7 @@ from zoo_core.runner.checkpoints import save as save_checkpoint
 from zoo_core.runner.events import TrialJob
 from zoo_core.runner.identity import specs_sha256
 from zoo_core.runner.inference import measure_inference
+from zoo_core.runner.limits import cut, cut_middle, limit_measured
 from zoo_core.runner.prepare import PreparedTrial, prepare_trial
 from zoo_core.runner.training import DivergedError, Send, Training, finite
 from zoo_core.runner.warm_up import compile_other_batch_size, set_threads_and_report, take_warm_up_steps
@@ -56,7 +57,7 @@ def _reporter(send: Send) -> Callable[[str, str], None]:
 
 def _run_and_send_done(trial: TrialRunner, send: Send) -> None:
     status: Status = "ok"
-    reason = trace = ""
+    reason = trace = fault = ""
     try:
         trial.run()
     except ChangedFileError as error:  # a skipped trial runs again with the next call
@@ -67,14 +68,18 @@ def _run_and_send_done(trial: TrialRunner, send: Send) -> None:
     except (Exception, SystemExit) as error:
         status = "out_of_memory" if _is_out_of_memory(error) else "error"
         reason, trace = reason_of(error), traceback.format_exc()
+        if (machine_error := machine_error_of(error)) is not None:  # no result: the trial runs again with the next call
+            status, reason = "interrupted", str(machine_error)
+            fault = reason
     send(
         events.TrialDone(
             status=status,
-            measured=trial.measured() if status != "skipped" else Measured(),
+            measured=limit_measured(trial.measured()) if status != "skipped" else Measured(),
             phases=trial.phases.seconds,
             spent_s=trial.training.clock.spent_s if trial.training else 0.0,
-            reason=reason,
-            traceback=trace,
+            reason=cut(reason),
+            traceback=cut_middle(trace),
+            fault=fault or trial.artifacts.fault,
         )
     )
 
@@ -136,7 +141,9 @@ class TrialRunner:
                 throughput=training.units / seconds if seconds and training.units else None,
                 load=training.clock.load(),
             )
-        return replace(measured, per_example=kept.per_example, pictures=kept.pictures, left_out=kept.left_out)
+        return replace(
+            measured, tables=kept.tables, per_example=kept.per_example, pictures=kept.pictures, left_out=kept.left_out
+        )
 
     def _keep(self, **fields: Any) -> None:
         """Store fields of `Measured`, for `measured`."""
@@ -223,11 +230,7 @@ class TrialRunner:
         trial.data.unseal()
         evaluation = _evaluate(trial, training.scored_model, "test")
         self._keep(scores=_finite_scores(evaluation.scores))
-        tables = {
-            name: TableFacts(columns=[str(column) for column in table.columns], rows=[*map(_json_row, table.rows)])
-            for name, table in evaluation.tables.items()
-        }
-        self._keep(tables=tables)
+        self.artifacts.keep_tables(evaluation.tables)
         score = evaluation.scores[trial.task_spec.metric]
         if not math.isfinite(score):
             raise DivergedError(f"the test score is {score}")
@@ -253,23 +256,23 @@ class TrialRunner:
             metric=task_spec.metric,
             scores=self._after_training.scores,
         )
-        save_checkpoint(Path(job.staging) / FILE, getattr(model, "_orig_mod", model), header)
-        self._keep(checkpoint=FILE)
+        try:
+            with self.artifacts.writing(FILE) as path:
+                save_checkpoint(path, getattr(model, "_orig_mod", model), header)
+            self._keep(checkpoint=FILE)
+        except MachineError as error:  # the score is not lost because of it
+            with self.artifacts.leaving_out("checkpoint"):
+                raise error
 
     def _make_pictures(self, trial: PreparedTrial, model: nn.Module) -> None:
         if isinstance(trial.task, HasPictures):
-            with trial.inference(model):
+            with self.artifacts.leaving_out("pictures"), trial.inference(model):
                 self.artifacts.keep_pictures(trial.task.pictures(trial.ctx, model))
 
 
 def _evaluate(trial: PreparedTrial, model: nn.Module, split: str) -> Evaluation:
     with trial.inference(model):
         return trial.task.evaluate(trial.ctx, model, split)
-
-
-def _json_row(row: Sequence[Any]) -> list[Any]:
-    """Convert the numpy and torch numbers in a table's row to Python numbers, for JSON."""
-    return [cell.item() if hasattr(cell, "item") else cell for cell in row]
 
 
 def _finite_scores(scores: Mapping[str, float]) -> dict[str, float | None]:

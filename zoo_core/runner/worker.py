@@ -20,10 +20,11 @@ from typing import Any
 
 from zoo_core import errors
 from zoo_core.entries import resolve_entry
-from zoo_core.errors import OfflineError, ZooError
+from zoo_core.errors import OfflineError, ZooError, machine_error_of
 from zoo_core.reasons import reason_of
 from zoo_core.runner import events
 from zoo_core.runner.events import Event
+from zoo_core.runner.limits import cut, cut_middle
 
 # Modules that every trial imports; the fork server imports them in advance.
 PRELOAD = [
@@ -56,24 +57,30 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
         with sending:
             connection.send_bytes(message)
 
-    if job.log_folder:
-        _redirect_output(Path(job.log_folder) / LOG)
-    else:
-        os.dup2(2, 1)  # what plugin code prints must not mix with the JSON of the command
-    if job.refuses_network:
-        refuse_network()
     # Plugin code may raise anything, even SystemExit. It becomes an event, so that the parent can report it.
     try:
+        if job.log_folder:
+            _redirect_output(Path(job.log_folder) / LOG)
+        else:
+            os.dup2(2, 1)  # what plugin code prints must not mix with the JSON of the command
+        if job.refuses_network:
+            refuse_network()
         handle = resolve_entry(job.handler)
         if job.sends_events:
             handle(job, send)
         else:
             send(events.JobResult(value=handle(job)))
-    except ZooError as error:
-        send(events.JobFailed(error=_known_class(error), reason=str(error)))
     except BaseException as error:
-        send(events.JobFailed(error="", reason=reason_of(error), traceback=traceback.format_exc()))
+        send(_failure(error))
     connection.close()
+
+
+def _failure(error: BaseException) -> events.JobFailed:
+    """Describe an error to the parent: a fault of the machine, an error of the zoo, or any other exception."""
+    known = machine_error_of(error) or error
+    if isinstance(known, ZooError):
+        return events.JobFailed(error=_known_class(known), reason=cut(str(known)))
+    return events.JobFailed(error="", reason=cut(reason_of(error)), traceback=cut_middle(traceback.format_exc()))
 
 
 def do_nothing() -> None:
