@@ -163,8 +163,21 @@ def root(
 
 def main() -> None:
     """Run the command line. A ZooError prints one line and exits with code 2."""
+    from zoo_core.ui.console import finish_output, open_missing_streams
+
+    open_missing_streams()
+    code: Any = 0
     try:
-        app()
+        _reporting_errors(app)
+    except SystemExit as end:
+        code = end.code
+    _reporting_errors(finish_output)
+    sys.exit(code)
+
+
+def _reporting_errors(call: Callable[[], object]) -> None:
+    try:
+        call()
     except ZooError as error:
         from zoo_core.ui.console import complain
 
@@ -178,5 +191,4 @@ def main() -> None:
         complain(f"{error.filename} may not be read or written: change its permissions, or use another path")
         sys.exit(USAGE)
     except BrokenPipeError:  # `zoo list | head`
-        sys.stderr.close()
         sys.exit(0)

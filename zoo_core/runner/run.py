@@ -21,6 +21,7 @@ from zoo_core.runner.current import note_current_code
 from zoo_core.runner.devices import find_devices
 from zoo_core.runner.events import Event
 from zoo_core.runner.executor import LocalExecutor, WorkerResult
+from zoo_core.runner.interrupts import deferred_interrupts
 from zoo_core.runner.plan import Plan, Skipped, make_plan
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.preflight import InitialWeights, download_unpinned_weights, preflight
@@ -132,12 +133,13 @@ class Run:
             self._skip(skipped)
         todo = checked.plan.todo
         for number, trial in enumerate(todo, 1):
-            self._listener.began(trial, number, len(todo))
-            record = self._run_trial(trial)
-            self._finish(record)
+            with deferred_interrupts() as interrupts:  # until its record is saved
+                self._listener.began(trial, number, len(todo))
+                record = self._run_trial(trial)
+                self._finish(record)
             if record.status == "skipped":
                 self.outcome.refused.append(record)
-            if record.status == "interrupted":
+            if interrupts.requested:
                 self.outcome.interrupted = True
                 break
         return self.outcome

@@ -28,7 +28,7 @@ from zoo_core.runner.inbox import Inbox
 from zoo_core.runner.interrupts import Interrupts
 
 if sys.platform != "win32":
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
 # Torch reads these when it is imported. Waiting threads must not spin (see measure/threads.py), and large pages make
 # convolutions up to a third faster. Values that the user has set are kept.
@@ -104,13 +104,19 @@ class Worker:
         return self.seen is not None and processes.is_alive(self.seen)
 
     def wait(self) -> bool:
-        """Wait until it has ended, but not for ever; return whether it has."""
+        """Wait until it has ended and its exit code is known, but not for ever; return whether it has ended."""
         ends = time.monotonic() + EXIT_TIMEOUT_S
-        while self.is_alive() and time.monotonic() < ends:
+        while time.monotonic() < ends:
+            if not self.is_alive() and (self.process.exitcode is not None or self._server_is_silent()):
+                return True
             self.process.join(POLL_S)
-            if self.server is not None and not processes.is_alive(self.server):
-                time.sleep(POLL_S)  # `join` cannot wait without the server
+            if self.process.exitcode is not None and self.is_alive():
+                time.sleep(POLL_S)  # the server is dead, so `join` does not wait
         return not self.is_alive()
+
+    def _server_is_silent(self) -> bool:
+        """Return whether the fork server is dead or stopped, so that exit codes stay unknown."""
+        return self.server is not None and (not processes.is_alive(self.server) or processes.is_stopped(self.server))
 
     def end(self) -> None:
         """Kill the worker and everything that it started."""
@@ -130,9 +136,7 @@ class Worker:
     @property
     def exit_code(self) -> int | None:
         """Its exit code; None if it is unknown, because the fork server was killed or is stopped."""
-        if self.server is not None and (not processes.is_alive(self.server) or processes.is_stopped(self.server)):
-            return None
-        return self.process.exitcode
+        return None if self._server_is_silent() else self.process.exitcode
 
 
 class Start:
@@ -145,6 +149,7 @@ class Start:
 
     def worker(self, content: bytes, environment: Mapping[str, str], interrupts: Interrupts) -> Worker:
         """Start a worker for the job in `content`. Raises OSError or EOFError if that fails or takes too long."""
+        _start_tracker()
         mark = processes.new_mark()
         receiver, sender = self._context.Pipe(duplex=False)
         process: BaseProcess = self._context.Process(  # type: ignore[attr-defined]
@@ -170,6 +175,13 @@ class Start:
     def _give_up(self, mark: str) -> None:
         """Kill what the start of a worker waits for."""
         processes.end_marked(mark)
+
+
+def _start_tracker() -> None:
+    """Start multiprocessing's tracker of shared memory, unless it runs. It has the mark of no job: it serves them all."""
+    if sys.platform != "win32":
+        with starting_process(), processes.marking(processes.new_mark()):
+            resource_tracker.ensure_running()
 
 
 class Fork(Start):
