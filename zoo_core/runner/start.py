@@ -178,7 +178,7 @@ class Start:
 
 
 def _start_tracker() -> None:
-    """Start multiprocessing's tracker of shared memory, unless it runs. It has the mark of no job: it serves them all."""
+    """Start multiprocessing's tracker of shared memory, unless it runs. It serves all jobs, so its mark is no job's."""
     if sys.platform != "win32":
         with starting_process(), processes.marking(processes.new_mark()):
             resource_tracker.ensure_running()
