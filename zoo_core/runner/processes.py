@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 MARK = "ZOO_JOB"
-ROUNDS = 50  # of killing: a process may start others until it is killed itself
+END_LIMIT_S = 5.0  # for killed processes to end; one that waits for a broken disk may not
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <sys/prctl.h>
 PAUSE_S = 0.002  # between two rounds, for the kernel
 DEAD = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
@@ -190,21 +190,25 @@ def _children(root: psutil.Process) -> list[psutil.Process]:
 
 
 def _end_all(find: Callable[[], list[int]]) -> None:
-    """Kill what `find` finds, until it finds nothing new: killed processes stay until their parent has noticed."""
+    """Kill what `find` finds, until all of it has ended and `find` finds no more.
+
+    A killed process needs a moment to end, and what it leaves behind is found only then.
+    """
     killed: set[psutil.Process] = set()
-    for _ in range(ROUNDS):
-        new = set()
-        for pid in find():
-            with contextlib.suppress(psutil.Error):
-                process = psutil.Process(pid)
-                if process not in killed and pid != os.getpid() and is_alive(process):
-                    new.add(process)
-        if not new:
-            return
-        for process in new:
+    ends = time.monotonic() + END_LIMIT_S
+    while time.monotonic() < ends:
+        found = [process for process in map(_find_alive, find()) if process is not None and process not in killed]
+        for process in found:
             kill(process)
-        killed |= new
+        killed |= set(found)
+        if not found and not any(map(is_alive, killed)):
+            return
         time.sleep(PAUSE_S)
+
+
+def _find_alive(pid: int) -> psutil.Process | None:
+    process = find(pid)
+    return process if process is not None and pid != os.getpid() and is_alive(process) else None
 
 
 def become_adopter() -> None:
