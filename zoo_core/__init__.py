@@ -3,7 +3,14 @@
 In a notebook or a script, `zoo_core` also runs the zoo: `import zoo_core as zoo; zoo.bench("mnist", model=MyNet)`.
 """
 
+import os
+import sys
 from typing import TYPE_CHECKING
+
+if sys.argv[:1] == ["-m"] and "zoo_core" in sys.orig_argv and sys.path[:1] == [os.getcwd()]:  # noqa: PTH109
+    # `python -m zoo_core` searches the current folder before everything else: a file `random.py` or `torch.py` there
+    # would run. Like `zoo`, it must not; plugins in the folder are still found.
+    sys.path.append(sys.path.pop(0))
 
 from zoo_core.errors import (
     DamagedDataError,

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import errno
-import io
-import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -174,21 +171,24 @@ def root(
     """A zoo of deep-learning tasks: benchmark models on tasks and rank them on a leaderboard."""
 
 
-def _accept_any_text() -> None:
-    """Let the output streams write text that their encoding lacks, as escapes such as `\\u0436`; open closed ones."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:  # the caller has closed it, as with `zoo list >&-`
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open until the end
-        elif isinstance(stream, io.TextIOWrapper):  # tests replace it
-            stream.reconfigure(errors="backslashreplace")
-
-
 def main() -> None:
     """Run the command line. A ZooError, and a fault of the machine, print one line and exit with code 2."""
-    _accept_any_text()
+    from zoo_core.ui.console import accept_any_text, finish_output, open_missing_streams
+
+    open_missing_streams()
+    accept_any_text()
+    code: Any = 0
     try:
-        app()
+        _reporting_errors(app)
+    except SystemExit as end:
+        code = end.code
+    _reporting_errors(finish_output)
+    sys.exit(code)
+
+
+def _reporting_errors(call: Callable[[], object]) -> None:
+    try:
+        call()
     except ZooError as error:
         from zoo_core.ui.console import complain
 
@@ -202,7 +202,6 @@ def main() -> None:
         complain(f"{error.filename} may not be read or written: change its permissions, or use another path")
         sys.exit(USAGE)
     except BrokenPipeError:  # `zoo list | head`
-        sys.stderr.close()
         sys.exit(0)
     except (OSError, MemoryError) as error:
         fault = machine_error_of(OSError(errno.ENOMEM, "") if isinstance(error, MemoryError) else error)

@@ -16,7 +16,7 @@ from zoo_core.cli.options import DATA_ROOT, RESULTS
 from zoo_core.errors import FAILURE, INTERRUPTED, USAGE, UnknownNameError, UsageError
 from zoo_core.registry import Registry
 from zoo_core.ui import parsing
-from zoo_core.ui.console import complain, messages, print_failed_plugins, print_json
+from zoo_core.ui.console import complain, messages, print_failed_plugins, print_json, printing_at_the_end
 
 if TYPE_CHECKING:
     from zoo_core.results.store import Store
@@ -102,24 +102,33 @@ def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_ru
 
     for warning in name_warnings(request, store):
         complain(warning, "warning: ", "yellow")
-    signal.signal(signal.SIGTERM, _raise_interrupt)
+    _stop_on_signals()
     began = time.monotonic()
     plan, outcome = run_request(request, registry, store, lambda: make_display(messages()), dry_run=dry_run)
     if dry_run:
         print_plan(plan, store, as_json=as_json)
         return
-    if as_json:
-        _print_records(outcome)
-    else:
-        print_summary(outcome, store, time.monotonic() - began)
-    print_failed_plugins(registry.failed)
-    print_faults(outcome, store)
+    with printing_at_the_end():
+        if as_json:
+            _print_records(outcome)
+        else:
+            print_summary(outcome, store, time.monotonic() - began)
+        print_failed_plugins(registry.failed)
+        print_faults(outcome, store)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
     if outcome.faults:
         raise typer.Exit(USAGE)
     if outcome.failed or outcome.refused:
         raise typer.Exit(FAILURE)
+
+
+def _stop_on_signals() -> None:
+    """Let SIGTERM and SIGHUP, when the terminal is closed, do what Ctrl-C does; not under `nohup`, which ignores it."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _raise_interrupt)
 
 
 def _raise_interrupt(*_: object) -> None:

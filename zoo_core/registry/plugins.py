@@ -21,6 +21,7 @@ from zoo_core.entries import source_file
 from zoo_core.entries.unpackaged import PLUGIN as UNPACKAGED
 from zoo_core.errors import DuplicateNameError, InvalidSpecError, PluginError, UnknownNameError
 from zoo_core.reasons import reason_of
+from zoo_core.registry.guard import guarded
 from zoo_core.registry.validate import NAME_PATTERN, AnySpec, validate_spec
 from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec
 
@@ -89,7 +90,8 @@ def discover(found: Iterable[EntryPoint] | None = None) -> tuple[list[Plugin], l
                     f"two installed plugins are named {point.name!r}; this one ({point.value}) is not loaded: "
                     "uninstall or rename one of them"
                 )
-            plugins[point.name] = _load(manager, point)
+            with guarded():
+                plugins[point.name] = _load(manager, point)
         # Plugin code may raise anything, even SystemExit. That must disable only this plugin.
         except (Exception, SystemExit) as error:
             failed.append(

@@ -2,6 +2,8 @@
 
 On Linux, children are forked from a server that has already imported torch (0.05 s instead of 3 s). Trials on an
 accelerator start a fresh process. So do all jobs on other systems or with `ZOO_START=spawn`.
+
+The parent never waits for a child without a limit: not for its start, for the rest of a message, or for its end.
 """
 
 from __future__ import annotations
@@ -12,19 +14,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from multiprocessing.context import BaseContext
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import msgspec
-import psutil
 
-from zoo_core.errors import UsageError
+from zoo_core.errors import MachineError, UsageError
 from zoo_core.files import cache_dir
-from zoo_core.runner import events, worker
+from zoo_core.runner import beside, events, processes, worker
 from zoo_core.runner.events import (
     CodeLoaded,
     Evaluated,
@@ -34,13 +33,18 @@ from zoo_core.runner.events import (
     JobFailed,
     JobResult,
     PhaseBegan,
+    Progress,
     TrialDone,
     TrialJob,
 )
-from zoo_core.runner.start import ENVIRONMENT, start_server, starting_process
+from zoo_core.runner.inbox import MessageError
+from zoo_core.runner.interrupts import Interrupts, deferred_interrupts
+from zoo_core.runner.start import ENVIRONMENT, Fork, Start, Worker
 
-EXIT_TIMEOUT_S = 5.0  # for a worker to end after its last event
-SILENCE_S = 0.5  # without an event, after which the executor checks that the worker is alive
+SILENCE_S = 0.25  # without an event, after which the executor checks that the worker is alive
+MAX_EVENTS_MIB = 16  # of all events that are kept, such as the points of the curve: more than 100,000
+FORKS = 2  # tries to fork a worker, before a fresh process is started instead
+LAST_EVENTS = (TrialDone, JobResult, JobFailed)
 
 
 @dataclass(slots=True)
@@ -112,61 +116,53 @@ class LocalExecutor:
         self.start = "fork" if wanted == "fork" and can_fork else "spawn"
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        self._spawn: BaseContext = multiprocessing.get_context("spawn")
-        self._fork: BaseContext = self._spawn
-        self._server_is_up = False
-        if self.start == "fork":
-            self._fork = multiprocessing.get_context("forkserver")
-            self._fork.set_forkserver_preload(worker.PRELOAD)
+        self._spawn = Start()
+        self._fork = Fork() if self.start == "fork" else None
+        processes.end_abandoned()
 
     def run(
         self, job: Job, on_event: Callable[[Event], None] | None = None, timeout_s: float | None = None
     ) -> WorkerResult:
-        """Run one job until it ends, fails or times out. Ctrl-C ends the child and sets `interrupted`."""
-        needs_own_start = isinstance(job, TrialJob) and job.device != "cpu"
-        context = self._spawn if needs_own_start else self._fork
-        result, content = WorkerResult(), _encode(job)
-        try:
-            if context is not self._spawn:
-                self._await_server()
-        except KeyboardInterrupt:
-            result.interrupted = True
-            return result
-        oom_before = _oom_kills()
-        with _concurrent_trials(isinstance(job, TrialJob)) as others:
-            began = time.perf_counter()
-            receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(  # type: ignore[attr-defined]
-                target=worker.main, args=(sender, content, dict(os.environ)), daemon=False
-            )
-            try:
-                with starting_process():
-                    process.start()
-                sender.close()
-                result.timed_out = not self._receive_events(process, receiver, result, on_event, began, timeout_s)
-                if not result.timed_out:
-                    process.join(EXIT_TIMEOUT_S)
-            except KeyboardInterrupt:
+        """Run one job until it ends, fails or times out. Ctrl-C ends the child and sets `interrupted`.
+
+        Raises UsageError for a job with a name that is not UTF-8, MachineError if the system starts no process.
+        """
+        result, content, oom_before = WorkerResult(), _encode(job), _oom_kills()
+        with deferred_interrupts() as interrupts, beside.announced(isinstance(job, TrialJob)) as others:
+            child, began = self._start(job, content, interrupts)
+            if child is None:
                 result.interrupted = True
+                return result
+            try:
+                _Reception(child, result, on_event, interrupts).receive(began, timeout_s)
             finally:
-                kill_process_tree(process)
-                receiver.close()
+                child.end()
                 result.trials_beside = max(result.trials_beside, others())
             result.wall_s = time.perf_counter() - began
+            result.interrupted = interrupts.requested
         result.enter(result.phase, result.wall_s)
-        result.exit_code = process.exitcode
-        result.oom_killed = process.exitcode == -9 and _oom_kills() > oom_before
+        result.exit_code = child.exit_code
+        result.oom_killed = result.exit_code == -signal.SIGKILL and _oom_kills() > oom_before
         return result
 
-    def _await_server(self) -> None:
-        """Start the fork server and wait until it has imported torch, so that no trial pays these seconds."""
-        if not self._server_is_up:
-            start_server()
-            first = self._fork.Process(target=worker.do_nothing)  # type: ignore[attr-defined]
-            with starting_process():
-                first.start()
-            first.join()
-            self._server_is_up = True
+    def _start(self, job: Job, content: bytes, interrupts: Interrupts) -> tuple[Worker | None, float]:
+        """Start the worker; return it and the time before. Without one the user stopped the run."""
+        environment = dict(os.environ)
+        if environment.get("ZOO_CACHE"):
+            environment["ZOO_CACHE"] = str(cache_dir())  # absolute: a plugin may change the worker's folder
+        fork = None if isinstance(job, TrialJob) and job.device != "cpu" else self._fork
+        for start in (*[fork] * FORKS, self._spawn):
+            if interrupts.requested:
+                return None, 0.0
+            if start is None or (isinstance(start, Fork) and not start.is_ready(interrupts)):
+                continue
+            began = time.perf_counter()
+            try:
+                return start.worker(content, environment, interrupts), began
+            except MachineError:  # the fork server was killed, or hung and was ended
+                if start is self._spawn and not interrupts.requested:
+                    raise
+        return None, 0.0
 
     def ask(self, job: Job, timeout_s: float | None = None) -> object:
         """Run a job and return its result. Raises the job's ZooError, or RuntimeError for any other failure.
@@ -187,36 +183,67 @@ class LocalExecutor:
             raise RuntimeError(f"a worker process ended without a result: {exit_reason(result.exit_code)}")
         return result.job_result.value
 
-    def _receive_events(
+
+class _Reception:
+    """Receives the events of one worker into its result."""
+
+    def __init__(
         self,
-        process: BaseProcess,
-        receiver: multiprocessing.connection.Connection,
+        child: Worker,
         result: WorkerResult,
         on_event: Callable[[Event], None] | None,
-        began: float,
-        timeout_s: float | None,
-    ) -> bool:
-        """Receive events until the worker sends its last one or dies; return False after a timeout."""
-        while True:
+        interrupts: Interrupts,
+    ) -> None:
+        self._child, self._result, self._on_event, self._interrupts = child, result, on_event, interrupts
+        self._kept_bytes = 0
+
+    def receive(self, began: float, timeout_s: float | None) -> None:
+        """Receive events until the last one, the end of the worker, a timeout, or a signal to this process."""
+        while not self._interrupts.requested:
             left = SILENCE_S if timeout_s is None else began + timeout_s - time.perf_counter()
             if left <= 0:
-                return False
-            if not receiver.poll(min(left, SILENCE_S)):
-                # An open pipe does not prove that the worker lives: its children may hold the pipe open.
-                if process.is_alive() or receiver.poll(0):
-                    continue
-                return True
-            try:
-                event = events.decode_event(receiver.recv_bytes())
-            except (EOFError, OSError):
-                return True
-            except msgspec.MsgspecError as error:
-                event = JobFailed(error="", reason=f"the worker sent an invalid event: {error}")
-            result.add(event, time.perf_counter() - began)
-            if on_event is not None:
-                on_event(event)
-            if isinstance(event, TrialDone | JobResult | JobFailed):
-                return True
+                self._result.timed_out = True
+                return
+            # An open pipe does not prove that the worker lives: its children may hold the pipe open.
+            was_alive = self._child.is_alive()
+            received = self._receive_some(min(left, SILENCE_S), began)
+            if self._is_complete() or self._child.inbox.closed or not (received or was_alive):
+                break
+        if not self._child.wait() and not self._is_complete() and not self._interrupts.requested:
+            reason = f"the worker closed its connection to the zoo in phase {self._result.phase}, but went on"
+            self._add(JobFailed(error="", reason=reason), began)
+
+    def _receive_some(self, wait_s: float, began: float) -> bool:
+        try:
+            messages = self._child.inbox.receive(wait_s)
+        except MessageError as error:
+            self._add(JobFailed(error="", reason=f"the worker sent an invalid event: {error}"), began)
+            return True
+        for message in messages:
+            self._add(self._decode(message), began)
+            if self._is_complete():
+                break
+        return bool(messages)
+
+    def _decode(self, message: bytes) -> Event:
+        try:
+            event: Event = events.decode_event(message)
+        except msgspec.MsgspecError as error:
+            return JobFailed(error="", reason=f"the worker sent an invalid event: {error}")
+        if not isinstance(event, (Progress, *LAST_EVENTS)):
+            self._kept_bytes += len(message)
+            if self._kept_bytes > MAX_EVENTS_MIB << 20:
+                return JobFailed(error="", reason=f"the worker sent more than {MAX_EVENTS_MIB} MiB of events")
+        return event
+
+    def _add(self, event: Event, began: float) -> None:
+        self._result.add(event, time.perf_counter() - began)
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def _is_complete(self) -> bool:
+        result = self._result
+        return bool(result.trial_done or result.job_result or result.job_failed)
 
 
 def _encode(job: Job) -> bytes:
@@ -232,26 +259,11 @@ def _encode(job: Job) -> bytes:
         ) from error
 
 
-def kill_process_tree(process: BaseProcess) -> None:
-    """Kill a worker and all processes that it started. They form a process group, so orphans are found too."""
-    if process.pid is None:
-        return
-    family: list[psutil.Process] = []
-    with contextlib.suppress(psutil.Error):
-        root = psutil.Process(process.pid)
-        family = [root, *root.children(recursive=True)] if process.is_alive() else []
-    if hasattr(os, "killpg") and process.pid != os.getpgid(0):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    for member in family:
-        with contextlib.suppress(psutil.Error):
-            member.kill()
-    process.join(EXIT_TIMEOUT_S)
-
-
 def exit_reason(code: int | None) -> str:
-    """Describe an exit code in words."""
-    if code is not None and code < 0:
+    """Describe an exit code in words; None is unknown."""
+    if code is None:
+        return "exit code unknown, because the fork server was killed or stopped"
+    if code < 0:
         with contextlib.suppress(ValueError):
             return f"signal {signal.Signals(-code).name}"
     return f"exit code {code}"
@@ -264,25 +276,3 @@ def _oom_kills() -> int:
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     return 0
-
-
-@contextlib.contextmanager
-def _concurrent_trials(active: bool) -> Iterator[Callable[[], int]]:
-    """Announce to other zoo processes that a trial runs here; yield a function that counts theirs."""
-    folder = cache_dir() / "running"
-    mine = folder / str(os.getpid())
-    if active:
-        with contextlib.suppress(OSError):  # without a writable cache, only this count is lost
-            folder.mkdir(parents=True, exist_ok=True)
-            mine.touch()
-
-    def others() -> int:
-        pids = [int(path.name) for path in folder.glob("*") if path.name.isdigit()] if folder.is_dir() else []
-        return sum(pid != os.getpid() and psutil.pid_exists(pid) for pid in pids)
-
-    before = others()
-    try:
-        yield lambda: max(before, others())
-    finally:
-        with contextlib.suppress(OSError):
-            mine.unlink(missing_ok=True)

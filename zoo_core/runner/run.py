@@ -24,6 +24,7 @@ from zoo_core.runner.current import note_current_code
 from zoo_core.runner.devices import find_devices
 from zoo_core.runner.events import Event
 from zoo_core.runner.executor import LocalExecutor, WorkerResult
+from zoo_core.runner.interrupts import deferred_interrupts
 from zoo_core.runner.log import limiting_log, read_log_tail
 from zoo_core.runner.plan import Plan, Skipped, make_plan
 from zoo_core.runner.planned_trial import PlannedTrial
@@ -160,12 +161,14 @@ class Run:
             self._skip(skipped)
         todo = checked.plan.todo
         for number, trial in enumerate(todo, 1):
-            self._listener.began(trial, number, len(todo))
-            try:
-                self._run_trial(trial)
-            except (MachineError, UsageError) as error:  # the trial did not begin; a fault may concern only this one
-                self.outcome.note_fault(str(error), NOT_RUN)
-            if self.outcome.interrupted:
+            with deferred_interrupts() as interrupts:  # until its record is saved
+                self._listener.began(trial, number, len(todo))
+                try:
+                    self._run_trial(trial)
+                except (MachineError, UsageError) as error:  # it did not begin; a fault may concern only this one
+                    self.outcome.note_fault(str(error), NOT_RUN)
+            if interrupts.requested:
+                self.outcome.interrupted = True
                 break
         return self.outcome
 

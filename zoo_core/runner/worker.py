@@ -22,8 +22,9 @@ from zoo_core import errors
 from zoo_core.entries import resolve_entry
 from zoo_core.errors import OfflineError, ZooError, machine_error_of
 from zoo_core.reasons import reason_of
-from zoo_core.runner import events
+from zoo_core.runner import events, processes
 from zoo_core.runner.events import Event
+from zoo_core.runner.inbox import MAX_MESSAGE_BYTES, MAX_MESSAGE_MIB
 from zoo_core.runner.limits import cut, cut_middle
 
 # Modules that every trial imports; the fork server imports them in advance.
@@ -45,7 +46,9 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None  # the fork server had looked TMPDIR up already
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the fork server has a handler
     _start_session()
+    processes.become_adopter()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     job = events.decode_job(content)
 
@@ -53,6 +56,9 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
 
     def send(event: Event) -> None:
         message = events.encode(event)
+        if len(message) > MAX_MESSAGE_BYTES:
+            size = f"{len(message) >> 20} MiB, but at most {MAX_MESSAGE_MIB} MiB can be sent"
+            raise ZooError(f"the event {type(event).__name__} has {size}")
         events.decode_event(message)  # values from a plugin may be invalid: validated here, so that the error names it
         with sending:
             connection.send_bytes(message)
@@ -73,6 +79,7 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
     except BaseException as error:
         send(_failure(error))
     connection.close()
+    processes.end_children()
 
 
 def _failure(error: BaseException) -> events.JobFailed:

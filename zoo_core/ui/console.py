@@ -5,11 +5,16 @@ Importing rich takes 0.1 s, so only output to a terminal imports it.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 import json
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.errors import UsageError
 from zoo_core.ui.formats import align_rows
 from zoo_core.ui.harmless import harmless, harmless_json
 
@@ -45,16 +50,83 @@ def _console(file: Any) -> Console:
         def render_str(self, text: str, *args: Any, **options: Any) -> Text:
             return super().render_str(harmless(text), *args, **options)
 
+        def on_broken_pipe(self) -> None:
+            """Let the caller handle the BrokenPipeError; rich would end the program."""
+            raise
+
     terminal = bool(file.isatty())
     width = None if terminal else UNLIMITED_COLUMNS
     return PlainConsole(file=file, width=width, highlight=False, markup=False, emoji=False, soft_wrap=not terminal)
 
 
 def complain(message: str, label: str = "error: ", style: str = "bold red") -> None:
-    """Print an error or a warning on standard error."""
+    """Print an error or a warning on standard error. Nothing happens if standard error is lost."""
     from rich.text import Text
 
-    messages().print(Text.assemble((label, style), harmless(message)))
+    with contextlib.suppress(OSError):
+        messages().print(Text.assemble((label, style), harmless(message)))
+
+
+def open_missing_streams() -> None:
+    """Open standard streams that the caller closed, as `>&-` does, so that no other file gets their numbers."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+
+
+def accept_any_text() -> None:
+    """Let the output streams write characters that their encoding lacks as escapes, such as `\\u0436`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # tests replace it
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def printing_at_the_end() -> Iterator[None]:
+    """Print what a command has to say when its work is saved: a reader that has gone, as `head -1`, changes nothing.
+
+    Raises UsageError if the output cannot be written for another reason, such as a full disk.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        drop_output(sys.stdout)
+        if not is_gone(error):
+            raise UsageError(f"the output cannot be written ({error.strerror}), but the work is done") from error
+
+
+def finish_output() -> None:
+    """Write what the standard streams still hold. Python itself would report a lost stream as exit code 120.
+
+    Raises UsageError if standard output cannot be written, unless its reader has gone.
+    """
+    try:
+        sys.stderr.flush()
+    except OSError:
+        drop_output(sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        drop_output(sys.stdout)
+        if not is_gone(error):
+            raise UsageError(f"the output cannot be written: {error.strerror}") from error
+
+
+def is_gone(error: OSError) -> bool:
+    """Return whether the pipe or terminal that should show the output has gone: then nobody misses it."""
+    return error.errno in (errno.EPIPE, errno.EIO)
+
+
+def drop_output(stream: Any) -> None:
+    """Send what a stream still holds, and all that follows, to nowhere: Python would write it again at its end."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def print_json(value: Any) -> None:

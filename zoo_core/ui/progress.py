@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -24,22 +24,55 @@ FAILED_STYLE = "red"
 
 @contextlib.contextmanager
 def make_display(console: Console) -> Iterator[Listener]:
-    """Make a live display on a terminal, or a plain one elsewhere."""
+    """Make a live display on a terminal, or a plain one elsewhere. A display that is lost does not end the run."""
     if not console.is_terminal:
-        yield PlainDisplay(console)
+        yield LosableDisplay(PlainDisplay(console))
         return
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    with Bars(
-        TextColumn("{task.description}"),
+    bars = Bars(
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=16),
-        TextColumn("{task.fields[state]}"),
+        TextColumn("{task.fields[state]}", markup=False),
         console=console,
         transient=True,
         expand=False,
-    ) as bars:
-        yield LiveDisplay(console, bars)
+    )
+    with contextlib.suppress(OSError):
+        bars.start()
+    try:
+        yield LosableDisplay(LiveDisplay(console, bars))
+    finally:
+        with contextlib.suppress(OSError):
+            bars.stop()
+
+
+class LosableDisplay:
+    """Passes everything to another display until that can no longer write, as after `2>&1 | head -1`.
+
+    The run goes on, because its results are records and not what it prints. `lost` is the reason, or None.
+    """
+
+    def __init__(self, display: Listener) -> None:
+        self._display = display
+        self.lost: OSError | None = None
+
+    def began(self, trial: PlannedTrial, number: int, total: int) -> None:
+        self._try(self._display.began, trial, number, total)
+
+    def on_event(self, event: Event) -> None:
+        self._try(self._display.on_event, event)
+
+    def finished(self, record: Record) -> None:
+        self._try(self._display.finished, record)
+
+    def _try(self, show: Callable[..., None], *arguments: Any) -> None:
+        if self.lost is None:
+            try:
+                show(*arguments)
+            except OSError as error:
+                self.lost = error
 
 
 class PlainDisplay:

@@ -1,0 +1,238 @@
+"""A display that is lost, or a signal, never loses the running trial or a finished one, and leaves no process."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zoo_core.errors import UsageError
+from zoo_core.results.records import Record, decode
+from zoo_core.runner import processes
+from zoo_core.runner.interrupts import Interrupts, deferred_interrupts
+from zoo_core.ui import console
+from zoo_core.ui.progress import LosableDisplay, PlainDisplay
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, terminals and /dev/full as on Linux")
+
+SLOW = """
+    import pathlib, time
+    from zoo_core import ModelSpec, hookimpl
+
+    @hookimpl
+    def zoo_models():
+        names = ("slow", "endless", "quick")
+        return [ModelSpec(name=name, tasks=("cosine",), entry=f"zoo_slow:{name}") for name in names]
+
+    def _net(seconds):
+        from torch import nn
+
+        class Net(nn.Linear):
+            def forward(self, x):
+                if self.training:
+                    pathlib.Path("training").touch()
+                    time.sleep(seconds)
+                return super().forward(x)
+
+        return lambda signature: Net(1, 1)
+
+    slow, endless, quick = _net(1.0), _net(600), _net(0)
+"""
+
+
+def start_zoo(folder: Path, plugin: Path, *models: str, **options: Any) -> subprocess.Popen[str]:
+    words = [word for model in models for word in ("--model", model)]
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "zoo_core", "bench", "cosine", *words, "--max-steps", "1", "--device", "cpu"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(plugin), os.environ.get("PYTHONPATH", "")])},
+        text=True,
+        **options,
+    )
+
+
+def hear_ctrl_c() -> None:
+    """A shell starts what runs in the background deaf to Ctrl-C, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "waited in vain"
+        time.sleep(0.02)
+
+
+def by_model(folder: Path) -> dict[str, Record]:
+    found = [decode(path.read_bytes()) for path in (folder / "results").glob("*/*.json")]
+    return {record.model.name.partition(":")[2]: record for record in found}
+
+
+def assert_nothing_is_left(pid: int, folder: Path) -> None:
+    assert [found for found, mark in processes.marks() if mark.startswith(f"{pid}-")] == []
+    assert not (folder / "results" / ".staging").exists()
+    assert list((folder / "results").rglob("*.tmp")) == []
+
+
+def test_when_the_reader_of_all_output_goes_the_run_goes_on(tmp_path: Path, make_plugin: Callable[..., Path]) -> None:
+    plugin = make_plugin("zoo-slow", SLOW)
+    process = start_zoo(tmp_path, plugin, "slow", "quick", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("[1/2] cosine ")
+    process.stdout.close()  # as `2>&1 | head -1` does
+    assert process.wait(60) == 0
+    assert {name: record.status for name, record in by_model(tmp_path).items()} == {"slow": "ok", "quick": "ok"}
+    assert_nothing_is_left(process.pid, tmp_path)
+
+
+def test_output_on_a_full_disk_is_the_machines_fault_and_the_records_are_there(
+    tmp_path: Path, make_plugin: Callable[..., Path]
+) -> None:
+    plugin = make_plugin("zoo-slow", SLOW)
+    with Path("/dev/full").open("w") as full:
+        process = start_zoo(tmp_path, plugin, "quick", stdout=full, stderr=full)
+        assert process.wait(60) == 2
+    assert {name: record.status for name, record in by_model(tmp_path).items()} == {"quick": "ok"}
+
+
+def test_closed_output_is_no_error_and_gives_its_number_to_no_other_file(
+    tmp_path: Path, make_plugin: Callable[..., Path]
+) -> None:
+    plugin = make_plugin("zoo-slow", SLOW)
+
+    def close() -> None:
+        os.close(1)
+        os.close(2)
+
+    process = start_zoo(tmp_path, plugin, "quick", preexec_fn=close)
+    assert process.wait(60) == 0
+    assert {name: record.status for name, record in by_model(tmp_path).items()} == {"quick": "ok"}
+
+
+@pytest.mark.parametrize(
+    "signals",
+    [[signal.SIGINT, signal.SIGINT, signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP, signal.SIGINT]],
+    ids=["ctrl-c three times", "kill", "terminal closed"],
+)
+def test_a_signal_records_the_running_trial_as_interrupted_also_if_it_comes_again(
+    tmp_path: Path, make_plugin: Callable[..., Path], signals: list[signal.Signals]
+) -> None:
+    plugin = make_plugin("zoo-slow", SLOW)
+    process = start_zoo(
+        tmp_path, plugin, "quick", "endless", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=hear_ctrl_c
+    )
+    training = tmp_path / "training"
+    wait_until(lambda: "quick" in by_model(tmp_path))
+    training.unlink(missing_ok=True)
+    wait_until(training.exists)
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.02)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    found = by_model(tmp_path)
+    assert {name: record.status for name, record in found.items()} == {"quick": "ok", "endless": "interrupted"}
+    assert found["endless"].reason.startswith("stopped in phase")
+    assert_nothing_is_left(process.pid, tmp_path)
+
+
+def test_when_the_terminal_goes_the_running_trial_is_recorded(tmp_path: Path, make_plugin: Callable[..., Path]) -> None:
+    plugin = make_plugin("zoo-slow", SLOW)
+    terminal, inside = os.openpty()
+
+    def own_terminal() -> None:
+        import fcntl
+        import termios
+
+        os.setsid()
+        fcntl.ioctl(inside, termios.TIOCSCTTY, 0)
+
+    process = start_zoo(
+        tmp_path, plugin, "endless", stdin=inside, stdout=inside, stderr=inside, preexec_fn=own_terminal
+    )
+    os.close(inside)
+    wait_until((tmp_path / "training").exists)
+    assert os.read(terminal, 100)
+    os.close(terminal)  # SIGHUP, and all that is written is an I/O error
+    assert process.wait(60) == 130
+    assert {name: record.status for name, record in by_model(tmp_path).items()} == {"endless": "interrupted"}
+    assert_nothing_is_left(process.pid, tmp_path)
+
+
+def test_under_nohup_the_end_of_the_terminal_stops_nothing() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with deferred_interrupts() as interrupts:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not interrupts.requested
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert interrupts.requested
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_inside_another_block_a_signal_is_noted_for_both_and_handlers_return_afterwards() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with deferred_interrupts() as outer:
+        with deferred_interrupts() as inner:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert inner is outer
+        assert outer.requested
+        assert isinstance(signal.getsignal(signal.SIGINT), Interrupts)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+class Broken:
+    """A file that shows nothing any more."""
+
+    encoding = "utf-8"
+
+    def __init__(self, error: OSError) -> None:
+        self.error, self.writes = error, 0
+
+    def isatty(self) -> bool:
+        return False
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        raise self.error
+
+    def flush(self) -> None: ...
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left"), OSError(5, "I/O")])
+def test_a_display_that_cannot_be_written_is_given_up_after_the_first_try(
+    monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    broken = Broken(error)
+    monkeypatch.setattr(sys, "stderr", broken)
+    display = LosableDisplay(PlainDisplay(console.messages()))
+    for _ in range(3):
+        display._try(display._display._print, "text")  # type: ignore[attr-defined]
+    assert display.lost is error
+    assert broken.writes == 1
+    console.complain("nobody reads this")
+
+
+def test_a_mistake_in_a_display_is_not_taken_for_a_lost_one() -> None:
+    def wrong() -> None:
+        raise ValueError("a mistake")
+
+    with pytest.raises(ValueError, match="a mistake"):
+        LosableDisplay(PlainDisplay(console.messages()))._try(wrong)
+
+
+def test_a_full_disk_cuts_the_output_and_is_said_but_a_closed_pipe_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    with pytest.raises(UsageError, match="No space left"), console.printing_at_the_end():
+        raise OSError(28, "No space left on device")
+    with console.printing_at_the_end():
+        raise BrokenPipeError(32, "Broken pipe")

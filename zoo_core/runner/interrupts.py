@@ -1,0 +1,46 @@
+"""Puts Ctrl-C and requests to end off until a piece of work is complete, so that no running trial is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# SIGHUP: the terminal is gone. Names, because Windows lacks some of these signals.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+@dataclass(slots=True)
+class Interrupts:
+    """Is a signal handler. `requested`: whether a signal asked this process to stop."""
+
+    requested: bool = False
+
+    def __call__(self, *_: object) -> None:
+        self.requested = True
+
+
+@contextlib.contextmanager
+def deferred_interrupts() -> Iterator[Interrupts]:
+    """Note signals during the block instead of raising KeyboardInterrupt; the block and its caller look at the note.
+
+    A block inside another one shares its note. Signals that the caller ignores, as under `nohup`, stay ignored. Only
+    the main thread can set handlers: in other threads nothing is noted.
+    """
+    around = signal.getsignal(signal.SIGINT)
+    if isinstance(around, Interrupts):
+        yield around
+        return
+    interrupts, before = Interrupts(), {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: signal.getsignal(number) for number in SIGNALS}
+        before = {number: old for number, old in handlers.items() if old not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, interrupts)
+    try:
+        yield interrupts
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

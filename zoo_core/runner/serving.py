@@ -1,0 +1,40 @@
+"""Runs in the fork server only, which imports it: the server adopts orphans of trials, and kills them when it ends.
+
+The server ends with its parent, also after `kill -9`. Without this module it would wait for the end of every process
+that has inherited its pipes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import warnings
+
+from zoo_core.runner import processes
+
+SERVER_OF = "ZOO_SERVER_OF"  # the pid of the server's parent, in the environment with which the server is started
+OUTLIVES_THREAD = "thread"  # added to the pid if the thread that started the server may end before the parent
+
+
+def _serve(parent: int, *, outlives_thread: bool) -> None:
+    server = os.getpid()
+
+    def end(*_: object) -> None:
+        if os.getpid() == server:  # workers inherit this handler
+            processes.end_children()
+        os._exit(0)
+
+    processes.become_adopter()
+    warnings.filterwarnings("ignore", "forkserver: waitpid returned unexpected pid")  # of an orphan
+    atexit.register(end)
+    signal.signal(signal.SIGTERM, end)
+    if not outlives_thread:
+        processes.die_with_parent(signal.SIGTERM)
+    if os.getppid() != parent:  # it ended before the line above
+        end()
+
+
+_parent, _, _rest = os.environ.get(SERVER_OF, "").partition(" ")
+if _parent == str(os.getppid()):  # not where someone imports this module to read it
+    _serve(int(_parent), outlives_thread=_rest == OUTLIVES_THREAD)
