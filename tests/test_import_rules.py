@@ -181,7 +181,7 @@ def test_the_core_imports_itself_by_its_full_name(path: Path):
 CORE_LAYERS = (
     {"errors", "reasons", "transfer"},
     {"columns", "files", "specs", "weights"},
-    {"entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family"},
+    {"cached", "entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family"},
     {"protocols", "results"},
     {"measure", "optional"},
     {"data"},
