@@ -46,6 +46,7 @@ PUBLIC_MODULES = (
     "zoo_core.data.labels",
     "zoo_core.data.names",
     "zoo_core.data.open",
+    "zoo_core.data.reading",
     "zoo_core.data.walk",
     "zoo_core.timm_family",
     "zoo_core.train",

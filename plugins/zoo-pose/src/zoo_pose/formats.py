@@ -16,6 +16,7 @@ import numpy as np
 from zoo_core import DamagedDataError, DataUnavailableError
 from zoo_core.data.columns import Array
 from zoo_core.data.names import natural_key, sort_frames
+from zoo_core.data.reading import read_text
 from zoo_core.data.walk import list_folder
 from zoo_pose.skeletons import COCO_17, KINECT_20, KINECT_25
 
@@ -306,16 +307,7 @@ def _is_number(word: str) -> bool:
 
 def _read_lines(path: Path) -> list[str]:
     """Read a file's lines, without blank ones at the end. Raises DamagedDataError if it is empty or not text."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DamagedDataError(
-            f"{path} cannot be read as text, it is not UTF-8: save it as UTF-8, or fetch it again"
-        ) from error
-    except PermissionError as error:
-        raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
-    except (OSError, ValueError) as error:
-        raise DamagedDataError(f"{path} cannot be read as text ({error}): fetch it again") from error
+    text = read_text(path)
     if not text.strip():
         raise DamagedDataError(f"{path} is empty: fetch it again, or remove it")
     return text.rstrip().split("\n")
