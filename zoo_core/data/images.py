@@ -113,11 +113,12 @@ def find_splits(root: Path, needs: str) -> dict[str, Path]:
 
 def _folders_down_to(root: Path, depth: int) -> list[Path]:
     """List the folders below `root` down to a depth, level by level."""
-    found, level = list[Path](), [root]
+    found, level = dict[str, Path](), [root]  # by real path: links may lead to one folder many times
     for _ in range(depth):
-        level = [inside for folder in level for inside in folders(folder)]
-        found += level
-    return found
+        below = {os.path.realpath(inside): inside for folder in level for inside in folders(folder)}
+        level = [inside for real, inside in below.items() if real not in found]
+        found = below | found
+    return list(found.values())
 
 
 def _refuse_two(root: Path, first: Path, second: Path) -> NoReturn:

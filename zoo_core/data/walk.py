@@ -219,10 +219,13 @@ def _scan(folder: str) -> list[tuple[os.DirEntry[str], str]]:
     try:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: (composed(entry.name), entry.name))
-        kinds = [(entry, _kind(entry)) for entry in found]
+        lineage = _Lineage(folder)
+        kinds = [(entry, _kind(entry, lineage)) for entry in found]
     except PermissionError as error:
         raise DataError(f"{error.filename or folder} may not be read: change its permissions") from error
     except OSError as error:
+        if not is_files_fault(error):
+            raise
         raise DataUnavailableError(f"{folder} cannot be read as a folder ({error.strerror})") from error
     for entry, kind in kinds:
         if not entry.name.isascii() and kind != HIDDEN:
@@ -230,23 +233,32 @@ def _scan(folder: str) -> list[tuple[os.DirEntry[str], str]]:
     return kinds
 
 
-def _kind(entry: os.DirEntry[str]) -> str:
+class _Lineage:
+    """A folder and all that it lies in, by device and inode; looked up once, when the first link needs it."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._keys: set[tuple[int, int]] | None = None
+
+    def __contains__(self, state: os.stat_result) -> bool:
+        if self._keys is None:
+            folder = Path(self._folder)
+            states = [path.stat() for path in (folder, *folder.parents)]
+            self._keys = {(parent.st_dev, parent.st_ino) for parent in states}
+        return (state.st_dev, state.st_ino) in self._keys
+
+
+def _kind(entry: os.DirEntry[str], lineage: _Lineage) -> str:
     if is_hidden(entry.name):
         return HIDDEN
     try:
         if entry.is_file():
             return "file"
         if entry.is_dir():
-            return CIRCULAR if entry.is_symlink() and _leads_back(entry) else "folder"
+            # Each circle has a link to a folder on its own path, at the latest in its second round.
+            return CIRCULAR if entry.is_symlink() and entry.stat() in lineage else "folder"
     except OSError as error:
         if error.errno not in LEADS_NOWHERE:
             raise
     is_dangling = entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110
     return DANGLING if is_dangling else SPECIAL
-
-
-def _leads_back(entry: os.DirEntry[str]) -> bool:
-    """Return whether a link leads to a folder on its own path. Each circle has such a link, at the latest in its
-    second round."""
-    target = entry.stat()
-    return any(os.path.samestat(target, parent.stat()) for parent in Path(entry.path).parents)
