@@ -31,13 +31,13 @@ def test_only_temporary_folders_older_than_a_day_are_removed(tmp_path: Path) -> 
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text("content")
         os.utime(tmp_path / name, (now - hours * 3600,) * 2)
-    remove_abandoned(tmp_path, ".making-")
+    remove_abandoned(tmp_path, ".making-*")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".making-new", ".making-slow", "made"]
 
 
 def test_where_there_is_nothing_to_remove_nothing_happens(tmp_path: Path) -> None:
-    remove_abandoned(tmp_path, ".making-")
-    remove_abandoned(tmp_path / "not-there", ".making-")
+    remove_abandoned(tmp_path, ".making-*")
+    remove_abandoned(tmp_path / "not-there", ".making-*")
 
 
 def test_a_new_folder_appears_with_all_of_its_content(tmp_path: Path) -> None:

@@ -365,7 +365,9 @@ def test_features_that_float16_cannot_hold_are_not_cached(scale: float, tmp_path
 
 def test_making_features_leaves_nothing_else_behind(tmp_path: Path) -> None:
     train(tmp_path)
-    assert {path.name for path in (tmp_path / "features").rglob("*") if path.is_file()} == {"cost.json", "features.npy"}
+    assert {path.name for path in (tmp_path / "features").rglob("*") if path.is_file()} == {
+        *("contents.json", "cost.json", "features.npy")
+    }
     assert not list((tmp_path / "features").glob(".*"))
 
 

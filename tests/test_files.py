@@ -168,13 +168,13 @@ def test_a_second_fingerprint_opens_no_file_of_the_data(tmp_path: Path, monkeypa
     root = write(tmp_path / "plain", FILES)
     before = fingerprint(dataset(), root)
     opened: list[Path] = []
-    real_open = Path.open
+    real_open = os.open
 
-    def watched(path: Path, *words: Any, **more: Any) -> Any:
-        opened.append(path)
+    def watched(path: Any, *words: Any, **more: Any) -> Any:
+        opened.append(Path(path))
         return real_open(path, *words, **more)
 
-    monkeypatch.setattr(Path, "open", watched)
+    monkeypatch.setattr(os, "open", watched)
     assert fingerprint(dataset(), root) == before
     assert [path for path in opened if path.is_relative_to(root)] == []
 
@@ -198,8 +198,8 @@ def test_what_older_code_cached_of_an_archive_is_read_again(tmp_path: Path, cach
     old = {str(root): [now.st_size, now.st_mtime_ns, {"misread.txt": "0" * 64}]}
     (cache / "archives.json").write_text(json.dumps(old))
     name = hashlib.sha256(f"{root}\0{now.st_size}\0{now.st_mtime_ns}".encode()).hexdigest()[:16]
-    folder.rename(folder.with_name(f"plain-{name}"))
-    (folder.with_name(f"plain-{name}") / "misread.txt").touch()
+    folder.rename(folder.parent.with_name(f"plain-{name}"))
+    (folder.parent.with_name(f"plain-{name}") / "misread.txt").touch()
     assert fingerprint(dataset(), root) == known
     assert context(dataset(), root).folder() == folder
     assert not (folder / "misread.txt").exists()
@@ -314,14 +314,14 @@ def test_a_hostile_archive_as_root_is_refused(tmp_path: Path):
 
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     root = write(tmp_path / "plain", FILES)
-    real_open = Path.open
+    real_open = os.open
 
-    def refusing(path: Path, *words: Any, **more: Any) -> Any:
-        if path.name == "labels.csv":
+    def refusing(path: Any, *words: Any, **more: Any) -> Any:
+        if Path(path).name == "labels.csv":
             raise PermissionError(13, "Permission denied", str(path))
         return real_open(path, *words, **more)
 
-    monkeypatch.setattr(Path, "open", refusing)
+    monkeypatch.setattr(os, "open", refusing)
     with pytest.raises(DataError, match=r"labels\.csv may not be read: change its permissions"):
         fingerprint(dataset(), root)
 

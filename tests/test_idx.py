@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import struct
 from pathlib import Path
@@ -66,9 +67,10 @@ def test_a_damaged_gzip_file_is_an_error_that_names_it(tmp_path: Path, content: 
 
 
 def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> bytes:
-        raise PermissionError(13, "Permission denied", str(path))
+    def refuse(path: str, *_: object) -> int:
+        raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    (tmp_path / "images").touch()
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(DataUnavailableError, match=r"images may not be read: change its permissions"):
         read_idx(tmp_path / "images")

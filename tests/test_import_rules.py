@@ -46,6 +46,7 @@ PUBLIC_MODULES = (
     "zoo_core.data.labels",
     "zoo_core.data.names",
     "zoo_core.data.open",
+    "zoo_core.data.reading",
     "zoo_core.data.walk",
     "zoo_core.timm_family",
     "zoo_core.train",
@@ -181,7 +182,7 @@ def test_the_core_imports_itself_by_its_full_name(path: Path):
 CORE_LAYERS = (
     {"errors", "reasons", "transfer"},
     {"columns", "files", "specs", "weights"},
-    {"entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family"},
+    {"cached", "entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family"},
     {"protocols", "results"},
     {"measure", "optional"},
     {"data"},

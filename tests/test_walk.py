@@ -20,6 +20,8 @@ from zoo_core.data.walk import (
     CIRCULAR,
     DANGLING,
     HIDDEN,
+    MANY_LINKS,
+    MAX_VISITS,
     SPECIAL,
     find_named,
     find_one,
@@ -197,6 +199,55 @@ def test_both_forms_of_unicode_have_one_fingerprint(tmp_path: Path) -> None:
     one = write(tmp_path / "one", "лайка/й.png", "b.png", content="1")
     other = write(tmp_path / "other", unicodedata.normalize("NFD", "лайка/й.png"), "b.png", content="1")
     assert fingerprint(SPEC, one) == fingerprint(SPEC, other)
+
+
+@links
+@pytest.mark.parametrize("count", [7, 15])
+def test_folders_that_all_link_to_each_other_are_listed_in_bounded_time(count: int, tmp_path: Path) -> None:
+    """By every path through them, seven folders would be listed 13,699 times, and fifteen for ever."""
+    names = [f"{number:02}" for number in range(count)]
+    for name in names:
+        write(tmp_path, f"{name}/a.txt")
+    for name in names:
+        for other in names:
+            if other != name:
+                (tmp_path / name / f"to{other}").symlink_to(tmp_path / other)
+    tree = walk(tmp_path)
+    assert len(tree.files) <= count * (1 + MAX_VISITS)
+    assert {f"{name}/a.txt" for name in names} <= set(tree.files)
+    assert f"{names[0]}/to{names[1]}/a.txt" in tree.files, "short paths through links come first"
+    assert MANY_LINKS in tree.left_out.values()
+    assert len(folders_below(tmp_path)) <= 1 + count * (1 + MAX_VISITS)
+    assert walk(tmp_path) == tree
+
+
+@links
+def test_a_folder_to_which_many_links_lead_is_listed_by_each_of_them(tmp_path: Path) -> None:
+    write(tmp_path, "all/a.txt")
+    for fold in range(MAX_VISITS):
+        (tmp_path / f"fold{fold}").symlink_to("all")
+    assert len(walk(tmp_path).files) == 1 + MAX_VISITS
+    assert walk(tmp_path).left_out == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the device is Linux's")
+def test_a_link_to_a_device_is_left_out_as_what_it_is(tmp_path: Path) -> None:
+    write(tmp_path, "a.txt")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    assert walk(tmp_path).left_out == {"zero": SPECIAL}
+
+
+@links
+def test_a_folder_deeper_than_any_path_is_one_error(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(30):  # each step relative to the last folder: the whole path is longer than the system takes
+        os.mkdir("d" * 200, dir_fd=descriptor)
+        inside = os.open("d" * 200, os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inside
+    os.close(descriptor)
+    with pytest.raises(DataUnavailableError, match=r"cannot be read as a folder \(File name too long\)"):
+        walk(tmp_path)
 
 
 # finding

@@ -5,10 +5,10 @@ On disk a column is one or two `.npy` files, which are memory-mapped and never u
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 
@@ -79,10 +79,40 @@ def save(columns: Columns, folder: Path) -> None:
     folder.mkdir(parents=True)
     for name, column in columns.items():
         if isinstance(column, Ragged):
-            np.save(folder / f"{name}.values.npy", column.values, allow_pickle=False)
-            np.save(folder / f"{name}.offsets.npy", column.offsets, allow_pickle=False)
+            write_array(folder / f"{name}.values.npy", column.values)
+            write_array(folder / f"{name}.offsets.npy", column.offsets)
         else:
-            np.save(folder / f"{name}.npy", column, allow_pickle=False)
+            write_array(folder / f"{name}.npy", column)
+
+
+class _Writer:
+    """The `write` of a file alone. With a whole file, numpy writes in C, and then its error lacks the errno."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.write = file.write
+
+
+def write_array(path: Path, array: Array) -> None:
+    """Write an array as a new `.npy` file. Raises OSError with the system's errno, such as ENOSPC for a full disk."""
+    with path.open("xb") as file:
+        np.lib.format.write_array(_Writer(file), np.asanyarray(array), allow_pickle=False)
+
+
+def write_blocks(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], blocks: Iterable[Array]) -> None:
+    """Write an array of `shape` as a new `.npy` file from blocks of its rows, such as one too large for memory.
+
+    Unlike a memory map, this raises OSError on a full disk: a write to a map then ends the process. Raises DataError
+    if the blocks are not of that many rows.
+    """
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    rows = 0
+    with path.open("xb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, dtype).data)
+            rows += len(block)
+    if rows != shape[0]:
+        raise DataError(f"the blocks of {path.name} have {rows} rows instead of {shape[0]}")
 
 
 def load(folder: Path) -> Columns:

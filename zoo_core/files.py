@@ -1,19 +1,33 @@
-"""The zoo's cache folder, and atomic writes: a reader never sees half a file or half a folder."""
+"""The zoo's cache folder, reads that never wait, and atomic writes: nobody sees half a file or half a folder."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
 import shutil
+import stat
+import sys
 import time
 from collections.abc import Iterator
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
+from typing import IO
 
 from zoo_core.errors import MachineError, UsageError
 
-ABANDONED_AFTER_S = 86_400.0  # a temporary folder may be filled for hours; after a day its process is gone
+ABANDONED_AFTER_S = 86_400.0  # where a lock cannot tell: a temporary folder may be filled for hours
+ALIVE = "alive"  # in a temporary folder: a file that its process keeps locked
+MIB = 1 << 20
+# The faults of a file itself. All others, such as EIO, EMFILE and ENOSPC, are the machine's.
+FILE_FAULTS = frozenset(
+    {
+        *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG),
+        *(errno.EINVAL, errno.EFBIG, errno.ENXIO),
+    }
+)
 SET_CACHE = "set ZOO_CACHE to a folder that you may write to, on a disk with free space"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -87,34 +101,161 @@ def portable(name: str, max_chars: int = 80) -> str:
     return safe or "_"
 
 
-def remove_abandoned(folder: Path, prefix: str) -> None:
-    """Remove the temporary folders `prefix...` in `folder` that killed runs left there more than a day ago."""
-    for path in folder.glob(f"{prefix}*"):
+def open_regular(path: Path | str, *, max_bytes: int | None = None, follow_links: bool = True) -> BufferedReader:
+    """Open a regular file to read. This never waits, as opening a FIFO does, and never touches a device.
+
+    max_bytes: a larger file is refused. follow_links: whether the path may be a symbolic link.
+    Raises OSError: EINVAL for a FIFO, socket or device, EISDIR for a folder, ELOOP for a link, EFBIG for a large file.
+    """
+    name = os.fspath(path)
+    _require_regular(Path(path).stat(follow_symlinks=follow_links), name, max_bytes)  # opening a device can change it
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(name, flags if follow_links else flags | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        _require_regular(os.fstat(descriptor), name, max_bytes)  # it may have been replaced
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _require_regular(state: os.stat_result, name: str, max_bytes: int | None) -> None:
+    if stat.S_ISDIR(state.st_mode):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+    if stat.S_ISLNK(state.st_mode):
+        raise OSError(errno.ELOOP, "it is a link", name)
+    if not stat.S_ISREG(state.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file, but a FIFO, a socket or a device", name)
+    if max_bytes is not None and state.st_size > max_bytes:
+        raise _too_large(name, max_bytes)
+
+
+def _too_large(name: str, max_bytes: int) -> OSError:
+    limit = f"{max_bytes >> 20} MiB" if max_bytes >= MIB else f"{max_bytes} bytes"
+    return OSError(errno.EFBIG, f"it is larger than {limit}", name)
+
+
+def read_regular(path: Path | str, max_bytes: int, *, follow_links: bool = True) -> bytes:
+    """Read a regular file of up to `max_bytes`, whatever size the system states. Raises OSError as `open_regular`."""
+    with open_regular(path, max_bytes=max_bytes, follow_links=follow_links) as file:
+        content = file.read(max_bytes + 1)  # a file of /proc states no size, and another one may grow meanwhile
+    if len(content) > max_bytes:
+        raise _too_large(os.fspath(path), max_bytes)
+    return content
+
+
+def is_files_fault(error: OSError) -> bool:
+    """Return whether an error is of the file itself, such as a missing one, and not of the machine, as a full disk is.
+
+    >>> is_files_fault(FileNotFoundError(2, "")), is_files_fault(OSError(errno.ENOSPC, ""))
+    (True, False)
+    """
+    return error.errno in FILE_FAULTS
+
+
+def remove_abandoned(folder: Path, pattern: str) -> None:
+    """Remove what killed processes left in `folder`: temporary folders, and files that `locked_file` made.
+
+    pattern: a glob pattern of their names. What another process fills now stays: it holds a lock, which ends with it.
+    Without a lock, only what is more than a day old is removed.
+    """
+    for path in folder.glob(pattern):
         with contextlib.suppress(OSError):  # another process removed it first
-            if path.is_dir() and time.time() - path.stat().st_mtime > ABANDONED_AFTER_S:
+            if path.is_symlink() or not _is_abandoned(path):
+                continue
+            if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
+
+def _is_abandoned(path: Path) -> bool:
+    is_old = time.time() - path.stat().st_mtime > ABANDONED_AFTER_S
+    try:
+        with open_regular(path / ALIVE if path.is_dir() else path) as file:
+            locked = _lock(file)
+    except OSError:
+        return is_old
+    return is_old if locked is None else locked
+
+
+def _lock(file: IO[bytes]) -> bool | None:
+    """Lock a file until it is closed, also by the end of the process. False if another has the lock, None if no lock
+    is possible."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
+    return True
+
+
+def locked_file(path: Path) -> BufferedWriter:
+    """Create and lock a file to write. `remove_abandoned` removes it only after its process has ended."""
+    unnamed = path.with_name(f"{path.name}.new")  # under its name it is locked from the start
+    file = unnamed.open("xb")
+    try:
+        _lock(file)
+        unnamed.rename(path)
+    except BaseException:
+        file.close()
+        unnamed.unlink(missing_ok=True)
+        raise
+    return file
 
 
 @contextlib.contextmanager
 def new_folder(path: Path, prefix: str) -> Iterator[Path]:
     """Yield an empty folder to fill, and rename it to `path` at the end of the block; an error leaves nothing behind.
 
-    If another process creates `path` first, its folder stays and this one is dropped. The empty folder is inside a
-    temporary folder `prefix...` next to `path`. Old temporary folders of killed runs are removed first.
+    Before that, its files are on the disk: after a power failure, `path` is whole or not there. If another process
+    creates `path` first, its folder stays and this one is dropped. The empty folder is inside a temporary folder
+    `prefix...` next to `path`. Temporary folders of killed processes are removed first.
     """
     import tempfile  # not needed by `zoo list`
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(path.parent, prefix)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as temporary:
+    remove_abandoned(path.parent, f"{prefix}*")
+    with (
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as temporary,
+        locked_file(Path(temporary) / ALIVE),
+    ):
         inside = Path(temporary) / "content"
         inside.mkdir()
         yield inside
+        _sync_tree(inside)
         try:
             inside.rename(path)
         except OSError:
             if not path.is_dir():
                 raise
+        _sync(path.parent)
+
+
+def _sync_tree(folder: Path) -> None:
+    """Write a folder's files and names to the disk."""
+    for home, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            _sync(Path(home, name))
+        _sync(Path(home))
+
+
+def _sync(path: Path) -> None:
+    if sys.platform == "win32" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that cannot do this for folders
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -6,6 +6,8 @@ hidden and system files are left out, as `zoo_core.data.walk` does in a folder.
 
 from __future__ import annotations
 
+import bz2
+import errno
 import gzip
 import lzma
 import re
@@ -15,11 +17,12 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, cast
 
+from zoo_core.data.budget import BLOCK, Budget, Counted, TarStream
 from zoo_core.data.walk import HIDDEN, hidden_part
 from zoo_core.errors import DamagedDataError, UnsafeArchiveError
 from zoo_core.files import new_folder
@@ -31,6 +34,13 @@ UTF8_FLAG = 0x800  # of a zip member
 UNICODE_PATH = 0x7075  # Info-ZIP's extra field: version, checksum, name in UTF-8
 FREQUENT_LETTERS = frozenset("оеаинтсрвл")  # two thirds of the letters of a Russian text
 WORD = re.compile(r"[^\W\d_]+")
+MAX_SHOWN = 200  # characters of a name in an error
+MAX_FOLDERS = 100  # that a member may lie in
+OPENERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}  # by the first bytes of a tar
 # zipfile raises RuntimeError for a password, and its subclass NotImplementedError for an unknown compression.
 UNREADABLE = (
     *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
@@ -45,9 +55,21 @@ def is_archive(path: Path) -> bool:
     if _begins_as_zip(path):
         return True
     try:
-        return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+        return zipfile.is_zipfile(path) or _is_tar(path)
     except EOFError:  # a compressed tar that ends too early
         return path.name.lower().endswith(COMPRESSED_TARS)
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        with _open_tar(path, Budget(path)):
+            return True
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, DamagedDataError):
+        return False
+    except OSError as error:
+        if error.errno is None:  # bz2 says so of other content
+            return False
+        raise
 
 
 def _begins_as_zip(path: Path) -> bool:
@@ -58,23 +80,34 @@ def _begins_as_zip(path: Path) -> bool:
 
 @contextmanager
 def reading(archive: Path) -> Iterator[None]:
-    """Turn every reading error inside the block into a DamagedDataError that names the archive."""
+    """Turn every reading error inside the block into a DamagedDataError that names the archive.
+
+    Errors of the machine, such as a full disk, pass.
+    """
     try:
         yield
     except UNREADABLE as error:
-        raise DamagedDataError(
-            f"archive {archive} cannot be read ({error}): it is cut or damaged, fetch it again"
-        ) from error
+        raise _unreadable(archive, error) from error
+    except OSError as error:
+        if error.errno is None:  # bz2's for damaged content
+            raise _unreadable(archive, error) from error
+        raise
+
+
+def _unreadable(archive: Path, error: Exception) -> DamagedDataError:
+    return DamagedDataError(f"archive {archive} cannot be read ({error}): it is cut or damaged, fetch it again")
 
 
 def members(archive: Path, left_out: dict[str, str] | None = None) -> Iterator[tuple[str, IO[bytes]]]:
     """Yield the relative path, with `/`, and the open content of every file in an archive. Use inside `reading`.
 
     left_out: gets the path and the reason of each file or folder that is left out.
-    Raises UnsafeArchiveError for a link, a device, or a path that leads outside.
+    Raises UnsafeArchiveError for a link, a device, or a path that
+    leads outside, DamagedDataError for far more content than the archive's size allows.
     """
     is_zip = _begins_as_zip(archive) or zipfile.is_zipfile(archive)
-    for name, content in _zip_members(archive) if is_zip else _tar_members(archive):
+    budget = Budget(archive)
+    for name, content in _zip_members(archive, budget) if is_zip else _tar_members(archive, budget):
         hidden = hidden_part(PurePosixPath(name).as_posix())
         if not hidden:
             yield name, content
@@ -82,17 +115,21 @@ def members(archive: Path, left_out: dict[str, str] | None = None) -> Iterator[t
             left_out[hidden] = HIDDEN
 
 
-def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+def _zip_members(archive: Path, budget: Budget) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(archive) as opened:
         entries = opened.infolist()
+        stated = sum(entry.file_size for entry in entries)
+        if stated > budget.max_bytes:  # before the first byte is unpacked
+            budget.refuse(stated)
         for entry, name in zip(entries, decode_names([_raw_name(entry) for entry in entries]), strict=True):
             name = name.replace("\\", "/")
             _refuse_outside(archive, name)
             if stat.S_ISLNK(entry.external_attr >> 16):
-                raise UnsafeArchiveError(f"archive {archive}: member {name!r} is a link")
+                raise UnsafeArchiveError(f"archive {archive}: member {_shown(name)} is a link")
+            budget.take_member(0)
             if not name.endswith("/"):
                 with opened.open(entry) as content:
-                    yield name, content
+                    yield name, cast(IO[bytes], Counted(content, budget))
 
 
 def _raw_name(entry: zipfile.ZipInfo) -> bytes:
@@ -113,14 +150,30 @@ def _raw_name(entry: zipfile.ZipInfo) -> bytes:
         return entry.filename.encode("utf-8", "surrogateescape")
 
 
-def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+@contextmanager
+def _open_tar(archive: Path, budget: Budget) -> Iterator[tuple[tarfile.TarFile, TarStream]]:
+    """Open a tar, compressed or not; what is decompressed is counted."""
+    with archive.open("rb") as file:
+        begin = file.read(6)
+        file.seek(0)
+        opener = next((opener for magic, opener in OPENERS.items() if begin.startswith(magic)), None)
+        with opener(file) if opener else nullcontext(file) as content:
+            stream = TarStream(cast(IO[bytes], content), budget)
+            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as opened:
+                yield opened, stream
+
+
+def _tar_members(archive: Path, budget: Budget) -> Iterator[tuple[str, IO[bytes]]]:
     decoded: dict[bytes, str] = {}  # all names, once one of them is not UTF-8: they share a code page
-    with tarfile.open(archive) as opened:
+    holes = Budget(archive)  # a sparse member holds more than was decompressed
+    with _open_tar(archive, budget) as (opened, stream):
         for entry in opened:
+            holes.take_member(entry.size)
+            stream.members += 1
             raw = _raw_tar_name(entry)
             name = _as_utf8(raw)
             if name is None:
-                raws = [] if decoded else [_raw_tar_name(other) for other in opened.getmembers()]
+                raws = [] if decoded else _all_raw_names(opened, stream)
                 decoded.update(zip(raws, decode_names(raws), strict=True))
                 name = decoded[raw]
             name = name.replace("\\", "/")
@@ -129,11 +182,22 @@ def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 continue
             content = opened.extractfile(entry) if entry.isreg() else None
             if content is None:
-                raise UnsafeArchiveError(f"archive {archive}: member {name!r} is a link or a device")
+                raise UnsafeArchiveError(f"archive {archive}: member {_shown(name)} is a link or a device")
+            stream.in_content = True
             with content:
-                yield name, content
-        while opened.fileobj is not None and opened.fileobj.read(1 << 20):  # gzip has its checksum at the end
+                yield name, cast(IO[bytes], Counted(content, holes))
+            stream.in_content = False
+        stream.in_content = True
+        while stream.read(BLOCK):  # gzip has its checksum at the end
             pass
+
+
+def _all_raw_names(opened: tarfile.TarFile, stream: TarStream) -> list[bytes]:
+    names = []
+    for entry in opened:
+        stream.members += 1
+        names.append(_raw_tar_name(entry))
+    return names
 
 
 def _raw_tar_name(entry: tarfile.TarInfo) -> bytes:
@@ -175,7 +239,13 @@ def _cyrillic_share(names: Sequence[bytes], page: str) -> float:
 def _refuse_outside(archive: Path, name: str) -> None:
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts) or "\0" in name:
-        raise UnsafeArchiveError(f"archive {archive}: member {name!r} leads outside its folder; nothing was kept")
+        raise UnsafeArchiveError(f"archive {archive}: member {_shown(name)} leads outside its folder; nothing was kept")
+    if len(path.parts) > MAX_FOLDERS:
+        raise DamagedDataError(f"archive {archive}: member {_shown(name)} lies in more than {MAX_FOLDERS} folders")
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}...")
 
 
 def extract(archive: Path, folder: Path) -> None:
@@ -194,6 +264,13 @@ def _write_member(archive: Path, name: str, content: IO[bytes], folder: Path) ->
         target.parent.mkdir(parents=True, exist_ok=True)
         file = target.open("wb")
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise DamagedDataError(f"archive {archive}: member {name!r} is both a file and a folder") from error
+        raise DamagedDataError(f"archive {archive}: member {_shown(name)} is both a file and a folder") from error
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
+            raise
+        raise DamagedDataError(
+            f"archive {archive}: member {_shown(name)} has a name that this system cannot take ({error.strerror}): "
+            "rename it in the archive"
+        ) from error
     with file:
-        shutil.copyfileobj(content, file)
+        shutil.copyfileobj(content, file, BLOCK)

@@ -1,17 +1,25 @@
-"""Downloads: files are kept in a folder, and verified against the published checksum at every use."""
+"""Downloads: files are kept in a folder, and verified at every use: by the published checksum, or by their own."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
+import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from zoo_core.errors import DamagedDataError, DataUnavailableError
+from zoo_core.files import MIB, locked_file, open_regular, read_regular, remove_abandoned, write_atomically
 from zoo_core.specs import Download
 
 SILENCE_TIMEOUT_S = 20.0  # a download fails after this long without data
+MAX_BYTES = 32 << 30  # of a file whose size no one states
+MIN_LIMIT_BYTES = 64 * MIB
+BLOCK = 1 << 18
+WEB_PAGE = re.compile(rb"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|title)\b", re.IGNORECASE | re.DOTALL)
+DIGEST_CHARS = 64
 
 
 def digest_of(content: IO[bytes], algorithm: str = "sha256") -> str:
@@ -23,49 +31,124 @@ def digest_of(content: IO[bytes], algorithm: str = "sha256") -> str:
 
 
 def is_published(path: Path, download: Download) -> bool:
-    """Return whether the file has the published checksum; True if none is published."""
+    """Return whether the file has the published checksum; True if none is published. Raises OSError."""
     for algorithm, published in (("sha256", download.sha256), ("md5", download.md5)):
         if published:
-            with path.open("rb") as content:
+            with open_regular(path) as content:
                 return digest_of(content, algorithm).startswith(published)
     return True
 
 
 def fetch(download: Download, folder: Path, *, offline: bool, owner: str, remedy: str) -> Path:
-    """Return the path of the file in `folder`; download it first if it is missing or not the published one.
+    """Return the path of the file in `folder`; download it first if it is missing or not the one that was published.
 
+    Without a published checksum, the file's own at the first download is kept beside it.
     owner, remedy: for error messages: what the file belongs to, and what to do without a network.
     Raises DataUnavailableError (cannot be fetched now), DamagedDataError (wrong checksum; nothing is kept).
     """
     kept = folder / download.name
-    if kept.is_file() and is_published(kept, download):
+    if kept.is_file() and is_published(kept, download) and _is_as_downloaded(kept, download):
         return kept
     if offline:
-        raise DataUnavailableError(f"{download.name} was never downloaded, and --offline forbids it; {remedy}")
+        state = "was changed since its download" if kept.is_file() else "was never downloaded"
+        raise DataUnavailableError(f"{download.name} {state}, and --offline forbids it; {remedy}")
     return _download(download, folder, owner, remedy)
 
 
+def _digest_file(kept: Path) -> Path:
+    return kept.with_name(f"{kept.name}.sha256")
+
+
+def _is_as_downloaded(kept: Path, download: Download) -> bool:
+    """Compare a file without a published checksum with its own. An older zoo wrote none: then it is noted now."""
+    if download.sha256 or download.md5:
+        return True
+    with open_regular(kept) as content:
+        digest = digest_of(content)
+    try:
+        return read_regular(_digest_file(kept), DIGEST_CHARS) == digest.encode()
+    except FileNotFoundError:
+        write_atomically(_digest_file(kept), digest.encode())
+        return True
+    except OSError:  # not written by the zoo
+        return False
+
+
 def _download(download: Download, folder: Path, owner: str, remedy: str) -> Path:
-    import pooch
     import requests
 
-    pooch.get_logger().setLevel(logging.WARNING)
+    folder.mkdir(parents=True, exist_ok=True)
     problems: list[str] = []
     damaged: DamagedDataError | None = None
-    partial = folder / f".{download.name}.{secrets.token_hex(4)}.part"
     for url in download.urls:
-        downloader = pooch.HTTPDownloader(timeout=SILENCE_TIMEOUT_S)
         try:
-            pooch.retrieve(url, known_hash=None, fname=partial.name, path=folder, downloader=downloader)
-            if is_published(partial, download):
-                return partial.replace(folder / download.name)
-            damaged = DamagedDataError(f"{url} is not the published file: its checksum differs; nothing was kept")
+            with _partial_file(folder, download.name) as (partial, file):
+                _receive(url, file, _limit_bytes(download))
+                return _keep(partial, url, download)
+        except DamagedDataError as error:
+            damaged = error
         except requests.RequestException as error:
             problems.append(f"{url}: {type(error).__name__}")
-        finally:
-            partial.unlink(missing_ok=True)
     if damaged is not None:
         raise damaged
     raise DataUnavailableError(
         f"{owner} is not here and cannot be downloaded ({'; '.join(problems)}); connect to the network, or {remedy}"
     )
+
+
+@contextmanager
+def _partial_file(folder: Path, name: str) -> Iterator[tuple[Path, IO[bytes]]]:
+    """Yield a file to fill, which does not stay. Those of processes that were killed are removed first."""
+    remove_abandoned(folder, ".*.part")
+    partial = folder / f".{name}.{secrets.token_hex(4)}.part"
+    try:
+        with locked_file(partial) as file:
+            yield partial, file
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _limit_bytes(download: Download) -> int:
+    return max(MIN_LIMIT_BYTES, int(2 * download.size_mib * MIB)) if download.size_mib else MAX_BYTES
+
+
+def _receive(url: str, file: IO[bytes], max_bytes: int) -> None:
+    """Write the answer of a server into a file. Raises DamagedDataError, requests.RequestException, OSError."""
+    import requests
+
+    headers = {"Accept-Encoding": "identity"}  # the file itself, whose length the server states
+    with requests.get(url, stream=True, timeout=SILENCE_TIMEOUT_S, headers=headers) as answer:
+        answer.raise_for_status()
+        stated = answer.headers.get("Content-Length", "")
+        size = 0
+        for block in answer.iter_content(BLOCK):
+            size += len(block)
+            if size > max_bytes:
+                raise DamagedDataError(
+                    f"{url} answered with more than {max_bytes // MIB} MiB: it is another file; nothing was kept"
+                )
+            file.write(block)
+        if stated.isdecimal() and size < int(stated) and "Content-Encoding" not in answer.headers:
+            raise requests.ConnectionError(f"{size} of {stated} bytes arrived")
+    file.flush()
+
+
+def _keep(partial: Path, url: str, download: Download) -> Path:
+    """Verify a downloaded file and give it its name. Raises DamagedDataError."""
+    with partial.open("rb") as content:
+        is_page = WEB_PAGE.match(content.read(1024)) is not None and not download.name.lower().endswith(
+            (".html", ".htm")
+        )
+    published = bool(download.sha256 or download.md5)
+    if (is_page and not published) or not is_published(partial, download):
+        raise DamagedDataError(
+            f"{url} answered with a web page instead of {download.name}, as a proxy or a login page does: open the "
+            "address in a browser; nothing was kept"
+            if is_page
+            else f"{url} is not the published file: its checksum differs; nothing was kept"
+        )
+    kept = partial.with_name(download.name)
+    if not published:
+        with partial.open("rb") as content:
+            write_atomically(_digest_file(kept), digest_of(content).encode())
+    return partial.replace(kept)

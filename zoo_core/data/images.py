@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import struct
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -19,6 +21,7 @@ from zoo_core.columns import Array
 from zoo_core.data.names import composed
 from zoo_core.data.walk import folders, inner_root, list_folder
 from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError
+from zoo_core.files import is_files_fault, open_regular
 from zoo_core.measure.environment import usable_cores
 
 LOG = logging.getLogger("zoo")
@@ -31,6 +34,11 @@ LOOSE = "a file beside the folders of the classes"
 TOO_DEEP = "in a folder inside the folder of a class"
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # without EPS, for which Pillow starts Ghostscript
+# A picture of up to 32 million pixels takes some 300 MB while it is read. Photographs have about one pixel a byte, and
+# masks up to 500; one colour has 1,000 to 8,000.
+FREE_PIXELS, MAX_PIXELS_PER_BYTE = 32 << 20, 500
+LARGE_PIXELS = 16 << 20
+_LARGE_PICTURE = threading.RLock()  # is held while a picture of more pixels is in memory
 # Pillow raises these for truncated files, other files, and pictures that claim an absurd size. The four in the middle
 # come from damaged EXIF tags.
 UNREADABLE = (
@@ -105,11 +113,12 @@ def find_splits(root: Path, needs: str) -> dict[str, Path]:
 
 def _folders_down_to(root: Path, depth: int) -> list[Path]:
     """List the folders below `root` down to a depth, level by level."""
-    found, level = list[Path](), [root]
+    found, level = dict[str, Path](), [root]  # by real path: links may lead to one folder many times
     for _ in range(depth):
-        level = [inside for folder in level for inside in folders(folder)]
-        found += level
-    return found
+        below = {os.path.realpath(inside): inside for folder in level for inside in folders(folder)}
+        level = [inside for real, inside in below.items() if real not in found]
+        found = below | found
+    return list(found.values())
 
 
 def _refuse_two(root: Path, first: Path, second: Path) -> NoReturn:
@@ -208,26 +217,49 @@ def read_image(path: Path, size: tuple[int, int] | None = None, *, channels: int
     ((3, 20, 30), [255, 0, 0])
     """
     try:
-        with Image.open(path, formats=FORMATS) as opened:
+        with open_picture(path) as opened:
             picture = _to_8_bit(ImageOps.exif_transpose(opened), "RGB" if channels == 3 else "L")
+            if size is not None and (picture.height, picture.width) != size:
+                if not resize:
+                    raise DamagedDataError(
+                        f"{path} is {picture.width}x{picture.height} pixels, not {size[1]}x{size[0]}"
+                    )
+                picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     except PermissionError as error:
         raise DataError(f"{path} may not be read: change its permissions") from error
     except UNREADABLE as error:
         raise unreadable(path, "a picture", error) from error
-    if size is not None and (picture.height, picture.width) != size:
-        if not resize:
-            raise DamagedDataError(f"{path} is {picture.width}x{picture.height} pixels, not {size[1]}x{size[0]}")
-        picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(picture).reshape(picture.height, picture.width, -1).transpose(2, 0, 1)
 
 
+class _PictureBombError(Image.DecompressionBombError):
+    """A picture with far more pixels than its file's size suggests."""
+
+
+@contextmanager
+def open_picture(path: Path) -> Iterator[Image.Image]:
+    """Open a picture with Pillow; its pixels are decoded when they are first used, inside the block.
+
+    Use the whole picture inside the block: of large ones, one is in memory at a time. Raises one of `UNREADABLE`, which
+    `unreadable` turns into an error that names the file.
+    """
+    with open_regular(path) as file, Image.open(file, formats=FORMATS) as picture:
+        pixels, size = picture.width * picture.height, os.fstat(file.fileno()).st_size
+        if pixels > max(FREE_PIXELS, MAX_PIXELS_PER_BYTE * size):
+            raise _PictureBombError(
+                f"it has too many pixels for its size, {picture.width}x{picture.height} in {size:,} bytes"
+            )
+        with _LARGE_PICTURE if pixels > LARGE_PIXELS else nullcontext():
+            yield picture
+
+
 def unreadable(path: Path, what: str, error: BaseException) -> DamagedDataError:
-    """Make the error for a file that Pillow could not read as `what`."""
+    """Make the error for a file that Pillow could not read as `what`. Raises `error` itself if it is the machine's."""
+    if isinstance(error, OSError) and error.errno is not None and not is_files_fault(error):
+        raise error
     if isinstance(error, Image.DecompressionBombError):
-        return DamagedDataError(
-            f"{path} cannot be read as {what} (it has too many pixels, more than 178 million): make it smaller, or "
-            "remove it"
-        )
+        reason = str(error) if isinstance(error, _PictureBombError) else "it has too many pixels, more than 178 million"
+        return DamagedDataError(f"{path} cannot be read as {what} ({reason}): make it smaller, or remove it")
     return DamagedDataError(f"{path} cannot be read as {what} ({error}): fetch it again, or remove it")
 
 

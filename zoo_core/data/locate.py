@@ -15,16 +15,25 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from zoo_core.cached import (
+    MAX_LIST_BYTES,
+    is_settled,
+    is_whole,
+    new_cached_folder,
+    stamp_of,
+    with_checksum,
+    without_checksum,
+)
 from zoo_core.data import archives
 from zoo_core.data.downloads import digest_of, fetch, is_published
 from zoo_core.data.names import composed, require_utf8
 from zoo_core.data.walk import Tree, refuse_second, walk
 from zoo_core.errors import DataError, DataUnavailableError
-from zoo_core.files import cache_dir, portable, write_to_cache
+from zoo_core.files import cache_dir, is_files_fault, open_regular, portable, read_regular, write_to_cache
 from zoo_core.specs import DatasetSpec
 
-FINE_TICK_NS, COARSE_TICK_NS = 100_000_000, 2_000_000_000  # of a file system's clock; FAT counts in two seconds
-ARCHIVE_FORMAT = 3  # of what is cached about archives; raise it when `archives` reads names or members differently
+UNPACKED = "files"  # the folder with the content of an archive
+ARCHIVE_FORMAT = 4  # of what is cached about archives; raise it when `archives` reads names or members differently
 
 
 def dataset_root(spec: DatasetSpec, data_root: Path | None, *, several: bool = False) -> Path | None:
@@ -82,7 +91,9 @@ def _sums(root: Path) -> dict[str, str]:
         sums = _read_archive(root)[0] if archives.is_archive(root) else _folder_sums(root, list_root(root))
     except PermissionError as error:
         raise DataError(f"{error.filename} may not be read: change its permissions") from error
-    except OSError as error:  # a bad disk, or a file that was removed meanwhile
+    except OSError as error:
+        if not is_files_fault(error):
+            raise  # of the machine
         raise DataError(f"{error.filename or root} cannot be read ({error.strerror})") from error
     for name in sums:
         require_utf8(root / name)
@@ -93,34 +104,19 @@ def _sums(root: Path) -> dict[str, str]:
 
 
 def _read_cache(file: Path) -> dict[str, Any]:
-    """Read cached digests; a file that cannot be read counts as empty."""
+    """Read cached digests; a file that cannot be read, or was changed, counts as empty."""
     try:
-        cached = json.loads(file.read_bytes())
+        cached = json.loads(without_checksum(read_regular(file, MAX_LIST_BYTES)))
     except (OSError, ValueError):
         return {}
     return cached if isinstance(cached, dict) else {}
-
-
-def _stamp(state: os.stat_result) -> list[int]:
-    """Return what changes when a file is replaced or rewritten, even by one of the same size and modification time."""
-    return [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
-
-
-def _is_settled(stamp: list[int], now_ns: int) -> bool:
-    """Return whether a change of the file from now on will change its stamp.
-
-    Clocks of file systems tick, some only every two seconds; a second change in one tick leaves the stamp as it is.
-    """
-    changed_ns = max(stamp[1:3])
-    tick_ns = FINE_TICK_NS if changed_ns % 1_000_000_000 else COARSE_TICK_NS
-    return now_ns - changed_ns > tick_ns
 
 
 def _read_archive(root: Path) -> tuple[dict[str, str], Tree]:
     """Hash every member of an archive; cached by the archive's path and stamp."""
     cache_file = cache_dir() / "archives.json"
     cached, now = _read_cache(cache_file), time.time_ns()
-    stamp = [ARCHIVE_FORMAT, *_stamp(root.stat())]
+    stamp = [ARCHIVE_FORMAT, *stamp_of(root.stat())]
     known = cached.get(str(root))
     if not isinstance(known, list) or known[:5] != stamp or len(known) != 7:
         left_out: dict[str, str] = {}
@@ -128,8 +124,8 @@ def _read_archive(root: Path) -> tuple[dict[str, str], Tree]:
             members = archives.members(root, left_out)
             sums = {PurePosixPath(name).as_posix(): digest_of(content) for name, content in members}
         known = [*stamp, sums, left_out]
-        if _is_settled(stamp[1:], now):
-            write_to_cache(cache_file, json.dumps({**cached, str(root): known}).encode())
+        if is_settled(stamp[1:], now):
+            write_to_cache(cache_file, with_checksum(json.dumps({**cached, str(root): known}).encode()))
     return dict(known[5]), Tree(sorted(known[5]), dict(sorted(known[6].items())))
 
 
@@ -140,16 +136,16 @@ def _folder_sums(root: Path, tree: Tree) -> dict[str, str]:
     sums, has_new = {}, False
     for name in tree.files:
         path = f"{root}/{name}"
-        known, stamp = cached.get(path), _stamp(os.stat(path))  # noqa: PTH116 (a Path for each file takes longer)
+        known, stamp = cached.get(path), stamp_of(os.stat(path))  # noqa: PTH116 (a Path for each file takes longer)
         if not isinstance(known, list) or known[:4] != stamp or len(known) != 5:
             now = time.time_ns()
-            with Path(path).open("rb") as content:
+            with open_regular(path) as content:
                 known = [*stamp, digest_of(content)]
-            if _is_settled(stamp, now):
+            if is_settled(stamp, now):
                 cached[path], has_new = known, True
         sums[name] = str(known[4])
     if has_new:
-        write_to_cache(cache_file, json.dumps(cached).encode())
+        write_to_cache(cache_file, with_checksum(json.dumps(cached).encode()))
     return sums
 
 
@@ -171,6 +167,7 @@ class DatasetFiles:
         self.left_out: dict[Path, str] = {}
         self.read: set[Path] = set()
         self.unpacked: Path | None = None
+        self._whole: set[Path] = set()  # unpacked folders that were checked
 
     def folder(self, archive: str = "") -> Path:
         """See `Context.folder`."""
@@ -185,13 +182,15 @@ class DatasetFiles:
         return root if published is None else self._unpack(published)
 
     def _unpack(self, archive: Path) -> Path:
-        text = "\0".join(map(str, [ARCHIVE_FORMAT, archive, *_stamp(archive.stat())]))
+        text = "\0".join(map(str, [ARCHIVE_FORMAT, archive, *stamp_of(archive.stat())]))
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
-        folder = cache_dir() / "unpacked" / f"{portable(archive.stem)}-{name}"
-        if not folder.is_dir():
-            archives.extract(archive, folder)
-        self.unpacked = folder
-        return folder
+        home = cache_dir() / "unpacked" / f"{portable(archive.stem)}-{name}"
+        if home not in self._whole and not is_whole(home):
+            with new_cached_folder(home, archives.UNPACKING) as inside:
+                archives.extract(archive, inside / UNPACKED)
+        self._whole.add(home)
+        self.unpacked = home / UNPACKED  # beside it lies the list of its contents, which is no part of the data
+        return self.unpacked
 
     def _find_published(self, root: Path, name: str) -> Path | None:
         """Find the published archive below a folder: it gives the fingerprint, whatever else lies there."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from zoo_core import columns as column_files
+from zoo_core.cached import Stamp, is_whole, new_cached_folder, stamps_of
 from zoo_core.columns import Columns, Split, length
 from zoo_core.data import accounting
 from zoo_core.data.locate import DatasetFiles, list_root
@@ -22,15 +22,15 @@ from zoo_core.data.walk import Tree, walk
 from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import Code, code_of
 from zoo_core.errors import DataError, SealedSplitError, UnknownSplitError, ZooError
-from zoo_core.files import cache_dir, new_folder, portable
+from zoo_core.files import cache_dir, portable
 from zoo_core.protocols import Context, Data, Dataset
 from zoo_core.results.records import LeftOut
 from zoo_core.specs import DatasetSpec, Signature
 
 __all__ = ["Data", "OpenData", "Opened", "data_context", "open_data"]  # plugins import `Data` from here
 
-DECODING = ".decoding-"
-FORMAT = 3  # of the cached folder; raise it after a change of its layout
+DECODING, FACTS = ".decoding-", "opened.json"
+FORMAT = 4  # of the cached folder; raise it after a change of its layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,34 @@ class Opened:
     left_out: tuple[LeftOut, ...] = ()
 
 
+class _Cache:
+    """The cached folder of a data set: checked when it is opened and before each use; decoded anew if it changed."""
+
+    def __init__(self, folder: Path, decode: Callable[[], None]) -> None:
+        self.folder, self._decode = folder, decode
+        self._stamps = self._checked()
+
+    def _checked(self) -> dict[str, Stamp]:
+        if not is_whole(self.folder):
+            self._decode()
+        return stamps_of(self.folder)
+
+    def ensure_unchanged(self) -> None:
+        """Decode anew if a file was changed or removed since the last check, also by the trial's own code."""
+        try:
+            is_same = stamps_of(self.folder) == self._stamps
+        except FileNotFoundError:
+            is_same = False
+        if not is_same:
+            self._stamps = self._checked()
+
+    def facts(self) -> Opened:
+        """Read the facts that are stored with the data."""
+        stored = json.loads((self.folder / FACTS).read_bytes())
+        left_out = msgspec.convert(stored["left_out"], tuple[LeftOut, ...])
+        return Opened(msgspec.convert(stored["signature"], Signature), stored["sizes"], left_out)
+
+
 class OpenData:
     """A trial's view of its data: `train` and `val` at any time, `test` only after the runner has unsealed it.
 
@@ -53,13 +81,14 @@ class OpenData:
     """
 
     def __init__(
-        self, folder: Path, opened: Opened, spec: DatasetSpec, *, root: Path | None = None, is_published: bool = False
+        self, cache: _Cache, spec: DatasetSpec, *, root: Path | None = None, is_published: bool = False
     ) -> None:
+        opened = cache.facts()
         self.signature = opened.signature
         self.sizes = opened.sizes
         self.spec = spec
-        self.identity = folder.name  # made of data set, version, fingerprint and loader
-        self._folder, self._root = folder, root
+        self.identity = cache.folder.name  # made of data set, version, fingerprint and loader
+        self._cache, self._folder, self._root = cache, cache.folder, root
         self._decoded_left_out, self._is_published = opened.left_out, is_published
         self._sealed = True
 
@@ -84,6 +113,7 @@ class OpenData:
         """
         if name == "test" and self._sealed:
             raise SealedSplitError("the test split is opened once, for the final score; train and select on val")
+        self._cache.ensure_unchanged()
         rows_file = self._folder / "held_out.npy"
         if rows_file.exists() and name in ("train", "val"):
             train = column_files.load(self._folder / "train")
@@ -120,6 +150,7 @@ def data_context(spec: DatasetSpec, ctx: Context) -> Context:
 def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str, code: Code | None = None) -> OpenData:
     """Open the data of `spec`, from the cache or by decoding them now.
 
+    A cached folder that was damaged is decoded anew, with a warning.
     fingerprint: from `zoo_core.data.locate`; it identifies the files. code: of the loader, by default what is on the
     disk. Raises whatever the data set's loader raises.
     """
@@ -128,19 +159,15 @@ def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str, code: Code | No
     folder = cache_dir() / "columns" / name
     # Several sets of files may have the fingerprint of the published data: what lies beside those is of no influence.
     is_published = bool(spec.downloads) and fingerprint == identify(spec, None)
-    if not (folder / "opened.json").is_file():
-        _decode(spec, ctx, folder, is_published=is_published)
-    opened = json.loads((folder / "opened.json").read_bytes())
-    left_out = msgspec.convert(opened["left_out"], tuple[LeftOut, ...])
-    facts = Opened(_signature(opened["signature"]), opened["sizes"], left_out)
-    return OpenData(folder, facts, spec, root=ctx.data_root, is_published=is_published)
+    cache = _Cache(folder, lambda: _decode(spec, ctx, folder, is_published=is_published))
+    return OpenData(cache, spec, root=ctx.data_root, is_published=is_published)
 
 
 def _decode(spec: DatasetSpec, ctx: Context, folder: Path, *, is_published: bool) -> None:
     """Decode every split into a new folder, and store there what the loader left out."""
     files = DatasetFiles(spec, ctx.data_root, offline=ctx.offline)
     with (
-        new_folder(folder, DECODING) as inside,
+        new_cached_folder(folder, DECODING) as inside,
         accounting.recording() as opened,
         _naming_the_archive(files, ctx.data_root),
     ):
@@ -151,7 +178,7 @@ def _decode(spec: DatasetSpec, ctx: Context, folder: Path, *, is_published: bool
             sizes["val"] = _write_split(spec, "val", dataset.load("val"), inside)
         except UnknownSplitError:
             rows = held_out_rows(train)
-            np.save(inside / "held_out.npy", rows)
+            column_files.write_array(inside / "held_out.npy", rows)
             sizes["val"] = len(rows)
         sizes["test"] = _write_split(spec, "test", dataset.load("test"), inside)
         home = files.unpacked or ctx.data_root or Path()
@@ -162,7 +189,7 @@ def _decode(spec: DatasetSpec, ctx: Context, folder: Path, *, is_published: bool
             "sizes": sizes,
             "left_out": msgspec.to_builtins(left_out),
         }
-        (inside / "opened.json").write_text(json.dumps(facts))
+        (inside / FACTS).write_text(json.dumps(facts))
 
 
 @contextlib.contextmanager
@@ -197,7 +224,3 @@ def _with_channel_statistics(signature: Signature, train: Columns) -> Signature:
         for mean, count in zip(means, counts, strict=True)
     ]
     return replace(signature, mean=tuple(means), std=tuple(stds))
-
-
-def _signature(values: dict[str, Any]) -> Signature:
-    return msgspec.convert(values, Signature)

@@ -1,6 +1,7 @@
 """Lists the files of a data set: the one enumerator, for the fingerprint and for every loader.
 
-Symbolic links are followed, also out of the root, except to a folder that the link lies in. Hidden and system files
+Symbolic links are followed, also out of the root, except to a folder that the link lies in, or that many others lead
+to: folders that link to each other would otherwise be listed by every path through them. Hidden and system files
 are left out, and so are links whose target is missing; each is listed with the reason. Names are sorted as text, in
 Unicode's composed form, so that every system has the same order.
 """
@@ -9,12 +10,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection, Iterable
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo_core.data.names import composed, require_utf8
 from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError
+from zoo_core.files import is_files_fault
 
 # Files and folders that macOS, Windows, Linux and network drives add, in lower case.
 SYSTEM_NAMES = frozenset(
@@ -26,6 +29,8 @@ SYSTEM_NAMES = frozenset(
 HIDDEN = "hidden or system file"
 DANGLING = "link whose target is missing"
 CIRCULAR = "link to a folder that it lies in"
+MAX_VISITS = 64  # of a folder through links, by the shortest paths
+MANY_LINKS = f"link to a folder to which {MAX_VISITS} other links lead"
 SPECIAL = "neither a file nor a folder"
 # A link to itself, below a file, or to a path that is too long.
 LEADS_NOWHERE = (errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG)
@@ -96,27 +101,52 @@ def folders(folder: Path) -> list[Path]:
 
 def folders_below(root: Path) -> list[Path]:
     """List `root` and all folders below it, level by level. Raises as `list_folder` does."""
-    found = [root]
-    for folder in found:
-        found += folders(folder)
-    return found
+    return list(_by_level(root))
+
+
+class _Visits:
+    """Counts how often links led to a folder, so that a search through folders that link to each other ends."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[int, int], int] = {}
+
+    def allows(self, path: str) -> bool:
+        """Count a visit of a folder. Return whether it may be searched: always, unless `path` is a link."""
+        if not os.path.islink(path):  # noqa: PTH114 (a Path for each folder takes longer)
+            return True
+        state = os.stat(path)  # noqa: PTH116
+        key = state.st_dev, state.st_ino
+        self._counts[key] = self._counts.get(key, 0) + 1
+        return self._counts[key] <= MAX_VISITS
+
+
+def _by_level(root: Path, *, without: str = "") -> Iterator[Path]:
+    """Yield `root` and the folders below it, level by level, except those called `without`, and too many links."""
+    visits, waiting = _Visits(), deque([root])
+    while waiting:
+        folder = waiting.popleft()
+        yield folder
+        hidden = find_named(folder, without) if without else None
+        waiting += [inside for inside in folders(folder) if inside != hidden and visits.allows(str(inside))]
 
 
 def walk(root: Path) -> Tree:
     """List all files below `root`. Raises as `list_folder` does."""
     files: list[str] = []
     left_out: dict[str, str] = {}
-    waiting = [(str(root.absolute()), "")]
+    visits, waiting = _Visits(), deque([(str(root.absolute()), "")])
     while waiting:
-        folder, prefix = waiting.pop()
+        folder, prefix = waiting.popleft()  # level by level, so that the shortest paths of links come first
         for entry, kind in _scan(folder):
             name = prefix + entry.name
             if kind == "file":
                 files.append(name)
-            elif kind == "folder":
+            elif kind != "folder":
+                left_out[name] = kind
+            elif visits.allows(entry.path):
                 waiting.append((entry.path, f"{name}/"))
             else:
-                left_out[name] = kind
+                left_out[name] = MANY_LINKS
     return Tree(sorted(files, key=composed), dict(sorted(left_out.items())))
 
 
@@ -139,11 +169,8 @@ def find_one(root: Path, name: str, needs: str) -> Path:
     DamagedDataError if there are several, which may be of two data sets. Raises DataUnavailableError if there is none;
     its message ends with `needs`: what `root` must hold.
     """
-    found, waiting = list[Path](), [root]
-    for folder in waiting:
-        here = find_named(folder, name)
-        found += [here] if here is not None else []
-        waiting += [inside for inside in folders(folder) if inside != here]
+    places = (find_named(folder, name) for folder in _by_level(root, without=name))
+    found = [place for place in places if place is not None]
     if not found:
         raise DataUnavailableError(f"{root} holds no {name} at any depth; {needs}")
     refuse_second(root, found)
@@ -170,8 +197,13 @@ def find_named(folder: Path, name: str) -> Path | None:
     """
     if hidden_part(name):
         return None
-    if (folder / name).exists():
-        return folder / name
+    try:
+        if (folder / name).exists():
+            return folder / name
+    except OSError as error:
+        if not is_files_fault(error):
+            raise
+        return None  # no system takes such a name
     path = folder
     for part in () if name.isascii() else Path(name).parts:
         listing = list_folder(path) if path.is_dir() else Listing()
@@ -187,10 +219,13 @@ def _scan(folder: str) -> list[tuple[os.DirEntry[str], str]]:
     try:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: (composed(entry.name), entry.name))
-        kinds = [(entry, _kind(entry)) for entry in found]
+        lineage = _Lineage(folder)
+        kinds = [(entry, _kind(entry, lineage)) for entry in found]
     except PermissionError as error:
         raise DataError(f"{error.filename or folder} may not be read: change its permissions") from error
     except OSError as error:
+        if not is_files_fault(error):
+            raise
         raise DataUnavailableError(f"{folder} cannot be read as a folder ({error.strerror})") from error
     for entry, kind in kinds:
         if not entry.name.isascii() and kind != HIDDEN:
@@ -198,22 +233,32 @@ def _scan(folder: str) -> list[tuple[os.DirEntry[str], str]]:
     return kinds
 
 
-def _kind(entry: os.DirEntry[str]) -> str:
+class _Lineage:
+    """A folder and all that it lies in, by device and inode; looked up once, when the first link needs it."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._keys: set[tuple[int, int]] | None = None
+
+    def __contains__(self, state: os.stat_result) -> bool:
+        if self._keys is None:
+            folder = Path(self._folder)
+            states = [path.stat() for path in (folder, *folder.parents)]
+            self._keys = {(parent.st_dev, parent.st_ino) for parent in states}
+        return (state.st_dev, state.st_ino) in self._keys
+
+
+def _kind(entry: os.DirEntry[str], lineage: _Lineage) -> str:
     if is_hidden(entry.name):
         return HIDDEN
     try:
         if entry.is_file():
             return "file"
         if entry.is_dir():
-            return CIRCULAR if entry.is_symlink() and _leads_back(entry) else "folder"
+            # Each circle has a link to a folder on its own path, at the latest in its second round.
+            return CIRCULAR if entry.is_symlink() and entry.stat() in lineage else "folder"
     except OSError as error:
         if error.errno not in LEADS_NOWHERE:
             raise
-    return DANGLING if entry.is_symlink() else SPECIAL
-
-
-def _leads_back(entry: os.DirEntry[str]) -> bool:
-    """Return whether a link leads to a folder on its own path. Each circle has such a link, at the latest in its
-    second round."""
-    target = entry.stat()
-    return any(os.path.samestat(target, parent.stat()) for parent in Path(entry.path).parents)
+    is_dangling = entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110
+    return DANGLING if is_dangling else SPECIAL

@@ -23,13 +23,14 @@ import psutil
 import torch
 from torch import Tensor, nn
 
-from zoo_core.columns import Array, Ragged, Split
+from zoo_core.cached import is_whole, new_cached_folder
+from zoo_core.columns import Array, Ragged, Split, write_blocks
 from zoo_core.data.batches import Batch, DeviceSplit
-from zoo_core.files import new_folder
 from zoo_core.protocols import Context
 
 MAX_FREE_SHARE = 0.5  # of the free disk or memory: the limit for the features of one split
 MAKING_PREFIX, COST_FILE = ".making-", "cost.json"
+FORMAT = 2  # of the cached folder; raise it after a change of its layout
 
 
 def frozen_backbone(model: nn.Module) -> nn.Module | None:
@@ -92,8 +93,8 @@ class Features:
         None if disk and memory are too small, or float16 cannot hold the values.
         """
         rows = hashlib.sha256(b"all" if split.rows is None else np.ascontiguousarray(split.rows).tobytes()).hexdigest()
-        folder = self._ctx.cache / "features" / f"{self._key}-{name}-{rows[:12]}"
-        if not folder.is_dir():
+        folder = self._ctx.cache / "features" / f"{self._key}-{name}-{rows[:12]}-f{FORMAT}"
+        if not is_whole(folder):
             features = self._compute(split, folder)
             return None if features is None else SplitFeatures(self._with_columns(split, features), 0.0)
         cost = json.loads((folder / COST_FILE).read_bytes())
@@ -132,10 +133,8 @@ class Features:
     def _write(self, folder: Path, shape: tuple[int, ...], batches: Iterable[Array], began: float) -> Array | None:
         """Write the cache folder atomically: the features, and the seconds since `began`."""
         try:
-            with new_folder(folder, MAKING_PREFIX) as inside:
-                features = np.lib.format.open_memmap(inside / "features.npy", "w+", np.float16, shape)
-                _fill(features, batches)
-                features.flush()
+            with new_cached_folder(folder, MAKING_PREFIX) as inside:
+                write_blocks(inside / "features.npy", shape, np.dtype(np.float16), map(_finite, batches))
                 (inside / COST_FILE).write_text(json.dumps({"seconds": time.perf_counter() - began}))
         except _Float16OverflowError:
             return None
@@ -162,10 +161,14 @@ def _fill(features: Array, batches: Iterable[Array]) -> None:
     """Write all batches into `features`. Raises _Float16OverflowError."""
     start = 0
     for batch in batches:
-        if not np.isfinite(batch).all():
-            raise _Float16OverflowError
-        features[start : start + len(batch)] = batch
+        features[start : start + len(batch)] = _finite(batch)
         start += len(batch)
+
+
+def _finite(batch: Array) -> Array:
+    if not np.isfinite(batch).all():
+        raise _Float16OverflowError
+    return batch
 
 
 def _digest(backbone: nn.Module, identity: str) -> str:

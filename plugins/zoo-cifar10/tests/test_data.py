@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import re
 import struct
@@ -197,7 +198,7 @@ DAMAGED = {
     "fine labels alone, of CIFAR-100": ("", pickled(data=PIXELS, fine_labels=LABELS), "'labels'"),
     "a label too few": ("", pickled(data=PIXELS, labels=LABELS[:1]), "does not hold data uint8 (n, 3072) and n labels"),
     "labels of a wrong form": ("", pickled(data=PIXELS, labels=[[1], [2]]), "and n labels"),
-    "labels of two lengths": ("", pickled(data=PIXELS, labels=[[1], [2, 3]]), "is no batch of CIFAR-10"),
+    "labels of two lengths": ("", pickled(data=PIXELS, labels=[[1], [2, 3]]), "and n labels"),
     "one number for labels": ("", pickled(data=PIXELS[:1], labels=1), "and n labels"),
     "labels that are no whole numbers": ("", pickled(data=PIXELS, labels=[0.5, 1.5]), "and n labels"),
     "labels that are words": ("", pickled(data=PIXELS, labels=["cat", "dog"]), "and n labels"),
@@ -274,10 +275,10 @@ def test_links_that_lead_in_a_circle_are_no_trap(tmp_path: Path) -> None:
 def test_a_batch_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_all(tmp_path / "batches", records, ".bin")
 
-    def refuse(path: Path) -> bytes:
-        raise PermissionError(13, "Permission denied", str(path))
+    def refuse(path: str, *_: object) -> int:
+        raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)  # root may read all files, so modes would not do
+    monkeypatch.setattr(os, "open", refuse)  # root may read all files, so modes would not do
     with pytest.raises(DataUnavailableError, match=re.escape(f"{folder / 'data_batch_1.bin'} may not be read")):
         official(tmp_path).load("train")
 

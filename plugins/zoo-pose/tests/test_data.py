@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import tarfile
 from collections.abc import Callable, Sequence
@@ -121,7 +122,7 @@ MSR_DAMAGED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "not a number": (replaced(33, "1 12 nan 1"), "line 33: a value is not a finite number"),
     "without an end": (replaced(1, "0 inf 2 1"), "line 1: a value is not a finite number"),
     "empty": (lambda path: path.write_text(""), "is empty: fetch it again"),
-    "no text": (lambda path: path.write_bytes(b"\xff\xfe\x00\x80" * 9), "cannot be read as text"),
+    "no text": (lambda path: path.write_bytes(b"\xff\xfe\x00\x80" * 9), "is not text in UTF-8"),
 }
 
 
@@ -398,7 +399,7 @@ def test_frames_over_several_lines_each_are_read_and_a_cut_one_is_named(tmp_path
 def test_json_in_utf16_says_to_save_it_as_utf8(tmp_path: Path) -> None:
     path = tmp_path / "walk.json"
     path.write_text(json.dumps(moving()), encoding="utf-16")
-    with pytest.raises(DamagedDataError, match=r"walk\.json cannot be read as text, it is not UTF-8: save it as UTF-8"):
+    with pytest.raises(DamagedDataError, match=r"walk\.json is not text in UTF-8: save it as UTF-8"):
         read_openpifpaf(path)
 
 
@@ -518,7 +519,7 @@ def test_what_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     def refuse(place: Path, *_: object, **__: object) -> Any:
         raise PermissionError(13, "Permission denied", str(place))
 
-    monkeypatch.setattr(Path, "read_text", refuse)  # root may read all files, so modes would not do
+    monkeypatch.setattr(os, "open", refuse)  # root may read all files, so modes would not do
     with pytest.raises(ZooError, match=re.escape(f"{path} may not be read: change its permissions")):
         msr(tmp_path).load("train")
 

@@ -413,7 +413,7 @@ def refuse(path: Path, *_: object, **__: object) -> Any:
 @pytest.mark.parametrize(
     ("owner", "what", "place"),
     [
-        (Path, "read_bytes", "GT-final_test.csv"),
+        (os, "open", "GT-final_test.csv"),
         (os, "scandir", ""),
         (Image, "open", "GTSRB/Final_Test/Images/00000.ppm"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tarfile
 from collections.abc import Callable
@@ -603,7 +604,7 @@ def test_what_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     def refuse(path: Path, *_: object, **__: object) -> Any:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_text", refuse)  # root may read all files, so modes would not do
+    monkeypatch.setattr(os, "open", refuse)  # root may read all files, so modes would not do
     with pytest.raises(DataUnavailableError, match=r"test\.txt may not be read: change its permissions"):
         scenes.load("test")
 

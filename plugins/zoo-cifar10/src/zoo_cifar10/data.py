@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from zoo_cifar10.arrays import ForbiddenNameError, read_pickle
 from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
 from zoo_core.data.columns import Array
 from zoo_core.data.images import find_splits, image_folder, read_images
 from zoo_core.data.labels import require_two_classes
+from zoo_core.data.reading import read_bytes
 from zoo_core.data.walk import find_named, folders, folders_below, refuse_second
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -22,16 +22,8 @@ ARCHIVE = "cifar-10-binary.tar.gz"
 BATCHES = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)}
 PIXELS = 3 * 32 * 32
 PICTURES_NEEDS = "it must hold {train,test}/<class>/*.jpg; if it holds the official batches, use --dataset cifar10"
-# All that a pickled uint8 array asks for; the last is how Python 3 writes bytes for Python 2.
-HARMLESS = frozenset(
-    {
-        ("numpy.core.multiarray", "_reconstruct"),
-        ("numpy._core.multiarray", "_reconstruct"),
-        ("numpy", "ndarray"),
-        ("numpy", "dtype"),
-        ("_codecs", "encode"),
-    }
-)
+MAX_BATCH_BYTES = 512 << 20  # an official batch has 31 MB
+MAX_LABEL, MAX_SHOWN = 1 << 31, 200
 
 
 class Cifar10:
@@ -116,12 +108,7 @@ def find_batches(root: Path, names: Sequence[str]) -> list[Path]:
 
 def read_batch(path: Path) -> tuple[Array, Array]:
     """Pixels uint8 (n, 3072), planes red, green, blue, and labels int64 (n,). Raises as `Cifar10` does."""
-    try:
-        content = path.read_bytes()
-    except PermissionError as error:
-        raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
-    except OSError as error:
-        raise DamagedDataError(f"{path} cannot be read ({error}): fetch it again") from error
+    content = read_bytes(path, max_bytes=MAX_BATCH_BYTES)
     pixels, labels = _from_records(path, content) if path.suffix == ".bin" else _from_pickle(path, content)
     wrong = np.flatnonzero((labels < 0) | (labels >= len(CLASSES)))
     if len(wrong):
@@ -142,34 +129,28 @@ def _from_records(path: Path, content: bytes) -> tuple[Array, Array]:
 def _from_pickle(path: Path, content: bytes) -> tuple[Array, Array]:
     """Of a dict with `data` uint8 (n, 3072) and `labels`, a list of n numbers; its keys may be bytes."""
     try:
-        batch = {_text(key): value for key, value in _ArraysOnly(path, content).load().items()}
-        pixels, labels = batch["data"], np.asarray(batch["labels"])
-    except DamagedDataError:
-        raise
+        batch = {_text(key): value for key, value in read_pickle(content).items()}
+        pixels, labels = batch["data"], batch["labels"]
+    except ForbiddenNameError as error:
+        raise DamagedDataError(
+            f"{path} was refused because it would run code ({error}): take the official file"
+        ) from error
     except Exception as error:  # a damaged pickle raises anything: it is a program of its own
-        raise DamagedDataError(f"{path} is no batch of CIFAR-10 ({error!r}): fetch it again") from error
-    fits = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.shape == (labels.size, PIXELS)
-    if not fits or labels.ndim != 1 or not labels.size or labels.dtype.kind not in "iu":
+        reason = f"{type(error).__name__}: {str(error)[:MAX_SHOWN]}"
+        raise DamagedDataError(f"{path} is no batch of CIFAR-10 ({reason}): fetch it again") from error
+    if isinstance(labels, list) and all(type(label) is int and abs(label) <= MAX_LABEL for label in labels):
+        labels = np.asarray(labels, np.int64)
+    fits = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and isinstance(labels, np.ndarray)
+    if (
+        not fits
+        or labels.dtype.kind not in "iu"
+        or labels.ndim != 1
+        or not labels.size
+        or pixels.shape != (labels.size, PIXELS)
+    ):
         raise DamagedDataError(f"{path} does not hold data uint8 (n, {PIXELS}) and n labels: fetch it again")
     return pixels, labels
 
 
 def _text(key: Any) -> Any:
     return key.decode("latin1") if isinstance(key, bytes) else key
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Builds dicts, lists, texts, numbers and numpy arrays, and refuses whatever else a pickle names."""
-
-    def __init__(self, path: Path, content: bytes) -> None:
-        super().__init__(io.BytesIO(content), encoding="latin1")  # as Python 2 wrote the official files
-        self._path = path
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in HARMLESS:
-            raise DamagedDataError(
-                f"{self._path} was refused because it would run code ({module}.{name}): take the official file"
-            )
-        if name == "dtype":  # numpy 2.4.0 to 2.4.4 warn of the official files' align=0
-            return lambda kind, *_: np.dtype(kind)
-        return super().find_class(module, name)

@@ -16,6 +16,7 @@ import numpy as np
 from zoo_core import DamagedDataError, DataUnavailableError
 from zoo_core.data.columns import Array
 from zoo_core.data.names import natural_key, sort_frames
+from zoo_core.data.reading import read_text
 from zoo_core.data.walk import list_folder
 from zoo_pose.skeletons import COCO_17, KINECT_20, KINECT_25
 
@@ -23,6 +24,8 @@ MSR_JOINTS, NTU_JOINTS, COCO_JOINTS = (len(skeleton["joints"]) for skeleton in (
 NTU_BODY, NTU_JOINT = 10, 12  # values in the line of a body, and in that of a joint
 MAX_COORDINATE = 1e5  # in metres or pixels; a larger value means that the file is damaged
 MAX_JUMP, MAX_SPEED = 0.5, 0.1  # metres, and metres per frame: how far a body moves before it is another one
+MAX_FRAMES, MAX_BODIES = 1_000_000, 100  # of a sequence: nine hours, and more people than a sensor tells apart
+MAX_NAME = 255  # characters of an image's name
 MIN_COMMON_JOINTS = 3  # that two frames must share, to measure the distance of their bodies
 
 
@@ -55,30 +58,45 @@ def read_ntu(path: Path) -> Array:
     frames: list[list[tuple[str, Array]]] = []
     for _ in range(lines.count("frames")):
         frames.append([])
-        for _ in range(lines.count("bodies")):
+        bodies = lines.count("bodies")
+        if bodies > MAX_BODIES:
+            raise lines.wrong(f"a frame of {bodies} bodies, more than {MAX_BODIES}")
+        for _ in range(bodies):
             name = lines.words(NTU_BODY, "a body's")[0]
             joints = lines.count("joints")
             if joints != NTU_JOINTS:
                 raise lines.wrong(f"a body of {joints} joints, not {NTU_JOINTS}")
             frames[-1].append((name, lines.joints(NTU_JOINTS, NTU_JOINT)[:, :3]))
     lines.end()
-    return max(follow_bodies(frames), key=movement, default=np.full((len(frames), NTU_JOINTS, 3), np.nan, np.float32))
+    try:
+        found = follow_bodies(frames)
+    except ValueError as error:
+        raise lines.wrong(str(error)) from error
+    return max(found, key=movement, default=np.full((len(frames), NTU_JOINTS, 3), np.nan, np.float32))
 
 
 @dataclass(slots=True)
 class _Track:
-    """A body that is followed: its positions, NaN where it is lost, its last number and its last frame."""
+    """A body that is followed: its positions by frame, its last number and its last frame."""
 
-    places: Array
+    places: dict[int, Array]
     name: str
     frame: int
 
+    def whole(self, frames: int) -> Array:
+        """Return the positions in all frames, NaN where the body is lost: float32 (frames, 25, 3)."""
+        found = np.full((frames, NTU_JOINTS, 3), np.nan, np.float32)
+        for frame, joints in self.places.items():
+            found[frame] = joints
+        return found
 
-def follow_bodies(frames: Sequence[Sequence[tuple[str, Array]]]) -> list[Array]:
-    """Follow bodies through frames of (number, joints (25, 3) in metres); each is float32 (frames, 25, 3).
+
+def follow_bodies(frames: Sequence[Sequence[tuple[str, Array]]]) -> Iterator[Array]:
+    """Follow bodies through frames of (number, joints (25, 3) in metres); yield each as float32 (frames, 25, 3).
 
     In each frame, the nearest pairs of a body and its last position are joined first, up to the distance that a body
-    can move meanwhile. A body farther away is joined by its number, else it is a new one.
+    can move meanwhile. A body farther away is joined by its number, else it is a new one. Raises ValueError for more
+    than a hundred bodies.
     """
     tracks: list[_Track] = []
     for frame, bodies in enumerate(frames):
@@ -95,11 +113,13 @@ def follow_bodies(frames: Sequence[Sequence[tuple[str, Array]]]) -> list[Array]:
                 joined[row] = track
         for row, (name, joints) in enumerate(bodies):
             if row not in joined:
-                joined[row] = _Track(np.full((len(frames), NTU_JOINTS, 3), np.nan, np.float32), name, frame)
+                if len(tracks) == MAX_BODIES:
+                    raise ValueError(f"the sequence shows more than {MAX_BODIES} bodies")
+                joined[row] = _Track({}, name, frame)
                 tracks.append(joined[row])
             track = joined[row]
             track.places[frame], track.name, track.frame = joints, name, frame
-    return [track.places for track in tracks]
+    return (track.whole(len(frames)) for track in tracks)
 
 
 def movement(body: Array) -> float:
@@ -133,7 +153,7 @@ def read_openpifpaf(path: Path) -> Array:
     if not numbered:
         raise DataUnavailableError(f"{path} holds no frames: fill or remove it")
     first, last = min(numbered), max(numbered)
-    if last - first > 100 * len(numbered):
+    if last - first > min(100 * len(numbered), MAX_FRAMES):
         raise DamagedDataError(
             f"{path} has {len(numbered)} frames numbered from {first} to {last}: number them without gaps"
         )
@@ -214,6 +234,8 @@ def _frames_of_array(path: Path, line: int, value: Any) -> list[Any]:
         by_image.setdefault(person["image_id"], []).append(person)
     if len({type(image) for image in by_image}) > 1:
         raise _damaged(path, line, "some `image_id` are numbers and some are names: use one of the two")
+    if any(len(str(image)) > MAX_NAME for image in by_image):
+        raise _damaged(path, line, f"an `image_id` is longer than {MAX_NAME} characters")
     names = sorted(by_image, key=lambda image: natural_key(str(image)))
     return [{"frame": name if type(name) is int else None, "predictions": by_image[name]} for name in names]
 
@@ -306,16 +328,7 @@ def _is_number(word: str) -> bool:
 
 def _read_lines(path: Path) -> list[str]:
     """Read a file's lines, without blank ones at the end. Raises DamagedDataError if it is empty or not text."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DamagedDataError(
-            f"{path} cannot be read as text, it is not UTF-8: save it as UTF-8, or fetch it again"
-        ) from error
-    except PermissionError as error:
-        raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
-    except (OSError, ValueError) as error:
-        raise DamagedDataError(f"{path} cannot be read as text ({error}): fetch it again") from error
+    text = read_text(path)
     if not text.strip():
         raise DamagedDataError(f"{path} is empty: fetch it again, or remove it")
     return text.rstrip().split("\n")

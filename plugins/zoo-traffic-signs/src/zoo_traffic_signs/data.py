@@ -17,6 +17,7 @@ from zoo_core.data.columns import Array
 from zoo_core.data.images import is_picture, list_images, read_images
 from zoo_core.data.labels import require_two_classes
 from zoo_core.data.names import composed
+from zoo_core.data.reading import MAX_TEXT_BYTES, read_bytes
 from zoo_core.data.walk import find_named, find_one, folders, walk
 
 SIZE = (48, 48)
@@ -235,18 +236,12 @@ def _parse(text: str, delimiter: str, *, strict: bool = True) -> Iterator[tuple[
 
 
 def _read_text(path: Path, needs: str) -> str:
+    content = read_bytes(path, max_bytes=MAX_TEXT_BYTES, needs=needs)
     try:
-        content = path.read_bytes()
         is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataUnavailableError(f"{path} is missing; {needs}") from error
-    except PermissionError as error:
-        raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
     except UnicodeDecodeError as error:
         raise DamagedDataError(f"{path} is not text in UTF-8: {SAVE_AS_UTF8}") from error
-    except OSError as error:
-        raise DamagedDataError(f"{path} cannot be read ({error.strerror}): fetch it again") from error
     if "\0" in text:  # UTF-16 without its mark
         raise DamagedDataError(f"{path} is not text in UTF-8: {SAVE_AS_UTF8}")
     return text

@@ -11,6 +11,7 @@ from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature,
 from zoo_core.data.columns import Array
 from zoo_core.data.images import SPLIT_NAMES, SPLITS, read_images
 from zoo_core.data.labels import require_two_classes
+from zoo_core.data.reading import read_text
 from zoo_core.data.walk import find_named, find_one, folders, inner_root, refuse_second
 from zoo_unet.masks import (
     IGNORED,
@@ -173,14 +174,7 @@ def read_split_file(path: Path) -> list[Pair]:
 
     Raises DataUnavailableError if the file is missing, DamagedDataError naming the line.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except PermissionError as error:
-        raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
-    except OSError as error:
-        raise DataUnavailableError(f"{path} is missing; {CAMVID}") from error
-    except ValueError as error:
-        raise DamagedDataError(f"{path} is not text in UTF-8: save it as UTF-8, or fetch it again") from error
+    lines = read_text(path, needs=CAMVID).splitlines()
     pairs = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -247,7 +241,4 @@ def _read_class_names(root: Path) -> tuple[str, ...]:
     path = root / "classes.txt"
     if not path.is_file():
         return ()
-    try:
-        return tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
-    except (OSError, ValueError) as error:
-        raise DamagedDataError(f"{path} cannot be read as text ({error}): save it as UTF-8") from error
+    return tuple(line.strip() for line in read_text(path).splitlines() if line.strip())

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from zoo_core import DamagedDataError, DataUnavailableError
 from zoo_core.data.columns import Array
-from zoo_core.data.images import FORMATS, UNREADABLE, list_images, read_images, unreadable
+from zoo_core.data.images import UNREADABLE, list_images, open_picture, read_images, unreadable
 from zoo_core.data.names import composed, natural_key
 
 IGNORED = 255  # level of ignored pixels in the masks of a local folder
@@ -96,7 +96,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 def _upright(path: Path) -> tuple[int, tuple[int, int]]:
     """Read a file's EXIF orientation, 1 to 8, and its (width, height) once turned upright; decodes only TIFF files."""
-    with Image.open(path, formats=FORMATS) as opened:
+    with open_picture(path) as opened:
         tag = Image.Image.getexif(opened).get(ORIENTATION, 1)  # PNG files' own getexif decodes the pixels
         tag = tag if tag in range(2, 9) else 1
         if opened.format == "TIFF":  # Pillow turns these upright itself
@@ -145,7 +145,7 @@ def read_mask(path: Path, size: tuple[int, int], *, white: int = 1) -> Array:
     of `size`.
     """
     try:
-        with Image.open(path, formats=FORMATS) as opened:
+        with open_picture(path) as opened:
             opened.load()
             picture, bilevel, lossy = ImageOps.exif_transpose(opened), is_bilevel(opened), opened.format == "JPEG"
     except PermissionError as error:
@@ -245,7 +245,7 @@ def count_levels(pairs: Sequence[Pair], *, named: bool) -> tuple[Array, int]:
     worst = ((False, 0, 0), pairs[0][1], np.zeros(0, np.uint8))  # without a palette, if there are such files
     for image, path in pairs:
         mask = read_mask(path, image_size(image), white=IGNORED)
-        with Image.open(path, formats=FORMATS) as opened:
+        with open_picture(path) as opened:
             counts = bilevel if is_bilevel(opened) else palette if opened.mode == "P" else grey
         counts += np.bincount(mask.ravel(), minlength=256)
         levels = np.unique(mask)
