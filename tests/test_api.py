@@ -199,7 +199,7 @@ def test_another_process_finds_the_same_model_in_the_cache() -> None:
 
 def test_a_pickle_from_elsewhere_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="outside of the zoo's cache"):
-        Registry.load().model(f"{tmp_path}/evil.pickle:Net")
+        Registry.load().model_or_file(f"{tmp_path}/evil.pickle:Net")
 
 
 # showing

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from zoo_core.errors import UsageError
 
@@ -85,6 +88,25 @@ def portable(name: str, max_chars: int = 80) -> str:
     """Turn `name` into a file name that is valid on every system and cannot lead out of its folder."""
     safe = _UNSAFE.sub("-", name).strip(".-")[:max_chars].rstrip(".-")
     return safe or "_"
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading, also through a link. Never waits: a FIFO or a device is refused at once.
+
+    Raises OSError, as `open` does, also if the path is no regular file.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def remove_abandoned(folder: Path, prefix: str) -> None:

@@ -65,7 +65,7 @@ def choose_pairs(
         pairs = registry.pairs(cross=cross)
     else:
         spec = registry.task(task)
-        named = [model if isinstance(model, ModelSpec) else registry.model(model, spec) for model in models]
+        named = [model if isinstance(model, ModelSpec) else registry.model_or_file(model, spec) for model in models]
         _refuse_duplicate_names(named)
         pairs = [Pair(spec, model) for model in named or registry.models_for(spec)]
     if not pairs:
