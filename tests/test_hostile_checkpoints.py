@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pickle
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors import safe_open
@@ -272,6 +273,11 @@ def test_a_saved_model_of_a_file_tells_its_file_and_is_used_only_with_it(
     assert found["scores"] == found["saved_scores"]
 
 
+@functools.cache
+def shipped() -> Registry:
+    return Registry.load()
+
+
 NAMES = st.one_of(
     st.text(max_size=40),
     st.from_regex(r"[./~a-z\\]{0,12}(evil|net|os)(\.py|\.pickle|\.so)?(:[A-Za-z.]{0,8})?", fullmatch=True),
@@ -279,9 +285,9 @@ NAMES = st.one_of(
 
 
 @given(NAMES)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(deadline=None)
 def test_no_name_in_a_header_finds_anything_but_a_registered_model(name: str) -> None:
-    registry = Registry.load()
+    registry = shipped()
     try:
         model = registry.model(name)
     except ZooError:
