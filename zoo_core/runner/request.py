@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo_core.data.downloads import digest_of
 from zoo_core.errors import RecipeError, UnknownNameError, UsageError
+from zoo_core.files import open_regular
 from zoo_core.recipe import helps
 from zoo_core.registry import Pair, Registry
 from zoo_core.runner.pair_recipe import pair_parameters
@@ -107,10 +108,14 @@ def weights_sha256(weights: str) -> str:
     if weights in ("", NO_WEIGHTS):
         return ""
     try:
-        with Path(weights).expanduser().open("rb") as content:
+        with open_regular(Path(weights).expanduser()) as content:
             return digest_of(content)
     except (FileNotFoundError, IsADirectoryError):
         raise UsageError(f"--weights {weights!r}: there is no such file; `none` means random initial weights") from None
+    except OSError as error:
+        if isinstance(error, PermissionError):
+            raise
+        raise UsageError(f"--weights {weights!r} cannot be read ({error.strerror}): name a regular file") from error
 
 
 def require_known_keys(request: Request) -> None:
