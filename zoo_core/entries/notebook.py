@@ -95,12 +95,12 @@ def _read_pickle(path: Path) -> dict[str, Any]:
         _require_private(path.parent, path.parent.lstat())
         with open_regular(path) as file:
             _require_private(path, path.lstat())
-            content: dict[str, Any] = pickle.load(file)  # noqa: S301 - only this user can have written it
+            found: dict[str, Any] = pickle.load(file)  # noqa: S301 - only this user can have written it
     except FileNotFoundError:
         raise EntryError(f"there is no file {path}: run the notebook's `bench` again") from None
     except OSError as error:
         raise EntryError(f"{path} cannot be read ({error.strerror}): run the notebook's `bench` again") from error
-    return content
+    return found
 
 
 def _private_folder() -> Path:
@@ -133,7 +133,7 @@ def _require_private(path: Path, status: os.stat_result) -> None:
     else:
         return
     raise UsageError(
-        f"{path} {problem}: a pickled model can run any code, so only a file that nobody else can have written is read; "
+        f"{path} {problem}: a pickled model can run any code, so it is read only if nobody else can have written it; "
         "remove it, or set ZOO_CACHE to a folder of your own"
     )
 

@@ -12,6 +12,7 @@ from zoo_core.errors import RecipeError, UnknownNameError, UsageError
 from zoo_core.files import open_regular
 from zoo_core.recipe import helps
 from zoo_core.registry import Pair, Registry
+from zoo_core.runner import sandbox
 from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.specs import NO_WEIGHTS, ModelSpec
 
@@ -48,6 +49,7 @@ class Request:
     weights: str = ""
     weights_sha256: str = ""
     save: bool = False
+    sandbox: bool = False
     command: str = ""
 
 
@@ -161,4 +163,6 @@ def make_request(
         **fields,
     )
     require_known_keys(request)
+    if request.sandbox:
+        sandbox.require()
     return request

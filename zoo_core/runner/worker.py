@@ -22,7 +22,7 @@ from zoo_core import errors
 from zoo_core.entries import resolve_entry
 from zoo_core.errors import OfflineError, ZooError
 from zoo_core.reasons import reason_of
-from zoo_core.runner import events
+from zoo_core.runner import events, sandbox
 from zoo_core.runner.events import Event
 
 # Modules that every trial imports; the fork server imports them in advance.
@@ -64,8 +64,9 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
         refuse_network()
     # Plugin code may raise anything, even SystemExit. It becomes an event, so that the parent can report it.
     try:
-        handle = resolve_entry(job.handler)
-        if job.sends_events:
+        handler, sends_events = sandbox.handler_of(job)
+        handle = resolve_entry(handler)
+        if sends_events:
             handle(job, send)
         else:
             send(events.JobResult(value=handle(job)))
