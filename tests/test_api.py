@@ -193,13 +193,13 @@ def test_another_process_finds_the_same_model_in_the_cache() -> None:
     kept = model_of_object(script("def build(signature, width=3):\n    return width"), task())
     path, _, attribute = kept.entry.rpartition(":")
     assert model_of_pickle(Path(path), attribute, task()) == kept
-    assert Registry.load().model(kept.entry, task()) == kept
+    assert Registry.load().model_or_file(kept.entry, task()) == kept
     assert resolve_entry(kept.entry)("signature", 4) == 4
 
 
 def test_a_pickle_from_elsewhere_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="outside of the zoo's cache"):
-        Registry.load().model(f"{tmp_path}/evil.pickle:Net")
+        Registry.load().model_or_file(f"{tmp_path}/evil.pickle:Net")
 
 
 # showing

@@ -180,8 +180,9 @@ def test_the_core_imports_itself_by_its_full_name(path: Path):
 # The layers of each package, the lowest first. Every top-level module or subpackage belongs to one layer and imports
 # only from lower layers.
 CORE_LAYERS = (
-    {"errors", "reasons", "transfer"},
-    {"columns", "files", "specs", "weights"},
+    {"errors", "memory_limit", "reasons", "transfer"},
+    {"files"},
+    {"columns", "specs", "weights"},
     {"cached", "entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family"},
     {"protocols", "results"},
     {"measure", "optional"},

@@ -90,7 +90,7 @@ def test_the_models_name_is_made_of_the_files_and_the_attributes(stem: str, attr
 def test_the_spec_is_read_without_running_the_file(write: Callable[..., str]) -> None:
     path = write("raise RuntimeError('it ran')\ndef build(signature, width=32): pass\n")
     task = Registry.load().task("cosine")
-    model = Registry.load().model(f"{path}:build", task)
+    model = Registry.load().model_or_file(f"{path}:build", task)
     assert (model.qualified, model.kind, model.tasks) == ("unpackaged:net.build", "regression", ("zoo-cosine:cosine",))
     assert model.options == {"width": 32}
     assert address(model) == f"{path}:build"

@@ -96,6 +96,7 @@ def bench(
     threads: int = 0,
     weights: str | Path = "",
     save: bool = False,
+    sandbox: bool = False,
     force: bool = False,
     retry_failed: bool = False,
     results: str | Path = "results",
@@ -145,6 +146,7 @@ def bench(
         force=force,
         retry_failed=retry_failed,
         save=save,
+        sandbox=sandbox,
         command=_command_text(arguments),
     )
     for warning in name_warnings(request, store):

@@ -1,8 +1,13 @@
-"""Reads weights files without running code from them, and loads weights into models."""
+"""Reads weights files without running code from them, and loads weights into models.
+
+The files may come from anyone. Only regular files are read, and what a file claims of its content is compared with its
+size, so that a small file cannot take much memory.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import pickle
 import re
 import struct
@@ -19,7 +24,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from zoo_core import memory_limit
 from zoo_core.errors import WeightsError
+from zoo_core.files import open_regular
+from zoo_core.memory_limit import GIB, MIB
 
 FORMATS = "safetensors, npz, or torch's pt, pth, bin, ckpt and tar"
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".tar")  # trainers also write .pth.tar
@@ -32,10 +40,23 @@ STATE_KEYS = (
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
 MAX_PROBLEMS_SHOWN = 3  # in an error message
 MAX_NESTING = 4  # mappings around a state dict
+MAX_HEADER_BYTES = 16 * MIB  # of a safetensors file; ten thousand tensors need one
+MAX_EXPANSION = 20  # bytes of tensors per byte of the file; compressed weights have less than two
+FREE_BYTES = 64 * MIB  # of tensors in any file: zeros compress a thousand times
 UNSUPPORTED = re.compile(r"Unsupported (?:global: GLOBAL|class|operand) (\S+)")  # in torch's error
 # Raised for truncated or damaged files; torch's reader checks little of what it reads.
 UNREADABLE = (
-    *(SafetensorError, zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, RuntimeError, ValueError),
+    *(
+        MemoryError,
+        SafetensorError,
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        OSError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+    ),
     *(TypeError, AttributeError, LookupError, AssertionError, ArithmeticError),
 )
 
@@ -65,20 +86,12 @@ def read_weights(path: Path, form: str = "") -> Weights:
 
 
 def _read(path: Path, suffix: str) -> dict[str, Tensor]:
+    readers = {".safetensors": _read_safetensors, ".npz": _read_npz, **dict.fromkeys(TORCH_SUFFIXES, _read_torch)}
     try:
-        _refuse_placeholder(path)
-        if suffix == ".safetensors":
-            return load_file(path)
-        if suffix == ".npz":
-            with (
-                path.open("rb") as file,
-                np.load(file, allow_pickle=False) as arrays,
-            ):  # numpy leaves a truncated file open
-                return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        if suffix in TORCH_SUFFIXES:
-            # Warnings are about content that is refused anyway. A Namespace only holds a trainer's options.
-            with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals([argparse.Namespace]):
-                return _state_dict(path, torch.load(path, map_location="cpu", weights_only=True))
+        size = _refuse_placeholder(path)
+        if suffix in readers:
+            with memory_limit.at_most(MAX_EXPANSION * size + GIB):
+                return readers[suffix](path)
     except FileNotFoundError:
         raise WeightsError(f"there is no weights file {path}") from None
     except PermissionError as error:
@@ -91,15 +104,28 @@ def _read(path: Path, suffix: str) -> dict[str, Tensor]:
             "Save the tensors alone, for instance as safetensors"
         ) from error
     except UNREADABLE as error:
-        first = str(error).partition("\n")[0]
-        raise WeightsError(f"{path} cannot be read as weights ({first}): fetch or save it again") from error
+        raise WeightsError(
+            f"{path} cannot be read as weights ({_first_line(error)}): fetch or save it again"
+        ) from error
     raise WeightsError(f"{path}: weights are read from {FORMATS} files")
 
 
-def _refuse_placeholder(path: Path) -> None:
-    """Raise WeightsError for an empty file, a Git LFS pointer or a web page. Raises OSError."""
-    with path.open("rb") as file:
+def _first_line(error: BaseException) -> str:
+    if memory_limit.is_out_of_memory(error):
+        return "it claims more memory than a file of its size can hold"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).partition("\n")[0]
+
+
+def _refuse_placeholder(path: Path) -> int:
+    """Return the size of a file in bytes.
+
+    Raises WeightsError for an empty file, a Git LFS pointer or a web page, and OSError, also for a FIFO or a device.
+    """
+    with open_regular(path) as file:
         begin = file.read(64)
+        size = os.fstat(file.fileno()).st_size
     if not begin:
         raise WeightsError(f"{path} is empty: fetch or save it again")
     if begin.startswith(b"version https://git-lfs"):
@@ -107,6 +133,60 @@ def _refuse_placeholder(path: Path) -> None:
     if begin.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise WeightsError(
             f"{path} is a web page, not weights: fetch the file itself, such as its `resolve` or raw link"
+        )
+    return size
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    require_small_header(path)
+    return load_file(path)
+
+
+def require_small_header(path: Path) -> None:
+    """Raise WeightsError if the header of a safetensors file is too large to be read. Raises OSError."""
+    with open_regular(path) as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > MAX_HEADER_BYTES:
+            raise WeightsError(
+                f"{path} cannot be read as safetensors: its header claims {length} bytes, at most {MAX_HEADER_BYTES} "
+                "are read"
+            )
+
+
+def _read_npz(path: Path) -> dict[str, Tensor]:
+    with open_regular(path) as file:  # numpy leaves a truncated file open
+        with zipfile.ZipFile(file) as archive:
+            _require_bounded(path, sum(part.file_size for part in archive.infolist()))
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    with open_regular(path) as file:
+        is_zip = file.read(4) == b"PK\x03\x04"
+    if is_zip:
+        with zipfile.ZipFile(path) as archive:
+            if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                raise WeightsError(f"{path} is compressed, as torch saves no file: save the weights again")
+    # Warnings are about content that is refused anyway. A Namespace only holds a trainer's options.
+    # Without `mmap`, torch believes the sizes that the file claims, and reads beyond the end of its parts.
+    with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals([argparse.Namespace]):
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    found = _state_dict(path, content)
+    for name, tensor in found.items():
+        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized or tensor.is_nested:
+            raise WeightsError(f"{path}: {name} is not a dense tensor: save a model's state_dict()")
+    _require_bounded(path, sum(tensor.numel() * tensor.element_size() for tensor in found.values()))
+    return {name: tensor.detach().clone() for name, tensor in found.items()} if is_zip else found
+
+
+def _require_bounded(path: Path, claimed: int) -> None:
+    """Raise WeightsError if the tensors of a file claim far more bytes than it has."""
+    size = path.stat().st_size
+    if claimed > MAX_EXPANSION * size + FREE_BYTES:
+        raise WeightsError(
+            f"{path} claims {claimed} bytes of tensors in {size} bytes: at most {MAX_EXPANSION} times its size is read"
         )
 
 
@@ -141,6 +221,12 @@ def _without_prefix(
             return weights
         names = {given: name.removeprefix(prefix) for given, name in names.items()}
     return {name: weights[given] for given, name in names.items()}
+
+
+def _has_nan(tensor: Tensor) -> bool:
+    if tensor.is_floating_point() and tensor.element_size() == 1:
+        tensor = tensor.float()  # torch compares no numbers of 8 bits
+    return (tensor.is_floating_point() or tensor.is_complex()) and bool(torch.isnan(tensor).any())
 
 
 def _dtype(tensor: Tensor) -> str:
@@ -179,6 +265,8 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], *, without: str |
         if name in parameters and own[name].is_floating_point() and not weights[name].is_floating_point()
     ]
     problems += [f"{name} is {_dtype(weights[name])}, the model has {_dtype(own[name])}" for name in others]
+    if not problems:
+        problems = [f"{name} holds NaN" for name in own if name in wanted and _has_nan(weights[name])]
     if problems:
         more = f" and {len(problems) - MAX_PROBLEMS_SHOWN} more" if len(problems) > MAX_PROBLEMS_SHOWN else ""
         has_integers = any(not weights[name].is_complex() for name in others)

@@ -36,4 +36,4 @@ def prepare_subject(subject: Subject, registry: Registry, workspace: Workspace) 
     if subject.what == "task":
         return TaskSubject(registry.task(subject.key), registry, folder, data_root, watch)
     task = registry.task(subject.task) if subject.task else None
-    return ModelSubject(registry.model(subject.key, task), task, registry, folder, data_root, watch)
+    return ModelSubject(registry.model_or_file(subject.key, task), task, registry, folder, data_root, watch)

@@ -74,7 +74,7 @@ def _subjects_named(registry: Registry, name: str, task: str) -> Iterator[Subjec
             if whole or name in (model.name, model.qualified):
                 yield from _on_tasks(registry, model, task)
     if "/" in name or names_file(name):  # a member of a model family, or a file
-        yield from _on_tasks(registry, registry.model(name, registry.task(task) if task else None), task)
+        yield from _on_tasks(registry, registry.model_or_file(name, registry.task(task) if task else None), task)
 
 
 def _on_tasks(registry: Registry, model: ModelSpec, task: str) -> Iterator[Subject]:

@@ -46,6 +46,7 @@ def bench_command(
     timeout: Annotated[str, options.TIMEOUT] = "",
     weights: Annotated[str, options.WEIGHTS] = "",
     save: Annotated[bool, options.SAVE] = False,
+    sandbox: Annotated[bool, options.SANDBOX] = False,
     dry_run: Annotated[bool, options.DRY_RUN] = False,
     force: Annotated[bool, options.FORCE] = False,
     retry_failed: Annotated[bool, options.RETRY_FAILED] = False,
@@ -85,6 +86,7 @@ def bench_command(
             force=force,
             retry_failed=retry_failed,
             save=save,
+            sandbox=sandbox,
             command=shlex.join(["zoo", *sys.argv[1:]]),
         )
     except UnknownNameError:  # the name may belong to a plugin that did not load

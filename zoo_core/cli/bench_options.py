@@ -44,6 +44,7 @@ WEIGHTS = typer.Option(
     help="Initial weights of the one --model; none: random weights. Default: the model's own.",
 )
 SAVE = typer.Option("--save", help="Save each trained model, for `zoo eval` and `zoo predict`.")
+SANDBOX = typer.Option("--sandbox", help="Run trials in bubblewrap: no network, no home, limited memory. Linux only.")
 DRY_RUN = typer.Option("--dry-run", help="Print the trials that would run, and exit.")
 FORCE = typer.Option("--force", help="Also run trials that are recorded already.")
 RETRY_FAILED = typer.Option("--retry-failed", help="Also run trials that are recorded as failed.")

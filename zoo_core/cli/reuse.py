@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from zoo_core.entries.unpackaged import address
 from zoo_core.errors import UsageError
 from zoo_core.ui.console import output, print_json, print_table
 from zoo_core.ui.formats import format_score
+from zoo_core.ui.harmless import harmless
 
 CHECKPOINT = typer.Argument(help="File that `zoo bench --save` wrote.")
 DEVICE = typer.Option("--device", help="cpu, cuda, cuda:1 ..., or auto for the first accelerator.")
@@ -60,7 +62,9 @@ def eval_command(
         return
     saved = result["saved_scores"]
     rows = [[name, format_score(score), format_score(saved.get(name))] for name, score in result["scores"].items()]
-    print_table(["score", "now", "when saved"], rows, title=f"{result['model']} on test of {result['dataset']}")
+    print_table(
+        ["score", "now", "when saved"], rows, title=harmless(f"{result['model']} on test of {result['dataset']}")
+    )
     if not result["same_data"]:
         output().print("other data than it was saved with: the two columns may differ")
     if not result["same_code"]:
@@ -98,9 +102,11 @@ def predict_command(
 
 
 def _absolute_file(path: Path) -> str:
-    if not path.expanduser().is_file():
-        raise UsageError(f"there is no file {path}")
-    return str(path.expanduser().absolute())
+    """Return the full path of a regular file, not of a FIFO or a device, for the worker. Raises UsageError."""
+    whole = path.expanduser()
+    if not whole.is_file():
+        raise UsageError(f"{path} is not a regular file" if os.path.lexists(whole) else f"there is no file {path}")
+    return str(whole.absolute())
 
 
 def _model_address(name: str) -> str:

@@ -1,8 +1,9 @@
 """Models in a notebook or script: turns a class or function into an entry that a worker process can load.
 
 An object that is defined in an importable file gets an entry of that file (see entries/file.py). Any other object is
-saved with cloudpickle in the cache, in a file named by the hash of its source. Unpickling runs code. So only this
-user's processes write to that folder, and files elsewhere are never read.
+saved with cloudpickle in the cache, in a file named by the hash of its source. Unpickling runs code. So each user has a
+folder of their own there, also in a cache that several users share. A file is read only from that folder, and only if
+no other user can have written it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import inspect
 import json
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +25,7 @@ from typing import Any
 from zoo_core.entries.file import model_of_file
 from zoo_core.entries.unpackaged import PICKLE, is_plain, make_spec, options_among, refuse_required
 from zoo_core.errors import EntryError, UsageError
-from zoo_core.files import cache_dir, write_atomically
+from zoo_core.files import cache_dir, open_regular, write_atomically, writing_cache
 from zoo_core.specs import ModelSpec, TaskSpec
 
 DELETE_AFTER_S = 30 * 86_400.0  # the next `bench` with the same model writes the file again
@@ -39,9 +41,11 @@ def model_of_object(build: Callable[..., Any], task: TaskSpec) -> ModelSpec:
     if file is not None:
         return model_of_file(f"{file}:{build.__name__}", task)
     title, attribute = _title(build), _builder_name(build)
-    path = cache_dir() / "unpackaged" / f"{source_sha256(build)}{PICKLE}"
-    _delete_old(path.parent)
+    path = _make_private_folder() / f"{source_sha256(build)}{PICKLE}"
+    for folder in (path.parent, cache_dir() / "unpackaged"):  # the second had the pickles of earlier versions
+        _delete_old(folder)
     write_atomically(path, _pickle({"build": build, "stem": _main_name(), "title": title}))
+    path.chmod(0o600)
     return _pickle_spec(path, attribute, task, build=build, stem=_main_name(), title=title)
 
 
@@ -83,15 +87,55 @@ def _pickle_spec(
 
 
 def _read_pickle(path: Path) -> dict[str, Any]:
-    if path.parent != cache_dir() / "unpackaged":
+    if path.parent != _private_folder():
         raise UsageError(f"{path} is outside of the zoo's cache: pickled models are read only from there")
     import pickle
 
     try:
-        content: dict[str, Any] = pickle.loads(path.read_bytes())  # noqa: S301 - written by this user, see the module docstring
+        _require_private(path.parent, path.parent.lstat())
+        with open_regular(path) as file:
+            _require_private(path, path.lstat())
+            found: dict[str, Any] = pickle.load(file)  # noqa: S301 - only this user can have written it
     except FileNotFoundError:
         raise EntryError(f"there is no file {path}: run the notebook's `bench` again") from None
-    return content
+    except OSError as error:
+        raise EntryError(f"{path} cannot be read ({error.strerror}): run the notebook's `bench` again") from error
+    return found
+
+
+def _private_folder() -> Path:
+    """Return the folder for this user's pickles; it may not exist yet."""
+    return cache_dir() / (f"notebooks-{os.geteuid()}" if hasattr(os, "geteuid") else "notebooks")
+
+
+def _make_private_folder() -> Path:
+    """Create the folder, or close it to other users. Raises UsageError if it belongs to another user."""
+    folder = _private_folder()
+    with writing_cache():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+        if hasattr(os, "geteuid") and status.st_uid == os.geteuid() and not stat.S_ISLNK(status.st_mode):
+            folder.chmod(0o700)
+    _require_private(folder, folder.lstat())
+    return folder
+
+
+def _require_private(path: Path, status: os.stat_result) -> None:
+    """Raise UsageError if a user other than this one may have written a file or folder. Windows has no such modes."""
+    if not hasattr(os, "geteuid"):
+        return
+    if stat.S_ISLNK(status.st_mode):
+        problem = "is a link"
+    elif status.st_uid != os.geteuid():
+        problem = f"belongs to another user (uid {status.st_uid}, yours is {os.geteuid()})"
+    elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        problem = f"can be written by other users (mode {stat.S_IMODE(status.st_mode):o})"
+    else:
+        return
+    raise UsageError(
+        f"{path} {problem}: a pickled model can run any code, so it is read only if nobody else can have written it; "
+        "remove it, or set ZOO_CACHE to a folder of your own"
+    )
 
 
 def _pickle(content: dict[str, Any]) -> bytes:

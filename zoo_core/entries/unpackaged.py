@@ -37,7 +37,7 @@ def make_spec(
 
 
 def address(model: ModelSpec) -> str:
-    """Return the name by which `Registry.load().model` finds the model in another process on this machine."""
+    """Return the name by which `Registry.load().model_or_file` finds the model in another process on this machine."""
     return model.entry if model.plugin == PLUGIN else model.qualified
 
 
@@ -47,6 +47,12 @@ def attribute_of(model: ModelSpec) -> str:
     Two attributes of one file may have the same model name, so the name does not identify it.
     """
     return model.entry.rpartition(":")[2] if model.plugin == PLUGIN else ""
+
+
+def file_of(model: ModelSpec) -> str:
+    """Return the file of an unpackaged model without its folder, such as `net.py:Net`; "" for other models."""
+    path, _, attribute = model.entry.rpartition(":")
+    return f"{Path(path).name}:{attribute}" if model.plugin == PLUGIN and path.endswith(SOURCE) else ""
 
 
 def without_folder(text: str, model: ModelSpec) -> str:

@@ -107,16 +107,21 @@ class Registry:
         return _find_by_name("dataset", name, self.datasets, plugin)
 
     def model(self, name: str, task: TaskSpec | None = None) -> ModelSpec:
-        """Find a model by name. A bare name means that of the task's plugin, else the only fitting one of that name.
+        """Find a model of an installed plugin by name, never a file: the name may come from a file of anyone.
 
-        `./my_net.py:Net` is the model in a file, for `task`.
+        A bare name means that of the task's plugin, else the only fitting one of that name.
         """
-        if names_file(name):
-            return model_of_path(name, task)
         family = self._family(name)
         if family is not None:
             return self._from_family(family, name)
         return _find_by_name("model", name, self._fitting(name, task), task.plugin if task else "", known=self.models)
+
+    def model_or_file(self, name: str, task: TaskSpec | None = None) -> ModelSpec:
+        """Find a model that the person named in this very call: `./my_net.py:Net` is the model in a file, for `task`.
+
+        Never pass a name out of a checkpoint or a record: the file that it names would run.
+        """
+        return model_of_path(name, task) if names_file(name) else self.model(name, task)
 
     def _fitting(self, name: str, task: TaskSpec | None) -> list[ModelSpec]:
         named = [model for model in self.models if name in (model.name, model.qualified)]

@@ -75,6 +75,7 @@ class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     weights: str = ""
     weights_sha256: str = ""
     save: bool = False
+    sandbox: bool = False
     code: TrialCode | None = None
     specs: str = ""
 

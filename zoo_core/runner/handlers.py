@@ -46,7 +46,7 @@ def open_dataset(job: OpenJob) -> dict[str, object]:
 
 def find_weights(job: WeightsJob) -> str:
     """Return the path of a model's initial weights, after fetching them if needed; "" if it has none."""
-    spec = Registry.load().model(job.model)
+    spec = Registry.load().model_or_file(job.model)
     if spec.weights is None:
         return ""
     owner = f"the weights of model {spec.qualified}"

@@ -37,7 +37,7 @@ def _name_model(registry: Registry, task: TaskSpec, model: Model, name: str) -> 
     if not isinstance(model, str):
         return named(model_of_object(model, task), *place_of(model), name)
     if names_file(model):
-        spec = registry.model(model, task)
+        spec = registry.model_or_file(model, task)
         path, _, attribute = spec.entry.rpartition(":")
         return named(spec, Path(path), attribute, name)
     if name:

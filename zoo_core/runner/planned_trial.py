@@ -108,6 +108,7 @@ class PlannedTrial:
             weights=weights,
             weights_sha256=weights_sha256,
             save=self.request.save,
+            sandbox=self.request.sandbox,
             code=self.code,
             specs=self.specs,
         )

@@ -15,6 +15,7 @@ from zoo_core.errors import MachineError
 from zoo_core.files import hide_home
 from zoo_core.reasons import add_output
 from zoo_core.results.records import SCHEMA, Measured, PhaseFacts, Record, Status
+from zoo_core.runner import sandbox
 from zoo_core.runner.current import other_code
 from zoo_core.runner.executor import WorkerResult, exit_reason
 from zoo_core.runner.identity import find_changed_file, other_imports
@@ -87,7 +88,7 @@ def make_record(
         wall_s=result.wall_s,
         measured=measured,
         other_code=other_code(trial),
-        environment=dict(environment),
+        environment={**environment, **({"sandbox": sandbox.NAME} if request.sandbox else {})},
         command=hide_home(request.command),
         imports=other_imports(trial.model, trial.code, result.loaded),
     )

@@ -9,8 +9,10 @@ from typing import Any
 
 from zoo_core.data.downloads import digest_of
 from zoo_core.errors import RecipeError, UnknownNameError, UsageError
+from zoo_core.files import open_regular
 from zoo_core.recipe import helps
 from zoo_core.registry import Pair, Registry
+from zoo_core.runner import sandbox
 from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.specs import NO_WEIGHTS, ModelSpec
 
@@ -47,6 +49,7 @@ class Request:
     weights: str = ""
     weights_sha256: str = ""
     save: bool = False
+    sandbox: bool = False
     command: str = ""
 
 
@@ -65,7 +68,7 @@ def choose_pairs(
         pairs = registry.pairs(cross=cross)
     else:
         spec = registry.task(task)
-        named = [model if isinstance(model, ModelSpec) else registry.model(model, spec) for model in models]
+        named = [model if isinstance(model, ModelSpec) else registry.model_or_file(model, spec) for model in models]
         _refuse_duplicate_names(named)
         pairs = [Pair(spec, model) for model in named or registry.models_for(spec)]
     if not pairs:
@@ -107,10 +110,14 @@ def weights_sha256(weights: str) -> str:
     if weights in ("", NO_WEIGHTS):
         return ""
     try:
-        with Path(weights).expanduser().open("rb") as content:
+        with open_regular(Path(weights).expanduser()) as content:
             return digest_of(content)
     except (FileNotFoundError, IsADirectoryError):
         raise UsageError(f"--weights {weights!r}: there is no such file; `none` means random initial weights") from None
+    except OSError as error:
+        if isinstance(error, PermissionError):
+            raise
+        raise UsageError(f"--weights {weights!r} cannot be read ({error.strerror}): name a regular file") from error
 
 
 def require_known_keys(request: Request) -> None:
@@ -156,4 +163,6 @@ def make_request(
         **fields,
     )
     require_known_keys(request)
+    if request.sandbox:
+        sandbox.require()
     return request

@@ -1,8 +1,13 @@
-"""Uses a saved model in a new process: scores it again, or predicts local files."""
+"""Uses a saved model in a new process: scores it again, or predicts local files.
+
+The checkpoint may come from anyone. Its names are looked up among installed plugins. A file is run only if the person
+names it in the same command.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,7 @@ from torch import nn
 from zoo_core.data.accounting import warn_of_left_out
 from zoo_core.data.locate import dataset_root, fingerprint
 from zoo_core.data.open import OpenData, open_data
+from zoo_core.entries import names_file
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.unpackaged import PLUGIN
 from zoo_core.errors import IncompatibleError
@@ -29,7 +35,8 @@ from zoo_core.runner.build import build_model, prepare_task, reseed
 from zoo_core.runner.checkpoints import Checkpoint
 from zoo_core.runner.events import EvaluateJob, PredictJob
 from zoo_core.runner.pair_recipe import pair_parameters
-from zoo_core.specs import Signature, TaskSpec
+from zoo_core.runner.restraint import restrained_build, restrained_use
+from zoo_core.specs import ModelSpec, Signature, TaskSpec
 
 
 def evaluate(job: EvaluateJob) -> dict[str, Any]:
@@ -61,6 +68,8 @@ def _open_data(saved: SavedModel, job: EvaluateJob) -> tuple[OpenData, str]:
     Raises IncompatibleError if the model was trained on other classes or shapes.
     """
     trained_on = saved.header.signature
+    if not job.dataset:
+        saved.require_plugin(saved.header.dataset)
     dataset = saved.registry.dataset(job.dataset or saved.header.dataset, saved.task_spec.plugin)
     saved.ctx.data_root = dataset_root(dataset, Path(job.data_root) if job.data_root else None)
     saved.ctx.offline = job.offline
@@ -102,8 +111,9 @@ class SavedModel:
     def __init__(self, path: Path, registry: Registry, device: str, threads: int, model: str = "") -> None:
         self.path, self.registry = path, registry
         self.header: Checkpoint = checkpoints.read(path)
+        self.require_plugin(self.header.task)
         self.task_spec = registry.task(self.header.task)
-        self.model_spec = registry.model(self._model_name(model), self.task_spec)
+        self.model_spec = self._find_model(model)
         self.recipe = self._recipe()
         torch.set_flush_denormal(True)
         torch.set_num_threads(threads or self.header.threads)
@@ -116,21 +126,38 @@ class SavedModel:
         )
         reseed(self.ctx)
 
-    def _model_name(self, file: str) -> str:
-        """Return the model's name, or the file of an unpackaged model, which the user must give.
+    def _find_model(self, file: str) -> ModelSpec:
+        """Find the registered model that the header names, or the one in the file that the person named.
 
         Raises IncompatibleError if a file is missing, or given for a model of a plugin.
         """
-        name = self.header.model
-        if name.startswith(f"{PLUGIN}:") == bool(file):
-            return file or name
-        if file:
+        name, source = self.header.model, self.header.file
+        if name.startswith(f"{PLUGIN}:") or names_file(name):
+            if file:
+                return self.registry.model_or_file(file, self.task_spec)
+            claimed = f"{source} ({name})" if source else name
+            raise IncompatibleError(
+                f"checkpoint {self.path} claims that its model is {claimed}, which no plugin adds: a file that only a "
+                f"checkpoint names is never run; if you have the file and trust it, give its file, --model "
+                f"./FILE.py:NAME: `zoo eval {shlex.quote(str(self.path))} --model ./FILE.py:NAME`"
+            )
+        if not file:
+            self.require_plugin(name)
+            return self.registry.model(name, self.task_spec)
+        if name.partition(":")[0] in self.registry.versions:
             raise IncompatibleError(
                 f"checkpoint {self.path} is of model {name}, which a plugin adds: leave --model out"
             )
-        raise IncompatibleError(
-            f"checkpoint {self.path} is of model {name}, which no plugin adds: give its file, --model ./FILE.py:NAME"
-        )
+        return self.registry.model_or_file(file, self.task_spec)
+
+    def require_plugin(self, name: str) -> None:
+        """Raise UsageError if the plugin of a qualified name in the header is not installed, or cannot be used."""
+        plugin, separator, _ = name.partition(":")
+        if separator and plugin not in self.registry.versions:
+            self.registry.refuse_unusable(plugin)
+            raise IncompatibleError(
+                f"checkpoint {self.path} names {name}, and no plugin {plugin} is installed: install it if you trust it"
+            )
 
     def _recipe(self) -> Recipe:
         """Return the saved recipe, with defaults for newer keys. Raises RecipeError, IncompatibleError."""
@@ -151,13 +178,18 @@ class SavedModel:
         return adapted_signature(self.model_spec, self.task_spec, self.header.signature, self.recipe)
 
     def build_model(self) -> nn.Module:
-        """Build the model on the device and load its weights."""
-        model = build_model(self.model_spec, self.adapted_signature(), self.recipe)
+        """Build the model on the device and load its weights. Raises IncompatibleError, WeightsError."""
+        with restrained_build(self.path):
+            model = build_model(self.model_spec, self.adapted_signature(), self.recipe)
         checkpoints.restore(self.path, model)
         return model.to(self.ctx.device)
 
     @contextlib.contextmanager
     def inference(self, model: nn.Module) -> Iterator[None]:
-        """Evaluation mode, no gradients, and the precision that the model was trained in."""
-        with evaluation_mode(model, self.ctx.generator, self.ctx.device), autocast(self.ctx.device, self.ctx.dtype):
+        """Evaluation mode, no gradients, the precision that the model was trained in, and a limit of memory."""
+        with (
+            restrained_use(self.path, self.ctx.device),
+            evaluation_mode(model, self.ctx.generator, self.ctx.device),
+            autocast(self.ctx.device, self.ctx.dtype),
+        ):
             yield

@@ -16,6 +16,7 @@ from torch import nn
 
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.loaded import current_watch, watching_imports
+from zoo_core.entries.unpackaged import file_of
 from zoo_core.errors import ChangedFileError, MachineError, machine_error_of
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.memory import PeakMemory
@@ -160,7 +161,7 @@ class TrialRunner:
         if (watch := current_watch()) is not None:  # before the model of a notebook is read, which imports its modules
             watch.watch_others = True  # not before: `Registry.load` imports the plugins that the trial does not use
         task = registry.task(self.job.task)
-        model, dataset = registry.model(self.job.model, task), registry.dataset(self.job.dataset)
+        model, dataset = registry.model_or_file(self.job.model, task), registry.dataset(self.job.dataset)
         if self.job.specs and specs_sha256(task, dataset, model) != self.job.specs:
             raise ChangedFileError(
                 f"the metadata of {task.qualified}, {dataset.qualified} or {model.qualified} changed after the run was "
@@ -254,6 +255,7 @@ class TrialRunner:
             dtype="float32" if job.dtype == "float32" else "bfloat16",
             threads=trial.ctx.threads,
             metric=task_spec.metric,
+            file=file_of(model_spec),
             scores=self._after_training.scores,
         )
         try:

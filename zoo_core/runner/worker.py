@@ -22,7 +22,7 @@ from zoo_core import errors
 from zoo_core.entries import resolve_entry
 from zoo_core.errors import OfflineError, ZooError, machine_error_of
 from zoo_core.reasons import reason_of
-from zoo_core.runner import events, processes
+from zoo_core.runner import events, processes, sandbox
 from zoo_core.runner.events import Event
 from zoo_core.runner.inbox import MAX_MESSAGE_BYTES, MAX_MESSAGE_MIB
 from zoo_core.runner.limits import cut, cut_middle
@@ -71,8 +71,9 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
             os.dup2(2, 1)  # what plugin code prints must not mix with the JSON of the command
         if job.refuses_network:
             refuse_network()
-        handle = resolve_entry(job.handler)
-        if job.sends_events:
+        handler, sends_events = sandbox.handler_of(job)
+        handle = resolve_entry(handler)
+        if sends_events:
             handle(job, send)
         else:
             send(events.JobResult(value=handle(job)))

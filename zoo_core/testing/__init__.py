@@ -177,7 +177,7 @@ def zoo_trial(zoo_results: Path) -> Callable[..., Record]:
         registry, store = Registry.load(), Store(zoo_results)
         spec = registry.task(task)
         overrides = {"steps": 1, **settings}
-        pair = Pair(spec, registry.model(model, spec))
+        pair = Pair(spec, registry.model_or_file(model, spec))
         request = Request(pairs=[pair], offline=True, overrides=overrides, force=True, weights="none", command="pytest")
         plan = make_plan(request, registry, store)
         (record,) = Run(plan, store, LocalExecutor(), registry.versions, NoDisplay()).run().new
@@ -226,7 +226,7 @@ def zoo_benchmark_model(benchmark: Any, tmp_path: Path) -> Callable[..., Any]:
             raise pytest.UsageError(f"zoo_benchmark_model: {what!r} is neither {INFERENCE!r} nor {TRAINING_STEP!r}")
         registry = Registry.load()
         spec = registry.task(task)
-        call, note = make_benchmark(registry, spec, registry.model(model, spec), what, examples, tmp_path)
+        call, note = make_benchmark(registry, spec, registry.model_or_file(model, spec), what, examples, tmp_path)
         benchmark.extra_info[EXTRA] = note.as_json()
         return benchmark(call)
 

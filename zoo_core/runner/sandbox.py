@@ -1,0 +1,226 @@
+"""Runs a trial in bubblewrap: without network and home folder, with few files to read, and with limits.
+
+The worker that the executor starts then runs no code of the model. It starts the sandbox, in which another worker does
+the job, checks each event from there and passes it on, and ends the sandbox if it takes too much. See docs/sandbox.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from zoo_core.errors import UsageError
+from zoo_core.results.records import Measured, Status
+from zoo_core.runner import events
+from zoo_core.runner.events import Event, Job, JobFailed, JobResult, TrialDone, TrialJob
+from zoo_core.runner.sandbox_view import arguments, environment
+
+NAME = "bubblewrap"  # in records
+INSIDE, MEMORY = "ZOO_IN_SANDBOX", "ZOO_SANDBOX_MIB"
+LAST_EVENTS = (TrialDone, JobResult, JobFailed)
+MAX_MESSAGE_BYTES = 2**28
+MEMORY_SHARE = 0.75  # of the memory that is free when the trial starts
+PROCESSES, PROCESSES_PER_CORE = 64, 2
+WATCH_S = 0.1
+PROBE_S = 20.0
+# `-c`: the search path is set before anything of the zoo is imported.
+BOOT = "import sys; sys.path[:] = sys.argv[2:]; from zoo_core.runner.sandboxed import main; main(int(sys.argv[1]))"
+
+
+def require() -> None:
+    """Raise UsageError if this system has no bubblewrap, or does not let this user run it, or MEMORY is no number."""
+    _memory()
+    if sys.platform != "linux":
+        raise UsageError(f"--sandbox needs {NAME}, which only Linux has: run the trial in a container instead")
+    try:
+        probe = subprocess.run(
+            [_bubblewrap(), *arguments(None, []), "--ro-bind", "/", "/", "true"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PROBE_S,
+            check=False,
+        )
+        problem = probe.stderr.strip().partition("\n")[0] if probe.returncode else ""
+    except (OSError, subprocess.SubprocessError) as error:
+        problem = str(error)
+    if problem:
+        raise UsageError(
+            f"--sandbox: {NAME} does not work here ({problem}): the system must let users create namespaces, which "
+            "many containers forbid"
+        )
+
+
+def _bubblewrap() -> str:
+    found = shutil.which("bwrap")
+    if found is None:
+        raise UsageError(f"--sandbox needs {NAME} (the command bwrap): install it, such as with `apt install {NAME}`")
+    return found
+
+
+def handler_of(job: Job) -> tuple[str, bool]:
+    """Return the function that does a job in this process, and whether it sends its events itself."""
+    if isinstance(job, TrialJob) and job.sandbox and INSIDE not in os.environ:
+        return f"{__name__}:run_in_sandbox", True
+    return job.handler, job.sends_events
+
+
+def run_in_sandbox(job: TrialJob, send: Callable[[Event], None]) -> None:
+    """Do the job in a sandbox and send its events. If it takes too much, the last event says what."""
+    memory = _memory()
+    with _started(job, memory) as (process, receiver), _watching(process, memory) as excess:
+        last = _pass_on(receiver, send)
+        if last is not None:
+            process.kill()  # with all that it started
+        code = process.wait()
+    if job.log_folder:
+        _keep_only_files(Path(job.staging))
+    if excess:
+        _send_excess(job, excess[0], send)
+    elif last is not None:
+        send(last)
+    else:
+        _end_like(code)
+
+
+def _memory() -> int:
+    """Return the bytes that the trial may take: those that the user names, or most of what is free. Raises UsageError.
+
+    MEMORY: the environment variable with a number of MiB.
+    """
+    named = os.environ.get(MEMORY, "")
+    if named and not (named.isascii() and named.isdigit() and int(named)):
+        raise UsageError(f"{MEMORY}={named!r}: give a number of MiB, such as 4096")
+    return int(named) << 20 if named else int(psutil.virtual_memory().available * MEMORY_SHARE)
+
+
+@contextlib.contextmanager
+def _started(job: TrialJob, memory: int) -> Iterator[tuple[subprocess.Popen[bytes], Connection]]:
+    """Start the sandbox; yield its process, and the pipe for the events from it."""
+    receiver, sender = Pipe(duplex=False)
+    paths = sys.path[:]
+    python = [sys.executable, "-P", "-c", BOOT, str(sender.fileno()), *paths]
+    with tempfile.TemporaryFile() as content:
+        content.write(events.encode(job))
+        content.seek(0)
+        process = subprocess.Popen(
+            [_bubblewrap(), *arguments(job, paths, memory=memory), "--", *python],
+            stdin=content,
+            env={**environment(), INSIDE: str(memory)},
+            pass_fds=[sender.fileno()],
+        )
+    sender.close()
+    try:
+        yield process, receiver
+    finally:
+        process.kill()
+        process.wait()
+        receiver.close()
+
+
+def _pass_on(receiver: Connection, send: Callable[[Event], None]) -> Event | None:
+    """Pass on the events from the sandbox, except the last one, which is returned; None if its worker died before."""
+    while True:
+        try:
+            event: Event = events.decode_event(receiver.recv_bytes(MAX_MESSAGE_BYTES))
+        except (EOFError, OSError):
+            return None
+        except msgspec.MsgspecError as error:
+            return JobFailed(error="", reason=f"the sandbox sent an invalid event: {error}")
+        if isinstance(event, LAST_EVENTS):
+            return event
+        send(event)
+
+
+@contextlib.contextmanager
+def _watching(process: subprocess.Popen[bytes], memory: int) -> Iterator[list[str]]:
+    """Kill the sandbox if all its processes together take too much, and then put what it was into the list."""
+    excess: list[str] = []
+    done = threading.Event()
+    processes = PROCESSES + PROCESSES_PER_CORE * (os.cpu_count() or 1)
+
+    def watch() -> None:
+        while not done.wait(WATCH_S):
+            family = [*_family(process.pid)]
+            if len(family) > processes:
+                excess.append(f"it started more than {processes} processes")
+            elif sum(map(_resident, family)) > memory and sum(map(_proportional, family)) > memory:
+                excess.append(f"it took more than {memory >> 20} MiB of memory")
+            if excess:
+                process.kill()
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield excess
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _family(pid: int) -> Iterator[int]:
+    """Yield the process and all that descend from it. Orphans belong to the sandbox's first process, so are found."""
+    waiting = [pid]
+    while waiting:
+        parent = waiting.pop()
+        yield parent
+        with contextlib.suppress(OSError):
+            for thread in Path(f"/proc/{parent}/task").iterdir():
+                with contextlib.suppress(OSError):
+                    waiting += map(int, (thread / "children").read_text().split())
+
+
+def _resident(pid: int) -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def _proportional(pid: int) -> int:
+    """Return the memory of a process with its share of what it shares with others."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _keep_only_files(folder: Path) -> None:
+    """Remove links, pipes and the like, through which a later reader would leave the folder, or wait."""
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            if not stat.S_ISREG(mode := path.lstat().st_mode) and not stat.S_ISDIR(mode):
+                path.unlink()
+
+
+def _send_excess(job: TrialJob, excess: str, send: Callable[[Event], None]) -> None:
+    reason = f"the sandbox was ended: {excess}"
+    status: Status = "out_of_memory" if "memory" in excess else "error"
+    if job.sends_events:
+        send(TrialDone(status=status, measured=Measured(), phases={}, reason=reason))
+    else:
+        send(JobFailed(error="", reason=reason))
+
+
+def _end_like(code: int) -> None:
+    """End this process as the worker in the sandbox ended: bubblewrap returns 128 and the signal."""
+    if code > 128 and code - 128 in signal.valid_signals():
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(code - 128, signal.SIG_DFL)
+        os.kill(os.getpid(), code - 128)
+    os._exit(abs(code) or 1)
