@@ -52,6 +52,7 @@ PUBLIC_MODULES = (
     "zoo_core.transfer",
     "zoo_core.weights",
     "zoo_core.metrics",
+    "zoo_core.outputs",
     "zoo_core.pictures",
 )
 LEADERBOARD_MAY = (
@@ -180,7 +181,7 @@ def test_the_core_imports_itself_by_its_full_name(path: Path):
 # only from lower layers.
 CORE_LAYERS = (
     {"errors", "reasons", "transfer"},
-    {"columns", "files", "specs", "weights"},
+    {"columns", "files", "outputs", "specs", "weights"},
     {"entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family"},
     {"protocols", "results"},
     {"measure", "optional"},
