@@ -53,6 +53,7 @@ PUBLIC_MODULES = (
     "zoo_core.transfer",
     "zoo_core.weights",
     "zoo_core.metrics",
+    "zoo_core.outputs",
     "zoo_core.pictures",
 )
 LEADERBOARD_MAY = (
@@ -182,7 +183,7 @@ def test_the_core_imports_itself_by_its_full_name(path: Path):
 CORE_LAYERS = (
     {"errors", "memory_limit", "reasons", "transfer"},
     {"files"},
-    {"columns", "specs", "weights"},
+    {"columns", "outputs", "specs", "weights"},
     {"cached", "entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family"},
     {"protocols", "results"},
     {"measure", "optional"},

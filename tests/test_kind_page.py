@@ -64,8 +64,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
     return Package(tmp_path_factory.mktemp("page"))
 
 
-def test_a_language_model_with_its_data_takes_an_author_70_lines() -> None:
-    assert sum(bool(line.strip()) for line in (SPECS + TASK).splitlines()) <= 70
+def test_a_language_model_with_its_data_takes_an_author_72_lines() -> None:
+    assert sum(bool(line.strip()) for line in (SPECS + TASK).splitlines()) <= 72
 
 
 def test_the_block_about_splits_runs() -> None:
@@ -88,11 +88,11 @@ def test_every_interface_and_each_of_its_methods_says_what_it_is_for(protocol: t
             assert (member.__doc__ or "").strip(), name
 
 
-def test_the_first_command_of_the_page_writes_a_task_of_60_lines(tmp_path: Path) -> None:
+def test_the_first_command_of_the_page_writes_a_task_of_62_lines(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "zoo_core", *NEW.split()[1:], "--defaults"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     files = (tmp_path / "zoo-counts" / "src" / "zoo_counts").glob("*.py")
-    assert sum(bool(line.strip()) for file in files for line in file.read_text().splitlines()) == 60
+    assert sum(bool(line.strip()) for file in files for line in file.read_text().splitlines()) == 62
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from msgspec import structs
 from torch import nn
 
 from zoo_core.data.locate import fingerprint
-from zoo_core.errors import PluginError, SealedSplitError, TrainingLengthError
+from zoo_core.errors import DivergedError, PluginError, SealedSplitError, TrainingLengthError
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.flops import count_flops
 from zoo_core.measure.latency import MAX_S, measure_latency
@@ -35,7 +35,7 @@ from zoo_core.runner.events import TrialJob
 from zoo_core.runner.inference import SHORT_MAX_S, measure_inference
 from zoo_core.runner.length import ENDLESS, Length
 from zoo_core.runner.pair_recipe import pair_parameters
-from zoo_core.runner.training import DivergedError, LogMeans, Training
+from zoo_core.runner.training import LogMeans, Training
 from zoo_core.runner.trial import TrialRunner, run_trial
 from zoo_core.specs import TaskSpec
 from zoo_core.train import make_optimizer, rate_factor

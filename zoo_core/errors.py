@@ -12,6 +12,7 @@
     │   ├── DuplicateNameError     a name that is registered twice
     │   ├── EntryError             an entry that does not resolve to an object
     │   ├── MisspeltMethodError    a method whose name is nearly that of an optional one
+    │   ├── WrongOutputError       a model's output of another shape, type or device than its kind says
     │   └── TrainingLengthError    a training with fewer or more steps than its recipe says
     ├── DataError                  a data set's files have a problem
     │   ├── DataUnavailableError   missing, and cannot be fetched now
@@ -19,6 +20,7 @@
     │   ├── UnsafeArchiveError     an archive that would write outside its folder
     │   ├── UnknownSplitError      a split the data set does not have
     │   └── SealedSplitError       the test split was requested before the final score
+    ├── DivergedError              a loss, a score, a weight or an output that is not finite
     ├── ChangedFileError           a file of code or weights changed between the plan of a trial and its use
     ├── WeightsError               a weights file that cannot be read, or does not fit
     ├── OfflineError               something tried to reach the network under `--offline`
@@ -148,6 +150,10 @@ class MisspeltMethodError(PluginError):
     """A task or an objective with a method whose name is nearly that of an optional one; the message suggests it."""
 
 
+class WrongOutputError(PluginError):
+    """A model that returns another shape, type or device than its kind says; the message names both."""
+
+
 class TrainingLengthError(PluginError):
     """A task's training that takes fewer or more steps than its recipe says; the message names both numbers."""
 
@@ -174,6 +180,10 @@ class UnknownSplitError(DataError):
 
 class SealedSplitError(DataError):
     """The test split was requested before the final score."""
+
+
+class DivergedError(ZooError):
+    """A loss, a score, a weight or an output of a model that is not finite; the message says where."""
 
 
 class ChangedFileError(ZooError):

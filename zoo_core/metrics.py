@@ -23,6 +23,7 @@ def mean_squared_error(predictions: Array, targets: Array) -> float:
     >>> mean_squared_error(np.array([[1.0], [4.0]]), np.array([[1.0], [2.0]]))
     2.0
     """
+    _require_same_shape(predictions, targets)
     return float(np.mean((predictions.astype(np.float64) - targets) ** 2))
 
 
@@ -34,6 +35,7 @@ def mean_absolute_error(predictions: Array, targets: Array) -> float:
     >>> mean_absolute_error(np.array([[1.0], [4.0]]), np.array([[1.0], [2.0]]))
     1.0
     """
+    _require_same_shape(predictions, targets)
     return float(np.mean(np.abs(predictions.astype(np.float64) - targets)))
 
 
@@ -45,6 +47,7 @@ def r_squared(predictions: Array, targets: Array) -> float:
     >>> round(r_squared(np.array([[1.0], [2.0], [3.0]]), np.array([[1.0], [2.0], [4.0]])), 3)
     0.786
     """
+    _require_same_shape(predictions, targets)
     residual = ((predictions.astype(np.float64) - targets) ** 2).sum(axis=0)
     total = ((targets - targets.mean(axis=0, dtype=np.float64)) ** 2).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -59,6 +62,7 @@ def accuracy(predictions: Array, targets: Array) -> float:
     >>> accuracy(np.array([0, 1, 2, 2]), np.array([0, 1, 2, 1]))
     0.75
     """
+    _require_same_shape(predictions, targets)
     return float(np.mean(predictions == targets))
 
 
@@ -92,6 +96,11 @@ def confusion_matrix(predictions: Array, targets: Array, classes: int) -> Array:
     >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), classes=2).tolist()
     [[1, 1], [0, 1]]
     """
+    _require_same_shape(predictions, targets)
+    for what, labels in (("prediction", predictions), ("target", targets)):
+        if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+            wrong = labels.min() if labels.min() < 0 else labels.max()
+            raise ValueError(f"a {what} is {wrong}, which is no class: there are {classes}, counted from 0")
     return np.bincount(targets.astype(np.int64) * classes + predictions, minlength=classes * classes).reshape(
         classes, classes
     )
@@ -209,6 +218,7 @@ def label_score_by_example(predictions: Array, targets: Array, classes: int, met
     >>> label_score_by_example(np.array([0, 1, 1]), np.array([0, 0, 1]), 2, "recall").tolist()
     [1.125, 0.375, 0.75]
     """
+    _require_same_shape(predictions, targets)
     correct = predictions == targets
     predicted, true = (np.bincount(labels, minlength=classes) for labels in (predictions, targets))
     hits = np.bincount(targets[correct], minlength=classes)
@@ -233,6 +243,7 @@ def r_squared_by_example(predictions: Array, targets: Array) -> Array:
     >>> r_squared_by_example(np.array([[1.0], [2.0], [3.0]]), targets).round(3).tolist()
     [1.031, 0.801, 0.526]
     """
+    _require_same_shape(predictions, targets)
     residuals = (predictions.astype(np.float64) - targets) ** 2
     deviations = (targets - targets.mean(axis=0, dtype=np.float64)) ** 2
     if not (deviations.sum(axis=0) > 0).all():
@@ -254,6 +265,15 @@ def group_accuracy_by_example(logits: Array, targets: Array, groups: Array) -> A
     score = correct.mean()
     values: Array = score + (len(targets) / len(correct) * (correct - score) / sizes)[which]
     return values
+
+
+def _require_same_shape(predictions: Array, targets: Array) -> None:
+    """Raise ValueError for arrays of different shapes, which numpy would broadcast to a wrong score."""
+    if np.shape(predictions) != np.shape(targets):
+        raise ValueError(
+            f"predictions {np.shape(predictions)} and targets {np.shape(targets)} differ in shape: return one "
+            "prediction for each target"
+        )
 
 
 def _counts_by_class(confusion: Array) -> tuple[Array, Array, Array]:

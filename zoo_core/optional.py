@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
+    from zoo_core.outputs import OutputForm
     from zoo_core.recipe import Recipe
     from zoo_core.specs import Signature
 
@@ -40,6 +41,14 @@ class HasExampleInput(Protocol):
 
     def example_input(self, ctx: Context, batch_size: int) -> Any:
         """Return the argument of the model's forward for a batch of `batch_size` examples."""
+
+
+@runtime_checkable
+class HasOutputForm(Protocol):
+    """A task that states what its models return, for `zoo check` and for the try-out of a model before a run."""
+
+    def output_form(self) -> OutputForm | None:
+        """Return what forward returns for an example input, or None if that is not known. The task requires it too."""
 
 
 @runtime_checkable
@@ -70,7 +79,7 @@ class HasPredict(Protocol):
         """
 
 
-TASK_PROTOCOLS: tuple[type, ...] = (Task, HasEpochSteps, HasExampleInput, HasPictures, HasPredict)
+TASK_PROTOCOLS: tuple[type, ...] = (Task, HasEpochSteps, HasExampleInput, HasOutputForm, HasPictures, HasPredict)
 
 
 def refuse_misspelt_methods(label: str, owner: type, protocols: Iterable[type]) -> None:

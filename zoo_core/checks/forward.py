@@ -1,12 +1,12 @@
-"""Runs a model once, and explains in words why its forward pass fails or returns something of another form."""
+"""Runs a model once, and explains in words why its forward pass fails."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.checks import CheckFailedError
+from zoo_core.outputs import form_of
 from zoo_core.reasons import reason_of
 
 if TYPE_CHECKING:
@@ -47,56 +47,6 @@ def run_forward(model: nn.Module, x: Any, case: str = "") -> Any:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def form_of(value: Any) -> str:
-    """Describe a value by its shape or its type: `(4, 10)`, `a tuple of 2: (4, 10), (4, 64)`, `None`."""
-    if value is None:
-        return "None"
-    if hasattr(value, "shape"):
-        return f"{tuple(value.shape)}"
-    if isinstance(value, Mapping):
-        return f"a {type(value).__name__} with {', '.join(f'{key!r}: {form_of(item)}' for key, item in value.items())}"
-    if isinstance(value, list | tuple):
-        return f"a {type(value).__name__} of {len(value)}: {', '.join(map(form_of, value))}"
-    return f"a {type(value).__name__}"
-
-
-def require_one_tensor(output: Any, expected: tuple[int, ...]) -> None:
-    """Raise CheckFailedError unless forward returned a tensor, naming the part that has the expected shape."""
-    import torch
-
-    if isinstance(output, torch.Tensor):
-        return
-    if output is None:
-        raise CheckFailedError(f"forward returns None, the kind requires a tensor {expected}: is its `return` missing?")
-    items = (
-        output.items() if isinstance(output, Mapping) else enumerate(output if isinstance(output, list | tuple) else ())
-    )
-    fitting = [key for key, item in items if tuple(getattr(item, "shape", ())) == expected]
-    advice = f"return only its item {fitting[0]!r}" if fitting else "return only the tensor with the predictions"
-    raise CheckFailedError(f"forward returns {form_of(output)}; the kind requires one tensor {expected}: {advice}")
-
-
-def shape_advice(actual: tuple[int, ...], expected: tuple[int, ...]) -> str:
-    """Say what probably made an output of this shape; "" if there is no guess."""
-    if actual == expected[1:]:
-        return "the batch dimension is missing: index or pool only the other dimensions"
-    if len(actual) == len(expected) and actual[:1] == (1,) and actual[1:] == expected[1:]:
-        return "one output for the whole batch: flatten with `x.flatten(1)`, and average only over the other dimensions"
-    if (*actual, 1) == expected:
-        return "the last dimension is missing: remove `squeeze()`"
-    if actual[: len(expected)] == expected and set(actual[len(expected) :]) == {1}:
-        return "dimensions of length 1 are left: end with `flatten(1)`"
-    if len(actual) > len(expected) and actual[:1] == expected[:1]:
-        return "pool over the remaining dimensions, then flatten: nn.AdaptiveAvgPool2d(1), nn.Flatten()"
-    if math.prod(actual) == math.prod(expected) and len(actual) == 2 and len(expected) > 2:
-        return f"the output is flattened: end with `reshape(len(x), {', '.join(map(str, expected[1:]))})`"
-    if actual == tuple(reversed(expected)):
-        return "the dimensions are swapped"
-    if len(actual) == len(expected) and actual[:1] == expected[:1] and actual[2:] == expected[2:]:
-        return f"it has {actual[1]} outputs where the data have {expected[1]}: use `signature.outputs`"
-    return ""
 
 
 def _explain(

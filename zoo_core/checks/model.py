@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core import recipe as recipes
 from zoo_core.checks import CheckFailedError, NotApplicableError
-from zoo_core.checks.forward import form_of, require_one_tensor, run_forward, shape_advice
+from zoo_core.checks.forward import run_forward
 from zoo_core.checks.table import require_known_checks
 from zoo_core.entries import resolve_entry
 from zoo_core.entries.unpackaged import PLUGIN, takes_signature
+from zoo_core.errors import WrongOutputError
 from zoo_core.kinds import IMAGE_KINDS, KINDS, adapted_signature, kind_recipe
+from zoo_core.optional import HasOutputForm
+from zoo_core.outputs import form_of
 from zoo_core.reasons import reason_of
 from zoo_core.registry import Registry
 from zoo_core.specs import ModelSpec, Signature, TaskSpec
@@ -196,20 +199,21 @@ def output_shape(subject: ModelSubject) -> None:
 
 
 def require_output_shape(kind: str, started: Started, x: Any) -> None:
-    """Raise CheckFailedError unless the output has the shape that a shared kind requires. Other kinds take any."""
+    """Raise CheckFailedError unless the output has the form that the kind requires; without one it has a tensor."""
     from zoo_core.checks.harness import tensors
 
     output = run_forward(started.model.eval(), x)
-    if kind not in KINDS:
+    form = started.task.output_form() if isinstance(started.task, HasOutputForm) else None
+    if form is None and kind in KINDS:  # a shared kind with a task of its own
+        form = KINDS[kind].output_form(started.data.signature)
+    if form is None:
         if not tensors(output):
             raise CheckFailedError(f"its output contains no tensor: forward returns {form_of(output)}")
         return
-    expected = resolve_entry(KINDS[kind].output_shape_entry)(x, started.data.signature.outputs or 0)
-    require_one_tensor(output, expected)
-    if (actual := tuple(output.shape)) != expected:
-        advice = shape_advice(actual, expected)
-        message = f"an input {tuple(x.shape)} gives {actual}, the kind requires {expected}"
-        raise CheckFailedError(f"{message}: {advice}" if advice else message)
+    try:
+        form.require(output, x)
+    except WrongOutputError as error:
+        raise CheckFailedError(f"for an input {form_of(x)}, {error}") from error
 
 
 def odd_sizes(subject: ModelSubject) -> None:

@@ -60,6 +60,11 @@ OWN_COMMANDS = (
         entry="zoo_core.cli.reuse:predict_command",
     ),
     CommandSpec(
+        name="verify",
+        help="Run the experiments of records again, and compare the results bit for bit.",
+        entry="zoo_core.cli.verify:verify_command",
+    ),
+    CommandSpec(
         name="results",
         help="List, show, remove and import records. Without a subcommand, list them.",
         entry="zoo_core.cli.results:app",

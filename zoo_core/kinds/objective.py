@@ -79,6 +79,17 @@ class HasAugment(Protocol):
 
 
 @runtime_checkable
+class HasOutputShape(Protocol):
+    """An objective of a plugin's own kind that states what forward returns. A shared kind states it itself."""
+
+    def output_shape(self, x: Any) -> tuple[int, ...]:
+        """Return the shape of forward's output for its inputs `x`: one floating-point tensor, (batch, ...).
+
+        Training, evaluation and `zoo check` require it of every model.
+        """
+
+
+@runtime_checkable
 class HasReduce(Protocol):
     """An objective whose model outputs are too large to keep for a whole split."""
 
@@ -124,6 +135,7 @@ OBJECTIVE_PROTOCOLS: tuple[type, ...] = (
     HasReady,
     HasStudy,
     HasAugment,
+    HasOutputShape,
     HasReduce,
     HasObjectivePictures,
     ReadsFiles,

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.entries.codehash import code_sha256
-from zoo_core.errors import IncompatibleError, PluginError
-from zoo_core.kinds import inputs
+from zoo_core.errors import IncompatibleError, PluginError, WrongOutputError
+from zoo_core.kinds import KINDS, inputs
 from zoo_core.kinds.features import (
     Features,
     SplitFeatures,
@@ -31,6 +31,7 @@ from zoo_core.kinds.objective import (
     Forward,
     HasAugment,
     HasObjectivePictures,
+    HasOutputShape,
     HasReady,
     HasReduce,
     HasStudy,
@@ -40,6 +41,7 @@ from zoo_core.kinds.objective import (
     predictor,
 )
 from zoo_core.optional import refuse_misspelt_methods
+from zoo_core.outputs import FiniteOutputs, OutputForm, form_of
 from zoo_core.protocols import Context, Data, Evaluation, Phase, Step, Table
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
@@ -56,7 +58,8 @@ class Supervised:
     """A task for data with a column `x`, and usually `y`: `Supervised(spec, make_objective)`.
 
     `make_objective(signature, recipe, ctx)` returns the `Objective`, which owns inputs, loss and scores. `Supervised`
-    moves the data to the device, trains with `supervised_steps`, and evaluates.
+    moves the data to the device, trains with `supervised_steps`, and evaluates. Every output of the model must have the
+    form that the kind or the objective states (`output_form`).
 
     A model may have a method `initialize(x)`, for initial weights that depend on the data. It is called once before
     the first step, with the inputs of up to 5,000 training examples. If a model has a `head` and a `backbone` without
@@ -77,11 +80,13 @@ class Supervised:
         self._features: Features | None = None
         self._feature_splits: dict[str, DeviceSplit | None] = {}
         self._last_outputs: _Outputs | None = None
+        self._form: OutputForm | None = None
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
         """Create the objective and move the train split to the device."""
         self._data, self._recipe = data, recipe
-        self._objective, self._ready_model = self._new_objective(data.signature, recipe, ctx), None
+        self._set_objective(data.signature, recipe, ctx)
+        self._ready_model = None
         train = self._split(ctx, "train")
         if isinstance(self._objective, HasStudy):
             self._objective.study(train)
@@ -107,7 +112,7 @@ class Supervised:
             train_features = self._split_features(features, "train")
             yield Phase("features", train_features.spent_s if train_features else 0.0)
             if train_features is not None:
-                split, forward = train_features.split, _forward_from_features(model)
+                split, forward = train_features.split, self._forward_from_features(model)
 
         def loss_and_score(_: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:  # `forward` already has the model
             batch = augment(batch) if augment else batch
@@ -123,27 +128,50 @@ class Supervised:
         features = self._prepare_features(ctx, model)
         split_features = self._split_features(features, split) if features is not None else None
         if split_features is not None:
-            outputs, columns = self._run(_forward_from_features(model), split_features.split)
+            outputs, columns = self._run(self._forward_from_features(model), split_features.split, split)
         else:
-            outputs, columns = self._run(self._forward_from_columns(model), self._split(ctx, split))
+            outputs, columns = self._run(self._forward_from_columns(model), self._split(ctx, split), split)
         self._last_outputs = _Outputs(model, split, outputs, columns)
         return self._objective.evaluate(outputs, columns)
 
-    def _run(self, forward: Forward, source: DeviceSplit) -> tuple[Array, dict[str, Array]]:
-        """Return the outputs (n, ...) for all examples, reduced by the objective, and all columns except `x`."""
+    def output_form(self) -> OutputForm | None:
+        """Return what forward returns, by the kind or else by the objective; None if neither states it."""
+        return self._form
+
+    def _run(self, forward: Forward, source: DeviceSplit, split: str) -> tuple[Array, dict[str, Array]]:
+        """Return the outputs (n, ...) for all examples, reduced by the objective, and all columns except `x`.
+
+        split: its name. Raises DivergedError if outputs are not finite.
+        """
         outputs: list[Tensor] = []
         columns: dict[str, list[Tensor]] = {}
+        finite = FiniteOutputs()
         for batch in source.in_order(evaluation_batch(source)):
-            outputs.append(self._reduced(forward(batch), batch))
+            output = forward(batch)
+            reduced = self._reduced(output, batch)
+            # Of padded outputs, only what the objective keeps counts. Counts of pixels are never nan: ask the logits.
+            numbers = reduced if reduced.is_floating_point() else output
+            if isinstance(numbers, Tensor) and numbers.is_floating_point():
+                finite.add(numbers)
+            outputs.append(reduced)
             for name, values in batch.items():
                 if name != "x":
                     columns.setdefault(name, []).append(values)
+        finite.require(f"examples of {split}")
         return _as_array(outputs), {name: _as_array(parts) for name, parts in columns.items()}
 
     def _reduced(self, output: Tensor, batch: Batch) -> Tensor:
-        if isinstance(self._objective, HasReduce):
-            return self._objective.reduce(output, batch)
-        return output.float()
+        """Return what is kept of a batch's output. Raises WrongOutputError unless that is a row for each example."""
+        reduces = isinstance(self._objective, HasReduce)
+        kept = self._objective.reduce(output, batch) if isinstance(self._objective, HasReduce) else output
+        count = len(next(iter(batch.values())))
+        if not isinstance(kept, Tensor) or kept.shape[:1] != (count,):
+            returned = "the objective's `reduce`" if reduces else "forward"
+            raise WrongOutputError(
+                f"{returned} returned {form_of(kept)} for a batch of {count} examples; {self.spec.kind} wants a tensor "
+                "with a row for each example"
+            )
+        return kept if reduces else kept.float()
 
     def example_input(self, ctx: Context, batch_size: int) -> Tensor:
         """Return the model's input for the first training examples."""
@@ -178,8 +206,7 @@ class Supervised:
         top: int,
     ) -> Table:
         """Return the `top` classes and probabilities of each file; see `zoo_core.optional.HasPredict`."""
-        objective: Any = self._new_objective(signature, recipe, ctx)
-        self._objective = objective
+        objective: Any = self._set_objective(signature, recipe, ctx)
         name_predictions = predictor(objective)
         if name_predictions is None:
             raise IncompatibleError(
@@ -189,6 +216,10 @@ class Supervised:
         self._make_ready(model)
         forward = self._forward_from_columns(model)
         parts = [forward({"x": part}) for part in torch.split(batch["x"], MAX_EVALUATION_BATCH)]
+        finite = FiniteOutputs()
+        for part in parts:
+            finite.add(part)
+        finite.require("files")
         outputs = torch.cat(parts).float().cpu().numpy()
         rows = [
             [str(path), name, probability]
@@ -197,9 +228,15 @@ class Supervised:
         ]
         return Table(["file", "class", "probability"], rows)
 
-    def _new_objective(self, signature: Signature, recipe: Recipe, ctx: Context) -> Objective:
-        objective = self._make_objective(signature, recipe, ctx)
+    def _set_objective(self, signature: Signature, recipe: Recipe, ctx: Context) -> Objective:
+        """Make the objective, and find out what forward returns."""
+        objective = self._objective = self._make_objective(signature, recipe, ctx)
         self._refuse_misspelt(type(objective))
+        self._form = None
+        if self.spec.kind in KINDS:
+            self._form = KINDS[self.spec.kind].output_form(signature)
+        elif isinstance(objective, HasOutputShape):
+            self._form = OutputForm(self.spec.kind, objective.output_shape)
         return objective
 
     def _refuse_misspelt(self, owner: type) -> None:
@@ -213,8 +250,35 @@ class Supervised:
         self._ready_model = weakref.ref(model)
 
     def _forward_from_columns(self, model: nn.Module) -> Forward:
-        """Return the forward pass from a batch of columns to the model's outputs."""
-        return lambda batch: model(self._objective.inputs(batch))
+        """Return the forward pass from a batch of columns to the model's outputs, which have the kind's form."""
+        inputs, form = self._objective.inputs, self._form
+        if form is None:
+            return lambda batch: model(inputs(batch))
+        require = form.require
+
+        def forward(batch: Batch) -> Tensor:
+            x = inputs(batch)
+            output: Tensor = model(x)
+            require(output, x)
+            return output
+
+        return forward
+
+    def _forward_from_features(self, model: nn.Module) -> Forward:
+        """Return the forward pass from a batch of features, column `x`, to the model's outputs."""
+        head = cast(nn.Module, model.head)
+        form = self._form
+        if form is not None:
+            form = form.fixed_for(self._objective.inputs(self._splits["train"].first(2)))
+
+        def forward(batch: Batch) -> Tensor:
+            x = batch["x"].float()
+            output: Tensor = head(x)
+            if form is not None:
+                form.require(output, x)
+            return output
+
+        return forward
 
     def _initialize(self, model: nn.Module, split: DeviceSplit) -> None:
         """Call the model's `initialize` with inputs spread over all of train, in full precision."""
@@ -278,12 +342,6 @@ def evaluation_batch(split: DeviceSplit) -> int:
     """Return how many examples to evaluate at once: fewer if they are large."""
     size = max(1, split.first(1)["x"].numel())
     return max(1, min(MAX_EVALUATION_BATCH, MAX_EVALUATION_VALUES // size))
-
-
-def _forward_from_features(model: nn.Module) -> Forward:
-    """Return the forward pass from a batch of features, column `x`, to the model's outputs."""
-    head = cast(nn.Module, model.head)
-    return lambda batch: head(batch["x"].float())
 
 
 def _as_array(parts: list[Tensor]) -> Array:

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from zoo_core.errors import PluginError, TrainingLengthError
+from zoo_core.errors import DivergedError, PluginError, TrainingLengthError
 from zoo_core.measure.clock import TrainingClock
 from zoo_core.protocols import Evaluation, Phase, Step, Stop
 from zoo_core.recipe import Recipe
@@ -26,10 +26,6 @@ MakeContext = Callable[[], AbstractContextManager[Any]]
 
 MAX_COUNT = 2**40  # of the units or steps that one Step reports
 PROGRESS_INTERVAL_S = 0.1  # between two Progress events
-
-
-class DivergedError(Exception):
-    """A loss, a score or a weight is not finite."""
 
 
 class Training:
@@ -180,10 +176,7 @@ class Training:
         self._schedule.mark_evaluated(self.steps)
         means = self._log_means.means()
         self._log_means = LogMeans()
-        val_score: float | None = None
-        if self._recipe.holdout:
-            self.val_scores = self._evaluate(self.scored_model).scores
-            val_score = self.val_scores[self._spec.metric]
+        val_score, diverged = self._score_on_val()
         point = CurvePoint(
             step=self.steps,
             seconds=self.clock.train_s,
@@ -197,8 +190,21 @@ class Training:
         for name, value in [*means.items(), ("val score", val_score)]:
             if value is not None and not math.isfinite(value):
                 raise DivergedError(f"{name} is {value} at step {self.steps}")
+        if diverged is not None:
+            raise DivergedError(f"{diverged}, at step {self.steps}") from diverged
         if val_score is not None:
             self._update_best(val_score)
+
+    def _score_on_val(self) -> tuple[float | None, DivergedError | None]:
+        """Return the val score, or why there is none: the outputs are not finite. Without val, neither."""
+        if not self._recipe.holdout:
+            return None, None
+        try:
+            self.val_scores = self._evaluate(self.scored_model).scores
+        except DivergedError as error:  # the point of the curve still gets its train values
+            self.val_scores = {}
+            return None, error
+        return self.val_scores[self._spec.metric], None
 
     def _update_best(self, score: float) -> None:
         """Update time-to-target and the best weights."""

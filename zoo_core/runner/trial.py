@@ -17,7 +17,7 @@ from torch import nn
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.loaded import current_watch, watching_imports
 from zoo_core.entries.unpackaged import file_of
-from zoo_core.errors import ChangedFileError, MachineError, machine_error_of
+from zoo_core.errors import ChangedFileError, DivergedError, MachineError, machine_error_of
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.memory import PeakMemory
 from zoo_core.optional import HasPictures
@@ -35,7 +35,7 @@ from zoo_core.runner.identity import specs_sha256
 from zoo_core.runner.inference import measure_inference
 from zoo_core.runner.limits import cut, cut_middle, limit_measured
 from zoo_core.runner.prepare import PreparedTrial, prepare_trial
-from zoo_core.runner.training import DivergedError, Send, Training, finite
+from zoo_core.runner.training import Send, Training, finite
 from zoo_core.runner.warm_up import compile_other_batch_size, set_threads_and_report, take_warm_up_steps
 
 

@@ -7,8 +7,8 @@ import shlex
 import torch
 
 from zoo_core.entries.unpackaged import address
-from zoo_core.errors import IncompatibleError, ZooError
-from zoo_core.optional import HasExampleInput
+from zoo_core.errors import IncompatibleError, WrongOutputError, ZooError
+from zoo_core.optional import HasExampleInput, HasOutputForm
 from zoo_core.reasons import reason_of
 from zoo_core.runner.events import TrialJob
 from zoo_core.runner.trial import TrialRunner
@@ -20,12 +20,18 @@ def try_out(job: TrialJob) -> None:
     try:
         model = trial.build_model()
         if isinstance(trial.task, HasExampleInput):
+            x = trial.task.example_input(trial.ctx, 2)
             with torch.no_grad():
-                model.eval()(trial.task.example_input(trial.ctx, 2))
-    except (ZooError, torch.OutOfMemoryError, MemoryError):
-        raise
+                output = model.eval()(x)
+            form = trial.task.output_form() if isinstance(trial.task, HasOutputForm) else None
+            if form is not None:
+                form.require(output, x)
     # A model may raise anything for data that it was not made for. That is the reason to report.
     except Exception as error:
+        if isinstance(error, ZooError | torch.OutOfMemoryError | MemoryError) and not isinstance(
+            error, WrongOutputError
+        ):
+            raise
         names = f"model {trial.model_spec.qualified} cannot take {trial.data.spec.qualified}"
         check = f"`zoo check {shlex.quote(address(trial.model_spec))} --task {trial.task_spec.name}` says more"
         shape = trial.data.signature.input_shape

@@ -7,7 +7,8 @@ augmented as the recipe asks; mixup and cutmix add to a batch the labels `y_mixe
 weight of `y`. Images are resized if the recipe or the model's spec asks for another size (bilinear, with antialiasing).
 They are divided by 255 and normalised by the mean and std of the train split's channels, or by the model's own; with
 `normalize=false` in the recipe they are only divided.
-Model: forward takes float (batch, channels, height, width) and returns logits (batch, classes).
+Model: forward takes float (batch, channels, height, width) and returns logits (batch, classes), of a
+floating-point type.
 Loss: the recipe's `loss`, by default cross-entropy, with label smoothing; or the model's own `loss(output, target)`,
 where target is int64 (batch,). With mixup or cutmix: `share` times the loss for `y`, plus 1 - `share` times the loss
 for `y_mixed`.
@@ -39,6 +40,7 @@ KIND = Kind(
         **AUGMENTATION,
     },
     task_entry="zoo_core.kinds.image_classification.objective:image_classification_task",
+    output_shape_entry="zoo_core.kinds.examples:one_output_each",
     takes_images=True,
     resizes_images=True,
     metric="accuracy",
@@ -46,7 +48,6 @@ KIND = Kind(
     example_shape=(3, 32, 32),
     draw_entry="zoo_core.kinds.image_classification.examples:draw",
     smallest_model_entry="zoo_core.kinds.examples:linear_model",
-    output_shape_entry="zoo_core.kinds.examples:one_output_each",
     perfect_and_wrong_entry="zoo_core.kinds.examples:perfect_and_wrong_logits",
     templates="zoo_core.kinds.image_classification",
 )

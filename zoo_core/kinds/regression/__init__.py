@@ -1,7 +1,7 @@
 """Kind `regression`, version 1: numbers from numbers.
 
 Data: column x, float32 (n, *input_shape); column y, float32 (n, outputs), in the data's units. One unit is one example.
-Model: forward takes float32 (batch, *input_shape), unchanged, and returns (batch, outputs).
+Model: forward takes float32 (batch, *input_shape), unchanged, and returns (batch, outputs), of a floating-point type.
 Loss: the recipe's `loss`, by default the mean squared error; or the model's own `loss(output, target)`.
 Scores: the metric `mse` (lower is better); `mae` and `r2`.
 """
@@ -27,12 +27,13 @@ KIND = Kind(
         ),
     },
     task_entry="zoo_core.kinds.regression.objective:regression_task",
+    output_shape_entry="zoo_core.kinds.examples:one_output_each",
+    output_values="values",
     metric="mse",
     higher_is_better=False,
     example_shape=(4,),
     draw_entry="zoo_core.kinds.regression.examples:draw",
     smallest_model_entry="zoo_core.kinds.examples:linear_model",
-    output_shape_entry="zoo_core.kinds.examples:one_output_each",
     perfect_and_wrong_entry="zoo_core.kinds.regression.examples:perfect_and_wrong",
     templates="zoo_core.kinds.regression",
 )

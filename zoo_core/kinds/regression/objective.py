@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo_core.columns import Array
-from zoo_core.data.batches import Batch
+from zoo_core.data.batches import Batch, DeviceSplit
+from zoo_core.errors import PluginError
 from zoo_core.kinds.objective import OwnLoss, RowReader, own_loss
 from zoo_core.kinds.supervised import Supervised
 from zoo_core.metrics import mean_absolute_error, mean_squared_error, r_squared, r_squared_by_example
@@ -37,9 +38,20 @@ class RegressionObjective:
         self._metric = metric
         self._loss = LOSSES[recipe.get("loss", "mse")]
         self._own: OwnLoss | None = None
+        self._outputs = signature.outputs or 1
 
     def take_loss(self, own: OwnLoss | None) -> None:
         self._own = own
+
+    def study(self, train: DeviceSplit) -> None:
+        """Raise PluginError for targets of another shape than outputs, which the losses would broadcast."""
+        y = train.first(2).get("y")
+        if y is not None and tuple(y.shape[1:]) != (self._outputs,):
+            shape = ", ".join(map(str, ("n", *y.shape[1:])))
+            raise PluginError(
+                f"the data's column y is ({shape}); kind regression wants (n, {self._outputs}), by the signature's "
+                "`outputs`: change the loader or the signature"
+            )
 
     def inputs(self, batch: Batch) -> Tensor:
         return batch["x"]

@@ -6,8 +6,9 @@ column `group`, integer (n,), numbers images that belong together, such as the f
 Inputs: normalised as in `image-classification`. Training uses random squares of `crop_size`; evaluation uses whole
 images. Height and width become multiples of 32: images of other sizes are padded by reflection on all sides, and the
 predictions are cut back.
-Model: forward takes float (batch, channels, height, width) and returns logits (batch, classes, height, width). Two
-classes are two logits. It must not depend on the size of the images.
+Model: forward takes float (batch, channels, height, width) and returns logits (batch, classes, height, width), of a
+floating-point type and with the height and width of its input. Two classes are two logits. It must not depend on the
+size of the images.
 Loss: the recipe's `loss`, by default cross-entropy, plus `dice_weight` times 1 - soft Dice (Milletari et al. 2016,
 arXiv:1606.04797). Both weight the classes by `class_balance` (1: median frequency balancing, Eigen and Fergus 2015,
 arXiv:1411.4734). The model's own `loss(output, target)` replaces all of this: output has the size of the image, target
@@ -55,6 +56,7 @@ KIND = Kind(
         "brightness": AUGMENTATION["brightness"],
     },
     task_entry="zoo_core.kinds.segmentation.objective:segmentation_task",
+    output_shape_entry="zoo_core.kinds.segmentation.examples:output_shape",
     takes_images=True,
     metric="mean_iou",
     higher_is_better=True,
@@ -62,8 +64,7 @@ KIND = Kind(
     max_overfit_loss_share=0.5,  # a few steps do not learn all of the thousands of pixels
     draw_entry="zoo_core.kinds.segmentation.examples:draw",
     smallest_model_entry="zoo_core.kinds.segmentation.examples:pixel_model",
-    output_shape_entry="zoo_core.kinds.segmentation.examples:output_shape",
-    perfect_and_wrong_entry="zoo_core.kinds.examples:perfect_and_wrong_logits",
+    perfect_and_wrong_entry="zoo_core.kinds.segmentation.examples:perfect_and_wrong",
     templates="zoo_core.kinds.segmentation",
 )
 

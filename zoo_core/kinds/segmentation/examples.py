@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor, nn
 
-from zoo_core.columns import Columns
-from zoo_core.kinds.examples import noisy_images
+from zoo_core.columns import Array, Columns
+from zoo_core.kinds.examples import noisy_images, perfect_and_wrong_logits
+from zoo_core.kinds.segmentation.views import padded
 from zoo_core.specs import Signature
 
 
@@ -25,4 +26,11 @@ def pixel_model(signature: Signature) -> nn.Module:
 
 def output_shape(x: Tensor, outputs: int) -> tuple[int, ...]:
     """Return the shape (batch, outputs, height, width)."""
-    return (len(x), outputs, *x.shape[2:])
+    count, _, height, width = x.shape
+    return (count, outputs, height, width)
+
+
+def perfect_and_wrong(targets: Array, outputs: int) -> tuple[Tensor, Tensor]:
+    """Return logits of the targets and of the next class, with the size of the padded images that models get."""
+    perfect, wrong = perfect_and_wrong_logits(targets, outputs)
+    return padded(perfect), padded(wrong)

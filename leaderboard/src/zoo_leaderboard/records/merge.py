@@ -11,6 +11,7 @@ from zoo_core.errors import UsageError
 from zoo_core.results.current import merge_current
 from zoo_core.results.records import Record
 from zoo_core.results.store import Store, Unreadable
+from zoo_core.results.verified import merge_verified
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +45,7 @@ def merge(results: Sequence[Path], into: Path) -> Merged:
             new = _copy(item, source, target)
             copied, known = copied + new, known + (not new)
         clashes += merge_current(source, target)
+        merge_verified(source, target)
     return Merged(copied=copied, known=known, unreadable=unreadable, clashes=sorted(set(clashes)))
 
 

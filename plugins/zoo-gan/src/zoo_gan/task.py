@@ -29,6 +29,7 @@ from zoo_core import Context, Evaluation, Phase, Recipe, Signature, Step, TaskSp
 from zoo_core.data.batches import DeviceSplit
 from zoo_core.data.columns import Array
 from zoo_core.data.open import Data
+from zoo_core.outputs import FiniteOutputs, OutputForm
 from zoo_gan.images import Images
 from zoo_gan.models.adversaries import Adversaries
 from zoo_gan.points import Points
@@ -89,6 +90,11 @@ class Gan:
         self._form = self._make_form(data.signature, ctx)
         self._train = DeviceSplit(data.split("train", holdout=recipe.holdout), ctx.device)
 
+    def output_form(self) -> OutputForm:
+        """Return what forward, the generator's, returns for noise z (batch, latent)."""
+        sizes = cast(tuple[int, ...], self._data.signature.input_shape)
+        return OutputForm(self.spec.kind, lambda z: (len(z), *sizes), "examples", "the generator")
+
     def epoch_steps(self, recipe: Recipe) -> int:
         return max(1, round(self._train.steps(int(recipe.batch_size)) / int(recipe.critic_steps)))
 
@@ -125,8 +131,18 @@ class Gan:
         return torch.randn(count, self._recipe.latent, generator=generator, device=ctx.device)
 
     def _make(self, model: nn.Module, z: Tensor) -> Array:
-        """Generate examples, scaled like the data, from noise; the model is in evaluation mode."""
-        return np.concatenate([self._form.to_data(model(part)) for part in torch.split(z, BATCH)])
+        """Generate examples, scaled like the data, from noise; the model is in evaluation mode.
+
+        Raises WrongOutputError, and DivergedError for examples that are not finite, which a grey level cannot show.
+        """
+        form, finite, examples = self.output_form(), FiniteOutputs(), []
+        for part in torch.split(z, BATCH):
+            generated = model(part)
+            form.require(generated, part)
+            finite.add(generated)
+            examples.append(self._form.to_data(generated))
+        finite.require("generated examples")
+        return np.concatenate(examples)
 
     def _snapshot(self, ctx: Context, model: nn.Module) -> Array:
         """Generate a few examples, always from the same noise."""

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo_core import Context, Recipe, Step
+from zoo_core.outputs import OutputForm
 from zoo_core.train import FUSED, rate_factor, update_average
 from zoo_gan.models.adversaries import Adversaries
 
@@ -36,6 +37,11 @@ LOSSES = {
         critic=lambda real, generated: generated.mean() - real.mean(), generator=lambda generated: -generated.mean()
     ),
 }
+
+
+# A wrong shape would be broadcast in the losses without an error.
+GENERATED = OutputForm("zoo-gan", lambda real: tuple(real.shape), "examples, like the real ones", "the generator")
+LOGITS = OutputForm("zoo-gan", lambda examples: tuple(examples.shape[:1]), "logits", "the discriminator")
 
 
 def averaged_copy(model: nn.Module) -> Adversaries:
@@ -70,11 +76,12 @@ def adversarial_steps(
             z = torch.randn(len(x), recipe.latent, generator=ctx.generator, device=ctx.device)
             with torch.set_grad_enabled(turn == recipe.critic_steps):
                 generated = generator(z)
+            GENERATED.require(generated, x)
             critic_loss = losses.critic(*_logits(critic, x, generated.detach()))
             if recipe.penalty:
                 critic_loss = critic_loss + recipe.penalty * gradient_penalty(ctx, critic, x, generated.detach())
             _update(critic_loss, critic_parameters, critic_optimizer)
-        generator_loss = losses.generator(critic(generated))
+        generator_loss = losses.generator(_judged(critic, generated))
         _update(generator_loss, generator_parameters, generator_optimizer)
         update_average(average.generator, generator, min(recipe.ema, (1 + number) / (10 + number)))
         logs = {"loss": generator_loss.detach(), "critic": critic_loss.detach()}
@@ -86,7 +93,7 @@ def gradient_penalty(ctx: Context, critic: nn.Module, real: Tensor, generated: T
     shape = (len(real), *[1] * (real.dim() - 1))
     share = torch.rand(shape, generator=ctx.generator, device=real.device)
     between = torch.lerp(generated.float(), real.float(), share).requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    (gradient,) = torch.autograd.grad(_judged(critic, between).sum(), between, create_graph=True)
     penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
     return penalty
 
@@ -94,9 +101,16 @@ def gradient_penalty(ctx: Context, critic: nn.Module, real: Tensor, generated: T
 def _logits(critic: nn.Module, real: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:
     """Return the logits of both, in one pass unless BatchNorm would mix the two batches."""
     if any(isinstance(module, _BatchNorm) for module in critic.modules()):
-        return critic(real), critic(generated)
-    both: Tensor = critic(torch.cat([real, generated.to(real.dtype)]))
+        return _judged(critic, real), _judged(critic, generated)
+    both = _judged(critic, torch.cat([real, generated.to(real.dtype)]))
     return both[: len(real)], both[len(real) :]
+
+
+def _judged(critic: nn.Module, examples: Tensor) -> Tensor:
+    """Return the discriminator's logits (batch,). Raises WrongOutputError for an output of another form."""
+    logits: Tensor = critic(examples)
+    LOGITS.require(logits, examples)
+    return logits
 
 
 def _update(loss: Tensor, parameters: list[nn.Parameter], optimizer: torch.optim.Optimizer) -> None:

@@ -78,6 +78,9 @@ class ActionObjective:
     def inputs(self, batch: Batch) -> Tensor:
         return batch["x"]
 
+    def output_shape(self, x: Tensor) -> tuple[int, ...]:
+        return (x.shape[0], len(self.classes))
+
     def augment(self, recipe: Recipe, ctx: Context) -> ActionAugmentation:
         return ActionAugmentation(self._signature, recipe, ctx)
 

@@ -57,11 +57,11 @@ class Motion(Supervised):
         if any(parameter.requires_grad for parameter in model.parameters()):
             yield from super().train(ctx, model, recipe)
             return
-        objective, split = self._objective, self._splits["train"]
-        batches = split.shuffled(recipe.batch_size, ctx.generator)
+        objective, forward = self._objective, self._forward_from_columns(model)
+        batches = self._splits["train"].shuffled(recipe.batch_size, ctx.generator)
         for _ in range(recipe.steps):  # optimizers refuse an empty list of parameters
             batch = next(batches)
-            loss, score = objective.loss(model(objective.inputs(batch)), batch)
+            loss, score = objective.loss(forward(batch), batch)
             yield Step(len(batch["x"]), {"loss": loss, "score": score})
 
 
@@ -109,6 +109,10 @@ class MotionObjective:
 
     def inputs(self, batch: Batch) -> Tensor:
         return batch["x"]
+
+    def output_shape(self, x: Tensor) -> tuple[int, ...]:
+        _, future = window_frames(self._signature.extra)
+        return (x.shape[0], future, *x.shape[2:])
 
     def augment(self, recipe: Recipe, ctx: Context) -> MotionAugmentation:
         return MotionAugmentation(self._signature, recipe, ctx)
