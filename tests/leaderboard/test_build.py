@@ -257,14 +257,13 @@ def test_a_plugins_level_of_conformance_is_next_to_its_name(record, save, result
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"zoo-a": {"version": "1"}}', '{"zoo-a": {"version": "1", "level": "best"}}']
 )
-def test_a_note_on_conformance_that_cannot_be_read_is_refused_before_anything_is_touched(
-    text, record, save, results, tmp_path
-):
+def test_a_note_on_conformance_that_cannot_be_read_is_left_out_by_name(text, record, save, results, tmp_path):
     save(record())
     (results / "conformance.json").write_text(text)
-    with pytest.raises(UsageError, match="zoo check --record"):
-        build_site([results], tmp_path / "site")
-    assert not (tmp_path / "site").exists()
+    (left_out,) = build_site([results], tmp_path / "site").unreadable
+    assert left_out.path == results / "conformance.json"
+    assert "zoo check --record" in left_out.reason
+    assert "conformance.json" in (tmp_path / "site" / "index.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("kept", ["group", "plain", "huge", "cut"])

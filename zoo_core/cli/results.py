@@ -14,9 +14,9 @@ from zoo_core.cli import completion, selectors
 from zoo_core.cli.app import SuggestingGroup, load_command, plugin_commands
 from zoo_core.cli.options import JSON, RESULTS
 from zoo_core.cli.rm import rm_command
-from zoo_core.errors import UnknownNameError, UsageError
-from zoo_core.ui.console import complain, messages, output, print_json, print_table, say
-from zoo_core.ui.formats import format_cell, format_score, format_seconds, is_empty
+from zoo_core.errors import RecordError, UnknownNameError, UsageError
+from zoo_core.ui.console import complain, output, print_json, print_table, say
+from zoo_core.ui.formats import format_cell, format_score, format_seconds, is_empty, spreadsheet_cell
 from zoo_core.ui.harmless import harmless
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 MAX_LISTED_IDS = 5
+MAX_BENCHMARK_BYTES = 2**28  # of a file of pytest-benchmark, which has every round if it is told to
 
 
 class ListByDefault(SuggestingGroup):
@@ -92,7 +93,7 @@ def list_results(
     elif as_csv:
         writer = csv.DictWriter(sys.stdout, [name for name, _ in FIELDS], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
     elif rows:
         columns = ["id", "task", "model", "device", "seed", "status", "recipe_class", "score", "train_s"]
         columns += ["source"] if any(row["source"] != "runner" for row in rows) else []
@@ -164,13 +165,14 @@ app.command("rm")(rm_command)
 
 def _read_benchmarks(file: Path) -> Imported:
     from zoo_core.results.benchmarks import read_benchmarks
+    from zoo_core.results.reading import error_words, read_regular
 
     try:
-        imported = read_benchmarks(file.read_bytes())
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        imported = read_benchmarks(read_regular(file, MAX_BENCHMARK_BYTES))
+    except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{file} does not exist: `pytest --benchmark-json {file}` writes it") from None
-    except UsageError as error:
-        raise UsageError(f"{file}: {error}") from error
+    except (UsageError, RecordError, OSError) as error:
+        raise UsageError(f"{file}: {error_words(error)}") from error
     if not imported.records:
         raise UsageError(f"{file}: none of its {len(imported.foreign)} benchmarks uses zoo_benchmark_model")
     return imported
@@ -183,10 +185,14 @@ def read_records(folder: Path) -> list[Record]:
     records = []
     for item in Store(folder).read():
         if isinstance(item, Unreadable):
-            messages().print(f"left out {item.path}: {item.reason}")
+            complain(f"{item.path}: {item.reason}", "left out ", "yellow")
         else:
             records.append(item)
     return sorted(records, key=lambda record: record.started_at)
+
+
+def _csv_cell(value: Any) -> Any:
+    return spreadsheet_cell(harmless(value)) if isinstance(value, str) else value
 
 
 def _result_cell(column: str, value: Any) -> str:

@@ -31,6 +31,7 @@ def rm_command(
     recipe_class: Annotated[str, selectors.RECIPE_CLASS] = "",
     results: Annotated[Path, RESULTS] = Path("results"),
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the ids of the removed records as JSON.")] = False,
 ) -> None:
     """Remove records with their pictures, logs and saved models, after a question. Trials that still run stay."""
@@ -44,10 +45,19 @@ def rm_command(
     refuse_links(chosen, results)
     if not as_json:
         print_table(["id", "task", "model", "seed", "status", "score"], [_row(file) for file in chosen])
-    if yes or _is_confirmed(len(chosen), results):
+    if dry_run:
+        _print_plan(chosen, as_json=as_json)
+    elif yes or _is_confirmed(len(chosen), results):
         _remove_all(chosen, results, as_json=as_json)
     else:
         say("nothing removed", err=as_json)
+
+
+def _print_plan(chosen: Sequence[RecordFile], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"removed": [], "would_remove": [file.path.stem for file in chosen]})
+    else:
+        typer.echo(f"would remove {format_count(len(chosen), 'record')}; nothing removed, because of --dry-run")
 
 
 def _choose(folder: Path, ids: Sequence[str], wanted: Mapping[str, str]) -> list[RecordFile]:

@@ -11,16 +11,15 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from zoo_core.errors import RecordError, UsageError
+from zoo_core.results.bounds import Count, brief, utc_time
 from zoo_core.results.records import (
     SCHEMA,
     BenchmarkFacts,
-    Count,
     DatasetFacts,
     DeviceFacts,
     JsonStruct,
@@ -87,11 +86,11 @@ def read_benchmarks(content: bytes) -> Imported:
     """Convert pytest-benchmark's JSON to records. Raises UsageError if it is not that, or a note is damaged."""
     try:
         whole = json.loads(content)  # msgspec refuses NaN, which pytest-benchmark may write for other benchmarks
-        started_at = _started_at(whole["datetime"])
+        started_at = utc_time(whole["datetime"])
         benchmarks: list[Any] = whole["benchmarks"]
         foreign = [msgspec.convert(item, _Named).fullname for item in benchmarks if not _is_ours(item)]
         records = [_record(item, started_at) for item in benchmarks if _is_ours(item)]
-    except (LookupError, TypeError, ValueError, RecursionError, RecordError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError, RecursionError, RecordError) as error:
         raise UsageError(f"it is not a file of pytest-benchmark --benchmark-json: {_error_text(error)}") from error
     ids = [record.id for record in records]
     twice = [record.benchmark.name for record in records if record.benchmark and ids.count(record.id) > 1]
@@ -101,17 +100,11 @@ def read_benchmarks(content: bytes) -> Imported:
 
 
 def _error_text(error: Exception) -> str:
-    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
+    return f"it has no {error}" if isinstance(error, KeyError) else brief(error)
 
 
 def _is_ours(item: Any) -> bool:
-    return EXTRA in item["extra_info"]
-
-
-def _started_at(text: str) -> str:
-    """Convert a time to UTC, in the format of the runner."""
-    time = datetime.fromisoformat(text)
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="microseconds")
+    return isinstance(item["extra_info"], dict) and EXTRA in item["extra_info"]
 
 
 def _record(item: Any, started_at: str) -> Record:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
 
+from zoo_core.errors import RecordError
 from zoo_core.files import portable, write_atomically
+from zoo_core.results.bounds import Integer, Name, utc_time
+from zoo_core.results.reading import MAX_NOTE_BYTES, error_words, read_regular
 from zoo_core.results.records import JsonStruct
 from zoo_core.results.store import Store, Unreadable
 
@@ -32,14 +35,14 @@ class CurrentCode(JsonStruct, frozen=True, kw_only=True):
     asked_at: ISO 8601 with a time zone. source: as in `ModelFacts`.
     """
 
-    task: str
-    dataset: str
-    model: str
-    code_sha256: str
+    task: Name
+    dataset: Name
+    model: Name
+    code_sha256: Name
     asked_at: str
     other_code: dict[str, str] = {}
-    versions: dict[str, int] = {}
-    source: str = ""
+    versions: dict[str, Integer] = {}
+    source: Name = ""
 
     @property
     def key(self) -> CurrentKey:
@@ -91,11 +94,9 @@ def merge_current(source: Store, into: Store) -> list[str]:
 
 def _read_note(path: Path) -> CurrentCode | Unreadable:
     try:
-        note = msgspec.json.decode(path.read_bytes(), type=CurrentCode)
-        asked_at = datetime.fromisoformat(note.asked_at)
-        if asked_at.utcoffset() is None:
+        note = msgspec.json.decode(read_regular(path, MAX_NOTE_BYTES), type=CurrentCode)
+        if datetime.fromisoformat(note.asked_at).utcoffset() is None:
             raise ValueError(f"its time {note.asked_at!r} has no time zone")
-        text = asked_at.astimezone(UTC).isoformat(timespec="microseconds")  # as in records, with which it is compared
-        return msgspec.structs.replace(note, asked_at=text)
-    except (OSError, ValueError, OverflowError, RecursionError) as error:  # msgspec's errors are ValueErrors
-        return Unreadable(path, f"not a note on the current code ({error}): remove the file")
+        return msgspec.structs.replace(note, asked_at=utc_time(note.asked_at))  # as in records, for comparisons
+    except (OSError, ValueError, RecursionError, RecordError) as error:  # msgspec's errors are ValueErrors
+        return Unreadable(path, f"not a note on the current code ({error_words(error)}): remove the file")

@@ -1,7 +1,8 @@
 """The record of one trial: a JSON file that can be read without the plugins that made it.
 
 Units are suffixes: `_s` seconds, `_ms` milliseconds, `_mib` MiB. None means "not known"; if there is a reason, another
-field states it. Fields may be added within a schema. A change of a field's meaning raises `SCHEMA`.
+field states it. Fields may be added within a schema. A change of a field's meaning raises `SCHEMA`. `bounds` says which
+values are too large for a record.
 """
 
 from __future__ import annotations
@@ -14,6 +15,18 @@ import msgspec
 
 from zoo_core.errors import DamagedRecordError, NewerSchemaError
 from zoo_core.recipe import RecipeClass
+from zoo_core.results.bounds import (
+    MAX_CELLS,
+    Count,
+    Few,
+    Integer,
+    Name,
+    brief,
+    plain_values,
+    portable_number,
+    utc_time,
+    why_no_table,
+)
 
 SCHEMA = 1
 
@@ -31,15 +44,15 @@ class JsonStruct(msgspec.Struct, frozen=True, kw_only=True):
 class TaskFacts(JsonStruct, frozen=True, kw_only=True):
     """The task at the time of the trial; `name` is qualified."""
 
-    name: str
+    name: Name
     title: str
     summary: str
-    version: int
-    kind: str
-    kind_version: int
-    metric: str
+    version: Integer
+    kind: Name
+    kind_version: Integer
+    metric: Name
     higher_is_better: bool
-    unit: str
+    unit: Name
     target: float | None = None
     chance: float | None = None
     references: list[dict[str, Any]] = []
@@ -49,25 +62,22 @@ class LeftOut(JsonStruct, frozen=True, kw_only=True):
     """Files that the data set's loader left out for one reason: how many, and the path of one below the data root."""
 
     reason: str
-    count: int
+    count: Integer
     example: str
 
 
 class DatasetFacts(JsonStruct, frozen=True, kw_only=True):
     """The data set. `examples`: number by split, with val as the recipe holds it out. `left_out`: files not read."""
 
-    name: str
+    name: Name
     title: str
-    version: int
-    origin: str
+    version: Integer
+    origin: Name
     licence: str
-    fingerprint: str
+    fingerprint: Name
     homepage: str = ""
-    examples: dict[str, int] = {}
-    left_out: list[LeftOut] = []
-
-
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # the range of an integer column in a table
+    examples: Annotated[dict[str, Integer], Few] = {}
+    left_out: Annotated[list[LeftOut], Few] = []
 
 
 class ModelFacts(JsonStruct, frozen=True, kw_only=True):
@@ -78,16 +88,16 @@ class ModelFacts(JsonStruct, frozen=True, kw_only=True):
     `source`: of a model without a package, a hash of where its code lies; "" for others and in earlier records.
     """
 
-    name: str
+    name: Name
     title: str
-    version: int
-    code_sha256: str
-    source: str = ""
-    pretrained_on: str = ""
-    weights: str = ""
-    weights_option: str = ""
-    weights_sha256: str = ""
-    weights_source: str = ""
+    version: Integer
+    code_sha256: Name
+    source: Name = ""
+    pretrained_on: Name = ""
+    weights: Name = ""
+    weights_option: Name = ""
+    weights_sha256: Name = ""
+    weights_source: Name = ""
     parameters: Count | None = None
     trainable_parameters: Count | None = None
     size_mib: float | None = None
@@ -98,19 +108,19 @@ class ModelFacts(JsonStruct, frozen=True, kw_only=True):
 class DeviceFacts(JsonStruct, frozen=True, kw_only=True):
     """The device. kind: the device class, such as `cpu` or `cuda`. requested_threads: 0 for an automatic choice."""
 
-    kind: str
-    name: str = ""
-    index: int | None = None
-    dtype: str = "float32"
+    kind: Name
+    name: Name = ""
+    index: Integer | None = None
+    dtype: Name = "float32"
     compiled: bool = False
-    requested_threads: int = 0
-    threads: int | None = None
+    requested_threads: Integer = 0
+    threads: Integer | None = None
 
 
 class CurvePoint(JsonStruct, frozen=True, kw_only=True):
     """The state at an evaluation. Train values are means over the training steps since the last evaluation."""
 
-    step: int
+    step: Integer
     seconds: float
     epoch: float | None = None
     train_loss: float | None = None
@@ -121,7 +131,7 @@ class CurvePoint(JsonStruct, frozen=True, kw_only=True):
 class PhaseFacts(JsonStruct, frozen=True, kw_only=True):
     """One phase of the trial and its wall time; phases are in order."""
 
-    name: str
+    name: Name
     seconds: float
 
 
@@ -140,11 +150,11 @@ class Latency(JsonStruct, frozen=True, kw_only=True):
 
     median_ms: float
     p95_ms: float
-    n: int
+    n: Integer
     wall_s: float | None = None
     cpu_s: float | None = None
     wait_s: float | None = None
-    involuntary_switches: int | None = None
+    involuntary_switches: Integer | None = None
 
 
 class Load(JsonStruct, frozen=True, kw_only=True):
@@ -158,14 +168,14 @@ class Load(JsonStruct, frozen=True, kw_only=True):
     cpu_s: float
     wall_s: float
     wait_s: float | None = None
-    involuntary_switches: int | None = None
-    trials_beside: int = 0
+    involuntary_switches: Integer | None = None
+    trials_beside: Integer = 0
 
 
 class TableFacts(JsonStruct, frozen=True, kw_only=True):
     """A table of `Task.evaluate`; a row has one value per column."""
 
-    columns: list[str]
+    columns: Annotated[list[str], Few]
     rows: list[list[Any]]
 
 
@@ -182,25 +192,25 @@ class Measured(JsonStruct, frozen=True, kw_only=True):
     left_out: what is missing, such as a picture that was too large -> the reason.
     """
 
-    scores: dict[str, float | None] = {}
-    val_scores: dict[str, float | None] = {}
-    tables: dict[str, TableFacts] = {}
+    scores: Annotated[dict[str, float | None], Few] = {}
+    val_scores: Annotated[dict[str, float | None], Few] = {}
+    tables: Annotated[dict[str, TableFacts], Few] = {}
     time_to_target: TimeToTarget | None = None
-    steps: int | None = None
-    units: int | None = None
+    steps: Integer | None = None
+    units: Integer | None = None
     train_s: float | None = None
     throughput: float | None = None
     latency: Latency | None = None
     inference_throughput: float | None = None
-    inference_batch: int | None = None
+    inference_batch: Integer | None = None
     peak_memory_mib: float | None = None
     load: Load | None = None
-    selected_step: int | None = None
+    selected_step: Integer | None = None
     stopped_because: str = ""
-    per_example: str = ""
-    checkpoint: str = ""
-    pictures: dict[str, str] = {}
-    left_out: dict[str, str] = {}
+    per_example: Name = ""
+    checkpoint: Name = ""
+    pictures: Annotated[dict[str, str], Few] = {}
+    left_out: Annotated[dict[str, str], Few] = {}
 
 
 class BenchmarkFacts(JsonStruct, frozen=True, kw_only=True):
@@ -210,7 +220,7 @@ class BenchmarkFacts(JsonStruct, frozen=True, kw_only=True):
     `rounds` rounds of `iterations` calls. `throughput`: units per second at the median.
     """
 
-    name: str
+    name: Name
     what: Literal["inference", "training step"]
     examples: Count
     median_ms: float
@@ -236,16 +246,16 @@ class Record(JsonStruct, frozen=True, kw_only=True):
         and no measurements of the runner. They are never ranked.
     """
 
-    schema: int
-    id: str
-    key: str
+    schema: Integer
+    id: Name
+    key: Name
     status: Status
     started_at: str
     task: TaskFacts
     dataset: DatasetFacts
     model: ModelFacts
     device: DeviceFacts
-    seed: int
+    seed: Integer
     recipe: dict[str, Any]
     recipe_class: RecipeClass
     budget: Literal["length", "time"]
@@ -254,13 +264,13 @@ class Record(JsonStruct, frozen=True, kw_only=True):
     reason: str = ""
     traceback: str = ""
     curve: list[CurvePoint] = []
-    phases: list[PhaseFacts] = []
+    phases: Annotated[list[PhaseFacts], Few] = []
     wall_s: float | None = None
     measured: Measured = Measured()
-    other_code: dict[str, str] = {}
+    other_code: Annotated[dict[str, str], Few] = {}
     environment: dict[str, Any] = {}
     command: str = ""
-    imports: dict[str, str] = {}
+    imports: Annotated[dict[str, str], Few] = {}
     source: Source = "runner"
     benchmark: BenchmarkFacts | None = None
 
@@ -277,36 +287,78 @@ class _Head(msgspec.Struct):
 def encode(record: Record) -> bytes:
     """Encode a record as indented JSON. Raises DamagedRecordError for a value that JSON cannot hold."""
     try:
-        content = msgspec.json.encode(record)
-    except UnicodeEncodeError:  # lone surrogates, from arguments or file names that are not UTF-8
-        content = json.dumps(_encodable(msgspec.to_builtins(record))).encode()
+        try:
+            content = msgspec.json.encode(record)
+        except (UnicodeEncodeError, OverflowError):  # lone surrogates, from names that are not UTF-8; large integers
+            content = json.dumps(_encodable(msgspec.to_builtins(record))).encode()
+        return msgspec.json.format(content, indent=1) + b"\n"
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise DamagedRecordError(f"it holds a value that JSON cannot: {error}") from error
-    return msgspec.json.format(content, indent=1) + b"\n"
+        raise DamagedRecordError(f"it holds a value that JSON cannot: {brief(error)}") from error
 
 
 def _encodable(value: Any) -> Any:
-    """Replace lone surrogates in a JSON value by `?`, and numbers that are not finite by None."""
+    """Replace lone surrogates in a JSON value by `?`, numbers that are not finite by None, large integers by floats."""
     if isinstance(value, dict):
         return {_encodable(key): _encodable(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_encodable(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, int):
+        return portable_number(value)
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def decode(content: bytes) -> Record:
-    """Decode a record from JSON. Raises DamagedRecordError, NewerSchemaError."""
+    """Decode a record from JSON, with its start time in UTC. Raises DamagedRecordError, NewerSchemaError.
+
+    A table that cannot be shown is left out, and noted so in the record.
+    """
     try:
         head = msgspec.json.decode(content, type=_Head)
         if head.schema > SCHEMA:
             raise NewerSchemaError(
                 f"written in schema {head.schema}, this zoo reads up to {SCHEMA}: install a newer zoo-core to read it"
             )
-        return msgspec.json.decode(content, type=Record)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DamagedRecordError(f"not a record: {error}") from error
+        return _in_bounds(msgspec.json.decode(content, type=Record))
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        raise DamagedRecordError(f"not a record: {brief(error)}") from error
+
+
+def _in_bounds(record: Record) -> Record:
+    """Check what the types cannot say, and put right what can be. Raises ValueError."""
+    changes: dict[str, Any] = {}
+    if (started_at := utc_time(record.started_at)) != record.started_at:
+        changes["started_at"] = started_at
+    for name in ("recipe", "environment"):
+        value = getattr(record, name)
+        if (plain := plain_values(value, f"its {name}")) is not value:
+            changes[name] = plain
+    references = record.task.references
+    if references and (plain := plain_values(references, "its task's references")) is not references:
+        changes["task"] = msgspec.structs.replace(record.task, references=plain)
+    if record.measured.tables:
+        changes["measured"] = _with_good_tables(record.measured)
+    if (record.source == "runner") != (record.benchmark is None):
+        has = "has no" if record.benchmark is None else "has a"
+        raise ValueError(f"its source is {record.source}, but it {has} part `benchmark`")
+    return msgspec.structs.replace(record, **changes) if changes else record
+
+
+def _with_good_tables(measured: Measured) -> Measured:
+    """Leave out the tables that cannot be shown, by name and with the reason."""
+    tables, left_out = {}, dict(measured.left_out)
+    for name, table in measured.tables.items():
+        try:
+            rows = plain_values(table.rows, "it", MAX_CELLS)
+            reason = why_no_table(table.columns, rows)
+        except ValueError as error:
+            reason = str(error)
+        if reason:
+            left_out[name] = reason
+        else:
+            tables[name] = table if rows is table.rows else msgspec.structs.replace(table, rows=rows)
+    return msgspec.structs.replace(measured, tables=tables, left_out=left_out)
 
 
 def schema() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo_core.errors import RecordError, UsageError
-from zoo_core.results import records
+from zoo_core.results.reading import read_record
 from zoo_core.results.records import Record
 
 
@@ -32,7 +32,7 @@ def find_record_files(folder: Path) -> Iterator[RecordFile]:
         if path.name.startswith(".") or path.parent.name.startswith("."):
             continue
         try:
-            yield RecordFile(path, records.decode(path.read_bytes()))
+            yield RecordFile(path, read_record(path))
         except (RecordError, OSError):
             yield RecordFile(path, None)
 

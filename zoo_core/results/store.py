@@ -21,6 +21,7 @@ from pathlib import Path
 from zoo_core.errors import MachineError, RecordError, UsageError, machine_error_of
 from zoo_core.files import portable, write_atomically
 from zoo_core.results import records
+from zoo_core.results.reading import error_words, read_record
 from zoo_core.results.records import Record
 
 STAGING = ".staging"
@@ -200,16 +201,16 @@ class Store:
         # An id ends with its start time.
         for path in sorted(paths, key=lambda path: (path.parent, path.stem.rpartition("-")[2], path.stem)):
             try:
-                yield records.decode(path.read_bytes())
+                yield read_record(path)
             except (RecordError, OSError) as error:
-                yield Unreadable(path, str(error))
+                yield Unreadable(path, error_words(error))
 
     def find(self, task: str, key: str) -> list[Record]:
         """Return the readable records of one experiment, oldest first."""
         matching = []
         for path in sorted(self.task_folder(task).glob(f"{key[:16]}-*.json")):
             with contextlib.suppress(RecordError, OSError):  # `read` reports these
-                record = records.decode(path.read_bytes())
+                record = read_record(path)
                 if record.key == key:
                     matching.append(record)
         return sorted(matching, key=lambda record: record.started_at)

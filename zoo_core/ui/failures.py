@@ -16,6 +16,7 @@ from zoo_core.ui.harmless import final_lines, harmless
 
 MAX_PRINTED_LINES = 8  # of what a trial printed
 MAX_LINE_CHARS = 160
+MAX_LOG_BYTES = 2**20  # of the end of what a trial printed
 MAX_DETAILED = 10  # failures with printed lines and advice; of the others, only reason and log are named
 
 
@@ -76,7 +77,7 @@ def _name(alike: Sequence[Record]) -> str:
 def failure_details(record: Record, log: Path | None) -> Iterator[str]:
     """Yield lines with the end of what the trial printed, and with what to try next."""
     if log is not None:
-        lines = final_lines(log.read_bytes().decode("utf-8", "replace"))
+        lines = final_lines(_end_of(log))
         last = lines[-MAX_PRINTED_LINES:]
         some = (
             f"the last {len(last)} of {len(lines)} lines" if len(last) < len(lines) else format_count(len(last), "line")
@@ -85,6 +86,15 @@ def failure_details(record: Record, log: Path | None) -> Iterator[str]:
         yield from (f"| {_cut(line)}" for line in last)
     if step := next_step(record):
         yield f"try {harmless(step)}"
+
+
+def _end_of(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - MAX_LOG_BYTES))
+            return file.read(MAX_LOG_BYTES).decode("utf-8", "replace")
+    except OSError:  # removed meanwhile, or not for this user
+        return ""
 
 
 def _cut(line: str) -> str:

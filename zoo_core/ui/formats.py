@@ -8,6 +8,8 @@ from typing import Any
 
 UNKNOWN = "-"
 SMALL_SCORE = 0.001  # below this, a score has an exponent
+# A spreadsheet reads a text that begins so as a formula, the last four in some languages.
+FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def format_number(value: float | None, digits: int = 4) -> str:
@@ -50,6 +52,15 @@ def format_value(value: Any) -> str:
 def format_cell(value: Any) -> str:
     """Format a cell of a table of measurements: floats with five digits, other values as `format_value` does."""
     return format_number(value, 5) if isinstance(value, float) else format_value(value)
+
+
+def spreadsheet_cell(value: Any) -> Any:
+    """Return a CSV cell: a text that a spreadsheet would run as a formula gets a leading apostrophe.
+
+    >>> spreadsheet_cell("=1+1"), spreadsheet_cell(-0.5)
+    ("'=1+1", -0.5)
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
 def is_empty(value: Any) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from zoo_core.errors import UsageError
+from zoo_core.results.store import Unreadable
 from zoo_leaderboard.board.occasions import occasions_of, start_of
 from zoo_leaderboard.board.tables import current_trials
 from zoo_leaderboard.records.current import Current, load_current
-from zoo_leaderboard.records.index import load_all_trials, scan
+from zoo_leaderboard.records.index import Loaded, load_all_trials, scan
 from zoo_leaderboard.records.keys import GroupKey, Key
 from zoo_leaderboard.records.trials import RUNNER, TrialSummary
 
@@ -46,13 +47,15 @@ Trials = list[TrialSummary]
 class Runs:
     """The trials before and after of each setting that both runs measured, and the other settings in words.
 
-    `left_out` is the number of settings that were measured on several occasions, but not on the last day.
+    `left_out` is the number of settings that were measured on several occasions, but not on the last day; `unreadable`
+    are the files that could not be read.
     """
 
     both: dict[ComparedKey, tuple[Trials, Trials]]
     only_before: Sequence[str]
     only_after: Sequence[str]
     left_out: int = 0
+    unreadable: Sequence[Unreadable] = ()
 
 
 def two_folders(before: Sequence[Path], after: Sequence[Path]) -> Runs:
@@ -62,7 +65,9 @@ def two_folders(before: Sequence[Path], after: Sequence[Path]) -> Runs:
     the model's version and code may differ. Raises UsageError for a folder that is missing or has no records, and if
     nothing can be compared.
     """
-    return runs_of(*(current_trials(_load(results), _load_notes(results)) for results in (before, after)))
+    loaded = [_load(results) for results in (before, after)]
+    runs = runs_of(*(current_trials(item.trials, _load_notes(item.results)) for item in loaded))
+    return replace(runs, unreadable=[file for item in loaded for file in item.unreadable])
 
 
 def runs_of(before: Iterable[TrialSummary], after: Iterable[TrialSummary]) -> Runs:
@@ -86,7 +91,7 @@ def last_occasions(results: Sequence[Path]) -> Runs:
 
     Raises UsageError for a folder that is missing or has no records, and if nothing was measured twice.
     """
-    occasions = _occasions_by_setting(results)
+    occasions, unreadable = _occasions_by_setting(results)
     newest = max((of_key[-1][-1] for of_key in occasions.values()), key=start_of)
     recent = {
         key: of_key for key, of_key in occasions.items() if start_of(newest) - start_of(of_key[-1][-1]) <= LAST_RUN
@@ -102,6 +107,7 @@ def last_occasions(results: Sequence[Path]) -> Runs:
         only_before=[],
         only_after=[key.words for key in recent if key not in both],
         left_out=sum(len(of_key) > 1 for key, of_key in occasions.items() if key not in recent),
+        unreadable=unreadable,
     )
 
 
@@ -111,7 +117,7 @@ def since_baseline(results: Sequence[Path], baseline: str) -> Runs:
     `baseline` is the begin of a start time (2026-11-20), or at least four digits of a commit of the zoo or of a
     model's code hash. Raises UsageError if it names no occasion.
     """
-    occasions = _occasions_by_setting(results)
+    occasions, unreadable = _occasions_by_setting(results)
     named = {key: [trials for trials in of_key if _is_named(trials[0], baseline)] for key, of_key in occasions.items()}
     if not any(named.values()):
         days = sorted({trials[0].started_at[:10] for of_key in occasions.values() for trials in of_key}, reverse=True)
@@ -130,6 +136,7 @@ def since_baseline(results: Sequence[Path], baseline: str) -> Runs:
         both=both,
         only_before=[key.words for key in occasions if named[key] and key not in both],
         only_after=[key.words for key in occasions if not named[key]],
+        unreadable=unreadable,
     )
 
 
@@ -137,11 +144,14 @@ def _names(results: Sequence[Path]) -> str:
     return ", ".join(map(str, results))
 
 
-def _load(results: Sequence[Path]) -> Trials:
-    trials = [trial for trial in load_all_trials(results) if trial.source == RUNNER]
+def _load(results: Sequence[Path]) -> Loaded:
+    """Load the trials of the runner. Raises UsageError if there are none."""
+    loaded = load_all_trials(results)
+    trials = [trial for trial in loaded.trials if trial.source == RUNNER]
     if not trials:
-        raise UsageError(f"there are no records in {_names(results)}; `zoo bench TASK` makes some")
-    return trials
+        named = "".join(f"; left out {item.path}: {item.reason}" for item in loaded.unreadable[:MAX_LISTED])
+        raise UsageError(f"there are no records in {_names(results)}{named}; `zoo bench TASK` makes some")
+    return replace(loaded, trials=trials)
 
 
 def _load_notes(results: Sequence[Path]) -> Current:
@@ -165,11 +175,12 @@ def _newest_rows(trials: Iterable[TrialSummary]) -> dict[ComparedKey, Trials]:
     }
 
 
-def _occasions_by_setting(results: Sequence[Path]) -> dict[ComparedKey, list[Trials]]:
-    found = {key: occasions_of(trials) for key, trials in _by_setting(_load(results)).items()}
+def _occasions_by_setting(results: Sequence[Path]) -> tuple[dict[ComparedKey, list[Trials]], list[Unreadable]]:
+    loaded = _load(results)
+    found = {key: occasions_of(trials) for key, trials in _by_setting(loaded.trials).items()}
     if not found:
         raise UsageError(f"all trials in {_names(results)} were skipped; `zoo bench TASK` makes others")
-    return found
+    return found, loaded.unreadable
 
 
 def _is_named(trial: TrialSummary, baseline: str) -> bool:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo_core.errors import UsageError
-from zoo_core.ui.console import messages, print_json, say
+from zoo_core.ui.console import complain, messages, print_json, say
 from zoo_leaderboard.text.formats import counted
 
 if TYPE_CHECKING:
-    from zoo_leaderboard.site.build import Built
+    from zoo_core.results.store import Unreadable
     from zoo_leaderboard.site.processes import Progress
 
 app = typer.Typer(help="Build a web site from the records, or serve it.", no_args_is_help=True, add_completion=False)
@@ -42,7 +42,7 @@ def build_command(
 
     with progress_bar() as progress:
         built = build_site(folders(results), out, trial_pages=parse_trial_pages(trial_pages), progress=progress)
-    print_left_out(built)
+    print_left_out(built.unreadable)
     if as_json:
         left_out = [{"path": str(item.path), "reason": item.reason} for item in built.unreadable]
         about = {"index": str(built.index), "tasks": built.tasks, "records": built.trials, "rendered": built.rendered}
@@ -82,10 +82,10 @@ def parse_trial_pages(text: str) -> int | None:
     return int(text)
 
 
-def print_left_out(built: Built) -> None:
-    """List the unreadable files on standard error."""
-    for item in built.unreadable:
-        messages().print(f"left out {item.path}: {item.reason}")
+def print_left_out(unreadable: Iterable[Unreadable]) -> None:
+    """List the files that could not be read on standard error."""
+    for item in unreadable:
+        complain(f"{item.path}: {item.reason}", "left out ", "yellow")
 
 
 @contextlib.contextmanager

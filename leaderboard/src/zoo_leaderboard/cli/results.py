@@ -16,6 +16,7 @@ from zoo_core.errors import FAILURE, UsageError
 from zoo_core.files import write_atomically
 from zoo_core.ui.console import complain, messages, print_json, print_table, say
 from zoo_core.ui.formats import format_score
+from zoo_leaderboard.cli.leaderboard import folders, print_left_out
 from zoo_leaderboard.text.formats import counted
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def compare_command(
 
     runs = _select_runs([folder for folder in (before, after) if folder], results, last, baseline)
     comparison = compare(runs, Least(score=least_score, speed=least_speed, shift=least_shift))
+    print_left_out(runs.unreadable)
     if as_json:
         print_json(as_builtins(comparison))
     else:
@@ -181,15 +183,16 @@ def export_command(
     out: Annotated[Path, typer.Option("--out", help="Output file, .csv or .json.")] = Path("trials.csv"),
 ) -> None:
     """Write all trials to one CSV or JSON file: names, settings, score, times, reason of a failure."""
-    from zoo_leaderboard.cli.leaderboard import folders
     from zoo_leaderboard.records.index import load_all_trials
     from zoo_leaderboard.text.documents import as_csv, as_json
 
     if out.suffix not in (".csv", ".json"):
         raise UsageError(f"--out {out}: the file name must end in .csv or .json")
-    rows = [_exported_fields(trial) for trial in load_all_trials(folders(results))]
+    loaded = load_all_trials(folders(results))
+    rows = [_exported_fields(trial) for trial in loaded.trials]
     columns = list(rows[0]) if rows else ["id"]
     write_atomically(out, as_json(rows) if out.suffix == ".json" else as_csv(rows, columns))
+    print_left_out(loaded.unreadable)
     say(f"{out}: {len(rows)} trials")
 
 
@@ -210,8 +213,7 @@ def merge_command(
     from zoo_leaderboard.records.merge import merge
 
     merged = merge(results, into)
-    for item in merged.unreadable:
-        messages().print(f"left out {item.path}: {item.reason}")
+    print_left_out(merged.unreadable)
     for name in merged.clashes:
         words = "names models of two sources, and only the code that was benchmarked last counts"
         complain(f"{name} {words}: run one of them again with another --name", "warning: ", "yellow")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypeAlias
 
-from zoo_core.errors import UsageError
-from zoo_core.results.store import CONFORMANCE
+import msgspec
 
-MEANING = {
+from zoo_core.errors import RecordError
+from zoo_core.results.bounds import Name
+from zoo_core.results.reading import MAX_NOTE_BYTES, error_words, read_regular
+from zoo_core.results.store import CONFORMANCE, Unreadable
+
+Level: TypeAlias = Literal["full", "expected", "partial", "failing"]
+MEANING: Mapping[Level, str] = {
     "full": "passed all checks that apply",
     "expected": "fails only the checks that its author expects to fail",
     "partial": "passed every check that could run",
@@ -28,25 +32,29 @@ class Conformance:
     meaning: str
 
 
-def read_conformance(results: Sequence[Path]) -> dict[str, Conformance]:
-    """Read the conformance of each plugin; a later folder overrides an earlier one.
+class _Note(msgspec.Struct):
+    """A plugin's entry in the file, as far as the pages show it."""
 
-    Raises:
-        UsageError: a file that `zoo check --record` did not write.
+    level: Level
+    version: Name
+
+
+def read_conformance(results: Sequence[Path]) -> tuple[dict[str, Conformance], list[Unreadable]]:
+    """Read the conformance of each plugin, and the files that `zoo check --record` did not write.
+
+    A later folder overrides an earlier one.
     """
-    return {name: level for folder in results for name, level in _read_file(folder / CONFORMANCE).items()}
-
-
-def _read_file(path: Path) -> dict[str, Conformance]:
-    try:
-        notes = json.loads(path.read_bytes())
-        return {str(name): _parse(note) for name, note in notes.items()}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise UsageError(f"{path} is not what `zoo check --record` writes ({error}): remove it") from error
-
-
-def _parse(note: Any) -> Conformance:
-    level = note["level"]
-    return Conformance(level=level, version=str(note["version"]), meaning=MEANING[level])
+    levels: dict[str, Conformance] = {}
+    unreadable = []
+    for path in (folder / CONFORMANCE for folder in results):
+        try:
+            notes = msgspec.json.decode(read_regular(path, MAX_NOTE_BYTES), type=dict[Name, _Note])
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, RecursionError, RecordError) as error:  # msgspec's errors are ValueErrors
+            reason = f"not what `zoo check --record` writes ({error_words(error)}): remove it"
+            unreadable.append(Unreadable(path, reason))
+            continue
+        for name, note in notes.items():
+            levels[name] = Conformance(level=note.level, version=note.version, meaning=MEANING[note.level])
+    return levels, unreadable

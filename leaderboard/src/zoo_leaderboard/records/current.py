@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -34,7 +35,8 @@ def load_current(task_folders: Iterable[Path]) -> Current:
 
 def unreadable_notes(task_folder: Path) -> list[tuple[str, str]]:
     """Return the path and the reason of each broken note; the board is built without them."""
-    return [(str(note.path), note.reason) for note in read_current(task_folder) if isinstance(note, Unreadable)]
+    notes = (note for note in read_current(task_folder) if isinstance(note, Unreadable))
+    return [(os.fsencode(note.path).decode("utf-8", "backslashreplace"), note.reason) for note in notes]
 
 
 def notes_stamp(task_folder: Path) -> list[tuple[str, int, int]]:

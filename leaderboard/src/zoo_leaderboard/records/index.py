@@ -5,26 +5,30 @@ The cache holds only copies of what is in the records. After it is deleted, the 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 
 from zoo_core.errors import DamagedRecordError, RecordError, UsageError
-from zoo_core.files import cache_dir, write_atomically
-from zoo_core.results import records
-from zoo_leaderboard.records import current, keys, times, trials
+from zoo_core.files import cache_dir
+from zoo_core.results import bounds, reading, records
+from zoo_core.results.reading import error_words
+from zoo_core.results.store import Store, Unreadable
+from zoo_leaderboard.records import cachefile, current, keys, times, trials
+from zoo_leaderboard.records.cachefile import read_cached, write_cached
 from zoo_leaderboard.records.current import is_superseded, load_current, notes_stamp, unreadable_notes
 from zoo_leaderboard.records.trials import TrialSummary, summarise_trial
 from zoo_leaderboard.text.names import files_digest
 
 MAX_CANDIDATES = 300  # trials per folder that can get a page without loading all summaries of the folder
+
+LeftOutFile: TypeAlias = tuple[str, str]  # the path of a record that is not shown, and the reason
 
 
 class CachedFile(msgspec.Struct, frozen=True, array_like=True):
@@ -48,6 +52,9 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True):
     stamp: str
 
 
+FileT = TypeVar("FileT", TrialSummary, Candidate)
+
+
 class Head(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Facts of a folder of records, cached so that its trials need not be loaded.
 
@@ -58,7 +65,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     digest: str
     trials: int
-    unreadable: list[tuple[str, str]]
+    unreadable: list[LeftOutFile]
     tasks: dict[str, int]
     datasets: dict[str, int]
     models: dict[str, int]
@@ -71,12 +78,13 @@ class Shard:
     """A folder of record files, `results/<task>`, as on disk: name, size and modification time (ns) of each file.
 
     `digest` changes when a file is added, removed or changed, or a note on the current code, and when the code that
-    reads records changes.
+    reads records changes. `unreadable` says why the folder itself could not be read.
     """
 
     folder: Path
     files: tuple[tuple[str, int, int], ...]
     digest: str
+    unreadable: str = ""
 
     @property
     def cache(self) -> Path:
@@ -88,8 +96,8 @@ class Shard:
 @cache
 def summary_code_digest() -> str:
     """A hash of the modules that determine the content of a summary; another hash makes a cache invalid."""
-    modules = (trials.__file__, times.__file__, keys.__file__, current.__file__, records.__file__, __file__)
-    return files_digest(Path(str(name)) for name in modules)
+    modules = (trials, times, keys, current, cachefile, records, bounds, reading)
+    return files_digest(Path(str(name)) for name in (__file__, *(module.__file__ for module in modules)))
 
 
 def scan(results: Sequence[Path]) -> list[Shard]:
@@ -98,80 +106,127 @@ def scan(results: Sequence[Path]) -> list[Shard]:
     for root in results:
         if not root.is_dir():
             raise UsageError(f"there is no results folder {root}; `zoo bench TASK` makes one")
-        shards += [shard for folder in _subfolders(root) if (shard := _scan_folder(folder)).files]
+        found = [_scan_folder(folder) for folder in _subfolders(root)]
+        shards += [shard for shard in found if shard.files or shard.unreadable]
     return shards
 
 
 def _subfolders(root: Path) -> list[Path]:
-    with os.scandir(root) as items:
-        return sorted(Path(item.path) for item in items if item.is_dir() and not item.name.startswith("."))
+    try:
+        with os.scandir(root) as items:
+            return sorted(Path(item.path) for item in items if item.is_dir() and not item.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"the results folder {root} cannot be read: {error_words(error)}") from error
 
 
 def _scan_folder(folder: Path) -> Shard:
-    stats = []
-    with os.scandir(folder) as items:
-        for item in items:
-            if item.name.endswith(".json") and not item.name.startswith("."):
-                with contextlib.suppress(OSError):  # a broken link, or a file deleted meanwhile
-                    stat = item.stat()
-                    stats.append((item.name, stat.st_size, stat.st_mtime_ns))
+    stats: list[tuple[str, int, int]] = []
+    unreadable = ""
+    try:
+        with os.scandir(folder) as items:
+            named = (item for item in items if item.name.endswith(".json") and not item.name.startswith("."))
+            stats = [(item.name, *_stamp(item)) for item in named]
+    except OSError as error:
+        unreadable = error_words(error)
     files = tuple(sorted(stats))
-    text = repr((files, notes_stamp(folder), summary_code_digest()))
+    text = repr((files, notes_stamp(folder), summary_code_digest(), unreadable))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return Shard(folder=folder, files=files, digest=digest)
+    return Shard(folder=folder, files=files, digest=digest, unreadable=unreadable)
+
+
+def _stamp(item: os.DirEntry[str]) -> tuple[int, int]:
+    """Return size and modification time (ns); zeros for a link to nothing or a file deleted meanwhile."""
+    try:
+        stat = item.stat()
+    except OSError:
+        return 0, 0
+    return stat.st_size, stat.st_mtime_ns
 
 
 def cached_head(shard: Shard) -> Head | None:
     """The folder's head from the cache; None if it is missing or out of date."""
-    try:
-        head = msgspec.msgpack.decode(shard.cache.with_suffix(".head").read_bytes(), type=Head)
-    except (OSError, msgspec.DecodeError):
-        return None
-    return head if head.digest == shard.digest else None
+    head = read_cached(shard.cache.with_suffix(".head"), Head, summary_code_digest())
+    return head if head is not None and head.digest == shard.digest else None
 
 
 def refresh(shard: Shard) -> Head:
     """Read the new and changed files, update the cache and return the folder's head."""
-    known = {file.name: file for file in _cached_files(shard)}
-    files = [_read_file(shard.folder, item, known.get(item[0])) for item in shard.files]
+    files = list(_files_of(shard))
     head = _folder_head(shard, files)
-    _write_cache(shard.cache.with_suffix(".files"), msgspec.msgpack.encode((summary_code_digest(), files)))
-    _write_cache(shard.cache.with_suffix(".head"), msgspec.msgpack.encode(head))
+    named = [file for file in files if not _is_odd(file.name)]  # a text in the cache is UTF-8
+    write_cached(shard.cache.with_suffix(".files"), named, summary_code_digest())
+    write_cached(shard.cache.with_suffix(".head"), head, summary_code_digest())
     return head
 
 
+def _is_odd(name: str) -> bool:
+    """Return whether a file's name is not UTF-8."""
+    return not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _files_of(shard: Shard) -> Iterator[CachedFile]:
+    """Load the folder's files from the cache; those missing or out of date from the records."""
+    cached = read_cached(shard.cache.with_suffix(".files"), list[CachedFile], summary_code_digest())
+    known = {file.name: file for file in cached or ()}
+    return (_read_file(shard.folder, item, known.get(item[0])) for item in shard.files)
+
+
 def load_trials(shard: Shard) -> Iterator[TrialSummary]:
-    """Load the folder's trials from the cache; those missing or out of date from the records."""
-    known = {file.name: file for file in _cached_files(shard)}
-    for item in shard.files:
-        file = _read_file(shard.folder, item, known.get(item[0]))
-        if file.trial is not None:
-            yield file.trial
+    """Load the folder's trials, from the cache as far as it has them."""
+    return (file.trial for file in _files_of(shard) if file.trial is not None)
 
 
-def load_all_trials(results: Sequence[Path]) -> list[TrialSummary]:
-    """Load all trials of the results folders, oldest first, each id once. Raises UsageError for a missing folder."""
-    return oldest_first(trial for shard in scan(results) for trial in load_trials(shard))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """The trials of the folders `results`, oldest first, each once; and the files that are left out."""
+
+    results: Sequence[Path]
+    trials: list[TrialSummary]
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+
+def load_all_trials(results: Sequence[Path]) -> Loaded:
+    """Load all trials of the results folders. Raises UsageError for a missing folder."""
+    trials: list[TrialSummary] = []
+    unreadable = []
+    for shard in scan(results):
+        unreadable += [Unreadable(shard.folder, shard.unreadable)] if shard.unreadable else []
+        for file in _files_of(shard):
+            if file.trial is None:
+                unreadable.append(Unreadable(shard.folder / file.name, file.unreadable))
+            else:
+                trials.append(file.trial)
+    return Loaded(results=results, trials=oldest_first(trials), unreadable=unreadable)
 
 
 def oldest_first(trials: Iterable[TrialSummary]) -> list[TrialSummary]:
-    """Sort the trials by their start, each id once."""
-    return sorted({trial.id: trial for trial in trials}.values(), key=lambda trial: (trial.started_at, trial.id))
+    """Sort the trials by their start, each once."""
+    return sorted(each_once(trials), key=lambda trial: (trial.started_at, trial.id, trial.task))
 
 
-def _cached_files(shard: Shard) -> list[CachedFile]:
-    try:
-        content = shard.cache.with_suffix(".files").read_bytes()
-        code, files = msgspec.msgpack.decode(content, type=tuple[str, list[CachedFile]])
-    except (OSError, msgspec.DecodeError):
-        return []
-    return files if code == summary_code_digest() else []
+def each_once(items: Iterable[FileT]) -> list[FileT]:
+    """Select one of the files with one id on one task: that in the folder of its task, or else the first."""
+    unique: dict[tuple[str, str], FileT] = {}
+    for item in items:
+        known = unique.setdefault((item.task, item.id), item)
+        if known is not item and _is_at_home(item) and not _is_at_home(known):
+            unique[item.task, item.id] = item
+    return list(unique.values())
 
 
-def _write_cache(path: Path, content: bytes) -> None:
-    """Write to the cache; errors are ignored, because the cache only saves time."""
-    with contextlib.suppress(OSError):
-        write_atomically(path, content)
+def others_with_its_id(loaded: Iterable[TrialSummary], kept: Iterable[TrialSummary]) -> list[LeftOutFile]:
+    """Name the records of one task that are left out because another one has their id, except plain copies."""
+    by_id = {trial.id: trial for trial in kept}
+    return [
+        (trial.path, f"another file in {Path(by_id[trial.id].path).parent.name} has its id")
+        for trial in loaded
+        if trial is not by_id[trial.id] and trial != msgspec.structs.replace(by_id[trial.id], path=trial.path)
+    ]
+
+
+def _is_at_home(item: TrialSummary | Candidate) -> bool:
+    folder = Path(item.path).parent
+    return folder == Store(folder.parent).task_folder(item.task)
 
 
 def _read_file(folder: Path, item: tuple[str, int, int], known: CachedFile | None) -> CachedFile:
@@ -179,11 +234,12 @@ def _read_file(folder: Path, item: tuple[str, int, int], known: CachedFile | Non
         return known
     path = folder.absolute() / item[0]  # absolute, because a later build may run in another working folder
     try:
-        trial = summarise_trial(records.decode(path.read_bytes()), str(path))
-        msgspec.msgpack.encode(trial)  # raises OverflowError for integers above 64 bits
-        return CachedFile(*item, trial)
-    except (RecordError, OSError, OverflowError) as error:
-        return CachedFile(*item, None, str(error))
+        trial = summarise_trial(reading.read_record(path), str(path))
+    except (RecordError, OSError) as error:
+        return CachedFile(*item, None, error_words(error))
+    except Exception as error:  # a record of a kind that nobody has thought of costs itself, not the board
+        return CachedFile(*item, None, f"its summary fails with {type(error).__name__}: {error_words(error)}")
+    return CachedFile(*item, trial)
 
 
 def _folder_head(shard: Shard, files: Sequence[CachedFile]) -> Head:
@@ -198,7 +254,8 @@ def _folder_head(shard: Shard, files: Sequence[CachedFile]) -> Head:
         digest=shard.digest,
         trials=len(readable),
         unreadable=[
-            *((str(shard.folder / file.name), file.unreadable) for file in files if file.trial is None),
+            *([(printable_path(shard.folder), shard.unreadable)] if shard.unreadable else []),
+            *((printable_path(shard.folder / file.name), file.unreadable) for file in files if file.trial is None),
             *unreadable_notes(shard.folder),
         ],
         tasks=_versions(readable, "task") | _versions(counting, "task"),
@@ -207,6 +264,11 @@ def _folder_head(shard: Shard, files: Sequence[CachedFile]) -> Head:
         models_of={task: sorted(models) for task, models in models_of.items()},
         candidates=select_candidates((_candidate(trial, stamps) for trial in readable), MAX_CANDIDATES),
     )
+
+
+def printable_path(path: Path) -> str:
+    """Return a path as text that can be stored; bytes that are not UTF-8 as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _candidate(trial: TrialSummary, stamps: Mapping[str, str]) -> Candidate:
@@ -245,6 +307,6 @@ def all_candidates(shard: Shard) -> list[Candidate]:
 def read_record(path: str) -> records.Record:
     """Read a trial's record. Raises DamagedRecordError if the file was deleted or changed meanwhile."""
     try:
-        return records.decode(Path(path).read_bytes())
+        return reading.read_record(path)
     except OSError as error:
-        raise DamagedRecordError(f"{path} cannot be read any more: {error}") from error
+        raise DamagedRecordError(f"it cannot be read any more: {error_words(error)}") from error

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo_core.errors import UsageError
+from zoo_core.errors import RecordError, UsageError
 from zoo_core.results.current import merge_current
 from zoo_core.results.records import Record
 from zoo_core.results.store import Store, Unreadable
@@ -42,10 +42,14 @@ def merge(results: Sequence[Path], into: Path) -> Merged:
             if isinstance(item, Unreadable):
                 unreadable.append(item)
                 continue
-            new = _copy(item, source, target)
+            try:
+                new = _copy(item, source, target)
+            except RecordError as error:
+                unreadable.append(Unreadable(source.task_folder(item.task.name) / f"{item.id}.json", str(error)))
+                continue
             copied, known = copied + new, known + (not new)
         clashes += merge_current(source, target)
-        merge_verified(source, target)
+        unreadable += merge_verified(source, target)
     return Merged(copied=copied, known=known, unreadable=unreadable, clashes=sorted(set(clashes)))
 
 
@@ -57,7 +61,7 @@ def _copy(record: Record, source: Store, target: Store) -> bool:
         readable = artifacts.is_dir() and not artifacts.is_symlink()  # a link could lead out of the results folder
         for path in sorted(artifacts.iterdir()) if readable else ():
             if path.is_file() and not path.is_symlink():
-                shutil.copyfile(path, staged / path.name)
+                shutil.copyfile(path, staged / path.name)  # a pipe is no file
         target.save(record, staged)
     except FileExistsError:
         return False

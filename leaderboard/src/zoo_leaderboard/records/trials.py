@@ -17,6 +17,7 @@ from zoo_leaderboard.records.times import (
     times_of,
 )
 
+MAX_TEXT_CHARS = 2000  # of a reason or a title; the record has all of it
 RUNNER = "runner"  # `Record.source` of trials; numbers from other programs are shown in a table of their own
 
 # Field -> column in the exports, where the two differ. Users' scripts read the columns, so these must not change.
@@ -148,7 +149,7 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         path=path,
         id=record.id,
         status=record.status,
-        reason=record.reason,
+        reason=record.reason[:MAX_TEXT_CHARS],
         started_at=record.started_at,
         task=task.name,
         task_version=task.version,
@@ -165,14 +166,14 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         recipe=json.dumps(record.recipe),
         model=model.name,
         model_version=model.version,
-        model_title=model.title,
+        model_title=model.title[:MAX_TEXT_CHARS],
         pretrained_on=model.pretrained_on,
         weights_option=model.weights_option,
         code_sha256=model.code_sha256,
         whole_code=code_text(model.code_sha256, record.other_code, versions),
         device_class=device.kind,
         device_name=device.name,
-        machine=str(record.environment.get("machine", "")),
+        machine=str(record.environment.get("machine", ""))[:MAX_TEXT_CHARS],
         dtype=device.dtype,
         compiled=device.compiled,
         requested_threads=device.requested_threads,
@@ -184,13 +185,13 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         peak_memory_mib=measured.peak_memory_mib,
         parameters=model.parameters,
         flops_per_unit=model.flops_per_unit,
-        flops_unknown_because=model.flops_unknown_because,
+        flops_unknown_because=model.flops_unknown_because[:MAX_TEXT_CHARS],
         untrained=has_nothing_to_train(model),
         disturbance=describe_disturbance(record),
         latency_disturbance=describe_latency_disturbance(record),
         refused_times=", ".join(filter(None, [refused, refused_of_benchmark])),
         wall_s=record.wall_s,
-        commit=str(record.environment.get("commit", "")),
+        commit=str(record.environment.get("commit", ""))[:MAX_TEXT_CHARS],
         per_example_file=measured.per_example,
         has_pictures=bool(measured.pictures),
         has_curve=any(point.val_score is not None or point.train_score is not None for point in record.curve),

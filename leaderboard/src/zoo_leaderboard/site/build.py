@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from zoo_leaderboard.records.index import (
     MAX_CANDIDATES,
     Candidate,
     Head,
+    LeftOutFile,
     Shard,
     all_candidates,
     cached_head,
+    each_once,
     newest_versions,
     refresh,
     scan,
@@ -30,6 +33,7 @@ from zoo_leaderboard.records.index import (
 )
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.folder import Site, replacing, require_replaceable
+from zoo_leaderboard.site.isolation import make_without_culprits
 from zoo_leaderboard.site.pages import ModelPlace, Pages, static_files
 from zoo_leaderboard.site.processes import Progress, run_all, workers_for
 from zoo_leaderboard.site.summary import SiteState, TaskSummary, describe_changes, load_state, save_state
@@ -75,15 +79,16 @@ def build_site(
     require_replaceable(out)
     show = progress or (lambda *_: None)
     shards = scan(results)
-    conformance = read_conformance(results)
+    conformance, unreadable = read_conformance(results)
     fresh = [shard for shard in shards if cached_head(shard) is None]
     with workers_for(sum(len(shard.files) for shard in fresh)) as workers:
         heads = _heads(shards, fresh, workers, show)
-        unreadable = [Unreadable(Path(path), reason) for head in heads for path, reason in head.unreadable]
+        unreadable += [Unreadable(Path(path), reason) for head in heads for path, reason in head.unreadable]
         _require_records(results, heads, unreadable)
         previous = load_state(out)
         with replacing(out) as site:
             builder = _Builder(site, list(zip(shards, heads, strict=True)), conformance, previous, workers, show)
+            builder.left_out += unreadable
             after = builder.write(trial_pages)
     save_state(out, after)
     trials = sum(head.trials for head in heads)
@@ -92,7 +97,7 @@ def build_site(
         tasks=len(after.tasks),
         trials=trials,
         rendered=builder.rendered,
-        unreadable=unreadable,
+        unreadable=builder.left_out,
     )
 
 
@@ -134,12 +139,16 @@ class _Builder:
         self.styles = {name: self.styles[name] for name in sorted({n for ns in self.models_of.values() for n in ns})}
         self.code = page_code_digest()
         self.rendered = 0
+        self.left_out: list[Unreadable] = []
+        self.slugs: dict[str, str] = {}
 
     def write(self, trial_pages: int | None) -> SiteState:
         """Write every page and return the state for the next build."""
-        trials = self._trials_with_pages(trial_pages)
+        offered = self._trials_with_pages(trial_pages)
+        self.slugs = trial_slugs(offered)
+        trials = self._write_trials(offered)
         tasks = self._write_tasks(trials)
-        self._write_trials(trials)
+        self._drop_pages(trials, tasks)
         summaries = sorted((task for _, task in tasks.values()), key=lambda task: (task.title.casefold(), task.name))
         self._write_models(summaries)
         before = {name: task for name, (_, task) in self.previous.tasks.items()}
@@ -163,13 +172,20 @@ class _Builder:
             offered = [item for shard, _ in self.shards for item in all_candidates(shard)]
         else:
             offered = [item for _, head in self.shards for item in head.candidates]
-        return select_candidates({item.id: item for item in offered}.values(), limit)
+        return select_candidates(each_once(offered), limit)
+
+    def _drop_pages(self, trials: Sequence[Candidate], tasks: Collection[str]) -> None:
+        """Remove the pages of trials that are not shown on the page of their task."""
+        left_out = {str(item.path) for item in self.left_out}
+        for item in trials:
+            if item.path in left_out or item.task not in tasks:
+                self.site.drop(f"trial {self.slugs[item.path]}")
 
     def _write_tasks(self, trials: Sequence[Candidate]) -> dict[str, tuple[str, TaskSummary]]:
         """Write the files of changed tasks and reuse the others; returns each task's digest and summary."""
         pages: dict[str, dict[str, str]] = {}
         for item in trials:
-            pages.setdefault(item.task, {})[item.id] = file_name(item.id)
+            pages.setdefault(item.task, {})[item.id] = self.slugs[item.path]
         tasks, jobs, digests = {}, [], {}
         for name in sorted(self.models_of):
             job = self._task_job(name, pages.get(name, {}))
@@ -177,13 +193,19 @@ class _Builder:
             digest, summary = self.previous.tasks.get(name, ("", None))
             if summary is not None and digest == digests[name] and self.site.reuse(f"task {name}", digest):
                 tasks[name] = (digest, summary)
+                self._leave_out(summary.left_out)
             else:
                 jobs.append(job)
         for job, made in run_all(write_task, jobs, self.workers, lambda *n: self.show("tasks", *n)):
-            self.site.register(f"task {job.name}", digests[job.name], made.files)
-            tasks[job.name] = (digests[job.name], made)
+            self._leave_out(made.left_out)
+            if made.summary is not None:
+                self.site.register(f"task {job.name}", digests[job.name], made.summary.files)
+                tasks[job.name] = (digests[job.name], made.summary)
         self.rendered += len(jobs)
         return tasks
+
+    def _leave_out(self, files: Iterable[LeftOutFile]) -> None:
+        self.left_out += [Unreadable(Path(path), reason) for path, reason in files]
 
     def _task_job(self, name: str, pages: Mapping[str, str]) -> TaskJob:
         models = self.models_of[name]
@@ -207,12 +229,14 @@ class _Builder:
         parts = (self.code, heads, job.name, job.versions, job.styles, job.conformance, job.trial_slugs)
         return _digest_of(repr(parts))
 
-    def _write_trials(self, trials: Sequence[Candidate]) -> None:
+    def _write_trials(self, trials: Sequence[Candidate]) -> list[Candidate]:
+        """Write the pages of the trials; returns the trials that have one now."""
         missing: dict[str, Candidate] = {}
+        without: set[str] = set()
         digests = {}
         shared = repr((self.code, sorted(self.styles.items()), self.conformance))
         for item in trials:
-            slug = file_name(item.id)
+            slug = self.slugs[item.path]
             digests[slug] = _digest_of(shared + item.stamp)
             if not self.site.reuse(f"trial {slug}", digests[slug]):
                 missing[slug] = item
@@ -228,8 +252,13 @@ class _Builder:
         ]
         for _, made in run_all(write_trials, jobs, self.workers, lambda *n: self.show("trials", *n)):
             for slug, files in made.items():
-                self.site.register(f"trial {slug}", digests[slug], files)
+                if isinstance(files, str):
+                    self._leave_out([(missing.pop(slug).path, f"no page of its own: {files}")])
+                    without.add(slug)
+                else:
+                    self.site.register(f"trial {slug}", digests[slug], files)
         self.rendered += len(missing)
+        return [item for item in trials if self.slugs[item.path] not in without]
 
     def _write_models(self, tasks: Sequence[TaskSummary]) -> None:
         pages = Pages(self.styles, self.conformance)
@@ -240,7 +269,9 @@ class _Builder:
             if not self.site.reuse(path, digest):
                 missing.append((name, path, digest, places))
         for done, (name, path, digest, places) in enumerate(missing, start=1):
-            self.site.write(path, pages.model(name, places), digest)
+            page, culprits = make_without_culprits(partial(pages.model, name), places)
+            self._leave_out((f"models/{name}", f"{item.task.title}: {reason}") for item, reason in culprits)
+            self.site.write(path, page or pages.model(name, []), "" if culprits else digest)
             self.show("models", done, len(missing))
         self.rendered += len(missing)
 
@@ -262,13 +293,34 @@ class _Builder:
     def _write_shared(self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) -> None:
         """Write the pages and files that belong to no task."""
         pages = Pages(self.styles, self.conformance)
-        unreadable = sum(len(head.unreadable) for _, head in self.shards)
-        self.site.write("index.html", pages.index(tasks, changes, since, unreadable))
-        self.site.write("compare.html", pages.compare(tasks))
+
+        def render(some: Sequence[TaskSummary]) -> dict[str, str | bytes]:
+            return {
+                "index.html": pages.index(some, changes, since, self.left_out),
+                "compare.html": pages.compare(some),
+                "data/summary.json": as_json(export.summary(some, changes, since)),
+            }
+
+        made, culprits = make_without_culprits(render, tasks)
+        if culprits:
+            self._leave_out((f"tasks/{task.slug}.html", f"not on the index: {reason}") for task, reason in culprits)
+            lost = [task.name for task, _ in culprits]
+            made = render([task for task in tasks if task.name not in lost])
+        for name, content in (made or render([])).items():
+            self.site.write(name, content)
         self.site.write("data/record.schema.json", json.dumps(records.schema(), indent=1) + "\n")
-        self.site.write("data/summary.json", as_json(export.summary(tasks, changes, since)))
         for name, content in static_files():
             self.site.write(f"static/{name}", content)
+
+
+def trial_slugs(trials: Iterable[Candidate]) -> dict[str, str]:
+    """Return the file names of the trials' pages, by path; ids of two tasks that are equal get different names."""
+    slugs: dict[str, str] = {}
+    before = ""
+    for item in sorted(trials, key=lambda item: (item.id, item.task)):
+        slugs[item.path] = file_name(item.id if item.id != before else f"{item.task}/{item.id}")
+        before = item.id
+    return slugs
 
 
 def _digest_of(text: str) -> str:

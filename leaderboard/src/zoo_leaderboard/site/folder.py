@@ -70,6 +70,12 @@ class Site:
         """Add a unit whose files are written already."""
         self._units[unit] = Unit(digest, list(files))
 
+    def drop(self, unit: str) -> None:
+        """Remove a unit and its files, if it was written or reused."""
+        known = self._units.pop(unit, None)
+        for name in known.files if known else ():
+            (self.folder / name).unlink(missing_ok=True)
+
     def close(self) -> None:
         """Write the manifest of the site."""
         manifest = Manifest("zoo leaderboard build, which replaces this folder", self._units)

@@ -28,9 +28,12 @@ def read_log(record_path: Path) -> KeptLog | None:
     path = folder / LOG
     if folder.is_symlink() or path.is_symlink() or not path.is_file():
         return None
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - MAX_LOG_BYTES))
-        text = file.read(MAX_LOG_BYTES).decode("utf-8", "replace")
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - MAX_LOG_BYTES))
+            text = file.read(MAX_LOG_BYTES).decode("utf-8", "replace")
+    except OSError:  # removed meanwhile, or not for this user
+        return None
     lines = [_as_shown(line) for line in text.replace("\r\n", "\n").split("\n")]
     while lines and not lines[-1].strip():
         lines.pop()

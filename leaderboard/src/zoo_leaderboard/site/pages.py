@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from zoo_core.files import portable
 from zoo_core.results.records import LeftOut, Record, TaskFacts
+from zoo_core.results.store import Unreadable
 from zoo_leaderboard.board.claims import interval_words
 from zoo_leaderboard.board.curves import MAX_POINTS_PER_LINE, Curves
 from zoo_leaderboard.board.history import ModelHistory
@@ -161,8 +162,10 @@ class Pages:
     def __init__(self, styles: Mapping[str, Style], conformance: Mapping[str, Conformance]) -> None:
         self._shared = {"styles": styles, "conformance": conformance}
 
-    def index(self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str, unreadable: int) -> str:
-        """The page of all tasks; `unreadable` is the number of record files that are left out."""
+    def index(
+        self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str, unreadable: Sequence[Unreadable]
+    ) -> str:
+        """The page of all tasks; `unreadable` are the files that are left out."""
         return self._render(
             "index.html",
             root="",

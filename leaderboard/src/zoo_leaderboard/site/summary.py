@@ -9,10 +9,14 @@ from typing import Any
 
 import msgspec
 
-from zoo_core.files import cache_dir, write_atomically
+from zoo_core.files import cache_dir
 from zoo_leaderboard.board.rows import OUT_OF_DATE
+from zoo_leaderboard.records.cachefile import read_cached, write_cached
+from zoo_leaderboard.records.index import LeftOutFile
 from zoo_leaderboard.site.plots import Style
 from zoo_leaderboard.text.formats import TrialCounts, counted
+
+STATE = "state of a site"  # whatever the version: models keep their colours
 
 
 class Cached(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +93,7 @@ class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
 
 
 class TaskSummary(Cached, frozen=True, kw_only=True):
-    """A task; `files` are the paths of all its files within the site.
+    """A task; `files` are the paths of all its files within the site. `left_out` are its records that are not shown.
 
     `trials` counts the trials that ran, `failures` those of them that failed, and `skipped` those that did not run.
     """
@@ -109,6 +113,7 @@ class TaskSummary(Cached, frozen=True, kw_only=True):
     models: list[str]
     groups: list[GroupSummary]
     files: list[str]
+    left_out: list[LeftOutFile] = []
 
     @property
     def counts(self) -> TrialCounts:
@@ -150,18 +155,12 @@ def _state_path(out: Path) -> Path:
 
 def load_state(out: Path) -> SiteState:
     """The state left by the previous build of this site; empty if there is none or another version wrote it."""
-    try:
-        return msgspec.msgpack.decode(_state_path(out).read_bytes(), type=SiteState)
-    except (OSError, msgspec.DecodeError):
-        return SiteState()
+    return read_cached(_state_path(out), SiteState, STATE) or SiteState()
 
 
 def save_state(out: Path, state: SiteState) -> None:
     """Save the state for the next build. Errors are ignored, because the state only saves time."""
-    try:
-        write_atomically(_state_path(out), msgspec.msgpack.encode(state))
-    except (OSError, OverflowError):
-        return
+    write_cached(_state_path(out), state, STATE)
 
 
 def describe_changes(before: Mapping[str, TaskSummary], now: Sequence[TaskSummary]) -> list[str]:

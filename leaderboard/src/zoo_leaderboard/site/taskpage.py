@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,12 @@ from zoo_leaderboard.board.standing import Standing, standings
 from zoo_leaderboard.board.tables import Group, TaskBoard, Versions, task_board
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.current import load_current
-from zoo_leaderboard.records.index import Shard, load_trials, read_record
+from zoo_leaderboard.records.index import LeftOutFile, Shard, load_trials, oldest_first, others_with_its_id, read_record
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.trials import TrialSummary
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.costs import CostView, cost_views, score_against
+from zoo_leaderboard.site.isolation import make_without_culprits
 from zoo_leaderboard.site.pages import GroupView, HistoryView, Pages, Plot, TaskView
 from zoo_leaderboard.site.pictures import Pictures, copy_best
 from zoo_leaderboard.site.plots import Style
@@ -50,11 +52,44 @@ class TaskJob:
     folder: Path
 
 
-def write_task(job: TaskJob) -> TaskSummary:
-    """Write a task's files into the site's folder; returns the summary for the site-wide pages."""
-    trials = [trial for shard in job.shards for trial in load_trials(shard) if trial.task == job.name]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WrittenTask:
+    """The summary for the site-wide pages, None if nothing of the task can be shown; and what is left out of it."""
+
+    summary: TaskSummary | None
+    left_out: list[LeftOutFile]
+
+
+def write_task(job: TaskJob) -> WrittenTask:
+    """Write a task's files into the site's folder, without the records that it cannot be written with."""
+    loaded = [trial for shard in job.shards for trial in load_trials(shard) if trial.task == job.name]
+    trials = oldest_first(loaded)
     current = load_current(shard.folder for shard in job.shards)
-    return _TaskWriter(job, task_board(trials, job.versions, current)).write()
+
+    def write(some: Sequence[TrialSummary]) -> TaskSummary:
+        _remove_files(job)  # of an attempt that failed
+        return _TaskWriter(job, task_board(some, job.versions, current)).write()
+
+    summary, culprits = make_without_culprits(write, trials)
+    if summary is None:
+        _remove_files(job)
+    left_out = [*others_with_its_id(loaded, trials), *((trial.path, reason) for trial, reason in culprits)]
+    return WrittenTask(
+        summary=msgspec.structs.replace(summary, left_out=left_out) if summary is not None else None,
+        left_out=left_out,
+    )
+
+
+def _remove_files(job: TaskJob) -> None:
+    """Remove all files of the task from the new site."""
+    slug = file_name(job.name)
+    shutil.rmtree(job.folder / "tasks" / slug, ignore_errors=True)
+    for name in (
+        f"tasks/{slug}.html",
+        f"history/{slug}.html",
+        *(f"data/{slug}.{kind}" for kind in ("json", "csv", "js")),
+    ):
+        (job.folder / name).unlink(missing_ok=True)
 
 
 class _TaskWriter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from zoo_leaderboard.records.index import read_record
 from zoo_leaderboard.records.samples import load_sample
 from zoo_leaderboard.records.trials import summarise_trial
 from zoo_leaderboard.site.export import trial_script
+from zoo_leaderboard.site.isolation import failure_words, is_of_content
 from zoo_leaderboard.site.logs import read_log
 from zoo_leaderboard.site.pages import DrawnCurve, Pages, TrialView
 from zoo_leaderboard.site.pictures import copy_pictures
@@ -40,10 +42,26 @@ class TrialsJob:
     folder: Path
 
 
-def write_trials(job: TrialsJob) -> dict[str, list[str]]:
-    """Write the pages; returns the files of each within the site."""
+def write_trials(job: TrialsJob) -> dict[str, list[str] | str]:
+    """Write the pages; returns the files of each within the site, or the reason why it has no page."""
     pages = Pages(job.styles, job.conformance)
-    return {slug: _write(slug, Path(path), pages, job.folder) for slug, path in job.paths.items()}
+    written: dict[str, list[str] | str] = {}
+    for slug, path in job.paths.items():
+        try:
+            written[slug] = _write(slug, Path(path), pages, job.folder)
+        except BaseException as error:
+            if not is_of_content(error):
+                raise
+            _remove_files(slug, job.folder)
+            written[slug] = failure_words(error)
+    return written
+
+
+def _remove_files(slug: str, folder: Path) -> None:
+    """Remove all files of the trial from the new site."""
+    shutil.rmtree(folder / "trials" / slug, ignore_errors=True)
+    for kind in ("html", "js"):
+        (folder / "trials" / f"{slug}.{kind}").unlink(missing_ok=True)
 
 
 def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:

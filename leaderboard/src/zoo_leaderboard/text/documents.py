@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet reads a text that begins so as a formula
+from zoo_core.ui.formats import spreadsheet_cell
 
 
 def as_json(value: Any) -> bytes:
@@ -28,10 +28,10 @@ def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
 
 
 def csv_cell(value: Any) -> Any:
-    """A CSV cell. A text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    """A CSV cell: an object as JSON, and no text that a spreadsheet would run as a formula."""
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False, default=python_number)
-    return f"'{value}" if isinstance(value, str) and value[:1] in FORMULA_STARTS else value
+    return spreadsheet_cell(value)
 
 
 def python_number(value: Any) -> Any:

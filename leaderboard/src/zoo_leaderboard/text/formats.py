@@ -99,8 +99,10 @@ def statuses(counts: Mapping[str, int]) -> str:
 
 def clip(text: Any, max_chars: int = 120) -> str:
     """`text` cut to `max_chars`, without unprintable characters; empty if unknown."""
-    words = printable(str(text)) if known(text) else ""
-    return words if len(words) <= max_chars else words[: max_chars - 1] + "…"
+    words = str(text) if known(text) else ""
+    if len(words) <= max_chars:
+        return printable(words)
+    return printable(words[: max_chars - 1]) + "…"  # cut first: a text may have megabytes
 
 
 def printable(text: str) -> str:
