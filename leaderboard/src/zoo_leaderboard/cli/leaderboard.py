@@ -11,6 +11,7 @@ import typer
 
 from zoo_core.errors import UsageError
 from zoo_core.ui.console import messages, print_json
+from zoo_core.ui.harmless import harmless
 from zoo_leaderboard.text.formats import counted
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ OUT = typer.Option("--out", help="Folder for the site; an earlier site in it is 
 TRIAL_PAGES = typer.Option(
     "--trial-pages", help="Number of trials with a page of their own, newest and failed first; or `all`."
 )
+SOME_FAILED = 1  # exit code: the site is built, and a page is left out
 
 
 @app.callback()
@@ -45,14 +47,17 @@ def build_command(
     print_left_out(built)
     if as_json:
         left_out = [{"path": str(item.path), "reason": item.reason} for item in built.unreadable]
+        failed = [{"what": what, "reason": reason} for what, reason in built.failed]
         about = {"index": str(built.index), "tasks": built.tasks, "records": built.trials, "rendered": built.rendered}
-        print_json({**about, "left_out": left_out})
-        return
-    typer.echo(
-        f"{built.index}: {counted(built.tasks, 'task')} from {counted(built.trials, 'record')}, "
-        f"{counted(built.rendered, 'page')} rendered"
-    )
-    typer.echo(f"open it in a browser: {built.index.absolute().as_uri()}")
+        print_json({**about, "left_out": left_out, "failed": failed})
+    else:
+        typer.echo(
+            f"{harmless(str(built.index))}: {counted(built.tasks, 'task')} from {counted(built.trials, 'record')}, "
+            f"{counted(built.rendered, 'page')} rendered"
+        )
+        typer.echo(f"open it in a browser: {built.index.absolute().as_uri()}")
+    if built.failed:
+        raise typer.Exit(SOME_FAILED)
 
 
 @app.command("serve")
@@ -83,17 +88,22 @@ def parse_trial_pages(text: str) -> int | None:
 
 
 def print_left_out(built: Built) -> None:
-    """List the unreadable files on standard error."""
-    for item in built.unreadable:
-        messages().print(f"left out {item.path}: {item.reason}", markup=False)
+    """List on standard error the unreadable files, what made a page fail, and a person's files with a new name."""
+    lines = [f"left out {item.path}: {item.reason}" for item in built.unreadable]
+    lines += [f"left out {what}, because a page could not be made: {reason}" for what, reason in built.failed]
+    lines += [f"kept your {old} as {new.name}: its place is that of a page" for old, new in built.kept]
+    for line in lines:
+        messages().print(harmless(line), markup=False)
 
 
 @contextlib.contextmanager
-def progress_bar() -> Iterator[Progress | None]:
-    """A progress bar on standard error, removed at the end; None if standard error is not a terminal."""
+def progress_bar() -> Iterator[Progress]:
+    """A progress bar on standard error, removed at the end; only the line for waiting if that is not a terminal."""
+    from zoo_leaderboard.site.build import WAITING
+
     console = messages()
     if not console.is_terminal:
-        yield None
+        yield lambda work, *_: console.print(work, markup=False) if work == WAITING else None
         return
     from rich.progress import Progress as Bar
 
