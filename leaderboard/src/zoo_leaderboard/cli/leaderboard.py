@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_core.errors import UsageError
+from zoo_core.errors import FAILURE, UsageError
 from zoo_core.ui.console import messages, print_json
 from zoo_core.ui.harmless import harmless
+from zoo_leaderboard.cli.left_out import print_left_out
 from zoo_leaderboard.text.formats import counted
 
 if TYPE_CHECKING:
-    from zoo_leaderboard.site.build import Built
     from zoo_leaderboard.site.processes import Progress
 
 app = typer.Typer(help="Build a web site from the records, or serve it.", no_args_is_help=True, add_completion=False)
@@ -24,7 +24,6 @@ OUT = typer.Option("--out", help="Folder for the site; an earlier site in it is 
 TRIAL_PAGES = typer.Option(
     "--trial-pages", help="Number of trials with a page of their own, newest and failed first; or `all`."
 )
-SOME_FAILED = 1  # exit code: the site is built, and a page is left out
 
 
 @app.callback()
@@ -57,7 +56,7 @@ def build_command(
         )
         typer.echo(f"open it in a browser: {built.index.absolute().as_uri()}")
     if built.failed:
-        raise typer.Exit(SOME_FAILED)
+        raise typer.Exit(FAILURE)
 
 
 @app.command("serve")
@@ -85,15 +84,6 @@ def parse_trial_pages(text: str) -> int | None:
     if not text.isdecimal():
         raise UsageError(f"--trial-pages {text}: give a number or `all`")
     return int(text)
-
-
-def print_left_out(built: Built) -> None:
-    """List on standard error the unreadable files, what made a page fail, and a person's files with a new name."""
-    lines = [f"left out {item.path}: {item.reason}" for item in built.unreadable]
-    lines += [f"left out {what}, because a page could not be made: {reason}" for what, reason in built.failed]
-    lines += [f"kept your {old} as {new.name}: its place is that of a page" for old, new in built.kept]
-    for line in lines:
-        messages().print(harmless(line), markup=False)
 
 
 @contextlib.contextmanager

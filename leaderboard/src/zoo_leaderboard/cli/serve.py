@@ -5,32 +5,20 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Sequence
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from zoo_core.errors import UsageError, ZooError
 from zoo_core.ui.console import messages
+from zoo_core.ui.harmless import harmless
+from zoo_leaderboard.cli.left_out import print_left_out
+from zoo_leaderboard.cli.site_server import HOST, SiteServer
 from zoo_leaderboard.records.conformance import read_conformance
 from zoo_leaderboard.records.index import scan
 from zoo_leaderboard.site.build import build_site
 
 POLL_INTERVAL_S = 2.0  # between scans of the results folders
-HOST = "127.0.0.1"
-
-
-class _QuietHandler(SimpleHTTPRequestHandler):
-    """Serves files without a log line for each; browsers must not cache them, because a rebuild changes them."""
-
-    def log_message(self, *_: Any) -> None:
-        """Log nothing."""
-
-    def end_headers(self) -> None:
-        self.send_header("Cache-Control", "no-store")
-        super().end_headers()
 
 
 def serve(results: Sequence[Path], out: Path, port: int, trial_pages: int | None) -> None:
@@ -40,15 +28,15 @@ def serve(results: Sequence[Path], out: Path, port: int, trial_pages: int | None
         UsageError: the port is in use, or there are no records.
     """
     built_from = _records_state(results)
-    build_site(results, out, trial_pages=trial_pages)
+    print_left_out(build_site(results, out, trial_pages=trial_pages))
     try:
-        server = ThreadingHTTPServer((HOST, port), partial(_QuietHandler, directory=str(out)))
+        server = SiteServer(out, port)
     except OSError as error:
         raise UsageError(
             f"cannot open port {port} ({error}): choose another with --port, or 0 for a free port"
         ) from error
     with server:
-        typer.echo(f"http://{HOST}:{server.server_address[1]}/ (stop with Ctrl-C)")
+        typer.echo(f"http://{HOST}:{server.port}/ (stop with Ctrl-C)")
         stop = threading.Event()
         watcher = threading.Thread(target=_watch, args=(results, out, trial_pages, built_from, stop), daemon=True)
         watcher.start()
@@ -69,9 +57,10 @@ def _watch(
         built_from = now
         try:
             built = build_site(results, out, trial_pages=trial_pages)
+            print_left_out(built)
             messages().print(f"rebuilt: {built.trials} records, {built.rendered} pages rendered", markup=False)
-        except ZooError as error:
-            messages().print(str(error), markup=False)
+        except (ZooError, OSError) as error:
+            messages().print(harmless(f"not rebuilt: {error}"), markup=False)
 
 
 def _records_state(results: Sequence[Path]) -> list[str]:

@@ -83,22 +83,23 @@ def _build(results: Sequence[Path], out: Path, trial_pages: int | None, show: Pr
 
 
 def _heads(shards: Sequence[Shard], fresh: Sequence[Shard], workers: Executor | None, show: Progress) -> list[Head]:
-    """The heads of the folders. A folder that cannot be read at all has no trials, and is named as unreadable."""
-    read_one = partial(attempt, refresh)
-    read = {shard.folder: head for shard, head in run_all(read_one, fresh, workers, partial(show, "reading records"))}
-    found = [(shard, read.get(shard.folder) or cached_head(shard) or attempt(refresh, shard)) for shard in shards]
-    return [_no_head(shard, head.reason) if isinstance(head, Failure) else head for shard, head in found]
+    read = {shard.folder: head for shard, head in run_all(_read_head, fresh, workers, partial(show, "reading records"))}
+    return [read.get(shard.folder) or cached_head(shard) or _read_head(shard) for shard in shards]
 
 
-def _no_head(shard: Shard, reason: str) -> Head:
-    unreadable = [(str(shard.folder), reason)]
+def _read_head(shard: Shard) -> Head:
+    """Read a folder of records. One that cannot be read at all has no trials, and is named as unreadable."""
+    head = attempt(refresh, shard)
+    if not isinstance(head, Failure):
+        return head
+    nothing: dict[str, int] = {}
     return Head(
         digest=shard.digest,
         trials=0,
-        unreadable=unreadable,
-        tasks={},
-        datasets={},
-        models={},
+        unreadable=[(str(shard.folder), head.reason)],
+        tasks=nothing,
+        datasets=nothing,
+        models=nothing,
         models_of={},
         candidates=[],
     )
