@@ -10,7 +10,7 @@ import pytest
 import zoo_leaderboard
 from zoo_leaderboard.records import index
 from zoo_leaderboard.records.index import Candidate, select_candidates
-from zoo_leaderboard.site import builder as site_builder
+from zoo_leaderboard.site import build as site_build
 from zoo_leaderboard.site.build import build_site
 from zoo_leaderboard.site.folder import MARKER
 
@@ -85,8 +85,8 @@ def test_the_site_is_the_same_with_and_without_the_cache(record, save, results, 
 
 def test_a_change_anywhere_in_the_package_makes_all_pages_anew(monkeypatch):
     digested = []
-    monkeypatch.setattr(site_builder, "files_digest", lambda paths: digested.extend(paths) or "")
-    site_builder.page_code_digest()
+    monkeypatch.setattr(site_build, "files_digest", lambda paths: digested.extend(paths) or "")
+    site_build.page_code_digest()
     package = Path(zoo_leaderboard.__file__).parent
     folders = {path.relative_to(package).parts[0] for path in digested}
     assert {"stats", "text", "records", "board", "site"} <= folders

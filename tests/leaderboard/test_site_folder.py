@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 from zoo_leaderboard.cli.leaderboard import app
 from zoo_leaderboard.site import folder as site_folder
-from zoo_leaderboard.site import lock, pages, taskpage
+from zoo_leaderboard.site import lock, pages
 from zoo_leaderboard.site.build import build_site
 from zoo_leaderboard.site.folder import KEPT, NEW, NEXT
 from zoo_leaderboard.site.lock import locked
@@ -567,92 +567,3 @@ def test_a_mount_point_works_and_a_full_one_says_so(record, save, results, tmp_p
         assert build_site([results], disk).tasks == 6
     finally:
         subprocess.run(["umount", disk], check=True)
-
-
-# --- pages that cannot be made ---------------------------------------------------------------------------------------
-
-
-def failing(monkeypatch, where, name: str, is_bad) -> None:
-    """Make a function raise for some of its arguments."""
-    true = getattr(where, name)
-
-    def call(*values, **more):
-        if is_bad(*values):
-            raise ValueError(f"planted in {name}")
-        return true(*values, **more)
-
-    monkeypatch.setattr(where, name, call)
-
-
-def build_and_see(results: Path, out: Path) -> tuple[int, str, str]:
-    ran = CliRunner().invoke(app, ["build", str(results), "--out", str(out)])
-    return ran.exit_code, ran.stderr, (out / "index.html").read_text("utf-8")
-
-
-def test_a_task_whose_page_cannot_be_made_is_left_out_by_name(record, save, results, tmp_path, monkeypatch):
-    save(record(task="zoo-a:one"), record(task="zoo-a:two"))
-    failing(monkeypatch, pages.Pages, "task", lambda _, view: view.facts.name == "zoo-a:one")
-    code, err, index = build_and_see(results, tmp_path / "site")
-    line = "left out task zoo-a:one, because a page could not be made: ValueError: planted in task"
-    assert (code, line in err) == (1, True)
-    assert "1 page or record left out" in index
-    assert "ValueError: planted in task" in index
-    assert [path.name[:10] for path in (tmp_path / "site").glob("tasks/*.html")] == ["zoo-a--two"]
-    monkeypatch.undo()
-    assert build_and_see(results, tmp_path / "site")[0] == 0
-    assert len(list((tmp_path / "site").glob("tasks/*.html"))) == 2
-
-
-def test_records_that_make_a_tasks_page_fail_are_left_out_and_the_task_is_not(
-    record, save, results, tmp_path, monkeypatch
-):
-    made = [record(seed=seed, minute=seed) for seed in range(8)]
-    save(*made)
-    bad = {made[3].id, made[6].id}
-    failing(monkeypatch, taskpage, "task_board", lambda trials, *_: bad & {trial.id for trial in trials})
-    code, err, index = build_and_see(results, tmp_path / "site")
-    assert code == 1
-    assert {item.id for item in made if f"{item.id}.json, because" in err} == bad
-    assert "6 trials (0 failed)" in index
-    assert build_and_see(results, tmp_path / "site")[0] == 1, "a second build was silent"
-
-
-def test_a_trial_or_a_model_whose_page_cannot_be_made_is_left_out_by_name(record, save, results, tmp_path, monkeypatch):
-    good, bad = record(), record(model="zoo-a:bad", minute=1)
-    save(good, bad)
-    failing(monkeypatch, pages.Pages, "trial", lambda _, view: view.record.id == bad.id)
-    failing(monkeypatch, pages.Pages, "model", lambda _, name, __: name == "zoo-a:bad")
-    code, err, _ = build_and_see(results, tmp_path / "site")
-    assert code == 1
-    assert f"left out trial {bad.id}, because a page could not be made: ValueError: planted in trial" in err
-    assert "left out model zoo-a:bad, because a page could not be made: ValueError: planted in model" in err
-    (page,) = (tmp_path / "site").glob("tasks/*.html")
-    assert bad.id[:16] not in "".join(line for line in page.read_text("utf-8").splitlines() if "trials/" in line)
-    assert len(list((tmp_path / "site").glob("trials/*.html"))) == 1
-
-
-def test_a_task_that_makes_the_index_fail_is_left_out_of_it(record, save, results, tmp_path, monkeypatch):
-    save(record(task="zoo-a:one"), record(task="zoo-a:two"))
-    failing(monkeypatch, pages.Pages, "index", lambda _, tasks, *__: "zoo-a:one" in {task.name for task in tasks})
-    code, err, index = build_and_see(results, tmp_path / "site")
-    assert (code, "task zoo-a:one on the pages of all tasks" in err) == (1, True)
-    assert "1 task, " in index
-
-
-def test_a_folder_of_records_that_cannot_be_read_costs_only_itself(record, save, results, tmp_path, monkeypatch):
-    from zoo_leaderboard.site import build
-
-    save(record(task="zoo-a:one"), record(task="zoo-a:two"))
-    failing(monkeypatch, build, "refresh", lambda shard: shard.folder.name == "zoo-a--one")
-    built = build_site([results], tmp_path / "site", trial_pages=None)
-    assert built.tasks == 1
-    assert [item.path.name for item in built.unreadable] == ["zoo-a--one"]
-
-
-def test_two_names_made_to_share_a_file_are_told_apart(record, save, results, tmp_path, monkeypatch):
-    from zoo_leaderboard.site import builder
-
-    save(record(task="zoo-a:one", model="zoo-a:Net"), record(task="zoo-a:one", model="zoo-a:nEt"))
-    monkeypatch.setattr(builder, "file_name", lambda name: name.replace(":", "--"))
-    code, err, _ = build_and_see(results, tmp_path / "site")
-    assert (code, "left out model zoo-a:nEt, because" in err) == (1, True)

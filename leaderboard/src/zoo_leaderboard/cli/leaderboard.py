@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_core.errors import FAILURE, UsageError
-from zoo_core.ui.console import messages, print_json
+from zoo_core.errors import UsageError
+from zoo_core.ui.console import complain, messages, print_json
 from zoo_core.ui.harmless import harmless
-from zoo_leaderboard.cli.left_out import print_left_out
 from zoo_leaderboard.text.formats import counted
 
 if TYPE_CHECKING:
+    from zoo_core.results.store import Unreadable
+    from zoo_leaderboard.site.build import Built
     from zoo_leaderboard.site.processes import Progress
 
 app = typer.Typer(help="Build a web site from the records, or serve it.", no_args_is_help=True, add_completion=False)
@@ -43,20 +44,17 @@ def build_command(
 
     with progress_bar() as progress:
         built = build_site(folders(results), out, trial_pages=parse_trial_pages(trial_pages), progress=progress)
-    print_left_out(built)
+    _report(built)
     if as_json:
         left_out = [{"path": str(item.path), "reason": item.reason} for item in built.unreadable]
-        failed = [{"what": what, "reason": reason} for what, reason in built.failed]
         about = {"index": str(built.index), "tasks": built.tasks, "records": built.trials, "rendered": built.rendered}
-        print_json({**about, "left_out": left_out, "failed": failed})
-    else:
-        typer.echo(
-            f"{harmless(str(built.index))}: {counted(built.tasks, 'task')} from {counted(built.trials, 'record')}, "
-            f"{counted(built.rendered, 'page')} rendered"
-        )
-        typer.echo(f"open it in a browser: {built.index.absolute().as_uri()}")
-    if built.failed:
-        raise typer.Exit(FAILURE)
+        print_json({**about, "left_out": left_out})
+        return
+    typer.echo(
+        f"{harmless(str(built.index))}: {counted(built.tasks, 'task')} from {counted(built.trials, 'record')}, "
+        f"{counted(built.rendered, 'page')} rendered"
+    )
+    typer.echo(f"open it in a browser: {built.index.absolute().as_uri()}")
 
 
 @app.command("serve")
@@ -69,7 +67,7 @@ def serve_command(
     """Serve the site on this machine only, and rebuild it when records change. Stop with Ctrl-C."""
     from zoo_leaderboard.cli.serve import serve
 
-    serve(folders(results), out, port, parse_trial_pages(trial_pages))
+    serve(folders(results), out, port, parse_trial_pages(trial_pages), _report)
 
 
 def folders(results: list[Path] | None) -> list[Path]:
@@ -84,6 +82,19 @@ def parse_trial_pages(text: str) -> int | None:
     if not text.isdecimal():
         raise UsageError(f"--trial-pages {text}: give a number or `all`")
     return int(text)
+
+
+def print_left_out(unreadable: Iterable[Unreadable]) -> None:
+    """List the files that could not be read on standard error."""
+    for item in unreadable:
+        complain(f"{item.path}: {item.reason}", "left out ", "yellow")
+
+
+def _report(built: Built) -> None:
+    """Name on standard error what a build left out, and a person's files that have a new name."""
+    print_left_out(built.unreadable)
+    for old, new in built.kept:
+        complain(f"your {old} as {new.name}: its place is that of a page", "kept ", "yellow")
 
 
 @contextlib.contextmanager

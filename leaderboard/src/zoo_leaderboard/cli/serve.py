@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import typer
 
 from zoo_core.errors import UsageError, ZooError
-from zoo_core.ui.console import messages
-from zoo_core.ui.harmless import harmless
-from zoo_leaderboard.cli.left_out import print_left_out
+from zoo_core.ui.console import complain, messages
 from zoo_leaderboard.cli.site_server import HOST, SiteServer
 from zoo_leaderboard.records.conformance import read_conformance
 from zoo_leaderboard.records.index import scan
-from zoo_leaderboard.site.build import build_site
+from zoo_leaderboard.site.build import Built, build_site
 
 POLL_INTERVAL_S = 2.0  # between scans of the results folders
 
 
-def serve(results: Sequence[Path], out: Path, port: int, trial_pages: int | None) -> None:
-    """Build the site, serve it until Ctrl-C, and rebuild it when records change.
+def serve(
+    results: Sequence[Path], out: Path, port: int, trial_pages: int | None, report: Callable[[Built], None]
+) -> None:
+    """Build the site, serve it until Ctrl-C, and rebuild it when records change; `report` is called after each build.
 
     Raises:
         UsageError: the port is in use, or there are no records.
     """
+
+    def build() -> Built:
+        built = build_site(results, out, trial_pages=trial_pages)
+        report(built)
+        return built
+
     built_from = _records_state(results)
-    print_left_out(build_site(results, out, trial_pages=trial_pages))
+    build()
     try:
         server = SiteServer(out, port)
     except OSError as error:
@@ -38,7 +44,7 @@ def serve(results: Sequence[Path], out: Path, port: int, trial_pages: int | None
     with server:
         typer.echo(f"http://{HOST}:{server.port}/ (stop with Ctrl-C)")
         stop = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(results, out, trial_pages, built_from, stop), daemon=True)
+        watcher = threading.Thread(target=_watch, args=(results, built_from, build, stop), daemon=True)
         watcher.start()
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
@@ -46,9 +52,7 @@ def serve(results: Sequence[Path], out: Path, port: int, trial_pages: int | None
         watcher.join()
 
 
-def _watch(
-    results: Sequence[Path], out: Path, trial_pages: int | None, built_from: list[str], stop: threading.Event
-) -> None:
+def _watch(results: Sequence[Path], built_from: list[str], build: Callable[[], Built], stop: threading.Event) -> None:
     """Rebuild the site when a record is added, removed or changed. A failed build leaves the earlier site in place."""
     while not stop.wait(POLL_INTERVAL_S):
         now = _records_state(results)
@@ -56,11 +60,10 @@ def _watch(
             continue
         built_from = now
         try:
-            built = build_site(results, out, trial_pages=trial_pages)
-            print_left_out(built)
+            built = build()
             messages().print(f"rebuilt: {built.trials} records, {built.rendered} pages rendered", markup=False)
         except (ZooError, OSError) as error:
-            messages().print(harmless(f"not rebuilt: {error}"), markup=False)
+            complain(str(error), "not rebuilt: ", "yellow")
 
 
 def _records_state(results: Sequence[Path]) -> list[str]:

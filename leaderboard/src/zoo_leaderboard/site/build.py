@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from zoo_core.errors import UsageError
+from zoo_core.results import records
 from zoo_core.results.store import Unreadable
-from zoo_leaderboard.records.conformance import read_conformance
-from zoo_leaderboard.records.index import MAX_CANDIDATES, Head, Shard, cached_head, refresh, scan
-from zoo_leaderboard.site.builder import Builder
-from zoo_leaderboard.site.folder import open_folder, replacing
-from zoo_leaderboard.site.processes import Failure, Progress, attempt, run_all, workers_for
-from zoo_leaderboard.site.summary import load_state, save_state
+from zoo_leaderboard.board.tables import Versions
+from zoo_leaderboard.records.conformance import Conformance, read_conformance
+from zoo_leaderboard.records.index import (
+    MAX_CANDIDATES,
+    Candidate,
+    Head,
+    Shard,
+    all_candidates,
+    cached_head,
+    newest_versions,
+    refresh,
+    scan,
+    select_candidates,
+)
+from zoo_leaderboard.site import export, plots
+from zoo_leaderboard.site.folder import Site, open_folder, replacing
+from zoo_leaderboard.site.pages import ModelPlace, Pages, static_files
+from zoo_leaderboard.site.processes import Progress, run_all, workers_for
+from zoo_leaderboard.site.summary import SiteState, TaskSummary, describe_changes, load_state, save_state
+from zoo_leaderboard.site.taskpage import TaskJob, write_task
+from zoo_leaderboard.site.trialpage import TrialsJob, write_trials
+from zoo_leaderboard.text.documents import as_json
+from zoo_leaderboard.text.names import file_name, files_digest, short_hash
 
 DEFAULT_TRIAL_PAGES = MAX_CANDIDATES
+TRIALS_PER_JOB = 50
+DIGEST_DIGITS = 32
+CODE_SUFFIXES = (".py", ".html", ".css", ".js", ".svg")
 WAITING = "waiting for another build of this site"  # the name of this work for `progress`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """The result of a build: the page to open, the number of tasks and records, and what was left out.
+    """The result of a build: the page to open, the number of tasks and records, and the unreadable files.
 
-    `rendered` is the number of rendered pages of tasks, models and trials; reused pages do not count. `failed` names
-    each page and record that is left out because it made a page fail, with the reason. `kept` has each person's file
-    that was in the place of a page, and its new name.
+    `rendered` is the number of rendered pages of tasks, models and trials; reused pages do not count. `kept` has each
+    person's file that was in the place of a page, and its new name.
     """
 
     index: Path
@@ -35,7 +58,6 @@ class Built:
     trials: int
     rendered: int
     unreadable: list[Unreadable]
-    failed: list[tuple[str, str]]
     kept: list[tuple[Path, Path]]
 
 
@@ -68,41 +90,25 @@ def _build(results: Sequence[Path], out: Path, trial_pages: int | None, show: Pr
         _require_records(results, heads, unreadable)
         previous = load_state(out)
         with replacing(out) as site:
-            builder = Builder(site, list(zip(shards, heads, strict=True)), conformance, previous, workers, show)
+            builder = _Builder(site, list(zip(shards, heads, strict=True)), conformance, previous, workers, show)
             after = builder.write(trial_pages)
     save_state(out, after)
+    trials = sum(head.trials for head in heads)
     return Built(
         index=out / "index.html",
         tasks=len(after.tasks),
-        trials=sum(head.trials for head in heads),
+        trials=trials,
         rendered=builder.rendered,
         unreadable=unreadable,
-        failed=builder.failed,
         kept=site.kept,
     )
 
 
 def _heads(shards: Sequence[Shard], fresh: Sequence[Shard], workers: Executor | None, show: Progress) -> list[Head]:
-    read = {shard.folder: head for shard, head in run_all(_read_head, fresh, workers, partial(show, "reading records"))}
-    return [read.get(shard.folder) or cached_head(shard) or _read_head(shard) for shard in shards]
-
-
-def _read_head(shard: Shard) -> Head:
-    """Read a folder of records. One that cannot be read at all has no trials, and is named as unreadable."""
-    head = attempt(refresh, shard)
-    if not isinstance(head, Failure):
-        return head
-    nothing: dict[str, int] = {}
-    return Head(
-        digest=shard.digest,
-        trials=0,
-        unreadable=[(str(shard.folder), head.reason)],
-        tasks=nothing,
-        datasets=nothing,
-        models=nothing,
-        models_of={},
-        candidates=[],
-    )
+    read = {
+        shard.folder: head for shard, head in run_all(refresh, fresh, workers, lambda *n: show("reading records", *n))
+    }
+    return [read.get(shard.folder) or cached_head(shard) or refresh(shard) for shard in shards]
 
 
 def _require_records(results: Sequence[Path], heads: Sequence[Head], unreadable: Sequence[Unreadable]) -> None:
@@ -110,3 +116,174 @@ def _require_records(results: Sequence[Path], heads: Sequence[Head], unreadable:
         named = "".join(f"; left out {item.path}: {item.reason}" for item in unreadable[:5])
         places = ", ".join(map(str, results))
         raise UsageError(f"there are no records in {places}{named}; `zoo bench TASK` makes some")
+
+
+class _Builder:
+    """One build: the new site, the heads of the record folders, and the state left by the previous build."""
+
+    def __init__(
+        self,
+        site: Site,
+        shards: Sequence[tuple[Shard, Head]],
+        conformance: Mapping[str, Conformance],
+        previous: SiteState,
+        workers: Executor | None,
+        show: Progress,
+    ) -> None:
+        self.site, self.shards, self.conformance = site, shards, conformance
+        self.previous, self.workers, self.show = previous, workers, show
+        self.versions = Versions(
+            tasks=newest_versions(item for _, head in shards for item in head.tasks.items()),
+            datasets=newest_versions(item for _, head in shards for item in head.datasets.items()),
+            models=newest_versions(item for _, head in shards for item in head.models.items()),
+        )
+        self.models_of = self._models_of()
+        self.styles = plots.assign_styles([self.models_of[task] for task in sorted(self.models_of)], previous.drawn)
+        self.styles = {name: self.styles[name] for name in sorted({n for ns in self.models_of.values() for n in ns})}
+        self.code = page_code_digest()
+        self.rendered = 0
+
+    def write(self, trial_pages: int | None) -> SiteState:
+        """Write every page and return the state for the next build."""
+        trials = self._trials_with_pages(trial_pages)
+        tasks = self._write_tasks(trials)
+        self._write_trials(trials)
+        summaries = sorted((task for _, task in tasks.values()), key=lambda task: (task.title.casefold(), task.name))
+        self._write_models(summaries)
+        before = {name: task for name, (_, task) in self.previous.tasks.items()}
+        changes = describe_changes(before, summaries) if before else []
+        since = max((task.newest for task in before.values()), default="") if changes else self.previous.since
+        changes = changes or self.previous.changes
+        self._write_shared(summaries, changes, since)
+        styles = {name: (style.colour, style.dash) for name, style in self.styles.items()}
+        return SiteState(styles=styles, tasks=tasks, changes=changes, since=since)
+
+    def _models_of(self) -> dict[str, list[str]]:
+        of_task: dict[str, set[str]] = {}
+        for _, head in self.shards:
+            for task, models in head.models_of.items():
+                of_task.setdefault(task, set()).update(models)
+        return {task: sorted(models) for task, models in of_task.items()}
+
+    def _trials_with_pages(self, limit: int | None) -> list[Candidate]:
+        """The trials that get pages; an id in two folders counts once."""
+        if limit is None or limit > MAX_CANDIDATES:
+            offered = [item for shard, _ in self.shards for item in all_candidates(shard)]
+        else:
+            offered = [item for _, head in self.shards for item in head.candidates]
+        return select_candidates({item.id: item for item in offered}.values(), limit)
+
+    def _write_tasks(self, trials: Sequence[Candidate]) -> dict[str, tuple[str, TaskSummary]]:
+        """Write the files of changed tasks and reuse the others; returns each task's digest and summary."""
+        pages: dict[str, dict[str, str]] = {}
+        for item in trials:
+            pages.setdefault(item.task, {})[item.id] = file_name(item.id)
+        tasks, jobs, digests = {}, [], {}
+        for name in sorted(self.models_of):
+            job = self._task_job(name, pages.get(name, {}))
+            digests[name] = self._digest([head.digest for _, head in self.shards if name in head.tasks], job)
+            digest, summary = self.previous.tasks.get(name, ("", None))
+            if summary is not None and digest == digests[name] and self.site.reuse(f"task {name}", digest):
+                tasks[name] = (digest, summary)
+            else:
+                jobs.append(job)
+        for job, made in run_all(write_task, jobs, self.workers, lambda *n: self.show("tasks", *n)):
+            self.site.register(f"task {job.name}", digests[job.name], made.files)
+            tasks[job.name] = (digests[job.name], made)
+        self.rendered += len(jobs)
+        return tasks
+
+    def _task_job(self, name: str, pages: Mapping[str, str]) -> TaskJob:
+        models = self.models_of[name]
+        datasets = {dataset for _, head in self.shards if name in head.tasks for dataset in head.datasets}
+        return TaskJob(
+            name=name,
+            shards=[shard for shard, head in self.shards if name in head.tasks],
+            versions=Versions(
+                tasks={name: self.versions.tasks[name]},
+                datasets={dataset: self.versions.datasets[dataset] for dataset in sorted(datasets)},
+                models={model: self.versions.models[model] for model in models},
+            ),
+            styles={model: self.styles[model] for model in models},
+            conformance=self.conformance,
+            trial_slugs=pages,
+            folder=self.site.folder,
+        )
+
+    def _digest(self, heads: Sequence[str], job: TaskJob) -> str:
+        """A hash of everything that a task's files are made from."""
+        parts = (self.code, heads, job.name, job.versions, job.styles, job.conformance, job.trial_slugs)
+        return _digest_of(repr(parts))
+
+    def _write_trials(self, trials: Sequence[Candidate]) -> None:
+        missing: dict[str, Candidate] = {}
+        digests = {}
+        shared = repr((self.code, sorted(self.styles.items()), self.conformance))
+        for item in trials:
+            slug = file_name(item.id)
+            digests[slug] = _digest_of(shared + item.stamp)
+            if not self.site.reuse(f"trial {slug}", digests[slug]):
+                missing[slug] = item
+        slugs = list(missing)
+        jobs = [
+            TrialsJob(
+                paths={slug: missing[slug].path for slug in slugs[start : start + TRIALS_PER_JOB]},
+                styles=self.styles,
+                conformance=self.conformance,
+                folder=self.site.folder,
+            )
+            for start in range(0, len(slugs), TRIALS_PER_JOB)
+        ]
+        for _, made in run_all(write_trials, jobs, self.workers, lambda *n: self.show("trials", *n)):
+            for slug, files in made.items():
+                self.site.register(f"trial {slug}", digests[slug], files)
+        self.rendered += len(missing)
+
+    def _write_models(self, tasks: Sequence[TaskSummary]) -> None:
+        pages = Pages(self.styles, self.conformance)
+        missing = []
+        for name, (places, shown) in self._places_by_model(tasks).items():
+            digest = _digest_of(repr((self.code, shown, self.styles[name], self.conformance)))
+            path = f"models/{file_name(name)}.html"
+            if not self.site.reuse(path, digest):
+                missing.append((name, path, digest, places))
+        for done, (name, path, digest, places) in enumerate(missing, start=1):
+            self.site.write(path, pages.model(name, places), digest)
+            self.show("models", done, len(missing))
+        self.rendered += len(missing)
+
+    def _places_by_model(self, tasks: Sequence[TaskSummary]) -> dict[str, tuple[list[ModelPlace], list[Any]]]:
+        """Return by model its places in all groups and, for each place, the values that change the model's page."""
+        by_model: dict[str, tuple[list[ModelPlace], list[Any]]] = {name: ([], []) for name in self.styles}
+        for task in tasks:
+            for group in task.groups:
+                ranked_rows = len(group.ranked)
+                about = (task.slug, task.title, task.metric, msgspec.structs.replace(group, places=[]), ranked_rows)
+                digest = _digest_of(repr(about))  # hashed once per group, which may have hundreds of places
+                for place in group.places:
+                    by_model[place.model][0].append(
+                        ModelPlace(task=task, group=group, place=place, ranked_rows=ranked_rows)
+                    )
+                    by_model[place.model][1].append((digest, place))
+        return by_model
+
+    def _write_shared(self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) -> None:
+        """Write the pages and files that belong to no task."""
+        pages = Pages(self.styles, self.conformance)
+        unreadable = sum(len(head.unreadable) for _, head in self.shards)
+        self.site.write("index.html", pages.index(tasks, changes, since, unreadable))
+        self.site.write("compare.html", pages.compare(tasks))
+        self.site.write("data/record.schema.json", json.dumps(records.schema(), indent=1) + "\n")
+        self.site.write("data/summary.json", as_json(export.summary(tasks, changes, since)))
+        for name, content in static_files():
+            self.site.write(f"static/{name}", content)
+
+
+def _digest_of(text: str) -> str:
+    return short_hash(text, DIGEST_DIGITS)
+
+
+def page_code_digest() -> str:
+    """A hash of this whole package: after any change to it, all pages are rendered again."""
+    package = Path(__file__).parents[1]
+    return files_digest(sorted(path for path in package.rglob("*") if path.suffix in CODE_SUFFIXES))

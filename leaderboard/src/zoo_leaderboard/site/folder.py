@@ -95,6 +95,12 @@ class Site:
         self._digests |= {name: file_digest(self.folder / name) for name in files}
         self._units[unit] = Unit(digest, list(files))
 
+    def drop(self, unit: str) -> None:
+        """Leave out a unit that was written or reused."""
+        known = self._units.pop(unit, None)
+        for name in known.files if known else ():
+            self._digests.pop(name, None)
+
     def complete(self) -> None:
         """Make this the site: write the manifest, and put the files into place."""
         manifest = Manifest(units=dict(sorted(self._units.items())), digests=dict(sorted(self._digests.items())))

@@ -161,18 +161,8 @@ class Pages:
     def __init__(self, styles: Mapping[str, Style], conformance: Mapping[str, Conformance]) -> None:
         self._shared = {"styles": styles, "conformance": conformance}
 
-    def index(
-        self,
-        tasks: Sequence[TaskSummary],
-        changes: Sequence[str],
-        since: str,
-        unreadable: int,
-        failed: Sequence[tuple[str, str]] = (),
-    ) -> str:
-        """The page of all tasks; `unreadable` is the number of record files that are left out.
-
-        `failed` names the pages and records that are left out because a page could not be made, with the reasons.
-        """
+    def index(self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str, unreadable: int) -> str:
+        """The page of all tasks; `unreadable` is the number of record files that are left out."""
         return self._render(
             "index.html",
             root="",
@@ -180,11 +170,10 @@ class Pages:
             devices=sorted({group.device_class for task in tasks for group in task.groups}),
             models=len({name for task in tasks for name in task.models}),
             newest=max((task.newest for task in tasks), default=""),
-            counts=TrialCounts(*(sum(task.counts[number] for task in tasks) for number in range(3))),
+            counts=TrialCounts(*(sum(numbers) for numbers in zip(*(task.counts for task in tasks), strict=True))),
             changes=changes,
             since=since,
             unreadable=unreadable,
-            failed=failed,
         )
 
     def task(self, view: TaskView) -> str:

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from threading import Thread
-from traceback import extract_tb
 from typing import TypeVar
 
-from zoo_core.errors import UsageError, ZooError
+from zoo_core.errors import UsageError
 
 MIN_TRIALS_FOR_PROCESSES = 3000  # changed trials; below that, starting processes takes longer than it saves
 MAX_PROCESSES = 8
 
 Progress = Callable[[str, int, int], None]  # called with the name of the work, items done, items in all
-
-# These are faults of the machine, not of a page.
-MACHINE_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-MAX_REASON_CHARS = 300
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,35 +48,6 @@ def _end_with_parent() -> None:
 def _wait_and_end(sentinel: int) -> None:
     connection.wait([sentinel])
     os._exit(1)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What made a call fail, in one line."""
-
-    reason: str
-
-
-def attempt(function: Callable[[T], R], item: T) -> R | Failure:
-    """Call the function; an error becomes a Failure, so that one bad record costs one page.
-
-    Raises:
-        OSError: a fault of the machine, such as a full disk: no page could be written.
-    """
-    try:
-        return function(item)
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in MACHINE_FAULTS:
-            raise
-        return Failure(_describe(error))
-
-
-def _describe(error: Exception) -> str:
-    if isinstance(error, ZooError):
-        return str(error)[:MAX_REASON_CHARS]
-    last = extract_tb(error.__traceback__)[-1]
-    place = f" ({os.path.basename(last.filename)}:{last.lineno})"  # noqa: PTH119 - for a person
-    return f"{type(error).__name__}: {error}"[:MAX_REASON_CHARS] + place
 
 
 def run_all(

@@ -39,10 +39,7 @@ MAX_TRIALS_FOR_COMMANDS = 20  # latest trials of a group whose recorded commands
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskJob:
-    """Everything that a task's files are made from. `trial_slugs` maps record ids to the file names of their pages.
-
-    `left_out` are the paths of records that are not shown, because no page can be made of them.
-    """
+    """Everything that a task's files are made from. `trial_slugs` maps record ids to the file names of their pages."""
 
     name: str
     shards: Sequence[Shard]
@@ -51,18 +48,11 @@ class TaskJob:
     conformance: Mapping[str, Conformance]
     trial_slugs: Mapping[str, str]
     folder: Path
-    left_out: frozenset[str] = frozenset()
-
-
-def job_trials(job: TaskJob) -> list[TrialSummary]:
-    """The trials of the task that are shown."""
-    trials = (trial for shard in job.shards for trial in load_trials(shard) if trial.task == job.name)
-    return [trial for trial in trials if trial.path not in job.left_out]
 
 
 def write_task(job: TaskJob) -> TaskSummary:
     """Write a task's files into the site's folder; returns the summary for the site-wide pages."""
-    trials = job_trials(job)
+    trials = [trial for shard in job.shards for trial in load_trials(shard) if trial.task == job.name]
     current = load_current(shard.folder for shard in job.shards)
     return _TaskWriter(job, task_board(trials, job.versions, current)).write()
 

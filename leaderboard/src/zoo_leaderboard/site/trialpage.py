@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from zoo_leaderboard.site.logs import read_log
 from zoo_leaderboard.site.pages import DrawnCurve, Pages, TrialView
 from zoo_leaderboard.site.pictures import copy_pictures
 from zoo_leaderboard.site.plots import Style
-from zoo_leaderboard.site.processes import Failure, attempt
 from zoo_leaderboard.stats.intervals import mean_interval
 from zoo_leaderboard.text.formats import clip
 from zoo_leaderboard.text.labels import as_label
@@ -42,13 +40,13 @@ class TrialsJob:
     folder: Path
 
 
-def write_trials(job: TrialsJob) -> dict[str, list[str] | Failure]:
-    """Write the pages; returns the files of each within the site, or why there is no page."""
+def write_trials(job: TrialsJob) -> dict[str, list[str]]:
+    """Write the pages; returns the files of each within the site."""
     pages = Pages(job.styles, job.conformance)
-    return {slug: attempt(partial(_write, pages, job.folder, slug), Path(path)) for slug, path in job.paths.items()}
+    return {slug: _write(slug, Path(path), pages, job.folder) for slug, path in job.paths.items()}
 
 
-def _write(pages: Pages, folder: Path, slug: str, path: Path) -> list[str]:
+def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
     record = read_record(str(path))
     assets = folder / "trials" / slug
     assets.mkdir(exist_ok=True)
