@@ -14,6 +14,7 @@ from zoo_core.ui.console import complain, messages
 from zoo_leaderboard.cli.site_server import HOST, SiteServer
 from zoo_leaderboard.records.conformance import read_conformance
 from zoo_leaderboard.records.index import scan
+from zoo_leaderboard.records.verified import read_verified
 from zoo_leaderboard.site.build import Built, build_site
 
 POLL_INTERVAL_S = 2.0  # between scans of the results folders
@@ -69,6 +70,8 @@ def _watch(results: Sequence[Path], built_from: list[str], build: Callable[[], B
 def _records_state(results: Sequence[Path]) -> list[str]:
     """Digests of everything that the site is built from; empty while a folder cannot be read."""
     try:
-        return [*(shard.digest for shard in scan(results)), repr(read_conformance(results))]
+        shards = scan(results)
+        notes = read_verified(shard.folder for shard in shards)
+        return [*(shard.digest for shard in shards), repr(read_conformance(results)), repr(notes)]
     except (OSError, UsageError):  # a folder is being moved: the next scan tries again
         return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from zoo_leaderboard.records.index import (
     scan,
     select_candidates,
 )
+from zoo_leaderboard.records.verified import Notes, read_verified
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.folder import Site, open_folder, replacing
 from zoo_leaderboard.site.pages import ModelPlace, Pages, static_files
@@ -88,9 +89,12 @@ def _build(results: Sequence[Path], out: Path, trial_pages: int | None, show: Pr
         heads = _heads(shards, fresh, workers, show)
         unreadable = [Unreadable(Path(path), reason) for head in heads for path, reason in head.unreadable]
         _require_records(results, heads, unreadable)
+        verified, bad_notes = read_verified(shard.folder for shard in shards)
+        unreadable += bad_notes
         previous = load_state(out)
         with replacing(out) as site:
             builder = _Builder(site, list(zip(shards, heads, strict=True)), conformance, previous, workers, show)
+            builder.verified = verified
             after = builder.write(trial_pages)
     save_state(out, after)
     trials = sum(head.trials for head in heads)
@@ -142,6 +146,7 @@ class _Builder:
         self.styles = {name: self.styles[name] for name in sorted({n for ns in self.models_of.values() for n in ns})}
         self.code = page_code_digest()
         self.rendered = 0
+        self.verified: Notes = {}
 
     def write(self, trial_pages: int | None) -> SiteState:
         """Write every page and return the state for the next build."""
@@ -206,14 +211,18 @@ class _Builder:
             ),
             styles={model: self.styles[model] for model in models},
             conformance=self.conformance,
+            verified=self._notes_of({shard.folder.name for shard, head in self.shards if name in head.tasks}),
             trial_slugs=pages,
             folder=self.site.folder,
         )
 
+    def _notes_of(self, folders: Collection[str]) -> Notes:
+        return {key: note for key, note in self.verified.items() if key[0] in folders}
+
     def _digest(self, heads: Sequence[str], job: TaskJob) -> str:
         """A hash of everything that a task's files are made from."""
         parts = (self.code, heads, job.name, job.versions, job.styles, job.conformance, job.trial_slugs)
-        return _digest_of(repr(parts))
+        return _digest_of(repr((parts, sorted(job.verified.items()))))
 
     def _write_trials(self, trials: Sequence[Candidate]) -> None:
         missing: dict[str, Candidate] = {}
@@ -221,7 +230,8 @@ class _Builder:
         shared = repr((self.code, sorted(self.styles.items()), self.conformance))
         for item in trials:
             slug = file_name(item.id)
-            digests[slug] = _digest_of(shared + item.stamp)
+            note = self.verified.get((Path(item.path).parent.name, item.id))
+            digests[slug] = _digest_of(f"{shared}{item.stamp}{note}")
             if not self.site.reuse(f"trial {slug}", digests[slug]):
                 missing[slug] = item
         slugs = list(missing)
@@ -230,6 +240,7 @@ class _Builder:
                 paths={slug: missing[slug].path for slug in slugs[start : start + TRIALS_PER_JOB]},
                 styles=self.styles,
                 conformance=self.conformance,
+                verified=self.verified,
                 folder=self.site.folder,
             )
             for start in range(0, len(slugs), TRIALS_PER_JOB)

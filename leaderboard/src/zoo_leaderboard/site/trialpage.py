@@ -16,6 +16,7 @@ from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.index import read_record
 from zoo_leaderboard.records.samples import load_sample
 from zoo_leaderboard.records.trials import summarise_trial
+from zoo_leaderboard.records.verified import Notes, describe_note, note_on
 from zoo_leaderboard.site.export import trial_script
 from zoo_leaderboard.site.logs import read_log
 from zoo_leaderboard.site.pages import DrawnCurve, Pages, TrialView
@@ -37,20 +38,23 @@ class TrialsJob:
     paths: Mapping[str, str]
     styles: Mapping[str, Style]
     conformance: Mapping[str, Conformance]
+    verified: Notes
     folder: Path
 
 
 def write_trials(job: TrialsJob) -> dict[str, list[str]]:
     """Write the pages; returns the files of each within the site."""
     pages = Pages(job.styles, job.conformance)
-    return {slug: _write(slug, Path(path), pages, job.folder) for slug, path in job.paths.items()}
+    return {slug: _write(slug, Path(path), pages, job) for slug, path in job.paths.items()}
 
 
-def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
+def _write(slug: str, path: Path, pages: Pages, job: TrialsJob) -> list[str]:
+    folder = job.folder
     record = read_record(str(path))
     assets = folder / "trials" / slug
     assets.mkdir(exist_ok=True)
     trial = summarise_trial(record, str(path))
+    note = note_on(trial, job.verified)
     pictures = copy_pictures(record, path, assets, "p")
     view = TrialView(
         record=record,
@@ -64,6 +68,9 @@ def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
         environment=list(_flatten(record.environment)),
         command=reproduce_trial(record),
         log=read_log(path),
+        verified=describe_note(note, trial.machine) if note else "",
+        verified_same=note.same if note else False,
+        verified_at=note.verified_at if note else "",
     )
     bounds = score_range(trial.metric, trial.higher_is_better)
     interval = mean_interval(load_sample([trial]), bounds=bounds) if record.score is not None else None
