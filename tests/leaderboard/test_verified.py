@@ -1,4 +1,4 @@
-"""What the board says of records that `zoo verify` ran again: what sound notes say, which never moves a score or rank."""
+"""What the board says of records that `zoo verify` ran again: what sound notes say, and no score or rank changes."""
 
 from __future__ import annotations
 
