@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from zoo_core.results.records import Record
 from zoo_leaderboard.records.trials import TrialSummary
+from zoo_leaderboard.site.png import clean_png
 from zoo_leaderboard.text.names import is_plain_name
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PICTURE_BYTES = 16 * 2**20
 MAX_PICTURES = 12
 THUMBNAIL = "thumbnail"
@@ -50,13 +49,13 @@ def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pict
     shown, refused, thumbnail = [], [], ""
     for number, (caption, name) in enumerate(list(record.measured.pictures.items())[:MAX_PICTURES]):
         source = path.with_suffix("") / name
-        reason = refusal(source, name)
-        if reason:
-            refused.append((caption, reason))
+        content = read_picture(source, name)
+        if isinstance(content, str):
+            refused.append((caption, content))
             continue
         target = f"{prefix}-picture-{number}.png"
         folder.mkdir(exist_ok=True)
-        shutil.copyfile(source, folder / target)
+        (folder / target).write_bytes(content)
         if caption == THUMBNAIL:
             thumbnail = target
         else:
@@ -65,15 +64,12 @@ def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pict
     return Pictures(record=record, thumbnail=thumbnail, shown=shown, refused=refused, left_out=left_out)
 
 
-def refusal(path: Path, name: str) -> str:
-    """Say why a picture's file is not copied; empty if it may be. `name` comes from a record and is not trusted."""
+def read_picture(path: Path, name: str) -> bytes | str:
+    """Read a picture's file, or say why it is not shown. `name` comes from a record and is not trusted."""
     if not is_plain_name(name):
         return "invalid file name"
     if path.parent.is_symlink() or path.is_symlink() or not path.is_file():
         return "file not found"
     if path.stat().st_size > MAX_PICTURE_BYTES:
         return f"larger than {MAX_PICTURE_BYTES // 2**20} MiB"
-    with path.open("rb") as file:
-        if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
-            return "not a PNG file"
-    return ""
+    return clean_png(path.read_bytes())
