@@ -64,6 +64,7 @@ LEADERBOARD_MAY = (
     "zoo_core.files",
     "zoo_core.ui.console",
     "zoo_core.ui.formats",
+    "zoo_core.ui.harmless",
     "zoo_core.cli.options",
 )
 

@@ -30,6 +30,7 @@ FILE_FAULTS = frozenset(
 )
 SET_CACHE = "set ZOO_CACHE to a folder that you may write to, on a disk with free space"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)  # devices on Windows, also con.txt
 
 
 def cache_dir() -> Path:
@@ -96,9 +97,16 @@ def own_cache(qualified: str) -> Path:
 
 
 def portable(name: str, max_chars: int = 80) -> str:
-    """Turn `name` into a file name that is valid on every system and cannot lead out of its folder."""
-    safe = _UNSAFE.sub("-", name).strip(".-")[:max_chars].rstrip(".-")
-    return safe or "_"
+    """Turn `name` into a file name that is valid on every system and cannot lead out of its folder.
+
+    Two names may get one file name, also names that differ in upper and lower case only.
+
+    >>> portable("a b/c:d."), portable("con.txt"), portable("..")
+    ('a-b-c-d', '_con.txt', '_')
+    """
+    safe = _UNSAFE.sub("-", name).strip(".-")
+    safe = f"_{safe}" if _RESERVED.match(safe) else safe
+    return safe[:max_chars].rstrip(".-") or "_"
 
 
 def open_regular(path: Path | str, *, max_bytes: int | None = None, follow_links: bool = True) -> BufferedReader:

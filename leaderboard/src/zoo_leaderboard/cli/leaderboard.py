@@ -15,6 +15,7 @@ from zoo_leaderboard.text.formats import counted
 
 if TYPE_CHECKING:
     from zoo_core.results.store import Unreadable
+    from zoo_leaderboard.site.build import Built
     from zoo_leaderboard.site.processes import Progress
 
 app = typer.Typer(help="Build a web site from the records, or serve it.", no_args_is_help=True, add_completion=False)
@@ -42,7 +43,7 @@ def build_command(
 
     with progress_bar() as progress:
         built = build_site(folders(results), out, trial_pages=parse_trial_pages(trial_pages), progress=progress)
-    print_left_out(built.unreadable)
+    _report(built)
     if as_json:
         left_out = [{"path": str(item.path), "reason": item.reason} for item in built.unreadable]
         about = {"index": str(built.index), "tasks": built.tasks, "records": built.trials, "rendered": built.rendered}
@@ -65,7 +66,7 @@ def serve_command(
     """Serve the site on this machine only, and rebuild it when records change. Stop with Ctrl-C."""
     from zoo_leaderboard.cli.serve import serve
 
-    serve(folders(results), out, port, parse_trial_pages(trial_pages))
+    serve(folders(results), out, port, parse_trial_pages(trial_pages), _report)
 
 
 def folders(results: list[Path] | None) -> list[Path]:
@@ -88,12 +89,21 @@ def print_left_out(unreadable: Iterable[Unreadable]) -> None:
         complain(f"{item.path}: {item.reason}", "left out ", "yellow")
 
 
+def _report(built: Built) -> None:
+    """Name on standard error what a build left out, and a person's files that have a new name."""
+    print_left_out(built.unreadable)
+    for old, new in built.kept:
+        complain(f"your {old} as {new.name}: its place is that of a page", "kept ", "yellow")
+
+
 @contextlib.contextmanager
-def progress_bar() -> Iterator[Progress | None]:
-    """A progress bar on standard error, removed at the end; None if standard error is not a terminal."""
+def progress_bar() -> Iterator[Progress]:
+    """A progress bar on standard error, removed at the end; only the line for waiting if that is not a terminal."""
+    from zoo_leaderboard.site.build import WAITING
+
     console = messages()
     if not console.is_terminal:
-        yield None
+        yield lambda work, *_: console.print(work, markup=False) if work == WAITING else None
         return
     from rich.progress import Progress as Bar
 

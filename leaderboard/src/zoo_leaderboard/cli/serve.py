@@ -4,51 +4,46 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from zoo_core.errors import UsageError, ZooError
-from zoo_core.ui.console import messages, say
+from zoo_core.ui.console import complain, messages, say
+from zoo_leaderboard.cli.site_server import HOST, SiteServer
 from zoo_leaderboard.records.conformance import read_conformance
 from zoo_leaderboard.records.index import scan
-from zoo_leaderboard.site.build import build_site
+from zoo_leaderboard.records.verified import read_verified
+from zoo_leaderboard.site.build import Built, build_site
 
 POLL_INTERVAL_S = 2.0  # between scans of the results folders
-HOST = "127.0.0.1"
 
 
-class _QuietHandler(SimpleHTTPRequestHandler):
-    """Serves files without a log line for each; browsers must not cache them, because a rebuild changes them."""
-
-    def log_message(self, *_: Any) -> None:
-        """Log nothing."""
-
-    def end_headers(self) -> None:
-        self.send_header("Cache-Control", "no-store")
-        super().end_headers()
-
-
-def serve(results: Sequence[Path], out: Path, port: int, trial_pages: int | None) -> None:
-    """Build the site, serve it until Ctrl-C, and rebuild it when records change.
+def serve(
+    results: Sequence[Path], out: Path, port: int, trial_pages: int | None, report: Callable[[Built], None]
+) -> None:
+    """Build the site, serve it until Ctrl-C, and rebuild it when records change; `report` is called after each build.
 
     Raises:
         UsageError: the port is in use, or there are no records.
     """
+
+    def build() -> Built:
+        built = build_site(results, out, trial_pages=trial_pages)
+        report(built)
+        return built
+
     built_from = _records_state(results)
-    build_site(results, out, trial_pages=trial_pages)
+    build()
     try:
-        server = ThreadingHTTPServer((HOST, port), partial(_QuietHandler, directory=str(out)))
+        server = SiteServer(out, port)
     except OSError as error:
         raise UsageError(
             f"cannot open port {port} ({error}): choose another with --port, or 0 for a free port"
         ) from error
     with server:
-        say(f"http://{HOST}:{server.server_address[1]}/ (stop with Ctrl-C)")
+        say(f"http://{HOST}:{server.port}/ (stop with Ctrl-C)")
         stop = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(results, out, trial_pages, built_from, stop), daemon=True)
+        watcher = threading.Thread(target=_watch, args=(results, built_from, build, stop), daemon=True)
         watcher.start()
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
@@ -56,9 +51,7 @@ def serve(results: Sequence[Path], out: Path, port: int, trial_pages: int | None
         watcher.join()
 
 
-def _watch(
-    results: Sequence[Path], out: Path, trial_pages: int | None, built_from: list[str], stop: threading.Event
-) -> None:
+def _watch(results: Sequence[Path], built_from: list[str], build: Callable[[], Built], stop: threading.Event) -> None:
     """Rebuild the site when a record is added, removed or changed. A failed build leaves the earlier site in place."""
     while not stop.wait(POLL_INTERVAL_S):
         now = _records_state(results)
@@ -66,15 +59,17 @@ def _watch(
             continue
         built_from = now
         try:
-            built = build_site(results, out, trial_pages=trial_pages)
+            built = build()
             messages().print(f"rebuilt: {built.trials} records, {built.rendered} pages rendered")
-        except ZooError as error:
-            messages().print(str(error))
+        except (ZooError, OSError) as error:
+            complain(str(error), "not rebuilt: ", "yellow")
 
 
 def _records_state(results: Sequence[Path]) -> list[str]:
     """Digests of everything that the site is built from; empty while a folder cannot be read."""
     try:
-        return [*(shard.digest for shard in scan(results)), repr(read_conformance(results))]
+        shards = scan(results)
+        notes = read_verified(shard.folder for shard in shards)
+        return [*(shard.digest for shard in shards), repr(read_conformance(results)), repr(notes)]
     except (OSError, UsageError):  # a folder is being moved: the next scan tries again
         return []

@@ -31,8 +31,9 @@ from zoo_leaderboard.records.index import (
     scan,
     select_candidates,
 )
+from zoo_leaderboard.records.verified import Notes, read_verified
 from zoo_leaderboard.site import export, plots
-from zoo_leaderboard.site.folder import Site, replacing, require_replaceable
+from zoo_leaderboard.site.folder import Site, open_folder, replacing
 from zoo_leaderboard.site.isolation import make_without_culprits
 from zoo_leaderboard.site.pages import ModelPlace, Pages, static_files
 from zoo_leaderboard.site.processes import Progress, run_all, workers_for
@@ -46,13 +47,15 @@ DEFAULT_TRIAL_PAGES = MAX_CANDIDATES
 TRIALS_PER_JOB = 50
 DIGEST_DIGITS = 32
 CODE_SUFFIXES = (".py", ".html", ".css", ".js", ".svg")
+WAITING = "waiting for another build of this site"  # the name of this work for `progress`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
     """The result of a build: the page to open, the number of tasks and records, and the unreadable files.
 
-    `rendered` is the number of rendered pages of tasks, models and trials; reused pages do not count.
+    `rendered` is the number of rendered pages of tasks, models and trials; reused pages do not count. `kept` has each
+    person's file that was in the place of a page, and its new name.
     """
 
     index: Path
@@ -60,6 +63,7 @@ class Built:
     trials: int
     rendered: int
     unreadable: list[Unreadable]
+    kept: list[tuple[Path, Path]]
 
 
 def build_site(
@@ -76,8 +80,12 @@ def build_site(
     Raises:
         UsageError: no records, or `out` cannot be replaced. An earlier site is left as it was.
     """
-    require_replaceable(out)
     show = progress or (lambda *_: None)
+    with open_folder(out, lambda: show(WAITING, 0, 1)):
+        return _build(results, out, trial_pages, show)
+
+
+def _build(results: Sequence[Path], out: Path, trial_pages: int | None, show: Progress) -> Built:
     shards = scan(results)
     conformance, unreadable = read_conformance(results)
     fresh = [shard for shard in shards if cached_head(shard) is None]
@@ -85,10 +93,13 @@ def build_site(
         heads = _heads(shards, fresh, workers, show)
         unreadable += [Unreadable(Path(path), reason) for head in heads for path, reason in head.unreadable]
         _require_records(results, heads, unreadable)
+        verified, bad_notes = read_verified(shard.folder for shard in shards)
+        unreadable += bad_notes
         previous = load_state(out)
         with replacing(out) as site:
             builder = _Builder(site, list(zip(shards, heads, strict=True)), conformance, previous, workers, show)
             builder.left_out += unreadable
+            builder.verified = verified
             after = builder.write(trial_pages)
     save_state(out, after)
     trials = sum(head.trials for head in heads)
@@ -98,6 +109,7 @@ def build_site(
         trials=trials,
         rendered=builder.rendered,
         unreadable=builder.left_out,
+        kept=site.kept,
     )
 
 
@@ -141,6 +153,7 @@ class _Builder:
         self.rendered = 0
         self.left_out: list[Unreadable] = []
         self.slugs: dict[str, str] = {}
+        self.verified: Notes = {}
 
     def write(self, trial_pages: int | None) -> SiteState:
         """Write every page and return the state for the next build."""
@@ -220,14 +233,18 @@ class _Builder:
             ),
             styles={model: self.styles[model] for model in models},
             conformance=self.conformance,
+            verified=self._notes_of({shard.folder.name for shard, head in self.shards if name in head.tasks}),
             trial_slugs=pages,
             folder=self.site.folder,
         )
 
+    def _notes_of(self, folders: Collection[str]) -> Notes:
+        return {key: note for key, note in self.verified.items() if key[0] in folders}
+
     def _digest(self, heads: Sequence[str], job: TaskJob) -> str:
         """A hash of everything that a task's files are made from."""
         parts = (self.code, heads, job.name, job.versions, job.styles, job.conformance, job.trial_slugs)
-        return _digest_of(repr(parts))
+        return _digest_of(repr((parts, sorted(job.verified.items()))))
 
     def _write_trials(self, trials: Sequence[Candidate]) -> list[Candidate]:
         """Write the pages of the trials; returns the trials that have one now."""
@@ -237,7 +254,8 @@ class _Builder:
         shared = repr((self.code, sorted(self.styles.items()), self.conformance))
         for item in trials:
             slug = self.slugs[item.path]
-            digests[slug] = _digest_of(shared + item.stamp)
+            note = self.verified.get((Path(item.path).parent.name, item.id))
+            digests[slug] = _digest_of(f"{shared}{item.stamp}{note}")
             if not self.site.reuse(f"trial {slug}", digests[slug]):
                 missing[slug] = item
         slugs = list(missing)
@@ -246,6 +264,7 @@ class _Builder:
                 paths={slug: missing[slug].path for slug in slugs[start : start + TRIALS_PER_JOB]},
                 styles=self.styles,
                 conformance=self.conformance,
+                verified=self.verified,
                 folder=self.site.folder,
             )
             for start in range(0, len(slugs), TRIALS_PER_JOB)

@@ -16,6 +16,7 @@ from zoo_leaderboard.board.standing import Standing
 from zoo_leaderboard.board.tables import Group, TaskBoard
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.trials import EXPORT_COLUMNS, TrialSummary
+from zoo_leaderboard.records.verified import Notes, note_on
 from zoo_leaderboard.site.summary import Place, TaskSummary
 from zoo_leaderboard.stats.intervals import Interval
 from zoo_leaderboard.text.documents import as_csv, as_json, python_number
@@ -57,12 +58,16 @@ def group_facts(group: Group) -> dict[str, Any]:
 
 
 def task_json(
-    board: TaskBoard, task: TaskFacts, standings: Mapping[GroupKey, Standing], curves: Mapping[GroupKey, Curves]
+    board: TaskBoard,
+    task: TaskFacts,
+    standings: Mapping[GroupKey, Standing],
+    curves: Mapping[GroupKey, Curves],
+    verified: Notes,
 ) -> bytes:
     """The task with the models, trials and curves of each group.
 
     `comparisons` are the differences of the first models, of `models` by number; `adjusted` is the p value after Holm's
-    correction for all pairs of the table, which the ranks come from.
+    correction for all pairs of the table, which the ranks come from. `verified` has what reruns gave, by record id.
     """
     value = {
         "task": msgspec.to_builtins(task),
@@ -72,6 +77,7 @@ def task_json(
                 "models": _select_fields(standings[group.key].rows, MODEL_FIELDS, ROW_FIELDS),
                 "comparisons": _comparisons(standings[group.key]),
                 "trials": _select_fields(group.trials, TRIAL_FIELDS, SUMMARY_FIELDS),
+                "verified": {trial.id: note for trial in group.trials if (note := note_on(trial, verified))},
                 "curves": json_curves(curves[group.key]),
             }
             for group in board.groups

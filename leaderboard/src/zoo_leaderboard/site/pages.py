@@ -53,7 +53,7 @@ class GroupView:
     `devices` are the device classes of its setting, `points` the numbers of the curves, `trials` the trials with pages
     of their own. `not_ok` are the listed trials that failed or were skipped. The legends map
     the names in the plots to models. `references` are scores by others on the same data; `hollow`: some times in the
-    plots are unreliable.
+    plots are unreliable. `verified` says by the text of a row which of its trials were run again, as `describe_notes`.
     """
 
     group: Group
@@ -76,6 +76,7 @@ class GroupView:
     cost_legend: Mapping[str, str]
     hollow: bool
     pictures: Pictures | None
+    verified: Mapping[str, tuple[str, str]]
     commands: Sequence[str]
     max_commands: int
 
@@ -141,6 +142,7 @@ class TrialView:
     """A record with everything that its page shows; `curve` is None if no score was recorded in training.
 
     `command` measures the trial again; it is empty if no command can. `log` is None if the trial printed nothing.
+    `verified` says what a rerun gave; it is empty if there was none.
     """
 
     record: Record
@@ -154,6 +156,9 @@ class TrialView:
     environment: Sequence[Sequence[Any]]
     command: str
     log: KeptLog | None
+    verified: str
+    verified_same: bool
+    verified_at: str
 
 
 class Pages:

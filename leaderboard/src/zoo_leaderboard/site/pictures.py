@@ -10,9 +10,9 @@ from zoo_core.errors import RecordError
 from zoo_core.results.reading import error_words, read_regular
 from zoo_core.results.records import Record
 from zoo_leaderboard.records.trials import TrialSummary
+from zoo_leaderboard.site.png import clean_png
 from zoo_leaderboard.text.names import is_plain_name
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PICTURE_BYTES = 16 * 2**20
 MAX_PICTURES = 12
 THUMBNAIL = "thumbnail"
@@ -76,4 +76,4 @@ def read_picture(path: Path, name: str) -> bytes | str:
         content = read_regular(path, MAX_PICTURE_BYTES)
     except (OSError, RecordError) as error:
         return error_words(error)
-    return content if content.startswith(PNG_SIGNATURE) else "not a PNG file"
+    return clean_png(content)

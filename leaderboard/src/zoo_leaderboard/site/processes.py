@@ -6,8 +6,12 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection, get_context, parent_process
+from threading import Thread
 from typing import TypeVar
+
+from zoo_core.errors import UsageError
 
 MIN_TRIALS_FOR_PROCESSES = 3000  # changed trials; below that, starting processes takes longer than it saves
 MAX_PROCESSES = 8
@@ -25,8 +29,25 @@ def workers_for(trials: int) -> Iterator[Executor | None]:
     if trials < MIN_TRIALS_FOR_PROCESSES or count < 2:
         yield None
         return
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
-        yield pool
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+        try:
+            yield pool
+        except BrokenProcessPool as error:
+            raise UsageError(
+                "a process that reads records or renders pages was killed, perhaps for lack of memory: build again"
+            ) from error
+
+
+def _end_with_parent() -> None:
+    """End this worker process as soon as its parent has ended, however that ended."""
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_wait_and_end, args=(parent.sentinel,), daemon=True).start()
+
+
+def _wait_and_end(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
 
 
 def run_all(

@@ -24,6 +24,7 @@ from zoo_leaderboard.records.current import load_current
 from zoo_leaderboard.records.index import LeftOutFile, Shard, load_trials, oldest_first, others_with_its_id, read_record
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.trials import TrialSummary
+from zoo_leaderboard.records.verified import Notes, describe_notes
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.costs import CostView, cost_views, score_against
 from zoo_leaderboard.site.isolation import make_without_culprits
@@ -48,6 +49,7 @@ class TaskJob:
     versions: Versions
     styles: Mapping[str, Style]
     conformance: Mapping[str, Conformance]
+    verified: Notes
     trial_slugs: Mapping[str, str]
     folder: Path
 
@@ -144,7 +146,9 @@ class _TaskWriter:
     def _write_data(self, ranked: Mapping[GroupKey, Standing], curves: Mapping[GroupKey, Curves]) -> None:
         """Write the numbers of the page as JSON and CSV, and as a script for the compare page."""
         facts = self.facts
-        self._write_file(f"data/{self.slug}.json", export.task_json(self.board, facts, ranked, curves))
+        self._write_file(
+            f"data/{self.slug}.json", export.task_json(self.board, facts, ranked, curves, self.job.verified)
+        )
         self._write_file(f"data/{self.slug}.csv", export.task_csv(self.board, ranked))
         groups = [(group, ranked[group.key]) for group in self.board.groups]
         self._write_file(f"data/{self.slug}.js", export.task_script(self.slug, facts, groups))
@@ -186,6 +190,7 @@ class _TaskWriter:
             cost_legend={point.label: point.model for view in costs for point in view.points if point.model},
             hollow=any(not point.reliable for view in costs for point in view.points),
             pictures=self._pictures(group, rows),
+            verified={row.row_text: describe_notes(group.ok(row.row_text), self.job.verified) for row in rows},
             commands=_recorded_commands(group, self.read),
             max_commands=MAX_TRIALS_FOR_COMMANDS,
         )

@@ -17,6 +17,7 @@ from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.index import read_record
 from zoo_leaderboard.records.samples import load_sample
 from zoo_leaderboard.records.trials import summarise_trial
+from zoo_leaderboard.records.verified import Notes, describe_note, note_on
 from zoo_leaderboard.site.export import trial_script
 from zoo_leaderboard.site.isolation import failure_words, is_of_content
 from zoo_leaderboard.site.logs import read_log
@@ -39,6 +40,7 @@ class TrialsJob:
     paths: Mapping[str, str]
     styles: Mapping[str, Style]
     conformance: Mapping[str, Conformance]
+    verified: Notes
     folder: Path
 
 
@@ -48,7 +50,7 @@ def write_trials(job: TrialsJob) -> dict[str, list[str] | str]:
     written: dict[str, list[str] | str] = {}
     for slug, path in job.paths.items():
         try:
-            written[slug] = _write(slug, Path(path), pages, job.folder)
+            written[slug] = _write(slug, Path(path), pages, job)
         except BaseException as error:
             if not is_of_content(error):
                 raise
@@ -64,11 +66,13 @@ def _remove_files(slug: str, folder: Path) -> None:
         (folder / "trials" / f"{slug}.{kind}").unlink(missing_ok=True)
 
 
-def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
+def _write(slug: str, path: Path, pages: Pages, job: TrialsJob) -> list[str]:
+    folder = job.folder
     record = read_record(str(path))
     assets = folder / "trials" / slug
     assets.mkdir(exist_ok=True)
     trial = summarise_trial(record, str(path))
+    note = note_on(trial, job.verified)
     pictures = copy_pictures(record, path, assets, "p")
     view = TrialView(
         record=record,
@@ -82,6 +86,9 @@ def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
         environment=list(_flatten(record.environment)),
         command=reproduce_trial(record),
         log=read_log(path),
+        verified=describe_note(note, trial.machine) if note else "",
+        verified_same=note.same if note else False,
+        verified_at=note.verified_at if note else "",
     )
     bounds = score_range(trial.metric, trial.higher_is_better)
     interval = mean_interval(load_sample([trial]), bounds=bounds) if record.score is not None else None

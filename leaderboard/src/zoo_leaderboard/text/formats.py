@@ -9,8 +9,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 DASH = "\N{EN DASH}"
-_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_LINK = re.compile(r"https?://[^\s<>\"']{1,2000}")
+_ALLOWED = frozenset("\n\t\u200c\u200d")  # the last two join letters in the spelling of some languages
+_LINK = re.compile(r"https?://[!#-&(-;=?-\[\]-~]{1,2000}")  # ASCII without space, quotes, <, >, backslash
+_USER = re.compile(r"https?://[^/?#]*@")  # `https://known.example@other.example` leads to the other one
+# Combining marks, which are drawn over the letter before: https://www.unicode.org/charts/nameslist/
+_MARKS = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+_ACCENTS = re.compile(f"({_MARKS}{{4}}){_MARKS}+")
 
 
 def known(value: Any) -> bool:
@@ -106,12 +110,18 @@ def clip(text: Any, max_chars: int = 120) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with replacement characters for what XML forbids and for marks that reverse the text direction."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if _is_unprintable(char) else char for char in text)
+    """`text` with replacement characters for what XML forbids, reverses the text direction or cannot be seen.
+
+    Of accents on one letter, four are kept: more would cover the lines above and below.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    shown = "".join(char if _is_printable(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return _ACCENTS.sub(r"\1", shown)
 
 
-def _is_unprintable(char: str) -> bool:
-    return char in _BIDI_CONTROLS or (unicodedata.category(char) in ("Cc", "Cn", "Cs") and char not in "\n\t")
+def _is_printable(char: str) -> bool:
+    return char.isprintable() or char in _ALLOWED or unicodedata.category(char) == "Zs"
 
 
 def bare(name: str) -> str:
@@ -125,8 +135,8 @@ def plugin(name: str) -> str:
 
 
 def is_link(text: Any) -> bool:
-    """Whether a text is a web address that is safe to link; `javascript:` is not."""
-    return isinstance(text, str) and _LINK.fullmatch(text) is not None
+    """Whether a text is a web address that is safe to link. `javascript:` is not, nor one with a user's name."""
+    return isinstance(text, str) and _LINK.fullmatch(text) is not None and _USER.match(text) is None
 
 
 def day(moment: str) -> str:
