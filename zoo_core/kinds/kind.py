@@ -21,6 +21,8 @@ class Kind:
     The task:
         task_entry: entry of `task(spec) -> Task`, which makes the kind's tasks.
         takes_images: inputs are images (channels, height, width), which `adapted_signature` adapts to the model.
+        scored_apart: the scores follow from the column `x` of `test`, the model and then the other columns. So the
+            model predicts before the labels are opened, and another process scores the predictions.
         resizes_images: images are also resized, to the recipe's `image_size` or the model's only size.
     What `zoo check` uses:
         metric, higher_is_better: of a task on drawn examples. example_shape: of one drawn input.
@@ -43,6 +45,7 @@ class Kind:
     task_entry: str
     takes_images: bool = False
     resizes_images: bool = False
+    scored_apart: bool = False
     metric: str
     higher_is_better: bool
     example_shape: tuple[int, ...]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from collections.abc import Callable, Iterator
+from time import perf_counter, process_time  # bound before plugins are imported, which could replace them
 
 import psutil
 import torch
@@ -37,11 +37,11 @@ class Phases:
     def phase(self, name: str) -> Iterator[None]:
         """Count the time of the block for the phase `name`."""
         self._on_begin(name)
-        began = time.perf_counter()
+        began = perf_counter()
         try:
             yield
         finally:
-            self.add(name, time.perf_counter() - began)
+            self.add(name, perf_counter() - began)
 
     def add(self, name: str, seconds: float) -> None:
         """Add seconds that were measured elsewhere to a phase."""
@@ -68,17 +68,17 @@ class TrainingClock:
     def start(self) -> None:
         """Open a window."""
         synchronize(self._device)
-        self._cpu_began, self._switches_began = time.process_time(), involuntary_switches(self._process)
-        self._began = time.perf_counter()
+        self._cpu_began, self._switches_began = process_time(), involuntary_switches(self._process)
+        self._began = perf_counter()
 
     def stop(self) -> None:
         """Close the window, if one is open."""
         if self._began is None:
             return
         synchronize(self._device)
-        seconds = time.perf_counter() - self._began
+        seconds = perf_counter() - self._began
         self._began = None
-        self.cpu_s += time.process_time() - self._cpu_began
+        self.cpu_s += process_time() - self._cpu_began
         self.involuntary_switches += involuntary_switches(self._process) - self._switches_began
         self.windows[self.label] = self.windows.get(self.label, 0.0) + seconds
         self._phases.add(self.label, seconds)
@@ -104,7 +104,7 @@ class TrainingClock:
         return self.windows_s + self.spent_s
 
     def _running_s(self) -> float:
-        return time.perf_counter() - self._began if self._began is not None else 0.0
+        return perf_counter() - self._began if self._began is not None else 0.0
 
     def load(self) -> Load:
         """Return the machine's load during the windows."""

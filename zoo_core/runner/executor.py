@@ -37,6 +37,7 @@ from zoo_core.runner.events import (
     TrialDone,
     TrialJob,
 )
+from zoo_core.runner.order import EventOrder
 from zoo_core.runner.start import ENVIRONMENT, start_server, starting_process
 
 EXIT_TIMEOUT_S = 5.0  # for a worker to end after its last event
@@ -51,6 +52,7 @@ class WorkerResult:
     phases: phase -> seconds. phase: the last one. wall_s: from the start of the process to its end.
     trials_beside: number of trials of other zoo processes that ran at the same time.
     loaded: path -> SHA-256 of the files of code that the worker loaded; two contents of one file are joined.
+    order: whether the events of a trial came as those of an honest one.
     """
 
     trial_done: TrialDone | None = None
@@ -67,6 +69,7 @@ class WorkerResult:
     oom_killed: bool = False
     trials_beside: int = 0
     loaded: dict[str, str] = field(default_factory=dict)
+    order: EventOrder = field(default_factory=EventOrder)
 
     def enter(self, phase: str, now_s: float) -> None:
         """Begin `phase`, `now_s` seconds after the start; the time since the last call counts for the phase that ends.
@@ -79,6 +82,7 @@ class WorkerResult:
 
     def add(self, event: Event, now_s: float) -> None:
         """Add an event of the worker, received `now_s` seconds after its start."""
+        self.order.see(event, now_s)
         match event:
             case PhaseBegan():
                 self.enter(event.name, now_s)
@@ -125,7 +129,7 @@ class LocalExecutor:
         """Run one job until it ends, fails or times out. Ctrl-C ends the child and sets `interrupted`."""
         needs_own_start = isinstance(job, TrialJob) and job.device != "cpu"
         context = self._spawn if needs_own_start else self._fork
-        result, content = WorkerResult(), _encode(job)
+        result, content = WorkerResult(order=EventOrder(job)), _encode(job)
         try:
             if context is not self._spawn:
                 self._await_server()
@@ -150,6 +154,7 @@ class LocalExecutor:
                 result.interrupted = True
             finally:
                 kill_process_tree(process)
+                see_rest(receiver, result, began)
                 receiver.close()
                 result.trials_beside = max(result.trials_beside, others())
             result.wall_s = time.perf_counter() - began
@@ -198,6 +203,7 @@ class LocalExecutor:
     ) -> bool:
         """Receive events until the worker sends its last one or dies; return False after a timeout."""
         while True:
+            result.order.listen(time.perf_counter() - began)
             left = SILENCE_S if timeout_s is None else began + timeout_s - time.perf_counter()
             if left <= 0:
                 return False
@@ -217,6 +223,13 @@ class LocalExecutor:
                 on_event(event)
             if isinstance(event, TrialDone | JobResult | JobFailed):
                 return True
+
+
+def see_rest(receiver: multiprocessing.connection.Connection, result: WorkerResult, began: float) -> None:
+    """Judge what the worker sent after its last event."""
+    with contextlib.suppress(EOFError, OSError, msgspec.MsgspecError):  # the usual case is the end of the pipe
+        while receiver.poll(0):
+            result.order.see(events.decode_event(receiver.recv_bytes()), time.perf_counter() - began)
 
 
 def _encode(job: Job) -> bytes:

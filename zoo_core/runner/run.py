@@ -26,6 +26,7 @@ from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.preflight import InitialWeights, download_unpinned_weights, preflight
 from zoo_core.runner.recording import TrialStatus, make_record, now, read_log_tail, status_of_trial, without_results
 from zoo_core.runner.request import Request
+from zoo_core.runner.scoring import check_score
 
 
 class Listener(Protocol):
@@ -171,6 +172,8 @@ class Run:
         job = trial.to_trial_job(staging, weights.path, weights.sha256)
         result = self._executor.run(job, self._listener.on_event, request.timeout_s)
         status = status_of_trial(trial, result, read_log_tail(staging))
+        if status.status == "ok" and job.scored_apart:
+            status = replace(status, **check_score(job, result, self._executor))
         record = self._make_record(trial, result, status, started=started)
         if record.status == "skipped":  # its artifacts are of other code than planned
             self._store.discard(staging)

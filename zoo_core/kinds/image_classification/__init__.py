@@ -39,6 +39,7 @@ KIND = Kind(
         **AUGMENTATION,
     },
     task_entry="zoo_core.kinds.image_classification.objective:image_classification_task",
+    scored_apart=True,
     takes_images=True,
     resizes_images=True,
     metric="accuracy",

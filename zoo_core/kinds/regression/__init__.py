@@ -27,6 +27,7 @@ KIND = Kind(
         ),
     },
     task_entry="zoo_core.kinds.regression.objective:regression_task",
+    scored_apart=True,
     metric="mse",
     higher_is_better=False,
     example_shape=(4,),
