@@ -198,9 +198,10 @@ class CodeLoaded(JsonStruct, frozen=True, kw_only=True, tag="code"):
 
 
 class DataOpened(JsonStruct, frozen=True, kw_only=True, tag="data opened"):
-    """Code of the trial opened a decoded file of the data: one of `test`, or one that was sealed, which was `refused`.
+    """Code of the trial opened a file of the data: a decoded one of `test`, or one that was sealed and so `refused`.
 
-    inputs: it holds the inputs of `test`, not the labels. by: whose code, with file and line.
+    split: "" for a file from which the data are decoded. inputs: it holds the inputs of `test`, not the labels.
+    by: whose code, with file and line.
     """
 
     split: str

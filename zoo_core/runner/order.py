@@ -77,13 +77,16 @@ class EventOrder:
         self.problem = self.problem or problem
 
     def _cheat_of(self, event: DataOpened, job: TrialJob) -> str:
+        """Return what the trial's code did by opening a file; "" if it may."""
         stage = _stage(self._phase)
+        if self._phase == "prepare" and not event.refused:  # the runner opens the data, perhaps decodes them
+            return ""
         sealed = event.split == "test" and stage < STAGES["test"]
         labels = event.split == "test" and not event.inputs and job.scored_apart and not self.predicted
         if not (event.refused or sealed or labels):
             self._opened.add(event.inputs)
             return ""
-        what = f"the {event.split} split"
+        what = f"the {event.split} split" if event.split else "a file from which the data were decoded"
         if event.split == "test" and not event.inputs and stage >= STAGES["test"]:
             what = "the labels of the test split before its predictions were handed over"
         return f"{event.by} opened {what} in phase {self._phase}: {event.file}"

@@ -19,11 +19,15 @@ from typing import Any
 
 from zoo_core.data.locate import columns_home
 from zoo_core.errors import SealedSplitError
+from zoo_core.files import cache_dir, portable
 from zoo_core.runner import events
 from zoo_core.runner.events import TrialJob
 
 Send = Callable[[events.Event], None]
 MayOpen = Callable[["May"], contextlib.AbstractContextManager[None]]
+
+
+MODEL = "the model's code"
 
 
 class May(IntEnum):
@@ -58,14 +62,11 @@ def watching_data(job: TrialJob, send: Send) -> Iterator[MayOpen]:
     blocks, everything is refused. A refused file raises SealedSplitError where it is opened. Every file of `test` that
     is opened, refused or not, is reported as a `DataOpened`, so that the parent can judge the order of events.
     """
-    files = _list_files()
+    files, sources = _list_files(), _folders_of_sources(job)
     level, owner, owners = [May.NOTHING], os.getpid(), _owners_of_code(job)
     note = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children, which cannot send
-    stat, samestat, getpid = (
-        os.stat,
-        os.path.samestat,
-        os.getpid,
-    )  # bound before plugins are imported, which could replace them
+    # Bound here, before plugins are imported, which could replace them.
+    stat, samestat, getpid, abspath, fsdecode = os.stat, os.path.samestat, os.getpid, os.path.abspath, os.fsdecode
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event != "open" or not files or not isinstance(arguments[0], str | bytes):
@@ -77,6 +78,8 @@ def watching_data(job: TrialJob, send: Send) -> Iterator[MayOpen]:
         sealed = files.get((state.st_dev, state.st_ino))
         if sealed is not None and is_same(sealed.path, state):
             opened(sealed, refused=level[0] < sealed.level)
+        elif level[0] < May.ALL and abspath(fsdecode(arguments[0])).startswith(sources):
+            opened(Sealed(Path(fsdecode(arguments[0])), "", May.ALL), refused=True)
 
     def is_same(path: Path, state: os.stat_result) -> bool:
         """Return whether the path still has this inode: that of a file which was removed may be used again."""
@@ -89,16 +92,20 @@ def watching_data(job: TrialJob, send: Send) -> Iterator[MayOpen]:
         if not refused and sealed.split != "test":
             return
         by, file, is_inputs = _opener(sys._getframe(2), owners), sealed.path.name, sealed.level == May.INPUTS
+        if not sealed.split and not by.startswith(MODEL):
+            return  # a task may read files that lie beside its data
         event = events.DataOpened(split=sealed.split, inputs=is_inputs, file=file, by=by, refused=refused)
         if getpid() == owner:
             send(event)
         elif refused and len(content := events.encode(event)) < len(note):
             note[: len(content)] = content
         if refused:
-            raise SealedSplitError(f"{by} opened {file} of the split {sealed.split}, which is sealed now")
+            raise SealedSplitError(f"{by} opened {file} of the data, which is sealed now")
 
     @contextlib.contextmanager
     def may_open(allowed: May) -> Iterator[None]:
+        if allowed >= May.INPUTS:  # another process may have decoded the data again
+            files.update(_list_files())
         before, level[0] = level[0], allowed
         try:
             yield
@@ -107,7 +114,7 @@ def watching_data(job: TrialJob, send: Send) -> Iterator[MayOpen]:
             if getpid() == owner and (content := note[:].rstrip(b"\0")):
                 note[: len(content)] = bytes(len(content))
                 send(events.decode_event(content))
-            if allowed == May.ALL:  # data may have been decoded meanwhile
+            if allowed == May.ALL:  # this process may have decoded data
                 files.update(_list_files())
 
     sys.addaudithook(hook)
@@ -137,13 +144,26 @@ def _level_of_test(column: Path) -> May:
     return May.INPUTS if column.name.partition(".")[0] == "x" else May.ALL
 
 
+def _folders_of_sources(job: TrialJob) -> tuple[str, ...]:
+    """Return the folders, with a separator at the end, that hold nothing but files from which data are decoded.
+
+    Of the user's folder this is not known if it also holds the current folder or code of the trial.
+    """
+    folders = [cache_dir() / "downloads" / portable(job.dataset), cache_dir() / "unpacked"]
+    if job.data_root:
+        root, code = Path(job.data_root), job.code.files if job.code else {}
+        if not any(path.is_relative_to(root) for path in (Path.cwd(), *map(Path, code))):
+            folders.append(root)
+    return tuple(f"{path}{os.sep}" for folder in folders for path in {folder.absolute(), folder.resolve()})
+
+
 def _owners_of_code(job: TrialJob) -> Mapping[str, Collection[str]]:
     """Return the files of each part of the trial's code, in the order in which they are named."""
     if job.code is None:
         return {}
     shared = {*job.code.task.files, *job.code.dataset.files}
     return {
-        "the model's code": {*job.code.model.files} - shared,
+        MODEL: {*job.code.model.files} - shared,
         "the task's code": job.code.task.files.keys(),
         "the data set's code": job.code.dataset.files.keys(),
     }
