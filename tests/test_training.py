@@ -87,7 +87,7 @@ def test_a_trial_sends_its_events_in_order_and_ends_with_done(tmp_path: Path) ->
     heard: list[Any] = []
     run_trial(make_job(tmp_path, "cosine", "mlp", steps=10), heard.append)
     phases = [event.name for event in heard if isinstance(event, events.PhaseBegan)]
-    assert phases[:4] == ["prepare", "warm-up", "build", "train"]
+    assert phases[:5] == ["prepare", "warm-up", "build", "initial score", "train"]
     assert len([event for event in heard if isinstance(event, events.Evaluated)]) == 10
     assert isinstance(heard[-1], events.TrialDone)
     assert heard[-1].status == "ok"

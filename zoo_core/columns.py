@@ -115,10 +115,10 @@ def write_blocks(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], block
         raise DataError(f"the blocks of {path.name} have {rows} rows instead of {shape[0]}")
 
 
-def load(folder: Path) -> Columns:
-    """Memory-map the columns of a folder. Writing to an array changes only memory, never the file."""
+def load(folder: Path, *, only: str = "") -> Columns:
+    """Memory-map the columns of a folder, or `only` one. Writing to an array changes only memory, never the file."""
     columns: dict[str, Column] = {}
-    for path in sorted(folder.glob("*.npy")):
+    for path in sorted(folder.glob(f"{only}.*npy" if only else "*.npy")):
         name, _, part = path.name.removesuffix(".npy").partition(".")
         if part == "offsets":
             continue

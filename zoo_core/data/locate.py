@@ -241,6 +241,11 @@ def download_folder(spec: DatasetSpec) -> Path:
     return cache_dir() / "downloads" / portable(spec.qualified)
 
 
+def columns_home() -> Path:
+    """Return the folder with a folder for each data set that has been decoded."""
+    return cache_dir() / "columns"
+
+
 def state(spec: DatasetSpec, root: Path | None) -> str:
     """Describe in words whether the data can be used now."""
     if root is not None:

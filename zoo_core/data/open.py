@@ -15,14 +15,14 @@ from zoo_core import columns as column_files
 from zoo_core.cached import Stamp, is_whole, new_cached_folder, stamps_of
 from zoo_core.columns import Columns, Split, length
 from zoo_core.data import accounting
-from zoo_core.data.locate import DatasetFiles, list_root
+from zoo_core.data.locate import DatasetFiles, columns_home, list_root
 from zoo_core.data.locate import fingerprint as identify
 from zoo_core.data.splits import held_out_rows
 from zoo_core.data.walk import Tree, walk
 from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import Code, code_of
 from zoo_core.errors import DataError, SealedSplitError, UnknownSplitError, ZooError
-from zoo_core.files import cache_dir, portable
+from zoo_core.files import portable
 from zoo_core.protocols import Context, Data, Dataset
 from zoo_core.results.records import LeftOut
 from zoo_core.specs import DatasetSpec, Signature
@@ -90,7 +90,7 @@ class OpenData:
         self.identity = cache.folder.name  # made of data set, version, fingerprint and loader
         self._cache, self._folder, self._root = cache, cache.folder, root
         self._decoded_left_out, self._is_published = opened.left_out, is_published
-        self._sealed = True
+        self._sealed = self._labels_sealed = True
 
     def left_out(self) -> list[LeftOut]:
         """Count the files below the data root that were not read, by reason.
@@ -109,7 +109,8 @@ class OpenData:
         """Return the examples of `train`, `val` or `test`.
 
         With `holdout=False`, train keeps the examples that would be held out for val. A val split that the data set
-        itself has stays as it is. Raises UnknownSplitError, and SealedSplitError for `test` before the final score.
+        itself has stays as it is. While the labels are sealed, `test` has only the column `x`. Raises
+        UnknownSplitError, and SealedSplitError for `test` before the final score.
         """
         if name == "test" and self._sealed:
             raise SealedSplitError("the test split is opened once, for the final score; train and select on val")
@@ -125,7 +126,8 @@ class OpenData:
             raise UnknownSplitError(
                 f"dataset {self.spec.qualified} has no split {name!r}, only {', '.join(self.sizes)}"
             )
-        return Split(column_files.load(self._folder / name))
+        only = "x" if name == "test" and self._labels_sealed else ""
+        return Split(column_files.load(self._folder / name, only=only))
 
     def examples(self, *, holdout: bool = True) -> dict[str, int]:
         """Return the number of examples by split under the recipe's `holdout`."""
@@ -137,9 +139,9 @@ class OpenData:
                 del sizes["val"]
         return sizes
 
-    def unseal(self) -> None:
-        """Allow `split("test")`. Only the runner calls this, before the final score."""
-        self._sealed = False
+    def unseal(self, *, labels: bool = True) -> None:
+        """Allow `split("test")`, without `labels` only its inputs. Only the runner calls this, for the final score."""
+        self._sealed, self._labels_sealed = False, not labels
 
 
 def data_context(spec: DatasetSpec, ctx: Context) -> Context:
@@ -156,7 +158,7 @@ def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str, code: Code | No
     """
     loader = (code or code_of(spec.entry)).sha256[:8]  # a change of the loader invalidates the cache
     name = f"{portable(spec.qualified)}-v{spec.version}-{fingerprint}-{loader}-f{FORMAT}"
-    folder = cache_dir() / "columns" / name
+    folder = columns_home() / name
     # Several sets of files may have the fingerprint of the published data: what lies beside those is of no influence.
     is_published = bool(spec.downloads) and fingerprint == identify(spec, None)
     cache = _Cache(folder, lambda: _decode(spec, ctx, folder, is_published=is_published))

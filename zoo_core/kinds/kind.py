@@ -23,6 +23,8 @@ class Kind:
     The task:
         task_entry: entry of `task(spec) -> Task`, which makes the kind's tasks.
         takes_images: inputs are images (channels, height, width), which `adapted_signature` adapts to the model.
+        scored_apart: the scores follow from the column `x` of `test`, the model and then the other columns. So the
+            model predicts before the labels are opened, and another process scores the predictions.
         resizes_images: images are also resized, to the recipe's `image_size` or the model's only size.
     The model:
         output_shape_entry: entry of `shape(x, outputs) -> tuple`, the shape of forward's output for its inputs `x`;
@@ -50,6 +52,7 @@ class Kind:
     resizes_images: bool = False
     output_shape_entry: str
     output_values: str = "logits"
+    scored_apart: bool = False
     metric: str
     higher_is_better: bool
     example_shape: tuple[int, ...]

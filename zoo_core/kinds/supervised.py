@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo_core.columns import Array
+from zoo_core.columns import Array, Ragged, Split
 from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.errors import IncompatibleError, PluginError, WrongOutputError
@@ -137,6 +137,23 @@ class Supervised:
     def output_form(self) -> OutputForm | None:
         """Return what forward returns, by the kind or else by the objective; None if neither states it."""
         return self._form
+
+    def outputs(self, ctx: Context, model: nn.Module, split: str) -> Array:
+        """Return the model's outputs (n, ...) for the column `x` of a split, without opening the other columns."""
+        if self._ready_model is None or model is not self._ready_model():
+            self._make_ready(model)
+        features = self._prepare_features(ctx, model)
+        split_features = self._split_features(features, split) if features is not None else None
+        if split_features is not None:
+            return self._run(self._forward_from_features(model), split_features.split, split)[0]
+        return self._run(self._forward_from_columns(model), self._split(ctx, split), split)[0]
+
+    def score(self, outputs: Array, split: str, model: nn.Module | None = None) -> Evaluation:
+        """Score the outputs (n, ...) of a split. They are kept for the `pictures` of the model that made them."""
+        columns = other_columns(self._data.split(split, holdout=self._recipe.holdout))
+        if model is not None:
+            self._last_outputs = _Outputs(model, split, outputs, columns)
+        return self._objective.evaluate(outputs, columns)
 
     def _run(self, forward: Forward, source: DeviceSplit, split: str) -> tuple[Array, dict[str, Array]]:
         """Return the outputs (n, ...) for all examples, reduced by the objective, and all columns except `x`.
@@ -336,6 +353,18 @@ class _Outputs:
     split: str
     outputs: Array
     columns: dict[str, Array]
+
+
+def other_columns(split: Split) -> dict[str, Array]:
+    """Return the columns of numbers of a split except `x`, as a batch of all its examples would have them."""
+    rows = slice(None) if split.rows is None else split.rows
+    found: dict[str, Array] = {}
+    for name, column in split.columns.items():
+        if isinstance(column, Ragged):
+            found[f"{name}_lengths"] = np.diff(column.offsets)[rows]
+        elif name != "x" and column.dtype.kind in "biuf":
+            found[name] = column[rows]
+    return found
 
 
 def evaluation_batch(split: DeviceSplit) -> int:

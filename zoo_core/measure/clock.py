@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import time
 from collections.abc import Callable, Iterator
+from time import perf_counter  # bound before plugins are imported, which could replace them
 
 import torch
 
@@ -30,11 +30,11 @@ class Phases:
     def phase(self, name: str) -> Iterator[None]:
         """Count the time of the block for the phase `name`."""
         self._on_begin(name)
-        began = time.perf_counter()
+        began = perf_counter()
         try:
             yield
         finally:
-            self.add(name, time.perf_counter() - began)
+            self.add(name, perf_counter() - began)
 
     def add(self, name: str, seconds: float) -> None:
         """Add seconds that were measured elsewhere to a phase."""
@@ -60,14 +60,14 @@ class TrainingClock:
         """Open a window."""
         synchronize(self._device)
         self._meter.start()
-        self._began = time.perf_counter()
+        self._began = perf_counter()
 
     def stop(self) -> None:
         """Close the window, if one is open."""
         if self._began is None:
             return
         synchronize(self._device)
-        seconds = time.perf_counter() - self._began
+        seconds = perf_counter() - self._began
         self._began = None
         self._meter.stop()
         self.windows[self.label] = self.windows.get(self.label, 0.0) + seconds
@@ -94,7 +94,7 @@ class TrainingClock:
         return self.windows_s + self.spent_s
 
     def _running_s(self) -> float:
-        return time.perf_counter() - self._began if self._began is not None else 0.0
+        return perf_counter() - self._began if self._began is not None else 0.0
 
     def load(self) -> Load:
         """Return the machine's load during the windows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import time
+from time import perf_counter  # bound before plugins are imported, which could replace it
 from typing import Any
 
 import numpy as np
@@ -31,20 +31,20 @@ def measure_latency(
         synchronize(device)
 
     times: list[float] = []
-    ends = time.perf_counter() + max_s
+    ends = perf_counter() + max_s
     for _ in range(WARM_UP_REPEATS):
         forward()
-        if time.perf_counter() > ends:  # a model this slow needs no more warm-up
+        if perf_counter() > ends:  # a model this slow needs no more warm-up
             break
     meter = CpuMeter()
     meter.start()
-    wall_began = time.perf_counter()
+    wall_began = perf_counter()
     ends = wall_began + max_s
-    while len(times) < max_repeats and (not times or time.perf_counter() < ends):
-        began = time.perf_counter()
+    while len(times) < max_repeats and (not times or perf_counter() < ends):
+        began = perf_counter()
         forward()
-        times.append((time.perf_counter() - began) * 1000)
-    wall_s = time.perf_counter() - wall_began
+        times.append((perf_counter() - began) * 1000)
+    wall_s = perf_counter() - wall_began
     meter.stop()
     return Latency(
         median_ms=float(np.median(times)),

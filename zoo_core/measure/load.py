@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-import time
 from pathlib import Path
+from time import process_time  # bound before plugins are imported, which could replace it
 
 import psutil
 
@@ -36,11 +36,11 @@ class CpuMeter:
 
     def start(self) -> None:
         """Begin to count."""
-        self._began = (time.process_time(), _waits_by_thread(), self._switches())
+        self._began = (process_time(), _waits_by_thread(), self._switches())
 
     def stop(self) -> None:
         """Add what was used since `start`."""
-        cpu_s, waits, switches = time.process_time(), _waits_by_thread(), self._switches()
+        cpu_s, waits, switches = process_time(), _waits_by_thread(), self._switches()
         cpu_began, waits_began, switches_began = self._began
         self.used.cpu_s += cpu_s - cpu_began
         if self.used.wait_s is not None and waits and waits_began:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
@@ -44,12 +44,17 @@ class Registry:
     disabled: Sequence[DisabledPlugin] = ()
 
     @classmethod
-    def load(cls) -> Registry:
-        """Load all installed plugins, without torch. A plugin whose task has an unknown kind counts as failed."""
+    def load(cls, only: Collection[str] | None = None) -> Registry:
+        """Load the installed plugins, without torch. A plugin whose task has an unknown kind counts as failed.
+
+        only: the names of the plugins to load, by default all. Data sets of tasks may then be those of other plugins.
+        """
         points, disabled = installed()
-        loaded, failed = discover(points)
+        loaded, failed = discover([point for point in points if only is None or point.name in only])
         usable: list[Plugin] = []
         datasets = {name for plugin in loaded for item in plugin.datasets for name in (item.name, item.qualified)}
+        if only is not None:
+            datasets |= {name for plugin in loaded for task in plugin.tasks for name in task.datasets}
         for plugin in loaded:
             problem = _unknown_kind_or_dataset(plugin, datasets)
             if problem:

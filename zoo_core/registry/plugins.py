@@ -22,6 +22,7 @@ from zoo_core.entries.unpackaged import PLUGIN as UNPACKAGED
 from zoo_core.errors import DuplicateNameError, InvalidSpecError, PluginError, UnknownNameError
 from zoo_core.reasons import reason_of
 from zoo_core.registry.guard import guarded
+from zoo_core.registry.tampering import Original, find_replaced, list_originals, names_of, restore
 from zoo_core.registry.validate import NAME_PATTERN, AnySpec, validate_spec
 from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec
 
@@ -80,7 +81,7 @@ def discover(found: Iterable[EntryPoint] | None = None) -> tuple[list[Plugin], l
     """Load the plugins of `found`, by default every plugin of the entry-point group `zoo` that is not disabled."""
     manager = pluggy.PluginManager(hookspecs.ENTRY_POINT_GROUP)
     manager.add_hookspecs(hookspecs)
-    points = installed()[0] if found is None else found
+    points, originals = installed()[0] if found is None else found, list_originals()
     plugins: dict[str, Plugin] = {}
     failed: list[FailedPlugin] = []
     for point in sorted(points, key=lambda point: point.name):
@@ -91,7 +92,9 @@ def discover(found: Iterable[EntryPoint] | None = None) -> tuple[list[Plugin], l
                     "uninstall or rename one of them"
                 )
             with guarded():
-                plugins[point.name] = _load(manager, point)
+                loaded = _load(manager, point)
+            _refuse_replaced(originals)
+            plugins[point.name] = loaded
         # Plugin code may raise anything, even SystemExit. That must disable only this plugin.
         except (Exception, SystemExit) as error:
             failed.append(
@@ -103,6 +106,13 @@ def discover(found: Iterable[EntryPoint] | None = None) -> tuple[list[Plugin], l
                 )
             )
     return list(plugins.values()), failed
+
+
+def _refuse_replaced(originals: list[Original]) -> None:
+    """Raise PluginError if a plugin replaced functions of the zoo, after undoing that."""
+    if replaced := find_replaced(originals):
+        restore(replaced)
+        raise PluginError(f"it replaced {names_of(replaced)}: a plugin may not change the zoo")
 
 
 def _version(point: EntryPoint) -> str:

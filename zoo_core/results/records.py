@@ -185,6 +185,8 @@ class Measured(JsonStruct, frozen=True, kw_only=True):
     scores, val_scores: by metric, on test and at the last val evaluation. tables: of the test evaluation, by name.
     steps, units: optimizer steps, and units such as examples that they used. selected_step: the step whose weights
         were scored on test. stopped_because: why the training ended before the recipe's length; "" if it did not.
+    initial_score: the task's metric on val before the first step; None without val, or if the model cannot be scored
+        before it has seen data.
     train_s: training seconds, without evaluation. throughput: units per second of training, without other phases.
     inference_throughput: units per second in batches of `inference_batch`. load: during the training.
     peak_memory_mib: of the device; on the CPU, the growth of the process.
@@ -206,6 +208,7 @@ class Measured(JsonStruct, frozen=True, kw_only=True):
     peak_memory_mib: float | None = None
     load: Load | None = None
     selected_step: Integer | None = None
+    initial_score: float | None = None
     stopped_because: str = ""
     per_example: Name = ""
     checkpoint: Name = ""

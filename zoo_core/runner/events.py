@@ -52,7 +52,8 @@ class OpenJob(BaseJob, frozen=True, kw_only=True, tag="open"):
 class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     """Run one trial. Names are qualified; artifacts go to the folder `staging`.
 
-    code, specs: what was planned (see identity.py); None and "" to run whatever is on the disk.
+    code, specs, recipes: what was planned (see identity.py); None and "" to run whatever is on the disk.
+    scored_apart: whether a process without the model scores the predictions again (see scoring.py).
     """
 
     handler: ClassVar[str] = "zoo_core.runner.trial:run_trial"
@@ -78,10 +79,26 @@ class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     sandbox: bool = False
     code: TrialCode | None = None
     specs: str = ""
+    recipes: str = ""
+    scored_apart: bool = False
 
     @property
     def log_folder(self) -> str:
         return self.staging
+
+
+class ScoreJob(TrialJob, frozen=True, kw_only=True, tag="score"):
+    """Score the predictions of the trial again. `sha256`: of their file. `per_example`: the file of the worker."""
+
+    handler: ClassVar[str] = "zoo_core.runner.scoring:score_predictions"
+    sends_events: ClassVar[bool] = False
+
+    sha256: str
+    per_example: str
+
+    @property
+    def log_folder(self) -> str:
+        return ""
 
 
 class TryJob(TrialJob, frozen=True, kw_only=True, tag="try"):
@@ -165,7 +182,7 @@ class CheckJob(BaseJob, frozen=True, kw_only=True, tag="check"):
         return self.folder
 
 
-Job: TypeAlias = DevicesJob | OpenJob | TrialJob | TryJob | WeightsJob | EvaluateJob | PredictJob | CheckJob
+Job: TypeAlias = DevicesJob | OpenJob | TrialJob | ScoreJob | TryJob | WeightsJob | EvaluateJob | PredictJob | CheckJob
 
 
 class PhaseBegan(JsonStruct, frozen=True, kw_only=True, tag="phase"):
@@ -178,6 +195,32 @@ class CodeLoaded(JsonStruct, frozen=True, kw_only=True, tag="code"):
     """The worker is about to run a file of code: its absolute path, and its SHA-256 as in `entries.codehash`."""
 
     path: str
+    sha256: str
+
+
+class DataOpened(JsonStruct, frozen=True, kw_only=True, tag="data opened"):
+    """Code of the trial opened a file of the data: a decoded one of `test`, or one that was sealed and so `refused`.
+
+    split: "" for a file from which the data are decoded. inputs: it holds the inputs of `test`, not the labels.
+    by: whose code, with file and line.
+    """
+
+    split: str
+    inputs: bool
+    file: str
+    by: str
+    refused: bool
+
+
+class Tampered(JsonStruct, frozen=True, kw_only=True, tag="tampered"):
+    """The trial's code replaced a function on which the measurement relies: its full name."""
+
+    name: str
+
+
+class Predicted(JsonStruct, frozen=True, kw_only=True, tag="predicted"):
+    """The predictions for the inputs of `test` are in the file PREDICTIONS of the staging folder, with this hash."""
+
     sha256: str
 
 
@@ -278,7 +321,19 @@ class CheckEnded(JsonStruct, frozen=True, kw_only=True, tag="check ended"):
 
 
 Event: TypeAlias = (
-    PhaseBegan | CodeLoaded | Progress | Evaluated | Facts | JobResult | JobFailed | TrialDone | CheckBegan | CheckEnded
+    PhaseBegan
+    | CodeLoaded
+    | DataOpened
+    | Tampered
+    | Predicted
+    | Progress
+    | Evaluated
+    | Facts
+    | JobResult
+    | JobFailed
+    | TrialDone
+    | CheckBegan
+    | CheckEnded
 )
 
 encode = msgspec.json.Encoder().encode

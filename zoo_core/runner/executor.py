@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,6 +39,7 @@ from zoo_core.runner.events import (
 )
 from zoo_core.runner.inbox import MessageError
 from zoo_core.runner.interrupts import Interrupts, deferred_interrupts
+from zoo_core.runner.order import EventOrder
 from zoo_core.runner.start import ENVIRONMENT, Fork, Start, Worker
 
 SILENCE_S = 0.25  # without an event, after which the executor checks that the worker is alive
@@ -55,6 +56,7 @@ class WorkerResult:
     phases: phase -> seconds. phase: the last one. wall_s: from the start of the process to its end.
     trials_beside: number of trials of other zoo processes that ran at the same time.
     loaded: path -> SHA-256 of the files of code that the worker loaded; two contents of one file are joined.
+    order: whether the events of a trial came as those of an honest one.
     """
 
     trial_done: TrialDone | None = None
@@ -71,6 +73,7 @@ class WorkerResult:
     oom_killed: bool = False
     trials_beside: int = 0
     loaded: dict[str, str] = field(default_factory=dict)
+    order: EventOrder = field(default_factory=EventOrder)
 
     def enter(self, phase: str, now_s: float) -> None:
         """Begin `phase`, `now_s` seconds after the start; the time since the last call counts for the phase that ends.
@@ -83,6 +86,7 @@ class WorkerResult:
 
     def add(self, event: Event, now_s: float) -> None:
         """Add an event of the worker, received `now_s` seconds after its start."""
+        self.order.see(event, now_s)
         match event:
             case PhaseBegan():
                 self.enter(event.name, now_s)
@@ -127,7 +131,7 @@ class LocalExecutor:
 
         Raises UsageError for a job with a name that is not UTF-8, MachineError if the system starts no process.
         """
-        result, content, oom_before = WorkerResult(), _encode(job), _oom_kills()
+        result, content, oom_before = WorkerResult(order=EventOrder(job)), _encode(job), _oom_kills()
         with deferred_interrupts() as interrupts, beside.announced(isinstance(job, TrialJob)) as others:
             child, began = self._start(job, content, interrupts)
             if child is None:
@@ -200,6 +204,7 @@ class _Reception:
     def receive(self, began: float, timeout_s: float | None) -> None:
         """Receive events until the last one, the end of the worker, a timeout, or a signal to this process."""
         while not self._interrupts.requested:
+            self._result.order.listen(time.perf_counter() - began)
             left = SILENCE_S if timeout_s is None else began + timeout_s - time.perf_counter()
             if left <= 0:
                 self._result.timed_out = True
@@ -212,6 +217,13 @@ class _Reception:
         if not self._child.wait() and not self._is_complete() and not self._interrupts.requested:
             reason = f"the worker closed its connection to the zoo in phase {self._result.phase}, but went on"
             self._add(JobFailed(error="", reason=reason), began)
+        with contextlib.suppress(MessageError):
+            self._see_rest(self._child.inbox.receive(0.0), began)
+
+    def _see_rest(self, messages: Iterable[bytes], began: float) -> None:
+        """Judge what the worker sent after its last event."""
+        for message in messages:
+            self._result.order.see(self._decode(message), time.perf_counter() - began)
 
     def _receive_some(self, wait_s: float, began: float) -> bool:
         try:
@@ -219,9 +231,10 @@ class _Reception:
         except MessageError as error:
             self._add(JobFailed(error="", reason=f"the worker sent an invalid event: {error}"), began)
             return True
-        for message in messages:
+        for number, message in enumerate(messages, 1):
             self._add(self._decode(message), began)
             if self._is_complete():
+                self._see_rest(messages[number:], began)
                 break
         return bool(messages)
 

@@ -49,6 +49,12 @@ def specs_sha256(task: TaskSpec, dataset: DatasetSpec, model: ModelSpec) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=_plain).encode()).hexdigest()
 
 
+def recipes_sha256(task: TaskSpec, model: ModelSpec) -> str:
+    """Hash the fields of the specs from which recipes are resolved, and by which scores are judged. It is in no key."""
+    parts = [task.recipe, task.quick, task.chance, model.options, model.recipe, model.quick, model.pretrained_on]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=_plain).encode()).hexdigest()
+
+
 def _entry(model: ModelSpec) -> str:
     """Return the entry without the folder of an unpackaged model, which may move."""
     return attribute_of(model) if model.plugin == PLUGIN else model.entry

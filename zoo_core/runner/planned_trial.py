@@ -15,7 +15,7 @@ from zoo_core.kinds import KINDS
 from zoo_core.measure.environment import machine_id
 from zoo_core.recipe import Recipe, RecipeClass
 from zoo_core.runner.events import OpenJob, TrialJob, TryJob
-from zoo_core.runner.identity import TrialCode, specs_sha256
+from zoo_core.runner.identity import TrialCode, recipes_sha256, specs_sha256
 from zoo_core.runner.request import Request
 from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, TaskSpec
 
@@ -111,7 +111,14 @@ class PlannedTrial:
             sandbox=self.request.sandbox,
             code=self.code,
             specs=self.specs,
+            recipes=recipes_sha256(self.task, self.model),
+            scored_apart=is_scored_apart(self.task),
         )
+
+
+def is_scored_apart(task: TaskSpec) -> bool:
+    """Return whether the task is that of a shared kind whose predictions another process can score."""
+    return not task.entry and task.kind in KINDS and KINDS[task.kind].scored_apart
 
 
 def experiment_key(trial: PlannedTrial) -> str:

@@ -25,8 +25,10 @@ from zoo_core.protocols import Context, Task
 from zoo_core.recipe import Recipe
 from zoo_core.runner.build import build_model, prepare_task, reseed
 from zoo_core.runner.events import TrialJob
+from zoo_core.runner.job_specs import JobSpecs
 from zoo_core.runner.length import Length, resolve_length
-from zoo_core.specs import DatasetSpec, ModelSpec, Signature, TaskSpec
+from zoo_core.runner.watch import May, MayOpen, allow_all
+from zoo_core.specs import ModelSpec, Signature, TaskSpec
 from zoo_core.weights import read_weights
 
 
@@ -36,11 +38,13 @@ class PreparedTrial:
 
     data: with the signature adapted to the model. data_signature: the one before that.
     recipe: with `steps` set to the trial's length. weights: the initial weights by name, or None.
+    may_open: see watch.py.
     """
 
     job: TrialJob
     task_spec: TaskSpec
     model_spec: ModelSpec
+    may_open: MayOpen
     ctx: Context
     data: OpenData
     data_signature: Signature
@@ -52,7 +56,8 @@ class PreparedTrial:
     def build_model(self) -> nn.Module:
         """Build a model on the device; the same seed gives the same weights."""
         reseed(self.ctx)
-        model = build_model(self.model_spec, self.data.signature, self.recipe, self.weights)
+        with self.may_open(May.NOTHING):
+            model = build_model(self.model_spec, self.data.signature, self.recipe, self.weights)
         return model.to(self.job.device)
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -66,9 +71,7 @@ class PreparedTrial:
             yield
 
 
-def prepare_trial(
-    job: TrialJob, task_spec: TaskSpec, model_spec: ModelSpec, dataset_spec: DatasetSpec
-) -> PreparedTrial:
+def prepare_trial(job: TrialJob, specs: JobSpecs, may_open: MayOpen = allow_all) -> PreparedTrial:
     """Open the data, read the weights and prepare the task.
 
     Raises IncompatibleError if the model cannot take the data, RecipeError if the recipe gives no length.
@@ -83,7 +86,9 @@ def prepare_trial(
         offline=job.offline,
         budget_s=job.budget_s,
     )
-    data = open_data(dataset_spec, ctx, job.fingerprint, job.code.dataset if job.code else None)
+    task_spec, model_spec, dataset_spec = specs.task, specs.model, specs.dataset
+    with may_open(May.ALL):
+        data = open_data(dataset_spec, ctx, job.fingerprint, job.code.dataset if job.code else None)
     recipe = Recipe(job.recipe)
     data_signature = data.signature
     data.signature = adapted_signature(model_spec, task_spec, data_signature, recipe)
@@ -91,13 +96,15 @@ def prepare_trial(
     if refusal:
         raise IncompatibleError(f"model {model_spec.qualified} cannot take {dataset_spec.qualified}: {refusal}")
     weights = _read_weights(job) if job.weights else None
-    task = prepare_task(task_spec, ctx, data, recipe)
-    epoch_steps = task.epoch_steps(recipe) if isinstance(task, HasEpochSteps) else None
+    with may_open(May.TRAIN):
+        task = prepare_task(task_spec, ctx, data, recipe)
+        epoch_steps = task.epoch_steps(recipe) if isinstance(task, HasEpochSteps) else None
     length = resolve_length(recipe, epoch_steps, job.budget_s)
     return PreparedTrial(
         job=job,
         task_spec=task_spec,
         model_spec=model_spec,
+        may_open=may_open,
         ctx=ctx,
         data=data,
         data_signature=data_signature,

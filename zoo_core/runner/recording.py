@@ -19,6 +19,7 @@ from zoo_core.runner import sandbox
 from zoo_core.runner.current import other_code
 from zoo_core.runner.executor import WorkerResult, exit_reason
 from zoo_core.runner.identity import find_changed_file, other_imports
+from zoo_core.runner.initial_score import find_undeclared_knowledge
 from zoo_core.runner.limits import cut, limit_record
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.plausible import find_impossible_number
@@ -59,7 +60,7 @@ def make_record(
         model, device = replace(model, **asdict(facts.model)), replace(device, **asdict(facts.device))
         environment, examples = {**environment, **asdict(facts.environment)}, facts.examples
     measured = done.measured if done else Measured()
-    if find_impossible_number(result):
+    if find_impossible_number(result) or result.order.cheat or result.order.problem:
         measured = Measured()
     if measured.load is not None:
         measured = replace(measured, load=replace(measured.load, trials_beside=result.trials_beside))
@@ -110,6 +111,13 @@ def status_of_trial(trial: PlannedTrial, result: WorkerResult, log_tail: str) ->
         changed = find_changed_file(trial.code, result.loaded, failed=status != "ok")
         if changed:
             return TrialStatus(status="skipped", reason=str(changed_file_error(changed)), log_tail=log_tail)
+        if result.order.cheat:
+            return TrialStatus(status="error", reason=result.order.cheat, log_tail=log_tail)
+    if status == "ok" and result.order.problem:
+        reason = f"the worker's events cannot be right: {result.order.problem}"
+        return TrialStatus(status="error", reason=reason, log_tail=log_tail)
+    if status == "ok" and (knowledge := find_undeclared_knowledge(trial, result)):
+        return TrialStatus(status="error", reason=knowledge, log_tail=log_tail)
     if status == "ok" and (number := find_impossible_number(result)):
         return TrialStatus(status="error", reason=f"the measurements cannot be right: {number}", log_tail=log_tail)
     reason = add_output(reason, log_tail, crashed=status == "crashed")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from time import perf_counter  # bound before plugins are imported, which could replace it
 from typing import Any
 
 from torch import Tensor, nn
@@ -18,13 +18,16 @@ from zoo_core.protocols import Evaluation, Phase, Step, Stop
 from zoo_core.recipe import Recipe
 from zoo_core.results.records import CurvePoint, TimeToTarget
 from zoo_core.runner import events
+from zoo_core.runner.evaluation import finite
 from zoo_core.runner.length import EvaluationSchedule, Length
+from zoo_core.runner.order import STAGES
 from zoo_core.specs import TaskSpec
 
 Send = Callable[[events.Event], None]
 MakeContext = Callable[[], AbstractContextManager[Any]]
 
 MAX_COUNT = 2**40  # of the units or steps that one Step reports
+RESERVED = {*STAGES, "evaluate"}  # names of the runner's own phases
 PROGRESS_INTERVAL_S = 0.1  # between two Progress events
 
 
@@ -114,6 +117,7 @@ class Training:
                 self._add_point()
                 if self._is_over():
                     return
+                self._send(events.PhaseBegan(name="train"))  # again, because the evaluation is a phase of its own
                 self.clock.start()
 
     def _require_full_length(self) -> None:
@@ -132,6 +136,8 @@ class Training:
     def _begin_phase(self, phase: Phase) -> None:
         if not (math.isfinite(phase.spent_s) and phase.spent_s >= 0):
             raise PluginError(f"phase {phase.name!r} says that it took {phase.spent_s} s: give seconds, 0 or more")
+        if phase.name in RESERVED:
+            raise PluginError(f"`train` yielded a Phase named {phase.name!r}: the runner uses this name, take another")
         self._send(events.PhaseBegan(name=phase.name))
         self.clock.relabel(phase.name)
         self.clock.spent_s += phase.spent_s
@@ -155,7 +161,7 @@ class Training:
 
     def _send_progress(self) -> None:
         """Send the progress, but not more often than every PROGRESS_INTERVAL_S."""
-        now = time.perf_counter()
+        now = perf_counter()
         if now - self._progress_sent_at > PROGRESS_INTERVAL_S:
             self._progress_sent_at = now
             seconds = self.clock.seconds("train")
@@ -186,7 +192,6 @@ class Training:
             val_score=finite(val_score),
         )
         self._send(events.Evaluated(point=point))
-        self._send(events.PhaseBegan(name="train"))  # again, because the evaluation is a phase of its own
         for name, value in [*means.items(), ("val score", val_score)]:
             if value is not None and not math.isfinite(value):
                 raise DivergedError(f"{name} is {value} at step {self.steps}")
@@ -263,8 +268,3 @@ def require_reason(stop: Stop) -> str:
 def count_steps(count: int) -> str:
     """Write a number of steps in words, such as "1 step"."""
     return f"{count} step{'' if count == 1 else 's'}"
-
-
-def finite(value: float | None) -> float | None:
-    """Return `value`, or None if it is not finite, which JSON cannot hold."""
-    return value if value is not None and math.isfinite(value) else None

@@ -6,7 +6,7 @@ import copy
 import math
 import os
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +14,41 @@ import torch
 from msgspec.structs import replace
 from torch import nn
 
+from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.loaded import current_watch, watching_imports
 from zoo_core.entries.unpackaged import file_of
-from zoo_core.errors import ChangedFileError, DivergedError, MachineError, machine_error_of
+from zoo_core.errors import ChangedFileError, DivergedError, MachineError, PluginError, machine_error_of
+from zoo_core.kinds import KINDS
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.memory import PeakMemory
 from zoo_core.optional import HasPictures
 from zoo_core.protocols import Evaluation
 from zoo_core.reasons import reason_of
-from zoo_core.registry import Registry
+from zoo_core.registry.tampering import find_replaced, list_originals, names_of
 from zoo_core.results.records import Measured, Status
 from zoo_core.runner import events
 from zoo_core.runner.artifacts import Artifacts
 from zoo_core.runner.build import reseed
 from zoo_core.runner.checkpoints import FILE, Checkpoint
 from zoo_core.runner.checkpoints import save as save_checkpoint
+from zoo_core.runner.evaluation import finite, finite_scores
 from zoo_core.runner.events import TrialJob
-from zoo_core.runner.identity import specs_sha256
 from zoo_core.runner.inference import measure_inference
+from zoo_core.runner.job_specs import find_specs
 from zoo_core.runner.limits import cut, cut_middle, limit_measured
 from zoo_core.runner.prepare import PreparedTrial, prepare_trial
-from zoo_core.runner.training import Send, Training, finite
+from zoo_core.runner.scoring import save_predictions
+from zoo_core.runner.training import Send, Training
 from zoo_core.runner.warm_up import compile_other_batch_size, set_threads_and_report, take_warm_up_steps
+from zoo_core.runner.watch import May, MayOpen, allow_all, watching_data
 
 
 def run_trial(job: TrialJob, send: Send) -> None:
     """Run the trial and send its events. The last one is `TrialDone`, unless the process crashes."""
-    with watching_imports(job.code.files if job.code else {}, _reporter(send)):
-        _run_and_send_done(TrialRunner(job, send), send)
+    planned = job.code.files if job.code else {}
+    with watching_data(job, send) as may_open, watching_imports(planned, _reporter(send)):
+        _run_and_send_done(TrialRunner(job, send, may_open), send)
 
 
 def _reporter(send: Send) -> Callable[[str, str], None]:
@@ -95,34 +101,43 @@ def _is_out_of_memory(error: BaseException) -> bool:
 class TrialRunner:
     """One trial and its state; `run` shows the steps in order. `measured` has the results, also after a failure."""
 
-    def __init__(self, job: TrialJob, send: Send) -> None:
-        self.job, self.send = job, send
+    def __init__(self, job: TrialJob, send: Send, may_open: MayOpen = allow_all) -> None:
+        self.job, self.send, self.may_open = job, send, may_open
         self.phases = Phases(lambda name: send(events.PhaseBegan(name=name)))
         self.artifacts = Artifacts(Path(job.staging))
         self.memory: PeakMemory | None = None
         self.training: Training | None = None
+        for kind in KINDS.values():  # before a plugin can change them
+            resolve_entry(kind.task_entry)
+        self._originals = list_originals()
         self._after_training = Measured()  # `measured` adds the results of training and artifacts
 
     def run(self) -> None:
         """Prepare, warm up, train, score on test, measure inference, and write the artifacts."""
         with self.phases.phase("prepare"):
             trial = self.prepare()
-        model, runnable = self._compile(trial) if self.job.compiled else self._warm_up_and_build(trial)
-        reseed(trial.ctx)
-        training = self._train(trial, model, runnable)
+        with self.may_open(May.TRAIN):
+            model, runnable = self._compile(trial) if self.job.compiled else self._warm_up_and_build(trial)
+            if trial.recipe.holdout:
+                with self.phases.phase("initial score"):
+                    self._score_before_training(trial, runnable)
+            reseed(trial.ctx)
+            training = self._train(trial, model, runnable)
         with self.phases.phase("test"):
+            self._refuse_replaced_functions()
             self._score_on_test(trial, training)
         self._keep(peak_memory_mib=self.memory.mib() if self.memory else None)
-        with self.phases.phase("measure"):
+        with self.phases.phase("measure"), self.may_open(May.ALL):
             missing_because = measure_inference(
                 trial, training.scored_model, self._keep, train_s=training.clock.train_s
             )
             if missing_because:
                 self.artifacts.left_out["inference_throughput"] = missing_because
-        with self.phases.phase("artifacts"):
+        with self.phases.phase("artifacts"), self.may_open(May.ALL):
             if self.job.save:
                 self._save_checkpoint(trial, training.scored_model)
             self._make_pictures(trial, training.scored_model)
+            self._refuse_replaced_functions()
 
     def measured(self) -> Measured:
         """All measurements so far; a trial that failed early leaves the defaults of the others."""
@@ -133,7 +148,7 @@ class TrialRunner:
             seconds = training.clock.seconds("train")
             measured = replace(
                 measured,
-                val_scores=_finite_scores(training.val_scores),
+                val_scores=finite_scores(training.val_scores),
                 time_to_target=training.time_to_target,
                 steps=training.steps,
                 stopped_because=training.stopped_because,
@@ -150,6 +165,12 @@ class TrialRunner:
         """Store fields of `Measured`, for `measured`."""
         self._after_training = replace(self._after_training, **fields)
 
+    def _refuse_replaced_functions(self) -> None:
+        """Raise PluginError if the trial's code replaced a function on which the measurement relies."""
+        if replaced := find_replaced(self._originals):
+            self.send(events.Tampered(name=names_of(replaced)))
+            raise PluginError(f"the trial's code replaced {names_of(replaced)}, on which the measurement relies")
+
     # before training
 
     def prepare(self) -> PreparedTrial:
@@ -157,18 +178,11 @@ class TrialRunner:
         # Momentum of weights without gradient (MNIST's border) decays to denormal numbers, tens of times slower on a
         # CPU: without this line, `mlp-100` takes twice as long from the second epoch on.
         torch.set_flush_denormal(True)
-        registry = Registry.load()
-        if (watch := current_watch()) is not None:  # before the model of a notebook is read, which imports its modules
-            watch.watch_others = True  # not before: `Registry.load` imports the plugins that the trial does not use
-        task = registry.task(self.job.task)
-        model, dataset = registry.model_or_file(self.job.model, task), registry.dataset(self.job.dataset)
-        if self.job.specs and specs_sha256(task, dataset, model) != self.job.specs:
-            raise ChangedFileError(
-                f"the metadata of {task.qualified}, {dataset.qualified} or {model.qualified} changed after the run was "
-                "planned: run the command again, in a notebook after a restart of its kernel"
-            )
+        specs = find_specs(self.job)
+        if (watch := current_watch()) is not None:  # not before: the specs of a plugin are no code that is measured
+            watch.watch_others = True
         self.memory = PeakMemory(self.job.device)
-        return prepare_trial(self.job, task, model, dataset)
+        return prepare_trial(self.job, specs, self.may_open)
 
     def _warm_up_and_build(self, trial: PreparedTrial) -> tuple[nn.Module, nn.Module]:
         """Warm up with a model that is thrown away, and return a fresh one twice: it is its own runnable form."""
@@ -199,6 +213,17 @@ class TrialRunner:
             model.zero_grad(set_to_none=True)
         return model, runnable
 
+    def _score_before_training(self, trial: PreparedTrial, model: nn.Module) -> None:
+        """Score the untrained model on val, so that a training inside of `build` shows."""
+        try:
+            score = _evaluate(trial, model, "val").scores[trial.task_spec.metric]
+        # The model's code may raise anything, for example if only `initialize` makes it complete. If it raises in the
+        # training too, the trial fails there.
+        except Exception as error:
+            self.artifacts.left_out["initial score"] = reason_of(error)
+        else:
+            self._keep(initial_score=finite(float(score)))
+
     # training
 
     def _train(self, trial: PreparedTrial, model: nn.Module, runnable: nn.Module) -> Training:
@@ -228,14 +253,30 @@ class TrialRunner:
     def _score_on_test(self, trial: PreparedTrial, training: Training) -> None:
         """Unseal the test split and score it once."""
         self._keep(selected_step=training.select())
-        trial.data.unseal()
-        evaluation = _evaluate(trial, training.scored_model, "test")
-        self._keep(scores=_finite_scores(evaluation.scores))
+        if self.job.scored_apart:
+            evaluation = self._predict_and_score(trial, training.scored_model)
+        else:
+            trial.data.unseal()
+            with self.may_open(May.ALL):
+                evaluation = _evaluate(trial, training.scored_model, "test")
+        self._keep(scores=finite_scores(evaluation.scores))
         self.artifacts.keep_tables(evaluation.tables)
         score = evaluation.scores[trial.task_spec.metric]
         if not math.isfinite(score):
             raise DivergedError(f"the test score is {score}")
         self.artifacts.keep_per_example(evaluation.per_example)
+
+    def _predict_and_score(self, trial: PreparedTrial, model: nn.Module) -> Evaluation:
+        """Hand the predictions for the inputs of test over, and only then open the labels and score."""
+        task: Any = trial.task  # of a kind that is scored apart, so it has these methods
+        trial.data.unseal(labels=False)
+        with self.may_open(May.INPUTS), trial.inference(model):
+            outputs = task.outputs(trial.ctx, model, "test")
+        self.send(events.Predicted(sha256=save_predictions(outputs, Path(self.job.staging))))
+        trial.data.unseal()
+        with self.may_open(May.ALL):
+            evaluation: Evaluation = task.score(outputs, "test", model)
+        return evaluation
 
     def _save_checkpoint(self, trial: PreparedTrial, model: nn.Module) -> None:
         """Save the scored weights, with everything needed to rebuild the model."""
@@ -275,7 +316,3 @@ class TrialRunner:
 def _evaluate(trial: PreparedTrial, model: nn.Module, split: str) -> Evaluation:
     with trial.inference(model):
         return trial.task.evaluate(trial.ctx, model, split)
-
-
-def _finite_scores(scores: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: finite(float(value)) for name, value in scores.items()}

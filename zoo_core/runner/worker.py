@@ -21,6 +21,7 @@ from typing import Any
 from zoo_core import errors
 from zoo_core.entries import resolve_entry
 from zoo_core.errors import OfflineError, ZooError, machine_error_of
+from zoo_core.kinds import KINDS
 from zoo_core.reasons import reason_of
 from zoo_core.runner import events, processes, sandbox
 from zoo_core.runner.events import Event
@@ -30,7 +31,7 @@ from zoo_core.runner.limits import cut, cut_middle
 # Modules that every trial imports; the fork server imports them in advance.
 PRELOAD = [
     "zoo_core.runner.trial",
-    "zoo_core.kinds.supervised",
+    *(kind.task_entry.partition(":")[0] for kind in KINDS.values()),
     "torch._dynamo",  # 1.5 s at the first optimizer step otherwise
 ]
 LOG = "log.txt"

@@ -41,6 +41,7 @@ KIND = Kind(
     },
     task_entry="zoo_core.kinds.image_classification.objective:image_classification_task",
     output_shape_entry="zoo_core.kinds.examples:one_output_each",
+    scored_apart=True,
     takes_images=True,
     resizes_images=True,
     metric="accuracy",

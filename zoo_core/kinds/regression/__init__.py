@@ -29,6 +29,7 @@ KIND = Kind(
     task_entry="zoo_core.kinds.regression.objective:regression_task",
     output_shape_entry="zoo_core.kinds.examples:one_output_each",
     output_values="values",
+    scored_apart=True,
     metric="mse",
     higher_is_better=False,
     example_shape=(4,),

@@ -1,0 +1,85 @@
+"""What honesty costs a trial: the watch of files and functions, and the second process that scores the predictions.
+
+Part 1 runs one-step cosine trials in this process, by turns with the watch and without it. Part 2 runs one in a worker,
+and then the process that scores its predictions again, by turns.
+
+.venv/bin/python benchmarks/watch.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+from msgspec import structs
+
+from zoo_core.registry import Registry
+from zoo_core.results.store import Store
+from zoo_core.runner.events import TrialJob
+from zoo_core.runner.executor import LocalExecutor
+from zoo_core.runner.plan import make_plan
+from zoo_core.runner.request import make_request
+from zoo_core.runner.scoring import check_score
+from zoo_core.runner.trial import run_trial
+from zoo_core.runner.watch import allow_all
+
+ROUNDS = 20
+WATCH_BOUND_S, SCORING_BOUND = 0.01, 1.0  # seconds a trial; of the shortest trial that there is
+
+
+@contextlib.contextmanager
+def no_watch(*_: object) -> Iterator[object]:
+    yield allow_all
+
+
+def make_job(staging: Path) -> TrialJob:
+    registry = Registry.load()
+    request = make_request(registry, "cosine", ["mlp"], settings={}, max_steps=1)
+    plan = make_plan(replace(request, device_names={"cpu": "cpu"}), registry, Store(staging / "results"))
+    return plan.todo[0].to_trial_job(staging, "")
+
+
+def seconds_of_trial(job: TrialJob, *, watched: bool) -> float:
+    changes = {} if watched else {"watching_data": no_watch, "list_originals": list}
+    with mock.patch.multiple("zoo_core.runner.trial", **changes) if changes else contextlib.nullcontext():
+        began = time.perf_counter()
+        run_trial(job, lambda _: None)
+        return time.perf_counter() - began
+
+
+def seconds_of_processes(job: TrialJob, executor: LocalExecutor) -> tuple[float, float]:
+    """Return the seconds of the trial's process and of the one that scores its predictions."""
+    began = time.perf_counter()
+    result = executor.run(job)
+    trained = time.perf_counter()
+    checked = check_score(job, result, executor)
+    assert checked["status"] == "ok", checked
+    return trained - began, time.perf_counter() - trained
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        job = make_job(Path(folder))
+        executor = LocalExecutor()
+        both = [seconds_of_processes(job, executor) for _ in range(ROUNDS)]  # the first ones decode the data
+        inside = structs.replace(job, code=None, specs="")
+        seconds_of_trial(inside, watched=True)  # warm-up
+        pairs = [[seconds_of_trial(inside, watched=on) for on in (True, False)] for _ in range(ROUNDS)]
+    watched, plain = (statistics.median(column) for column in zip(*pairs, strict=True))
+    trial, scoring = (statistics.median(column) for column in zip(*both, strict=True))
+    print(f"a trial with the watch: {watched:.4f} s, without: {plain:.4f} s, ratio {watched / plain:.3f}")
+    print(f"a trial in a worker: {trial:.3f} s, scoring it again: {scoring:.3f} s, {scoring / trial:.2f} of the trial")
+    passed = watched - plain <= WATCH_BOUND_S and scoring <= SCORING_BOUND * trial
+    print(f"{'passed' if passed else 'FAILED'}: at most {WATCH_BOUND_S} s, and no longer than the trial itself")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""Finds functions that a plugin replaced: those of the zoo, and those that the clock and the checks of a trial call."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from types import FunctionType
+from typing import Any, TypeAlias
+
+METHODS = (property, classmethod, staticmethod)
+
+# A function or class as it was: the name of its owner, the owner (a module or class), its own name, its value, and for
+# a Python function also its code. A tuple, because there are two thousand of them in a trial.
+Original: TypeAlias = tuple[str, Any, str, Any, Any]
+
+
+def list_originals() -> list[Original]:
+    """List the functions and methods of all loaded modules of the zoo, before other code is imported."""
+    found: list[Original] = [(owner.__name__, owner, name, vars(owner)[name], None) for owner, name in _relied_on()]
+    for module_name, module in list(sys.modules.items()):
+        if module_name.startswith("zoo_core.") and module is not None:
+            found += _originals_in(module_name, module)
+    return found
+
+
+def _relied_on() -> list[tuple[Any, str]]:
+    clocks = [(time, "perf_counter"), (time, "process_time")]
+    torch = sys.modules.get("torch")
+    return clocks if torch is None else [*clocks, (torch, "isfinite"), (torch.accelerator, "synchronize")]
+
+
+def _originals_in(label: str, owner: Any) -> Iterator[Original]:
+    for name, value in list(vars(owner).items()):
+        kind = type(value)
+        if kind is FunctionType:
+            yield label, owner, name, value, value.__code__
+        elif kind in METHODS or (callable(value) and not name.startswith("__")):
+            yield label, owner, name, value, None
+            if isinstance(value, type) and value.__module__ == label:
+                yield from _originals_in(f"{label}.{name}", value)
+
+
+def find_replaced(originals: list[Original]) -> list[Original]:
+    """Return the functions that were replaced since they were listed."""
+    return [original for original in originals if _is_replaced(original)]
+
+
+def _is_replaced(original: Original) -> bool:
+    _, owner, name, value, code = original
+    now = vars(owner).get(name)
+    return now is not value or (code is not None and now.__code__ is not code)
+
+
+def restore(originals: list[Original]) -> None:
+    """Undo the replacements."""
+    for _, owner, name, value, code in originals:
+        if code is not None:
+            value.__code__ = code
+        setattr(owner, name, value)
+
+
+def names_of(originals: list[Original]) -> str:
+    """Return the full names, joined by commas."""
+    return ", ".join(f"{label}.{name}" for label, _, name, _, _ in originals)

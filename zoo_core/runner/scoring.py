@@ -1,0 +1,168 @@
+"""Scores the predictions of a trial in a second process, which has the labels but not the model's code.
+
+The worker hands its predictions over before it may open the labels. So code that replaces a metric, or reads labels
+while the model predicts, changes nothing here. A difference from the worker's own results makes the trial an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import msgspec
+from msgspec.structs import asdict
+
+from zoo_core.files import own_cache
+from zoo_core.results.records import Measured, Status, TableFacts
+from zoo_core.runner.events import ScoreJob, TrialJob
+from zoo_core.runner.executor import LocalExecutor, WorkerResult, exit_reason
+
+if TYPE_CHECKING:
+    from zoo_core.columns import Array
+
+PREDICTIONS = "predictions.npy"
+LEAST_TIMEOUT_S, TIMEOUT_FACTOR = 60.0, 10.0  # of the scoring: a multiple of the whole trial's time, but not less
+TOLERANCE = 1e-6  # relative, between the results of the two processes
+
+
+class StatusAndReason(TypedDict):
+    """The status of a trial, and the reason for it."""
+
+    status: Status
+    reason: str
+
+
+class Scored(msgspec.Struct, frozen=True, kw_only=True):
+    """The results of the second process. `problem`: what is wrong with the worker's files; "" if nothing."""
+
+    scores: dict[str, float | None] = {}
+    tables: dict[str, TableFacts] = {}
+    problem: str = ""
+
+
+def save_predictions(outputs: Array, folder: Path) -> str:
+    """Write the outputs (n, ...) to the folder, and return the hash of the file."""
+    import numpy as np
+
+    np.save(folder / PREDICTIONS, outputs, allow_pickle=False)
+    return _file_sha256(folder / PREDICTIONS)
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def score_predictions(job: ScoreJob) -> dict[str, Any]:
+    """Score the predictions of a trial in this process, which never imports the model. Returns a `Scored`."""
+    import numpy as np
+
+    from zoo_core.data.open import open_data
+    from zoo_core.protocols import Context
+    from zoo_core.recipe import Recipe
+    from zoo_core.runner.build import prepare_task
+    from zoo_core.runner.evaluation import finite_scores, table_facts
+    from zoo_core.runner.job_specs import find_task_and_dataset
+
+    path = Path(job.staging) / PREDICTIONS
+    if not path.is_file() or _file_sha256(path) != job.sha256:
+        return asdict(Scored(problem="the file of predictions is not the one that was handed over"))
+    spec, dataset = find_task_and_dataset(job)
+    root = Path(job.data_root) if job.data_root else None
+    ctx = Context(seed=job.seed, cache=own_cache(job.task), data_root=root, offline=job.offline)
+    data = open_data(dataset, ctx, job.fingerprint, job.code.dataset if job.code else None)
+    data.unseal()
+    task: Any = prepare_task(spec, ctx, data, Recipe(job.recipe))  # of a kind that is scored apart: it has `score`
+    evaluation = task.score(np.load(path, allow_pickle=False), "test")
+    scored = Scored(
+        scores=finite_scores(evaluation.scores),
+        tables=table_facts(evaluation.tables),
+        problem=_compare_rows(Path(job.staging), job.per_example, evaluation.per_example),
+    )
+    return asdict(scored)
+
+
+def _compare_rows(staging: Path, name: str, expected: Mapping[str, Array]) -> str:
+    """Return which array in the worker's file of results by example differs from the expected one; "" if none does."""
+    import numpy as np
+
+    if not name:  # too large to be kept
+        return ""
+    try:
+        with np.load(staging / name, allow_pickle=False) as found:
+            arrays: dict[str, Array] = dict(found)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        return f"the results by example cannot be read ({error})"
+    for key in sorted({*arrays, *expected}):
+        if key not in arrays or key not in expected or not _same_array(arrays[key], expected[key]):
+            return f"results by example, {key}"
+    return ""
+
+
+def _same_array(left: Array, right: Array) -> bool:
+    import numpy as np
+
+    if left.shape != right.shape or left.dtype != right.dtype:
+        return False
+    if left.dtype.kind in "fc":
+        return bool(np.allclose(left, right, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True))
+    return bool(np.array_equal(left, right))
+
+
+def check_score(job: TrialJob, result: WorkerResult, executor: LocalExecutor) -> StatusAndReason:
+    """Score the predictions of a finished trial again, and return the trial's `status` and the `reason`.
+
+    If the second process fails, the trial is `skipped`, or after Ctrl-C `interrupted`: the next call runs it again.
+    """
+    done = result.trial_done
+    assert done is not None  # a trial with the status ok
+    score_job = ScoreJob(
+        **{**asdict(job), "device": "cpu"}, sha256=result.order.predicted, per_example=done.measured.per_example
+    )
+    try:
+        scored = executor.run(score_job, timeout_s=max(LEAST_TIMEOUT_S, TIMEOUT_FACTOR * result.wall_s))
+    finally:
+        (Path(job.staging) / PREDICTIONS).unlink(missing_ok=True)  # no artifact
+    if scored.interrupted:
+        return {"status": "interrupted", "reason": "stopped while the predictions were scored"}
+    if scored.job_result is None:
+        why = scored.job_failed.reason if scored.job_failed else f"its process ended: {exit_reason(scored.exit_code)}"
+        return {"status": "skipped", "reason": f"the predictions could not be scored, run the command again: {why}"}
+    difference = _find_difference(msgspec.convert(scored.job_result.value, Scored), done.measured)
+    if difference:
+        result.order.cheat = f"the worker's results are not those of its predictions: {difference}"
+        return {"status": "error", "reason": result.order.cheat}
+    return {"status": "ok", "reason": ""}
+
+
+def _find_difference(scored: Scored, claimed: Measured) -> str:
+    """Return the first result in which the two processes differ; "" if none."""
+    if scored.problem and not scored.scores:
+        return scored.problem
+    for name in sorted({*scored.scores, *claimed.scores}):
+        expected, found = scored.scores.get(name), claimed.scores.get(name)
+        if not _same(expected, found):
+            return f"{name} is {_shown(expected)}, not {_shown(found)}"
+    for name, table in claimed.tables.items():  # a table that was too large is not there
+        if name not in scored.tables or not _same(msgspec.to_builtins(scored.tables[name]), msgspec.to_builtins(table)):
+            return f"table {name}"
+    return scored.problem
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Return whether two JSON values are equal, up to rounding of numbers."""
+    if isinstance(left, float) and isinstance(right, int | float):
+        return math.isclose(left, right, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    return bool(left == right)
+
+
+def _shown(value: float | None) -> str:
+    return "no number" if value is None else f"{value:.6g}"

@@ -1,0 +1,180 @@
+"""Watches which decoded files of the data set a trial's code opens, and refuses those that are still sealed.
+
+An audit hook of Python sees each file that Python code opens, also through a link, in a thread, or in a forked child.
+It sees neither files that a library opens in C, nor those of other programs that the code starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from zoo_core.data.locate import columns_home
+from zoo_core.errors import SealedSplitError
+from zoo_core.files import cache_dir, portable
+from zoo_core.runner import events
+from zoo_core.runner.events import TrialJob
+
+Send = Callable[[events.Event], None]
+MayOpen = Callable[["May"], contextlib.AbstractContextManager[None]]
+
+
+MODEL = "the model's code"
+
+
+class May(IntEnum):
+    """Which splits may be opened. Each level includes those before it."""
+
+    NOTHING = 0  # while a model is built, which needs no data
+    TRAIN = 1  # the splits `train` and `val`
+    INPUTS = 2  # the column `x` of `test`
+    ALL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A decoded file, or a folder that holds some: its path, its split, and the level that opens it."""
+
+    path: Path
+    split: str
+    level: May
+
+
+@contextlib.contextmanager
+def allow_all(_: May) -> Iterator[None]:
+    """Allow everything: the level of a process that is not watched."""
+    yield
+
+
+@contextlib.contextmanager
+def watching_data(job: TrialJob, send: Send) -> Iterator[MayOpen]:
+    """Watch all decoded data of this machine during the block.
+
+    Yields a function that makes a context: `with may_open(May.ALL):` allows a level inside its block. Outside of such
+    blocks, everything is refused. A refused file raises SealedSplitError where it is opened. Every file of `test` that
+    is opened, refused or not, is reported as a `DataOpened`, so that the parent can judge the order of events.
+    """
+    files, sources = _list_files(), _folders_of_sources(job)
+    level, owner, owners = [May.NOTHING], os.getpid(), _owners_of_code(job)
+    note = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children, which cannot send
+    # Bound here, before plugins are imported, which could replace them.
+    stat, samestat, getpid, abspath, fsdecode = os.stat, os.path.samestat, os.getpid, os.path.abspath, os.fsdecode
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event != "open" or not files or not isinstance(arguments[0], str | bytes):
+            return
+        try:
+            state = stat(arguments[0])
+        except (OSError, ValueError):  # no such file, or no name of a file
+            return
+        sealed = files.get((state.st_dev, state.st_ino))
+        if sealed is not None and is_same(sealed.path, state):
+            opened(sealed, refused=level[0] < sealed.level)
+        elif level[0] < May.ALL and abspath(fsdecode(arguments[0])).startswith(sources):
+            opened(Sealed(Path(fsdecode(arguments[0])), "", May.ALL), refused=True)
+
+    def is_same(path: Path, state: os.stat_result) -> bool:
+        """Return whether the path still has this inode: that of a file which was removed may be used again."""
+        try:
+            return samestat(stat(path), state)
+        except OSError:
+            return False
+
+    def opened(sealed: Sealed, *, refused: bool) -> None:
+        if not refused and sealed.split != "test":
+            return
+        by, file, is_inputs = _opener(sys._getframe(2), owners), sealed.path.name, sealed.level == May.INPUTS
+        if not sealed.split and not by.startswith(MODEL):
+            return  # a task may read files that lie beside its data
+        event = events.DataOpened(split=sealed.split, inputs=is_inputs, file=file, by=by, refused=refused)
+        if getpid() == owner:
+            send(event)
+        elif refused and len(content := events.encode(event)) < len(note):
+            note[: len(content)] = content
+        if refused:
+            raise SealedSplitError(f"{by} opened {file} of the data, which is sealed now")
+
+    @contextlib.contextmanager
+    def may_open(allowed: May) -> Iterator[None]:
+        if allowed >= May.INPUTS:  # another process may have decoded the data again
+            files.update(_list_files())
+        before, level[0] = level[0], allowed
+        try:
+            yield
+        finally:
+            level[0] = before
+            if getpid() == owner and (content := note[:].rstrip(b"\0")):
+                note[: len(content)] = bytes(len(content))
+                send(events.decode_event(content))
+            if allowed == May.ALL:  # this process may have decoded data
+                files.update(_list_files())
+
+    sys.addaudithook(hook)
+    try:
+        yield may_open
+    finally:
+        files.clear()  # a hook cannot be removed
+
+
+def _list_files() -> dict[tuple[int, int], Sealed]:
+    """List the decoded files of all data sets by device and inode, with the folders that hold them."""
+    found: dict[tuple[int, int], Sealed] = {}
+    for folder in columns_home().glob("*"):
+        sealed = [Sealed(path, "test", May.ALL) for path in (folder, folder / "test")]
+        sealed += [Sealed(path, "test", _level_of_test(path)) for path in (folder / "test").glob("*.npy")]
+        for split in ("train", "val"):
+            sealed += [Sealed(path, split, May.TRAIN) for path in (folder / split).glob("*.npy")]
+        for item in sealed:
+            with contextlib.suppress(OSError):  # another process removes it
+                state = item.path.stat()
+                found[state.st_dev, state.st_ino] = item
+    return found
+
+
+def _level_of_test(column: Path) -> May:
+    """Return the level that opens a column of `test`; a column is one file, or `x.values.npy` and `x.offsets.npy`."""
+    return May.INPUTS if column.name.partition(".")[0] == "x" else May.ALL
+
+
+def _folders_of_sources(job: TrialJob) -> tuple[str, ...]:
+    """Return the folders, with a separator at the end, that hold nothing but files from which data are decoded.
+
+    Of the user's folder this is not known if it also holds the current folder or code of the trial.
+    """
+    folders = [cache_dir() / "downloads" / portable(job.dataset), cache_dir() / "unpacked"]
+    if job.data_root:
+        root, code = Path(job.data_root), job.code.files if job.code else {}
+        if not any(path.is_relative_to(root) for path in (Path.cwd(), *map(Path, code))):
+            folders.append(root)
+    return tuple(f"{path}{os.sep}" for folder in folders for path in {folder.absolute(), folder.resolve()})
+
+
+def _owners_of_code(job: TrialJob) -> Mapping[str, Collection[str]]:
+    """Return the files of each part of the trial's code, in the order in which they are named."""
+    if job.code is None:
+        return {}
+    shared = {*job.code.task.files, *job.code.dataset.files}
+    return {
+        MODEL: {*job.code.model.files} - shared,
+        "the task's code": job.code.task.files.keys(),
+        "the data set's code": job.code.dataset.files.keys(),
+    }
+
+
+def _opener(frame: FrameType | None, owners: Mapping[str, Collection[str]]) -> str:
+    """Return whose code opens a file, with file and line: the innermost frame of the trial's code."""
+    while frame is not None:
+        path = os.path.abspath(frame.f_code.co_filename)  # noqa: PTH100 (a frame's file need not be a path)
+        for owner, files in owners.items():
+            if path in files:
+                return f"{owner} ({os.path.basename(path)}, line {frame.f_lineno})"  # noqa: PTH119
+        frame = frame.f_back
+    return "the trial's code"
