@@ -21,7 +21,7 @@ ANY: Bounds = (-inf, inf)
 # With fewer groups of examples, or fewer that matter, no coverage is claimed: see benchmarks/statistics. The same holds
 # for examples that are not just right or wrong, such as pictures with a share of a mean IoU: a few may be far off.
 ENOUGH_UNITS = 30
-ENOUGH_EFFECTIVE_GROUPS = 20
+ENOUGH_EFFECTIVE_GROUPS = 25
 ROUNDING = 1e-9  # of the imaginary part of a real root
 
 
