@@ -24,6 +24,7 @@ from torch import nn
 from zoo_core.errors import IncompatibleError, UnknownNameError, ZooError
 from zoo_core.registry import Registry
 from zoo_core.runner import checkpoints, restraint
+from zoo_core.runner.identity import imports_are_unchanged
 from zoo_core.runner.saved_models import SavedModel
 from zoo_core.specs import Signature
 
@@ -321,3 +322,12 @@ def test_a_model_that_takes_all_memory_when_it_runs_is_stopped(plugin: Path, tmp
     assert saved.adapted_signature() == Signature(
         input_shape=(1, 8, 8), outputs=2, classes=("dark", "bright"), mean=(0.5,), std=(1.0,)
     )
+
+
+def test_files_that_a_record_names_as_imports_are_read_only_if_they_are_regular(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "net.py").write_text(FILE)
+    model = Registry.load().model_or_file(f"{tmp_path}/net.py:Net")
+    for name in ("pipe.py", "/dev/zero", "/dev/stdin", "../" * 40 + "dev/zero", "\0", "n" * 5000, "~/" + "x" * 300):
+        assert not imports_are_unchanged(model, {name: "0" * 64})
+    assert not (tmp_path / "executed").exists()
