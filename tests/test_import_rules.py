@@ -180,9 +180,8 @@ def test_the_core_imports_itself_by_its_full_name(path: Path):
 # only from lower layers.
 CORE_LAYERS = (
     {"errors", "memory_limit", "reasons", "transfer"},
-    {"files"},
-    {"columns", "specs", "weights"},
-    {"entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family"},
+    {"columns", "files", "specs"},
+    {"entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family", "weights"},
     {"protocols", "results"},
     {"measure", "optional"},
     {"data"},
