@@ -24,6 +24,7 @@ from torch import nn
 from zoo_core.errors import IncompatibleError, UnknownNameError, ZooError
 from zoo_core.registry import Registry
 from zoo_core.runner import checkpoints, restraint
+from zoo_core.runner.identity import imports_are_unchanged
 from zoo_core.runner.saved_models import SavedModel
 from zoo_core.specs import Signature
 
@@ -168,6 +169,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "data of a file": (changed(dataset="evil/net.py:Net"), "evil/net.py"),
     "a plugin that is not installed": (changed(model="zoo-gone:net"), "no plugin zoo-gone is installed"),
     "a model with odd characters": (changed(model="zoo-light:\x1b]0;\x07$(touch executed)\n\0"), "unknown model"),
+    "a file with odd characters": (changed(model="a\n\x1b[2J/evil/net.py:Net"), "is never run"),
+    "a plugin with odd characters": (changed(model="evil\r\n$(touch executed):net"), "is installed"),
     "a name of a megabyte": (changed(model="n" * 2**20), "its header is damaged"),
     "a pickle": (write_pickle, "cannot be read"),
     "a terabyte of tensors": (write_terabyte, "cannot be read"),
@@ -185,6 +188,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a folder": (replaced_by(Path.mkdir), "not a regular file"),
     "a billion units": (recipe(width=10**9), "more memory"),
     "a billion layers": (recipe(depth=10**9), "more memory"),
+    "a million pixels a side": (recipe(image_size=10**6), "more memory"),
     "less than no units": (recipe(width=-1), "cannot be built"),
     "an option of another type": (recipe(width="$(touch executed)"), "width="),
     "a billion threads": (changed(threads=10**9), "its header is damaged"),
@@ -321,3 +325,12 @@ def test_a_model_that_takes_all_memory_when_it_runs_is_stopped(plugin: Path, tmp
     assert saved.adapted_signature() == Signature(
         input_shape=(1, 8, 8), outputs=2, classes=("dark", "bright"), mean=(0.5,), std=(1.0,)
     )
+
+
+def test_files_that_a_record_names_as_imports_are_read_only_if_they_are_regular(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "net.py").write_text(FILE)
+    model = Registry.load().model_or_file(f"{tmp_path}/net.py:Net")
+    for name in ("pipe.py", "/dev/zero", "/dev/stdin", "../" * 40 + "dev/zero", "\0", "n" * 5000, "~/" + "x" * 300):
+        assert not imports_are_unchanged(model, {name: "0" * 64})
+    assert not (tmp_path / "executed").exists()

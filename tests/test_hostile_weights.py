@@ -204,7 +204,7 @@ def test_hostile_weights_are_one_line_without_code_memory_or_waiting(
 def test_the_limit_of_memory_ends_with_its_block() -> None:
     before = resource.getrlimit(resource.RLIMIT_DATA)
     with memory_limit.at_most(2**20), pytest.raises(MemoryError):
-        bytearray(2**28)
+        bytearray(2**36)
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
     assert len(bytearray(2**26)) == 2**26
 

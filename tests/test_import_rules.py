@@ -184,8 +184,8 @@ def test_the_core_imports_itself_by_its_full_name(path: Path):
 CORE_LAYERS = (
     {"errors", "memory_limit", "reasons", "transfer"},
     {"files"},
-    {"columns", "outputs", "specs", "weights"},
-    {"cached", "entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family"},
+    {"columns", "outputs", "specs"},
+    {"cached", "entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family", "weights"},
     {"protocols", "results"},
     {"measure", "optional"},
     {"data"},

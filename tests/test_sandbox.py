@@ -233,6 +233,7 @@ def test_links_and_pipes_that_a_file_leaves_in_its_folder_are_removed(zoo: Zoo, 
 
 
 @needs_bubblewrap
+@pytest.mark.slow
 def test_a_trial_has_the_same_scores_in_the_sandbox_and_saves_its_model(zoo: Zoo, tmp_path: Path) -> None:
     write(tmp_path, HONEST)
     assert zoo(*BENCH, "--save").code == 0
@@ -242,9 +243,14 @@ def test_a_trial_has_the_same_scores_in_the_sandbox_and_saves_its_model(zoo: Zoo
     assert outside.key == inside.key
     assert inside.measured.checkpoint == "checkpoint.safetensors"
     assert "sandbox" not in outside.environment
+    (saved,) = Path("results").glob(f"*/{inside.id}/checkpoint.safetensors")
+    assert zoo(*BENCH, "--sandbox", "--weights", saved, "--set", "lr=0").code == 0
+    assert [record.status for record in records()] == ["ok"] * 3
+    assert sum(bool(record.model.weights_sha256) for record in records()) == 1
 
 
 @needs_bubblewrap
+@pytest.mark.slow
 def test_a_file_imports_its_neighbours_and_a_class_of_a_notebook_runs(zoo: Zoo, tmp_path: Path) -> None:
     write(tmp_path, HONEST.replace("8", "width").replace("def", "from sizes import width\ndef"))
     (tmp_path / "project" / "sizes.py").write_text("width = 8\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -129,9 +130,23 @@ def test_the_error_for_a_folder_says_so(tmp_path: Path) -> None:
         model_of_file(f"{tmp_path}/net.py:Net")
 
 
+def test_a_file_that_never_ends_is_an_error_of_one_line(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "endless.py").symlink_to("/dev/zero")
+    for name in ("pipe.py", "endless.py"):
+        with pytest.raises(UsageError, match=rf"{name} cannot be read \(is not a regular file\)"):
+            model_of_file(f"{tmp_path / name}:Net")
+
+
+def test_defaults_that_no_literal_can_be_are_no_options(write: Callable[..., str]) -> None:
+    source = f"def Net(a={{[]: 1}}, b={{}}, c={'-' * 500}1, width=3): pass"
+    assert model_of_file(f"{write(source)}:Net").options == {"b": {}, "width": 3}
+
+
 @pytest.mark.parametrize(
     ("source", "attribute", "words"),
     [
+        ("(" * 10_000 + ")" * 10_000, "Net", ""),
         ("class Net: pass", "Nett", "did you mean Net?"),
         ("class Net: pass", "", "name the class or function"),
         ("def broken(:\n", "broken", "line 1: "),

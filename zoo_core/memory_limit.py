@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 MIB, GIB = 2**20, 2**30
+THREAD_BYTES = 16 * MIB  # of address space that a new thread takes for its stack, hardly any of it used
 
 
 @contextlib.contextmanager
@@ -24,7 +26,7 @@ def at_most(extra: int) -> Iterator[None]:
 
     soft, hard = before = resource.getrlimit(resource.RLIMIT_DATA)
     lowest = min((value for value in before if value != resource.RLIM_INFINITY), default=None)
-    limit = _taken() + extra
+    limit = _taken() + extra + bytes_of_threads()
     if lowest is not None and lowest <= limit:
         yield
         return
@@ -41,6 +43,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and ("not enough memory" in text or "can't allocate memory" in text)
     )
+
+
+def bytes_of_threads() -> int:
+    """Return the bytes that the stacks of a thread for each core take: torch may start them at any time."""
+    return THREAD_BYTES * (os.cpu_count() or 1)
 
 
 def _taken() -> int:

@@ -12,9 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
-from zoo_core.entries.loaded import ReportingLoader, add_neighbours
+from zoo_core.entries.loaded import MAX_CODE_BYTES, ReportingLoader, add_neighbours
 from zoo_core.entries.unpackaged import SOURCE, make_spec, options_among, refuse_required
 from zoo_core.errors import EntryError, UnknownNameError, UsageError
+from zoo_core.files import open_regular
 from zoo_core.specs import ModelSpec, TaskSpec
 
 NOT_CALLABLE = (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.JoinedStr)
@@ -92,19 +93,24 @@ def _module(path: Path) -> ModuleType:
 
 def _parse(path: Path, text: str) -> ast.Module:
     try:
-        source = path.read_bytes()
+        with open_regular(path) as file:
+            source = file.read(MAX_CODE_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"there is no file {text}: the path is relative to the current folder") from None
     except IsADirectoryError:
         raise UsageError(f"{text} is a folder: name a file in it") from None
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise UsageError(f"{text} cannot be read ({error.strerror}): name a Python file") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python warns about doubtful syntax when the file runs
             return ast.parse(source, filename=str(path))
     except SyntaxError as error:
         raise UsageError(f"{text}, line {error.lineno}: {error.msg}") from None
-    except ValueError as error:  # a zero byte
-        raise UsageError(f"{text} cannot be read as Python: {error}") from None
+    except (ValueError, RecursionError, MemoryError) as error:  # a zero byte, or brackets in brackets
+        raise UsageError(f"{text} cannot be read as Python: {error or 'it is nested too deeply'}") from None
 
 
 def _definitions(block: ast.AST) -> Iterator[tuple[str, Definition]]:
@@ -173,5 +179,5 @@ def _literal(node: ast.expr | None) -> Any:
     """Evaluate a default that is a literal; return `...` for any other."""
     try:
         return ast.literal_eval(node) if node is not None else ...
-    except ValueError:
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return ...

@@ -18,10 +18,13 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from zoo_core.errors import ChangedFileError
+from zoo_core.files import open_regular
 from zoo_core.reasons import INSTALLED
 
 _OWN = Path(__file__).parents[1]
 _STDLIB = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+
+MAX_CODE_BYTES = 2**28  # compiled libraries have tens of megabytes
 
 OnLoad = Callable[[str, str], None]
 
@@ -32,10 +35,17 @@ def content_sha256(content: bytes) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """Hash a source file, with line ends as on Linux, or the ZIP archive that holds it; "" if it cannot be read."""
+    """Hash a source file, with line ends as on Linux, or the ZIP archive that holds it; "" if it cannot be read.
+
+    The path may be out of a record of anyone, so only regular files are read, and none that is too large for code.
+    """
     try:
         file = next((place for place in (path, *path.parents) if place.is_file()), None)
-        return content_sha256(file.read_bytes()) if file else ""
+        if file is None:
+            return ""
+        with open_regular(file) as opened:
+            content = opened.read(MAX_CODE_BYTES + 1)
+        return content_sha256(content) if len(content) <= MAX_CODE_BYTES else ""
     except OSError:
         return ""
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from zoo_core.files import cache_dir
+from zoo_core.memory_limit import bytes_of_threads
 from zoo_core.runner import events, worker
 from zoo_core.runner.sandbox import INSIDE
 
 MAX_FILE_BYTES = 2**32
-MAX_THREADS, MAX_THREADS_PER_CORE = 512, 16  # of all processes; the system counts them for users other than root
+MAX_THREADS, MAX_THREADS_PER_CORE = 512, 16  # of all processes; Linux does not count those of root
+COUNTS_BY_NAMESPACE = (5, 14)  # Linux before that also counts the user's processes outside of the sandbox
 
 
 def main(descriptor: int) -> None:
@@ -30,11 +34,12 @@ def _limit(memory: int, *, on_cpu: bool) -> None:
     """
     import resource
 
-    threads = MAX_THREADS + MAX_THREADS_PER_CORE * (os.cpu_count() or 1)
-    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: MAX_FILE_BYTES, resource.RLIMIT_NPROC: threads}
+    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: MAX_FILE_BYTES}
+    if tuple(map(int, re.findall(r"\d+", platform.release())[:2])) >= COUNTS_BY_NAMESPACE:
+        limits[resource.RLIMIT_NPROC] = MAX_THREADS + MAX_THREADS_PER_CORE * (os.cpu_count() or 1)
     if on_cpu:
         mapped = sum(path.stat().st_size for path in Path(cache_dir(), "columns").rglob("*") if path.is_file())
-        limits[resource.RLIMIT_DATA] = memory + mapped
+        limits[resource.RLIMIT_DATA] = memory + mapped + bytes_of_threads()
     for kind, value in limits.items():
         _, hard = resource.getrlimit(kind)
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)

@@ -38,13 +38,16 @@ from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.runner.restraint import restrained_build, restrained_use
 from zoo_core.specs import ModelSpec, Signature, TaskSpec
 
+MAX_SHOWN = 100  # characters of a name, in an error
+
 
 def evaluate(job: EvaluateJob) -> dict[str, Any]:
     """Score a saved model on the test split of the job's data set; return these scores and the saved ones."""
     saved = SavedModel(Path(job.checkpoint), Registry.load(), job.device, job.threads, job.model)
     header = saved.header
     data, identity = _open_data(saved, job)
-    task = prepare_task(saved.task_spec, saved.ctx, data, saved.recipe)
+    with restrained_use(saved.path, saved.ctx.device):
+        task = prepare_task(saved.task_spec, saved.ctx, data, saved.recipe)
     model = saved.build_model()
     data.unseal()
     with saved.inference(model):
@@ -105,6 +108,12 @@ def _fits(given: Signature, trained_on: Signature, task: TaskSpec) -> bool:
     return given.input_shape == trained_on.input_shape
 
 
+def _shown(text: str) -> str:
+    """Return a text of a header for an error of one line."""
+    short = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+    return short if short.isprintable() else repr(short)
+
+
 class SavedModel:
     """A checkpoint with its header, specs, recipe and context."""
 
@@ -135,7 +144,7 @@ class SavedModel:
         if name.startswith(f"{PLUGIN}:") or names_file(name):
             if file:
                 return self.registry.model_or_file(file, self.task_spec)
-            claimed = f"{source} ({name})" if source else name
+            claimed = f"{_shown(source)} ({_shown(name)})" if source else _shown(name)
             raise IncompatibleError(
                 f"checkpoint {self.path} claims that its model is {claimed}, which no plugin adds: a file that only a "
                 f"checkpoint names is never run; if you have the file and trust it, give its file, --model "
@@ -156,7 +165,8 @@ class SavedModel:
         if separator and plugin not in self.registry.versions:
             self.registry.refuse_unusable(plugin)
             raise IncompatibleError(
-                f"checkpoint {self.path} names {name}, and no plugin {plugin} is installed: install it if you trust it"
+                f"checkpoint {self.path} names {_shown(name)}, and no plugin {_shown(plugin)} is installed: install it "
+                "if you trust it"
             )
 
     def _recipe(self) -> Recipe:
