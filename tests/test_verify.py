@@ -163,6 +163,24 @@ def test_a_model_in_a_file_is_verified_with_its_source_and_a_diverged_trial_too(
     assert "not verified: it is no longer the same experiment: the code of the model: " in done.out
 
 
+@pytest.mark.parametrize("name", ["./evil.py:Net", "FOLDER/evil.py:Net"])
+def test_a_strangers_record_that_names_a_file_runs_nothing(zoo: Zoo, results: Path, name: str) -> None:
+    Path("evil.py").write_text("from pathlib import Path\nPath('ran').touch()\ndef Net(signature): ...\n")
+    name = name.replace("FOLDER", str(Path.cwd()))
+    edit(results, model=replace(record_of(results).model, name=name))
+    done = zoo("verify", record_of(results).id)
+    assert done.code == 1
+    assert "like a file: no plugin has such a model" in done.out
+    assert not Path("ran").exists()
+
+
+def test_a_record_cannot_ask_for_more_threads_than_there_are_cores(zoo: Zoo, results: Path) -> None:
+    edit(results, device=replace(record_of(results).device, threads=10**6))
+    done = zoo("verify", record_of(results).id)
+    assert done.code in (0, 1)
+    assert "other surroundings: the number of threads: 1000000 recorded, " in done.out
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
