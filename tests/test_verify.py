@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from zoo_core.api import bench
 from zoo_core.cli.verify import _best
 from zoo_core.files import write_atomically
+from zoo_core.measure.environment import machine_id
 from zoo_core.results.records import Measured, Record, decode, encode
 from zoo_core.results.store import Store
 from zoo_core.results.verified import Verified, merge_verified, save_verified
@@ -72,6 +73,14 @@ def test_an_honest_record_is_verified_bit_for_bit_and_left_as_it_was(zoo: Zoo, r
     assert (note["record"], note["same"], note["differs"]) == (record_of(results).id, True, [])
     assert set(note) == {"record", "verified_at", "machine", "same", "differs"}
     assert len(list(results.glob("*/*.json"))) == 1  # the rerun is no record
+    assert not (results / ".staging").exists()
+
+
+def test_the_folder_of_a_killed_rerun_is_removed_by_the_next_run(results: Path) -> None:
+    killed = results / ".staging" / f"4194305-verify-{machine_id()}-rerun"  # no process has a number above 2^22
+    killed.mkdir(parents=True)
+    Store(results).clean(machine_id())
+    assert not killed.exists()
 
 
 def test_an_edited_score_is_found(zoo: Zoo, results: Path) -> None:

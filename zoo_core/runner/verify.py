@@ -7,7 +7,6 @@ claimed: equal ones verify the record there too, other ones say nothing about it
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from zoo_core import hub
 from zoo_core.entries import names_file
 from zoo_core.entries.unpackaged import PLUGIN
 from zoo_core.errors import ZooError
-from zoo_core.measure.environment import describe, usable_cores
+from zoo_core.measure.environment import describe, machine_id, usable_cores
 from zoo_core.registry import Pair, Registry
 from zoo_core.results.records import FINAL, Record
 from zoo_core.results.store import Store
@@ -82,12 +81,16 @@ class _CannotRerunError(Exception):
 def verify(
     record: Record, registry: Registry, store: Store, *, sources: Sources, make_display: MakeDisplay
 ) -> Verification:
-    """Run a record's experiment again in a temporary folder, and compare. Never changes the record."""
+    """Run a record's experiment again in a staging folder, and compare. Never changes the record."""
     try:
         _require_repeatable(record)
         request = _request_of(record, registry, sources)
-        with tempfile.TemporaryDirectory(prefix="zoo-verify-") as folder:
-            return _rerun(record, request, registry, stores=(store, Store(Path(folder))), make_display=make_display)
+        store.clean(machine_id())
+        folder = store.stage(f"verify-{machine_id()}-rerun")  # if this process is killed, the next run removes it
+        try:
+            return _rerun(record, request, registry, stores=(store, Store(folder)), make_display=make_display)
+        finally:
+            store.discard(folder)
     except (_CannotRerunError, ZooError) as error:
         return Verification(record=record, reason=str(error))
 
