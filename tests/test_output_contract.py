@@ -138,6 +138,21 @@ def test_an_output_that_is_right_for_whole_batches_only_is_refused_at_the_last_o
         evaluate(trial, "val", FixedBatch(size + 1))
 
 
+def test_a_model_that_returns_the_same_buffer_for_every_batch_keeps_its_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = started("regression", tmp_path)
+    buffers: dict[int, Tensor] = {}
+    monkeypatch.setattr("zoo_core.kinds.supervised.MAX_EVALUATION_BATCH", 8)
+    assert len(trial.data.split("val")) > 8
+
+    def into_buffer(output: Tensor) -> Tensor:
+        return buffers.setdefault(len(output), torch.empty_like(output)).copy_(output)
+
+    expected = evaluate(trial, "val")
+    assert evaluate(trial, "val", Bent(trial.model, into_buffer, "always")) == expected
+
+
 @pytest.mark.parametrize("size", [(16, 16), (64, 64), (32, 40), (30, 30)])
 def test_a_segmentation_of_another_height_or_width_is_refused(size: tuple[int, int], tmp_path: Path) -> None:
     trial = started("segmentation", tmp_path)
@@ -281,7 +296,7 @@ def refusal(form: OutputForm, output: Any, x: Any) -> str:
     return str(caught.value)
 
 
-TEN = OutputForm("digits", lambda x: (x.shape[0], 10), "logits")
+TEN = OutputForm(kind="digits", shape=lambda x: (x.shape[0], 10), values="logits")
 
 
 def test_the_error_names_both_shapes_the_type_and_the_device() -> None:
@@ -313,7 +328,7 @@ def test_an_output_that_is_no_tensor_is_described_with_the_part_to_return(output
 
 
 def test_inputs_without_a_device_do_not_hide_a_right_output() -> None:
-    form = OutputForm("own", lambda x: (len(x["a"]), 2))
+    form = OutputForm(kind="own", shape=lambda x: (len(x["a"]), 2))
     form.require(torch.zeros(3, 2), {"a": [1, 2, 3]})
     assert "own wants (3, 2) numbers" in refusal(form, torch.zeros(2, 3), {"a": [1, 2, 3]})
 

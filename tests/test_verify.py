@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from zoo_core.api import bench
 from zoo_core.cli.verify import _best
 from zoo_core.files import write_atomically
+from zoo_core.measure.environment import machine_id
 from zoo_core.results.records import Measured, Record, decode, encode
 from zoo_core.results.store import Store
 from zoo_core.results.verified import Verified, merge_verified, save_verified
@@ -72,6 +73,14 @@ def test_an_honest_record_is_verified_bit_for_bit_and_left_as_it_was(zoo: Zoo, r
     assert (note["record"], note["same"], note["differs"]) == (record_of(results).id, True, [])
     assert set(note) == {"record", "verified_at", "machine", "same", "differs"}
     assert len(list(results.glob("*/*.json"))) == 1  # the rerun is no record
+    assert not (results / ".staging").exists()
+
+
+def test_the_folder_of_a_killed_rerun_is_removed_by_the_next_run(results: Path) -> None:
+    killed = results / ".staging" / f"4194305-verify-{machine_id()}-rerun"  # no process has a number above 2^22
+    killed.mkdir(parents=True)
+    Store(results).clean(machine_id())
+    assert not killed.exists()
 
 
 def test_an_edited_score_is_found(zoo: Zoo, results: Path) -> None:
@@ -161,6 +170,24 @@ def test_a_model_in_a_file_is_verified_with_its_source_and_a_diverged_trial_too(
     done = zoo("verify", record.id, "--model", "./net.py:net")
     assert done.code == 1
     assert "not verified: it is no longer the same experiment: the code of the model: " in done.out
+
+
+@pytest.mark.parametrize("name", ["./evil.py:Net", "FOLDER/evil.py:Net"])
+def test_a_strangers_record_that_names_a_file_runs_nothing(zoo: Zoo, results: Path, name: str) -> None:
+    Path("evil.py").write_text("from pathlib import Path\nPath('ran').touch()\ndef Net(signature): ...\n")
+    name = name.replace("FOLDER", str(Path.cwd()))
+    edit(results, model=replace(record_of(results).model, name=name))
+    done = zoo("verify", record_of(results).id)
+    assert done.code == 1
+    assert "like a file: no plugin has such a model" in done.out
+    assert not Path("ran").exists()
+
+
+def test_a_record_cannot_ask_for_more_threads_than_there_are_cores(zoo: Zoo, results: Path) -> None:
+    edit(results, device=replace(record_of(results).device, threads=10**6))
+    done = zoo("verify", record_of(results).id)
+    assert done.code in (0, 1)
+    assert "other surroundings: the number of threads: 1000000 recorded, " in done.out
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DivergedError, WrongOutputError
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class OutputForm:
     """What forward returns for a batch: one tensor of a floating-point type, on the device of its inputs.
 
     kind: for messages. shape: the shape of the output for the inputs `x`, the argument of forward. values: the numbers
     in a word, such as "logits". part: what returns them, for models with several parts.
 
-    >>> OutputForm("digits", lambda x: (len(x), 10), "logits").shape([0, 0, 0])
+    >>> OutputForm(kind="digits", shape=lambda x: (len(x), 10)).shape([0, 0, 0])
     (3, 10)
     """
 
@@ -45,7 +45,7 @@ class OutputForm:
     def fixed_for(self, example: Any) -> OutputForm:
         """Return the form for inputs that are not forward's, such as features, of examples like those in `example`."""
         sizes = self.shape(example)[1:]
-        return OutputForm(self.kind, lambda x: (len(x), *sizes), self.values, self.part)
+        return replace(self, shape=lambda x: (x.shape[0], *sizes))
 
     def _explain(self, output: Any, x: Any) -> None:
         import torch

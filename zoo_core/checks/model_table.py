@@ -78,7 +78,7 @@ MODEL_CHECKS = (
     Check(
         name="output-shape",
         what="model",
-        summary="a batch gives one output per example, in the shape that the kind requires",
+        summary="a batch gives one output per example, in the shape and type that the kind requires",
         why="The kind computes its loss and metric from this output.",
         fix="Take the input as it comes, and end with one tensor of `signature.outputs` values per example.",
         entry="zoo_core.checks.model:output_shape",

@@ -66,7 +66,7 @@ class Kind:
         """Return what the forward of a model returns that was built for the signature."""
         shape = resolve_entry(self.output_shape_entry)
         outputs = signature.outputs or len(signature.classes) or 1
-        return OutputForm(self.name, lambda x: shape(x, outputs), self.output_values)
+        return OutputForm(kind=self.name, shape=lambda x: shape(x, outputs), values=self.output_values)
 
 
 def by_name(*kinds: Kind) -> Mapping[str, Kind]:

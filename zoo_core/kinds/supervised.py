@@ -188,7 +188,8 @@ class Supervised:
                 f"{returned} returned {form_of(kept)} for a batch of {count} examples; {self.spec.kind} wants a tensor "
                 "with a row for each example"
             )
-        return kept if reduces else kept.float()
+        # A copy, because a model may return the same buffer for every batch, as CUDA graphs do.
+        return kept if reduces else kept.to(torch.float32, copy=True)
 
     def example_input(self, ctx: Context, batch_size: int) -> Tensor:
         """Return the model's input for the first training examples."""
@@ -253,7 +254,7 @@ class Supervised:
         if self.spec.kind in KINDS:
             self._form = KINDS[self.spec.kind].output_form(signature)
         elif isinstance(objective, HasOutputShape):
-            self._form = OutputForm(self.spec.kind, objective.output_shape)
+            self._form = OutputForm(kind=self.spec.kind, shape=objective.output_shape)
         return objective
 
     def _refuse_misspelt(self, owner: type) -> None:

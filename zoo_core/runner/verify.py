@@ -7,7 +7,6 @@ claimed: equal ones verify the record there too, other ones say nothing about it
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,9 +14,11 @@ from typing import Any
 
 import msgspec
 
+from zoo_core import hub
+from zoo_core.entries import names_file
 from zoo_core.entries.unpackaged import PLUGIN
 from zoo_core.errors import ZooError
-from zoo_core.measure.environment import describe
+from zoo_core.measure.environment import describe, machine_id, usable_cores
 from zoo_core.registry import Pair, Registry
 from zoo_core.results.records import FINAL, Record
 from zoo_core.results.store import Store
@@ -29,6 +30,7 @@ from zoo_core.runner.naming import name_models
 from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.runner.plan import make_plan
 from zoo_core.runner.planned_trial import PlannedTrial
+from zoo_core.runner.preflight import download_unpinned_weights
 from zoo_core.runner.record_facts import dataset_facts, model_facts, task_facts
 from zoo_core.runner.request import Request, weights_path, weights_sha256
 from zoo_core.runner.run import MakeDisplay, run_request
@@ -79,12 +81,16 @@ class _CannotRerunError(Exception):
 def verify(
     record: Record, registry: Registry, store: Store, *, sources: Sources, make_display: MakeDisplay
 ) -> Verification:
-    """Run a record's experiment again in a temporary folder, and compare. Never changes the record."""
+    """Run a record's experiment again in a staging folder, and compare. Never changes the record."""
     try:
         _require_repeatable(record)
         request = _request_of(record, registry, sources)
-        with tempfile.TemporaryDirectory(prefix="zoo-verify-") as folder:
-            return _rerun(record, request, registry, stores=(store, Store(Path(folder))), make_display=make_display)
+        store.clean(machine_id())
+        folder = store.stage(f"verify-{machine_id()}-rerun")  # if this process is killed, the next run removes it
+        try:
+            return _rerun(record, request, registry, stores=(store, Store(folder)), make_display=make_display)
+        finally:
+            store.discard(folder)
     except (_CannotRerunError, ZooError) as error:
         return Verification(record=record, reason=str(error))
 
@@ -126,6 +132,8 @@ def _request_of(record: Record, registry: Registry, sources: Sources) -> Request
 
 def _model_of(record: Record, registry: Registry, task: TaskSpec, sources: Sources) -> ModelSpec:
     plugin, _, name = record.model.name.partition(":")
+    if names_file(record.model.name):  # a record may be a stranger's: only the caller names files to run
+        raise _CannotRerunError(f"its model is called {record.model.name!r}, like a file: no plugin has such a model")
     if plugin != PLUGIN:
         return registry.model(record.model.name, task)
     if not sources.model:
@@ -149,17 +157,22 @@ def _rerun(
 ) -> Verification:
     """Plan the trial, run it on the record's number of threads, and compare. stores: the record's, and of the rerun."""
     store, fresh = stores
-    found = find_devices(request.devices, LocalExecutor())
+    executor = LocalExecutor()
+    found = find_devices(request.devices, executor)
     request = replace(request, devices=[*found], device_names=found)
+    download_unpinned_weights(request, executor)  # the key holds their hash
     (trial,) = make_plan(request, registry, fresh).todo
     if changes := _changes(record, trial):
         raise _CannotRerunError(f"it is no longer the same experiment: {'; '.join(changes)}")
     surroundings = tuple(_surroundings(record, trial, registry))
-    if trial.key != record.key and trial.device_name == record.device.name and trial.recipe == record.recipe:
+    if trial.key != record.key and trial.device_name == record.device.name:
         named = f"its key {record.key[:SHOWN_DIGITS]} is not that of the experiment it describes"
+        # Another zoo may have made the key from other parts, and `--model` may name another class of the file.
+        if surroundings or record.model.name.startswith(f"{PLUGIN}:") or not record.other_code:
+            raise _CannotRerunError(named)
         return Verification(record=record, comparison=Comparison(differs=(named,), counts_differ=True))
     if record.device.threads:  # the automatic choice may be another one today
-        request = replace(request, threads=record.device.threads)
+        request = replace(request, threads=min(record.device.threads, max(request.threads, usable_cores())))
     _, outcome = run_request(request, registry, fresh, make_display)
     if outcome.interrupted:
         return Verification(record=record, reason="stopped", interrupted=True)
@@ -198,10 +211,19 @@ def _changes(record: Record, trial: PlannedTrial) -> list[str]:
     for name, words in (("dataset", "code of the data set"), ("task", "code of the task"), ("specs", "metadata")):
         if name in record.other_code:  # not in the first records
             recorded[f"the {words}"], now[f"the {words}"] = record.other_code[name], code[name]
-    if trial.request.weights_sha256:
-        recorded["the file of initial weights"] = record.model.weights_sha256
-        now["the file of initial weights"] = trial.request.weights_sha256
+    if (sha256 := trial.request.weights_sha256 or _published_sha256(trial)) and record.model.weights_sha256:
+        recorded["the content of the initial weights"] = record.model.weights_sha256
+        now["the content of the initial weights"] = sha256
     return _differences(recorded, now)
+
+
+def _published_sha256(trial: PlannedTrial) -> str:
+    """Return the hash of the weights of the model's spec, by the spec or by the first download; "" if unknown."""
+    declared = trial.model.weights
+    if declared is None or trial.request.weights:
+        return ""
+    pin = hub.read_pin(declared, hub.weights_folder(trial.model)) if hub.needs_pin(declared) else None
+    return pin.sha256 if pin else declared.sha256
 
 
 def _recipe_items(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,6 +239,8 @@ def _surroundings(record: Record, trial: PlannedTrial, registry: Registry) -> It
         recorded[f"the version of {name}"] = _version(there, name)
         now[f"the version of {name}"] = _version(here, name)
     recorded["the commit of the zoo"], now["the commit of the zoo"] = there.get("commit", ""), here["commit"]
+    if (threads := record.device.threads or 1) > max(record.device.requested_threads, here["usable_cores"]):
+        recorded["the number of threads"], now["the number of threads"] = threads, f"{here['usable_cores']} cores"
     return _differences(recorded, now)
 
 

@@ -93,7 +93,9 @@ class Gan:
     def output_form(self) -> OutputForm:
         """Return what forward, the generator's, returns for noise z (batch, latent)."""
         sizes = cast(tuple[int, ...], self._data.signature.input_shape)
-        return OutputForm(self.spec.kind, lambda z: (len(z), *sizes), "examples", "the generator")
+        return OutputForm(
+            kind=self.spec.kind, shape=lambda z: (z.shape[0], *sizes), values="examples", part="the generator"
+        )
 
     def epoch_steps(self, recipe: Recipe) -> int:
         return max(1, round(self._train.steps(int(recipe.batch_size)) / int(recipe.critic_steps)))

@@ -40,8 +40,12 @@ LOSSES = {
 
 
 # A wrong shape would be broadcast in the losses without an error.
-GENERATED = OutputForm("zoo-gan", lambda real: tuple(real.shape), "examples, like the real ones", "the generator")
-LOGITS = OutputForm("zoo-gan", lambda examples: tuple(examples.shape[:1]), "logits", "the discriminator")
+GENERATED = OutputForm(
+    kind="zoo-gan", shape=lambda real: tuple(real.shape), values="examples, like the real ones", part="the generator"
+)
+LOGITS = OutputForm(
+    kind="zoo-gan", shape=lambda examples: tuple(examples.shape[:1]), values="logits", part="the discriminator"
+)
 
 
 def averaged_copy(model: nn.Module) -> Adversaries:
