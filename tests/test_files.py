@@ -427,6 +427,34 @@ def test_an_archive_is_unpacked_once_into_the_cache(tmp_path: Path, cache: Path,
     assert context(dataset(), root).folder() == folder
 
 
+@pytest.mark.parametrize("damage", ["cut", "added", "removed"])
+def test_an_unpacked_archive_that_was_damaged_is_unpacked_anew(
+    damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    root = as_zip(tmp_path / "all.zip", FILES)
+    folder = context(dataset(), root).folder()
+    if damage == "removed":
+        (folder / "train/a.bin").unlink()
+    else:
+        (folder / f"train/{'a' if damage == 'cut' else 'c'}.bin").write_bytes(b"firs")
+    again = context(dataset(), root).folder()
+    assert again == folder
+    assert {path.relative_to(again).as_posix(): path.read_bytes() for path in again.rglob("*.*")} == FILES
+    assert "is damaged" in caplog.text
+
+
+@pytest.mark.usefixtures("old_files")
+@pytest.mark.parametrize("name", ["stamps.json", "archives.json"])
+def test_a_cached_checksum_that_was_edited_is_not_used(name: str, cache: Path, tmp_path: Path):
+    root = write(tmp_path / "plain", FILES) if name == "stamps.json" else as_zip(tmp_path / "all.zip", FILES)
+    before = fingerprint(dataset(), root)
+    content = (cache / name).read_text()
+    digest = hashlib.sha256(FILES["labels.csv"]).hexdigest()
+    assert digest in content
+    (cache / name).write_text(content.replace(digest, "0" * 64))
+    assert fingerprint(dataset(), root) == before
+
+
 def test_an_archive_that_changed_is_unpacked_anew(tmp_path: Path):
     before = context(dataset(), as_zip(tmp_path / "all.zip", FILES)).folder()
     after = context(dataset(), as_zip(tmp_path / "all.zip", {"new.txt": b"a new one"})).folder()
