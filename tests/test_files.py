@@ -367,6 +367,11 @@ def test_without_a_root_and_for_generated_data_there_is_no_own_root(tmp_path: Pa
     assert dataset_root(dataset(origin="bundled"), tmp_path / "absent") is None
 
 
+def test_a_root_with_a_name_that_no_system_takes_is_not_there():
+    with pytest.raises(DataUnavailableError, match=r"data root .*aaa is not there"):
+        dataset_root(dataset(), Path("/" + "a" * 5000))
+
+
 def test_a_root_is_absolute_and_the_home_folder_is_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))

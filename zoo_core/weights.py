@@ -11,7 +11,6 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,7 @@ UNSUPPORTED = re.compile(r"Unsupported (?:global: GLOBAL|class|operand) (\S+)") 
 # Raised for truncated or damaged files; torch's reader checks little of what it reads.
 UNREADABLE = (
     *(SafetensorError, zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, RuntimeError, ValueError),
-    *(TypeError, AttributeError, LookupError, AssertionError, ArithmeticError, MemoryError, TokenError, SyntaxError),
+    *(TypeError, AttributeError, LookupError, AssertionError, ArithmeticError),
 )
 
 

@@ -36,7 +36,7 @@ TOO_DEEP = "in a folder inside the folder of a class"
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # without EPS, for which Pillow starts Ghostscript
 # A picture of up to 32 million pixels takes some 300 MB while it is read. Photographs have about one pixel a byte, and
-# masks up to 500; one colour has 1,000 to 8,000.
+# maps of classes up to 500; one colour has 1,000 to 8,000.
 FREE_PIXELS, MAX_PIXELS_PER_BYTE = 32 << 20, 500
 LARGE_PIXELS, MAX_FILE_BYTES = 16 << 20, 1 << 30
 _LARGE_PICTURE = threading.RLock()  # is held while a picture of more pixels is in memory
