@@ -143,6 +143,17 @@ def statistics(session: nox.Session) -> None:
         run(session, str(folder / "changes_simulation.py"), env=environment)
 
 
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Run every parser of files from outside on mutated inputs: no crash, no hang, bounded memory.
+
+    Some minutes. `-- --inputs 100000` is the nightly setting, `-- --only png --keep folder` runs some parsers and keeps
+    the inputs that failed.
+    """
+    set_up(session)
+    run(session, str(ROOT / "tests" / "fuzz" / "harness.py"), *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
 def fresh_environment(session: nox.Session, name: str) -> str:
     """Create an empty virtual environment for one session. Return the path of its Python."""
     folder = Path(session.create_tmp()) / name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -33,6 +34,41 @@ def test_only_temporary_folders_older_than_a_day_are_removed(tmp_path: Path) -> 
         os.utime(tmp_path / name, (now - hours * 3600,) * 2)
     remove_abandoned(tmp_path, ".making-*")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".making-new", ".making-slow", "made"]
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from zoo_core.files import new_folder
+with new_folder(Path(sys.argv[1]), ".making-") as inside:
+    (inside / "half").write_text("1")
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks of this kind there")
+def test_the_folder_of_a_killed_process_goes_at_the_next_call_and_that_of_a_running_one_stays(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "made")]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE) as killed,
+        subprocess.Popen(command, stdout=subprocess.PIPE) as running,
+    ):
+        try:
+            for process in (killed, running):
+                assert process.stdout is not None
+                assert process.stdout.readline() == b"ready\n"
+            killed.kill()
+            killed.wait()
+            before = {path.name for path in tmp_path.iterdir()}
+            with new_folder(tmp_path / "made", ".making-") as inside:
+                (inside / "whole").write_text("1")
+            after = {path.name for path in tmp_path.iterdir()}
+        finally:
+            running.kill()
+    assert len(before) == 2
+    assert len(after & before) == 1
+    assert after - before == {"made"}
 
 
 def test_where_there_is_nothing_to_remove_nothing_happens(tmp_path: Path) -> None:

@@ -198,6 +198,26 @@ def test_a_train_split_with_other_rows_has_features_of_its_own(tmp_path: Path) -
     assert len(folders(tmp_path)) == 4
 
 
+@pytest.mark.parametrize("damage", ["cut", "zeroed", "cost"])
+def test_damaged_features_are_computed_again_with_one_line(
+    damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = train(tmp_path)
+    (folder,) = (folder for folder in folders(tmp_path) if "train" in folder.name)
+    path = folder / ("cost.json" if damage == "cost" else "features.npy")
+    content = path.read_bytes()
+    if damage == "cost":
+        path.write_text('{"seconds": 1e9}')
+    else:
+        path.write_bytes(content[:-8] if damage == "cut" else content[:128] + bytes(len(content) - 128))
+    again = train(tmp_path)
+    assert again.seen == SIZES["train"] + CHECKED, "the features of train alone"
+    assert same_head(made, again)
+    assert [phase.spent_s for phase in again.phases] == [0.0, 0.0], "and their cost is that of now"
+    (line,) = (record.getMessage() for record in caplog.records if "is damaged" in record.getMessage())
+    assert path.name in line
+
+
 # The cache key
 
 

@@ -367,6 +367,11 @@ def test_without_a_root_and_for_generated_data_there_is_no_own_root(tmp_path: Pa
     assert dataset_root(dataset(origin="bundled"), tmp_path / "absent") is None
 
 
+def test_a_root_with_a_name_that_no_system_takes_is_not_there():
+    with pytest.raises(DataUnavailableError, match=r"data root .*aaa is not there"):
+        dataset_root(dataset(), Path("/" + "a" * 5000))
+
+
 def test_a_root_is_absolute_and_the_home_folder_is_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
@@ -425,6 +430,34 @@ def test_an_archive_is_unpacked_once_into_the_cache(tmp_path: Path, cache: Path,
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")} == set(FILES)
     monkeypatch.setattr(archives, "extract", None)
     assert context(dataset(), root).folder() == folder
+
+
+@pytest.mark.parametrize("damage", ["cut", "added", "removed"])
+def test_an_unpacked_archive_that_was_damaged_is_unpacked_anew(
+    damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    root = as_zip(tmp_path / "all.zip", FILES)
+    folder = context(dataset(), root).folder()
+    if damage == "removed":
+        (folder / "train/a.bin").unlink()
+    else:
+        (folder / f"train/{'a' if damage == 'cut' else 'c'}.bin").write_bytes(b"firs")
+    again = context(dataset(), root).folder()
+    assert again == folder
+    assert {path.relative_to(again).as_posix(): path.read_bytes() for path in again.rglob("*.*")} == FILES
+    assert "is damaged" in caplog.text
+
+
+@pytest.mark.usefixtures("old_files")
+@pytest.mark.parametrize("name", ["stamps.json", "archives.json"])
+def test_a_cached_checksum_that_was_edited_is_not_used(name: str, cache: Path, tmp_path: Path):
+    root = write(tmp_path / "plain", FILES) if name == "stamps.json" else as_zip(tmp_path / "all.zip", FILES)
+    before = fingerprint(dataset(), root)
+    content = (cache / name).read_text()
+    digest = hashlib.sha256(FILES["labels.csv"]).hexdigest()
+    assert digest in content
+    (cache / name).write_text(content.replace(digest, "0" * 64))
+    assert fingerprint(dataset(), root) == before
 
 
 def test_an_archive_that_changed_is_unpacked_anew(tmp_path: Path):

@@ -25,7 +25,7 @@ MIB = 1 << 20
 FILE_FAULTS = frozenset(
     {
         *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG),
-        *(errno.EINVAL, errno.EFBIG, errno.ENXIO),
+        *(errno.EINVAL, errno.EOVERFLOW, errno.ENXIO),
     }
 )
 SET_CACHE = "set ZOO_CACHE to a folder that you may write to, on a disk with free space"
@@ -113,7 +113,8 @@ def open_regular(path: Path | str, *, max_bytes: int | None = None, follow_links
     """Open a regular file to read. This never waits, as opening a FIFO does, and never touches a device.
 
     max_bytes: a larger file is refused. follow_links: whether the path may be a symbolic link.
-    Raises OSError: EINVAL for a FIFO, socket or device, EISDIR for a folder, ELOOP for a link, EFBIG for a large file.
+    Raises OSError: EINVAL for a FIFO, socket or device, EISDIR for a folder, ELOOP for a link, EOVERFLOW for a large
+    file.
     """
     name = os.fspath(path)
     _require_regular(Path(path).stat(follow_symlinks=follow_links), name, max_bytes)  # opening a device can change it
@@ -133,14 +134,14 @@ def _require_regular(state: os.stat_result, name: str, max_bytes: int | None) ->
     if stat.S_ISLNK(state.st_mode):
         raise OSError(errno.ELOOP, "it is a link", name)
     if not stat.S_ISREG(state.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file, but a FIFO, a socket or a device", name)
+        raise OSError(errno.EINVAL, "it is not a regular file, but a FIFO, a socket or a device", name)
     if max_bytes is not None and state.st_size > max_bytes:
         raise _too_large(name, max_bytes)
 
 
 def _too_large(name: str, max_bytes: int) -> OSError:
     limit = f"{max_bytes >> 20} MiB" if max_bytes >= MIB else f"{max_bytes} bytes"
-    return OSError(errno.EFBIG, f"it is larger than {limit}", name)
+    return OSError(errno.EOVERFLOW, f"it is larger than {limit}", name)
 
 
 def read_regular(path: Path | str, max_bytes: int, *, follow_links: bool = True) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from zoo_core.errors import DataUnavailableError
-from zoo_core.files import cache_dir, portable, write_atomically
+from zoo_core.files import cache_dir, portable, read_regular, write_atomically
 from zoo_core.specs import Download, ModelSpec
 
 HUB_HOSTS = ("huggingface.co", "hf.co")
@@ -22,6 +22,7 @@ REVISION = re.compile(r"/resolve/[^/]+/")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 TIMEOUT_S = 20.0
 MAX_REDIRECTS = 5
+MAX_PIN_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +62,7 @@ def weights_folder(model: ModelSpec) -> Path:
 def read_pin(download: Download, folder: Path) -> Pin | None:
     """Return the pin of a download that is kept in `folder`; None before the first download."""
     try:
-        pin = Pin(**json.loads(_pin_file(download, folder).read_bytes()))
+        pin = Pin(**json.loads(read_regular(_pin_file(download, folder), MAX_PIN_BYTES)))
     except (OSError, ValueError, TypeError):  # missing, or not written by this version
         return None
     return pin if pin.asked == download.urls[0] and (folder / download.name).is_file() else None

@@ -174,7 +174,7 @@ def parse(key: str, param: Param, text: str) -> Any:
             value = json.loads(text)
         else:
             value = _json_or_text(text)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, RecursionError):  # the last: brackets in brackets
         raise RecipeError(f"{key}={text!r} is not {_type_in_words(default)}; the default is {default!r}") from None
     return check_value(key, param, value)
 
@@ -182,7 +182,7 @@ def parse(key: str, param: Param, text: str) -> Any:
 def _json_or_text(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from zoo_core.data.budget import BLOCK, Budget, Counted, TarStream
+from zoo_core.data.reading import shorten
 from zoo_core.data.walk import HIDDEN, hidden_part
 from zoo_core.errors import DamagedDataError, UnsafeArchiveError
 from zoo_core.files import new_folder
@@ -34,7 +35,6 @@ UTF8_FLAG = 0x800  # of a zip member
 UNICODE_PATH = 0x7075  # Info-ZIP's extra field: version, checksum, name in UTF-8
 FREQUENT_LETTERS = frozenset("оеаинтсрвл")  # two thirds of the letters of a Russian text
 WORD = re.compile(r"[^\W\d_]+")
-MAX_SHOWN = 200  # characters of a name in an error
 MAX_FOLDERS = 100  # that a member may lie in
 OPENERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
     b"\x1f\x8b": gzip.open,
@@ -44,7 +44,7 @@ OPENERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
 # zipfile raises RuntimeError for a password, and its subclass NotImplementedError for an unknown compression.
 UNREADABLE = (
     *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
-    *(EOFError, RuntimeError),
+    *(EOFError, RuntimeError, struct.error, ValueError, LookupError, ArithmeticError),  # of headers that are damaged
 )
 
 
@@ -88,14 +88,17 @@ def reading(archive: Path) -> Iterator[None]:
         yield
     except UNREADABLE as error:
         raise _unreadable(archive, error) from error
+    except MemoryError as error:  # LZMA reserves what a header states
+        raise _unreadable(archive, error) from error
     except OSError as error:
-        if error.errno is None:  # bz2's for damaged content
+        if error.errno in (None, errno.EINVAL):  # bz2's for damaged content; a place before the begin of the file
             raise _unreadable(archive, error) from error
         raise
 
 
 def _unreadable(archive: Path, error: Exception) -> DamagedDataError:
-    return DamagedDataError(f"archive {archive} cannot be read ({error}): it is cut or damaged, fetch it again")
+    reason = shorten(str(error) or type(error).__name__)
+    return DamagedDataError(f"archive {archive} cannot be read ({reason}): it is cut or damaged, fetch it again")
 
 
 def members(archive: Path, left_out: dict[str, str] | None = None) -> Iterator[tuple[str, IO[bytes]]]:
@@ -245,7 +248,7 @@ def _refuse_outside(archive: Path, name: str) -> None:
 
 
 def _shown(name: str) -> str:
-    return repr(name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}...")
+    return repr(shorten(name))
 
 
 def extract(archive: Path, folder: Path) -> None:

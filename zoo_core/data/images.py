@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import struct
@@ -21,7 +22,7 @@ from zoo_core.columns import Array
 from zoo_core.data.names import composed
 from zoo_core.data.walk import folders, inner_root, list_folder
 from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError
-from zoo_core.files import is_files_fault, open_regular
+from zoo_core.files import is_files_fault, read_regular
 from zoo_core.measure.environment import usable_cores
 
 LOG = logging.getLogger("zoo")
@@ -35,9 +36,9 @@ TOO_DEEP = "in a folder inside the folder of a class"
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # without EPS, for which Pillow starts Ghostscript
 # A picture of up to 32 million pixels takes some 300 MB while it is read. Photographs have about one pixel a byte, and
-# label images up to 500; one colour has 1,000 to 8,000.
+# maps of classes up to 500; one colour has 1,000 to 8,000.
 FREE_PIXELS, MAX_PIXELS_PER_BYTE = 32 << 20, 500
-LARGE_PIXELS = 16 << 20
+LARGE_PIXELS, MAX_FILE_BYTES = 16 << 20, 1 << 30
 _LARGE_PICTURE = threading.RLock()  # is held while a picture of more pixels is in memory
 # Pillow raises these for truncated files, other files, and pictures that claim an absurd size. The four in the middle
 # come from damaged EXIF tags.
@@ -243,8 +244,9 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
     Use the whole picture inside the block: of large ones, one is in memory at a time. Raises one of `UNREADABLE`, which
     `unreadable` turns into an error that names the file.
     """
-    with open_regular(path) as file, Image.open(file, formats=FORMATS) as picture:
-        pixels, size = picture.width * picture.height, os.fstat(file.fileno()).st_size
+    content = read_regular(path, MAX_FILE_BYTES)  # from a file, Pillow reserves the memory that a header states
+    with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+        pixels, size = picture.width * picture.height, len(content)
         if pixels > max(FREE_PIXELS, MAX_PIXELS_PER_BYTE * size):
             raise _PictureBombError(
                 f"it has too many pixels for its size, {picture.width}x{picture.height} in {size:,} bytes"

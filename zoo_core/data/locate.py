@@ -27,6 +27,7 @@ from zoo_core.cached import (
 from zoo_core.data import archives
 from zoo_core.data.downloads import digest_of, fetch, is_published
 from zoo_core.data.names import composed, require_utf8
+from zoo_core.data.reading import shorten
 from zoo_core.data.walk import Tree, refuse_second, walk
 from zoo_core.errors import DataError, DataUnavailableError
 from zoo_core.files import cache_dir, is_files_fault, open_regular, portable, read_regular, write_to_cache
@@ -45,8 +46,14 @@ def dataset_root(spec: DatasetSpec, data_root: Path | None, *, several: bool = F
     if data_root is None or spec.offline:
         return None
     root = data_root.expanduser().absolute()
-    if not root.exists():
-        raise DataUnavailableError(f"data root {root} is not there; {_how_to_provide(spec)}")
+    try:
+        is_there = root.exists()
+    except OSError as error:
+        if not is_files_fault(error):
+            raise
+        is_there = False  # no system takes such a name
+    if not is_there:
+        raise DataUnavailableError(f"data root {shorten(str(root))} is not there; {_how_to_provide(spec)}")
     folder = root / spec.name
     if folder.is_dir():
         return folder

@@ -16,7 +16,7 @@ import numpy as np
 from zoo_core import DamagedDataError, DataUnavailableError
 from zoo_core.data.columns import Array
 from zoo_core.data.names import natural_key, sort_frames
-from zoo_core.data.reading import read_text
+from zoo_core.data.reading import read_text, shorten
 from zoo_core.data.walk import list_folder
 from zoo_pose.skeletons import COCO_17, KINECT_20, KINECT_25
 
@@ -335,4 +335,4 @@ def _read_lines(path: Path) -> list[str]:
 
 
 def _damaged(path: Path, line: int, problem: str) -> DamagedDataError:
-    return DamagedDataError(f"{path} line {line}: {problem}")
+    return DamagedDataError(f"{path} line {line}: {shorten(problem, 1000)}")

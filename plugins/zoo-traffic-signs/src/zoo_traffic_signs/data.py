@@ -17,7 +17,7 @@ from zoo_core.data.columns import Array
 from zoo_core.data.images import is_picture, list_images, read_images
 from zoo_core.data.labels import require_two_classes
 from zoo_core.data.names import composed
-from zoo_core.data.reading import MAX_TEXT_BYTES, read_bytes
+from zoo_core.data.reading import MAX_TEXT_BYTES, read_bytes, shorten
 from zoo_core.data.walk import find_named, find_one, folders, walk
 
 SIZE = (48, 48)
@@ -211,7 +211,7 @@ class Row:
         return int(self.cells[column])
 
     def wrong(self, problem: str) -> DamagedDataError:
-        return DamagedDataError(f"{self.path} line {self.line}: {problem}")
+        return DamagedDataError(f"{self.path} line {self.line}: {shorten(problem, 1000)}")
 
 
 def read_table(path: Path, columns: tuple[str, ...], needs: str) -> list[Row]:

@@ -11,7 +11,7 @@ from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature,
 from zoo_core.data.columns import Array
 from zoo_core.data.images import SPLIT_NAMES, SPLITS, read_images
 from zoo_core.data.labels import require_two_classes
-from zoo_core.data.reading import read_text
+from zoo_core.data.reading import read_text, shorten
 from zoo_core.data.walk import find_named, find_one, folders, inner_root, refuse_second
 from zoo_unet.masks import (
     IGNORED,
@@ -197,10 +197,10 @@ def _resolve(table: Path, number: int, text: str) -> Path:
     if name.is_relative_to(SEGNET):
         name = name.relative_to(SEGNET)
     if name.is_absolute() or ".." in name.parts:
-        raise DamagedDataError(f"{table} line {number}: {text!r} lies outside the folder")
+        raise DamagedDataError(f"{table} line {number}: {shorten(text)!r} lies outside the folder")
     path = find_named(table.parent, str(name))
     if path is None or not path.is_file():
-        raise DamagedDataError(f"{table} line {number}: {text!r} is not in {table.parent}")
+        raise DamagedDataError(f"{table} line {number}: {shorten(text)!r} is not in {table.parent}")
     return path
 
 
