@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -134,6 +135,7 @@ class Features:
         try:
             with new_folder(folder, MAKING_PREFIX) as inside:
                 features = np.lib.format.open_memmap(inside / "features.npy", "w+", np.float16, shape)
+                _reserve(inside / "features.npy")
                 _fill(features, batches)
                 features.flush()
                 (inside / COST_FILE).write_text(json.dumps({"seconds": time.perf_counter() - began}))
@@ -152,6 +154,13 @@ class Features:
 def _open(folder: Path) -> Array:
     features: Array = np.load(folder / "features.npy", mmap_mode="c", allow_pickle=False)
     return features
+
+
+def _reserve(path: Path) -> None:
+    """Reserve the space of a file. Raises OSError; a write to a mapped file on a full disk would kill the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 class _Float16OverflowError(Exception):

@@ -24,6 +24,7 @@ from zoo_core.runner.current import note_current_code
 from zoo_core.runner.devices import find_devices
 from zoo_core.runner.events import Event
 from zoo_core.runner.executor import LocalExecutor, WorkerResult
+from zoo_core.runner.holding import holding_signals
 from zoo_core.runner.log import limiting_log, read_log_tail
 from zoo_core.runner.plan import Plan, Skipped, make_plan
 from zoo_core.runner.planned_trial import PlannedTrial
@@ -220,15 +221,16 @@ class Run:
         except (OSError, MachineError) as error:  # such as no process could be started
             self._store.discard(staging)
             raise machine_error_of(error) or error from error
-        status = self._status(trial, result, staging)
-        record = self._make_record(trial, result, status, started=started)
-        if record.status == "skipped":  # its artifacts are of other code than planned
-            self._store.discard(staging)
-            self.outcome.refused.append(record)
-            self._finish(record)
-        else:
-            self._finish(record, staging)
-        self.outcome.interrupted = result.interrupted
+        with holding_signals() as arrived:
+            status = self._status(trial, result, staging)
+            record = self._make_record(trial, result, status, started=started)
+            if record.status == "skipped":  # its artifacts are of other code than planned
+                self._store.discard(staging)
+                self.outcome.refused.append(record)
+                self._finish(record)
+            else:
+                self._finish(record, staging)
+        self.outcome.interrupted = result.interrupted or bool(arrived)
 
     def _status(self, trial: PlannedTrial, result: WorkerResult, staging: Path) -> TrialStatus:
         """Return the status of a trial. One that failed because of the machine has no result and will run again."""
