@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from zoo_core.errors import MachineError, UsageError
+from zoo_core.kinds import features
 from zoo_core.results.records import Record, decode
 from zoo_core.results.store import Store
 from zoo_core.runner import log, run
@@ -460,6 +462,37 @@ def test_a_user_without_a_passwd_entry_and_without_a_home_can_run_with_a_named_c
     )
     assert done.returncode == 0, done.stderr
     assert by_model(tmp_path / "results")["mlp"].status == "ok"
+
+
+# a second Ctrl-C, and features
+
+
+def test_ctrl_c_while_a_record_is_saved_ends_the_run_after_that(
+    zoo: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Store.save
+
+    def save_with_ctrl_c(self: Store, *arguments: Any) -> Path:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return save(self, *arguments)
+
+    monkeypatch.setattr(Store, "save", save_with_ctrl_c)
+    before = signal.getsignal(signal.SIGINT)
+    done = zoo(*bench("mlp"), "--seeds", "2")
+    assert done.code == 130
+    assert [record.status for record in by_model().values()] == ["ok"]
+    assert len(list(Path("results").glob("[!.]*/*.json"))) == 1
+    assert signal.getsignal(signal.SIGINT) is before
+    assert leftovers("results") == []
+
+
+def test_features_reserve_their_space_so_that_a_full_disk_is_an_error_and_no_crash(small_disk: Path) -> None:
+    path = small_disk / "features.npy"
+    with path.open("wb") as file:
+        file.truncate(2 << 20)  # of a disk of one MiB: without blocks
+    with pytest.raises(OSError, match="No space left"):
+        features._reserve(path)
 
 
 # the log

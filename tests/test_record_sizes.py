@@ -373,6 +373,7 @@ def test_a_trial_with_bad_tables_pictures_and_names_is_ok_and_its_record_names_w
     assert all(path.stat().st_size < 200_000 for path in paths)
     found = {record.model.name.partition(":")[2]: record for record in (decode(path.read_bytes()) for path in paths)}
     assert {name: record.status for name, record in found.items()} == {"shows": "ok", "raises": "error", "exits": "ok"}
+    assert "warning: left out of 1 trial: picture wrong: it is float64 (2, 2), not uint8" in done.err
     shows = found["shows"].measured
     assert (shows.pictures, list(shows.tables), shows.per_example) == (
         {"good": "picture-2.png"},

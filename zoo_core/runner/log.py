@@ -11,6 +11,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from zoo_core.runner.worker import LOG
 
@@ -29,12 +30,14 @@ def read_log_tail(staging: Path) -> str:
     """
     log, content = staging / LOG, b""
     with contextlib.suppress(OSError):
-        with _open_regular(log) as descriptor:
-            size = os.fstat(descriptor).st_size
-            content = os.pread(descriptor, MAX_BYTES, max(0, size - MAX_BYTES))
+        with _open_regular(log) as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size - MAX_BYTES))
+            content = file.read(MAX_BYTES)
             if size > MAX_BYTES:
-                os.pwrite(descriptor, content, 0)
-                os.ftruncate(descriptor, len(content))
+                file.seek(0)
+                file.write(content)
+                file.truncate()
         if not content:
             log.unlink()
     return content[-MAX_TAIL_BYTES:].decode("utf-8", "replace")
@@ -61,21 +64,21 @@ def limiting_log(staging: Path) -> Iterator[None]:
 
 def _empty_if_large(log: Path) -> None:
     if log.lstat().st_size > MAX_GROWING_BYTES:
-        with _open_regular(log) as descriptor:
-            size = os.fstat(descriptor).st_size
-            os.ftruncate(descriptor, 0)  # the worker appends, so it goes on at the new end
-            os.pwrite(descriptor, f"... {size:,} bytes of output were dropped\n".encode(), 0)
+        with _open_regular(log) as file:
+            size = os.fstat(file.fileno()).st_size
+            file.truncate(0)  # the worker appends, so it goes on at the new end
+            file.write(f"... {size:,} bytes of output were dropped\n".encode())
 
 
-@contextlib.contextmanager
-def _open_regular(path: Path) -> Iterator[int]:
+def _open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading and writing. Raises OSError for anything else."""
-    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(path, flags)
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-            raise OSError(f"{path} is not a regular file of its own")
-        yield descriptor
-    finally:
-        os.close(descriptor)
+
+    def open_as_it_is(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+    file = open(path, "r+b", buffering=0, opener=open_as_it_is)  # noqa: SIM115 - Path.open takes no opener
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        file.close()
+        raise OSError(f"{path} is not a regular file of its own")
+    return cast(BinaryIO, file)

@@ -1,9 +1,10 @@
-"""Prints the faults of the machine that a run met, and the records that could not be saved."""
+"""Prints what a run could not keep: faults of the machine, unsaved records, and artifacts that were left out."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 
 from zoo_core.results.records import Record, encode
 from zoo_core.results.store import Store
@@ -13,13 +14,33 @@ from zoo_core.ui.formats import format_count
 from zoo_core.ui.harmless import harmless_json
 from zoo_core.ui.progress import trial_title
 
+MAX_WARNINGS = 5
+ARTIFACTS = ("artifacts", "checkpoint", "per-example", "picture", "pictures", "table", "tables")  # first words
+
 
 def print_faults(outcome: Outcome, store: Store) -> None:
-    """Print one line for each fault, with what it cost, and each unsaved record as one line of JSON."""
+    """Print one line for each fault, with what it cost, and each unsaved record as one line of JSON.
+
+    The first artifacts that new records lack for other reasons are named, too: their plugin may have an error.
+    """
+    _warn_of_artifacts(outcome)
     for fault, costs in outcome.faults.items():
         complain("; ".join([fault, *(f"{format_count(number, 'trial')} {cost}" for cost, number in costs.items())]))
     for record in outcome.unsaved:
         _print_record(record, store)
+
+
+def _warn_of_artifacts(outcome: Outcome) -> None:
+    found = Counter(
+        (what, why)
+        for record in outcome.new
+        for what, why in record.measured.left_out.items()
+        if what.partition(" ")[0] in ARTIFACTS and why not in outcome.faults
+    )
+    for (what, why), number in found.most_common(MAX_WARNINGS):
+        complain(f"left out of {format_count(number, 'trial')}: {what}: {why}", "warning: ", "yellow")
+    if len(found) > MAX_WARNINGS:
+        complain(f"{len(found) - MAX_WARNINGS} more artifacts were left out", "warning: ", "yellow")
 
 
 def _print_record(record: Record, store: Store) -> None:
