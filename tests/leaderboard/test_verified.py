@@ -45,7 +45,7 @@ def test_a_record_that_was_verified_says_so_on_its_page_in_the_table_and_in_the_
     write_note(results, made[1].id)
     assert build_site([results], tmp_path / "site").unreadable == []
     assert "Verified: run again on another machine, same scores." in pages(tmp_path / "site", "trials")
-    assert "2 of 3 trials verified on another machine, same scores" in pages(tmp_path / "site", "tasks")
+    assert "verified on another machine, same scores: 2 of 3 trials" in pages(tmp_path / "site", "tasks")
     (data,) = (tmp_path / "site" / "data").glob("zoo-a*.json")
     (group,) = json.loads(data.read_text())["groups"]
     assert sorted(group["verified"]) == sorted([made[0].id, made[1].id])
@@ -174,7 +174,7 @@ def test_a_row_whose_reruns_were_on_different_machines_does_not_say_where(boards
         (FOLDER, trials[0].id): Verified(record=trials[0].id, machine="a", **note),
         (FOLDER, trials[1].id): Verified(record=trials[1].id, machine="b", **note),
     }
-    assert describe_notes(trials, notes) == ("2 of 3 trials verified, same scores", "")
+    assert describe_notes(trials, notes) == ("verified, same scores: 2 of 3 trials", "")
     assert note_on(trials[2], notes) is None
 
 

@@ -63,7 +63,7 @@ def describe_notes(trials: Sequence[TrialSummary], notes: Notes) -> tuple[str, s
     verified = ""
     if same:
         where = _where(*zip(*same, strict=True))
-        verified = f"{len(same)} of {counted(len(trials), 'trial')} verified{where}, same scores"
+        verified = f"verified{where}, same scores: {len(same)} of {counted(len(trials), 'trial')}"
     return verified, f"a rerun of {counted(differing, 'trial')} differed" if differing else ""
 
 

@@ -198,6 +198,9 @@ def finish(place: Path) -> list[tuple[Path, Path]]:
                 _move(place / NEXT / name, place / name)
         for name in earlier.keys() - new.keys():
             _remove(place, name, earlier[name])
+        for name in FOLDERS:
+            if not os.path.lexists(place / name):
+                (place / name).mkdir()
         (place / NEXT / MARKER).replace(place / MARKER)
     for left in (place / NEXT, *place.glob(f"{NEW}*")):
         if left.is_symlink() or left.is_file():
@@ -247,7 +250,7 @@ def _remove(place: Path, name: str, digest: str) -> None:
         return
     (place / name).unlink()
     with contextlib.suppress(OSError):  # not empty
-        for parent in reversed(_parents(place, name)):
+        for parent in reversed(_parents(place, name)[1:]):
             parent.rmdir()
 
 
