@@ -84,7 +84,7 @@ def _write(slug: str, path: Path, pages: Pages, folder: Path) -> list[str]:
         log=read_log(path),
     )
     bounds = score_range(trial.metric, trial.higher_is_better)
-    interval = mean_interval(load_sample([trial]), bounds=bounds) if record.score is not None else None
+    interval = mean_interval(load_sample([trial]), bounds=bounds) if trial.score is not None else None
     contents = {
         f"trials/{slug}.html": pages.trial(view),
         f"trials/{slug}.js": trial_script(slug, record, trial, interval),
