@@ -19,6 +19,7 @@ from zoo_leaderboard.site.folder import MARKER
 from zoo_leaderboard.text.names import file_name
 
 from zoo_core.errors import UsageError
+from zoo_core.results.records import encode
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -299,6 +300,8 @@ def test_a_linked_folder_of_artifacts_is_not_followed(record, save, results, tmp
 
 def test_a_number_that_nothing_can_hold_makes_its_record_unreadable(record, save, results, tmp_path):
     save(record())
-    save(record(seed=10**30, minute=1))
+    odd = record(seed=7, minute=1)
+    content = encode(odd).replace(b'"seed": 7', b'"seed": %d' % 10**30)
+    (results / "zoo-a--digits" / f"{odd.id}.json").write_bytes(content)
     built = build_site([results], tmp_path / "site")
     assert (built.trials, len(built.unreadable)) == (1, 1)

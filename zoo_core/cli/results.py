@@ -167,10 +167,10 @@ def _read_benchmarks(file: Path) -> Imported:
     from zoo_core.results.benchmarks import read_benchmarks
     from zoo_core.results.reading import error_words, read_regular
 
+    if file.is_dir() or not file.exists():
+        raise UsageError(f"{file} does not exist: `pytest --benchmark-json {file}` writes it")
     try:
         imported = read_benchmarks(read_regular(file, MAX_BENCHMARK_BYTES))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"{file} does not exist: `pytest --benchmark-json {file}` writes it") from None
     except (UsageError, RecordError, OSError) as error:
         raise UsageError(f"{file}: {error_words(error)}") from error
     if not imported.records:

@@ -17,6 +17,7 @@ from zoo_leaderboard.records.times import (
     times_of,
 )
 
+MAX_SCORE = 1e100  # the square of a larger one may be no number any more; no metric has such scores
 MAX_TEXT_CHARS = 2000  # of a reason or a title; the record has all of it
 RUNNER = "runner"  # `Record.source` of trials; numbers from other programs are shown in a table of their own
 
@@ -179,7 +180,7 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         requested_threads=device.requested_threads,
         budget_s=record.budget_s,
         seed=record.seed,
-        score=record.score,
+        score=record.score if abs(record.score or 0.0) < MAX_SCORE else None,
         target_status=target.status if target is not None and target_known else "not applicable",
         **times,
         peak_memory_mib=measured.peak_memory_mib,

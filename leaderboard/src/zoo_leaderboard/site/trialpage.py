@@ -91,7 +91,7 @@ def _write(slug: str, path: Path, pages: Pages, job: TrialsJob) -> list[str]:
         verified_at=note.verified_at if note else "",
     )
     bounds = score_range(trial.metric, trial.higher_is_better)
-    interval = mean_interval(load_sample([trial]), bounds=bounds) if record.score is not None else None
+    interval = mean_interval(load_sample([trial]), bounds=bounds) if trial.score is not None else None
     contents = {
         f"trials/{slug}.html": pages.trial(view),
         f"trials/{slug}.js": trial_script(slug, record, trial, interval),
