@@ -80,7 +80,9 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
     except BaseException as error:
         send(events.JobFailed(error="", reason=reason_of(error), traceback=traceback.format_exc()))
     connection.close()
-    processes.end_children()
+    parent = parent_process()
+    if parent is not None and parent.pid == os.getppid():  # the orphans of a fork become the fork server's
+        processes.end_children()
 
 
 def do_nothing() -> None:
