@@ -179,6 +179,8 @@ class LocalExecutor:
                     failure.add_note(result.job_failed.traceback)
                 raise failure
             raise worker.error_of(result.job_failed)
+        if result.timed_out:
+            raise RuntimeError(f"a worker process was not done after {timeout_s:g} s")
         if result.job_result is None:
             raise RuntimeError(f"a worker process ended without a result: {exit_reason(result.exit_code)}")
         return result.job_result.value
