@@ -28,7 +28,7 @@ def kills() -> ModuleType:
 def test_ten_trials_under_random_kills_equal_an_undisturbed_run_and_leave_nothing(
     tmp_path: Path, kills: ModuleType
 ) -> None:
-    outcome = kills.run(tmp_path, trials=10, seed=1, pause_s=8.0)
+    outcome = kills.run(tmp_path, trials=10, seed=1)
     assert outcome.kills.total() > 0
     assert outcome.statuses["ok"] == 10
     assert outcome.different == []

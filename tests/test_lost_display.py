@@ -120,8 +120,11 @@ def test_closed_output_is_no_error_and_gives_its_number_to_no_other_file(
 
 @pytest.mark.parametrize(
     "signals",
-    [[signal.SIGINT, signal.SIGINT, signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP, signal.SIGINT]],
-    ids=["ctrl-c three times", "kill", "terminal closed"],
+    [
+        pytest.param([signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP], id="ctrl-c and again"),
+        pytest.param([signal.SIGTERM], id="kill", marks=pytest.mark.slow),
+        pytest.param([signal.SIGHUP], id="terminal closed", marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_records_the_running_trial_as_interrupted_also_if_it_comes_again(
     tmp_path: Path, make_plugin: Callable[..., Path], signals: list[signal.Signals]
