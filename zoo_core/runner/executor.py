@@ -137,6 +137,7 @@ class LocalExecutor:
                 _Reception(child, result, on_event, interrupts).receive(began, timeout_s)
             finally:
                 child.end()
+                child.inbox.close()
                 result.trials_beside = max(result.trials_beside, others())
             result.wall_s = time.perf_counter() - began
             result.interrupted = interrupts.requested
