@@ -9,12 +9,14 @@ import sys
 import tarfile
 import tempfile
 import textwrap
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parent
@@ -52,6 +54,36 @@ def _shipped_plugins() -> list[str]:
 os.environ["ZOO_LOAD_PLUGINS"] = ",".join(_shipped_plugins())
 
 
+SESSION = "ZOO_TEST_SESSION"  # in the environment of every process that this one starts, and of what those start
+os.environ[SESSION] = f"{os.getpid()} {_CACHE.name}"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_is_left() -> Iterator[None]:
+    """Fail the session, of each parallel test worker, if its tests left a process of the zoo or a file in the cache."""
+    yield
+    ends = time.monotonic() + 10
+    while (left := _left_processes()) and time.monotonic() < ends:
+        time.sleep(0.1)
+    running = [*Path(_CACHE.name).glob("running/*"), *Path(_CACHE.name).glob(".probe.*")]
+    assert not left, f"the tests left processes: {left}"
+    assert not running, f"the tests left files: {running}"
+
+
+def _left_processes() -> list[str]:
+    """The processes of the zoo that this session started, but the fork server, which serves all tests."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            environment, words = process.environ(), process.cmdline()
+            is_server = process.ppid() == os.getpid() and any("multiprocessing" in word for word in words)
+            is_zoo = "ZOO_JOB" in environment or any("zoo" in word for word in words)
+            is_dead = process.status() == psutil.STATUS_ZOMBIE
+            if environment.get(SESSION) == os.environ[SESSION] and is_zoo and not (is_server or is_dead):
+                found.append(f"{process.pid}: {' '.join(words)}")
+    return [text for text in found if not text.startswith(f"{os.getpid()}:")]
+
+
 @dataclass(frozen=True)
 class Finished:
     """How a call of the command line ended."""
@@ -62,7 +94,7 @@ class Finished:
 
 
 @pytest.fixture
-def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Finished]:
+def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Finished]]:
     """Call `zoo` with words, in this process and in an empty folder: `zoo("list", "models")`."""
     monkeypatch.chdir(tmp_path)
 
@@ -79,7 +111,9 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Finish
                 code = int(end.code or 0)
         return Finished(code, out.getvalue(), err.getvalue())
 
-    return call
+    yield call
+    staged = list(tmp_path.glob(f"**/.staging/{os.getpid()}-*"))
+    assert not staged, f"a run left {staged}"
 
 
 @pytest.fixture

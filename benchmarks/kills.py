@@ -48,15 +48,19 @@ class Outcome:
         return not (self.different or self.repeated or self.processes or self.files)
 
 
-def run(folder: Path, *, trials: int, seed: int, pause_s: float = 6.0) -> Outcome:
-    """Run trials undisturbed and disturbed, in new folders below `folder`; kills are up to `pause_s` seconds apart."""
+def run(folder: Path, *, trials: int, seed: int) -> Outcome:
+    """Run trials undisturbed and disturbed, in new folders below `folder`.
+
+    Kills are up to three times as far apart as the undisturbed run needs for its first trial, so that both starts and
+    trials are killed on slow machines, too.
+    """
     outcome = Outcome(trials)
     began = time.perf_counter()
     command = [sys.executable, "-P", "-m", "zoo_core", "bench", "cosine", "--model", "mlp", "--device", "cpu"]
     command += ["--seeds", str(trials), "--max-steps", str(STEPS), "--retry-failed", "--results"]
     environment = {**os.environ, "ZOO_CACHE": str(folder / "cache"), "KILLS_OF": str(folder)}
     silent: dict[str, Any] = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([*command, str(folder / "quiet")], check=True, **silent)
+    pause_s = 3 * run_undisturbed([*command, str(folder / "quiet")], folder / "quiet", silent)
     chance = random.Random(seed)
     while outcome.starts < MAX_STARTS:
         outcome.starts += 1
@@ -74,6 +78,19 @@ def run(folder: Path, *, trials: int, seed: int, pause_s: float = 6.0) -> Outcom
     outcome.processes = left_processes(folder)
     outcome.files = left_files(folder)
     return outcome
+
+
+def run_undisturbed(command: list[str], results: Path, options: dict[str, Any]) -> float:
+    """Run to the end; return the seconds until the first record. Raises RuntimeError if a trial fails."""
+    began, first_s = time.perf_counter(), 0.0
+    with subprocess.Popen(command, **options) as process:
+        while process.poll() is None:
+            if not first_s and any(results.glob("*/*.json")):
+                first_s = time.perf_counter() - began
+            time.sleep(0.05)
+    if process.returncode != 0:
+        raise RuntimeError(f"the undisturbed run ended with exit code {process.returncode}")
+    return first_s or time.perf_counter() - began
 
 
 def kill_one(parent: int, chance: random.Random) -> str:

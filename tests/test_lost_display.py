@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from zoo_core.errors import UsageError
 from zoo_core.results.records import Record, decode
 from zoo_core.runner import processes
 from zoo_core.runner.interrupts import Interrupts, deferred_interrupts
-from zoo_core.ui import console
+from zoo_core.ui import console, progress
 from zoo_core.ui.progress import LosableDisplay, PlainDisplay
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, terminals and /dev/full as on Linux")
@@ -78,7 +79,7 @@ def by_model(folder: Path) -> dict[str, Record]:
 
 def assert_nothing_is_left(pid: int, folder: Path) -> None:
     assert [found for found, mark in processes.marks() if mark.startswith(f"{pid}-")] == []
-    assert not (folder / "results" / ".staging").exists()
+    assert list((folder / "results").glob(".staging/*")) == []
     assert list((folder / "results").rglob("*.tmp")) == []
 
 
@@ -119,8 +120,11 @@ def test_closed_output_is_no_error_and_gives_its_number_to_no_other_file(
 
 @pytest.mark.parametrize(
     "signals",
-    [[signal.SIGINT, signal.SIGINT, signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP, signal.SIGINT]],
-    ids=["ctrl-c three times", "kill", "terminal closed"],
+    [
+        pytest.param([signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP], id="ctrl-c and again"),
+        pytest.param([signal.SIGTERM], id="kill", marks=pytest.mark.slow),
+        pytest.param([signal.SIGHUP], id="terminal closed", marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_records_the_running_trial_as_interrupted_also_if_it_comes_again(
     tmp_path: Path, make_plugin: Callable[..., Path], signals: list[signal.Signals]
@@ -160,7 +164,6 @@ def test_when_the_terminal_goes_the_running_trial_is_recorded(tmp_path: Path, ma
     )
     os.close(inside)
     wait_until((tmp_path / "training").exists)
-    assert os.read(terminal, 100)
     os.close(terminal)  # SIGHUP, and all that is written is an I/O error
     assert process.wait(60) == 130
     assert {name: record.status for name, record in by_model(tmp_path).items()} == {"endless": "interrupted"}
@@ -214,20 +217,35 @@ def test_a_display_that_cannot_be_written_is_given_up_after_the_first_try(
 ) -> None:
     broken = Broken(error)
     monkeypatch.setattr(sys, "stderr", broken)
-    display = LosableDisplay(PlainDisplay(console.messages()))
-    for _ in range(3):
-        display._try(display._display._print, "text")  # type: ignore[attr-defined]
+    shown = PlainDisplay(console.messages())
+    with LosableDisplay(shown) as display:
+        for _ in range(3):
+            display._put(lambda: shown._print("text"))
     assert display.lost is error
     assert broken.writes == 1
     console.complain("nobody reads this")
+
+
+def test_a_display_that_takes_no_output_does_not_hold_up_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "CLOSE_LIMIT_S", 0.2)
+    goes_on = threading.Event()
+    began = time.monotonic()
+    with LosableDisplay(PlainDisplay(console.messages())) as display:
+        for _ in range(progress.MAX_WAITING + 10):
+            display._put(lambda: goes_on.wait(60) and None)  # as after Ctrl-S
+    assert time.monotonic() - began < 10
+    goes_on.set()
 
 
 def test_a_mistake_in_a_display_is_not_taken_for_a_lost_one() -> None:
     def wrong() -> None:
         raise ValueError("a mistake")
 
-    with pytest.raises(ValueError, match="a mistake"):
-        LosableDisplay(PlainDisplay(console.messages()))._try(wrong)
+    with (
+        pytest.raises(ValueError, match="a mistake"),
+        LosableDisplay(PlainDisplay(console.messages())) as display,
+    ):
+        display._put(wrong)
 
 
 def test_a_full_disk_cuts_the_output_and_is_said_but_a_closed_pipe_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,7 +121,7 @@ def test_helpers_that_leave_session_and_parent_end_with_their_trial_however_it_e
     make_plugin("zoo-helpers", HELPERS)
     monkeypatch.setenv("ZOO_START", method)
     models = ["ends", "dies", "hangs"] if method == "fork" else ["ends"]
-    zoo(*bench(*models), "--timeout", "12s")
+    zoo(*bench(*models), "--timeout", "10s" if method == "fork" else "120s")  # a fresh process imports torch first
     assert statuses(Path("results")) == {
         name: status for name, status in (("ends", "ok"), ("dies", "crashed"), ("hangs", "timeout")) if name in models
     }
@@ -271,6 +271,8 @@ RUDE = """
     sys.argv[:] = ["other"]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    os.umask(0o777)
 
     @hookimpl
     def zoo_models():
@@ -309,6 +311,21 @@ def test_a_plugin_that_prints_and_changes_folder_and_signals_changes_neither_jso
     assert {path.name for path in tmp_path.iterdir()} == {"cache", "mine"}
     for source in ("module", "child", "C code"):
         assert source in done.stderr
+
+
+def test_what_the_module_of_a_plugin_changes_in_its_process_is_as_before(
+    zoo: Callable[..., Any], make_plugin: Callable[..., Path]
+) -> None:
+    make_plugin("zoo-rude", RUDE)
+    folder, handler, streams = Path.cwd(), signal.getsignal(signal.SIGINT), (sys.stdin, sys.stdout, sys.stderr)
+    assert json.loads(zoo("list", "tasks", "--json").out), "JSON and nothing else"
+    assert Path.cwd() == folder
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert (sys.stdin, sys.stdout, sys.stderr) == streams
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
+    mode = os.umask(0o022)
+    os.umask(mode)
+    assert mode != 0o777
 
 
 @pytest.mark.parametrize(

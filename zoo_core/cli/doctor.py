@@ -49,15 +49,12 @@ def find_device_names() -> list[str] | str:
     """Return the devices that torch finds in a worker process, or the reason why they are unknown."""
     if find_spec("torch") is None:
         return "unknown: torch is not installed"
-    import msgspec
-
     from zoo_core.errors import ZooError
-    from zoo_core.measure.environment import Device
-    from zoo_core.runner.events import DevicesJob
+    from zoo_core.runner.devices import list_accelerators
     from zoo_core.runner.executor import LocalExecutor
 
     try:
-        devices = msgspec.convert(LocalExecutor().ask(DevicesJob()), list[Device])
-    except (ZooError, RuntimeError) as error:
+        devices = list_accelerators(LocalExecutor())
+    except ZooError as error:
         return f"unknown: {error}"
     return ["cpu", *(f"{device.spelling} ({device.name}, {device.memory_mib} MiB)" for device in devices)]

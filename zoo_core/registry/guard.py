@@ -35,20 +35,26 @@ def guarded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _restored() -> Iterator[None]:
-    """Restore the current folder, the standard streams, the locale and, in the main thread, the signal handlers."""
+    """Restore folder, mode of new files, standard streams, arguments and locale, in the main thread also signals."""
     folder, streams, words = _folder(), (sys.stdin, sys.stdout, sys.stderr), sys.argv[:]
     language = locale.setlocale(locale.LC_ALL)
+    mode = os.umask(0o077)
+    os.umask(mode)
     numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)] if _in_main_thread() else []
     handlers = {number: signal.getsignal(number) for number in numbers}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, []) if hasattr(signal, "pthread_sigmask") else set()
     try:
         yield
     finally:
         sys.stdin, sys.stdout, sys.stderr = streams
         sys.argv[:] = words
+        os.umask(mode)
         if folder and _folder() != folder:
             os.chdir(folder)
         if locale.setlocale(locale.LC_ALL) != language:
             locale.setlocale(locale.LC_ALL, language)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         for number, handler in handlers.items():
             if handler is not None and signal.getsignal(number) is not handler:
                 signal.signal(number, handler)

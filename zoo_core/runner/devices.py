@@ -11,6 +11,8 @@ from zoo_core.measure.environment import Device, cpu_name
 from zoo_core.runner.events import DevicesJob
 from zoo_core.runner.executor import LocalExecutor
 
+LIST_LIMIT_S = 120.0  # for the drivers of all accelerators to answer
+
 
 def find_devices(names: Sequence[str], executor: LocalExecutor) -> dict[str, str]:
     """Return the named devices, as torch spells them, with their product names. Raises DeviceError.
@@ -19,10 +21,18 @@ def find_devices(names: Sequence[str], executor: LocalExecutor) -> dict[str, str
     """
     if all(name == "cpu" for name in names):
         return {"cpu": cpu_name()}
-    accelerators = msgspec.convert(executor.ask(DevicesJob()), list[Device])
+    accelerators = list_accelerators(executor)
     product_names = {"cpu": cpu_name(), **{device.spelling: device.name for device in accelerators}}
     found = [_find_device(name, accelerators) for name in names]
     return {device: product_names[device] for device in found}
+
+
+def list_accelerators(executor: LocalExecutor) -> list[Device]:
+    """List the accelerators that torch sees in a worker process. Raises DeviceError if a driver hangs or crashes."""
+    try:
+        return msgspec.convert(executor.ask(DevicesJob(), LIST_LIMIT_S), list[Device])
+    except RuntimeError as error:
+        raise DeviceError(f"the accelerators cannot be listed ({error}): --device cpu needs none") from error
 
 
 def _find_device(name: str, accelerators: Sequence[Device]) -> str:

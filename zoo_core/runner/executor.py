@@ -141,6 +141,7 @@ class LocalExecutor:
                 _Reception(child, result, on_event, interrupts).receive(began, timeout_s)
             finally:
                 child.end()
+                child.inbox.close()
                 result.trials_beside = max(result.trials_beside, others())
             result.wall_s = time.perf_counter() - began
             result.interrupted = interrupts.requested
@@ -183,6 +184,8 @@ class LocalExecutor:
                     failure.add_note(result.job_failed.traceback)
                 raise failure
             raise worker.error_of(result.job_failed)
+        if result.timed_out:
+            raise RuntimeError(f"a worker process was not done after {timeout_s:g} s")
         if result.job_result is None:
             raise RuntimeError(f"a worker process ended without a result: {exit_reason(result.exit_code)}")
         return result.job_result.value

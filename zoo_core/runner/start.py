@@ -140,7 +140,6 @@ class Worker:
             processes.end_group(self.process.pid)
         self.wait()
         _forks.discard(self.process.pid or 0)
-        self.inbox.close()
 
     @property
     def exit_code(self) -> int | None:

@@ -81,7 +81,9 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
     except BaseException as error:
         send(_failure(error))
     connection.close()
-    processes.end_children()
+    parent = parent_process()
+    if parent is not None and parent.pid == os.getppid():  # the orphans of a fork become the fork server's
+        processes.end_children()
 
 
 def _failure(error: BaseException) -> events.JobFailed:

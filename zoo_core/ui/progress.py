@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +20,8 @@ from zoo_core.ui.failures import reason_text
 from zoo_core.ui.formats import bare_name, format_number, format_score, format_seconds
 
 MIN_LINE_INTERVAL_S = 3.0  # between two plain lines about evaluations
+MAX_WAITING = 1000  # calls that a display has not shown yet; more are dropped
+CLOSE_LIMIT_S = 3.0  # for a display to show its last lines
 STATUS_STYLES = {"ok": "green", "skipped": "yellow", "interrupted": "yellow"}
 FAILED_STYLE = "red"
 
@@ -26,7 +30,8 @@ FAILED_STYLE = "red"
 def make_display(console: Console) -> Iterator[Listener]:
     """Make a live display on a terminal, or a plain one elsewhere. A display that is lost does not end the run."""
     if not console.is_terminal:
-        yield LosableDisplay(PlainDisplay(console))
+        with LosableDisplay(PlainDisplay(console)) as display:
+            yield display
         return
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bars
@@ -39,40 +44,64 @@ def make_display(console: Console) -> Iterator[Listener]:
         transient=True,
         expand=False,
     )
-    with contextlib.suppress(OSError):
-        bars.start()
-    try:
-        yield LosableDisplay(LiveDisplay(console, bars))
-    finally:
-        with contextlib.suppress(OSError):
-            bars.stop()
+    with LosableDisplay(LiveDisplay(console, bars), bars.start, bars.stop) as display:
+        yield display
 
 
 class LosableDisplay:
-    """Passes everything to another display until that can no longer write, as after `2>&1 | head -1`.
+    """Shows everything on another display, in a thread of its own, until that can no longer write. Never waits for it.
 
-    The run goes on, because its results are records and not what it prints. `lost` is the reason, or None.
+    The run goes on, because its results are records and not what it prints: after `2>&1 | head -1`, on a full disk, and
+    while a terminal takes no output, as after Ctrl-S or in a dead connection. Use it as a context manager.
+
+    lost: why the display was given up, or None.
     """
 
-    def __init__(self, display: Listener) -> None:
-        self._display = display
+    def __init__(
+        self, display: Listener, start: Callable[[], None] = lambda: None, stop: Callable[[], None] = lambda: None
+    ) -> None:
+        self._display, self._start, self._stop = display, start, stop
+        self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(MAX_WAITING)
+        self._thread = threading.Thread(target=self._show_all, daemon=True)
+        self._mistake: Exception | None = None
         self.lost: OSError | None = None
 
+    def __enter__(self) -> LosableDisplay:
+        self._thread.start()
+        self._put(self._start)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Show what is waiting, for a short time. Raises an error of the display that is not a lost output."""
+        self._put(self._stop)
+        with contextlib.suppress(queue.Full):
+            self._waiting.put(None, timeout=CLOSE_LIMIT_S)
+        self._thread.join(CLOSE_LIMIT_S)
+        if self._mistake is not None and kind is None:
+            raise self._mistake
+
     def began(self, trial: PlannedTrial, number: int, total: int) -> None:
-        self._try(self._display.began, trial, number, total)
+        self._put(lambda: self._display.began(trial, number, total))
 
     def on_event(self, event: Event) -> None:
-        self._try(self._display.on_event, event)
+        self._put(lambda: self._display.on_event(event))
 
     def finished(self, record: Record) -> None:
-        self._try(self._display.finished, record)
+        self._put(lambda: self._display.finished(record))
 
-    def _try(self, show: Callable[..., None], *arguments: Any) -> None:
-        if self.lost is None:
-            try:
-                show(*arguments)
-            except OSError as error:
-                self.lost = error
+    def _put(self, show: Callable[[], None]) -> None:
+        with contextlib.suppress(queue.Full):  # the terminal takes nothing
+            self._waiting.put_nowait(show)
+
+    def _show_all(self) -> None:
+        while (show := self._waiting.get()) is not None:
+            if self.lost is None and self._mistake is None:
+                try:
+                    show()
+                except OSError as error:
+                    self.lost = error
+                except Exception as error:
+                    self._mistake = error
 
 
 class PlainDisplay:
