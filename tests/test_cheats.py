@@ -400,3 +400,26 @@ def test_a_model_that_meets_the_target_untrained_must_say_where_that_is_from(
     assert "pretrained_on" in exact.reason
     assert declared.status == "ok", declared.reason
     assert declared.measured.initial_score == pytest.approx(0.0, abs=1e-9)
+
+
+HONEST = [("cosine", "mlp"), ("mnist", "mlp-3"), ("gan-curve", "gan"), ("motion", "copy-last")]
+
+
+def bench_honestly(zoo: Callable[..., Any], *words: str) -> list[Record]:
+    zoo("bench", *words, "--offline", "--preset", "quick", "--max-steps", "2", "--device", "cpu")
+    return [decode(path.read_bytes()) for path in Path("results").glob("*/*.json")]
+
+
+@pytest.mark.parametrize(("task", "model"), HONEST)
+def test_an_honest_trial_of_each_sort_of_task_trips_nothing(zoo: Callable[..., Any], task: str, model: str) -> None:
+    (record,) = bench_honestly(zoo, task, "--model", model)
+    assert (record.status, record.reason) == ("ok", "")
+    assert {"train", "test"} <= {phase.name for phase in record.phases}
+    assert not list(Path("results").glob("**/predictions*")), "the predictions are no artifact"
+
+
+@pytest.mark.slow
+def test_honest_trials_of_all_shipped_pairs_trip_nothing(zoo: Callable[..., Any]) -> None:
+    found = bench_honestly(zoo, "--all", "--weights", "none")
+    assert len(found) > 30
+    assert {record.status: record.reason for record in found if record.status != "ok"} == {}

@@ -9,7 +9,7 @@ import ast
 import dataclasses
 import os
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -22,7 +22,7 @@ from zoo_core.entries.unpackaged import PLUGIN as UNPACKAGED
 from zoo_core.errors import DuplicateNameError, InvalidSpecError, PluginError, UnknownNameError
 from zoo_core.reasons import reason_of
 from zoo_core.registry.guard import guarded
-from zoo_core.registry.tampering import Original, find_replaced, list_originals, names_of, restore
+from zoo_core.registry.tampering import Original, find_replaced, names_of, restore
 from zoo_core.registry.validate import NAME_PATTERN, AnySpec, validate_spec
 from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec
 
@@ -77,11 +77,16 @@ def installed() -> tuple[list[EntryPoint], list[DisabledPlugin]]:
     return [point for point in points if point.name in wanted], disabled
 
 
-def discover(found: Iterable[EntryPoint] | None = None) -> tuple[list[Plugin], list[FailedPlugin]]:
-    """Load the plugins of `found`, by default every plugin of the entry-point group `zoo` that is not disabled."""
+def discover(
+    found: Iterable[EntryPoint] | None = None, originals: Sequence[Original] = ()
+) -> tuple[list[Plugin], list[FailedPlugin]]:
+    """Load the plugins of `found`, by default every plugin of the entry-point group `zoo` that is not disabled.
+
+    originals: functions that no plugin may replace.
+    """
     manager = pluggy.PluginManager(hookspecs.ENTRY_POINT_GROUP)
     manager.add_hookspecs(hookspecs)
-    points, originals = installed()[0] if found is None else found, list_originals()
+    points = installed()[0] if found is None else found
     plugins: dict[str, Plugin] = {}
     failed: list[FailedPlugin] = []
     for point in sorted(points, key=lambda point: point.name):
@@ -108,7 +113,7 @@ def discover(found: Iterable[EntryPoint] | None = None) -> tuple[list[Plugin], l
     return list(plugins.values()), failed
 
 
-def _refuse_replaced(originals: list[Original]) -> None:
+def _refuse_replaced(originals: Sequence[Original]) -> None:
     """Raise PluginError if a plugin replaced functions of the zoo, after undoing that."""
     if replaced := find_replaced(originals):
         restore(replaced)

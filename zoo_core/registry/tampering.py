@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FunctionType
 from typing import Any, TypeAlias
 
@@ -41,7 +41,7 @@ def _originals_in(label: str, owner: Any) -> Iterator[Original]:
                 yield from _originals_in(f"{label}.{name}", value)
 
 
-def find_replaced(originals: list[Original]) -> list[Original]:
+def find_replaced(originals: Sequence[Original]) -> list[Original]:
     """Return the functions that were replaced since they were listed."""
     return [original for original in originals if _is_replaced(original)]
 
@@ -52,7 +52,7 @@ def _is_replaced(original: Original) -> bool:
     return now is not value or (code is not None and now.__code__ is not code)
 
 
-def restore(originals: list[Original]) -> None:
+def restore(originals: Sequence[Original]) -> None:
     """Undo the replacements."""
     for _, owner, name, value, code in originals:
         if code is not None:
@@ -60,6 +60,6 @@ def restore(originals: list[Original]) -> None:
         setattr(owner, name, value)
 
 
-def names_of(originals: list[Original]) -> str:
+def names_of(originals: Sequence[Original]) -> str:
     """Return the full names, joined by commas."""
     return ", ".join(f"{label}.{name}" for label, _, name, _, _ in originals)

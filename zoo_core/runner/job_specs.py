@@ -26,8 +26,12 @@ def find_specs(job: TrialJob) -> JobSpecs:
 
     The plugins of the task and the data set are loaded before that of the model, whose code could change their specs.
     """
-    task, dataset = find_task_and_dataset(job)
-    model = Registry.load(_plugins(job.task, job.model)).model(job.model, task)
+    registry = Registry.load(_plugins(job.task, job.dataset))
+    task, dataset = registry.task(job.task), registry.dataset(job.dataset)
+    others = _plugins(job.model)
+    if others is None or not others <= set(registry.versions):
+        registry = Registry.load(_plugins(job.task, job.model))
+    model = registry.model(job.model, task)
     planned = (job.specs, job.recipes)
     if job.specs and (specs_sha256(task, dataset, model), recipes_sha256(task, model)) != planned:
         raise ChangedFileError(

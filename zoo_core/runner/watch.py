@@ -56,13 +56,13 @@ def allow_all(_: May) -> Iterator[None]:
 
 @contextlib.contextmanager
 def watching_data(job: TrialJob, send: Send) -> Iterator[MayOpen]:
-    """Watch all decoded data of this machine during the block.
+    """Watch the decoded data of the job's data set during the block.
 
     Yields a function that makes a context: `with may_open(May.ALL):` allows a level inside its block. Outside of such
     blocks, everything is refused. A refused file raises SealedSplitError where it is opened. Every file of `test` that
     is opened, refused or not, is reported as a `DataOpened`, so that the parent can judge the order of events.
     """
-    files, sources = _list_files(), _folders_of_sources(job)
+    files, sources = _list_files(job.dataset), _folders_of_sources(job)
     level, owner, owners = [May.NOTHING], os.getpid(), _owners_of_code(job)
     note = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children, which cannot send
     # Bound here, before plugins are imported, which could replace them.
@@ -105,7 +105,7 @@ def watching_data(job: TrialJob, send: Send) -> Iterator[MayOpen]:
     @contextlib.contextmanager
     def may_open(allowed: May) -> Iterator[None]:
         if allowed >= May.INPUTS:  # another process may have decoded the data again
-            files.update(_list_files())
+            files.update(_list_files(job.dataset))
         before, level[0] = level[0], allowed
         try:
             yield
@@ -115,7 +115,7 @@ def watching_data(job: TrialJob, send: Send) -> Iterator[MayOpen]:
                 note[: len(content)] = bytes(len(content))
                 send(events.decode_event(content))
             if allowed == May.ALL:  # this process may have decoded data
-                files.update(_list_files())
+                files.update(_list_files(job.dataset))
 
     sys.addaudithook(hook)
     try:
@@ -124,10 +124,10 @@ def watching_data(job: TrialJob, send: Send) -> Iterator[MayOpen]:
         files.clear()  # a hook cannot be removed
 
 
-def _list_files() -> dict[tuple[int, int], Sealed]:
-    """List the decoded files of all data sets by device and inode, with the folders that hold them."""
+def _list_files(dataset: str) -> dict[tuple[int, int], Sealed]:
+    """List the decoded files of a data set, in all its versions, by device and inode, with the folders of `test`."""
     found: dict[tuple[int, int], Sealed] = {}
-    for folder in columns_home().glob("*"):
+    for folder in columns_home().glob(f"{portable(dataset)}-v*"):
         sealed = [Sealed(path, "test", May.ALL) for path in (folder, folder / "test")]
         sealed += [Sealed(path, "test", _level_of_test(path)) for path in (folder / "test").glob("*.npy")]
         for split in ("train", "val"):
