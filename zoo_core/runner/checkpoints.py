@@ -69,9 +69,8 @@ def read(path: Path) -> Checkpoint:
     try:
         head = msgspec.json.decode(header, type=_Head)
         if head.schema > SCHEMA:
-            raise WeightsError(
-                f"{path} is of schema {str(head.schema)[:MAX_REASON]}, this zoo reads up to {SCHEMA}: install a newer zoo-core"
-            )
+            newer = str(head.schema)[:MAX_REASON]
+            raise WeightsError(f"{path} is of schema {newer}, this zoo reads up to {SCHEMA}: install a newer zoo-core")
         checkpoint = msgspec.json.decode(header, type=Checkpoint)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         reason = str(error)[:MAX_REASON]
