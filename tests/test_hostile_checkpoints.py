@@ -172,6 +172,11 @@ HOSTILE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a file with odd characters": (changed(model="a\n\x1b[2J/evil/net.py:Net"), "is never run"),
     "a plugin with odd characters": (changed(model="evil\r\n$(touch executed):net"), "is installed"),
     "a name of a megabyte": (changed(model="n" * 2**20), "its header is damaged"),
+    "a schema of four thousand digits": (changed(schema=10**4000), ""),
+    "a tensor with a long name": (
+        replaced_by(lambda path: save_file({"n" * 10**6: torch.ones(1)}, path, {"zoo": json.dumps(header())})),
+        "do not fit the model",
+    ),
     "a pickle": (write_pickle, "cannot be read"),
     "a terabyte of tensors": (write_terabyte, "cannot be read"),
     "a header of a terabyte": (lambda path: raw(path, b"{}", length=2**40), "header claims"),

@@ -134,7 +134,7 @@ def test_a_file_that_never_ends_is_an_error_of_one_line(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "endless.py").symlink_to("/dev/zero")
     for name in ("pipe.py", "endless.py"):
-        with pytest.raises(UsageError, match=rf"{name} cannot be read \(is not a regular file\)"):
+        with pytest.raises(UsageError, match=rf"{name} cannot be read \(.*is not a regular file"):
             model_of_file(f"{tmp_path / name}:Net")
 
 

@@ -39,6 +39,7 @@ STATE_KEYS = (
 # DataParallel, torch.compile and trainers put these before all names.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
 MAX_PROBLEMS_SHOWN = 3  # in an error message
+MAX_REASON = 150  # characters of another library's error: it quotes the file
 MAX_NESTING = 4  # mappings around a state dict
 MAX_HEADER_BYTES = 16 * MIB  # of a safetensors file; ten thousand tensors need one
 MAX_EXPANSION = 20  # bytes of tensors per byte of the file; compressed weights have less than two
@@ -98,7 +99,7 @@ def _read(path: Path, suffix: str) -> dict[str, Tensor]:
         raise WeightsError(f"{path} may not be read: change its permissions") from error
     except pickle.UnpicklingError as error:
         other = UNSUPPORTED.search(str(error))
-        named = f" ({other[1]})" if other else ""
+        named = f" ({other[1][:MAX_REASON]})" if other else ""
         raise WeightsError(
             f"{path} was refused: it is truncated, or holds more than tensors{named}, and loading it could run code. "
             "Save the tensors alone, for instance as safetensors"
@@ -115,7 +116,7 @@ def _first_line(error: BaseException) -> str:
         return "it claims more memory than a file of its size can hold"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error).partition("\n")[0]
+    return str(error).partition("\n")[0][:MAX_REASON]
 
 
 def _refuse_placeholder(path: Path) -> int:
@@ -271,7 +272,7 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], *, without: str |
         more = f" and {len(problems) - MAX_PROBLEMS_SHOWN} more" if len(problems) > MAX_PROBLEMS_SHOWN else ""
         has_integers = any(not weights[name].is_complex() for name in others)
         fix = ": save the weights before quantization" if has_integers else ""
-        shown = "; ".join(problems[:MAX_PROBLEMS_SHOWN])
+        shown = "; ".join(problem[:MAX_REASON] for problem in problems[:MAX_PROBLEMS_SHOWN])
         raise WeightsError(f"the weights{source} do not fit the model: {shown}{more}{fix}")
     with torch.no_grad():
         for name in wanted:

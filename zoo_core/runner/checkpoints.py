@@ -17,7 +17,7 @@ from torch import nn
 from zoo_core.errors import WeightsError
 from zoo_core.results.records import JsonStruct
 from zoo_core.specs import Signature
-from zoo_core.weights import load_into, read_weights, require_small_header
+from zoo_core.weights import MAX_REASON, load_into, read_weights, require_small_header
 
 FILE = "checkpoint.safetensors"
 HEADER = "zoo"  # the key of our JSON in the header
@@ -69,16 +69,17 @@ def read(path: Path) -> Checkpoint:
     try:
         head = msgspec.json.decode(header, type=_Head)
         if head.schema > SCHEMA:
-            raise WeightsError(
-                f"{path} is of schema {head.schema}, this zoo reads up to {SCHEMA}: install a newer zoo-core"
-            )
+            newer = str(head.schema)[:MAX_REASON]
+            raise WeightsError(f"{path} is of schema {newer}, this zoo reads up to {SCHEMA}: install a newer zoo-core")
         checkpoint = msgspec.json.decode(header, type=Checkpoint)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise WeightsError(f"{path}: its header is damaged ({error}): save it again") from error
+        reason = str(error)[:MAX_REASON]
+        raise WeightsError(f"{path}: its header is damaged ({reason}): save it again") from error
     sizes = [*checkpoint.signature.input_shape, checkpoint.signature.outputs]
     wrong = next((size for size in sizes if size is not None and not 0 < size <= MAX_SIZE), None)
     if wrong is not None:
-        raise WeightsError(f"{path}: its header is damaged (a size of the signature is {wrong}): save it again")
+        reason = "a size in the signature is below 1 or too large"
+        raise WeightsError(f"{path}: its header is damaged ({reason}): save it again")
     return checkpoint
 
 
@@ -91,7 +92,7 @@ def _read_header(path: Path) -> str:
     except FileNotFoundError:
         raise WeightsError(f"there is no checkpoint {path}") from None
     except (SafetensorError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = str(getattr(error, "strerror", None) or error)[:MAX_REASON]
         raise WeightsError(f"{path} cannot be read as a checkpoint ({reason}): save it again") from error
     if not header:
         raise WeightsError(f"{path} holds only weights: a model can be rebuilt only from a file of `zoo bench --save`")
