@@ -68,9 +68,9 @@ def is_settled(stamp: Stamp, now_ns: int) -> bool:
 
 
 @contextlib.contextmanager
-def new_cached_folder(folder: Path, prefix: str) -> Iterator[Path]:
+def new_cached_folder(folder: Path, prefix: str, *, durable: bool = True) -> Iterator[Path]:
     """Do as `zoo_core.files.new_folder`, and list the contents at the end of the block, for `is_whole`."""
-    with new_folder(folder, prefix) as inside:
+    with new_folder(folder, prefix, durable=durable) as inside:
         yield inside
         contents = {name: _measure(inside / name) for name in _files(inside)}
         (inside / CONTENTS).write_bytes(with_checksum(json.dumps(contents).encode()))

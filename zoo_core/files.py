@@ -219,12 +219,13 @@ def locked_file(path: Path) -> BufferedWriter:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path, prefix: str) -> Iterator[Path]:
+def new_folder(path: Path, prefix: str, *, durable: bool = True) -> Iterator[Path]:
     """Yield an empty folder to fill, and rename it to `path` at the end of the block; an error leaves nothing behind.
 
-    Before that, its files are on the disk: after a power failure, `path` is whole or not there. If another process
-    creates `path` first, its folder stays and this one is dropped. The empty folder is inside a temporary folder
-    `prefix...` next to `path`. Temporary folders of killed processes are removed first.
+    durable: write the files to the disk before that, so that after a power failure `path` is whole or not there; each
+    file takes some milliseconds. If another process creates `path` first, its folder stays and this one is dropped. The
+    empty folder is inside a temporary folder `prefix...` next to `path`. Temporary folders of killed processes are
+    removed first.
     """
     import tempfile  # not needed by `zoo list`
 
@@ -237,13 +238,15 @@ def new_folder(path: Path, prefix: str) -> Iterator[Path]:
         inside = Path(temporary) / "content"
         inside.mkdir()
         yield inside
-        _sync_tree(inside)
+        if durable:
+            _sync_tree(inside)
         try:
             inside.rename(path)
         except OSError:
             if not path.is_dir():
                 raise
-        _sync(path.parent)
+        if durable:
+            _sync(path.parent)
 
 
 def _sync_tree(folder: Path) -> None:

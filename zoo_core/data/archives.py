@@ -256,7 +256,7 @@ def extract(archive: Path, folder: Path) -> None:
 
     Raises DamagedDataError, UnsafeArchiveError.
     """
-    with new_folder(folder, UNPACKING) as inside, reading(archive):
+    with new_folder(folder, UNPACKING, durable=False) as inside, reading(archive):
         for name, content in members(archive):
             _write_member(archive, name, content, inside)
 

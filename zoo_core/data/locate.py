@@ -193,7 +193,8 @@ class DatasetFiles:
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
         home = cache_dir() / "unpacked" / f"{portable(archive.stem)}-{name}"
         if home not in self._whole and not is_whole(home):
-            with new_cached_folder(home, archives.UNPACKING) as inside:
+            # Of thousands of files, each would take some milliseconds to reach the disk. The list shows a loss, too.
+            with new_cached_folder(home, archives.UNPACKING, durable=False) as inside:
                 archives.extract(archive, inside / UNPACKED)
         self._whole.add(home)
         self.unpacked = home / UNPACKED  # beside it lies the list of its contents, which is no part of the data
