@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from zoo_core.errors import MachineError, UsageError
 from zoo_core.kinds import features
 from zoo_core.results.records import Record, decode
 from zoo_core.results.store import Store
-from zoo_core.runner import log, run
+from zoo_core.runner import log, run, saving
 from zoo_core.runner.saving import fault_of_disks
 
 PLIGHT = """
@@ -32,7 +33,7 @@ PLIGHT = """
     @hookimpl
     def zoo_models():
         names = ("full", "wrapped", "files", "large", "hidden", "dies", "late", "removes", "renames",
-                 "replaces")
+                 "replaces", "hungry")
         own = [ModelSpec(name=name, tasks=("cosine",), entry=f"zoo_plight:{name}") for name in names]
         return [*own, ModelSpec(name="fine", tasks=("cosine", "wide"), entry="zoo_plight:fine")]
 
@@ -91,6 +92,9 @@ PLIGHT = """
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
         Path("large.bin").write_bytes(bytes(10_000))
 
+    def _hungry():
+        raise MemoryError("too large")
+
     def fill():
         with contextlib.suppress(OSError):
             with open(RESULTS.parent / "filler", "ab", buffering=0) as file:
@@ -108,6 +112,7 @@ PLIGHT = """
         os.abort()
 
     full = lambda signature: _with(_full)
+    hungry = lambda signature: _with(_hungry)
     wrapped = lambda signature: _with(_wrapped)
     files = lambda signature: _with(_files)
     large = lambda signature: _with(_large)
@@ -462,6 +467,37 @@ def test_a_user_without_a_passwd_entry_and_without_a_home_can_run_with_a_named_c
     )
     assert done.returncode == 0, done.stderr
     assert by_model(tmp_path / "results")["mlp"].status == "ok"
+
+
+@pytest.mark.parametrize(("available_mib", "status"), [(400, "interrupted"), (600, "out_of_memory")])
+def test_a_trial_without_memory_is_to_blame_only_if_its_end_gives_memory_back(
+    zoo: Callable[..., Any],
+    make_plugin: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    available_mib: int,
+    status: str,
+) -> None:
+    make_plugin("zoo-plight", PLIGHT)
+    memory = SimpleNamespace(total=10_000 << 20, available=available_mib << 20)  # the limit is a twentieth: 500 MiB
+    monkeypatch.setattr(saving.psutil, "virtual_memory", lambda: memory)
+    done = zoo(*bench("hungry"))
+    assert by_model()["hungry"].status == status
+    assert done.code == (2 if status == "interrupted" else 1)
+    assert ("error: other programs leave 400 of 10,000 MiB of memory" in done.err) == (status == "interrupted")
+
+
+def test_other_commands_say_in_one_line_that_the_disk_is_full(
+    zoo: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "site/index.html")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "write_text", full)
+    done = zoo("new", "plugin", "mine")
+    assert done.code == 2
+    assert done.err.startswith("error: no space is left on the disk (site/index.html): ")
+    assert len(done.err.splitlines()) == 1
 
 
 # a second Ctrl-C, and features

@@ -167,6 +167,18 @@ def test_what_other_machines_and_people_put_into_staging_stays(store: Store, dea
     assert sorted(path.name for path in staging.iterdir()) == sorted(others)
 
 
+def test_a_record_without_artifacts_survives_a_kill_too(
+    store: Store, dead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = store.folder / ".staging" / f"{dead}-{RECORD.id}.record"
+    write_atomically(waiting, encode(RECORD))
+    waiting.with_name(f"{dead}-{RECORD.id}").mkdir()
+    (store.folder / f".{dead}-0000.probe").write_text("x")
+    store.clean(machine_id())
+    assert files(store) == {f"zoo-x--t/{RECORD.id}.json"}
+    assert not store.artifacts(RECORD).exists()
+
+
 def test_a_complete_record_never_replaces_one_that_is_there(store: Store, dead: int) -> None:
     path = store.save(RECORD)
     waiting = store.folder / ".staging" / f"{dead}-{RECORD.id}.record"

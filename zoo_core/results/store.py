@@ -9,6 +9,7 @@ of `.staging`, and the next run finishes what was complete and removes the rest.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -133,17 +134,15 @@ class Store:
         if staged is None:
             write_atomically(path, content)
             return path
-        if not any(staged.iterdir()):
-            self.discard(staged)
-            write_atomically(path, content)
-            return path
+        if not staged.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(staged))
         complete = staged.with_name(f"{staged.name}{COMPLETE}")
         write_atomically(complete, content)
         try:
             self._move(record, complete, staged)
         except OSError:
             complete.unlink(missing_ok=True)
-            if not staged.exists():
+            if not staged.exists() and self.artifacts(record).is_dir():
                 self.artifacts(record).rename(staged)
             raise
         self._release(staged)
@@ -161,7 +160,7 @@ class Store:
         """
         staging = self.folder / STAGING
         left = [path for path in staging.glob("*") if _is_abandoned(path, machine)]
-        for path in (path for path in left if path.name.endswith(COMPLETE)):
+        for path in (path for path in left if path.name.endswith(COMPLETE) and path.is_file()):
             with contextlib.suppress(RecordError, OSError):
                 self._move(records.decode(path.read_bytes()), path, path.with_name(path.name.removesuffix(COMPLETE)))
         for path in left:
@@ -169,7 +168,10 @@ class Store:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         with contextlib.suppress(OSError):  # not empty: another run is staging there
             staging.rmdir()
-        for pattern in (".*.tmp", ".*.probe", "*/.*.tmp", "*/*/.*.tmp"):
+        for probe in self.folder.glob(".*.probe"):
+            with contextlib.suppress(OSError):
+                probe.unlink()  # harmless for a run that is just trying it
+        for pattern in (".*.tmp", "*/.*.tmp", "*/*/.*.tmp"):
             for file in self.folder.glob(pattern):
                 with contextlib.suppress(OSError):  # its writer removed it first
                     if time.time() - file.stat().st_mtime > ABANDONED_AFTER_S:
@@ -183,7 +185,10 @@ class Store:
         path = self.path(record)
         path.parent.mkdir(parents=True, exist_ok=True)
         if staged.is_dir() and not path.exists():
-            staged.rename(self.artifacts(record))
+            if any(staged.iterdir()):
+                staged.rename(self.artifacts(record))
+            else:
+                staged.rmdir()
         if not path.exists():
             complete.replace(path)
 

@@ -31,7 +31,7 @@ from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.preflight import InitialWeights, download_unpinned_weights, preflight
 from zoo_core.runner.recording import TrialStatus, fault_of, make_record, now, status_of_trial
 from zoo_core.runner.request import Request
-from zoo_core.runner.saving import fault_of_disks, save_what_fits
+from zoo_core.runner.saving import fault_of_disks, fault_of_memory, save_what_fits
 from zoo_core.runner.scoring import check_score
 
 # What a fault of the machine costs a trial, after "1 trial".
@@ -239,11 +239,8 @@ class Run:
     def _status(self, trial: PlannedTrial, result: WorkerResult, staging: Path) -> TrialStatus:
         """Return the status of a trial. One that failed because of the machine has no result and will run again."""
         status, fault = status_of_trial(trial, result, read_log_tail(staging)), fault_of(result)
-        if not fault and status.status in ("error", "crashed"):
-            last_words = RuntimeError(status.log_tail if status.status == "crashed" else "")
-            fault = str(machine_error_of(last_words) or fault_of_disks(_written_folders(staging)) or "")
-            if not fault:
-                return status
+        if not fault and (hidden := _hidden_fault(status, staging)):
+            fault = str(hidden)
             status = replace(status, status="interrupted", reason=f"{fault}; the trial ended with {status.reason}")
         if fault:
             self.outcome.note_fault(fault, NOT_FINISHED if status.status == "interrupted" else NO_FILES)
@@ -254,6 +251,16 @@ class Run:
         record = make_record(trial, result, status, started=started, environment=self._environment, weights=weights)
         left_out = self._left_out.get((trial.dataset.qualified, trial.fingerprint), [])
         return structs.replace(record, dataset=structs.replace(record.dataset, left_out=left_out))
+
+
+def _hidden_fault(status: TrialStatus, staging: Path) -> MachineError | None:
+    """Return the machine's fault behind a failure that does not name one; None if there is none."""
+    if status.status == "out_of_memory":
+        return fault_of_memory()
+    if status.status not in ("error", "crashed"):
+        return None
+    last_words = RuntimeError(status.log_tail if status.status == "crashed" else "")
+    return machine_error_of(last_words) or fault_of_disks(_written_folders(staging))
 
 
 def _written_folders(staging: Path) -> Iterator[Path]:

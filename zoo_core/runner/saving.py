@@ -8,12 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from zoo_core.errors import DamagedRecordError, MachineError, machine_error_of
 from zoo_core.results.records import Record
 from zoo_core.results.store import Store, writing_results
 from zoo_core.runner.recording import without_artifacts, without_results
 
 PROBE_BYTES = 1 << 16
+MIN_FREE_SHARE = 0.05  # of the machine's memory that is available once a trial has ended
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,3 +67,12 @@ def fault_of_disks(folders: Iterable[Path]) -> MachineError | None:
                 if fault := machine_error_of(error):
                     return fault
     return None
+
+
+def fault_of_memory() -> MachineError | None:
+    """Return a fault if hardly any memory is available although the trial has ended: other programs hold it."""
+    memory = psutil.virtual_memory()
+    if memory.available >= MIN_FREE_SHARE * memory.total:
+        return None
+    free_mib, all_mib = memory.available >> 20, memory.total >> 20
+    return MachineError(f"other programs leave {free_mib:,} of {all_mib:,} MiB of memory: close some, and run it again")
