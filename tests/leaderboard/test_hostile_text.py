@@ -29,7 +29,7 @@ KINDS = {
     "hidden": f"a{HIDDEN}b",
     "accents": "a" + "\u0301" * 5000,
     "formula": '=HYPERLINK("http://evil.example";"x")',
-    "long": "x" * 32_000,
+    "long": "x" * 16_000,
     "lines": "\n" * 200 + "\t\r\x0b\x0c\x85",
     "template": "{{ cycler.__init__.__globals__ }}{% raw %}${7*7}#{7*7}",
     "javascript": "javascript:alert(1)//https://example.org",
