@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo_leaderboard.site.build import build_site
 from zoo_leaderboard.site.png import MAX_PIXELS, SIGNATURE, clean_png
-from zoo_leaderboard.text.formats import is_link, printable
+from zoo_leaderboard.text.formats import clip, is_link, printable
 
 from zoo_core.results.records import LeftOut, TableFacts
 from zoo_core.results.store import Store
@@ -29,7 +29,7 @@ KINDS = {
     "hidden": f"a{HIDDEN}b",
     "accents": "a" + "\u0301" * 5000,
     "formula": '=HYPERLINK("http://evil.example";"x")',
-    "long": "x" * 100_000,
+    "long": "x" * 16_000,
     "lines": "\n" * 200 + "\t\r\x0b\x0c\x85",
     "template": "{{ cycler.__init__.__globals__ }}{% raw %}${7*7}#{7*7}",
     "javascript": "javascript:alert(1)//https://example.org",
@@ -219,6 +219,11 @@ def test_characters_that_deceive_are_replaced_and_those_of_languages_stay(text, 
 )
 def test_only_plain_addresses_become_links(address, expected):
     assert is_link(address) is expected
+
+
+@pytest.mark.parametrize("text", ["x" * 10**6, "\u202e" * 10**5, "a" + "\u0301" * 10**5, "x\n" * 10**5])
+def test_a_long_text_is_cut_before_it_reaches_a_page(text):
+    assert len(clip(text, 80)) <= 80
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------
