@@ -73,8 +73,10 @@ class Site:
     def drop(self, unit: str) -> None:
         """Remove a unit and its files, if it was written or reused."""
         known = self._units.pop(unit, None)
-        for name in known.files if known else ():
-            (self.folder / name).unlink(missing_ok=True)
+        for path in [self.folder / name for name in known.files] if known else ():
+            path.unlink(missing_ok=True)
+            if path.parent.parent != self.folder and not any(path.parent.iterdir()):
+                path.parent.rmdir()
 
     def close(self) -> None:
         """Write the manifest of the site."""
