@@ -360,7 +360,7 @@ def test_bench_plans_its_trials_among_hostile_records_of_the_same_key(zoo: Calla
     honest = decode(path.read_bytes())
     for kind in KINDS:
         plant(kind, Path("results"), honest)
-    assert "0 new" in ok(zoo(*words, "--dry-run")) or "recorded already" in ok(zoo(*words, "--dry-run"))
+    assert "recorded already" in ok(zoo(*words, "--dry-run"))
 
 
 def test_a_pipe_in_place_of_a_benchmark_file_is_refused_in_one_line(zoo: Callable[..., Any]) -> None:
