@@ -136,15 +136,15 @@ def test_the_site_is_built_of_all_others_and_names_what_it_leaves_out(
     built = build_site([results], site, trial_pages=None)
     assert honest_rows(site) == honest_site
     assert files_of(results) == before
-    named = [item.path.name for item in built.unreadable if not item.path.name.startswith(honest_records()[0].id)]
+    named = [str(item.path) for item in built.unreadable]
     assert len(named) == len(set(named)), "each is named once"
     assert not [item.reason for item in built.unreadable if "it cannot be shown" in item.reason], "each is foreseen"
     page = (site / "index.html").read_text("utf-8")
     assert f"{len(built.unreadable)} record files could not be read" in page
     assert "<script>alert" not in page
-    assert "not a regular file" in page
     again = build_site([results], site, trial_pages=None)
-    assert {str(item.path) for item in again.unreadable} == {str(item.path) for item in built.unreadable}
+    assert again.rendered == 0
+    assert {str(item.path) for item in again.unreadable} == set(named)
     assert honest_rows(site) == honest_site
 
 
@@ -155,7 +155,7 @@ def test_the_site_is_built_with_each_kind_alone(kind: str, in_own_folder: Path, 
     built = build_site([in_own_folder / "results"], in_own_folder / "site")
     assert honest_rows(in_own_folder / "site") == honest_site
     lost = {item.path.name for item in built.unreadable}
-    assert len(lost) <= 1
+    assert len(lost) <= 1, "two of one name are the same id in two folders"
     assert not [item for item in built.unreadable if "it cannot be shown" in item.reason]
 
 
@@ -216,7 +216,7 @@ def test_a_trial_whose_own_page_fails_keeps_its_row(in_own_folder: Path, monkeyp
     assert lost.reason.startswith("no page of its own: it cannot be shown, ZeroDivisionError")
     (page,) = (in_own_folder / "site" / "tasks").glob("*.html")
     text = page.read_text("utf-8")
-    assert "zoo-odd:net" in text
+    assert "models/zoo-odd--net" in text
     assert lost.path.stem not in text.replace("-record", ""), "no link to a page that is not there"
 
 
@@ -300,13 +300,16 @@ def test_no_cell_of_the_csv_is_a_formula_and_numbers_stay_numbers(
     assert {row["score"] for row in rows if row["model"] == "zoo-a:net"} >= {"0.9", "0.91"}
 
 
-def test_results_show_prints_every_record_that_can_be_read(zoo: Callable[..., Any], hostile_folder: Record) -> None:
-    assert "0.9" in ok(zoo("results", "show", honest_records()[1].id, "--json"))
-    skipped = {honest_records()[0].id}  # two files claim its id
-    for item in Store(Path("results")).read():
-        if isinstance(item, Record) and item.id not in skipped and len(item.traceback) < 10**5:
-            monkey = zoo("results", "show", item.id)
-            assert "Traceback (most recent" not in monkey.err
+def test_results_show_prints_every_record_that_can_be_read(zoo: Callable[..., Any]) -> None:
+    honest, shown = honest_records()[0], 0
+    for number, kind in enumerate(hostile_records.VALUES):
+        folder = Path(f"results-{number}")
+        plant(kind, folder, honest)
+        (item,) = Store(folder).read()
+        if isinstance(item, Record):
+            assert f"seed {item.seed}" in ok(zoo("results", "show", item.id, "--results", folder)), kind
+            shown += 1
+    assert shown > 50
 
 
 def test_compare_and_export_leave_the_hostile_records_out_by_name(
@@ -357,7 +360,7 @@ def test_bench_plans_its_trials_among_hostile_records_of_the_same_key(zoo: Calla
     honest = decode(path.read_bytes())
     for kind in KINDS:
         plant(kind, Path("results"), honest)
-    assert "0 new" in ok(zoo(*words, "--dry-run")) or "recorded already" in ok(zoo(*words, "--dry-run"))
+    assert "recorded already" in ok(zoo(*words, "--dry-run"))
 
 
 def test_a_pipe_in_place_of_a_benchmark_file_is_refused_in_one_line(zoo: Callable[..., Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,7 @@ from zoo_core.cli.options import JSON, RESULTS
 from zoo_core.cli.rm import rm_command
 from zoo_core.errors import RecordError, UnknownNameError, UsageError
 from zoo_core.ui.console import complain, output, print_json, print_table, say
-from zoo_core.ui.formats import format_cell, format_score, format_seconds, is_empty, spreadsheet_cell
+from zoo_core.ui.formats import format_cell, format_count, format_score, format_seconds, is_empty, spreadsheet_cell
 from zoo_core.ui.harmless import harmless
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 MAX_LISTED_IDS = 5
+MAX_SHOWN_ROWS, MAX_SHOWN_CHARS = 1000, 50_000  # of a table and of a text of one record; --json has all
 MAX_BENCHMARK_BYTES = 2**28  # of a file of pytest-benchmark, which has every round if it is told to
 
 
@@ -215,17 +216,30 @@ def _print_record(record: Record, values: dict[str, Any], log: Path | None) -> N
             console.print(line, soft_wrap=True)
     elif log is not None:
         console.print(f"printed: {log}", soft_wrap=True)
-    rows = [*_flatten(parts), *_flatten(measured)]
+    rows = [(name, _shown(value)) for name, value in (*_flatten(parts), *_flatten(measured))]
     print_table(["field", "value"], [row for row in rows if not is_empty(row[1])])
     print_table(["phase", "seconds"], [(phase.name, f"{phase.seconds:.3f}") for phase in record.phases], "\nphases")
     if record.curve:
         columns = list(values["curve"][0])
-        cells = [[format_cell(point[column]) for column in columns] for point in values["curve"]]
-        print_table(columns, cells, "\ncurve")
+        points = [[point[column] for column in columns] for point in values["curve"]]
+        _print_long_table(columns, points, "\ncurve")
     for name, table in record.measured.tables.items():
-        print_table(table.columns, [[format_cell(cell) for cell in row] for row in table.rows], f"\n{name}")
+        _print_long_table(table.columns, table.rows, f"\n{name}")
     if record.traceback:
-        console.print(f"\n{harmless(record.traceback)}")
+        console.print(f"\n{harmless(_shown(record.traceback))}")
+
+
+def _shown(value: Any) -> Any:
+    from zoo_core.results.bounds import brief  # imports msgspec, which a listing does not need
+
+    return brief(value, MAX_SHOWN_CHARS) if isinstance(value, str) else value
+
+
+def _print_long_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) -> None:
+    cells = [[_shown(format_cell(cell)) for cell in row] for row in rows[:MAX_SHOWN_ROWS]]
+    print_table(columns, cells, title)
+    if len(rows) > len(cells):
+        say(f"... {format_count(len(rows) - len(cells), 'more row')}: --json prints all")
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -68,10 +68,19 @@ def _size_words(size: int) -> str:
 def read_record(path: Path | str) -> Record:
     """Read the record in a file, whose name is its id. Raises DamagedRecordError, NewerSchemaError, OSError."""
     record = records.decode(read_regular(path, MAX_RECORD_BYTES))
-    name = os.path.basename(path)  # noqa: PTH119 - pathlib takes seconds for 100,000 names
+    folder, name = os.path.split(path)  # pathlib takes seconds for 100,000 names
     if name not in (f"{record.id}.json", f"{portable(record.id)}.json"):
         raise DamagedRecordError(f"it holds the record {brief(record.id, 80)}, and a file is named by its record")
+    results, here = os.path.split(folder)
+    home = folder_name(record.task.name)
+    if here != home and os.path.lexists(f"{results}/{home}/{name}"):
+        raise DamagedRecordError(f"a file in the folder {home} has its id")
     return record
+
+
+def folder_name(task: str) -> str:
+    """Return the name of the folder for a task's records, from the task's qualified name, which may be no safe path."""
+    return portable(task.replace(":", "--"))
 
 
 def error_words(error: BaseException) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 from zoo_core.errors import MachineError, RecordError, UsageError, machine_error_of
 from zoo_core.files import portable, write_atomically
 from zoo_core.results import records
-from zoo_core.results.reading import error_words, read_record
+from zoo_core.results.reading import error_words, folder_name, read_record
 from zoo_core.results.records import Record
 
 STAGING = ".staging"
@@ -73,7 +73,7 @@ class Store:
 
     def task_folder(self, task: str) -> Path:
         """Return the folder for a task's records, from the task's qualified name, which need not be a safe path."""
-        return self.folder / portable(task.replace(":", "--"))
+        return self.folder / folder_name(task)
 
     def artifacts(self, record: Record) -> Path:
         """Return the folder for the record's pictures, per-example results and checkpoint."""

@@ -31,7 +31,7 @@ def find_specs(job: TrialJob) -> JobSpecs:
     others = _plugins(job.model)
     if others is None or not others <= set(registry.versions):
         registry = Registry.load(_plugins(job.task, job.model))
-    model = registry.model(job.model, task)
+    model = registry.model_or_file(job.model, task)
     planned = (job.specs, job.recipes)
     if job.specs and (specs_sha256(task, dataset, model), recipes_sha256(task, model)) != planned:
         raise ChangedFileError(

@@ -22,6 +22,8 @@ def harmless(text: str) -> str:
     >>> harmless("\\x1b[31mred\\x1b[0m\\a")
     'red?'
     """
+    if text.isprintable():
+        return text
     return "".join(character if _is_harmless(character) else "?" for character in ESCAPES.sub("", text))
 
 

@@ -145,8 +145,14 @@ def current_trials(trials: Iterable[TrialSummary], notes: Current = NO_NOTES) ->
     changed, only the trials of the current code count; if a row has none, those of its latest code. A skipped trial
     does not count if the same trial ran at another time, when its data were there.
     """
-    by_id = {trial.id: trial for trial in trials}
-    return _trials_of(_select_current(trial_frame(by_id.values()), notes), by_id)
+    by_task: dict[str, dict[str, TrialSummary]] = {}  # two tasks may have trials of one id, in records of anyone
+    for trial in trials:
+        by_task.setdefault(trial.task, {})[trial.id] = trial
+    return oldest_first(
+        trial
+        for by_id in by_task.values()
+        for trial in _trials_of(_select_current(trial_frame(by_id.values()), notes), by_id)
+    )
 
 
 def _select_current(trials: pd.DataFrame, notes: Current) -> pd.DataFrame:

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo_core.errors import RecordError, UsageError
+from zoo_core.files import portable
 from zoo_core.results.current import merge_current
 from zoo_core.results.records import Record
 from zoo_core.results.store import Store, Unreadable
 from zoo_core.results.verified import merge_verified
+
+MAX_ARTIFACT_BYTES = 2**28  # of a file beside a record, except its checkpoint; a larger one may be a hole without end
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +46,8 @@ def merge(results: Sequence[Path], into: Path) -> Merged:
                 unreadable.append(item)
                 continue
             try:
-                new = _copy(item, source, target)
+                new, large = _copy(item, source, target)
+                unreadable += large
             except RecordError as error:
                 unreadable.append(Unreadable(source.task_folder(item.task.name) / f"{item.id}.json", str(error)))
                 continue
@@ -53,19 +57,28 @@ def merge(results: Sequence[Path], into: Path) -> Merged:
     return Merged(copied=copied, known=known, unreadable=unreadable, clashes=sorted(set(clashes)))
 
 
-def _copy(record: Record, source: Store, target: Store) -> bool:
-    """Copy a record and its artifacts, except links; False if a record with its id is there already."""
-    staged = target.stage(record.id)
+def _copy(record: Record, source: Store, target: Store) -> tuple[bool, list[Unreadable]]:
+    """Copy a record and its artifacts, except links and what is too large for an artifact.
+
+    Returns whether it is new, False if a record with its id is there already; and the large files.
+    """
+    if (target.task_folder(record.task.name) / f"{portable(record.id)}.json").exists():
+        return False, []
+    staged, large = target.stage(record.id), []
     try:
         artifacts = source.artifacts(record)
         readable = artifacts.is_dir() and not artifacts.is_symlink()  # a link could lead out of the results folder
         for path in sorted(artifacts.iterdir()) if readable else ():
-            if path.is_file() and not path.is_symlink():
+            if not path.is_file() or path.is_symlink():
+                continue
+            if path.stat().st_size > MAX_ARTIFACT_BYTES and path.name != record.measured.checkpoint:
+                large.append(Unreadable(path, f"larger than {MAX_ARTIFACT_BYTES // 2**20} MiB"))
+            else:
                 shutil.copyfile(path, staged / path.name)  # a pipe is no file
         target.save(record, staged)
     except FileExistsError:
-        return False
+        return False, []
     finally:
         if staged.exists():
             target.discard(staged)
-    return True
+    return True, large

@@ -100,7 +100,10 @@ class Site:
         known = self._units.pop(unit, None)
         for name in known.files if known else ():
             self._digests.pop(name, None)
-            (self.folder / name).unlink(missing_ok=True)
+            path = self.folder / name
+            path.unlink(missing_ok=True)
+            if path.parent.parent != self.folder and path.parent.is_dir() and not any(path.parent.iterdir()):
+                path.parent.rmdir()
 
     def complete(self) -> None:
         """Make this the site: write the manifest, and put the files into place."""
