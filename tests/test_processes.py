@@ -260,14 +260,14 @@ def test_python_m_zoo_core_searches_the_current_folder_last(tmp_path: Path) -> N
 
 
 RUDE = """
-    import atexit, locale, os, signal, sys
+    import io, os, signal, sys
     from zoo_core import ModelSpec, hookimpl
 
     print("words of the module")
     os.system("echo words of its child")
     os.write(1, b"words of its C code\\n")
     os.chdir("/")
-    sys.stdout = open(os.devnull, "w")
+    sys.stdout = io.StringIO()
     sys.argv[:] = ["other"]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
