@@ -51,8 +51,8 @@ class Outcome:
 def run(folder: Path, *, trials: int, seed: int) -> Outcome:
     """Run trials undisturbed and disturbed, in new folders below `folder`.
 
-    Kills are up to three times as far apart as the undisturbed run needs for its first trial, so that both starts and
-    trials are killed on slow machines, too.
+    The time between two kills is at most the time that the undisturbed run needs for its first trial, so that both
+    starts and trials are killed, on slow machines, too.
     """
     outcome = Outcome(trials)
     began = time.perf_counter()
@@ -60,7 +60,7 @@ def run(folder: Path, *, trials: int, seed: int) -> Outcome:
     command += ["--seeds", str(trials), "--max-steps", str(STEPS), "--retry-failed", "--results"]
     environment = {**os.environ, "ZOO_CACHE": str(folder / "cache"), "KILLS_OF": str(folder)}
     silent: dict[str, Any] = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    pause_s = 3 * run_undisturbed([*command, str(folder / "quiet")], folder / "quiet", silent)
+    pause_s = run_undisturbed([*command, str(folder / "quiet")], folder / "quiet", silent)
     chance = random.Random(seed)
     while outcome.starts < MAX_STARTS:
         outcome.starts += 1

@@ -97,7 +97,7 @@ def escaped() -> list[psutil.Process]:
     ]
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], Any], seconds: float = 180) -> None:
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, "waited in vain"
@@ -152,7 +152,7 @@ def test_after_kill_9_of_the_parent_the_fork_server_ends_and_takes_the_helpers_w
     process = start_zoo(tmp_path, plugin, *bench("hangs"))
     wait_until(lambda: len(escaped()) >= 3)
     process.kill()
-    process.communicate(timeout=30)  # nobody holds its output open
+    process.communicate(timeout=60)  # nobody holds its output open
     wait_until(lambda: not escaped() and not marked_by(process.pid), 10)
 
 
@@ -164,7 +164,7 @@ def test_what_kill_9_of_parent_and_fork_server_left_is_ended_by_the_next_run(
     wait_until(lambda: len(escaped()) >= 3)
     for pid in [process.pid, *(child.pid for child in psutil.Process(process.pid).children())]:
         os.kill(pid, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     left = escaped()
     LocalExecutor()
     wait_until(lambda: not marked_by(process.pid), 10)
@@ -194,7 +194,7 @@ def test_the_fork_server_ends_with_a_run_even_if_it_is_stopped(
         """,
     )
     process = start_zoo(tmp_path, plugin, *bench("stops"))
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert "1 new" in out
     assert not marked_by(process.pid)
@@ -243,7 +243,7 @@ def test_files_of_the_current_folder_replace_no_module_of_a_worker_or_the_comman
     for method in ("fork", "spawn"):
         command = [zoo, *bench("mlp"), "--results", f"results-{method}"]
         done = subprocess.run(
-            command, cwd=tmp_path, env={**os.environ, "ZOO_START": method}, capture_output=True, text=True, timeout=120
+            command, cwd=tmp_path, env={**os.environ, "ZOO_START": method}, capture_output=True, text=True, timeout=240
         )
         assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("*-ran")) == []
@@ -253,21 +253,21 @@ def test_python_m_zoo_core_searches_the_current_folder_last(tmp_path: Path) -> N
     for name in ("random", "torch", "sitecustomize", "msgspec", "numpy"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / name)!r} + '-ran', 'w')\n")
     command = [sys.executable, "-m", "zoo_core", *bench("mlp"), "--json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)[0]["status"] == "ok"
     assert list(tmp_path.glob("*-ran")) == []
 
 
 RUDE = """
-    import atexit, locale, os, signal, sys
+    import io, os, signal, sys
     from zoo_core import ModelSpec, hookimpl
 
     print("words of the module")
     os.system("echo words of its child")
     os.write(1, b"words of its C code\\n")
     os.chdir("/")
-    sys.stdout = open(os.devnull, "w")
+    sys.stdout = io.StringIO()
     sys.argv[:] = ["other"]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -300,7 +300,7 @@ def test_a_plugin_that_prints_and_changes_folder_and_signals_changes_neither_jso
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -152,7 +152,7 @@ def test_a_start_that_hangs_in_the_fork_server_is_given_up_and_done_without_one(
     assert executor._fork is not None
     server = executor._fork.server
     assert server is not None
-    monkeypatch.setattr(start, "START_LIMIT_S", 0.5)
+    monkeypatch.setattr(start, "FORK_LIMIT_S", 0.5)
     monkeypatch.setattr(start.Fork, "is_ready", lambda *_: True)  # it stops after this look at it
     server.send_signal(signal.SIGSTOP)
     assert isinstance(executor.ask(DevicesJob()), list)

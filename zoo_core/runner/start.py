@@ -40,7 +40,8 @@ NO_PROCESS = (
 )
 SAFE_PATH = "PYTHONSAFEPATH"  # a new Python process then does not search the current folder for modules
 SERVER_LIMIT_S = 120.0  # for the fork server to import torch
-START_LIMIT_S = 15.0  # for a fork, which takes milliseconds, or for a fresh interpreter to take its job
+SPAWN_LIMIT_S = 120.0  # for a fresh interpreter to take its job
+FORK_LIMIT_S = 30.0  # for a fork, which takes milliseconds
 POLL_S = 0.05
 EXIT_TIMEOUT_S = 5.0  # for a worker to end after its last event
 
@@ -165,7 +166,7 @@ class Start:
         )
         try:
             with _one_at_a_time, starting_process(), processes.marking(mark):
-                with ending(lambda: self._give_up(mark), START_LIMIT_S, interrupts):
+                with ending(lambda: self._give_up(mark), self._limit_s(), interrupts):
                     process.start()
                 _forks.add(process.pid or 0)
         except BaseException:
@@ -179,6 +180,9 @@ class Start:
     def server(self) -> psutil.Process | None:
         """The fork server, if workers come from one."""
         return None
+
+    def _limit_s(self) -> float:
+        return SPAWN_LIMIT_S
 
     def _give_up(self, mark: str) -> None:
         """Kill what the start of a worker waits for."""
@@ -244,6 +248,9 @@ class Fork(Start):
         if self._server is not None and processes.is_alive(self._server):
             processes.end_orphans(self._server, but=_forks)
             processes.kill(self._server)
+
+    def _limit_s(self) -> float:
+        return FORK_LIMIT_S
 
     def _give_up(self, mark: str) -> None:
         self.end()
