@@ -62,11 +62,12 @@ def watching_data(job: TrialJob, send: Send) -> Iterator[MayOpen]:
     blocks, everything is refused. A refused file raises SealedSplitError where it is opened. Every file of `test` that
     is opened, refused or not, is reported as a `DataOpened`, so that the parent can judge the order of events.
     """
-    files, sources = _list_files(job.dataset), _folders_of_sources(job)
-    level, owner, owners = [May.NOTHING], os.getpid(), _owners_of_code(job)
+    known, sources = _list_files(job.dataset), _folders_of_sources(job)
+    files, count = dict(known), len(known)  # the hook looks `files` up; `known` and `count` are there to test it
+    level, probing, owner, owners = [May.NOTHING], [False], os.getpid(), _owners_of_code(job)
     note = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children, which cannot send
     # Bound here, before plugins are imported, which could replace them.
-    stat, samestat, getpid, abspath, fsdecode = os.stat, os.path.samestat, os.getpid, os.path.abspath, os.fsdecode
+    stat, getpid, abspath, fsdecode = os.stat, os.getpid, os.path.abspath, os.fsdecode
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event != "open" or not files or not isinstance(arguments[0], str | bytes):
@@ -76,21 +77,16 @@ def watching_data(job: TrialJob, send: Send) -> Iterator[MayOpen]:
         except (OSError, ValueError):  # no such file, or no name of a file
             return
         sealed = files.get((state.st_dev, state.st_ino))
-        if sealed is not None and is_same(sealed.path, state):
+        if sealed is not None and is_still((state.st_dev, state.st_ino), sealed):
             opened(sealed, refused=level[0] < sealed.level)
         elif level[0] < May.ALL and abspath(fsdecode(arguments[0])).startswith(sources):
             opened(Sealed(Path(fsdecode(arguments[0])), "", May.ALL), refused=True)
 
-    def is_same(path: Path, state: os.stat_result) -> bool:
-        """Return whether the path still has this inode: that of a file which was removed may be used again."""
-        try:
-            return samestat(stat(path), state)
-        except OSError:
-            return False
-
     def opened(sealed: Sealed, *, refused: bool) -> None:
         if not refused and sealed.split != "test":
             return
+        if probing[0]:
+            raise SealedSplitError
         by, file, is_inputs = _opener(sys._getframe(2), owners), sealed.path.name, sealed.level == May.INPUTS
         if not sealed.split and not by.startswith(MODEL):
             return  # a task may read files that lie beside its data
@@ -102,10 +98,41 @@ def watching_data(job: TrialJob, send: Send) -> Iterator[MayOpen]:
         if refused:
             raise SealedSplitError(f"{by} opened {file} of the data, which is sealed now")
 
+    def list_again() -> None:
+        nonlocal count
+        known.clear()
+        known.update(_list_files(job.dataset))
+        files.update(known)
+        count = len(known)
+
+    def is_still(key: tuple[int, int], item: Sealed) -> bool:
+        """Return whether a listed file was not replaced since: its inode may belong to another file now."""
+        try:
+            state = stat(item.path)
+        except OSError:
+            return False
+        return (state.st_dev, state.st_ino) == key
+
+    def is_blind() -> bool:
+        """Return whether a sealed file can be opened all the same: code of the trial switched the watch off."""
+        path = next((item.path for key, item in known.items() if item.level > level[0] and is_still(key, item)), None)
+        if path is None or len(known) != count:
+            return len(known) != count
+        probing[0] = True
+        try:
+            os.close(os.open(path, os.O_RDONLY))
+        except (SealedSplitError, OSError):
+            return False
+        finally:
+            probing[0] = False
+        return True
+
     @contextlib.contextmanager
     def may_open(allowed: May) -> Iterator[None]:
-        if allowed >= May.INPUTS:  # another process may have decoded the data again
-            files.update(_list_files(job.dataset))
+        if allowed >= May.INPUTS:
+            if is_blind():
+                send(events.Tampered(name="the watch of the data's files"))
+            list_again()  # another process may have decoded the data again
         before, level[0] = level[0], allowed
         try:
             yield
@@ -115,7 +142,7 @@ def watching_data(job: TrialJob, send: Send) -> Iterator[MayOpen]:
                 note[: len(content)] = bytes(len(content))
                 send(events.decode_event(content))
             if allowed == May.ALL:  # this process may have decoded data
-                files.update(_list_files(job.dataset))
+                list_again()
 
     sys.addaudithook(hook)
     try:
