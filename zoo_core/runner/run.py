@@ -36,7 +36,7 @@ from zoo_core.runner.saving import fault_of_disks, fault_of_memory, save_what_fi
 # What a fault of the machine costs a trial, after "1 trial".
 NOT_RUN = "did not run"
 NOT_FINISHED = "did not finish"
-NO_FILES = "lost its pictures, checkpoint or other files"
+NO_FILES = "lost pictures, checkpoint or other files, which --force makes anew"
 NO_RECORD = "could not be saved"
 
 
