@@ -354,7 +354,7 @@ def test_results_that_are_removed_or_renamed_during_a_trial_are_made_again_for_i
     record = by_model()[model]
     assert (record.status, record.score is not None) == ("ok", True)
     assert "moved or removed during the trial" in str(record.measured.left_out)
-    assert "1 trial lost its pictures, checkpoint or other files" in done.err
+    assert "1 trial lost pictures, checkpoint or other files" in done.err
     assert leftovers("results") == []
 
 

@@ -37,7 +37,7 @@ from zoo_core.runner.scoring import check_score
 # What a fault of the machine costs a trial, after "1 trial".
 NOT_RUN = "did not run"
 NOT_FINISHED = "did not finish"
-NO_FILES = "lost its pictures, checkpoint or other files"
+NO_FILES = "lost pictures, checkpoint or other files, which --force makes anew"
 NO_RECORD = "could not be saved"
 
 
