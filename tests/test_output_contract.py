@@ -143,7 +143,7 @@ def test_a_model_that_returns_the_same_buffer_for_every_batch_keeps_its_score(
 ) -> None:
     trial = started("regression", tmp_path)
     buffers: dict[int, Tensor] = {}
-    monkeypatch.setattr("zoo_core.kinds.supervised.MAX_EVALUATION_BATCH", 8)
+    monkeypatch.setattr("zoo_core.kinds.evaluation.MAX_EVALUATION_BATCH", 8)
     assert len(trial.data.split("val")) > 8
 
     def into_buffer(output: Tensor) -> Tensor:

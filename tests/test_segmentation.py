@@ -15,11 +15,11 @@ from zoo_core.columns import Split
 from zoo_core.data.batches import DeviceSplit
 from zoo_core.errors import IncompatibleError
 from zoo_core.kinds import KINDS, adapted_signature
+from zoo_core.kinds.evaluation import MAX_EVALUATION_VALUES, evaluation_batch
 from zoo_core.kinds.objective import RowReader
 from zoo_core.kinds.segmentation.losses import class_weights, confusions, soft_dice_loss
 from zoo_core.kinds.segmentation.objective import SegmentationObjective
 from zoo_core.kinds.segmentation.views import Views, padded, unpadded, view
-from zoo_core.kinds.supervised import MAX_EVALUATION_VALUES, evaluation_batch
 from zoo_core.protocols import Context
 from zoo_core.recipe import Recipe, as_param, resolve_recipe
 from zoo_core.specs import Accepts, ModelSpec, Signature, TaskSpec

@@ -55,6 +55,8 @@ UNREADABLE = (
         struct.error,
         OSError,
         EOFError,
+        SyntaxError,
+        TokenError,
         RuntimeError,
         ValueError,
     ),

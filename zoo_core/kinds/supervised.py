@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from zoo_core.columns import Array, Ragged, Split
 from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.entries.codehash import code_sha256
-from zoo_core.errors import IncompatibleError, PluginError, WrongOutputError
+from zoo_core.errors import IncompatibleError, PluginError
 from zoo_core.kinds import KINDS, inputs
+from zoo_core.kinds.evaluation import MAX_EVALUATION_BATCH, run_over
 from zoo_core.kinds.features import (
     Features,
     SplitFeatures,
@@ -33,7 +34,6 @@ from zoo_core.kinds.objective import (
     HasObjectivePictures,
     HasOutputShape,
     HasReady,
-    HasReduce,
     HasStudy,
     Objective,
     RowReader,
@@ -41,14 +41,12 @@ from zoo_core.kinds.objective import (
     predictor,
 )
 from zoo_core.optional import refuse_misspelt_methods
-from zoo_core.outputs import FiniteOutputs, OutputForm, form_of
+from zoo_core.outputs import FiniteOutputs, OutputForm
 from zoo_core.protocols import Context, Data, Evaluation, Phase, Step, Table
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 from zoo_core.train import epoch_steps, supervised_steps
 
-MAX_EVALUATION_BATCH = 256  # examples
-MAX_EVALUATION_VALUES = 1 << 21  # numbers in the inputs of a batch: eight grey images of 512x512
 FEATURES_BATCH = 64  # examples that go through a frozen backbone at once
 MAX_INITIAL_EXAMPLES = 5000  # training examples that a model's `initialize` gets
 MAX_INITIAL_VALUES = 50_000_000  # numbers in the inputs that `initialize` gets
@@ -122,15 +120,7 @@ class Supervised:
 
     def evaluate(self, ctx: Context, model: nn.Module, split: str) -> Evaluation:
         """Score the model on a split; the outputs are kept for `pictures`."""
-        # An average of the trained model's weights, for example, is another model, which `ready` has not seen.
-        if self._ready_model is None or model is not self._ready_model():
-            self._make_ready(model)
-        features = self._prepare_features(ctx, model)
-        split_features = self._split_features(features, split) if features is not None else None
-        if split_features is not None:
-            outputs, columns = self._run(self._forward_from_features(model), split_features.split, split)
-        else:
-            outputs, columns = self._run(self._forward_from_columns(model), self._split(ctx, split), split)
+        outputs, columns = self._run(ctx, model, split)
         self._last_outputs = _Outputs(model, split, outputs, columns)
         return self._objective.evaluate(outputs, columns)
 
@@ -140,13 +130,7 @@ class Supervised:
 
     def outputs(self, ctx: Context, model: nn.Module, split: str) -> Array:
         """Return the model's outputs (n, ...) for the column `x` of a split, without opening the other columns."""
-        if self._ready_model is None or model is not self._ready_model():
-            self._make_ready(model)
-        features = self._prepare_features(ctx, model)
-        split_features = self._split_features(features, split) if features is not None else None
-        if split_features is not None:
-            return self._run(self._forward_from_features(model), split_features.split, split)[0]
-        return self._run(self._forward_from_columns(model), self._split(ctx, split), split)[0]
+        return self._run(ctx, model, split)[0]
 
     def score(self, outputs: Array, split: str, model: nn.Module | None = None) -> Evaluation:
         """Score the outputs (n, ...) of a split. They are kept for the `pictures` of the model that made them."""
@@ -155,41 +139,18 @@ class Supervised:
             self._last_outputs = _Outputs(model, split, outputs, columns)
         return self._objective.evaluate(outputs, columns)
 
-    def _run(self, forward: Forward, source: DeviceSplit, split: str) -> tuple[Array, dict[str, Array]]:
-        """Return the outputs (n, ...) for all examples, reduced by the objective, and all columns except `x`.
-
-        split: its name. Raises DivergedError if outputs are not finite.
-        """
-        outputs: list[Tensor] = []
-        columns: dict[str, list[Tensor]] = {}
-        finite = FiniteOutputs()
-        for batch in source.in_order(evaluation_batch(source)):
-            output = forward(batch)
-            reduced = self._reduced(output, batch)
-            # Of padded outputs, only what the objective keeps counts. Counts of pixels are never nan: ask the logits.
-            numbers = reduced if reduced.is_floating_point() else output
-            if isinstance(numbers, Tensor) and numbers.is_floating_point():
-                finite.add(numbers)
-            outputs.append(reduced)
-            for name, values in batch.items():
-                if name != "x":
-                    columns.setdefault(name, []).append(values)
-        finite.require(f"examples of {split}")
-        return _as_array(outputs), {name: _as_array(parts) for name, parts in columns.items()}
-
-    def _reduced(self, output: Tensor, batch: Batch) -> Tensor:
-        """Return what is kept of a batch's output. Raises WrongOutputError unless that is a row for each example."""
-        reduces = isinstance(self._objective, HasReduce)
-        kept = self._objective.reduce(output, batch) if isinstance(self._objective, HasReduce) else output
-        count = len(next(iter(batch.values())))
-        if not isinstance(kept, Tensor) or kept.shape[:1] != (count,):
-            returned = "the objective's `reduce`" if reduces else "forward"
-            raise WrongOutputError(
-                f"{returned} returned {form_of(kept)} for a batch of {count} examples; {self.spec.kind} wants a tensor "
-                "with a row for each example"
-            )
-        # A copy, because a model may return the same buffer for every batch, as CUDA graphs do.
-        return kept if reduces else kept.to(torch.float32, copy=True)
+    def _run(self, ctx: Context, model: nn.Module, split: str) -> tuple[Array, dict[str, Array]]:
+        """Return the outputs (n, ...) for a split, and its columns that were opened, except `x`."""
+        # An average of the trained model's weights, for example, is another model, which `ready` has not seen.
+        if self._ready_model is None or model is not self._ready_model():
+            self._make_ready(model)
+        features = self._prepare_features(ctx, model)
+        split_features = self._split_features(features, split) if features is not None else None
+        if split_features is not None:
+            forward, source = self._forward_from_features(model), split_features.split
+        else:
+            forward, source = self._forward_from_columns(model), self._split(ctx, split)
+        return run_over(source, forward, self._objective, split=split, kind=self.spec.kind)
 
     def example_input(self, ctx: Context, batch_size: int) -> Tensor:
         """Return the model's input for the first training examples."""
@@ -366,17 +327,6 @@ def other_columns(split: Split) -> dict[str, Array]:
         elif name != "x" and column.dtype.kind in "biuf":
             found[name] = column[rows]
     return found
-
-
-def evaluation_batch(split: DeviceSplit) -> int:
-    """Return how many examples to evaluate at once: fewer if they are large."""
-    size = max(1, split.first(1)["x"].numel())
-    return max(1, min(MAX_EVALUATION_BATCH, MAX_EVALUATION_VALUES // size))
-
-
-def _as_array(parts: list[Tensor]) -> Array:
-    """Join batches into one numpy array."""
-    return torch.cat(parts).cpu().numpy()
 
 
 def __getattr__(name: str) -> object:
