@@ -164,7 +164,11 @@ def test_zeroed_labels_in_the_cache_do_not_change_a_score(
     zero(labels)
     assert zoo(*words, "after").code == 0
     assert "test/y.npy has another content) and is made anew" in capfd.readouterr().err  # a worker's line
-    scores = [decode(path.read_bytes()).scores for name in ("before", "after") for path in Path(name).glob("*/*.json")]
+    scores = [
+        decode(path.read_bytes()).measured.scores
+        for name in ("before", "after")
+        for path in Path(name).glob("*/*.json")
+    ]
     assert len(scores) == 2
     assert scores[0] == scores[1] != {}
 
