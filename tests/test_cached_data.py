@@ -23,6 +23,7 @@ from zoo_core.data import open as opening
 from zoo_core.data.open import OpenData, open_data
 from zoo_core.errors import DataError, UnknownSplitError
 from zoo_core.protocols import Context
+from zoo_core.results.records import decode
 from zoo_core.specs import DatasetSpec, Signature
 
 POINT = Signature(input_shape=(2,), outputs=2)
@@ -151,6 +152,25 @@ def test_a_damaged_file_of_the_cache_is_never_used_and_the_data_are_decoded_anew
     assert line.count("\n") == 0
     assert is_right(opened())
     assert fake.made == 2, "the new folder is whole"
+
+
+def test_zeroed_labels_in_the_cache_do_not_change_a_score(
+    zoo: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    words = ("bench", "cosine", "--model", "mlp", "--max-steps", "3", "--device", "cpu", "--results")
+    assert zoo(*words, "before").code == 0
+    (labels,) = (tmp_path / "cache" / "columns").glob("*/test/y.npy")
+    zero(labels)
+    assert zoo(*words, "after").code == 0
+    assert "test/y.npy has another content) and is made anew" in capfd.readouterr().err  # a worker's line
+    scores = [
+        decode(path.read_bytes()).measured.scores
+        for name in ("before", "after")
+        for path in Path(name).glob("*/*.json")
+    ]
+    assert len(scores) == 2
+    assert scores[0] == scores[1] != {}
 
 
 @pytest.mark.usefixtures("settled")

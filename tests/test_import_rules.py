@@ -183,8 +183,7 @@ def test_the_core_imports_itself_by_its_full_name(path: Path):
 # only from lower layers.
 CORE_LAYERS = (
     {"errors", "memory_limit", "reasons", "transfer"},
-    {"files"},
-    {"columns", "outputs", "specs"},
+    {"columns", "files", "outputs", "specs"},
     {"cached", "entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family", "weights"},
     {"protocols", "results"},
     {"measure", "optional"},

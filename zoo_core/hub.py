@@ -63,7 +63,7 @@ def read_pin(download: Download, folder: Path) -> Pin | None:
     """Return the pin of a download that is kept in `folder`; None before the first download."""
     try:
         pin = Pin(**json.loads(read_regular(_pin_file(download, folder), MAX_PIN_BYTES)))
-    except (OSError, ValueError, TypeError):  # missing, or not written by this version
+    except (OSError, ValueError, TypeError, RecursionError):  # missing, or not written by this version
         return None
     return pin if pin.asked == download.urls[0] and (folder / download.name).is_file() else None
 
