@@ -26,7 +26,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
-FINITE = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+NUMBER = st.floats(allow_nan=False, allow_infinity=False)
+FINITE = st.none() | NUMBER
 STATUSES = ["ok", "diverged", "error", "crashed", "timeout", "out_of_memory", "interrupted", "skipped"]
 
 
@@ -83,7 +84,7 @@ def odd_records(draw: st.DrawFn, make: Any) -> Record:
         model_version=draw(st.integers(0, 2)),
         model_parameters=draw(st.none() | st.integers(0, 2**63 - 1)),
         measured_throughput=draw(FINITE),
-        measured_load=draw(st.none() | st.builds(Load, cpu_s=st.floats(), wall_s=st.floats())),
+        measured_load=draw(st.none() | st.builds(Load, cpu_s=NUMBER, wall_s=NUMBER)),
         environment_machine=draw(st.sampled_from(["", "m1", "m2"])),
     )
 
