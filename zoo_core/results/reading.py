@@ -26,10 +26,10 @@ def read_regular(path: Path | str, max_bytes: int) -> bytes:
 
     Raises DamagedRecordError for anything else and for a larger file, and OSError.
     """
-    descriptor = open_regular(path, max_bytes)
+    descriptor, size = _open(path, max_bytes)
     try:
-        content = os.read(descriptor, os.fstat(descriptor).st_size + 1)
-        while chunk := os.read(descriptor, 2**16):  # it grew, or is a file of the system that tells no size
+        content = os.read(descriptor, size + 1)
+        while len(content) > size and (chunk := os.read(descriptor, 2**16)):  # it grew, or tells no size
             content += chunk
             if len(content) > max_bytes:
                 raise DamagedRecordError(f"larger than {_size_words(max_bytes)}")
@@ -40,6 +40,11 @@ def read_regular(path: Path | str, max_bytes: int) -> bytes:
 
 def open_regular(path: Path | str, max_bytes: int) -> int:
     """Open a regular file for reading and return its descriptor. Raises like `read_regular`."""
+    return _open(path, max_bytes)[0]
+
+
+def _open(path: Path | str, max_bytes: int) -> tuple[int, int]:
+    """Open a regular file for reading; returns its descriptor and its size."""
     try:
         # Before it is opened: opening a device may have an effect. A `Path` would take seconds for 100,000 files.
         _require_regular(os.stat(path), max_bytes)  # noqa: PTH116
@@ -47,11 +52,12 @@ def open_regular(path: Path | str, max_bytes: int) -> int:
     except ValueError as error:  # a name with a zero byte
         raise DamagedRecordError(f"not a file name: {error}") from error
     try:
-        _require_regular(os.fstat(descriptor), max_bytes)
-    except DamagedRecordError:
+        found = os.fstat(descriptor)
+        _require_regular(found, max_bytes)
+    except (DamagedRecordError, OSError):
         os.close(descriptor)
         raise
-    return descriptor
+    return descriptor, found.st_size
 
 
 def _require_regular(found: os.stat_result, max_bytes: int) -> None:
@@ -68,12 +74,12 @@ def _size_words(size: int) -> str:
 def read_record(path: Path | str) -> Record:
     """Read the record in a file, whose name is its id. Raises DamagedRecordError, NewerSchemaError, OSError."""
     record = records.decode(read_regular(path, MAX_RECORD_BYTES))
-    folder, name = os.path.split(path)  # pathlib takes seconds for 100,000 names
+    folder, _, name = os.fspath(path).rpartition(os.sep)  # pathlib takes seconds for 100,000 names
     if name not in (f"{record.id}.json", f"{portable(record.id)}.json"):
         raise DamagedRecordError(f"it holds the record {brief(record.id, 80)}, and a file is named by its record")
-    results, here = os.path.split(folder)
+    results, _, here = folder.rpartition(os.sep)
     home = folder_name(record.task.name)
-    if here != home and os.path.lexists(f"{results}/{home}/{name}"):
+    if here != home and os.path.lexists(f"{results}{os.sep}{home}{os.sep}{name}"):
         raise DamagedRecordError(f"a file in the folder {home} has its id")
     return record
 

@@ -133,8 +133,11 @@ def task_board(trials: Iterable[TrialSummary], versions: Versions, notes: Curren
 
 def trial_frame(trials: Iterable[TrialSummary]) -> pd.DataFrame:
     """Return a frame with one line per trial, in the same order, and the fields of TrialSummary as columns."""
+    trials = list(trials)
     frame = pd.DataFrame(map(msgspec.structs.asdict, trials), columns=TrialSummary.__struct_fields__)
-    return frame.astype({**dict.fromkeys(FLOAT_COLUMNS, "float64"), **dict.fromkeys(MODEL_SIZE_COLUMNS, "Int64")})
+    # Not by `astype`: beside unknown sizes pandas would have made floats of them, which lose digits.
+    sizes = {name: pd.array([getattr(trial, name) for trial in trials], dtype="Int64") for name in MODEL_SIZE_COLUMNS}
+    return frame.astype(dict.fromkeys(FLOAT_COLUMNS, "float64")).assign(**sizes)
 
 
 def current_trials(trials: Iterable[TrialSummary], notes: Current = NO_NOTES) -> list[TrialSummary]:
