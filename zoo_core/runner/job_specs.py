@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from zoo_core.entries import names_file
@@ -21,9 +22,10 @@ class JobSpecs:
     model: ModelSpec
 
 
-def find_specs(job: TrialJob) -> JobSpecs:
+def find_specs(job: TrialJob, on_loaded: Callable[[], None] = lambda: None) -> JobSpecs:
     """Find the specs of a trial. Raises ChangedFileError if they are not those of the plan.
 
+    on_loaded: called when the plugins are loaded, before the model of a notebook is read, which imports its modules.
     The plugins of the task and the data set are loaded before that of the model, whose code could change their specs.
     """
     registry = Registry.load(_plugins(job.task, job.dataset))
@@ -31,6 +33,7 @@ def find_specs(job: TrialJob) -> JobSpecs:
     others = _plugins(job.model)
     if others is None or not others <= set(registry.versions):
         registry = Registry.load(_plugins(job.task, job.model))
+    on_loaded()
     model = registry.model_or_file(job.model, task)
     planned = (job.specs, job.recipes)
     if job.specs and (specs_sha256(task, dataset, model), recipes_sha256(task, model)) != planned:

@@ -178,9 +178,7 @@ class TrialRunner:
         # Momentum of weights without gradient (MNIST's border) decays to denormal numbers, tens of times slower on a
         # CPU: without this line, `mlp-100` takes twice as long from the second epoch on.
         torch.set_flush_denormal(True)
-        specs = find_specs(self.job)
-        if (watch := current_watch()) is not None:  # not before: the specs of a plugin are no code that is measured
-            watch.watch_others = True
+        specs = find_specs(self.job, _watch_other_imports)
         self.memory = PeakMemory(self.job.device)
         return prepare_trial(self.job, specs, self.may_open)
 
@@ -311,6 +309,12 @@ class TrialRunner:
         if isinstance(trial.task, HasPictures):
             with self.artifacts.leaving_out("pictures"), trial.inference(model):
                 self.artifacts.keep_pictures(trial.task.pictures(trial.ctx, model))
+
+
+def _watch_other_imports() -> None:
+    """Record from now on also imports of files that are not in the plan. Those of the plugins themselves are over."""
+    if (watch := current_watch()) is not None:
+        watch.watch_others = True
 
 
 def _evaluate(trial: PreparedTrial, model: nn.Module, split: str) -> Evaluation:
