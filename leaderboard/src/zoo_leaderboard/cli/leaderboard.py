@@ -112,7 +112,7 @@ def progress_bar() -> Iterator[Progress]:
 
     console = messages()
     if not console.is_terminal:
-        yield lambda work, *_: console.print(work, markup=False) if work == WAITING else None
+        yield lambda work, *_: console.print(work) if work == WAITING else None
         return
     from rich.progress import Progress as Bar
 
