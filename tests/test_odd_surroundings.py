@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from zoo_core.ui.console import complain, messages, output, print_table, say
 
@@ -63,3 +64,10 @@ def test_names_are_printed_without_markup_emoji_codes_and_escape_sequences(capsy
     printed = capsys.readouterr()
     assert printed.out.split("\n") == [SHOWN, SHOWN, "name", SHOWN, ""]
     assert printed.err.split("\n") == [SHOWN, f"error: {SHOWN}", SHOWN, ""]
+
+
+def test_texts_that_come_to_the_console_with_a_style_lose_their_escape_sequences_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output().print(Text("a\x1b[2Jb", "bold"), Text.assemble("c\x9b31md", ("e\x1b", "red")))
+    assert capsys.readouterr().out == "ab cde\n"

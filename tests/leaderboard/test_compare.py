@@ -247,6 +247,21 @@ def test_merge_copies_records_with_their_artifacts_once(zoo, record, tmp_path):
     )
 
 
+def test_merge_names_an_artifact_that_may_not_be_read_and_copies_its_record(zoo, record, tmp_path, monkeypatch):
+    def refuse(source, *_):
+        raise PermissionError(13, "Permission denied", str(source))
+
+    one = record(measured_pictures={"a": "picture-0.png"})
+    Store(tmp_path / "a").save(one)
+    picture = Store(tmp_path / "a").artifacts(one) / "picture-0.png"
+    picture.parent.mkdir()
+    picture.write_bytes(b"picture")
+    monkeypatch.setattr("shutil.copyfile", refuse)
+    ended = zoo("results", "merge", tmp_path / "a", "--into", tmp_path / "all")
+    assert (ended.code, f"left out {picture}: Permission denied" in ended.err) == (0, True), ended.err
+    assert [item.id for item in Store(tmp_path / "all").read()] == [one.id]
+
+
 def test_merging_a_folder_into_itself_or_from_nowhere_is_refused(tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(UsageError, match="merge into"):

@@ -14,10 +14,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
+from zoo_leaderboard.cli.leaderboard import app
 from zoo_leaderboard.records import index
 from zoo_leaderboard.records.index import load_all_trials, scan
 from zoo_leaderboard.site.build import Built, build_site
 
+from zoo_core.errors import FAILURE
 from zoo_core.results.records import Record, decode
 from zoo_core.results.removal import find_record_files
 from zoo_core.results.store import Store, Unreadable
@@ -140,7 +143,8 @@ def test_the_site_is_built_of_all_others_and_names_what_it_leaves_out(
     assert len(named) == len(set(named)), "each is named once"
     assert not [item.reason for item in built.unreadable if "it cannot be shown" in item.reason], "each is foreseen"
     page = (site / "index.html").read_text("utf-8")
-    assert f"{len(built.unreadable)} record files could not be read" in page
+    assert f"{len(built.unreadable)} files are left out" in page
+    assert built.complete, "a file that cannot be read is no failure of the build"
     assert "<script>alert" not in page
     again = build_site([results], site, trial_pages=None)
     assert again.rendered == 0
@@ -189,6 +193,7 @@ def test_a_record_whose_summary_fails_is_left_out_by_name(
     (lost,) = built.unreadable
     assert lost.path.stem == make_record(model="zoo-odd:net", minute=50).id
     assert "ZeroDivisionError: nobody has thought of this" in lost.reason
+    assert built.complete
     assert honest_rows(in_own_folder / "site") == honest_site
 
 
@@ -204,6 +209,8 @@ def test_a_record_without_which_the_page_of_its_task_can_be_made_is_left_out_by_
     assert lost.path.stem == odd.id
     assert honest_rows(in_own_folder / "site") == honest_site
     site = in_own_folder / "site"
+    again = CliRunner().invoke(app, ["build", str(in_own_folder / "results"), "--out", str(site)])
+    assert (again.exit_code, f"{odd.id}.json: it cannot be shown" in again.stderr) == (FAILURE, True)
     assert f"{odd.id}.json" in (site / "index.html").read_text("utf-8")
     assert not list((site / "trials").glob(f"{odd.id}*")), "the page of its own goes too"
     assert len(list((site / "trials").glob("*.html"))) == 4
@@ -214,6 +221,7 @@ def test_a_trial_whose_own_page_fails_keeps_its_row(in_own_folder: Path, monkeyp
     built = build_with_error(monkeypatch, target, lambda record: "odd" in record.model.name, in_own_folder)
     (lost,) = built.unreadable
     assert lost.reason.startswith("no page of its own: it cannot be shown, ZeroDivisionError")
+    assert not built.complete
     (page,) = (in_own_folder / "site" / "tasks").glob("*.html")
     text = page.read_text("utf-8")
     assert "models/zoo-odd--net" in text
@@ -228,6 +236,7 @@ def test_a_task_that_cannot_be_shown_at_all_costs_only_itself(
     built = build_with_error(monkeypatch, target, lambda value: getattr(value, "title", "") == "Odd", in_own_folder)
     site = in_own_folder / "site"
     assert (built.tasks, [item.path.parent.name for item in built.unreadable]) == (1, ["zoo-b--odd"])
+    assert not built.complete
     assert honest_rows(site) == honest_site
     assert not [path for path in site.rglob("*odd*") if path.is_file() and path.parent.name != "models"]
 
@@ -242,6 +251,7 @@ def test_a_task_that_breaks_the_index_is_left_out_of_it(
     )
     (lost,) = built.unreadable
     assert "not on the index" in lost.reason
+    assert not built.complete
     assert "zoo-b--odd" in (in_own_folder / "site" / "index.html").read_text("utf-8")
     assert honest_rows(in_own_folder / "site") == honest_site
 

@@ -89,7 +89,7 @@ def test_an_interval_of_one_seed_says_that_it_covers_the_test_sample_only(record
 def test_a_record_that_cannot_be_read_is_counted_on_the_index(record, save, results, text_of):
     save(record())
     (results / "zoo-a--digits" / "broken.json").write_text("{")
-    assert "1 record file could not be read and is left out" in text_of("index")
+    assert "1 file is left out" in text_of("index")
 
 
 def test_files_that_the_loader_left_out_are_named_with_reason_and_number(record, save, text_of):

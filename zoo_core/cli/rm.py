@@ -57,7 +57,7 @@ def _print_plan(chosen: Sequence[RecordFile], *, as_json: bool) -> None:
     if as_json:
         print_json({"removed": [], "would_remove": [file.path.stem for file in chosen]})
     else:
-        typer.echo(f"would remove {format_count(len(chosen), 'record')}; nothing removed, because of --dry-run")
+        say(f"would remove {format_count(len(chosen), 'record')}; nothing removed, because of --dry-run")
 
 
 def _choose(folder: Path, ids: Sequence[str], wanted: Mapping[str, str]) -> list[RecordFile]:

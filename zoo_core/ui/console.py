@@ -20,6 +20,7 @@ from zoo_core.ui.harmless import harmless, harmless_json
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.segment import Segment
     from rich.text import Text
 
     from zoo_core.registry.plugins import FailedPlugin
@@ -49,6 +50,11 @@ def _console(file: Any) -> Console:
     class PlainConsole(Console):
         def render_str(self, text: str, *args: Any, **options: Any) -> Text:
             return super().render_str(harmless(text), *args, **options)
+
+        def render(self, *args: Any, **options: Any) -> Iterator[Segment]:
+            """Also pieces of `Text` objects, tables and progress bars, which come here ready to print."""
+            for piece in super().render(*args, **options):
+                yield piece if piece.control else piece._replace(text=harmless(piece.text))
 
         def on_broken_pipe(self) -> None:
             """Let the caller handle the BrokenPipeError; rich would end the program."""

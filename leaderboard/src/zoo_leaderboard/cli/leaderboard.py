@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_core.errors import UsageError
+from zoo_core.errors import FAILURE, UsageError
 from zoo_core.ui.console import complain, messages, print_json, say
 from zoo_leaderboard.text.formats import counted
 
@@ -38,7 +38,10 @@ def build_command(
     trial_pages: Annotated[str, TRIAL_PAGES] = "300",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Build the site. Unchanged pages are reused; unreadable records are listed and left out."""
+    """Build the site. Unchanged pages are reused; unreadable records are listed and left out.
+
+    The exit code is 1 if a page, a task or a row is left out because it cannot be shown.
+    """
     from zoo_leaderboard.site.build import build_site
 
     with progress_bar() as progress:
@@ -48,7 +51,13 @@ def build_command(
         left_out = [{"path": str(item.path), "reason": item.reason} for item in built.unreadable]
         about = {"index": str(built.index), "tasks": built.tasks, "records": built.trials, "rendered": built.rendered}
         print_json({**about, "left_out": left_out})
-        return
+    else:
+        _say_where(built)
+    if not built.complete:
+        raise typer.Exit(FAILURE)
+
+
+def _say_where(built: Built) -> None:
     say(
         f"{built.index}: {counted(built.tasks, 'task')} from {counted(built.trials, 'record')}, "
         f"{counted(built.rendered, 'page')} rendered"
@@ -84,7 +93,7 @@ def parse_trial_pages(text: str) -> int | None:
 
 
 def print_left_out(unreadable: Iterable[Unreadable]) -> None:
-    """List the files that could not be read on standard error."""
+    """List on standard error what is left out."""
     for item in unreadable:
         complain(f"{item.path}: {item.reason}", "left out ", "yellow")
 
@@ -103,7 +112,7 @@ def progress_bar() -> Iterator[Progress]:
 
     console = messages()
     if not console.is_terminal:
-        yield lambda work, *_: console.print(work, markup=False) if work == WAITING else None
+        yield lambda work, *_: console.print(work) if work == WAITING else None
         return
     from rich.progress import Progress as Bar
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from zoo_core.errors import RecordError, UsageError
 from zoo_core.files import portable
 from zoo_core.results.current import merge_current
+from zoo_core.results.reading import error_words
 from zoo_core.results.records import Record
 from zoo_core.results.store import Store, Unreadable
 from zoo_core.results.verified import merge_verified
@@ -46,8 +47,8 @@ def merge(results: Sequence[Path], into: Path) -> Merged:
                 unreadable.append(item)
                 continue
             try:
-                new, large = _copy(item, source, target)
-                unreadable += large
+                new, left_out = _copy(item, source, target)
+                unreadable += left_out
             except RecordError as error:
                 unreadable.append(Unreadable(source.task_folder(item.task.name) / f"{item.id}.json", str(error)))
                 continue
@@ -58,13 +59,13 @@ def merge(results: Sequence[Path], into: Path) -> Merged:
 
 
 def _copy(record: Record, source: Store, target: Store) -> tuple[bool, list[Unreadable]]:
-    """Copy a record and its artifacts, except links and what is too large for an artifact.
+    """Copy a record and its artifacts, except links and what is too large for an artifact or may not be read.
 
-    Returns whether it is new, False if a record with its id is there already; and the large files.
+    Returns whether it is new, False if a record with its id is there already; and the artifacts that are left out.
     """
     if (target.task_folder(record.task.name) / f"{portable(record.id)}.json").exists():
         return False, []
-    staged, large = target.stage(record.id), []
+    staged, left_out = target.stage(record.id), []
     try:
         artifacts = source.artifacts(record)
         readable = artifacts.is_dir() and not artifacts.is_symlink()  # a link could lead out of the results folder
@@ -72,13 +73,16 @@ def _copy(record: Record, source: Store, target: Store) -> tuple[bool, list[Unre
             if not path.is_file() or path.is_symlink():
                 continue
             if path.stat().st_size > MAX_ARTIFACT_BYTES and path.name != record.measured.checkpoint:
-                large.append(Unreadable(path, f"larger than {MAX_ARTIFACT_BYTES // 2**20} MiB"))
-            else:
+                left_out.append(Unreadable(path, f"larger than {MAX_ARTIFACT_BYTES // 2**20} MiB"))
+                continue
+            try:
                 shutil.copyfile(path, staged / path.name)  # a pipe is no file
+            except (PermissionError, FileNotFoundError) as error:  # not for this user, or removed meanwhile
+                left_out.append(Unreadable(path, error_words(error)))
         target.save(record, staged)
     except FileExistsError:
         return False, []
     finally:
         if staged.exists():
             target.discard(staged)
-    return True, large
+    return True, left_out

@@ -55,7 +55,8 @@ class Built:
     """The result of a build: the page to open, the number of tasks and records, and the unreadable files.
 
     `rendered` is the number of rendered pages of tasks, models and trials; reused pages do not count. `kept` has each
-    person's file that was in the place of a page, and its new name.
+    person's file that was in the place of a page, and its new name. `complete`: no page lacks anything because of an
+    error while it was made; files that could not be read do not count.
     """
 
     index: Path
@@ -64,6 +65,7 @@ class Built:
     rendered: int
     unreadable: list[Unreadable]
     kept: list[tuple[Path, Path]]
+    complete: bool
 
 
 def build_site(
@@ -110,6 +112,7 @@ def _build(results: Sequence[Path], out: Path, trial_pages: int | None, show: Pr
         rendered=builder.rendered,
         unreadable=builder.left_out,
         kept=site.kept,
+        complete=builder.complete,
     )
 
 
@@ -152,6 +155,7 @@ class _Builder:
         self.code = page_code_digest()
         self.rendered = 0
         self.left_out: list[Unreadable] = []
+        self.complete = True
         self.slugs: dict[str, str] = {}
         self.verified: Notes = {}
 
@@ -206,18 +210,19 @@ class _Builder:
             digest, summary = self.previous.tasks.get(name, ("", None))
             if summary is not None and digest == digests[name] and self.site.reuse(f"task {name}", digest):
                 tasks[name] = (digest, summary)
-                self._leave_out(summary.left_out)
+                self._leave_out(summary.left_out, by_error=not summary.complete)
             else:
                 jobs.append(job)
         for job, made in run_all(write_task, jobs, self.workers, lambda *n: self.show("tasks", *n)):
-            self._leave_out(made.left_out)
+            self._leave_out(made.left_out, by_error=made.summary is None or not made.summary.complete)
             if made.summary is not None:
                 self.site.register(f"task {job.name}", digests[job.name], made.summary.files)
                 tasks[job.name] = (digests[job.name], made.summary)
         self.rendered += len(jobs)
         return tasks
 
-    def _leave_out(self, files: Iterable[LeftOutFile]) -> None:
+    def _leave_out(self, files: Iterable[LeftOutFile], *, by_error: bool) -> None:
+        self.complete &= not by_error
         self.left_out += [Unreadable(Path(path), reason) for path, reason in files]
 
     def _task_job(self, name: str, pages: Mapping[str, str]) -> TaskJob:
@@ -272,7 +277,7 @@ class _Builder:
         for _, made in run_all(write_trials, jobs, self.workers, lambda *n: self.show("trials", *n)):
             for slug, files in made.items():
                 if isinstance(files, str):
-                    self._leave_out([(missing.pop(slug).path, f"no page of its own: {files}")])
+                    self._leave_out([(missing.pop(slug).path, f"no page of its own: {files}")], by_error=True)
                     without.add(slug)
                 else:
                     self.site.register(f"trial {slug}", digests[slug], files)
@@ -289,7 +294,8 @@ class _Builder:
                 missing.append((name, path, digest, places))
         for done, (name, path, digest, places) in enumerate(missing, start=1):
             page, culprits = make_without_culprits(partial(pages.model, name), places)
-            self._leave_out((f"models/{name}", f"{item.task.title}: {reason}") for item, reason in culprits)
+            left_out = [(f"models/{name}", f"{item.task.title}: {reason}") for item, reason in culprits]
+            self._leave_out(left_out, by_error=bool(culprits))
             self.site.write(path, page or pages.model(name, []), "" if culprits else digest)
             self.show("models", done, len(missing))
         self.rendered += len(missing)
@@ -322,7 +328,8 @@ class _Builder:
 
         made, culprits = make_without_culprits(render, tasks)
         if culprits:
-            self._leave_out((f"tasks/{task.slug}.html", f"not on the index: {reason}") for task, reason in culprits)
+            left_out = [(f"tasks/{task.slug}.html", f"not on the index: {reason}") for task, reason in culprits]
+            self._leave_out(left_out, by_error=True)
             lost = [task.name for task, _ in culprits]
             made = render([task for task in tasks if task.name not in lost])
         for name, content in (made or render([])).items():

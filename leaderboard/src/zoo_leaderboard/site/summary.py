@@ -93,7 +93,8 @@ class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
 
 
 class TaskSummary(Cached, frozen=True, kw_only=True):
-    """A task; `files` are the paths of all its files within the site. `left_out` are its records that are not shown.
+    """A task; `files` are the paths of all its files within the site. `left_out` are its records that are not shown;
+    `complete`: none of them because of an error.
 
     `trials` counts the trials that ran, `failures` those of them that failed, and `skipped` those that did not run.
     """
@@ -114,6 +115,7 @@ class TaskSummary(Cached, frozen=True, kw_only=True):
     groups: list[GroupSummary]
     files: list[str]
     left_out: list[LeftOutFile] = []
+    complete: bool = True
 
     @property
     def counts(self) -> TrialCounts:

@@ -76,10 +76,9 @@ def write_task(job: TaskJob) -> WrittenTask:
     if summary is None:
         _remove_files(job)
     left_out = [*others_with_its_id(loaded, trials), *((trial.path, reason) for trial, reason in culprits)]
-    return WrittenTask(
-        summary=msgspec.structs.replace(summary, left_out=left_out) if summary is not None else None,
-        left_out=left_out,
-    )
+    if summary is not None:
+        summary = msgspec.structs.replace(summary, left_out=left_out, complete=not culprits)
+    return WrittenTask(summary=summary, left_out=left_out)
 
 
 def _remove_files(job: TaskJob) -> None:
