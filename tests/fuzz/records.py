@@ -21,7 +21,6 @@ from zoo_leaderboard.records.conformance import read_conformance
 from zoo_leaderboard.records.index import CachedFile, Head
 from zoo_leaderboard.records.samples import read_examples
 from zoo_leaderboard.records.trials import summarise_trial
-from zoo_leaderboard.records.verified_notes import merge_verified
 from zoo_leaderboard.site.summary import STATE, SiteState
 
 from zoo_core.results.benchmarks import Note, read_benchmarks
@@ -46,6 +45,7 @@ from zoo_core.results.records import (
     encode,
 )
 from zoo_core.results.store import CONFORMANCE, Store
+from zoo_core.results.verified import merge_verified
 
 Target = tuple[Callable[[Path], None], list[bytes]]
 
