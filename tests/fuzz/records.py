@@ -23,10 +23,10 @@ from zoo_leaderboard.records.samples import read_examples
 from zoo_leaderboard.records.trials import summarise_trial
 from zoo_leaderboard.site.summary import STATE, SiteState
 
+from zoo_core.files import read_regular
 from zoo_core.results.benchmarks import Note, read_benchmarks
 from zoo_core.results.bounds import MAX_RECORD_BYTES
 from zoo_core.results.current import CurrentCode, read_current
-from zoo_core.results.reading import read_regular
 from zoo_core.results.records import (
     SCHEMA,
     CurvePoint,

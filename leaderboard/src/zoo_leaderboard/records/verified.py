@@ -11,6 +11,7 @@ from pathlib import Path
 
 from zoo_core.errors import RecordError
 from zoo_core.results.bounds import utc_time
+from zoo_core.results.reading import error_words
 from zoo_core.results.store import Unreadable
 from zoo_core.results.verified import FOLDER, Verified, read_note
 from zoo_leaderboard.records.trials import TrialSummary
@@ -33,7 +34,7 @@ def read_verified(task_folders: Iterable[Path]) -> tuple[dict[VerifiedKey, Verif
         try:
             note = read_note(path)
         except (OSError, RecordError) as error:
-            unreadable.append(Unreadable(path, f"not a note of `zoo verify`: {error}"))
+            unreadable.append(Unreadable(path, f"not a note of `zoo verify`: {error_words(error)}"))
             continue
         key = (path.parents[1].name, note.record)
         if key not in notes or _moment(notes[key]) <= _moment(note):
