@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import faulthandler
 import importlib.util
 import json
@@ -34,6 +33,7 @@ from typing import Any, NoReturn
 
 from zoo_core.errors import ZooError
 from zoo_core.files import ALIVE, locked_file, remove_abandoned
+from zoo_core.runner.processes import die_with_parent
 
 Target = tuple[Callable[[Path], Any], list[bytes]]
 
@@ -249,7 +249,9 @@ def _kill(pid: int) -> None:
 
 def _be_the_child(name: str, target: Target, numbers: tuple[int, int], place: Path, shared: mmap.mmap) -> NoReturn:
     try:
-        _end_with_the_parent()
+        die_with_parent(signal.SIGKILL)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         _limit_resources()
         faulthandler.disable()  # of pytest
         home = place / "work"
@@ -263,14 +265,6 @@ def _be_the_child(name: str, target: Target, numbers: tuple[int, int], place: Pa
             _parse_all(name, target, numbers, home, shared, outside, log)
     finally:
         os._exit(0)
-
-
-def _end_with_the_parent() -> None:
-    """Let the system kill this child when its parent ends, however that ends."""
-    set_signal_at_parents_death = 1
-    ctypes.CDLL(None).prctl(set_signal_at_parents_death, signal.SIGKILL)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def _limit_resources() -> None:
