@@ -22,6 +22,7 @@ from zoo_core.results.records import Measured, Record, decode, encode
 from zoo_core.results.store import Store
 from zoo_core.results.verified import Verified, merge_verified, save_verified
 from zoo_core.runner.compare import compare_results
+from zoo_core.runner.run import Outcome
 
 Zoo = Callable[..., Any]
 
@@ -95,6 +96,17 @@ def test_an_edited_score_is_found(zoo: Zoo, results: Path) -> None:
     (note,) = notes(results)
     assert note["same"] is False
     assert note["differs"] == [f"test mse: {edited!r} recorded, {score!r} now"]
+
+
+def test_a_fault_of_the_machine_ends_the_command_with_2_and_judges_no_record(
+    zoo: Zoo, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = Outcome()
+    outcome.note_fault("the disk is full", "was not run")
+    monkeypatch.setattr("zoo_core.runner.verify.run_request", lambda *_: (None, outcome))
+    done = zoo("verify", record_of(results).id, "--results", str(results))
+    assert (done.code, done.err) == (2, "error: the disk is full\n")
+    assert notes(results) == []
 
 
 @pytest.mark.parametrize("field", ["seed", "compiled"])
