@@ -18,7 +18,7 @@ from zoo_core.api import bench
 from zoo_core.cli.verify import _best
 from zoo_core.files import write_atomically
 from zoo_core.measure.environment import machine_id
-from zoo_core.results.records import Measured, Record, decode, encode
+from zoo_core.results.records import BenchmarkFacts, Measured, Record, decode, encode
 from zoo_core.results.store import Store
 from zoo_core.results.verified import Verified, merge_verified, save_verified
 from zoo_core.runner.compare import compare_results
@@ -120,6 +120,17 @@ def test_an_edited_experiment_has_another_key_and_is_not_even_run(zoo: Zoo, resu
     assert notes(results)[0]["same"] is False
 
 
+TIMED = BenchmarkFacts(
+    name="test_net.py::test_inference",
+    what="inference",
+    examples=1,
+    median_ms=1.0,
+    min_ms=1.0,
+    iqr_ms=0.0,
+    rounds=5,
+    iterations=1,
+    throughput=1000.0,
+)
 CHANGED: dict[str, tuple[Callable[[Record], dict[str, Any]], str]] = {
     "code": (lambda r: {"model": replace(r.model, code_sha256="0" * 64)}, "the code of the model: 000000000000..."),
     "task code": (lambda r: {"other_code": {**r.other_code, "task": "1"}}, "the code of the task: 1 recorded"),
@@ -133,7 +144,7 @@ CHANGED: dict[str, tuple[Callable[[Record], dict[str, Any]], str]] = {
     "status": (lambda r: {"status": "interrupted"}, "its status is interrupted"),
     "file": (lambda r: {"model": replace(r.model, name="unpackaged:net.Net")}, "name its source, --model ./FILE.py:N"),
     "weights": (lambda r: {"model": replace(r.model, weights_option="w.pt")}, "it began from the file w.pt: name it"),
-    "import": (lambda r: {"source": "pytest-benchmark"}, "it was imported from pytest-benchmark"),
+    "import": (lambda r: {"source": "pytest-benchmark", "benchmark": TIMED}, "it was imported from pytest-benchmark"),
 }
 
 
