@@ -18,10 +18,11 @@ from zoo_core.api import bench
 from zoo_core.cli.verify import _best
 from zoo_core.files import write_atomically
 from zoo_core.measure.environment import machine_id
-from zoo_core.results.records import Measured, Record, decode, encode
+from zoo_core.results.records import BenchmarkFacts, Measured, Record, decode, encode
 from zoo_core.results.store import Store
 from zoo_core.results.verified import Verified, merge_verified, save_verified
 from zoo_core.runner.compare import compare_results
+from zoo_core.runner.run import Outcome
 
 Zoo = Callable[..., Any]
 
@@ -97,6 +98,17 @@ def test_an_edited_score_is_found(zoo: Zoo, results: Path) -> None:
     assert note["differs"] == [f"test mse: {edited!r} recorded, {score!r} now"]
 
 
+def test_a_fault_of_the_machine_ends_the_command_with_2_and_judges_no_record(
+    zoo: Zoo, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = Outcome()
+    outcome.note_fault("the disk is full", "was not run")
+    monkeypatch.setattr("zoo_core.runner.verify.run_request", lambda *_: (None, outcome))
+    done = zoo("verify", record_of(results).id, "--results", str(results))
+    assert (done.code, done.err) == (2, "error: the disk is full\n")
+    assert notes(results) == []
+
+
 @pytest.mark.parametrize("field", ["seed", "compiled"])
 def test_an_edited_experiment_has_another_key_and_is_not_even_run(zoo: Zoo, results: Path, field: str) -> None:
     record = record_of(results)
@@ -108,6 +120,17 @@ def test_an_edited_experiment_has_another_key_and_is_not_even_run(zoo: Zoo, resu
     assert notes(results)[0]["same"] is False
 
 
+TIMED = BenchmarkFacts(
+    name="test_net.py::test_inference",
+    what="inference",
+    examples=1,
+    median_ms=1.0,
+    min_ms=1.0,
+    iqr_ms=0.0,
+    rounds=5,
+    iterations=1,
+    throughput=1000.0,
+)
 CHANGED: dict[str, tuple[Callable[[Record], dict[str, Any]], str]] = {
     "code": (lambda r: {"model": replace(r.model, code_sha256="0" * 64)}, "the code of the model: 000000000000..."),
     "task code": (lambda r: {"other_code": {**r.other_code, "task": "1"}}, "the code of the task: 1 recorded"),
@@ -121,7 +144,7 @@ CHANGED: dict[str, tuple[Callable[[Record], dict[str, Any]], str]] = {
     "status": (lambda r: {"status": "interrupted"}, "its status is interrupted"),
     "file": (lambda r: {"model": replace(r.model, name="unpackaged:net.Net")}, "name its source, --model ./FILE.py:N"),
     "weights": (lambda r: {"model": replace(r.model, weights_option="w.pt")}, "it began from the file w.pt: name it"),
-    "import": (lambda r: {"source": "pytest-benchmark"}, "it was imported from pytest-benchmark"),
+    "import": (lambda r: {"source": "pytest-benchmark", "benchmark": TIMED}, "it was imported from pytest-benchmark"),
 }
 
 

@@ -21,6 +21,9 @@ from zoo_core.errors import MachineError, UsageError
 ABANDONED_AFTER_S = 86_400.0  # where a lock cannot tell: a temporary folder may be filled for hours
 ALIVE = "alive"  # in a temporary folder: a file that its process keeps locked
 MIB = 1 << 20
+BLOCK = 1 << 16  # bytes that are read at once from a file that states too few
+# Opening must not wait, and must not make a terminal the controlling one. Windows has only the last one.
+_READ = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
 # The faults of a file itself. All others, such as EIO, EMFILE and ENOSPC, are the machine's.
 FILE_FAULTS = frozenset(
     {
@@ -116,16 +119,46 @@ def open_regular(path: Path | str, *, max_bytes: int | None = None, follow_links
     Raises OSError: EINVAL for a FIFO, socket or device, EISDIR for a folder, ELOOP for a link, EOVERFLOW for a large
     file.
     """
+    return os.fdopen(_open(os.fspath(path), max_bytes, follow_links)[0], "rb")
+
+
+def read_regular(path: Path | str, max_bytes: int, *, follow_links: bool = True) -> bytes:
+    """Read a regular file of up to `max_bytes`, whatever size the system states. Raises OSError as `open_regular`.
+
+    This takes six system calls, and memory only for the content: 100,000 records are read so.
+    """
     name = os.fspath(path)
-    _require_regular(Path(path).stat(follow_symlinks=follow_links), name, max_bytes)  # opening a device can change it
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(name, flags if follow_links else flags | getattr(os, "O_NOFOLLOW", 0))
+    descriptor, size = _open(name, max_bytes, follow_links)
+    parts, held = [], 0
     try:
-        _require_regular(os.fstat(descriptor), name, max_bytes)  # it may have been replaced
-        return os.fdopen(descriptor, "rb")
+        # A file of /proc states no size, and another one may grow meanwhile: one byte more than stated is asked for.
+        while part := os.read(descriptor, size + 1 - held if held <= size else BLOCK):
+            parts.append(part)
+            held += len(part)
+            if held > max_bytes:
+                raise _too_large(name, max_bytes)
+            if held == size:
+                break
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)
+
+
+def _open(name: str, max_bytes: int | None, follow_links: bool) -> tuple[int, int]:
+    """Open a regular file to read, and return its descriptor and its size in bytes."""
+    try:
+        # Before it is opened, because opening a device can change it. A `Path` takes seconds for 100,000 files.
+        _require_regular(os.stat(name, follow_symlinks=follow_links), name, max_bytes)  # noqa: PTH116
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"it is no name of a file: {error}", name) from error
+    descriptor = os.open(name, _READ if follow_links else _READ | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        state = os.fstat(descriptor)
+        _require_regular(state, name, max_bytes)  # it may have been replaced
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor, state.st_size
 
 
 def _require_regular(state: os.stat_result, name: str, max_bytes: int | None) -> None:
@@ -142,15 +175,6 @@ def _require_regular(state: os.stat_result, name: str, max_bytes: int | None) ->
 def _too_large(name: str, max_bytes: int) -> OSError:
     limit = f"{max_bytes >> 20} MiB" if max_bytes >= MIB else f"{max_bytes} bytes"
     return OSError(errno.EOVERFLOW, f"it is larger than {limit}", name)
-
-
-def read_regular(path: Path | str, max_bytes: int, *, follow_links: bool = True) -> bytes:
-    """Read a regular file of up to `max_bytes`, whatever size the system states. Raises OSError as `open_regular`."""
-    with open_regular(path, max_bytes=max_bytes, follow_links=follow_links) as file:
-        content = file.read(max_bytes + 1)  # a file of /proc states no size, and another one may grow meanwhile
-    if len(content) > max_bytes:
-        raise _too_large(os.fspath(path), max_bytes)
-    return content
 
 
 def is_files_fault(error: OSError) -> bool:

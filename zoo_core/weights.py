@@ -48,20 +48,9 @@ FREE_BYTES = 64 * MIB  # of tensors in any file: zeros compress a thousand times
 UNSUPPORTED = re.compile(r"Unsupported (?:global: GLOBAL|class|operand) (\S+)")  # in torch's error
 # Raised for truncated or damaged files; torch's reader checks little of what it reads.
 UNREADABLE = (
-    *(
-        MemoryError,
-        SafetensorError,
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-        OSError,
-        EOFError,
-        SyntaxError,
-        TokenError,
-        RuntimeError,
-        ValueError,
-    ),
-    *(TypeError, AttributeError, LookupError, AssertionError, ArithmeticError),
+    *(MemoryError, SafetensorError, zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError),
+    *(SyntaxError, TokenError),  # of numpy's headers, which are read as Python
+    *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError, ArithmeticError),
 )
 
 

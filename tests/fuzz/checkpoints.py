@@ -1,18 +1,15 @@
-"""Checkpoints and weights of every format, for the harness of fuzzing."""
+"""Target: the header of checkpoints. Their weights are among the targets of `data.py`."""
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save
 
 from zoo_core.runner import checkpoints
-from zoo_core.weights import read_weights
 
 STATE = {"layer.weight": torch.arange(6.0).view(2, 3), "layer.bias": torch.tensor([0.5, -1.0])}
 HEADER = {
@@ -23,25 +20,6 @@ HEADER = {
 }
 
 
-def _npz() -> bytes:
-    file = io.BytesIO()
-    np.savez_compressed(file, **{name: tensor.numpy() for name, tensor in STATE.items()})
-    return file.getvalue()
-
-
-def _torch(*, zipped: bool) -> bytes:
-    file = io.BytesIO()
-    torch.save({"epoch": 3, "state_dict": STATE}, file, _use_new_zipfile_serialization=zipped)
-    return file.getvalue()
-
-
-def _weights(form: str) -> Callable[[Path], None]:
-    def read(path: Path) -> None:
-        read_weights(path, form)
-
-    return read
-
-
 def _checkpoint(path: Path) -> None:
     checkpoints.read(path)
 
@@ -49,7 +27,4 @@ def _checkpoint(path: Path) -> None:
 CHECKPOINT = save(STATE, metadata={checkpoints.HEADER: json.dumps(HEADER)})
 TARGETS: dict[str, tuple[Callable[[Path], None], list[bytes]]] = {
     "checkpoint": (_checkpoint, [CHECKPOINT]),
-    "weights: safetensors": (_weights(".safetensors"), [CHECKPOINT, save(STATE)]),
-    "weights: npz": (_weights(".npz"), [_npz()]),
-    "weights: torch": (_weights(".pt"), [_torch(zipped=True), _torch(zipped=False)]),
 }

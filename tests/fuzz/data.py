@@ -141,7 +141,7 @@ def weights() -> dict[str, Seeds]:
     with zipfile.ZipFile(hostile, "w") as archive:
         archive.writestr("a.npy", odd)
     return {
-        "safetensors": [as_safetensors(state)],
+        "safetensors": [as_safetensors(state), as_safetensors(state, metadata={"zoo": '{"schema": 1}'})],
         "pt": [torch_file.getvalue(), old.getvalue()],
         "npz": [arrays.getvalue(), packed.getvalue(), hostile.getvalue()],
     }

@@ -3,7 +3,7 @@
 A target is a parser that takes the path of a file, and some good inputs ("seeds"). Each file beside this one may have
 `TARGETS`, targets by name. Inputs are made from the seeds, the same for the same number, and are parsed in a child with
 limits on memory, time and the size of files. A parser passes if it returns or raises a ZooError. A child that ends or
-hangs is replaced, and the input is kept.
+hangs is replaced, and the input is kept. The files lie in memory; the next run removes those of a run that was killed.
 
     python tests/fuzz/harness.py --inputs 100000 [--only NAME ...] [--keep FOLDER]
 """
@@ -11,6 +11,7 @@ hangs is replaced, and the input is kept.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import importlib.util
 import json
@@ -31,10 +32,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from zoo_core.errors import ZooError
+from zoo_core.files import ALIVE, locked_file, remove_abandoned
+from zoo_core.runner.processes import die_with_parent
 
 Target = tuple[Callable[[Path], Any], list[bytes]]
 
 HERE = Path(__file__).resolve().parent
+SCRATCH = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
+PREFIX = "zoo-fuzz-"  # of folders in SCRATCH
 LIMIT_S = 10.0  # for one input
 MEMORY_MIB = 1024  # that a child may map in addition to what it has when it starts
 FILE_MIB = 256
@@ -175,8 +180,11 @@ MUTATIONS = (_flip, _byte, _cut, _delete, _repeat, _number, _number, _text, _dig
 def run_target(name: str, target: Target, *, inputs: int, keep: Path | None = None, first: int = 0) -> Report:
     """Parse `inputs` inputs, from number `first` on."""
     report, began = Report(inputs=inputs), time.perf_counter()
-    scratch = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="zoo-fuzz-", dir=scratch) as temporary:
+    remove_abandoned(SCRATCH, f"{PREFIX}*")
+    with (
+        tempfile.TemporaryDirectory(prefix=PREFIX, dir=SCRATCH) as temporary,
+        locked_file(Path(temporary) / ALIVE),
+    ):
         place = Path(temporary).resolve()
         number = first
         while number < first + inputs:
@@ -204,14 +212,11 @@ def _run_child(name: str, target: Target, numbers: tuple[int, int], place: Path,
         pid = os.fork()
     if pid == 0:
         _be_the_child(name, target, numbers, place, shared)
-    hung = False
-    while os.waitpid(pid, os.WNOHANG)[0] == 0 if not hung else False:
-        number, began, _, _ = PROGRESS.unpack(shared[:])
-        if number < numbers[1] and time.monotonic() - began > LIMIT_S:
-            hung = True
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-        time.sleep(0.005)
+    try:
+        hung = _wait(pid, numbers[1], shared)
+    except BaseException:  # Ctrl-C or SIGTERM
+        _kill(pid)
+        raise
     number, _, peak, errors = PROGRESS.unpack(shared[:])
     report.peak_mib, report.errors = max(report.peak_mib, peak / 1024), report.errors + errors
     report.findings += [tuple(json.loads(line)) for line in log.read_text().splitlines()]
@@ -222,11 +227,31 @@ def _run_child(name: str, target: Target, numbers: tuple[int, int], place: Path,
     return number + 1
 
 
+def _wait(pid: int, end: int, shared: mmap.mmap) -> bool:
+    """Wait for a child, and kill it if an input takes too long. Return whether that was so."""
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        number, began, _, _ = PROGRESS.unpack(shared[:])
+        if number < end and time.monotonic() - began > LIMIT_S:
+            _kill(pid)
+            return True
+        time.sleep(0.005)
+    return False
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, ChildProcessError):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
 # The child
 
 
 def _be_the_child(name: str, target: Target, numbers: tuple[int, int], place: Path, shared: mmap.mmap) -> NoReturn:
     try:
+        die_with_parent(signal.SIGKILL)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         _limit_resources()
         faulthandler.disable()  # of pytest
         home = place / "work"
@@ -348,6 +373,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], help="part of the name of a target")
     parser.add_argument("--keep", type=Path, help="folder for the inputs that failed")
     words = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that `finally` runs
     failed = False
     for name, target in load_targets().items():
         if not words.only or any(part in name for part in words.only):

@@ -21,13 +21,12 @@ from zoo_leaderboard.records.conformance import read_conformance
 from zoo_leaderboard.records.index import CachedFile, Head
 from zoo_leaderboard.records.samples import read_examples
 from zoo_leaderboard.records.trials import summarise_trial
-from zoo_leaderboard.records.verified_notes import merge_verified
 from zoo_leaderboard.site.summary import STATE, SiteState
 
+from zoo_core.files import read_regular
 from zoo_core.results.benchmarks import Note, read_benchmarks
 from zoo_core.results.bounds import MAX_RECORD_BYTES
 from zoo_core.results.current import CurrentCode, read_current
-from zoo_core.results.reading import read_regular
 from zoo_core.results.records import (
     SCHEMA,
     CurvePoint,
@@ -46,6 +45,7 @@ from zoo_core.results.records import (
     encode,
 )
 from zoo_core.results.store import CONFORMANCE, Store
+from zoo_core.results.verified import merge_verified
 
 Target = tuple[Callable[[Path], None], list[bytes]]
 

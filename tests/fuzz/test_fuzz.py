@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +108,27 @@ def test_errors_on_purpose_are_counted_and_are_no_finding() -> None:
 
     report = harness.run_target("planted", (parse, [b"1", b"2"]), inputs=20)
     assert (report.inputs, report.errors, report.crashes, report.hangs, report.findings) == (20, 20, 0, 0, [])
+
+
+def test_the_files_of_a_killed_run_are_removed_by_the_next_one_but_not_those_of_a_running_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(harness, "SCRATCH", tmp_path)
+    quick = (lambda path: None, [b"first"])
+    with warnings.catch_warnings(action="ignore"):  # of threads, which the other process does not use
+        pid = os.fork()
+    if pid == 0:
+        harness.run_target("hangs", (hangs, [b"second"]), inputs=1)
+        os._exit(0)
+    try:
+        deadline = time.monotonic() + 30
+        while not list(tmp_path.glob(f"{harness.PREFIX}*/work/input")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        harness.run_target("quick", quick, inputs=1)
+        assert len(list(tmp_path.iterdir())) == 1
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    while list(tmp_path.iterdir()) and time.monotonic() < deadline:  # its child ends a moment later
+        harness.run_target("quick", quick, inputs=1)
+    assert list(tmp_path.iterdir()) == []

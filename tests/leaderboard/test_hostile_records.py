@@ -377,7 +377,8 @@ def test_a_pipe_in_place_of_a_benchmark_file_is_refused_in_one_line(zoo: Callabl
     os.mkfifo("pipe.json")
     Path("sparse.json").touch()
     os.truncate("sparse.json", hostile_records.SPARSE)
-    for name, reason in (("pipe.json", "not a regular file"), ("sparse.json", "larger than 256 MiB")):
+    special = "it is not a regular file, but a FIFO, a socket or a device"
+    for name, reason in (("pipe.json", special), ("sparse.json", "it is larger than 256 MiB")):
         done = zoo("results", "import", name)
         assert (done.code, done.err) == (2, f"error: {name}: {reason}\n")
 

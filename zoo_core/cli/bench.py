@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 import time
 from pathlib import Path
@@ -96,6 +95,7 @@ def bench_command(
 
 
 def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_run: bool, as_json: bool) -> None:
+    from zoo_core.runner.interrupts import stop_on_signals
     from zoo_core.runner.naming import name_warnings
     from zoo_core.runner.run import run_request
     from zoo_core.ui.faults import print_faults
@@ -104,7 +104,7 @@ def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_ru
 
     for warning in name_warnings(request, store):
         complain(warning, "warning: ", "yellow")
-    _stop_on_signals()
+    stop_on_signals()
     began = time.monotonic()
     plan, outcome = run_request(request, registry, store, lambda: make_display(messages()), dry_run=dry_run)
     if dry_run:
@@ -123,18 +123,6 @@ def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_ru
         raise typer.Exit(USAGE)
     if outcome.failed or outcome.refused:
         raise typer.Exit(FAILURE)
-
-
-def _stop_on_signals() -> None:
-    """Let SIGTERM and SIGHUP, when the terminal is closed, do what Ctrl-C does; not under `nohup`, which ignores it."""
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _raise_interrupt)
-
-
-def _raise_interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _print_records(outcome: Outcome) -> None:

@@ -16,10 +16,10 @@ from zoo_core.checks.subjects import find_subjects
 from zoo_core.checks.table import CHECKS
 from zoo_core.cli.completion import complete_any
 from zoo_core.cli.options import JSON, RESULTS
-from zoo_core.errors import FAILURE, RecordError, UnknownNameError, UsageError
-from zoo_core.files import write_atomically
+from zoo_core.errors import FAILURE, UnknownNameError, UsageError
+from zoo_core.files import read_regular, write_atomically
 from zoo_core.registry import Registry
-from zoo_core.results.reading import MAX_NOTE_BYTES, error_words, read_regular
+from zoo_core.results.reading import MAX_NOTE_BYTES, error_words
 from zoo_core.results.store import CONFORMANCE
 from zoo_core.ui.console import messages, print_json, print_table, say
 from zoo_core.ui.formats import format_count
@@ -208,7 +208,7 @@ def _record_levels(check_results: Sequence[CheckResult], folder: Path) -> None:
         recorded = json.loads(read_regular(path, MAX_NOTE_BYTES))
     except FileNotFoundError:
         recorded = {}
-    except (OSError, ValueError, RecursionError, RecordError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not JSON ({error_words(error)}): remove it, and record again") from error
     if not isinstance(recorded, dict):
         raise UsageError(f"{path} is not an object of JSON: remove it, and record again")

@@ -165,8 +165,9 @@ app.command("rm")(rm_command)
 
 
 def _read_benchmarks(file: Path) -> Imported:
+    from zoo_core.files import read_regular
     from zoo_core.results.benchmarks import read_benchmarks
-    from zoo_core.results.reading import error_words, read_regular
+    from zoo_core.results.reading import error_words
 
     if file.is_dir() or not file.exists():
         raise UsageError(f"{file} does not exist: `pytest --benchmark-json {file}` writes it")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -43,9 +42,11 @@ def verify_command(
 ) -> None:
     """Run the experiments of records again, and compare scores, curves, tables and results by example bit for bit.
 
-    Exits with 0 if all are the same, with 1 if one differs or cannot be verified. Writes a note next to each record.
+    Exits with 0 if all are the same, with 1 if one differs or cannot be verified, with 2 after a fault of the machine,
+    such as a full disk. Writes a note next to each record.
     """
     from zoo_core.results.store import Store
+    from zoo_core.runner.interrupts import stop_on_signals
     from zoo_core.runner.verify import Sources
     from zoo_core.ui import parsing
 
@@ -57,17 +58,17 @@ def verify_command(
         raise UsageError(f"no record in {results} has a score: `zoo bench` writes them")
     timeout_s = parsing.parse_duration("--timeout", timeout) if timeout else None
     sources = Sources(data_root=data_root, offline=offline, model=model, weights=weights, timeout_s=timeout_s)
-    signal.signal(signal.SIGTERM, _raise_interrupt)
-    verifications = list(_verify_all({record.id: record for record in chosen}.values(), store, sources))
-    _print(verifications, as_json=as_json)
+    stop_on_signals()
+    verifications: list[Verification] = []
+    try:
+        verifications.extend(_verify_all({record.id: record for record in chosen}.values(), store, sources))
+    finally:  # a fault of the machine ends the command, after the results so far
+        if verifications:
+            _print(verifications, as_json=as_json)
     if any(item.interrupted for item in verifications):
         raise typer.Exit(INTERRUPTED)
     if not all(item.same for item in verifications):
         raise typer.Exit(FAILURE)
-
-
-def _raise_interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _read(store: Store) -> list[Record]:

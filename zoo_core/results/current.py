@@ -16,10 +16,9 @@ from typing import TypeAlias
 
 import msgspec
 
-from zoo_core.errors import RecordError
-from zoo_core.files import portable, write_atomically
+from zoo_core.files import portable, read_regular, write_atomically
 from zoo_core.results.bounds import Integer, Name, utc_time
-from zoo_core.results.reading import MAX_NOTE_BYTES, error_words, read_regular
+from zoo_core.results.reading import MAX_NOTE_BYTES, error_words
 from zoo_core.results.records import JsonStruct
 from zoo_core.results.store import Store, Unreadable
 
@@ -98,5 +97,5 @@ def _read_note(path: Path) -> CurrentCode | Unreadable:
         if datetime.fromisoformat(note.asked_at).utcoffset() is None:
             raise ValueError(f"its time {note.asked_at!r} has no time zone")
         return msgspec.structs.replace(note, asked_at=utc_time(note.asked_at))  # as in records, for comparisons
-    except (OSError, ValueError, RecursionError, RecordError) as error:  # msgspec's errors are ValueErrors
+    except (OSError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         return Unreadable(path, f"not a note on the current code ({error_words(error)}): remove the file")

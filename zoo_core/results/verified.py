@@ -12,9 +12,9 @@ from typing import Annotated
 import msgspec
 
 from zoo_core.errors import DamagedRecordError, RecordError
-from zoo_core.files import portable, write_atomically
+from zoo_core.files import portable, read_regular, write_atomically
 from zoo_core.results.bounds import Name, brief, utc_time
-from zoo_core.results.reading import MAX_NOTE_BYTES, error_words, read_regular
+from zoo_core.results.reading import MAX_NOTE_BYTES, error_words
 from zoo_core.results.records import JsonStruct
 from zoo_core.results.store import Store, Unreadable
 

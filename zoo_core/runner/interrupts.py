@@ -1,4 +1,4 @@
-"""Puts Ctrl-C and requests to end off until a piece of work is complete, so that no running trial is lost."""
+"""Requests to end act as Ctrl-C, and can be put off until a piece of work is complete, so that no trial is lost."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ class Interrupts:
 
     def __call__(self, *_: object) -> None:
         self.requested = True
+
+
+def stop_on_signals() -> None:
+    """Let SIGTERM, and SIGHUP when the terminal is closed, do what Ctrl-C does; not if ignored, as under `nohup`."""
+    for number in SIGNALS:
+        if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _raise_interrupt)
+
+
+def _raise_interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

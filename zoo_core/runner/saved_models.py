@@ -147,8 +147,8 @@ class SavedModel:
             claimed = f"{_shown(source)} ({_shown(name)})" if source else _shown(name)
             raise IncompatibleError(
                 f"checkpoint {self.path} claims that its model is {claimed}, which no plugin adds: a file that only a "
-                f"checkpoint names is never run; if you have the file and trust it, give its file, --model "
-                f"./FILE.py:NAME: `zoo eval {shlex.quote(str(self.path))} --model ./FILE.py:NAME`"
+                "checkpoint names is never run; if you have the file and trust it, name it: "
+                f"`zoo eval {shlex.quote(str(self.path))} --model ./FILE.py:NAME`"
             )
         if not file:
             self.require_plugin(name)

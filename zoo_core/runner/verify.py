@@ -17,7 +17,7 @@ import msgspec
 from zoo_core import hub
 from zoo_core.entries import names_file
 from zoo_core.entries.unpackaged import PLUGIN
-from zoo_core.errors import ZooError
+from zoo_core.errors import MachineError, ZooError
 from zoo_core.measure.environment import describe, machine_id, usable_cores
 from zoo_core.registry import Pair, Registry
 from zoo_core.results.records import FINAL, Record
@@ -81,7 +81,10 @@ class _CannotRerunError(Exception):
 def verify(
     record: Record, registry: Registry, store: Store, *, sources: Sources, make_display: MakeDisplay
 ) -> Verification:
-    """Run a record's experiment again in a staging folder, and compare. Never changes the record."""
+    """Run a record's experiment again in a staging folder, and compare. Never changes the record.
+
+    Raises MachineError for a fault of the machine, which says nothing about the record.
+    """
     try:
         _require_repeatable(record)
         request = _request_of(record, registry, sources)
@@ -91,6 +94,8 @@ def verify(
             return _rerun(record, request, registry, stores=(store, Store(folder)), make_display=make_display)
         finally:
             store.discard(folder)
+    except MachineError:
+        raise
     except (_CannotRerunError, ZooError) as error:
         return Verification(record=record, reason=str(error))
 
@@ -176,6 +181,8 @@ def _rerun(
     _, outcome = run_request(request, registry, fresh, make_display)
     if outcome.interrupted:
         return Verification(record=record, reason="stopped", interrupted=True)
+    for fault in outcome.faults:
+        raise MachineError(fault)
     (rerun,) = outcome.new
     if rerun.status not in FINAL:
         raise _CannotRerunError(f"the rerun was {rerun.status}: {rerun.reason}")

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from zoo_core.errors import RecordError, UsageError
+from zoo_core.errors import UsageError
 from zoo_core.registry import Registry, is_registered
 from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin
 from zoo_core.specs import DatasetSpec, ModelSpec, TaskSpec
@@ -132,7 +132,8 @@ def _list_plugins(registry: Registry, pattern: str) -> Rows:
 
 def _read_conformance_levels() -> dict[tuple[str, str], str]:
     """Read the levels that `zoo check --record` wrote, by plugin and version. Raises UsageError for a damaged file."""
-    from zoo_core.results.reading import MAX_NOTE_BYTES, error_words, read_regular
+    from zoo_core.files import read_regular
+    from zoo_core.results.reading import MAX_NOTE_BYTES, error_words
     from zoo_core.results.store import CONFORMANCE  # imports msgspec, which no other listing needs
 
     path = Path(os.environ.get("ZOO_RESULTS", "results")) / CONFORMANCE
@@ -141,7 +142,7 @@ def _read_conformance_levels() -> dict[tuple[str, str], str]:
         return {(name, str(entry["version"])): str(entry["level"]) for name, entry in recorded.items()}
     except FileNotFoundError:
         return {}
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, RecordError, OSError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OSError) as error:
         words = error_words(error)
         raise UsageError(f"{path} is damaged ({words}): remove it, and run `zoo check --record` again") from error
 

@@ -13,9 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from zoo_core.errors import RecordError
-from zoo_core.files import write_atomically
-from zoo_core.results.reading import read_regular
+from zoo_core.files import read_regular, write_atomically
 
 MAX_CACHE_BYTES = 4 * 2**30  # an index of 100,000 records has 0.3 GiB
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -32,7 +30,7 @@ def read_cached(path: Path, form: type[T], code: str) -> T | None:
         content = memoryview(read_regular(path, MAX_CACHE_BYTES))
         digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
         return msgspec.msgpack.decode(payload, type=form) if digest == _digest(payload, code) else None
-    except (OSError, ValueError, RecursionError, RecordError):  # msgspec's errors are ValueErrors
+    except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
 
 

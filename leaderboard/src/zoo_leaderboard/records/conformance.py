@@ -9,9 +9,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from zoo_core.errors import RecordError
+from zoo_core.files import read_regular
 from zoo_core.results.bounds import Name
-from zoo_core.results.reading import MAX_NOTE_BYTES, error_words, read_regular
+from zoo_core.results.reading import MAX_NOTE_BYTES, error_words
 from zoo_core.results.store import CONFORMANCE, Unreadable
 
 Level: TypeAlias = Literal["full", "expected", "partial", "failing"]
@@ -51,7 +51,7 @@ def read_conformance(results: Sequence[Path]) -> tuple[dict[str, Conformance], l
             notes = msgspec.json.decode(read_regular(path, MAX_NOTE_BYTES), type=dict[Name, _Note])
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, RecursionError, RecordError) as error:  # msgspec's errors are ValueErrors
+        except (OSError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
             reason = f"not what `zoo check --record` writes ({error_words(error)}): remove it"
             unreadable.append(Unreadable(path, reason))
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo_core.results.reading import open_regular
+from zoo_core.files import open_regular
 from zoo_leaderboard.records.trials import TrialSummary
 from zoo_leaderboard.stats.sample import Sample
 from zoo_leaderboard.text.names import is_plain_name
@@ -59,7 +58,7 @@ def read_examples(trial: TrialSummary) -> Examples | None:
     try:
         if folder.is_symlink() or path.is_symlink():
             return None
-        with os.fdopen(open_regular(path, MAX_FILE_BYTES), "rb") as file, np.load(file, allow_pickle=False) as kept:
+        with open_regular(path, max_bytes=MAX_FILE_BYTES) as file, np.load(file, allow_pickle=False) as kept:
             if any(member.file_size > MAX_FILE_BYTES for member in kept.zip.infolist()):
                 return None
             return _valid_examples(

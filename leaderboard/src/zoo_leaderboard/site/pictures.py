@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo_core.errors import RecordError
-from zoo_core.results.reading import error_words, read_regular
+from zoo_core.files import read_regular
+from zoo_core.results.reading import error_words
 from zoo_core.results.records import Record
 from zoo_leaderboard.records.trials import TrialSummary
 from zoo_leaderboard.site.png import clean_png
@@ -74,6 +74,6 @@ def read_picture(path: Path, name: str) -> bytes | str:
         return "file not found"
     try:
         content = read_regular(path, MAX_PICTURE_BYTES)
-    except (OSError, RecordError) as error:
+    except OSError as error:
         return error_words(error)
     return clean_png(content)
