@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -25,9 +26,9 @@ def list_originals() -> list[Original]:
 
 
 def _relied_on() -> list[tuple[Any, str]]:
-    clocks = [(time, "perf_counter"), (time, "process_time")]
+    found = [(time, "perf_counter"), (time, "process_time"), (hashlib, "file_digest")]
     torch = sys.modules.get("torch")
-    return clocks if torch is None else [*clocks, (torch, "isfinite"), (torch.accelerator, "synchronize")]
+    return found if torch is None else [*found, (torch, "isfinite"), (torch.accelerator, "synchronize")]
 
 
 def _originals_in(label: str, owner: Any) -> Iterator[Original]:
