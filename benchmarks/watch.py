@@ -72,7 +72,7 @@ def seconds_of_processes(job: TrialJob, executor: LocalExecutor) -> tuple[float,
     result = executor.run(job)
     trained = time.perf_counter()
     checked = check_score(job, result, executor)
-    assert checked["status"] == "ok", checked
+    assert checked.status == "ok", checked
     return trained - began, time.perf_counter() - trained
 
 

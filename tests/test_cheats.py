@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from zoo_core.errors import MachineError
 from zoo_core.results.records import Measured, Record, decode
+from zoo_core.runner.events import Job, ScoreJob
+from zoo_core.runner.executor import LocalExecutor, WorkerResult
 
 CHEATS = """
     import os, sys, threading, time
@@ -19,7 +22,7 @@ CHEATS = """
         "fine", "reads_test", "reads_by_link", "reads_in_thread", "reads_in_child", "catches",
         "unseals", "steals", "patches_metric", "patches_for_a_while", "patches_rows",
         "forges_done", "forges_after_done", "trains_in_build", "opens_train_in_build",
-        "patches_clock", "swaps_predictions", "forges_phase", "hides_from_watch",
+        "patches_clock", "swaps_predictions", "forges_phase", "hides_from_watch", "touches",
     )
 
     @hookimpl
@@ -68,6 +71,9 @@ CHEATS = """
         return act
 
     fine = lambda signature: net()
+
+    def touches(signature):
+        return net(once(lambda: os.utime(columns("test"))))
 
     def reads_test(signature):
         return net(once(lambda: read(columns("test"))))
@@ -317,6 +323,43 @@ def test_a_model_finds_no_labels_of_test_on_the_stack_while_it_predicts(run: Cal
     honest, thief = run("fine"), run("steals")
     assert (honest.status, thief.status) == ("ok", "ok")
     assert thief.measured.scores == honest.measured.scores
+
+
+def test_files_of_the_cache_with_new_stamps_are_compared_again_and_are_no_cheat(run: Callable[..., Record]) -> None:
+    record = run("touches")
+    assert (record.status, record.reason) == ("ok", "")
+
+
+FAILURES = {
+    "no space is left on the disk": (MachineError("no space is left on the disk"), 2),
+    "Permission denied": (PermissionError(13, "Permission denied"), 1),
+}
+
+
+@pytest.mark.parametrize("reason", FAILURES)
+def test_a_trial_whose_predictions_cannot_be_scored_is_recorded_and_runs_again(
+    zoo: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    error, code = FAILURES[reason]
+    run_job = LocalExecutor.run
+
+    def fail_to_score(self: LocalExecutor, job: Job, *rest: Any, **options: Any) -> WorkerResult:
+        if isinstance(job, ScoreJob):
+            raise error
+        return run_job(self, job, *rest, **options)
+
+    words = ("bench", "cosine", "--model", "linear", "--max-steps", "2", "--device", "cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalExecutor, "run", fail_to_score)
+        assert zoo(*words).code == code
+    (record,) = records()
+    assert record.status == "interrupted"
+    assert "the predictions could not be scored, run the command again" in record.reason
+    assert reason in record.reason
+    assert not list(Path("results").glob("**/predictions*"))
+    assert not Path("results/.staging").exists()
+    assert zoo(*words).code == 0
+    assert sorted(record.status for record in records()) == ["interrupted", "ok"]
 
 
 def test_a_training_inside_of_build_shows_as_the_score_before_the_first_step(run: Callable[..., Record]) -> None:

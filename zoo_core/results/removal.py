@@ -11,6 +11,7 @@ from pathlib import Path
 from zoo_core.errors import RecordError, UsageError
 from zoo_core.results.reading import read_record
 from zoo_core.results.records import Record
+from zoo_core.results.verified import FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,20 @@ def refuse_links(files: Sequence[RecordFile], folder: Path) -> None:
 
 
 def remove(file: RecordFile) -> int:
-    """Remove a record, then its artifacts, and its folder if that is empty now; return the bytes of the artifacts.
+    """Remove a record, its note of `zoo verify` and its artifacts, and then folders that are empty; return the bytes of
+    the artifacts.
 
     The record goes first, so that an interruption leaves no record whose artifacts are missing. Raises OSError.
     """
     size = sum(path.lstat().st_size for path in file.artifacts.rglob("*")) if file.artifacts.is_dir() else 0
     file.path.unlink()
+    notes = file.path.parent / FOLDER
+    if notes.is_dir() and not notes.is_symlink():
+        (notes / file.path.name).unlink(missing_ok=True)
     if file.artifacts.is_dir():
         shutil.rmtree(file.artifacts)  # does not follow links inside
-    with suppress(OSError):  # other records are left
+    with suppress(OSError):  # other notes or records are left
+        if notes.exists():
+            notes.rmdir()
         file.path.parent.rmdir()
     return size

@@ -32,7 +32,7 @@ from zoo_core.runner.preflight import InitialWeights, download_unpinned_weights,
 from zoo_core.runner.recording import TrialStatus, fault_of, make_record, now, status_of_trial
 from zoo_core.runner.request import Request
 from zoo_core.runner.saving import fault_of_disks, fault_of_memory, save_what_fits
-from zoo_core.runner.scoring import check_score
+from zoo_core.runner.scoring import check_score, remove_predictions
 
 # What a fault of the machine costs a trial, after "1 trial".
 NOT_RUN = "did not run"
@@ -226,7 +226,11 @@ class Run:
             raise machine_error_of(error) or error from error
         status = self._status(trial, result, staging)
         if status.status == "ok" and job.scored_apart:
-            status = replace(status, **check_score(job, result, self._executor))
+            checked = check_score(job, result, self._executor)
+            status = replace(status, status=checked.status, reason=checked.reason)
+            if checked.fault:
+                self.outcome.note_fault(checked.fault, NOT_FINISHED)
+        remove_predictions(staging)
         record = self._make_record(trial, result, status, started=started)
         if record.status == "skipped":  # its artifacts are of other code than planned
             self._store.discard(staging)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from zoo_core.entries.unpackaged import PICKLE
 from zoo_core.files import cache_dir, own_cache, user_home
-from zoo_core.runner.events import TrialJob
+from zoo_core.runner.events import ScoreJob, TrialJob
 
 SYSTEM = (
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"),
@@ -66,6 +66,8 @@ def arguments(job: TrialJob | None, paths: Sequence[str], *, memory: int = 2**30
         found += ["--ro-bind", path, path]
     if job.log_folder:
         found += ["--bind", job.staging, job.staging]
+    elif isinstance(job, ScoreJob):
+        found += ["--ro-bind", job.staging, job.staging]
     return [*found, "--chdir", TEMPORARY]
 
 

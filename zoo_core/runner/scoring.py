@@ -6,17 +6,21 @@ while the model predicts, changes nothing here. A difference from the worker's o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
-import zipfile
+import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import asdict
 
-from zoo_core.files import own_cache
+from zoo_core.errors import MachineError, ZooError, machine_error_of
+from zoo_core.files import is_files_fault, open_regular, own_cache
+from zoo_core.reasons import reason_of
 from zoo_core.results.records import Measured, Status, TableFacts
 from zoo_core.runner.events import ScoreJob, TrialJob
 from zoo_core.runner.executor import LocalExecutor, WorkerResult, exit_reason
@@ -29,11 +33,13 @@ LEAST_TIMEOUT_S, TIMEOUT_FACTOR = 60.0, 10.0  # of the scoring: a multiple of th
 TOLERANCE = 1e-6  # relative, between the results of the two processes
 
 
-class StatusAndReason(TypedDict):
-    """The status of a trial, and the reason for it."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """The status of a trial after the second scoring, and the reason. `fault`: of the machine; "" if there was none."""
 
-    status: Status
-    reason: str
+    status: Status = "ok"
+    reason: str = ""
+    fault: str = ""
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,9 +58,29 @@ def save_predictions(outputs: Array, folder: Path) -> str:
     return _file_sha256(folder / PREDICTIONS)
 
 
+def remove_predictions(folder: Path) -> None:
+    """Remove the file of predictions, which is no artifact, or whatever the trial's code put in its place."""
+    path = folder / PREDICTIONS
+    with contextlib.suppress(OSError):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+
+
 def _file_sha256(path: Path) -> str:
-    with path.open("rb") as content:
+    with open_regular(path, follow_links=False) as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _sha256_or_nothing(path: Path) -> str:
+    """Return the hash of a file; "" for one that the trial's code removed, or replaced by a link, pipe or folder.
+
+    Raises OSError for a fault of the machine.
+    """
+    try:
+        return _file_sha256(path)
+    except OSError as error:
+        if not is_files_fault(error):
+            raise
+        return ""
 
 
 def score_predictions(job: ScoreJob) -> dict[str, Any]:
@@ -69,7 +95,7 @@ def score_predictions(job: ScoreJob) -> dict[str, Any]:
     from zoo_core.runner.job_specs import find_task_and_dataset
 
     path = Path(job.staging) / PREDICTIONS
-    if not path.is_file() or _file_sha256(path) != job.sha256:
+    if _sha256_or_nothing(path) != job.sha256:
         return asdict(Scored(problem="the file of predictions is not the one that was handed over"))
     spec, dataset = find_task_and_dataset(job)
     root = Path(job.data_root) if job.data_root else None
@@ -95,8 +121,10 @@ def _compare_rows(staging: Path, name: str, expected: Mapping[str, Array]) -> st
     try:
         with np.load(staging / name, allow_pickle=False) as found:
             arrays: dict[str, Array] = dict(found)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        return f"the results by example cannot be read ({error})"
+    except Exception as error:  # the worker's file may hold anything, and claim any size
+        if machine_error_of(error) is not None:
+            raise
+        return f"the results by example cannot be read ({reason_of(error)})"
     for key in sorted({*arrays, *expected}):
         if key not in arrays or key not in expected or not _same_array(arrays[key], expected[key]):
             return f"results by example, {key}"
@@ -113,10 +141,10 @@ def _same_array(left: Array, right: Array) -> bool:
     return bool(np.array_equal(left, right))
 
 
-def check_score(job: TrialJob, result: WorkerResult, executor: LocalExecutor) -> StatusAndReason:
-    """Score the predictions of a finished trial again, and return the trial's `status` and the `reason`.
+def check_score(job: TrialJob, result: WorkerResult, executor: LocalExecutor) -> Checked:
+    """Score the predictions of a finished trial again, and return the trial's status. Raises no error.
 
-    If the second process fails, the trial is `skipped`, or after Ctrl-C `interrupted`: the next call runs it again.
+    If the second process fails, or after Ctrl-C, the trial is `interrupted`: the next call runs it again.
     """
     done = result.trial_done
     assert done is not None  # a trial with the status ok
@@ -125,18 +153,33 @@ def check_score(job: TrialJob, result: WorkerResult, executor: LocalExecutor) ->
     )
     try:
         scored = executor.run(score_job, timeout_s=max(LEAST_TIMEOUT_S, TIMEOUT_FACTOR * result.wall_s))
-    finally:
-        (Path(job.staging) / PREDICTIONS).unlink(missing_ok=True)  # no artifact
-    if scored.interrupted:
-        return {"status": "interrupted", "reason": "stopped while the predictions were scored"}
-    if scored.job_result is None:
-        why = scored.job_failed.reason if scored.job_failed else f"its process ended: {exit_reason(scored.exit_code)}"
-        return {"status": "skipped", "reason": f"the predictions could not be scored, run the command again: {why}"}
-    difference = _find_difference(msgspec.convert(scored.job_result.value, Scored), done.measured)
-    if difference:
+        if scored.interrupted:
+            return Checked(status="interrupted", reason="stopped while the predictions were scored")
+        if scored.job_result is None:
+            return _not_scored(_why_not(scored), is_fault=_met_fault(scored))
+        found = msgspec.convert(scored.job_result.value, Scored)
+    except (OSError, ZooError, msgspec.ValidationError) as error:  # such as no process could be started
+        fault = machine_error_of(error)
+        return _not_scored(str(fault or error), is_fault=fault is not None)
+    if difference := _find_difference(found, done.measured):
         result.order.cheat = f"the worker's results are not those of its predictions: {difference}"
-        return {"status": "error", "reason": result.order.cheat}
-    return {"status": "ok", "reason": ""}
+        return Checked(status="error", reason=result.order.cheat)
+    return Checked()
+
+
+def _met_fault(result: WorkerResult) -> bool:
+    return result.job_failed is not None and result.job_failed.error == MachineError.__name__
+
+
+def _why_not(scored: WorkerResult) -> str:
+    if scored.job_failed is not None:
+        return scored.job_failed.reason
+    return "it took too long" if scored.timed_out else f"its process ended: {exit_reason(scored.exit_code)}"
+
+
+def _not_scored(why: str, *, is_fault: bool) -> Checked:
+    reason = f"the predictions could not be scored, run the command again: {why}"
+    return Checked(status="interrupted", reason=reason, fault=why if is_fault else "")
 
 
 def _find_difference(scored: Scored, claimed: Measured) -> str:
