@@ -43,7 +43,7 @@ def test_a_record_holds_all_facts_of_its_trial(zoo: Callable[..., Any]) -> None:
     assert [point.step for point in record.curve] == list(range(2, 21, 2))
     assert all(point.val_score is not None and point.train_score is not None for point in record.curve)
     assert [phase.name for phase in record.phases] == (
-        ["start", "prepare", "warm-up", "build", "train", "evaluate", "test", "measure", "artifacts"]
+        ["start", "prepare", "warm-up", "build", "initial score", "train", "evaluate", "test", "measure", "artifacts"]
     )
     measured = record.measured
     assert set(measured.scores) == {"accuracy", "precision", "recall", "f1"}

@@ -16,10 +16,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from zoo_core.columns import write_blocks
 from zoo_core.errors import MachineError, UsageError
-from zoo_core.kinds import features
 from zoo_core.results.records import Record, decode
 from zoo_core.results.store import Store
 from zoo_core.runner import log, run, saving
@@ -523,12 +524,10 @@ def test_ctrl_c_while_a_record_is_saved_ends_the_run_after_that(
     assert leftovers("results") == []
 
 
-def test_features_reserve_their_space_so_that_a_full_disk_is_an_error_and_no_crash(small_disk: Path) -> None:
-    path = small_disk / "features.npy"
-    with path.open("wb") as file:
-        file.truncate(2 << 20)  # of a disk of one MiB: without blocks
+def test_features_on_a_full_disk_are_an_error_and_no_crash(small_disk: Path) -> None:
+    blocks = [np.zeros((1024, 512), np.float16)] * 2  # of a disk of one MiB
     with pytest.raises(OSError, match="No space left"):
-        features._reserve(path)
+        write_blocks(small_disk / "features.npy", (2048, 512), np.dtype(np.float16), blocks)
 
 
 # the log
