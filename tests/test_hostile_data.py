@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from zoo_core import files
 from zoo_core.data import archives, budget
 from zoo_core.data.archives import extract, members, reading
 from zoo_core.data.idx import read_idx
@@ -326,6 +328,30 @@ def test_a_file_that_grows_past_the_limit_is_refused(tmp_path: Path) -> None:
     assert caught.value.errno == errno.EOVERFLOW, "EFBIG is the fault of a disk or a limit, when a file is written"
     with pytest.raises(OSError, match="larger than 10 bytes"):
         read_regular("/proc/self/status", 10)  # the system states a size of zero
+
+
+def test_a_small_file_is_read_whole_and_takes_no_memory_for_the_limit(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 1000
+    (tmp_path / "a").write_bytes(content)
+    tracemalloc.start()
+    try:
+        assert read_regular(tmp_path / "a", 8 << 30) == content
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(content)
+    finally:
+        tracemalloc.stop()
+    (tmp_path / "empty").touch()
+    assert read_regular(tmp_path / "empty", 0) == b""
+
+
+def test_a_file_whose_size_the_system_does_not_state_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "BLOCK", 7)
+    assert read_regular("/proc/version", 1000) == Path("/proc/version").read_bytes()
+
+
+def test_a_name_with_a_zero_byte_is_no_file() -> None:
+    with pytest.raises(OSError, match="no name of a file") as caught:
+        read_regular("a\0b", 10)
+    assert caught.value.errno == errno.EINVAL
 
 
 def test_a_link_is_refused_where_none_is_wanted(tmp_path: Path) -> None:
