@@ -22,7 +22,7 @@ CHEATS = """
         "fine", "reads_test", "reads_by_link", "reads_in_thread", "reads_in_child", "catches",
         "unseals", "steals", "patches_metric", "patches_for_a_while", "patches_rows",
         "forges_done", "forges_after_done", "trains_in_build", "opens_train_in_build",
-        "patches_clock", "swaps_predictions", "forges_phase", "hides_from_watch", "touches",
+        "patches_clock", "swaps_predictions", "forges_phase", "hides_from_watch", "touches", "truncates",
     )
 
     @hookimpl
@@ -71,6 +71,9 @@ CHEATS = """
         return act
 
     fine = lambda signature: net()
+
+    def truncates(signature):
+        return net(once(lambda: os.truncate(columns("test"), 10)))
 
     def touches(signature):
         return net(once(lambda: os.utime(columns("test"))))
@@ -325,9 +328,13 @@ def test_a_model_finds_no_labels_of_test_on_the_stack_while_it_predicts(run: Cal
     assert thief.measured.scores == honest.measured.scores
 
 
-def test_files_of_the_cache_with_new_stamps_are_compared_again_and_are_no_cheat(run: Callable[..., Record]) -> None:
-    record = run("touches")
+@pytest.mark.parametrize("model", ["touches", "truncates"])
+def test_files_of_the_cache_that_change_in_a_trial_are_compared_or_decoded_again_and_are_no_cheat(
+    run: Callable[..., Record], model: str
+) -> None:
+    record = run(model)
     assert (record.status, record.reason) == ("ok", "")
+    assert record.measured.scores == run("fine").measured.scores
 
 
 FAILURES = {

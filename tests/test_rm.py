@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from zoo_core.results.records import SCHEMA, DatasetFacts, DeviceFacts, ModelFacts, Record, TaskFacts, decode, encode
 from zoo_core.results.store import STAGING
+from zoo_core.results.verified import FOLDER
 
 
 def a_record(*, model: str, **fields: Any) -> Record:
@@ -71,6 +72,19 @@ def test_the_chosen_records_go_with_their_artifacts_and_the_others_and_running_t
     assert all(name in done.out for name in ("0a-m-0", "1a-m-1"))
     assert left(results) == ["2a-m-2.json"]
     assert (Path("results") / STAGING / "1-running" / "log.txt").read_text() == "still running"
+
+
+def test_the_note_of_zoo_verify_goes_with_its_record_and_other_notes_stay(
+    zoo: Callable[..., Any], results: Path
+) -> None:
+    notes = results / FOLDER
+    notes.mkdir()
+    for name in ("0a-m-0", "2a-m-2"):
+        (notes / f"{name}.json").write_text("{}")
+    assert zoo("results", "rm", "--model", "net", "--yes").code == 0
+    assert left(results) == ["2a-m-2.json", FOLDER, f"{FOLDER}/2a-m-2.json"]
+    assert zoo("results", "rm", "2a-m-2", "--yes").code == 0
+    assert not results.exists()
 
 
 def test_ids_may_be_shortened_and_filters_narrow_them(zoo: Callable[..., Any], results: Path) -> None:

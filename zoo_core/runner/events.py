@@ -320,6 +320,8 @@ class CheckEnded(JsonStruct, frozen=True, kw_only=True, tag="check ended"):
     applies: bool = True
 
 
+LAST_EVENTS = (TrialDone, JobResult, JobFailed)  # a worker sends one of these, and then ends
+
 Event: TypeAlias = (
     PhaseBegan
     | CodeLoaded

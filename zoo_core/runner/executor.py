@@ -45,7 +45,6 @@ from zoo_core.runner.start import ENVIRONMENT, Fork, Start, Worker
 SILENCE_S = 0.25  # without an event, after which the executor checks that the worker is alive
 MAX_EVENTS_MIB = 16  # of all events that are kept, such as the points of the curve: more than 100,000
 FORKS = 2  # tries to fork a worker, before a fresh process is started instead
-LAST_EVENTS = (TrialDone, JobResult, JobFailed)
 
 
 @dataclass(slots=True)
@@ -246,7 +245,7 @@ class _Reception:
             event: Event = events.decode_event(message)
         except msgspec.MsgspecError as error:
             return JobFailed(error="", reason=f"the worker sent an invalid event: {error}")
-        if not isinstance(event, (Progress, *LAST_EVENTS)):
+        if not isinstance(event, (Progress, *events.LAST_EVENTS)):
             self._kept_bytes += len(message)
             if self._kept_bytes > MAX_EVENTS_MIB << 20:
                 return JobFailed(error="", reason=f"the worker sent more than {MAX_EVENTS_MIB} MiB of events")

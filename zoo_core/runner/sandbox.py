@@ -26,12 +26,11 @@ import psutil
 from zoo_core.errors import UsageError
 from zoo_core.results.records import Measured, Status
 from zoo_core.runner import events
-from zoo_core.runner.events import Event, Job, JobFailed, JobResult, TrialDone, TrialJob
+from zoo_core.runner.events import Event, Job, JobFailed, TrialDone, TrialJob
 from zoo_core.runner.sandbox_view import arguments, environment
 
 NAME = "bubblewrap"  # in records
 INSIDE, MEMORY = "ZOO_IN_SANDBOX", "ZOO_SANDBOX_MIB"
-LAST_EVENTS = (TrialDone, JobResult, JobFailed)
 MAX_MESSAGE_BYTES = 2**28
 MEMORY_SHARE = 0.75  # of the memory that is free when the trial starts
 PROCESSES, PROCESSES_PER_CORE = 64, 2
@@ -141,7 +140,7 @@ def _pass_on(receiver: Connection, send: Callable[[Event], None]) -> Event | Non
             return None
         except msgspec.MsgspecError as error:
             return JobFailed(error="", reason=f"the sandbox sent an invalid event: {error}")
-        if isinstance(event, LAST_EVENTS):
+        if isinstance(event, events.LAST_EVENTS):
             return event
         send(event)
 

@@ -254,8 +254,8 @@ class TrialRunner:
         if self.job.scored_apart:
             evaluation = self._predict_and_score(trial, training.scored_model)
         else:
-            trial.data.unseal()
             with self.may_open(May.ALL):
+                trial.data.unseal()
                 evaluation = _evaluate(trial, training.scored_model, "test")
         self._keep(scores=finite_scores(evaluation.scores))
         self.artifacts.keep_tables(evaluation.tables)
@@ -267,12 +267,13 @@ class TrialRunner:
     def _predict_and_score(self, trial: PreparedTrial, model: nn.Module) -> Evaluation:
         """Hand the predictions for the inputs of test over, and only then open the labels and score."""
         task: Any = trial.task  # of a kind that is scored apart, so it has these methods
-        trial.data.unseal(labels=False)
+        with self.may_open(May.ALL):  # no code of the model runs in this block
+            trial.data.unseal(labels=False)
         with self.may_open(May.INPUTS), trial.inference(model):
             outputs = task.outputs(trial.ctx, model, "test")
         self.send(events.Predicted(sha256=save_predictions(outputs, Path(self.job.staging))))
-        trial.data.unseal()
         with self.may_open(May.ALL):
+            trial.data.unseal()
             evaluation: Evaluation = task.score(outputs, "test", model)
         return evaluation
 
