@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import math
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,17 +51,38 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
-def save_predictions(outputs: Array, folder: Path) -> str:
-    """Write the outputs (n, ...) to the folder, and return the hash of the file."""
+def save_predictions(outputs: Array, staging: Path) -> str:
+    """Write the outputs (n, ...) to a file, and return its hash.
+
+    The file is in the staging folder. If its disk is full, or if it was removed during the trial, it is among the
+    temporary files, so that a long training is not lost. Raises OSError if neither works.
+    """
     import numpy as np
 
-    np.save(folder / PREDICTIONS, outputs, allow_pickle=False)
-    return _file_sha256(folder / PREDICTIONS)
+    last = _places(staging)[-1]
+    for path in _places(staging):
+        try:
+            np.save(path, outputs, allow_pickle=False)
+            return _file_sha256(path)
+        except OSError:
+            _remove(path)
+            if path == last:
+                raise
+    raise AssertionError("there is always a place")
 
 
-def remove_predictions(folder: Path) -> None:
+def _places(staging: Path) -> tuple[Path, Path]:
+    """Return where the file of predictions may be. Worker and parent know it, so neither has to trust the other."""
+    return staging / PREDICTIONS, Path(tempfile.gettempdir()) / f"zoo-{staging.name}-{PREDICTIONS}"
+
+
+def remove_predictions(staging: Path) -> None:
     """Remove the file of predictions, which is no artifact, or whatever the trial's code put in its place."""
-    path = folder / PREDICTIONS
+    for path in _places(staging):
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
     with contextlib.suppress(OSError):
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
@@ -94,8 +116,8 @@ def score_predictions(job: ScoreJob) -> dict[str, Any]:
     from zoo_core.runner.evaluation import finite_scores, table_facts
     from zoo_core.runner.job_specs import find_task_and_dataset
 
-    path = Path(job.staging) / PREDICTIONS
-    if _sha256_or_nothing(path) != job.sha256:
+    path = next((path for path in _places(Path(job.staging)) if _sha256_or_nothing(path) == job.sha256), None)
+    if path is None:
         return asdict(Scored(problem="the file of predictions is not the one that was handed over"))
     spec, dataset = find_task_and_dataset(job)
     root = Path(job.data_root) if job.data_root else None
@@ -116,7 +138,7 @@ def _compare_rows(staging: Path, name: str, expected: Mapping[str, Array]) -> st
     """Return which array in the worker's file of results by example differs from the expected one; "" if none does."""
     import numpy as np
 
-    if not name:  # too large to be kept
+    if not name or not staging.is_dir():  # too large to be kept, or the results folder was moved meanwhile
         return ""
     try:
         with np.load(staging / name, allow_pickle=False) as found:
