@@ -83,7 +83,7 @@ CHEATS = """
 
     def reads_by_link(signature):
         def action():
-            link = Path(os.environ["TMPDIR"]) / f"innocent-{os.getpid()}"
+            link = Path(os.environ["ZOO_CACHE"]) / f"innocent-{os.getpid()}"
             link.symlink_to(columns("test"))
             read(link)
 

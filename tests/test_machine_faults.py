@@ -357,6 +357,7 @@ def test_results_that_are_removed_or_renamed_during_a_trial_are_made_again_for_i
     assert "moved or removed during the trial" in str(record.measured.left_out)
     assert "1 trial lost pictures, checkpoint or other files" in done.err
     assert leftovers("results") == []
+    shutil.rmtree("renamed", ignore_errors=True)  # with the staging folder that was renamed with it
 
 
 def test_results_that_become_a_file_during_a_trial_cost_only_the_trials_that_follow(
