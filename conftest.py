@@ -58,6 +58,14 @@ SESSION = "ZOO_TEST_SESSION"  # in the environment of every process that this on
 os.environ[SESSION] = f"{os.getpid()} {_CACHE.name}"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that take minutes, unless `-m nightly` asks for them."""
+    if "nightly" not in config.getoption("-m"):
+        left_out = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _nothing_is_left() -> Iterator[None]:
     """Fail the session, of each parallel test worker, if its tests left a process of the zoo or a file in the cache."""

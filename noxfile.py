@@ -97,6 +97,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def nightly(session: nox.Session) -> None:
+    """Run the tests that take minutes: every shipped pair twice and under the watch, many kills."""
+    set_up(session)
+    run(session, "-m", "pytest", "-m", "nightly", *session.posargs)
+
+
+@nox.session
 def browser(session: nox.Session) -> None:
     """Run only the tests that open the leaderboard's pages in Chromium."""
     set_up(session)

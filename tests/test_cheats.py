@@ -479,7 +479,7 @@ def test_an_honest_trial_of_each_sort_of_task_trips_nothing(zoo: Callable[..., A
     assert not list(Path("results").glob("**/predictions*")), "the predictions are no artifact"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_honest_trials_of_all_shipped_pairs_trip_nothing(zoo: Callable[..., Any]) -> None:
     for record in bench_honestly(zoo, "--all"):
         if "was never downloaded" in record.reason:  # published weights, which need the network

@@ -79,7 +79,7 @@ def test_a_file_is_fetched_at_its_commit_and_kept_with_its_pin(
         return folder / download.name
 
     monkeypatch.setattr(handlers, "fetch", fetch)
-    monkeypatch.setattr(handlers.Registry, "load", lambda: type("R", (), {"model": lambda self, name: model})())
+    monkeypatch.setattr(handlers.Registry, "load", lambda: type("R", (), {"model_or_file": lambda self, name: model})())
     folder = hub.weights_folder(model)
     assert hub.read_pin(MOVING, folder) is None
     for offline in (False, True):  # the second time without a network

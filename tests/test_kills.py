@@ -23,7 +23,7 @@ def kills() -> ModuleType:
     return module
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(sys.platform != "linux", reason="the fork server is Linux's")
 def test_ten_trials_under_random_kills_equal_an_undisturbed_run_and_leave_nothing(
     tmp_path: Path, kills: ModuleType

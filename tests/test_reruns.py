@@ -70,7 +70,7 @@ def test_a_quick_pair_gives_the_same_results_again(pair: Pair, tmp_path: Path) -
     require_equal_reruns(pair, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "pair", [pair for pair in PAIRS if name_of(pair) not in QUICK], ids=lambda pair: ":".join(name_of(pair))
 )

@@ -165,6 +165,8 @@ def test_a_job_is_stopped_while_it_waits_for_a_fork_server_that_hangs() -> None:
         assert ended.wait(10)
 
 
+# The alarm may ring in a callback of the garbage collector, which hypothesis has set; it rings again a second later.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_plugin_that_hangs_on_import_is_named_and_the_others_are_listed(
     zoo: Callable[..., Any], make_plugin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

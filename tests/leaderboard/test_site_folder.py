@@ -294,7 +294,7 @@ def build_killed_at(step: int, results: Path, site: Path, monkeypatch) -> bool:
 shutil_rmtree = shutil.rmtree
 
 
-@pytest.mark.parametrize("stride", [11, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [11, pytest.param(1, marks=pytest.mark.nightly)])
 def test_a_build_killed_at_any_change_leaves_whole_pages_and_the_next_completes_it(
     stride, site, results, record, save, tmp_path, monkeypatch
 ):
@@ -361,7 +361,7 @@ print(killed)
 """
 
 
-@pytest.mark.parametrize("rounds", [12, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [12, pytest.param(200, marks=pytest.mark.nightly)])
 def test_builds_under_kill_9_never_lose_a_file(rounds, record, save, results, tmp_path):
     site, waiting = tmp_path / "site", Store(tmp_path / "waiting")
     save(*(record(seed=seed, task=f"zoo-a:t{seed % 3}", minute=seed) for seed in range(6)))

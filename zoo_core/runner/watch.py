@@ -156,8 +156,9 @@ def watching_data(job: TrialJob, send: Send) -> Iterator[MayOpen]:
 
 def _is_check(frame: FrameType) -> bool:
     """Return whether a file is opened to compare its hash, which `OpenData` does whenever a file has changed."""
-    caller = frame.f_back
-    return frame.f_code is open_regular.__code__ and caller is not None and caller.f_code is find_problem.__code__
+    caller = frame.f_back  # `open_regular` opens in a function of its own
+    checker = caller.f_back if caller is not None and caller.f_code is open_regular.__code__ else None
+    return checker is not None and checker.f_code is find_problem.__code__
 
 
 def _list_files(dataset: str) -> dict[tuple[int, int], Sealed]:

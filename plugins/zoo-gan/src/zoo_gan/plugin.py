@@ -136,7 +136,7 @@ def zoo_models() -> list[ModelSpec]:
                     "ema": 0.999,
                 }
             },
-            quick={"steps": 800, "batch_size": 128, "ema": 0.99},
+            quick={"steps": 1000, "batch_size": 128, "ema": 0.99},
             version=2,  # 2: cosine schedule, smaller penalty, fewer steps
         ),
         ModelSpec(
