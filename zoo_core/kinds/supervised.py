@@ -96,6 +96,7 @@ class Supervised:
     def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase]:
         """Take `recipe.steps` steps; first compute the features of a frozen backbone."""
         objective, split, forward = self._objective, self._splits["train"], self._forward_from_columns(model)
+        self._backbone = None  # an earlier evaluation has set it up outside of the training's clock, which counts it
         self._make_ready(model)
         give_own_loss(objective, model, recipe, self.spec.kind)
         freeze_norm_and_dropout(model)

@@ -22,6 +22,7 @@ from zoo_core.errors import ChangedFileError, DivergedError, MachineError, Plugi
 from zoo_core.kinds import KINDS
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.memory import PeakMemory
+from zoo_core.memory_limit import is_out_of_memory
 from zoo_core.optional import HasPictures
 from zoo_core.protocols import Evaluation
 from zoo_core.reasons import reason_of
@@ -73,7 +74,8 @@ def _run_and_send_done(trial: TrialRunner, send: Send) -> None:
         status, reason = "diverged", str(error)
     # Plugin code may raise anything, even SystemExit. That is a result of this trial.
     except (Exception, SystemExit) as error:
-        status = "out_of_memory" if _is_out_of_memory(error) else "error"
+        out_of_memory = isinstance(error, torch.OutOfMemoryError) or is_out_of_memory(error)
+        status = "out_of_memory" if out_of_memory else "error"
         reason, trace = reason_of(error), traceback.format_exc()
         if (machine_error := machine_error_of(error)) is not None:  # no result: the trial runs again with the next call
             status, reason = "interrupted", str(machine_error)
@@ -89,13 +91,6 @@ def _run_and_send_done(trial: TrialRunner, send: Send) -> None:
             fault=fault or trial.artifacts.fault,
         )
     )
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and ("not enough memory" in text or "can't allocate memory" in text)
 
 
 class TrialRunner:
