@@ -168,6 +168,18 @@ def test_the_next_seed_uses_cached_features_and_reports_their_full_cost(tmp_path
     assert not same_head(first, second), "the seeds have other batches"
 
 
+def test_the_setup_of_features_counts_for_the_training_also_after_an_evaluation(tmp_path: Path) -> None:
+    model, recipe, task = make_model(), image_recipe(), image_classification_task(SPEC)
+    ctx = Context(cache=tmp_path, seed=0, generator=seed_everything(0, "cpu"))
+    task.prepare(ctx, Images(), recipe)
+    with evaluation_mode(model, ctx.generator, "cpu"):
+        task.evaluate(ctx, model, "val")  # as the score before the training
+    before = int(model.backbone.seen)
+    training = task.train(ctx, model, recipe)
+    assert isinstance(next(training), Phase)  # what ran until here is in the training's clock
+    assert int(model.backbone.seen) == before + CHECKED
+
+
 def test_cached_features_give_the_same_results_as_computed_ones(tmp_path: Path) -> None:
     made, found = train(tmp_path), train(tmp_path)
     assert same_head(made, found)
