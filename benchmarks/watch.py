@@ -45,7 +45,7 @@ def no_watch(*_: object) -> Iterator[object]:
 
 def make_job(staging: Path) -> TrialJob:
     registry = Registry.load()
-    request = make_request(registry, "cosine", ["mlp"], settings={}, max_steps=1)
+    request = make_request(registry, ["cosine"], ["mlp"], settings={}, max_steps=1)
     plan = make_plan(replace(request, device_names={"cpu": "cpu"}), registry, Store(staging / "results"))
     return plan.todo[0].to_trial_job(staging, "")
 

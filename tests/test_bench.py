@@ -155,6 +155,13 @@ def test_a_dry_run_names_the_trials_and_writes_nothing(zoo: Callable[..., Any]) 
     assert "1 to run (about" in zoo(*STEP, "--seeds", "2", "--dry-run").out
 
 
+def test_several_tasks_and_patterns_run_the_models_of_each_once(zoo: Callable[..., Any]) -> None:
+    plan = json.loads(zoo("bench", "membrane", "c?sine", "cosine", "--offline", "--dry-run", "--json").out)
+    pairs = [(trial["task"], trial["model"]) for trial in plan["todo"]]
+    assert list(dict.fromkeys(task for task, _ in pairs)) == ["membrane", "cosine"]
+    assert len(pairs) == len(set(pairs))
+
+
 def test_spawned_trials_score_like_forked_ones(zoo: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     zoo(*STEP)
     monkeypatch.setenv("ZOO_START", "spawn")
@@ -214,7 +221,10 @@ MISTAKES = {
     "bench mnist --offline --set lr": ("--set 'lr'", "key=value"),
     "bench cosine --model mlp-100": ("these models fit: mlp, linear", "zoo list models --for cosine"),
     "bench": ("name a task", "--all"),
-    "bench --all --model cnn": ("--model goes with a named task", "--all"),
+    "bench --all --model cnn": ("--model goes with one named task", "--all"),
+    "bench cosine mnist --model mlp": ("--model goes with one named task", "several tasks"),
+    "bench cosin? --model mlp": ("--model goes with one named task", "a pattern"),
+    "bench zzz*": ("unknown task 'zzz*'", "zoo list"),
     "bench mnist --cross": ("--cross goes with --all", "name each model with --model: these models fit: mlp-100"),
     "bench --all --offline --set nothing=1": ("unknown recipe key 'nothing'", "zoo show"),
 }

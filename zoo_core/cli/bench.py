@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def bench_command(
-    task: Annotated[str, options.TASK] = "",
+    tasks: Annotated[list[str] | None, options.TASKS] = None,
     model: Annotated[list[str] | None, options.MODEL] = None,
     name: Annotated[str, options.NAME] = "",
     all_pairs: Annotated[bool, options.ALL] = False,
@@ -63,8 +63,8 @@ def bench_command(
     try:
         request = make_request(
             registry,
-            task,
-            name_models(registry, task, model or [], name),
+            tasks or [],
+            name_models(registry, tasks or [], model or [], name),
             settings=parsing.parse_settings(settings or []),
             all_pairs=all_pairs,
             cross=cross,

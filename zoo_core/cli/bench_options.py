@@ -6,7 +6,11 @@ import typer
 
 from zoo_core.cli import completion
 
-TASK = typer.Argument(help="Task to run. See `zoo list`.", autocompletion=completion.complete_task)
+TASKS = typer.Argument(
+    metavar="[TASK]...",
+    help="Tasks to run: names, or patterns such as 'cifar*'. See `zoo list`.",
+    autocompletion=completion.complete_task,
+)
 MODEL = typer.Option(
     "--model",
     "-m",

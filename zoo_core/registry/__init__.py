@@ -111,6 +111,18 @@ class Registry:
         """Find a task by bare or qualified name. Raises UnknownNameError, AmbiguousNameError."""
         return _find_by_name("task", name, self.tasks)
 
+    def tasks_named(self, words: Iterable[str]) -> list[TaskSpec]:
+        """Find tasks by names and shell patterns, such as `cifar*`, each once and in the order of the words.
+
+        Raises UnknownNameError, also for a pattern that matches no task, AmbiguousNameError.
+        """
+        found: dict[str, TaskSpec] = {}
+        for word in words:
+            specs = [spec for spec in self.tasks if fnmatchcase(spec.name, word) or fnmatchcase(spec.qualified, word)]
+            for spec in specs if is_pattern(word) and specs else [self.task(word)]:
+                found[spec.qualified] = spec
+        return list(found.values())
+
     def dataset(self, name: str, plugin: str = "") -> DatasetSpec:
         """Find a data set by name. For a bare name, one of `plugin` comes first."""
         return _find_by_name("dataset", name, self.datasets, plugin)
@@ -224,6 +236,15 @@ class Registry:
         if reason:
             advice = self.fit_advice(task, model.name)
             raise IncompatibleError(f"model {model.qualified} cannot take {dataset.qualified}: {reason}; {advice}")
+
+
+def is_pattern(word: str) -> bool:
+    """Return whether a word is a shell pattern rather than a name.
+
+    >>> is_pattern("cifar*"), is_pattern("cifar10")
+    (True, False)
+    """
+    return any(letter in word for letter in "*?[")
 
 
 def _default_recipe(model: ModelSpec, task: TaskSpec) -> dict[str, Any]:

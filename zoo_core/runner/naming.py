@@ -14,22 +14,24 @@ from zoo_core.errors import UsageError
 from zoo_core.registry import Registry
 from zoo_core.results.current import CurrentCode, read_current
 from zoo_core.results.store import Store
-from zoo_core.runner.request import Request
+from zoo_core.runner.request import Request, is_one_name
 from zoo_core.specs import ModelSpec, TaskSpec
 
 Model: TypeAlias = str | Callable[..., Any]
 
 
-def name_models(registry: Registry, task: str, models: Sequence[Model], name: str = "") -> list[str | ModelSpec]:
+def name_models(
+    registry: Registry, tasks: Sequence[str], models: Sequence[Model], name: str = ""
+) -> list[str | ModelSpec]:
     """Turn each file, class or function into a spec with its name in records; names of registered models stay as text.
 
     name: the value of `--name`, for the only model. Raises UsageError if it does not apply, and the errors of entries.
     """
     if name and len(models) != 1:
         raise UsageError(f"--name {name!r} goes with one --model: give the file or class that it names")
-    if not task:
-        return [model for model in models if isinstance(model, str)]  # without a task, the request is refused
-    spec = registry.task(task)
+    if not is_one_name(tasks):
+        return [str(model) for model in models]  # the request refuses models unless it names one task
+    spec = registry.task(tasks[0])
     return [_name_model(registry, spec, model, name) for model in models]
 
 

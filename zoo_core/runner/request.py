@@ -11,7 +11,7 @@ from zoo_core.data.downloads import digest_of
 from zoo_core.errors import RecipeError, UnknownNameError, UsageError
 from zoo_core.files import open_regular
 from zoo_core.recipe import helps
-from zoo_core.registry import Pair, Registry
+from zoo_core.registry import Pair, Registry, is_pattern
 from zoo_core.runner import sandbox
 from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.specs import NO_WEIGHTS, ModelSpec
@@ -21,8 +21,8 @@ from zoo_core.specs import NO_WEIGHTS, ModelSpec
 class Request:
     """One `zoo bench` call, with names resolved to specs.
 
-    named_task: the caller named a task (no `--all`). Then a pair that cannot run raises an error instead of being
-        skipped, for example if data are missing.
+    named_task: the caller named one task (no `--all`, no pattern). Then a pair that cannot run raises an error instead
+        of being skipped, for example if data are missing.
     named_models: the caller named models. Then missing or unfitting weights raise an error, too.
     device_names: device as torch spells it -> product name, once the devices are found.
     weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
@@ -54,28 +54,41 @@ class Request:
 
 
 def choose_pairs(
-    registry: Registry, task: str, models: Sequence[str | ModelSpec], *, all_pairs: bool = False, cross: bool = False
+    registry: Registry,
+    tasks: Sequence[str],
+    models: Sequence[str | ModelSpec],
+    *,
+    all_pairs: bool = False,
+    cross: bool = False,
 ) -> list[Pair]:
-    """Choose the pairs to run. Raises UsageError if there are none, or if the options contradict each other."""
-    if all_pairs == bool(task):
+    """Choose the pairs to run; `tasks` are names and patterns such as `cifar*`.
+
+    Raises UsageError if there are no pairs, or if the options contradict each other.
+    """
+    if all_pairs == bool(tasks):
         raise UsageError("name a task, or give --all: `zoo list` shows the tasks")
     if cross and not all_pairs:
-        advice = registry.fit_advice(registry.task(task))
-        raise UsageError(f"--cross goes with --all; for task {task}, name each model with --model: {advice}")
+        advice = registry.fit_advice(registry.tasks_named(tasks)[0])
+        raise UsageError(f"--cross goes with --all; for task {tasks[0]}, name each model with --model: {advice}")
+    if models and not is_one_name(tasks):
+        raise UsageError("--model goes with one named task, not with --all, several tasks or a pattern")
     if all_pairs:
-        if models:
-            raise UsageError("--model goes with a named task, not with --all")
         pairs = registry.pairs(cross=cross)
     else:
-        spec = registry.task(task)
-        named = [model if isinstance(model, ModelSpec) else registry.model_or_file(model, spec) for model in models]
+        specs = registry.tasks_named(tasks)
+        named = [model if isinstance(model, ModelSpec) else registry.model_or_file(model, specs[0]) for model in models]
         _refuse_duplicate_names(named)
-        pairs = [Pair(spec, model) for model in named or registry.models_for(spec)]
+        pairs = [Pair(spec, model) for spec in specs for model in named or registry.models_for(spec)]
     if not pairs:
         if all_pairs:
             raise UsageError("there is nothing to run: no installed plugin adds a task with a model (`zoo list`)")
-        raise UsageError(f"no model is registered for task {task}, so name one: {registry.fit_advice(spec)}")
+        raise UsageError(f"no model is registered for task {tasks[0]}, so name one: {registry.fit_advice(specs[0])}")
     return pairs
+
+
+def is_one_name(tasks: Sequence[str]) -> bool:
+    """Return whether the words name one task, rather than several or a pattern."""
+    return len(tasks) == 1 and not is_pattern(tasks[0])
 
 
 def _refuse_duplicate_names(models: Sequence[ModelSpec]) -> None:
@@ -137,7 +150,7 @@ def require_known_keys(request: Request) -> None:
 
 def make_request(
     registry: Registry,
-    task: str,
+    tasks: Sequence[str],
     models: Sequence[str | ModelSpec],
     *,
     settings: Mapping[str, Any],
@@ -154,9 +167,9 @@ def make_request(
     Raises UsageError if the options contradict each other or name something unknown.
     """
     request = Request(
-        pairs=choose_pairs(registry, task, models, all_pairs=all_pairs, cross=cross),
+        pairs=choose_pairs(registry, tasks, models, all_pairs=all_pairs, cross=cross),
         overrides=make_overrides(epochs, max_steps, timed=fields.get("budget_s") is not None, settings=settings),
-        named_task=not all_pairs,
+        named_task=is_one_name(tasks),
         named_models=bool(models),
         weights=weights_path(weights, models),
         weights_sha256=weights_sha256(weights),
