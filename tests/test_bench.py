@@ -162,6 +162,12 @@ def test_several_tasks_and_patterns_run_the_models_of_each_once(zoo: Callable[..
     assert len(pairs) == len(set(pairs))
 
 
+def test_excluded_tasks_and_models_do_not_run(zoo: Callable[..., Any]) -> None:
+    exclude = [word for pattern in ("mlp*", "zoo-mnist:cnn-fast", "membrane") for word in ("--exclude", pattern)]
+    plan = json.loads(zoo("bench", "mnist", "cosine", "membrane", *exclude, "--offline", "--dry-run", "--json").out)
+    assert [(trial["task"], trial["model"]) for trial in plan["todo"]] == [("mnist", "cnn"), ("cosine", "linear")]
+
+
 def test_spawned_trials_score_like_forked_ones(zoo: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     zoo(*STEP)
     monkeypatch.setenv("ZOO_START", "spawn")
@@ -224,6 +230,8 @@ MISTAKES = {
     "bench --all --model cnn": ("--model goes with one named task", "--all"),
     "bench cosine mnist --model mlp": ("--model goes with one named task", "several tasks"),
     "bench cosin? --model mlp": ("--model goes with one named task", "a pattern"),
+    "bench cosine --exclude zzz": ("--exclude 'zzz'", "zoo list pairs"),
+    "bench cosine --exclude cos*": ("leaves nothing to run", "cos*"),
     "bench zzz*": ("unknown task 'zzz*'", "zoo list"),
     "bench mnist --cross": ("--cross goes with --all", "name each model with --model: these models fit: mlp-100"),
     "bench --all --offline --set nothing=1": ("unknown recipe key 'nothing'", "zoo show"),

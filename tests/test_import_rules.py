@@ -182,7 +182,7 @@ def test_the_core_imports_itself_by_its_full_name(path: Path):
 # The layers of each package, the lowest first. Every top-level module or subpackage belongs to one layer and imports
 # only from lower layers.
 CORE_LAYERS = (
-    {"errors", "memory_limit", "reasons", "transfer"},
+    {"errors", "memory_limit", "quote", "reasons", "transfer"},
     {"columns", "files", "outputs", "specs"},
     {"cached", "entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family", "weights"},
     {"protocols", "results"},

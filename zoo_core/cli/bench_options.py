@@ -22,6 +22,11 @@ NAME = typer.Option(
 )
 ALL = typer.Option("--all", help="Run every registered pair of task and model.")
 CROSS = typer.Option("--cross", help="With --all: run every pair whose kind and input shape match.")
+EXCLUDE = typer.Option(
+    "--exclude",
+    help="Leave out a task or a model: a name, or a pattern such as 'resnet-*'. Repeat for several.",
+    autocompletion=completion.complete_excluded,
+)
 DATASET = typer.Option(
     "--dataset",
     "-d",

@@ -25,6 +25,13 @@ def complete_model(incomplete: str) -> list[str]:
     return [*_names_with_prefix(incomplete, registry.models), *families]
 
 
+def complete_excluded(incomplete: str) -> list[str]:
+    from zoo_core.registry import Registry
+
+    registry = Registry.load()
+    return _names_with_prefix(incomplete, [*registry.tasks, *registry.models])
+
+
 def complete_dataset(incomplete: str) -> list[str]:
     from zoo_core.registry import Registry
 

@@ -15,6 +15,7 @@ from zoo_core.cli.app import SuggestingGroup, load_command, plugin_commands
 from zoo_core.cli.options import JSON, RESULTS
 from zoo_core.cli.rm import rm_command
 from zoo_core.errors import RecordError, UnknownNameError, UsageError
+from zoo_core.quote import brief
 from zoo_core.ui.console import complain, output, print_json, print_table, say
 from zoo_core.ui.formats import format_cell, format_count, format_score, format_seconds, is_empty, spreadsheet_cell
 from zoo_core.ui.harmless import harmless
@@ -231,8 +232,6 @@ def _print_record(record: Record, values: dict[str, Any], log: Path | None) -> N
 
 
 def _shown(value: Any) -> Any:
-    from zoo_core.results.bounds import brief  # imports msgspec, which a listing does not need
-
     return brief(value, MAX_SHOWN_CHARS) if isinstance(value, str) else value
 
 

@@ -23,10 +23,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from zoo_core.data.budget import BLOCK, Budget, Counted, TarStream
-from zoo_core.data.reading import shorten
 from zoo_core.data.walk import HIDDEN, hidden_part
 from zoo_core.errors import DamagedDataError, UnsafeArchiveError
 from zoo_core.files import new_folder
+from zoo_core.quote import shorten
 
 UNPACKING = ".unpacking-"
 ZIP_MAGIC, ZIP_HEADER = b"PK\x03\x04", 30  # the first bytes, and the size in bytes of a member's header

@@ -27,10 +27,10 @@ from zoo_core.cached import (
 from zoo_core.data import archives
 from zoo_core.data.downloads import digest_of, fetch, is_published
 from zoo_core.data.names import composed, require_utf8
-from zoo_core.data.reading import shorten
 from zoo_core.data.walk import Tree, refuse_second, walk
 from zoo_core.errors import DataError, DataUnavailableError
 from zoo_core.files import cache_dir, is_files_fault, open_regular, portable, read_regular, write_to_cache
+from zoo_core.quote import shorten
 from zoo_core.specs import DatasetSpec
 
 UNPACKED = "files"  # the folder with the content of an archive

@@ -6,20 +6,10 @@ from pathlib import Path
 
 from zoo_core.errors import DamagedDataError, DataUnavailableError
 from zoo_core.files import is_files_fault, read_regular
+from zoo_core.quote import shorten as shorten
 
 MAX_BYTES = 8 << 30
 MAX_TEXT_BYTES = 64 << 20  # a parsed text takes up to twenty times its size in memory
-MAX_SHOWN = 200  # characters of a file's content in an error
-
-
-def shorten(text: str, max_chars: int = MAX_SHOWN) -> str:
-    """Return a text for an error, without its middle if it is long.
-
-    >>> len(shorten("a" * 5000))
-    205
-    """
-    half = max_chars // 2
-    return text if len(text) <= max_chars else f"{text[:half]} ... {text[-half:]}"
 
 
 def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES, needs: str = "") -> bytes:

@@ -16,7 +16,8 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from zoo_core.errors import RecordError, UsageError
-from zoo_core.results.bounds import Count, brief, utc_time
+from zoo_core.quote import brief
+from zoo_core.results.bounds import Count, utc_time
 from zoo_core.results.records import (
     SCHEMA,
     BenchmarkFacts,

@@ -12,6 +12,8 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from zoo_core.quote import brief
+
 MAX_RECORD_BYTES = 16 * 2**20
 MAX_NAME_CHARS = 2**15
 MAX_PARTS = 10_000  # metrics, pictures, phases and the like of one record; a page lists them
@@ -100,9 +102,3 @@ def why_no_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Say why a table cannot be shown; "" if it can."""
     ragged = next((row for row in rows if len(row) != len(columns)), None)
     return "" if ragged is None else f"a row of {len(ragged)} values in a table of {len(columns)} columns"
-
-
-def brief(text: object, max_chars: int = 300) -> str:
-    """Return the beginning of a text, for a message; an error may quote a whole field."""
-    words = str(text)
-    return words if len(words) <= max_chars else f"{words[: max_chars - 1]}…"

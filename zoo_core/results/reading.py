@@ -10,8 +10,9 @@ from pathlib import Path
 
 from zoo_core.errors import DamagedRecordError
 from zoo_core.files import portable, read_regular
+from zoo_core.quote import brief
 from zoo_core.results import records
-from zoo_core.results.bounds import MAX_RECORD_BYTES, brief
+from zoo_core.results.bounds import MAX_RECORD_BYTES
 from zoo_core.results.records import Record
 
 MAX_NOTE_BYTES = 2**20

@@ -13,7 +13,8 @@ import msgspec
 
 from zoo_core.errors import DamagedRecordError, RecordError
 from zoo_core.files import portable, read_regular, write_atomically
-from zoo_core.results.bounds import Name, brief, utc_time
+from zoo_core.quote import brief
+from zoo_core.results.bounds import Name, utc_time
 from zoo_core.results.reading import MAX_NOTE_BYTES, error_words
 from zoo_core.results.records import JsonStruct
 from zoo_core.results.store import Store, Unreadable

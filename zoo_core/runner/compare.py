@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from zoo_core.quote import brief
 from zoo_core.results.records import CurvePoint, Record
 
 MAX_SHOWN_CHARS = 60  # of a value in a message
@@ -108,8 +109,7 @@ def _both(recorded: Any, now: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}..."
+    return brief(repr(value), MAX_SHOWN_CHARS)
 
 
 def _file_difference(recorded: Path, now: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,11 @@ def choose_pairs(
     *,
     all_pairs: bool = False,
     cross: bool = False,
+    exclude: Sequence[str] = (),
 ) -> list[Pair]:
     """Choose the pairs to run; `tasks` are names and patterns such as `cifar*`.
 
+    exclude: names and patterns; pairs with such a task or model are left out.
     Raises UsageError if there are no pairs, or if the options contradict each other.
     """
     if all_pairs == bool(tasks):
@@ -79,11 +82,28 @@ def choose_pairs(
         named = [model if isinstance(model, ModelSpec) else registry.model_or_file(model, specs[0]) for model in models]
         _refuse_duplicate_names(named)
         pairs = [Pair(spec, model) for spec in specs for model in named or registry.models_for(spec)]
+    pairs = _without(pairs, exclude)
     if not pairs:
         if all_pairs:
             raise UsageError("there is nothing to run: no installed plugin adds a task with a model (`zoo list`)")
         raise UsageError(f"no model is registered for task {tasks[0]}, so name one: {registry.fit_advice(specs[0])}")
     return pairs
+
+
+def _without(pairs: Sequence[Pair], exclude: Sequence[str]) -> list[Pair]:
+    """Leave out the pairs whose task or model has an excluded name. Raises UsageError for a word that none has."""
+    unused, kept = set(exclude), []
+    for pair in pairs:
+        names = [name for spec in (pair.task, pair.model) for name in (spec.name, spec.qualified)]
+        fitting = {word for word in exclude if any(fnmatchcase(name, word) for name in names)}
+        unused -= fitting
+        if not fitting:
+            kept.append(pair)
+    if unused:
+        raise UsageError(f"--exclude {min(unused)!r}: no task or model of this call has such a name; `zoo list pairs`")
+    if exclude and not kept:
+        raise UsageError(f"--exclude {' --exclude '.join(exclude)} leaves nothing to run")
+    return kept
 
 
 def is_one_name(tasks: Sequence[str]) -> bool:
@@ -156,6 +176,7 @@ def make_request(
     settings: Mapping[str, Any],
     all_pairs: bool = False,
     cross: bool = False,
+    exclude: Sequence[str] = (),
     epochs: float | None = None,
     max_steps: int | None = None,
     weights: str = "",
@@ -167,7 +188,7 @@ def make_request(
     Raises UsageError if the options contradict each other or name something unknown.
     """
     request = Request(
-        pairs=choose_pairs(registry, tasks, models, all_pairs=all_pairs, cross=cross),
+        pairs=choose_pairs(registry, tasks, models, all_pairs=all_pairs, cross=cross, exclude=exclude),
         overrides=make_overrides(epochs, max_steps, timed=fields.get("budget_s") is not None, settings=settings),
         named_task=is_one_name(tasks),
         named_models=bool(models),

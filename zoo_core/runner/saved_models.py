@@ -28,6 +28,7 @@ from zoo_core.measure.devices import autocast
 from zoo_core.measure.randomness import evaluation_mode
 from zoo_core.optional import HasPredict
 from zoo_core.protocols import Context, Table
+from zoo_core.quote import brief
 from zoo_core.recipe import Recipe, check_value
 from zoo_core.registry import Registry
 from zoo_core.runner import checkpoints
@@ -110,7 +111,7 @@ def _fits(given: Signature, trained_on: Signature, task: TaskSpec) -> bool:
 
 def _shown(text: str) -> str:
     """Return a text of a header for an error of one line."""
-    short = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+    short = brief(text, MAX_SHOWN)
     return short if short.isprintable() else repr(short)
 
 

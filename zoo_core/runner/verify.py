@@ -19,6 +19,7 @@ from zoo_core.entries import names_file
 from zoo_core.entries.unpackaged import PLUGIN
 from zoo_core.errors import MachineError, ZooError
 from zoo_core.measure.environment import describe, machine_id, usable_cores
+from zoo_core.quote import brief
 from zoo_core.registry import Pair, Registry
 from zoo_core.results.records import FINAL, Record
 from zoo_core.results.store import Store
@@ -267,5 +268,4 @@ def _differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[st
 
 
 def _shown(value: Any) -> str:
-    text = "none" if value in (None, "") else str(value)
-    return text if len(text) <= 2 * SHOWN_DIGITS else f"{text[:SHOWN_DIGITS]}..."
+    return "none" if value in (None, "") else brief(value, 2 * SHOWN_DIGITS)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo_core.quote import brief
 from zoo_core.reasons import line_that_tells
 from zoo_core.results.records import FAILED, Record
 from zoo_core.results.store import Store
@@ -83,7 +84,7 @@ def failure_details(record: Record, log: Path | None) -> Iterator[str]:
             f"the last {len(last)} of {len(lines)} lines" if len(last) < len(lines) else format_count(len(last), "line")
         )
         yield f"printed ({some}): {log}"
-        yield from (f"| {_cut(line)}" for line in last)
+        yield from (f"| {brief(line, MAX_LINE_CHARS)}" for line in last)
     if step := next_step(record):
         yield f"try {harmless(step)}"
 
@@ -95,7 +96,3 @@ def _end_of(log: Path) -> str:
             return file.read(MAX_LOG_BYTES).decode("utf-8", "replace")
     except OSError:  # removed meanwhile, or not for this user
         return ""
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= MAX_LINE_CHARS else f"{line[:MAX_LINE_CHARS]} ..."

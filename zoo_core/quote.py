@@ -1,0 +1,25 @@
+"""Shortens the texts that messages quote: what a file or a plugin says may have any length."""
+
+from __future__ import annotations
+
+MAX_SHOWN = 200  # characters of a file's content in an error
+
+
+def brief(text: object, max_chars: int = 300) -> str:
+    """Return the beginning of a text.
+
+    >>> brief("x" * 12, 4)
+    'xxx…'
+    """
+    words = str(text)
+    return words if len(words) <= max_chars else f"{words[: max_chars - 1]}…"
+
+
+def shorten(text: str, max_chars: int = MAX_SHOWN) -> str:
+    """Return a text without its middle if it is long.
+
+    >>> len(shorten("a" * 5000))
+    205
+    """
+    half = max_chars // 2
+    return text if len(text) <= max_chars else f"{text[:half]} ... {text[-half:]}"
