@@ -47,7 +47,7 @@ def test_the_dashed_line_joins_the_models_that_were_better_than_all_before_them(
     record: Make, years_of: Callable[..., list[CostView]]
 ) -> None:
     (view,) = years_of(*history(record))
-    assert {point.label: (point.x, point.front) for point in view.points} == {
+    assert {point.label: (round(point.x), point.front) for point in view.points} == {
         "lenet": (1998, True),
         "alexnet": (2012, True),
         "vgg": (2014, False),
@@ -99,6 +99,14 @@ def test_the_latest_known_year_counts_beside_records_of_earlier_versions(
     first = [record(seed=0, model="zoo-a:net", model_year=1998), record(seed=1, model="zoo-a:net", minute=1)]
     (view,) = years_of(*first, record(model="zoo-a:other", model_year=2015))
     assert sorted(point.x for point in view.points) == [1998, 2015]
+
+
+def test_points_of_one_year_stand_side_by_side_within_it(record: Make, years_of: Callable[..., list[CostView]]) -> None:
+    same = [record(model=f"zoo-a:m{n}", score=0.5 + n / 100, model_year=2014) for n in range(9)]
+    (view,) = years_of(*same, record(model="zoo-a:old", score=0.4, model_year=1998))
+    places = [point.x for point in view.points]
+    assert places == sorted(set(places))
+    assert {round(place) for place in places} == {1998, 2014}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo_core.results.records import TaskFacts
@@ -32,6 +32,7 @@ from zoo_leaderboard.text.labels import as_label
 
 NAMED_ROWS = 12  # the best rows by score have names in the legend, and so have as many of each front
 MANY_POINTS = 60  # more are drawn as smaller marks, and only the named ones with their intervals
+APART, YEAR_WIDTH = 0.3, 0.8  # years between two points of one year, and between the first and the last, at most
 OTHERS = "others"  # the label of the rows without a name
 
 
@@ -103,7 +104,18 @@ def cost_views(rows: Sequence[Row], *, higher_is_better: bool, costs: Sequence[C
 def year_views(rows: Sequence[Row], *, higher_is_better: bool) -> list[CostView]:
     """Return the plot against the year of publication; none unless models of at least two years have a score."""
     views = cost_views(rows, higher_is_better=higher_is_better, costs=[YEAR])
-    return [view for view in views if len({point.x for point in view.points}) > 1]
+    several = (view for view in views if len({point.x for point in view.points}) > 1)
+    return [replace(view, points=_side_by_side(view.points)) for view in several]
+
+
+def _side_by_side(points: Sequence[Point]) -> list[Point]:
+    """Move the points of one year apart, so that each interval is seen: the lowest score to the left."""
+    moved = []
+    for year in sorted({point.x for point in points}):
+        same = sorted((point for point in points if point.x == year), key=lambda point: point.score)
+        step = min(APART, YEAR_WIDTH / len(same))
+        moved += [replace(point, x=year + step * (number - (len(same) - 1) / 2)) for number, point in enumerate(same)]
+    return moved
 
 
 def _value(row: Row, cost: Cost) -> float | None:
