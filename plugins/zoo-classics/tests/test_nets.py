@@ -18,6 +18,7 @@ from zoo_classics.models.resnet import resnet_18, resnet_50
 from zoo_classics.models.vgg import vgg_11, vgg_16
 
 from zoo_core import Signature
+from zoo_core.registry import Registry, fits
 
 IMAGENET = Signature(input_shape=(3, 224, 224), outputs=1000)
 Build = Callable[[Signature], nn.Module]
@@ -70,6 +71,16 @@ def test_the_small_form_answers_grey_and_colour_images_of_any_size(
 ) -> None:
     net = NETS[name][0](Signature(input_shape=(channels, height, width), outputs=7)).eval()
     with torch.no_grad():
+        assert net(torch.zeros(2, channels, height, width)).shape == (2, 7)
+
+
+@nets
+@pytest.mark.parametrize(("channels", "height", "width"), [(1, 128, 300), (3, 131, 128)])
+def test_the_original_form_answers_grey_and_colour_images_of_any_size_from_128_pixels_on(
+    name: str, channels: int, height: int, width: int
+) -> None:
+    with torch.device("meta"):  # shapes without computation
+        net = NETS[name][0](Signature(input_shape=(channels, height, width), outputs=7)).eval()
         assert net(torch.zeros(2, channels, height, width)).shape == (2, 7)
 
 
@@ -126,6 +137,16 @@ def test_every_net_has_its_year_and_paper_which_zoo_show_prints(zoo: Callable[..
         shown = zoo("show", f"zoo-classics:{name}").out
         assert re.search(rf"year +{year}\b", shown)
         assert re.search(r"paper +(arXiv:|https://)", shown)
+
+
+def test_of_all_image_tasks_only_two_have_the_nets_in_zoo_bench_all() -> None:
+    """On CIFAR-10 without ResNet-50, which is not cheap. `fits` says that every image task takes them by name."""
+    registry = Registry.load()
+    pairs = [pair for pair in registry.pairs() if pair.model.plugin == "zoo-classics"]
+    assert {pair.task.qualified for pair in pairs} <= {"zoo-cifar10:cifar10", "zoo-classics:sign-language"}
+    assert "resnet-50" not in {pair.model.name for pair in pairs if pair.task.name == "cifar10"}
+    on_images = [task for task in registry.tasks if task.kind == "image-classification"]
+    assert all(fits(registry.model("zoo-classics:vgg-16"), task) for task in on_images)
 
 
 @pytest.mark.slow
