@@ -16,6 +16,7 @@ from zoo_core.ui.formats import (
     format_seconds,
     format_value,
     html_table,
+    short_names,
 )
 
 
@@ -85,3 +86,12 @@ def test_a_cell_of_an_html_table_is_escaped() -> None:
     assert html_table(["<a>"], [["b & c"]]) == (
         "<table><thead><tr><th>&lt;a&gt;</th></tr></thead><tbody><tr><td>b &amp; c</td></tr></tbody></table>"
     )
+
+
+def test_names_have_their_plugin_only_where_two_would_look_the_same() -> None:
+    assert short_names(["zoo-a:net", "zoo-b:net", "zoo-a:mlp", "bare"]) == {
+        "zoo-a:net": "zoo-a:net",
+        "zoo-b:net": "zoo-b:net",
+        "zoo-a:mlp": "mlp",
+        "bare": "bare",
+    }

@@ -389,3 +389,16 @@ def test_an_address_with_a_commit_or_on_the_hub_needs_no_checksum(url: str):
 def test_a_model_that_names_a_mean_without_a_deviation_is_refused():
     with pytest.raises(InvalidSpecError, match="`mean` has 3 channels, `std` 0"):
         validate_spec(ModelSpec(name="m", entry="a:b", mean=(0.5, 0.5, 0.5)))
+
+
+@pytest.mark.parametrize("year", [0, -44, 98, 1899, 2200, 20140])
+def test_a_year_in_which_no_model_was_published_is_refused(year: int):
+    with pytest.raises(InvalidSpecError, match=f"model m: `year` is {year}, not between 1900 and 2199"):
+        validate_spec(ModelSpec(name="m", entry="a:b", year=year))
+    validate_spec(ModelSpec(name="m", entry="a:b", year=1998, paper="arXiv:1512.03385"))
+
+
+@pytest.mark.parametrize("year", [True, "1998", 1998.0])
+def test_a_year_that_is_no_whole_number_is_refused(year: Any):
+    with pytest.raises(InvalidSpecError, match=r"`year` is .*, not a whole number or None"):
+        validate_spec(ModelSpec(name="m", entry="a:b", year=year))

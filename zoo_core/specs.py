@@ -240,6 +240,7 @@ class ModelSpec:
         dict of tensors; otherwise they are loaded into the built model by name.
     pretrained_on: the data that these weights were trained on.
     mean, std: the normalisation that these weights expect, per channel of images on [0, 1]; empty: that of the data.
+    year: in which the model was published; None if it was not. paper: where, as a web address or `arXiv:1512.03385`.
     source: set by the zoo for a model without a package: a hash of where its code lies.
 
     >>> ModelSpec(name="mlp", entry="zoo_mine.models:mlp", options={"width": 32}, plugin="zoo-mine").qualified
@@ -259,6 +260,8 @@ class ModelSpec:
     pretrained_on: str = ""
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    year: int | None = None
+    paper: str = ""
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     version: int = 1
     source: str = ""

@@ -93,7 +93,7 @@ def names(text: str) -> Callable[[Plain], None]:
         for part, fields in {
             "task": ("title", "summary", "unit"),
             "dataset": ("title", "licence", "homepage"),
-            "model": ("title", "pretrained_on", "weights", "weights_option", "flops_unknown_because"),
+            "model": ("title", "paper", "pretrained_on", "weights", "weights_option", "flops_unknown_because"),
             "device": ("name",),
         }.items():
             plain[part] |= dict.fromkeys(fields, text)
@@ -118,6 +118,10 @@ VALUES: dict[str, Callable[[Plain], None]] = {
     "units of -10^30": put("measured", "units", to=-(10**30)),
     "a seed of 2^64": put("seed", to=BIG),
     "a version of 10^30": put("model", "version", to=10**30),
+    "a year of 10^30": put("model", "year", to=10**30),
+    "a year of 64 bits": put("model", "year", to=2**63 - 1),
+    "a year below zero": put("model", "year", to=-44),
+    "a year that is text": put("model", "year", to="2014"),
     "parameters below zero": put("model", "parameters", to=-1),
     "a step of 2^64 in the curve": put("curve", to=[{"step": BIG, "seconds": 1.0, "val_score": 0.5}]),
     "a step below zero in the curve": put("curve", to=[{"step": -5, "seconds": -1.0, "val_score": 0.5}]),

@@ -75,6 +75,8 @@ def hostile(record, text: str):
         model=f"{text}:{text}",
         model_title=text,
         model_pretrained_on=text,
+        model_year=2014,
+        model_paper=text,
         model_flops_unknown_because=text,
         device=text,
         dtype=text,

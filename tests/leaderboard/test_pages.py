@@ -287,6 +287,8 @@ def hostile_record(record, name):
         dataset_examples={name: 3},
         model_title=name,
         model_pretrained_on=name,
+        model_year=2014,
+        model_paper=name,
         model_flops_unknown_because=name,
         measured_pictures={name: name},
         task_references=[{"value": 1.0, "source": name, "model": name}],

@@ -86,12 +86,15 @@ class ModelFacts(JsonStruct, frozen=True, kw_only=True):
     `weights`: file name of the initial weights, "" for random ones. `weights_option`: the value of `--weights`.
     `weights_source`: the address of weights on a hub, with the commit that was downloaded.
     `source`: of a model without a package, a hash of where its code lies; "" for others and in earlier records.
+    `year`, `paper`: when and where the model was published, as its spec says; unknown in earlier records.
     """
 
     name: Name
     title: str
     version: Integer
     code_sha256: Name
+    year: Integer | None = None
+    paper: Name = ""
     source: Name = ""
     pretrained_on: Name = ""
     weights: Name = ""

@@ -63,6 +63,8 @@ def model_facts(trial: PlannedTrial) -> ModelFacts:
         version=model.version,
         code_sha256=trial.code.model.sha256,
         source=model.source,
+        year=model.year,
+        paper=model.paper,
         pretrained_on=pretrained_on,
         weights=weights,
         weights_option=(weights or option) if option else "",

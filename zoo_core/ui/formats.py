@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -71,6 +72,13 @@ def is_empty(value: Any) -> bool:
 def bare_name(name: str) -> str:
     """Return a qualified name without its plugin."""
     return name.partition(":")[2] or name
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Return the text of each qualified name: without its plugin, unless another of the names would look the same."""
+    names = set(names)
+    counts = Counter(map(bare_name, names))
+    return {name: bare_name(name) if counts[bare_name(name)] == 1 else name for name in names}
 
 
 def align_rows(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -15,7 +15,7 @@ from zoo_core.runner.plan import Plan
 from zoo_core.runner.run import Outcome
 from zoo_core.ui.console import messages, output, print_json, print_table
 from zoo_core.ui.failures import failure_report
-from zoo_core.ui.formats import bare_name, format_count, format_number, format_score, format_seconds
+from zoo_core.ui.formats import bare_name, format_count, format_number, format_score, format_seconds, short_names
 from zoo_core.ui.progress import FAILED_STYLE, STATUS_STYLES
 
 PLAN_COLUMNS = ("task", "dataset", "model", "device", "seed")
@@ -81,8 +81,18 @@ def group_records(records: Sequence[Record]) -> Groups:
 
 
 def summary_rows(groups: Groups) -> list[list[object]]:
-    """Return one row for each group, with the cells of SUMMARY_COLUMNS."""
-    return [[*map(bare_name, key), *_summary_cells(records)] for key, records in groups.items()]
+    """Return one row for each group, with the cells of SUMMARY_COLUMNS.
+
+    A model has its plugin's name only beside another of the same name on the same task.
+    """
+    models: dict[str, set[str]] = {}
+    for task, _, model, _ in groups:
+        models.setdefault(task, set()).add(model)
+    names = {task: short_names(known) for task, known in models.items()}
+    return [
+        [bare_name(task), bare_name(dataset), names[task][model], device, *_summary_cells(records)]
+        for (task, dataset, model, device), records in groups.items()
+    ]
 
 
 def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:

@@ -16,7 +16,8 @@ ANCHOR_DIGITS = 12  # of a hash; a page may have thousands of rows
 TRAINING_COLUMNS = ("train_s", "throughput", "peak_memory_mib")
 INFERENCE_COLUMNS = ("latency_ms", "inference_throughput")
 MEDIAN_COLUMNS = (*TRAINING_COLUMNS, *INFERENCE_COLUMNS)
-MODEL_SIZE_COLUMNS = ("parameters", "flops_per_unit")
+INTEGER_COLUMNS = ("parameters", "flops_per_unit", "year")
+MODEL_COLUMNS = (*INTEGER_COLUMNS, "flops_unknown_because", "paper")
 TRIAL_COUNT_COLUMNS = ("met_trials", "timed_trials", "disturbed_trials", "elsewhere_trials", "refused_trials")
 # of the row's latest trial; `variant` names those that are not the default
 SETTING_COLUMNS = ("dtype", "compiled", "requested_threads", "budget_s")
@@ -46,7 +47,7 @@ def row_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
       machines or devices, whose times do not count; `elsewhere`: their names.
     * `refused_trials`: the number of scored trials with times that cannot be true; `refused_times`: the latest ones.
     * `time_note`: these five in words, where times are missing from the medians; else empty.
-    * `MODEL_SIZE_COLUMNS`, `flops_unknown_because`: the latest known values.
+    * `MODEL_COLUMNS`: the latest known values; texts are those of the latest trial.
     * `untrained`: the model has nothing to train.
     * `statuses`: the number of trials by status. `reason`: that of the latest trial that is not ok.
     * `hardware`: the names of the devices. `variant`: how the row differs from the default settings, in words.
@@ -54,7 +55,7 @@ def row_frame(trials: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
     scored = trials[(trials["status"] == "ok") & trials["score"].notna()]
     scores = scored.groupby("row_text").agg(score=("score", "mean"), std=("score", "std"), seed_count=("seed", "size"))
     latest = trials.drop_duplicates("row_text", keep="last").set_index("row_text")[[*LATEST_COLUMNS]]
-    rows = latest.join(scores).join(_time_columns(scored)).join(_model_size_columns(trials))
+    rows = latest.join(scores).join(_time_columns(scored)).join(_model_columns(trials))
     rows = rows.astype(dict.fromkeys(TRIAL_COUNT_COLUMNS, "Int64"))  # a row without a score has no counts
     rows["seed_count"] = rows["seed_count"].fillna(0).astype(int)
     rows["provisional"] = rows["seed_count"] < ENOUGH_SEEDS
@@ -167,8 +168,8 @@ def times_to_target(trials: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _model_size_columns(trials: pd.DataFrame) -> pd.DataFrame:
-    return trials.groupby("row_text")[[*MODEL_SIZE_COLUMNS, "flops_unknown_because"]].last()
+def _model_columns(trials: pd.DataFrame) -> pd.DataFrame:
+    return trials.groupby("row_text")[[*MODEL_COLUMNS]].last()
 
 
 def _status_counts(trials: pd.DataFrame) -> pd.Series[Any]:

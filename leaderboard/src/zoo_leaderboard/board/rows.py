@@ -89,6 +89,8 @@ class Row:
     parameters: int | None
     flops_per_unit: int | None
     flops_unknown_because: str | None
+    year: int | None
+    paper: str | None
     untrained: bool
     recipe_class: str
     statuses: Mapping[str, int]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from zoo_core.results.records import FINAL
 from zoo_core.specs import Origin
-from zoo_leaderboard.board.row_frame import MEDIAN_COLUMNS, MODEL_SIZE_COLUMNS, row_frame, timed_trials
+from zoo_leaderboard.board.row_frame import INTEGER_COLUMNS, MEDIAN_COLUMNS, row_frame, timed_trials
 from zoo_leaderboard.board.untrained import Part, join_untrained
 from zoo_leaderboard.records.current import NO_NOTES, OTHER_CODE, Current, select_row_code
 from zoo_leaderboard.records.index import oldest_first
@@ -136,8 +136,8 @@ def trial_frame(trials: Iterable[TrialSummary]) -> pd.DataFrame:
     trials = list(trials)
     frame = pd.DataFrame(map(msgspec.structs.asdict, trials), columns=TrialSummary.__struct_fields__)
     # Not by `astype`: beside unknown sizes pandas would have made floats of them, which lose digits.
-    sizes = {name: pd.array([getattr(trial, name) for trial in trials], dtype="Int64") for name in MODEL_SIZE_COLUMNS}
-    return frame.astype(dict.fromkeys(FLOAT_COLUMNS, "float64")).assign(**sizes)
+    whole = {name: pd.array([getattr(trial, name) for trial in trials], dtype="Int64") for name in INTEGER_COLUMNS}
+    return frame.astype(dict.fromkeys(FLOAT_COLUMNS, "float64")).assign(**whole)
 
 
 def current_trials(trials: Iterable[TrialSummary], notes: Current = NO_NOTES) -> list[TrialSummary]:

@@ -19,6 +19,7 @@ from zoo_leaderboard.records.times import (
 
 MAX_SCORE = 1e100  # the square of a larger one may be no number any more; no metric has such scores
 MAX_TEXT_CHARS = 2000  # of a reason or a title; the record has all of it
+YEARS = range(1900, 2200)  # of publication; any other year is unknown
 RUNNER = "runner"  # `Record.source` of trials; numbers from other programs are shown in a table of their own
 
 # Field -> column in the exports, where the two differ. Users' scripts read the columns, so these must not change.
@@ -48,6 +49,7 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     * `refused_times` names the times of the record that cannot be true, with their values; they are unknown here.
     * `wall_s` is the duration of the trial; `commit` is the zoo's commit, if it ran from a checkout.
     * `untrained`: the model has nothing to train, so its score is the same in every recipe class.
+    * `year` is the year in which the model was published, `paper` says where.
     * `source` is the program that measured; `benchmark` has the numbers of a program other than the runner.
     """
 
@@ -106,6 +108,8 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     has_curve: bool
     has_val_curve: bool
     has_left_out: bool
+    year: int | None
+    paper: str
     source: str
     benchmark: dict[str, Any] | None
 
@@ -198,6 +202,8 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         has_curve=any(point.val_score is not None or point.train_score is not None for point in record.curve),
         has_left_out=bool(dataset.left_out),
         has_val_curve=any(point.val_score is not None for point in record.curve),
+        year=model.year if model.year in YEARS else None,
+        paper=model.paper[:MAX_TEXT_CHARS],
         source=record.source,
         benchmark=benchmark,
     )

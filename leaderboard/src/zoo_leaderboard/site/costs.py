@@ -1,11 +1,11 @@
-"""Score against cost: which rows are drawn and which are left out and why, the Pareto front, and the plots."""
+"""Score against cost or year: which rows are drawn, which are left out and why, the Pareto front, and the plots."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo_core.results.records import TaskFacts
@@ -32,22 +32,35 @@ from zoo_leaderboard.text.labels import as_label
 
 NAMED_ROWS = 12  # the best rows by score have names in the legend, and so have as many of each front
 MANY_POINTS = 60  # more are drawn as smaller marks, and only the named ones with their intervals
+APART, YEAR_WIDTH = 0.3, 0.8  # years between two points of one year, and between the first and the last, at most
 OTHERS = "others"  # the label of the rows without a name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """A cost of a row: its field, the title of its axis, and the field that says whether it is reliable, if any."""
+    """A cost of a row: its field, the title of its axis, and the field that says whether it is reliable, if any.
+
+    front: the words for a row on the Pareto front. ticks: Vega's expression for the label of a tick.
+    """
 
     field: str
     axis: str
     reliability: str = ""
+    front: str = "Pareto-optimal"
+    ticks: str = PLAIN_LABELS
 
 
 COSTS = (
     Cost(field="latency_ms", axis="Latency (ms)", reliability="latency_reliable"),
     Cost(field="parameters", axis="Parameters"),
     Cost(field="train_s", axis="Train time (s)", reliability="times_reliable"),
+)
+# The Pareto front of the years: models that no other of the same or an earlier year equals.
+YEAR = Cost(
+    field="year",
+    axis="Year of publication",
+    front="Better than all up to their year",
+    ticks="datum.value === floor(datum.value) ? format(datum.value, 'd') : ''",
 )
 
 
@@ -77,15 +90,32 @@ class CostView:
     note: str
 
 
-def cost_views(rows: Sequence[Row], *, higher_is_better: bool) -> list[CostView]:
+def cost_views(rows: Sequence[Row], *, higher_is_better: bool, costs: Sequence[Cost] = COSTS) -> list[CostView]:
     """Return the plots of a group's rows, best first. A plot has at least two points."""
     current = [row for row in rows if row.current]
-    fronts = {cost: _front(current, cost, higher_is_better=higher_is_better) for cost in COSTS}
+    fronts = {cost: _front(current, cost, higher_is_better=higher_is_better) for cost in costs}
     named = {row.row_text for front in (current, *fronts.values()) for row in front[:NAMED_ROWS]}
     taken: set[str] = set()
     labels = {row.row_text: unique_label(row.model, row.variant, taken) for row in current if row.row_text in named}
-    views = [_view(rows, current, cost, fronts[cost], labels) for cost in COSTS]
+    views = [_view(rows, current, cost, fronts[cost], labels) for cost in costs]
     return [view for view in views if len(view.points) > 1]
+
+
+def year_views(rows: Sequence[Row], *, higher_is_better: bool) -> list[CostView]:
+    """Return the plot against the year of publication; none unless models of at least two years have a score."""
+    views = cost_views(rows, higher_is_better=higher_is_better, costs=[YEAR])
+    several = (view for view in views if len({point.x for point in view.points}) > 1)
+    return [replace(view, points=_side_by_side(view.points)) for view in several]
+
+
+def _side_by_side(points: Sequence[Point]) -> list[Point]:
+    """Move the points of one year apart, so that each interval is seen: the lowest score to the left."""
+    moved = []
+    for year in sorted({point.x for point in points}):
+        same = sorted((point for point in points if point.x == year), key=lambda point: point.score)
+        step = min(APART, YEAR_WIDTH / len(same))
+        moved += [replace(point, x=year + step * (number - (len(same) - 1) / 2)) for number, point in enumerate(same)]
+    return moved
 
 
 def _value(row: Row, cost: Cost) -> float | None:
@@ -127,7 +157,7 @@ def _view(
         for row in current
         if row.score is not None and (value := _value(row, cost)) is not None
     ]
-    return CostView(cost=cost, points=points, note=_note(points, _left_out(rows, current, cost)))
+    return CostView(cost=cost, points=points, note=_note(points, _left_out(rows, current, cost), cost.front))
 
 
 def _left_out(rows: Sequence[Row], current: Sequence[Row], cost: Cost) -> dict[str, int]:
@@ -140,15 +170,13 @@ def _left_out(rows: Sequence[Row], current: Sequence[Row], cost: Cost) -> dict[s
     return dict(reasons)
 
 
-def _note(points: Sequence[Point], left_out: Mapping[str, int]) -> str:
+def _note(points: Sequence[Point], left_out: Mapping[str, int], words: str) -> str:
     """Sentences about the points of one plot that the legend does not explain."""
     hollow, grey = sum(not point.reliable for point in points), sum(not point.model for point in points)
     sentences = [f"{counted(len(points), 'model')} drawn."]
     front = [point.label for point in points if point.front]
     if len(front) < 2:  # one point draws no line
-        sentences.append(
-            f"Pareto-optimal: only {front[0]}." if front else "Pareto-optimal: none, no times are reliable."
-        )
+        sentences.append(f"{words}: only {front[0]}." if front else f"{words}: none, no times are reliable.")
     if left_out:
         sentences.append(f"Not drawn: {', '.join(f'{n} ({reason})' for reason, n in left_out.items())}.")
     if hollow:
@@ -164,7 +192,12 @@ def score_against(
 ) -> Drawing:
     """Draw the test scores against a cost, with the Pareto front and the reference scores on the same data."""
     points, axis = view.points, view.cost.axis
-    x = {"field": "x", "type": "quantitative", "title": axis, **_cost_scale([point.x for point in points])}
+    x = {
+        "field": "x",
+        "type": "quantitative",
+        "title": axis,
+        **_cost_scale([point.x for point in points], view.cost.ticks),
+    }
     scores = [point.score for point in points] + [level.score for level in references]
     logarithmic = not task.higher_is_better and is_wide(scores)
     y = score_axis(task, ["test"], logarithmic=logarithmic)
@@ -185,21 +218,21 @@ def score_against(
     layers += level_layers(references, y) if references else []
     best = "; ".join(f"{point.label} {point.score:.4g} at {point.x:.4g}" for point in front) or "none"
     metric, cost = printable(as_label(task.metric)), axis[:1].lower() + axis[1:]
-    description = f"{metric} on test (vertical) against {cost} (horizontal). Pareto-optimal: {best}. {view.note}"
+    description = f"{metric} on test (vertical) against {cost} (horizontal). {view.cost.front}: {best}. {view.note}"
     return Drawing(spec=themed({"layer": layers}), title=f"{metric} against {cost}", description=description)
 
 
-def _cost_scale(values: Sequence[float]) -> Spec:
+def _cost_scale(values: Sequence[float], ticks: str) -> Spec:
     """A linear scale; for a wide range a logarithmic one, which near zero is linear if a cost is zero."""
     positive = [value for value in values if value > 0]
-    axis: Spec = {"tickCount": 5, "labelExpr": PLAIN_LABELS}
+    axis: Spec = {"tickCount": 5, "labelExpr": ticks}
     if not positive or not is_wide(positive):
         return {"scale": {"zero": False, "nice": True}, "axis": axis}
     if len(positive) == len(values):
         return {"scale": {"type": "log"}, "axis": axis}
     low, high = math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive)))
-    ticks = [0.0, *(10.0**power for power in range(low, high + 1, 1 + (high - low) // 6))]
-    return {"scale": {"type": "symlog", "constant": min(positive)}, "axis": {**axis, "values": ticks}}
+    marks = [0.0, *(10.0**power for power in range(low, high + 1, 1 + (high - low) // 6))]
+    return {"scale": {"type": "symlog", "constant": min(positive)}, "axis": {**axis, "values": marks}}
 
 
 def _intervals(points: Sequence[Point], *, logarithmic: bool) -> list[dict[str, Any]]:

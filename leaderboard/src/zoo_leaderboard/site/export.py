@@ -31,7 +31,7 @@ MODEL_FIELDS = (
     *("inference_throughput", "latency_ms", "latency_ms_low", "latency_ms_high"),
     *("timed", "disturbed", "times_reliable", "latency_reliable", "time_note"),
     *("parameters", "flops_per_unit", "flops_unknown_because"),
-    *("peak_memory_mib", "hardware", "untrained", "statuses", "earlier", "recipe", "reason"),
+    *("peak_memory_mib", "hardware", "untrained", "statuses", "earlier", "recipe", "reason", "year", "paper"),
 )
 TRIAL_FIELDS = ("id", "model", "version", "seed", "status", "reason", "started_at", "score", "train_s", "disturbed")
 # Name in the data files -> field of a Row, where the two differ. Users' scripts read these names: do not change them.

@@ -33,7 +33,7 @@ from zoo_leaderboard.text.names import file_name
 FILTERS = (
     *(formats.score, formats.spread, formats.seconds, formats.number, formats.count, formats.large, formats.statuses),
     *(formats.cell, formats.plain, formats.clip, formats.bare, formats.plugin, formats.day, formats.percent),
-    formats.heat,
+    *(formats.heat, formats.paper_link),
 )
 
 
@@ -74,6 +74,8 @@ class GroupView:
     curve_legend: Mapping[str, str]
     cost_plots: Sequence[Plot]
     cost_legend: Mapping[str, str]
+    year_plots: Sequence[Plot]
+    year_legend: Mapping[str, str]
     hollow: bool
     pictures: Pictures | None
     verified: Mapping[str, tuple[str, str]]

@@ -32,6 +32,8 @@ class Place(Cached, frozen=True, kw_only=True, array_like=True):
     model_title: str
     variant: str
     pretrained_on: str
+    year: int | None
+    paper: str | None
     rank: int | None
     rank_high: int | None
     tied: int | None

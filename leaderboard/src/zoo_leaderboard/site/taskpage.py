@@ -26,7 +26,7 @@ from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.trials import TrialSummary
 from zoo_leaderboard.records.verified import Notes, describe_notes
 from zoo_leaderboard.site import export, plots
-from zoo_leaderboard.site.costs import CostView, cost_views, score_against
+from zoo_leaderboard.site.costs import CostView, cost_views, score_against, year_views
 from zoo_leaderboard.site.isolation import make_without_culprits
 from zoo_leaderboard.site.pages import GroupView, HistoryView, Pages, Plot, TaskView
 from zoo_leaderboard.site.pictures import Pictures, copy_best
@@ -166,6 +166,7 @@ class _TaskWriter:
         record = self.read(_newest_finished(group))
         not_ok = _newest_first(group.not_ok)
         costs = cost_views(rows, higher_is_better=record.task.higher_is_better)
+        years = year_views(rows, higher_is_better=record.task.higher_is_better)
         references = references_on(self.facts, record.dataset.name)
         with_pages = [trial for trials in group.by_row.values() for trial in trials if trial.id in self.job.trial_slugs]
         return GroupView(
@@ -186,6 +187,8 @@ class _TaskWriter:
             curve_plots=self._curve_plots(group, record, curves, references),
             curve_legend={line.label: line.model for line in curves.lines},
             cost_plots=self._cost_plots(group, record, costs, references),
+            year_plots=self._cost_plots(group, record, years, references),
+            year_legend={point.label: point.model for view in years for point in view.points if point.model},
             cost_legend={point.label: point.model for view in costs for point in view.points if point.model},
             hollow=any(not point.reliable for view in costs for point in view.points),
             pictures=self._pictures(group, rows),

@@ -12,6 +12,7 @@ DASH = "\N{EN DASH}"
 _ALLOWED = frozenset("\n\t\u200c\u200d")  # the last two join letters in the spelling of some languages
 _LINK = re.compile(r"https?://[!#-&(-;=?-\[\]-~]{1,2000}")  # ASCII without space, quotes, <, >, backslash
 _USER = re.compile(r"https?://[^/?#]*@")  # `https://known.example@other.example` leads to the other one
+_ARXIV = re.compile(r"arXiv:([0-9]{4}\.[0-9]{4,5}(?:v[0-9]{1,2})?)", re.IGNORECASE)
 # Combining marks, which are drawn over the letter before: https://www.unicode.org/charts/nameslist/
 _MARKS = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 _ACCENTS = re.compile(f"({_MARKS}{{4}}){_MARKS}+")
@@ -137,6 +138,14 @@ def plugin(name: str) -> str:
 def is_link(text: Any) -> bool:
     """Whether a text is a web address that is safe to link. `javascript:` is not, nor one with a user's name."""
     return isinstance(text, str) and _LINK.fullmatch(text) is not None and _USER.match(text) is None
+
+
+def paper_link(text: Any) -> str:
+    """The web address of a paper: the text itself, or that of `arXiv:1512.03385`; empty if it is neither."""
+    if is_link(text):
+        return str(text)
+    number = _ARXIV.fullmatch(text) if isinstance(text, str) else None
+    return f"https://arxiv.org/abs/{number[1]}" if number else ""
 
 
 def day(moment: str) -> str:

@@ -132,6 +132,8 @@ def _small_models() -> list[ModelSpec]:
                 "widths": [16, 64, 128],
                 "mirror": False,
             },  # a quarter of the cost per image
+            year=2024,
+            paper="arXiv:2404.00498",
         ),
     ]
 
@@ -159,6 +161,8 @@ def _large_models() -> list[ModelSpec]:
                 "lr": 0.002,
                 "crop": 0,
             },
+            year=2015,
+            paper="arXiv:1512.03385",
         ),
         ModelSpec(
             name="vgg-16",
@@ -177,5 +181,7 @@ def _large_models() -> list[ModelSpec]:
             pretrained_on="ImageNet-1k",
             mean=(0.485, 0.456, 0.406),
             std=(0.229, 0.224, 0.225),
+            year=2014,
+            paper="arXiv:1409.1556",
         ),
     ]

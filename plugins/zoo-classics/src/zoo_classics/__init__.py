@@ -1,0 +1,1 @@
+"""The zoo-classics plugin; `plugin.py` says what it adds."""

@@ -1,0 +1,121 @@
+"""The specs of the classic nets. Imports no torch."""
+
+from __future__ import annotations
+
+from zoo_core import Accepts, ModelSpec, Param
+
+KIND = "image-classification"
+SIGNS, CIFAR10 = "zoo-classics:sign-language", "zoo-cifar10:cifar10"
+PAIRED = (SIGNS, CIFAR10)  # `zoo bench --all` runs these; every other image task takes the nets by name
+SMALLEST = Accepts(min_size=8)
+WIDTH = Param(
+    default=0.0,
+    help="share of the original's channels; 0: all from 128 pixels on, a quarter for smaller images",
+    minimum=0.0,
+    maximum=4.0,
+)
+DENSE = Param(default=0.5, help="dropout of the dense layers, as in the paper", minimum=0.0, maximum=1.0)
+SGD = {"optimizer": "sgd", "nesterov": True, "momentum": 0.9, "schedule": "linear", "warmup": 0.15, "batch_size": 128}
+ON_CIFAR10 = {"epochs": 4.0, "label_smoothing": 0.1, "crop": 2, "flip": True}
+ON_SIGNS = {"steps": 600, "batch_size": 32, "crop": 6, "rotate": 10.0, "zoom": 0.1}  # never mirrored: the other hand
+# A second or two on a CPU. Few steps, so Adam, whose first ones count as much as the later ones.
+QUICK = {"optimizer": "adamw", "lr": 0.002, "batch_size": 32, "eval_every": 0.5}
+QUICK |= {"crop": 0, "flip": False, "rotate": 0.0, "zoom": 0.0}
+SMALL_AND_QUICK = {**QUICK, "image_size": 16}
+
+
+def on(lr: float, **signs: float) -> dict[str, dict[str, object]]:
+    """Return the recipe of a net with this learning rate for batches of 128; `signs` are changes on sign-language."""
+    return {
+        "*": {**SGD, "lr": lr, "weight_decay": 0.0005, "epochs": 10.0},
+        "cifar10": ON_CIFAR10,
+        "sign-language": {**ON_SIGNS, "lr": lr / 2, **signs},
+    }
+
+
+MODELS: list[ModelSpec] = [
+    ModelSpec(
+        name="lenet",
+        title="LeNet-5: two convolutions, three dense layers, tanh",
+        entry="zoo_classics.models.lenet:lenet",
+        kind=KIND,
+        tasks=PAIRED,
+        accepts=Accepts(fixed_size=32),
+        recipe=on(0.05),
+        quick={**QUICK, "steps": 200},
+        year=1998,
+        paper="https://doi.org/10.1109/5.726791",
+    ),
+    ModelSpec(
+        name="alexnet",
+        title="AlexNet: five convolutions, ReLU, dropout",
+        entry="zoo_classics.models.alexnet:alexnet",
+        kind=KIND,
+        tasks=PAIRED,
+        accepts=SMALLEST,
+        options={"width": WIDTH, "dropout": DENSE},
+        recipe=on(0.02, image_size=64),
+        quick={**SMALL_AND_QUICK, "steps": 100},
+        year=2012,
+        paper="https://proceedings.neurips.cc/paper/2012/hash/c399862d3b9d6b76c8436e924a68c45b-Abstract.html",
+    ),
+    *(
+        ModelSpec(
+            name=f"vgg-{depth}",
+            title=f"VGG-{depth}: {depth - 3} convolutions of 3x3, three dense layers",
+            entry=f"zoo_classics.models.vgg:vgg_{depth}",
+            kind=KIND,
+            tasks=PAIRED,
+            accepts=SMALLEST,
+            options={
+                "width": WIDTH,
+                "dropout": DENSE,
+                "batch_norm": Param(default=False, help="BatchNorm behind each convolution: a year younger"),
+            },
+            recipe=on(0.02, image_size=64),
+            quick={**SMALL_AND_QUICK, "steps": 80},
+            year=2014,
+            paper="arXiv:1409.1556",
+        )
+        for depth in (11, 16)
+    ),
+    ModelSpec(
+        name="googlenet",
+        title="GoogLeNet: nine Inception modules, BatchNorm",
+        entry="zoo_classics.models.googlenet:googlenet",
+        kind=KIND,
+        tasks=PAIRED,
+        accepts=SMALLEST,
+        options={"width": WIDTH, "dropout": Param(default=0.4, help="before the last layer", minimum=0.0, maximum=1.0)},
+        recipe=on(0.1, image_size=64),
+        quick={**SMALL_AND_QUICK, "steps": 40},
+        year=2014,
+        paper="arXiv:1409.4842",
+    ),
+    ModelSpec(
+        name="resnet-18",
+        title="ResNet-18: eight blocks that add to their input",
+        entry="zoo_classics.models.resnet:resnet_18",
+        kind=KIND,
+        tasks=PAIRED,
+        accepts=SMALLEST,
+        options={"width": WIDTH},
+        recipe=on(0.1, image_size=64),
+        quick={**SMALL_AND_QUICK, "steps": 60},
+        year=2015,
+        paper="arXiv:1512.03385",
+    ),
+    ModelSpec(
+        name="resnet-50",
+        title="ResNet-50: sixteen bottlenecks",
+        entry="zoo_classics.models.resnet:resnet_50",
+        kind=KIND,
+        tasks=(SIGNS,),  # not cheap enough for CIFAR-10
+        accepts=SMALLEST,
+        options={"width": WIDTH},
+        recipe=on(0.1, image_size=64),
+        quick={**SMALL_AND_QUICK, "steps": 25},
+        year=2015,
+        paper="arXiv:1512.03385",
+    ),
+]

@@ -1,0 +1,1 @@
+"""The zoo-detection plugin; `plugin.py` says what it adds."""

@@ -1,0 +1,1 @@
+"""The zoo-sobel plugin; `plugin.py` says what it adds."""
