@@ -35,8 +35,8 @@ KIND = Kind(
         "train_per_class": Param(
             default=0,
             unset=0,
-            help="train on this many examples of each class, chosen by the seed; 0: on all. Val, test and the mean and std "
-            "of `normalize` stay those of all examples",
+            help="train on this many examples of each class, chosen by the seed; 0: on all. Val, test, and the mean "
+            "and std of `normalize` stay as they are",
             minimum=0,
         ),
         "normalize": NORMALIZE,

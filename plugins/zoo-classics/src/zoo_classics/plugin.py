@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zoo_core import DatasetSpec, ModelSpec, TaskSpec, hookimpl
 from zoo_classics import nets, sign_language
+from zoo_core import DatasetSpec, ModelSpec, TaskSpec, hookimpl
 
 
 @hookimpl
