@@ -159,7 +159,7 @@ def test_no_run_is_divided_between_train_and_val(tmp_path: Path) -> None:
     spec, root = SPECS["asl-alphabet"], alphabet(tmp_path, {"A": 100, "B": 100, "C": 100})
     data = open_data(spec, Context(data_root=root), fingerprint(spec, root))
     assert data.examples() == {"train": 240, "val": 30, "test": 30}
-    groups = [set(split.columns["group"][split.rows]) for split in map(data.split, ("train", "val"))]
+    groups = [set(np.asarray(split.columns["group"])[split.rows]) for split in map(data.split, ("train", "val"))]
     assert not groups[0] & groups[1]
 
 

@@ -82,7 +82,7 @@ class SignPictures:
         labels: list[Array] = []
         groups: list[Array] = []
         for label, sign in enumerate(files.classes):
-            own = sorted((files.paths[row] for row in np.flatnonzero(files.labels == label)), key=_by_number)
+            own = sorted(itertools.compress(files.paths, files.labels == label), key=_by_number)
             if len(own) < TEST_EVERY:
                 raise DamagedDataError(
                     f"{own[0].parent} holds {len(own)} pictures of {sign}: test is held out of them, which needs "

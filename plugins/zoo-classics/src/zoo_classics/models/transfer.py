@@ -21,4 +21,4 @@ def resnet_50(signature: Signature, unfreeze: int, weights: Mapping[str, Tensor]
     if weights is not None:
         load_into(net, weights, without="fc.")
     backbone = nn.Sequential(*list(net.children())[:-1], nn.Flatten())
-    return Transfer(backbone, nn.Linear(net.fc.in_features, signature.outputs), unfreeze=unfreeze)
+    return Transfer(backbone, nn.Linear(2048, signature.outputs or 1), unfreeze=unfreeze)
