@@ -1,7 +1,7 @@
 """Drawn hands that show the ten digits of American Sign Language, 64x64, from a seed: the same everywhere.
 
-Which fingers are stretched and what the thumb touches tells the digit. Skin, sleeve, light, background, place, size,
-rotation and the side of the hand tell nothing.
+Which fingers are stretched and what the thumb touches tells the digit. Skin, sleeve, light, background, place, size and
+rotation tell nothing.
 """
 
 from __future__ import annotations
@@ -158,18 +158,18 @@ class Brush:
     """Draws on an image in the hand's coordinates."""
 
     image: Image.Image
-    matrix: Array  # (2, 2): rotation, mirroring and size
+    matrix: Array  # (2, 2): rotation and size
     place: Array  # (2,), subpixels
     scale: float  # subpixels to a unit
 
     @classmethod
     def random(cls, image: Image.Image, rng: np.random.Generator) -> Brush:
-        """A view of the hand: rotated by up to 40 degrees, left or right, and turned a little to the side."""
-        angle = np.deg2rad(rng.integers(-40, 41))
+        """A view of a right hand: rotated by up to 25 degrees, and turned a little to the side."""
+        angle = np.deg2rad(rng.integers(-25, 26))
         rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        side = np.diag([rng.choice([-1, 1]) * rng.integers(75, 101) / 100, 1])
-        scale = float(rng.integers(60, 101))
-        place = np.array([SIZE // 2, SIZE * 5 // 8]) * FINE + rng.integers(-30, 31, 2)
+        side = np.diag([rng.integers(75, 101) / 100, 1])
+        scale = float(rng.integers(75, 101))
+        place = np.array([SIZE // 2, SIZE * 5 // 8]) * FINE + rng.integers(-24, 25, 2)
         return cls(image, side @ rotation * scale, place, scale)
 
     def strokes(self, strokes: Sequence[tuple[Points | Array, float]], colour: Colour) -> None:
@@ -185,14 +185,14 @@ class Brush:
 
 
 def background(rng: np.random.Generator) -> Image.Image:
-    """Out of focus, two surfaces, and up to four things on them, some of the colour of skin: (256, 256)."""
+    """Out of focus, two surfaces, and up to two things on them, some of the colour of skin: (256, 256)."""
     one, other = rng.integers(40, 226, (2, 1)) + rng.integers(-40, 41, (2, 3))
     border = np.arange(8)[:, None, None] < rng.integers(0, 9)
     spots = np.where(border, one, other) + rng.integers(-24, 25, (8, 8, 1)) + rng.integers(-10, 11, (8, 8, 3))
     small = Image.fromarray(spots.clip(0, 255).astype(np.uint8)).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
     canvas = small.resize((SIZE * FINE, SIZE * FINE), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(canvas)
-    for _ in range(rng.integers(5)):
+    for _ in range(rng.integers(3)):
         colour = SKINS[rng.integers(len(SKINS))] if rng.integers(2) else tuple(map(int, rng.integers(20, 236, 3)))
         draw.line(rng.integers(0, SIZE * FINE, 4).tolist(), fill=colour, width=int(rng.integers(8, 40)))
     return canvas
