@@ -8,6 +8,7 @@ KIND = "image-classification"
 KAGGLE = "https://www.kaggle.com/datasets/grassknoted/asl-alphabet"
 DIGITS = "https://github.com/ardamavi/Sign-Language-Digits-Dataset"
 RESNET_50 = "resnet50-0676ba61.pth"
+POSES = {"crop": 6, "rotate": 10.0, "zoom": 0.1}  # augmentation; never `flip`, which turns the hand into the other one
 PARTS = 6  # of the backbone: the first convolution, its BatchNorm, and four stages
 
 TASKS: list[TaskSpec] = [
@@ -90,6 +91,23 @@ def _resnet_50(name: str, title: str, unfreeze: int, steps: int, recipe: dict[st
 
 
 MODELS: list[ModelSpec] = [
+    ModelSpec(
+        name="cnn",
+        title="Five convolutions, trained from scratch",
+        entry="zoo_classics.models.cnn:cnn",
+        kind=KIND,
+        tasks=("sign-language",),
+        accepts=Accepts(min_size=32),
+        options={
+            "widths": Param(default=[16, 32, 64, 128, 128], help="channels of the convolutions", minimum=1),
+            "dropout": Param(default=0.2, help="before the last layer", minimum=0.0, maximum=1.0),
+        },
+        recipe={
+            "*": {"optimizer": "adamw", "lr": 0.004, "weight_decay": 0.05, "schedule": "cosine", "warmup": 0.1},
+            "sign-language": {**POSES, "batch_size": 32},
+        },
+        quick={"image_size": 48},
+    ),
     _resnet_50(
         "resnet-50-frozen",
         "ImageNet ResNet-50, frozen, with a new last layer: the course's",
@@ -102,7 +120,6 @@ MODELS: list[ModelSpec] = [
         "ImageNet ResNet-50, trained further as a whole",
         PARTS,
         600,
-        {"optimizer": "adamw", "lr": 0.0001, "weight_decay": 0.01, "warmup": 0.1, "epochs": 10.0}
-        | {"crop": 6, "rotate": 10.0, "zoom": 0.1, "brightness": 0.2},
+        {"optimizer": "adamw", "lr": 0.0001, "weight_decay": 0.01, "warmup": 0.1, "epochs": 10.0} | POSES,
     ),
 ]
