@@ -104,7 +104,7 @@ MODELS: list[ModelSpec] = [
         },
         recipe={
             "*": {"optimizer": "adamw", "lr": 0.004, "weight_decay": 0.05, "schedule": "cosine", "warmup": 0.1},
-            "sign-language": {**POSES, "batch_size": 32},
+            "sign-language": {**POSES, "batch_size": 32, "image_size": 64},
         },
         quick={"image_size": 48},
     ),
