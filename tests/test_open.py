@@ -400,3 +400,53 @@ def test_an_error_names_the_users_archive_and_not_where_it_is_unpacked(tmp_path:
         archive.writestr("a.txt", "1")
     with pytest.raises(DamagedDataError, match=re.escape(f"{tmp_path / 'root.zip' / 'train'} is empty")):
         left_out(tmp_path / "root.zip", monkeypatch, read)
+
+
+# A limit on train
+
+
+def images(count: int, first: int = 0) -> dict[str, Any]:
+    """Examples of classes 0, 1, 2 in turn, each with a number of its own."""
+    return {"x": np.arange(first, first + count, dtype=np.float32).reshape(-1, 1), "y": np.arange(count) % 3}
+
+
+def test_a_limit_keeps_a_few_of_each_class_of_train_and_leaves_val_and_test(install: Callable[..., Fake]):
+    install({"train": images(60), "val": images(9, 100), "test": images(12, 200)})
+    data = opened()
+    data.limit_train(4, seed=0)
+    data.unseal()
+    assert np.bincount(column(data, "train", "y")).tolist() == [4, 4, 4]
+    assert [len(data.split(name)) for name in ("val", "test")] == [9, 12]
+    assert data.examples() == {"train": 12, "val": 9, "test": 12}
+    data.limit_train(0, seed=0)
+    assert data.examples() == {"train": 60, "val": 9, "test": 12}
+
+
+def test_a_limit_never_takes_examples_that_are_held_out(install: Callable[..., Fake]):
+    install({"train": images(60), "test": images(12, 200)})
+    whole, data = opened(), opened()
+    data.limit_train(5, seed=3)
+    held_out = set(column(whole, "val").ravel())
+    assert set(column(data, "val").ravel()) == held_out
+    assert len(held_out) == 6
+    assert not held_out & set(column(data, "train").ravel())
+    assert set(column(data, "train").ravel()) <= set(column(whole, "train").ravel())
+    assert data.examples() == {"train": 15, "val": 6, "test": 12}
+    assert data.examples(holdout=False) == {"train": 15, "test": 12}
+
+
+def test_a_limit_above_the_examples_of_every_class_keeps_train(install: Callable[..., Fake]):
+    install({"train": images(60), "test": images(12, 200)})
+    whole, data = opened(), opened()
+    data.limit_train(1000, seed=0)
+    assert np.array_equal(column(data, "train"), column(whole, "train"))
+
+
+def test_another_seed_has_other_examples_and_the_same_seed_the_same(install: Callable[..., Fake]):
+    install({"train": images(60), "test": images(12, 200)})
+    chosen = []
+    for seed in (0, 0, 1):
+        data = opened()
+        data.limit_train(5, seed)
+        chosen.append(column(data, "train").ravel().tolist())
+    assert chosen[0] == chosen[1] != chosen[2]

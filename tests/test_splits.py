@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo_core.columns import Ragged
-from zoo_core.data.splits import held_out_rows
+from zoo_core.data.splits import choose_per_class, held_out_rows
 from zoo_core.errors import DataError
 
 MANY = settings(max_examples=40, deadline=None)
@@ -129,3 +129,37 @@ def test_an_array_that_is_not_contiguous_has_the_same_identities():
 def test_one_group_cannot_be_split(labels: list[int]):
     with pytest.raises(DataError, match=f"all {len(labels)} training examples are one group"):
         held_out(labels)
+
+
+# A few examples of each class
+
+
+CLASSES = st.lists(st.integers(0, 5), min_size=1, max_size=80).map(np.asarray)
+SEEDS = st.integers(0, 2**63 - 1)
+
+
+@MANY
+@given(CLASSES, st.integers(1, 12), SEEDS)
+def test_each_class_gives_the_count_or_all_that_it_has(labels: np.ndarray, count: int, seed: int):
+    chosen = choose_per_class(labels, count, seed)
+    assert np.array_equal(chosen, np.unique(chosen)), "ascending, each once"
+    assert np.bincount(labels[chosen]).tolist() == np.minimum(np.bincount(labels), count).tolist()
+
+
+@MANY
+@given(CLASSES, st.integers(1, 6), SEEDS)
+def test_a_smaller_count_chooses_a_part_of_what_a_larger_one_does(labels: np.ndarray, count: int, seed: int):
+    few, more = (set(choose_per_class(labels, size, seed).tolist()) for size in (count, count + 1))
+    assert few <= more
+
+
+def test_the_choice_depends_on_the_seed_alone():
+    labels = np.arange(200) % 2
+    chosen = [choose_per_class(labels, 5, seed).tolist() for seed in (0, 0, 1)]
+    assert chosen[0] == chosen[1] != chosen[2]
+
+
+def test_every_example_of_a_class_is_chosen_equally_often():
+    """Of 10 examples, 2,000 seeds choose each 600 times on average, with a std of 20.5."""
+    counts = np.sum([np.isin(np.arange(10), choose_per_class(np.zeros(10, int), 3, seed)) for seed in range(2000)], 0)
+    assert np.abs(counts - 600).max() < 5 * 20.5

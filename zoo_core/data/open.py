@@ -17,7 +17,7 @@ from zoo_core.columns import Columns, Split, length
 from zoo_core.data import accounting
 from zoo_core.data.locate import DatasetFiles, columns_home, list_root
 from zoo_core.data.locate import fingerprint as identify
-from zoo_core.data.splits import held_out_rows
+from zoo_core.data.splits import choose_per_class, held_out_rows
 from zoo_core.data.walk import Tree, walk
 from zoo_core.entries import resolve_entry
 from zoo_core.entries.codehash import Code, code_of
@@ -91,6 +91,7 @@ class OpenData:
         self._cache, self._folder, self._root = cache, cache.folder, root
         self._decoded_left_out, self._is_published = opened.left_out, is_published
         self._sealed = self._labels_sealed = True
+        self._per_class = self._choice_seed = 0
 
     def left_out(self) -> list[LeftOut]:
         """Count the files below the data root that were not read, by reason.
@@ -115,6 +116,15 @@ class OpenData:
         if name == "test" and self._sealed:
             raise SealedSplitError("the test split is opened once, for the final score; train and select on val")
         self._cache.ensure_unchanged()
+        split = self._whole_split(name, holdout=holdout)
+        if name != "train" or not self._per_class:
+            return split
+        rows = np.arange(len(split)) if split.rows is None else split.rows
+        labels = np.asarray(split.columns["y"])[rows]
+        return Split(split.columns, rows[choose_per_class(labels, self._per_class, self._choice_seed)])
+
+    def _whole_split(self, name: str, *, holdout: bool) -> Split:
+        """Return a split without the limit on train."""
         rows_file = self._folder / "held_out.npy"
         if rows_file.exists() and name in ("train", "val"):
             train = column_files.load(self._folder / "train")
@@ -130,14 +140,23 @@ class OpenData:
         return Split(column_files.load(self._folder / name, only=only))
 
     def examples(self, *, holdout: bool = True) -> dict[str, int]:
-        """Return the number of examples by split under the recipe's `holdout`."""
+        """Return the number of examples by split under the recipe's `holdout` and the limit on train."""
         sizes = dict(self.sizes)
         if (self._folder / "held_out.npy").exists():
             if holdout:
                 sizes["train"] -= sizes["val"]
             else:
                 del sizes["val"]
+        if self._per_class:
+            sizes["train"] = len(self.split("train", holdout=holdout))
         return sizes
+
+    def limit_train(self, per_class: int, seed: int) -> None:
+        """Let `train` have only `per_class` examples of each class, chosen by `seed`; 0: all. Val and test stay whole.
+
+        Needs the column `y`, integer (n,). The limit applies to what remains after val was held out.
+        """
+        self._per_class, self._choice_seed = per_class, seed
 
     def unseal(self, *, labels: bool = True) -> None:
         """Allow `split("test")`, without `labels` only its inputs. Only the runner calls this, for the final score.

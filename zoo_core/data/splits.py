@@ -4,6 +4,8 @@ Examples are sorted by a hash. It covers the column `group` if there is one (suc
 groups stay whole; otherwise it covers the first column, so that copies of an example stay together. Whole groups are
 taken in that order until they hold a tenth of train. A group is skipped if a class would lose more than a quarter of
 its examples in all: a class of two groups would otherwise lose half. File order and seed have no influence.
+
+`choose_per_class` limits train to a few examples of each class. This choice depends on the seed.
 """
 
 from __future__ import annotations
@@ -31,6 +33,23 @@ def held_out_rows(columns: Columns) -> Array:
     in_order = [groups[identity] for identity in sorted(groups)[:-1]]  # at least one group stays in train
     rows = _choose_rows(in_order, count, _labels(columns)) or _choose_rows(in_order, count, None)
     return np.sort(np.asarray(rows, dtype=np.int64))
+
+
+def choose_per_class(labels: Array, count: int, seed: int) -> Array:
+    """Choose `count` examples of each class at random: their places in `labels`, int64, ascending.
+
+    A class with fewer examples gives all. With the same seed, a smaller count chooses a part of what a larger one does.
+
+    >>> labels = np.array([0, 0, 0, 1, 0, 1, 2])
+    >>> labels[choose_per_class(labels, 2, seed=0)].tolist()
+    [0, 0, 1, 1, 2]
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]  # each class in a random order
+    in_order = labels[by_class]
+    place_in_class = np.arange(len(labels)) - np.searchsorted(in_order, in_order)
+    chosen: Array = np.sort(by_class[place_in_class < count])
+    return chosen
 
 
 def _choose_rows(groups: list[list[int]], count: int, labels: Array | None) -> list[int]:

@@ -16,7 +16,7 @@ from zoo_core.data.open import OpenData, open_data
 from zoo_core.entries.loaded import changed_file_error
 from zoo_core.errors import IncompatibleError
 from zoo_core.files import own_cache
-from zoo_core.kinds import adapted_signature
+from zoo_core.kinds import adapted_signature, kind_recipe
 from zoo_core.measure.devices import autocast
 from zoo_core.measure.environment import usable_cores
 from zoo_core.measure.randomness import evaluation_mode
@@ -90,6 +90,8 @@ def prepare_trial(job: TrialJob, specs: JobSpecs, may_open: MayOpen = allow_all)
     with may_open(May.ALL):
         data = open_data(dataset_spec, ctx, job.fingerprint, job.code.dataset if job.code else None)
     recipe = Recipe(job.recipe)
+    if "train_per_class" in kind_recipe(task_spec):  # a model of another kind may have an option of that name
+        data.limit_train(recipe.get("train_per_class", 0), job.seed)
     data_signature = data.signature
     data.signature = adapted_signature(model_spec, task_spec, data_signature, recipe)
     refusal = model_spec.accepts.refusal(data.signature)

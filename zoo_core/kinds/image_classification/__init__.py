@@ -2,6 +2,7 @@
 
 Data: column x, uint8 (n, channels, height, width), raw; column y, integer (n,), classes from 0. An optional column
 `group`, integer (n,), numbers examples that belong together, such as the frames of a track. One unit is one image.
+With `train_per_class` in the recipe, train has at most that many examples of each class, chosen by the trial's seed.
 Inputs: made on the device, in channels-last layout for convolution nets, in this order. In training, images are
 augmented as the recipe asks; mixup and cutmix add to a batch the labels `y_mixed` of the other images, and `share`, the
 weight of `y`. Images are resized if the recipe or the model's spec asks for another size (bilinear, with antialiasing).
@@ -31,6 +32,13 @@ KIND = Kind(
         **SUPERVISED,
         "loss": CLASS_LOSS,
         "label_smoothing": Param(default=0.0, help="label smoothing of the loss", minimum=0.0),
+        "train_per_class": Param(
+            default=0,
+            unset=0,
+            help="train on this many examples of each class, chosen by the seed; 0: on all. Val, test, and the mean "
+            "and std of `normalize` stay as they are",
+            minimum=0,
+        ),
         "normalize": NORMALIZE,
         "image_size": Param(
             default=0,
