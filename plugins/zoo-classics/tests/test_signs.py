@@ -293,6 +293,11 @@ def nothing(root: Path) -> Path:
     return root
 
 
+def only_kaggles_test(root: Path) -> Path:
+    save(nothing(root) / KAGGLE_TEST / "A_test.jpg")
+    return root
+
+
 DAMAGED: dict[str, tuple[Callable[[Path], Path], type[ZooError], str]] = {
     "a truncated JPEG": (truncated, DamagedDataError, "cannot be read as a picture"),
     "a web page": (a_web_page, DamagedDataError, "cannot be read as a picture"),
@@ -301,7 +306,8 @@ DAMAGED: dict[str, tuple[Callable[[Path], Path], type[ZooError], str]] = {
     "a sign without pictures": (an_empty_sign, DataUnavailableError, "holds no pictures"),
     "another sign in test": (another_sign_in_test, DamagedDataError, "unknown: wave"),
     "no test": (no_test, DataUnavailableError, "holds no folder 'test'; it must hold asl_alphabet_train/<sign>/"),
-    "nothing": (nothing, DataUnavailableError, "is empty"),
+    "nothing": (nothing, DataUnavailableError, "holds no folders of signs; it must hold asl_alphabet_train/<sign>/"),
+    "Kaggle's test alone": (only_kaggles_test, DataUnavailableError, "holds no folders of signs; it must hold"),
 }
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo_core import Context, DamagedDataError, Signature, UnknownSplitError
+from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
 from zoo_core.data.columns import Array
 from zoo_core.data.images import ImageFiles, find_splits, image_folder, read_images
 from zoo_core.data.names import natural_key
 from zoo_core.data.walk import find_one, folders, folders_below, inner_root
 
-ALPHABET = frozenset({*string.ascii_uppercase, "del", "nothing", "space"})
+ALPHABET = frozenset({*string.ascii_lowercase, "del", "nothing", "space"})  # in any case
 KAGGLE_TRAIN, KAGGLE_TEST = "asl_alphabet_train", "asl_alphabet_test"  # the folders of the alphabet
 DIGITS = "Dataset"  # the folder of the digits in their repository
 NEEDS = (
@@ -58,7 +58,7 @@ class SignPictures:
         self._splits = find_splits(root, NEEDS) if _has_train(root) else {}
         self._home = self._splits.get("train") or _find_signs(root)
         classes = image_folder(self._home).classes
-        if known and (others := sorted(set(classes) - set(known))):
+        if known and (others := [name for name in classes if name.lower() not in known]):
             raise DamagedDataError(
                 f"{self._home} holds signs that are not in the alphabet, such as {others[0]}: give "
                 "--dataset sign-digits for pictures of other signs"
@@ -122,10 +122,15 @@ def _has_train(root: Path) -> bool:
 
 
 def _find_signs(root: Path) -> Path:
-    """Find the folder with one folder for each sign. Raises DamagedDataError if there are two such data sets."""
+    """Find the folder with one folder for each sign.
+
+    Raises DataUnavailableError if there is none, DamagedDataError if there are two such data sets.
+    """
     names = {folder.name for folder in folders_below(root)}
     name = next((name for name in (KAGGLE_TRAIN, DIGITS) if name in names), "")
     home = root if root.name == name or not name else find_one(root, name, NEEDS)
     while len(below := folders(home)) == 1 and folders(below[0]):  # one sign alone has only pictures in it
         home = below[0]
+    if all(folder.name == KAGGLE_TEST for folder in folders(home)):
+        raise DataUnavailableError(f"{root} holds no folders of signs; {NEEDS}")
     return home
