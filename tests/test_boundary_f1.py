@@ -25,12 +25,14 @@ CROSS = ndimage.generate_binary_structure(2, 1)
 
 def smooth_classes(rng: np.random.Generator, size: tuple[int, int], classes: int) -> Array:
     """Regions of about ten pixels."""
-    return np.stack([ndimage.gaussian_filter(rng.normal(size=size), 4) for _ in range(classes)]).argmax(0)
+    fields: Array = np.stack([ndimage.gaussian_filter(rng.normal(size=size), 4) for _ in range(classes)])
+    return fields.argmax(0)
 
 
 def contour(region: Array) -> Array:
     """The pixels of a region that a step up, down, left or right leaves; the frame of the image is no way out."""
-    return region & ~ndimage.binary_erosion(region, CROSS, border_value=1)
+    inside: Array = ndimage.binary_erosion(region, CROSS, border_value=1)
+    return region & ~inside
 
 
 def reference(prediction: Array, target: Array, classes: int) -> float:

@@ -32,7 +32,7 @@ class SegNet(nn.Module):
         y = features[-1]
         for level, above in zip(self.levels, reversed(features[:-1]), strict=True):
             _, indices = F.max_pool2d(above, 2, return_indices=True)
-            y = F.max_unpool2d(level(y), indices, 2)
+            y = F.max_unpool2d(level(y), indices, (2, 2))
         return F.interpolate(self.classifier(self.last(y)), x.shape[2:], mode="bilinear")
 
 
