@@ -25,8 +25,9 @@ CROSS = ndimage.generate_binary_structure(2, 1)
 
 def smooth_classes(rng: np.random.Generator, size: tuple[int, int], classes: int) -> Array:
     """Regions of about ten pixels."""
-    fields: Array = np.stack([ndimage.gaussian_filter(rng.normal(size=size), 4) for _ in range(classes)])
-    return fields.argmax(0)
+    fields = np.stack([ndimage.gaussian_filter(rng.normal(size=size), 4) for _ in range(classes)])
+    largest: Array = fields.argmax(0)
+    return largest
 
 
 def contour(region: Array) -> Array:

@@ -28,7 +28,6 @@ DECODERS = {  # besides `unet` and `fcn`
     "pspnet": "PSPNet: pools the smallest features over large parts of the picture",
     "fpn": "Feature pyramid network: classifies the sum of all levels",
 }
-DECODER_OPTIONS = {"fpn": {"pyramid": Param(default=48, help="channels of every level of the pyramid", minimum=1)}}
 SQUEEZENET: dict[str, Any] = {
     "accepts": Accepts(channels=(3,), min_size=32),
     "recipe": {"*": {**ADAMW, "lr": 0.001}},
@@ -183,7 +182,7 @@ def zoo_models() -> list[ModelSpec | ModelFamily]:
                 name=name,
                 title=title,
                 entry=f"zoo_unet.models.{name}:{name}",
-                options={"widths": WIDTHS, **DECODER_OPTIONS.get(name, {})},
+                options={"widths": WIDTHS, **_pyramid(name, 32)},
                 recipe={"*": {**ADAMW, "lr": 0.003}},
                 **every,
             )
@@ -203,7 +202,7 @@ def zoo_models() -> list[ModelSpec | ModelFamily]:
                 name=f"{name}-squeezenet",
                 title=f"{title}, on ImageNet's SqueezeNet 1.0",
                 entry=f"zoo_unet.models.on_squeezenet:{name}_squeezenet",
-                options=DECODER_OPTIONS.get(name, {}),
+                options=_pyramid(name, 48),
                 **SQUEEZENET,
             )
             for name, title in {"fcn": "No skip connections", **DECODERS}.items()
@@ -226,3 +225,8 @@ def zoo_models() -> list[ModelSpec | ModelFamily]:
             entry="zoo_unet.models.on_timm:TimmUnets",
         ),
     ]
+
+
+def _pyramid(name: str, channels: int) -> dict[str, Param]:
+    """Return the option that only `fpn` has besides those of all decoders."""
+    return {"pyramid": Param(default=channels, help="channels of every level", minimum=1)} if name == "fpn" else {}
