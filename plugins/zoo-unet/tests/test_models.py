@@ -240,7 +240,7 @@ def test_a_member_of_the_family_runs_on_a_grey_task(zoo: Callable[..., Any]) -> 
     done = zoo("bench", "membrane", "--model", "unet-timm/test_resnet", *BENCH, "--set", "steps=2")
     (record,) = json.loads(done.out)
     assert record["status"] == "ok", done.err
-    assert {"dice", "iou", "pixel_accuracy", "mean_iou"} <= set(record["measured"]["scores"])
+    assert {"dice", "iou", "pixel_accuracy", "mean_iou", "boundary_f1"} <= set(record["measured"]["scores"])
 
 
 @pytest.mark.slow
