@@ -50,6 +50,11 @@ def random_case(seed: int, classes: int, ignored: int | None) -> tuple[torch.Ten
     return logits, targets
 
 
+def without_boundaries(confusion: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Counts of images as `reduce` returns them, from their confusion matrices (n, classes, classes)."""
+    return np.pad(confusion, ((0, 0), (0, 4), (0, 0)))
+
+
 @SEEDS
 def test_scores_of_several_classes_are_scikit_learns_over_all_pixels_that_count(seed: int) -> None:
     logits, targets = random_case(seed, 4, IGNORED)
@@ -76,7 +81,7 @@ def test_dice_and_iou_of_two_classes_are_scikit_learns_of_the_second(seed: int) 
 
 
 @SEEDS
-@pytest.mark.parametrize("metric", ["mean_iou", "mean_dice", "pixel_accuracy", "dice", "iou"])
+@pytest.mark.parametrize("metric", ["mean_iou", "mean_dice", "pixel_accuracy", "boundary_f1", "dice", "iou"])
 def test_the_score_of_a_training_batch_is_the_metric(metric: str, seed: int) -> None:
     binary = metric in ("dice", "iou")
     logits, targets = random_case(seed, 2 if binary else 4, None if binary else IGNORED)
@@ -89,7 +94,7 @@ def test_the_score_of_a_training_batch_is_the_metric(metric: str, seed: int) -> 
 def test_the_positive_class_may_be_the_first() -> None:
     first = Signature(input_shape=(1, 8, 8), outputs=2, mean=(0.5,), std=(0.2,), extra={"positive": 0})
     confusion = np.array([[[6, 2], [1, 3]]])
-    found = objective(first, "dice").evaluate(confusion, {})
+    found = objective(first, "dice").evaluate(without_boundaries(confusion), {})
     assert found.scores["dice"] == pytest.approx(12 / 15)
     assert found.scores["iou"] == pytest.approx(6 / 9)
 
@@ -99,7 +104,7 @@ def test_a_class_in_neither_targets_nor_predictions_does_not_count() -> None:
     assert np.isnan(metrics.intersection_over_union(confusion)).tolist() == [False, False, True]
     assert float(metrics.mean_iou(confusion)) == pytest.approx((3 / 4 + 4 / 5) / 2)
     assert np.isnan(metrics.mean_iou(np.zeros((3, 3))))
-    found = objective(FOUR).evaluate(np.diag([2, 3, 0, 0])[None], {})
+    found = objective(FOUR).evaluate(without_boundaries(np.diag([2, 3, 0, 0])[None]), {})
     assert found.scores["mean_iou"] == 1.0
     assert [row[1] for row in found.tables["per class"].rows] == [1.0, 1.0, None, None]
 
@@ -110,10 +115,10 @@ def test_a_metric_of_one_class_is_refused_for_data_with_many(metric: str) -> Non
         objective(FOUR, metric)
 
 
-METRICS = pytest.mark.parametrize("metric", ["dice", "iou", "mean_iou", "mean_dice", "pixel_accuracy"])
+METRICS = ["dice", "iou", "mean_iou", "mean_dice", "pixel_accuracy"]
 
 
-@METRICS
+@pytest.mark.parametrize("metric", [*METRICS, "boundary_f1"])
 @SEEDS
 def test_the_mean_of_the_results_by_image_is_the_score_over_all_pixels(metric: str, seed: int) -> None:
     binary = metric in ("dice", "iou")
@@ -124,18 +129,20 @@ def test_the_mean_of_the_results_by_image_is_the_score_over_all_pixels(metric: s
     assert found.per_example["score"].mean() == pytest.approx(found.scores[metric], rel=1e-12)
 
 
-@METRICS
+@pytest.mark.parametrize("metric", METRICS)
 def test_one_image_has_the_score_itself(metric: str) -> None:
     confusion = np.array([[[6, 2], [1, 3]]])
     expected = {"dice": 6 / 9, "iou": 3 / 6, "pixel_accuracy": 9 / 12, "mean_iou": (6 / 9 + 3 / 6) / 2}.get(
         metric, (12 / 15 + 6 / 9) / 2
     )
-    assert objective(TWO, metric).evaluate(confusion, {}).per_example["score"].tolist() == pytest.approx([expected])
+    found = objective(TWO, metric).evaluate(without_boundaries(confusion), {})
+    assert found.per_example["score"].tolist() == pytest.approx([expected])
 
 
 def test_images_of_one_group_keep_its_number_beside_their_results() -> None:
     confusion = np.array([[[6, 2], [1, 3]]] * 2)
-    found = objective(TWO).evaluate(confusion, {"y": np.zeros((2, 8, 8)), "group": np.array([4, 4])})
+    columns = {"y": np.zeros((2, 8, 8)), "group": np.array([4, 4])}
+    found = objective(TWO).evaluate(without_boundaries(confusion), columns)
     assert found.per_example["group"].tolist() == [4, 4]
 
 

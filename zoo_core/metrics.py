@@ -113,8 +113,7 @@ def precision_recall_f1(confusion: Array) -> tuple[Array, Array, Array]:
     >>> recall.tolist(), f1.round(2).tolist()
     ([0.5, 1.0], [0.67, 0.8])
     """
-    correct = np.diag(confusion).astype(np.float64)
-    predicted, true = confusion.sum(axis=0), confusion.sum(axis=1)
+    correct, predicted, true = _counts_by_class(confusion)
     precision = np.divide(correct, predicted, out=np.zeros_like(correct), where=predicted > 0)
     recall = np.divide(correct, true, out=np.zeros_like(correct), where=true > 0)
     both = predicted + true
@@ -153,9 +152,26 @@ def mean_iou(confusion: Array) -> Array:
     >>> round(float(mean_iou(np.array([[3, 1], [0, 4]]))), 3)
     0.775
     """
-    iou = intersection_over_union(confusion)
-    known = ~np.isnan(iou)
-    return _divide_or_nan(np.where(known, iou, 0.0).sum(axis=-1), known.sum(axis=-1))
+    return mean_of_known(intersection_over_union(confusion))
+
+
+def mean_of_known(values: Array) -> Array:
+    """Mean over the last axis without nan; nan if all are."""
+    return _divide_or_nan(np.nansum(values, axis=-1), (~np.isnan(values)).sum(axis=-1))
+
+
+def boundary_f1(counts: Array) -> Array:
+    """Boundary F1 of Csurka et al. 2013 (doi:10.5244/C.27.32) per class; nan for a class without a true boundary.
+
+    Shapes: counts (..., 4, classes) of boundary pixels: predicted ones that match a true one, all predicted ones, true
+    ones that match a predicted one, all true ones -> (..., classes).
+
+    >>> boundary_f1(np.array([[3, 0], [4, 9], [2, 0], [2, 0]])).round(3).tolist()
+    [0.857, nan]
+    """
+    matched, predicted, found, true = np.moveaxis(counts, -2, 0).astype(np.float64)
+    precision, recall = matched / np.maximum(predicted, 1), found / np.maximum(true, 1)
+    return np.where(true > 0, 2 * precision * recall / np.maximum(precision + recall, 1e-12), np.nan)
 
 
 def pixel_accuracy(confusion: Array) -> Array:

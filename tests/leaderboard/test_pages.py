@@ -352,6 +352,7 @@ def test_imported_benchmarks_are_shown_separately_and_never_ranked(record, bench
     ("name", "expected"),
     [
         ("mean_iou", "Mean IoU"),
+        ("boundary_f1", "Boundary F1"),
         ("joint_error", "Joint error (m)"),
         ("frechet", "Fréchet distance"),
         ("mse", "MSE"),

@@ -17,6 +17,9 @@ Scores, from the pixels of the whole split: `mean_iou`, over the classes that oc
 `mean_dice` and `pixel_accuracy`. With two classes also `dice` and `iou` of the class `extra["positive"]`, by default
 the second. `per_example` has a value for each image: the score plus the image's influence on it, because the score is
 not a mean over images (`zoo_core.metrics.ratio_by_example`).
+`boundary_f1` (Csurka et al. 2013, doi:10.5244/C.27.32) is the F1 of boundary pixels: one matches if the other map has
+one of the same class nearer than 0.75 % of the image's diagonal. It is the mean over the images of the mean over the
+classes with a boundary in the image's targets, as in Badrinarayanan et al. 2017, arXiv:1511.00561.
 """
 
 from __future__ import annotations

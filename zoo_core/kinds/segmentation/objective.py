@@ -18,6 +18,7 @@ from zoo_core.errors import IncompatibleError
 from zoo_core.kinds.classification import FOCUS
 from zoo_core.kinds.inputs import ImageInputs
 from zoo_core.kinds.objective import OwnLoss, RowReader, own_loss
+from zoo_core.kinds.segmentation.boundaries import boundary_counts, mean_boundary_f1
 from zoo_core.kinds.segmentation.losses import class_weights, confusions, soft_dice_loss
 from zoo_core.kinds.segmentation.pictures import prediction_sheet, split_view, spread
 from zoo_core.kinds.segmentation.views import Views, padded, unpadded
@@ -27,6 +28,7 @@ from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 
 ONE_CLASS_METRICS = ("dice", "iou")  # they score one of two classes
+BOUNDARY = "boundary_f1"
 NO_CLASS = -100  # torch's number of an ignored class; the ignored class if the data have none
 MAX_PICTURED = 4  # images on a sheet
 MAX_CONFUSION_CLASSES = 32  # with more classes, a record has no confusion matrix
@@ -39,7 +41,7 @@ def segmentation_task(spec: TaskSpec) -> Supervised:
 
 
 class SegmentationObjective:
-    """Cross-entropy and soft Dice per pixel; scores are computed from confusion matrices per image."""
+    """Cross-entropy and soft Dice per pixel; scores are computed from counts of pixels per image."""
 
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context, *, metric: str = "mean_iou") -> None:
         self._count = signature.outputs or len(signature.classes)
@@ -47,7 +49,7 @@ class SegmentationObjective:
         self._ignored = int(signature.extra.get("ignore_index", NO_CLASS))
         self._positive = int(signature.extra.get("positive", 1)) if self._count == 2 else None
         self._metric, self._recipe, self._device = metric, recipe, ctx.device
-        self._per_image_metric = metric if metric in (*ONE_CLASS_METRICS, "pixel_accuracy") else "mean_iou"
+        self._per_image_metric = metric if metric in (*ONE_CLASS_METRICS, BOUNDARY, "pixel_accuracy") else "mean_iou"
         if metric in ONE_CLASS_METRICS and self._positive is None:
             raise IncompatibleError(
                 f"the metric {metric} scores one of two classes, the data have {self._count}: try a task of mean_iou"
@@ -87,7 +89,10 @@ class SegmentationObjective:
         else:
             loss = self._kinds_loss(logits, torch.where(counted, targets, 0), counted)
         with torch.no_grad():
-            return loss, self._score(self.reduce(logits, batch).sum(0))
+            predictions = logits.argmax(1)
+            if self._metric == BOUNDARY:
+                return loss, mean_boundary_f1(boundary_counts(predictions, targets, self._count, self._ignored))
+            return loss, self._score(confusions(predictions, targets, self._count, self._ignored).sum(0))
 
     def _kinds_loss(self, logits: Tensor, labels: Tensor, counted: Tensor) -> Tensor:
         """Compute the recipe's `loss` and Dice; ignored pixels have any label and are not `counted`."""
@@ -104,10 +109,10 @@ class SegmentationObjective:
         return loss
 
     def reduce(self, output: Tensor, batch: Batch) -> Tensor:
-        """Count each image's confusion matrix, int64 (batch, classes, classes): rows are true classes."""
+        """Count each image's pixels, int64 (batch, classes + 4, classes): `confusions`, then `boundary_counts`."""
         targets = batch["y"].long()
-        predictions = unpadded(output, targets.shape[1:]).argmax(1)
-        return confusions(predictions, targets, self._count, self._ignored)
+        counted = (unpadded(output, targets.shape[1:]).argmax(1), targets, self._count, self._ignored)
+        return torch.cat([confusions(*counted), boundary_counts(*counted)], 1)
 
     def _score(self, confusion: Tensor) -> Tensor:
         """Compute the task's metric on the device, without synchronising."""
@@ -123,23 +128,31 @@ class SegmentationObjective:
         return (top / bottom.clamp_min(1)).sum() / (union > 0).sum().clamp_min(1)
 
     def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
-        """Score the images' confusion matrices, (n, classes, classes)."""
-        confusion = outputs.sum(axis=0)
+        """Score the images' counts of pixels, (n, classes + 4, classes)."""
+        confusion, boundary_f1 = outputs[:, : self._count].sum(axis=0), self._boundary_f1(outputs)
         iou, dice = metrics.intersection_over_union(confusion), metrics.dice(confusion)
         scores = {
             "mean_iou": float(metrics.mean_iou(confusion)),
             "mean_dice": float(np.mean(dice[~np.isnan(dice)])),
             "pixel_accuracy": float(metrics.pixel_accuracy(confusion)),
+            BOUNDARY: float(metrics.mean_of_known(metrics.mean_of_known(boundary_f1))),
         }
         if self._positive is not None:
             scores |= {"dice": float(dice[self._positive]), "iou": float(iou[self._positive])}
         per_example = {"score": self._by_example(outputs)}
         if "group" in columns:
             per_example["group"] = columns["group"]
-        return Evaluation(scores, self._tables(confusion, iou, dice), per_example)
+        return Evaluation(scores, self._tables(confusion, iou, dice, metrics.mean_of_known(boundary_f1.T)), per_example)
+
+    def _boundary_f1(self, outputs: Array) -> Array:
+        return metrics.boundary_f1(outputs[:, self._count :])  # (n, classes)
 
     def _by_example(self, outputs: Array) -> Array:
         """Compute values by image whose mean is the task's metric over all pixels, float64 (n,)."""
+        if self._metric == BOUNDARY:
+            scores = metrics.mean_of_known(self._boundary_f1(outputs))[:, None]
+            return metrics.ratio_by_example(np.nan_to_num(scores), ~np.isnan(scores))
+        outputs = outputs[:, : self._count]
         parts, wholes = metrics.pixel_counts(outputs, self._metric.removeprefix("mean_"))
         if self._metric in ONE_CLASS_METRICS and self._positive is not None:
             parts, wholes = parts[:, self._positive, None], wholes[:, self._positive, None]
@@ -147,6 +160,9 @@ class SegmentationObjective:
 
     def _per_image(self, outputs: Array) -> Array:
         """Compute the metric of each image alone; 1 if the class is neither in the targets nor in the predictions."""
+        if self._per_image_metric == BOUNDARY:
+            return metrics.mean_of_known(self._boundary_f1(outputs))
+        outputs = outputs[:, : self._count]
         if self._per_image_metric == "mean_iou":
             return metrics.mean_iou(outputs)
         if self._per_image_metric == "pixel_accuracy":
@@ -155,13 +171,13 @@ class SegmentationObjective:
         scores = class_metric(outputs)[:, self._positive]
         return np.where(np.isnan(scores), 1.0, scores)
 
-    def _tables(self, confusion: Array, iou: Array, dice: Array) -> dict[str, Table]:
+    def _tables(self, confusion: Array, iou: Array, dice: Array, boundary_f1: Array) -> dict[str, Table]:
         share = confusion.sum(axis=1) / max(1, confusion.sum())
-        per_class = zip(self.classes, iou, dice, share, strict=True)
+        per_class = zip(self.classes, iou, dice, boundary_f1, share, strict=True)
         tables = {
             "per class": Table(
-                ["class", "iou", "dice", "share of pixels"],
-                [[name, _number(i), _number(d), float(s)] for name, i, d, s in per_class],
+                ["class", "iou", "dice", BOUNDARY, "share of pixels"],
+                [[name, *map(_number, scores), float(s)] for name, *scores, s in per_class],
             )
         }
         if len(self.classes) <= MAX_CONFUSION_CLASSES:

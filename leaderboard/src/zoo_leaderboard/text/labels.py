@@ -6,6 +6,7 @@ import re
 
 # Only identifiers with an acronym, a proper name or a unit; `as_label` derives the others.
 LABELS = {
+    "boundary_f1": "Boundary F1",
     "cpu": "CPU",
     "dice": "Dice",
     "f1": "F1",

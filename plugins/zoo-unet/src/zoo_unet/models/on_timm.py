@@ -13,7 +13,7 @@ from zoo_core import Accepts, IncompatibleError, ModelSpec, Param, Signature, We
 from zoo_core.timm_family import TimmModel, find_model, last_layer, list_names, pretrained_fields
 from zoo_core.weights import load_into
 from zoo_unet.models.blocks import OnEncoder
-from zoo_unet.plugin import TIMM_DECODER, TIMM_RECIPE
+from zoo_unet.recipes import TIMM_DECODER, TIMM_RECIPE
 
 PREFIX = "unet-timm/"
 PRETRAINED = {"lr": 0.0005}  # pretrained weights need smaller updates
