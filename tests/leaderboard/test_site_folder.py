@@ -135,6 +135,43 @@ def test_a_link_in_the_place_of_a_folder_is_renamed_and_nothing_behind_it_change
     assert list((site / name).glob("*.html"))
 
 
+@pytest.mark.parametrize("damage", ["emptied", "cut", "zeroed"])
+def test_a_page_that_lost_its_content_without_a_later_change_is_written_again(damage, site, results):
+    """As after a power failure, or in a copy on a full disk: nothing of the file is newer than the manifest."""
+    pages_before = own_files(site)
+    (page,) = site.glob("tasks/zoo-a--one-*.html")
+    whole, state = page.read_bytes(), page.stat()
+    page.write_bytes({"emptied": b"", "cut": whole[:4096], "zeroed": bytes(len(whole))}[damage])
+    if damage != "zeroed":
+        os.utime(page, ns=(state.st_atime_ns, state.st_mtime_ns))
+    time.sleep(0.02)  # more than the clock of a file system may stand still
+    (site / MARKER).touch()
+    build_site([results], site)
+    assert page.read_bytes() == whole
+    kept = page.with_name(f"{page.name}{KEPT}").relative_to(site).as_posix()
+    assert own_files(site).keys() - pages_before.keys() == {kept}
+
+
+def test_an_untouched_site_is_not_read_again(site, results, monkeypatch):
+    time.sleep(0.02)
+    (site / MARKER).touch()  # it is newer than all pages, also on a file system whose clock is coarse
+    read = []
+    true = site_folder.file_digest
+    monkeypatch.setattr(site_folder, "file_digest", lambda path: read.append(path) or true(path))
+    build_site([results], site)
+    assert read == []
+
+
+def test_a_manifest_without_stamps_is_read_and_gets_some(site, results):
+    manifest = json.loads((site / MARKER).read_text())
+    del manifest["stamps"]
+    (site / MARKER).write_text(json.dumps(manifest))
+    before = own_files(site)
+    assert build_site([results], site).rendered == 0
+    assert own_files(site) == before
+    assert read_manifest(site / MARKER).stamps.keys() == before.keys()
+
+
 def test_the_manifest_of_an_earlier_version_is_read(site, results, record, save):
     manifest = json.loads((site / MARKER).read_text())
     del manifest["digests"]

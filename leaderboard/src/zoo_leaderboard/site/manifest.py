@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 import msgspec
 
@@ -13,6 +14,7 @@ from zoo_core.errors import UsageError
 MARKER = ".zoo-leaderboard"
 FOLDERS = ("tasks", "models", "trials", "history", "data", "static")
 PAGES = ("compare.html", "index.html")
+Stamp: TypeAlias = tuple[int, int]  # size and modification time (ns) of a file; moving it changes neither
 MADE_BY = "zoo leaderboard build, which replaces the files listed here and no others"
 
 
@@ -24,14 +26,16 @@ class Unit(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """The content of the marker file: the units of the site, and the SHA-256 of each file (32 digits) by its name.
+    """The content of the marker file: the units of the site, and by name of each file its SHA-256 and its stamp.
 
-    The manifests of earlier versions have no `digests`.
+    A digest has 32 digits; a stamp is size and modification time (ns). The manifests of earlier versions have no
+    `digests`, or no `stamps`.
     """
 
     made_by: str = MADE_BY
     units: dict[str, Unit] = {}
     digests: dict[str, str] = {}
+    stamps: dict[str, Stamp] = {}
 
     @property
     def known(self) -> dict[str, str]:
