@@ -232,7 +232,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
         "photo1.png.*more than 8 bits",
     ),
     "one photo": (
-        lambda root: [path.unlink() for path in root.glob("photo[1-4].png")],
+        lambda root: list(map(Path.unlink, root.glob("photo[1-4].png"))),
         DataUnavailableError,
         "holds 1 photos: one is needed for train and one for test",
     ),

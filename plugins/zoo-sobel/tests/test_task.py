@@ -114,7 +114,8 @@ def test_the_loss_of_the_fixed_filter_is_zero_up_to_rounding() -> None:
 def test_the_kernel_of_a_convolution_is_its_weight() -> None:
     model = learned(SIGNATURE)
     with torch.no_grad():
-        assert np.abs(kernel_of(model, "cpu") - model.weight[0, 0].numpy()).max() < ROUNDING
+        (weight,) = model.parameters()
+        assert np.abs(kernel_of(model, "cpu") - weight[0, 0].numpy()).max() < ROUNDING
         assert np.abs(kernel_of(fixed(SIGNATURE), "cpu") - np.asarray(SOBEL)).max() < ROUNDING
 
 

@@ -107,7 +107,7 @@ def _photos_below(folder: Path) -> list[Path]:
 
 def read_photo(path: Path) -> Array:
     """Read a photo as grey levels, uint8 (height, width), reduced to `MAX_SIDE`. Raises DamagedDataError, DataError."""
-    photo = read_image(path, channels=1)[0]
+    photo: Array = read_image(path, channels=1)[0]
     scale = MAX_SIDE / max(photo.shape)
     if scale >= 1:
         return photo
@@ -120,7 +120,8 @@ def sobel_response(photo: Array) -> Array:
 
     scipy's default border `reflect` continues a photo by its mirror image, d c b a | a b c d | d c b a.
     """
-    return ndimage.sobel(photo.astype(np.int16), axis=1, mode="reflect")  # in uint8 it would overflow
+    response: Array = ndimage.sobel(photo.astype(np.int16), axis=1, mode="reflect")  # in uint8 it would overflow
+    return response
 
 
 def patch_places(size: tuple[int, ...]) -> list[tuple[int, int]]:

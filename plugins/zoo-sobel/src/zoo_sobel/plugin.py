@@ -22,7 +22,7 @@ def zoo_tasks() -> list[TaskSpec]:
             higher_is_better=False,
             target=0.001,
             unit="patches",
-            recipe={**SUPERVISED, "optimizer": "adam", "schedule": "cosine", "batch_size": 16, "steps": 1000},
+            recipe={**SUPERVISED, "optimizer": "adam", "schedule": "cosine", "batch_size": 4, "steps": 500},
             quick={"steps": 200},
             entry="zoo_sobel.task:Filter",
         )
@@ -69,9 +69,10 @@ def zoo_models() -> list[ModelSpec]:
             entry="zoo_sobel.models.learned:learned_deep",
             accepts=GREY,
             options={
-                "widths": Param(default=[32, 32], help="channels of the hidden layers; the first sees 3x3 pixels")
+                "widths": Param(default=[16, 16], help="channels of the hidden layers; the first sees 3x3 pixels")
             },
-            recipe={"sobel": {"lr": 0.005}},
+            recipe={"sobel": {"lr": 0.01, "steps": 1000}},
+            quick={"steps": 100},
         ),
         ModelSpec(
             name="fixed",
