@@ -16,12 +16,11 @@ from zoo_core.data.names import natural_key
 from zoo_core.data.walk import folders, inner_root, walk
 
 PATCH = 64  # pixels a side of a response; its image has one more on every side
-MAX_RESPONSE = 4 * 255  # of 8-bit images: black to the left of a pixel and white to the right
 MAX_SIDE = 1024  # pixels; larger photos are reduced, because a phone's would be thousands of patches
 MAX_PHOTOS = 400  # they take 1 GB
 TEST_DIVISOR = 5  # without folders of splits, the last fifth of the photos is test
 PHOTOS = "it must hold two photos or more, or folders train and test with photos"
-SIGNATURE = Signature(input_shape=(1, PATCH + 2, PATCH + 2), extra={"chance": {"max_error": MAX_RESPONSE / 255}})
+SIGNATURE = Signature(input_shape=(1, PATCH + 2, PATCH + 2))
 
 
 class SamplePhotos:
