@@ -30,7 +30,6 @@ from zoo_leaderboard.site.manifest import (
     MARKER,
     PAGES,
     Manifest,
-    Stamp,
     Unit,
     content_digest,
     file_digest,
@@ -38,6 +37,7 @@ from zoo_leaderboard.site.manifest import (
     is_file,
     read_manifest,
 )
+from zoo_leaderboard.site.stamps import Stamp, load_stamps, save_stamps, stamp_of
 
 NEW = ".zoo-leaderboard.new-"  # prefix of the folder of a build that is running
 NEXT = ".zoo-leaderboard.next"  # its name once the site is complete
@@ -61,7 +61,8 @@ class Site:
         self.kept: list[tuple[Path, Path]] = []
         self._place = place
         earlier = read_manifest(place / MARKER)
-        self._known_units, self._known, self._known_stamps = earlier.units, earlier.known, earlier.stamps
+        self._known_units, self._known = earlier.units, earlier.known
+        self._known_stamps = load_stamps(place)
         self._units: dict[str, Unit] = {}
         self._checked: dict[str, _Checked] = {}
         self._written_at = _changed_ns(_state(place / MARKER))
@@ -81,15 +82,15 @@ class Site:
     def _check_in_place(self, name: str) -> _Checked | None:
         """Check a file of the earlier site; None if it is not there as it was written.
 
-        A file is read unless it has the size and time of the manifest, and did not change after the manifest was
-        written. Only the size shows what a power failure or a full disk cut off, because the manifest reaches the disk
-        before the pages; only the time of change shows an edit that set the file's times back.
+        A file is read unless it has the size and time that the last build left, and did not change after the manifest
+        was written. Only the first shows what a power failure or a full disk cut off, because the manifest reaches the
+        disk before the pages; only the second shows an edit that set the file's times back.
         """
         path, known = self._place / name, self._known.get(name)
         state = _state(path)
         if known is None or not is_file(path) or state is None or not _has_real_parents(self._place, name):
             return None
-        stamp = _stamp(state)
+        stamp = stamp_of(state)
         if known and self._known_stamps.get(name) == stamp and _changed_ns(state) < self._written_at:
             return _Checked(known, stamp)
         found = file_digest(path)
@@ -101,14 +102,14 @@ class Site:
         made, checked = content_digest(content), self._check_in_place(name)
         if checked is None or checked.digest != made:
             (self.folder / name).write_bytes(content)
-            checked = _Checked(made, _stamp((self.folder / name).lstat()))
+            checked = _Checked(made, stamp_of((self.folder / name).lstat()))
         self._units[name], self._checked[name] = Unit(digest, [name]), checked
 
     def register(self, unit: str, digest: str, files: Sequence[str]) -> None:
         """Add a unit whose files are written already."""
         for name in files:
             path = self.folder / name
-            self._checked[name] = _Checked(file_digest(path), _stamp(path.lstat()))
+            self._checked[name] = _Checked(file_digest(path), stamp_of(path.lstat()))
         self._units[unit] = Unit(digest, list(files))
 
     def drop(self, unit: str) -> None:
@@ -127,8 +128,8 @@ class Site:
         manifest = Manifest(
             units=dict(sorted(self._units.items())),
             digests={name: checked.digest for name, checked in files},
-            stamps={name: checked.stamp for name, checked in files},
         )
+        save_stamps(self._place, {name: checked.stamp for name, checked in files})
         with (self.folder / MARKER).open("wb") as file:
             file.write(msgspec.json.encode(manifest))
             file.flush()
@@ -297,10 +298,6 @@ def _state(path: Path) -> os.stat_result | None:
         return path.lstat()
     except OSError:
         return None
-
-
-def _stamp(state: os.stat_result) -> Stamp:
-    return state.st_size, state.st_mtime_ns
 
 
 def _changed_ns(state: os.stat_result | None) -> int:

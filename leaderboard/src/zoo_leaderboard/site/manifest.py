@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import stat
 from pathlib import Path, PurePosixPath
-from typing import TypeAlias
 
 import msgspec
 
@@ -14,7 +13,6 @@ from zoo_core.errors import UsageError
 MARKER = ".zoo-leaderboard"
 FOLDERS = ("tasks", "models", "trials", "history", "data", "static")
 PAGES = ("compare.html", "index.html")
-Stamp: TypeAlias = tuple[int, int]  # size and modification time (ns) of a file; moving it changes neither
 MADE_BY = "zoo leaderboard build, which replaces the files listed here and no others"
 
 
@@ -26,16 +24,14 @@ class Unit(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """The content of the marker file: the units of the site, and by name of each file its SHA-256 and its stamp.
+    """The content of the marker file: the units of the site, and the SHA-256 of each file (32 digits) by its name.
 
-    A digest has 32 digits; a stamp is size and modification time (ns). The manifests of earlier versions have no
-    `digests`, or no `stamps`.
+    The manifests of earlier versions have no `digests`.
     """
 
     made_by: str = MADE_BY
     units: dict[str, Unit] = {}
     digests: dict[str, str] = {}
-    stamps: dict[str, Stamp] = {}
 
     @property
     def known(self) -> dict[str, str]:

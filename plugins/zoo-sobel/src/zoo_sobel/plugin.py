@@ -23,7 +23,7 @@ def zoo_tasks() -> list[TaskSpec]:
             chance=4.0,  # answering 0 errs by the largest response, at an edge from black to white
             target=0.001,
             unit="patches",
-            recipe={**SUPERVISED, "optimizer": "adam", "schedule": "cosine", "batch_size": 4, "steps": 800},
+            recipe={**SUPERVISED, "optimizer": "adam", "schedule": "cosine", "batch_size": 4, "steps": 600},
             quick={"steps": 200},
             entry="zoo_sobel.task:Filter",
         )
@@ -72,7 +72,7 @@ def zoo_models() -> list[ModelSpec]:
             options={
                 "widths": Param(default=[16, 16], help="channels of the hidden layers; the first sees 3x3 pixels")
             },
-            recipe={"sobel": {"lr": 0.01, "steps": 600}},
+            recipe={"sobel": {"lr": 0.01}},
             quick={"steps": 100},
         ),
         ModelSpec(
