@@ -157,7 +157,7 @@ def test_a_folder_of_photos_is_trained_on_and_scored(zoo: Callable[..., Any], tm
     for number in range(3):
         levels = np.random.default_rng(number).integers(0, 256, (64 + number, 130, 3), dtype=np.uint8)
         Image.fromarray(levels).save(tmp_path / f"{number}.jpg")
-    done = zoo(*BENCH, "--data-root", tmp_path, "--model", "learned", "--preset", "quick")
+    done = zoo(*BENCH, "--dataset", "photo-folder", "--data-root", tmp_path, "--model", "learned", "--preset", "quick")
     assert done.code == 0, done.err
     (record,) = json.loads(done.out)
     assert record["dataset"]["name"] == "zoo-sobel:photo-folder"
