@@ -241,3 +241,25 @@ def test_the_schedule_sets_the_rate_of_every_step(schedule: str, monkeypatch: py
     expected = [0.02 * rate_factor(schedule, 0.0, k / 6, **drops) for k in range(6)]
     assert seen == pytest.approx(expected)
     assert len(set(seen)) > 1
+
+
+class Doubled(nn.Module):
+    """A model without parameters."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x[:, :1]
+
+
+def test_a_model_without_parameters_takes_its_steps_and_logs_its_loss() -> None:
+    data, settings = split(), recipe(batch_size=40)
+    taken = list(steps_of(Doubled(), data, settings))
+    assert [step.n for step in taken] == [40, 40, 16, 40, 40, 16]
+    whole = data.first(len(data))
+    expected = F.mse_loss(2 * whole["x"][:, :1], whole["y"]).item()
+    of_epoch = sum(step.n * step.logs["loss"].item() for step in taken[:3]) / len(data)
+    assert of_epoch == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_model_whose_weights_are_all_frozen_is_still_refused() -> None:
+    with pytest.raises(ValueError, match="empty parameter list"):
+        list(steps_of(net().requires_grad_(False), split(), recipe()))

@@ -32,6 +32,7 @@ def supervised_steps(
     recipe: has the keys of `zoo_core.kinds.SUPERVISED`. `accumulate` batches make one step, whose gradient is the mean
         over their examples; the last step of an epoch may have fewer. BatchNorm sees each batch alone. With `ema`, each
         Step has the average of the weights as `eval_model`.
+    A model without parameters, such as a fixed filter, takes its steps without an optimizer.
 
     >>> import numpy as np
     >>> from zoo_core.columns import Split
@@ -44,6 +45,9 @@ def supervised_steps(
     >>> [step.n for step in supervised_steps(Context(), nn.Linear(1, 1), split, loss_and_score, recipe)]
     [2, 2, 2]
     """
+    if next(model.parameters(), None) is None:  # optimizers refuse an empty list of parameters
+        yield from _steps_without_parameters(ctx, model, split, loss_and_score, recipe)
+        return
     optimizer = make_optimizer(model, recipe, ctx.device)
     parameters = optimizer.param_groups[0]["params"]
     scheduled = recipe.schedule != "constant" or recipe.warmup > 0
@@ -64,6 +68,17 @@ def supervised_steps(
         if average is not None:
             average.update()
         yield Step(examples, {"loss": loss, "score": score}, eval_model=average.model if average else None)
+
+
+def _steps_without_parameters(
+    ctx: Context, model: nn.Module, split: DeviceSplit, loss_and_score: Loss, recipe: Recipe
+) -> Iterator[Step]:
+    """Compute loss and score of `recipe.steps` batches; nothing is changed."""
+    batches = split.shuffled(recipe.batch_size, ctx.generator)
+    for _ in range(recipe.steps):
+        batch = next(batches)
+        loss, score = loss_and_score(model, batch)
+        yield Step(len(next(iter(batch.values()))), {"loss": loss, "score": score})
 
 
 def epoch_steps(split: DeviceSplit, recipe: Recipe) -> int:

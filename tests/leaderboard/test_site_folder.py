@@ -23,8 +23,10 @@ from zoo_leaderboard.site.folder import KEPT, NEW, NEXT
 from zoo_leaderboard.site.lock import locked
 from zoo_leaderboard.site.manifest import MARKER, is_inside, read_manifest
 from zoo_leaderboard.site.processes import workers_for
+from zoo_leaderboard.site.stamps import load_stamps
 
 from zoo_core.errors import UsageError
+from zoo_core.files import cache_dir
 from zoo_core.results.store import Store
 
 MAX_WAIT_S = 60.0
@@ -133,6 +135,41 @@ def test_a_link_in_the_place_of_a_folder_is_renamed_and_nothing_behind_it_change
     assert not (site / name).is_symlink()
     assert (site / f"{name}{KEPT}").is_symlink()
     assert list((site / name).glob("*.html"))
+
+
+@pytest.mark.parametrize("damage", ["emptied", "cut", "zeroed"])
+def test_a_page_that_lost_its_content_without_a_later_change_is_written_again(damage, site, results):
+    """As after a power failure, or in a copy on a full disk: nothing of the file is newer than the manifest."""
+    pages_before = own_files(site)
+    (page,) = site.glob("tasks/zoo-a--one-*.html")
+    whole, state = page.read_bytes(), page.stat()
+    page.write_bytes({"emptied": b"", "cut": whole[:4096], "zeroed": bytes(len(whole))}[damage])
+    if damage != "zeroed":
+        os.utime(page, ns=(state.st_atime_ns, state.st_mtime_ns))
+    time.sleep(0.02)  # more than the clock of a file system may stand still
+    (site / MARKER).touch()
+    build_site([results], site)
+    assert page.read_bytes() == whole
+    kept = page.with_name(f"{page.name}{KEPT}").relative_to(site).as_posix()
+    assert own_files(site).keys() - pages_before.keys() == {kept}
+
+
+def test_an_untouched_site_is_not_read_again(site, results, monkeypatch):
+    time.sleep(0.02)
+    (site / MARKER).touch()  # it is newer than all pages, also on a file system whose clock is coarse
+    read = []
+    true = site_folder.file_digest
+    monkeypatch.setattr(site_folder, "file_digest", lambda path: read.append(path) or true(path))
+    build_site([results], site)
+    assert read == []
+
+
+def test_without_the_stamps_of_the_last_build_nothing_is_made_again(site, results):
+    before = own_files(site)
+    shutil.rmtree(cache_dir() / "leaderboard" / "stamps")
+    assert build_site([results], site).rendered == 0
+    assert own_files(site) == before
+    assert load_stamps(site.resolve()).keys() == before.keys()
 
 
 def test_the_manifest_of_an_earlier_version_is_read(site, results, record, save):

@@ -7,7 +7,7 @@ only one part of a page needs, such as an odd table, is left out of the record, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -21,6 +21,7 @@ MAX_VALUES = 20_000  # in a recipe, an environment or the references of a task, 
 MAX_CELLS = 2**22  # of a table
 MAX_DEPTH = 32
 YEARS = range(1970, 2200)  # of a start time; beyond them, a record would always be the oldest or the newest
+FAST_CLOCK = timedelta(days=1)  # that the clock of the machine that wrote a record may be ahead of this one's
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # the range of an integer column in a table
 Integer: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -47,6 +48,11 @@ def utc_time(text: str) -> str:
         len(text) == 32 and text[10] + text[19] == "T." and text.endswith("+00:00")
     )  # as all that the runner writes
     return text if is_so_already else time.isoformat(timespec="microseconds")
+
+
+def latest_time() -> str:
+    """Return the latest time, as `utc_time` writes it, that is not in the future by all clocks that are about right."""
+    return (datetime.now(UTC) + FAST_CLOCK).isoformat(timespec="microseconds")
 
 
 def plain_values(value: Any, what: str, max_values: int = MAX_VALUES) -> Any:

@@ -17,7 +17,7 @@ from typing import TypeAlias
 import msgspec
 
 from zoo_core.files import portable, read_regular, write_atomically
-from zoo_core.results.bounds import Integer, Name, utc_time
+from zoo_core.results.bounds import Integer, Name, latest_time, utc_time
 from zoo_core.results.reading import MAX_NOTE_BYTES, error_words
 from zoo_core.results.records import JsonStruct
 from zoo_core.results.store import Store, Unreadable
@@ -96,6 +96,9 @@ def _read_note(path: Path) -> CurrentCode | Unreadable:
         note = msgspec.json.decode(read_regular(path, MAX_NOTE_BYTES), type=CurrentCode)
         if datetime.fromisoformat(note.asked_at).utcoffset() is None:
             raise ValueError(f"its time {note.asked_at!r} has no time zone")
-        return msgspec.structs.replace(note, asked_at=utc_time(note.asked_at))  # as in records, for comparisons
+        note = msgspec.structs.replace(note, asked_at=utc_time(note.asked_at))  # as in records, for comparisons
+        if note.asked_at > latest_time():
+            raise ValueError(f"its time {note.asked_at!r} lies in the future")
+        return note
     except (OSError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         return Unreadable(path, f"not a note on the current code ({error_words(error)}): remove the file")

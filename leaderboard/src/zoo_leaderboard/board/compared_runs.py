@@ -177,9 +177,11 @@ def _newest_rows(trials: Iterable[TrialSummary]) -> dict[ComparedKey, Trials]:
 
 def _occasions_by_setting(results: Sequence[Path]) -> tuple[dict[ComparedKey, list[Trials]], list[Unreadable]]:
     loaded = _load(results)
-    found = {key: occasions_of(trials) for key, trials in _by_setting(loaded.trials).items()}
+    dated = [trial for trial in loaded.trials if trial.started_at]
+    found = {key: occasions_of(trials) for key, trials in _by_setting(dated).items()}
     if not found:
-        raise UsageError(f"all trials in {_names(results)} were skipped; `zoo bench TASK` makes others")
+        lacks = "were skipped" if dated else "started in the future, by their records"
+        raise UsageError(f"all trials in {_names(results)} {lacks}; `zoo bench TASK` makes others")
     return found, loaded.unreadable
 
 

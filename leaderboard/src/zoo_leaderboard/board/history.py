@@ -111,10 +111,13 @@ class ModelHistory:
 
 
 def model_histories(trials: Sequence[TrialSummary]) -> list[ModelHistory]:
-    """Return the models measured on more than one occasion, the latest measured first."""
+    """Return the models measured on more than one occasion, the latest measured first.
+
+    A trial whose start is unknown, because it lies in the future, has no place in a history.
+    """
     by_key: dict[HistoryKey, list[TrialSummary]] = {}
     for trial in trials:
-        if trial.status == "ok" and trial.score is not None and trial.source == RUNNER:
+        if trial.status == "ok" and trial.score is not None and trial.source == RUNNER and trial.started_at:
             by_key.setdefault(_history_key(trial), []).append(trial)
     histories = []
     for key, of_model in by_key.items():

@@ -113,9 +113,9 @@ def _print_comparison(comparison: RunComparison) -> None:
 
 
 def _days(models: Sequence[Sequence[TrialSummary]]) -> str:
-    """The days of the ok trials: `2026-11-20`, or the first and the last."""
-    days = sorted({trial.started_at[:10] for trials in models for trial in trials})
-    return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else "no ok trial"
+    """The days of the ok trials: `2026-11-20`, or the first and the last; without unknown ones."""
+    days = sorted({trial.started_at[:10] for trials in models for trial in trials if trial.started_at})
+    return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else "no known day"
 
 
 def _shift_lines(comparison: RunComparison) -> list[str]:

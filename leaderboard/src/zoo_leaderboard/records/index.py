@@ -23,7 +23,7 @@ from zoo_core.results.store import Store, Unreadable
 from zoo_leaderboard.records import cachefile, current, keys, times, trials
 from zoo_leaderboard.records.cachefile import read_cached, write_cached
 from zoo_leaderboard.records.current import is_superseded, load_current, notes_stamp, unreadable_notes
-from zoo_leaderboard.records.trials import TrialSummary, summarise_trial
+from zoo_leaderboard.records.trials import TrialSummary, summarise_trial, with_known_start
 from zoo_leaderboard.text.names import files_digest
 
 MAX_CANDIDATES = 300  # trials per folder that can get a page without loading all summaries of the folder
@@ -58,12 +58,13 @@ FileT = TypeVar("FileT", TrialSummary, Candidate)
 class Head(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Facts of a folder of records, cached so that its trials need not be loaded.
 
-    `trials` is the number of trials; `unreadable` has the path and the reason of each unreadable file. `models`,
-    `tasks` and `datasets` map names to the highest version that is not superseded; `models_of` maps tasks to their
-    models.
+    `future` has the start times that lay in the future when the folder was read, the earliest first. `trials` is the
+    number of trials; `unreadable` has the path and the reason of each unreadable file. `models`, `tasks` and `datasets`
+    map names to the highest version that is not superseded; `models_of` maps tasks to their models.
     """
 
     digest: str
+    future: list[str]
     trials: int
     unreadable: list[LeftOutFile]
     tasks: dict[str, int]
@@ -144,9 +145,11 @@ def _stamp(item: os.DirEntry[str]) -> tuple[int, int]:
 
 
 def cached_head(shard: Shard) -> Head | None:
-    """The folder's head from the cache; None if it is missing or out of date."""
+    """The folder's head from the cache; None if it is missing or out of date, also as a time of the future has come."""
     head = read_cached(shard.cache.with_suffix(".head"), Head, summary_code_digest())
-    return head if head is not None and head.digest == shard.digest else None
+    if head is None or head.digest != shard.digest or (head.future and head.future[0] <= bounds.latest_time()):
+        return None
+    return head
 
 
 def refresh(shard: Shard) -> Head:
@@ -173,7 +176,8 @@ def _files_of(shard: Shard) -> Iterator[CachedFile]:
 
 def load_trials(shard: Shard) -> Iterator[TrialSummary]:
     """Load the folder's trials, from the cache as far as it has them."""
-    return (file.trial for file in _files_of(shard) if file.trial is not None)
+    latest = bounds.latest_time()
+    return (with_known_start(file.trial, latest) for file in _files_of(shard) if file.trial is not None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,13 +193,14 @@ def load_all_trials(results: Sequence[Path]) -> Loaded:
     """Load all trials of the results folders. Raises UsageError for a missing folder."""
     trials: list[TrialSummary] = []
     unreadable = []
+    latest = bounds.latest_time()
     for shard in scan(results):
         unreadable += [Unreadable(shard.folder, shard.unreadable)] if shard.unreadable else []
         for file in _files_of(shard):
             if file.trial is None:
                 unreadable.append(Unreadable(shard.folder / file.name, file.unreadable))
             else:
-                trials.append(file.trial)
+                trials.append(with_known_start(file.trial, latest))
     return Loaded(results=results, trials=oldest_first(trials), unreadable=unreadable)
 
 
@@ -243,7 +248,8 @@ def _read_file(folder: Path, item: tuple[str, int, int], known: CachedFile | Non
 
 
 def _folder_head(shard: Shard, files: Sequence[CachedFile]) -> Head:
-    readable = [file.trial for file in files if file.trial is not None]
+    latest = bounds.latest_time()
+    readable = [with_known_start(file.trial, latest) for file in files if file.trial is not None]
     notes = load_current([shard.folder])
     counting = [trial for trial in readable if not is_superseded(trial, notes)]
     models_of: dict[str, set[str]] = {}
@@ -252,6 +258,7 @@ def _folder_head(shard: Shard, files: Sequence[CachedFile]) -> Head:
     stamps = {name: f"{size}-{changed}" for name, size, changed in shard.files}
     return Head(
         digest=shard.digest,
+        future=sorted(filter(None, (trial.future_start for trial in readable))),
         trials=len(readable),
         unreadable=[
             *([(printable_path(shard.folder), shard.unreadable)] if shard.unreadable else []),

@@ -37,6 +37,8 @@ EXPORT_COLUMNS = {
 class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One trial. None means unknown or not measured; units are suffixes, as in the records.
 
+    * `started_at` is empty if the record's start lies in the future, and so sorts before all others; `future_start` is
+      what the record says. `with_known_start` moves it there, for the moment of a build.
     * `path` is the file of the record. `per_example_file` is the name of the file with results by example.
     * `group_text`, `row_text` and `planned_text` are the texts of the trial's GroupKey, RowKey and PlannedKey.
     * `recipe` is JSON. `code_sha256` is the hash of the model's code, `weights_option` the value of `--weights`.
@@ -58,6 +60,7 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     status: str
     reason: str
     started_at: str
+    future_start: str
     task: str
     task_version: int
     higher_is_better: bool
@@ -156,6 +159,7 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         status=record.status,
         reason=record.reason[:MAX_TEXT_CHARS],
         started_at=record.started_at,
+        future_start="",
         task=task.name,
         task_version=task.version,
         higher_is_better=task.higher_is_better,
@@ -207,6 +211,17 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         source=record.source,
         benchmark=benchmark,
     )
+
+
+def with_known_start(trial: TrialSummary, latest: str) -> TrialSummary:
+    """Return the trial with an unknown start if it started after `latest`: no record of the future is the newest one.
+
+    latest: of `zoo_core.results.bounds.latest_time`. A wrong clock or a forged record would else replace all trials of
+    its seed, and say which code is current, for years.
+    """
+    if trial.started_at <= latest:
+        return trial
+    return msgspec.structs.replace(trial, started_at="", future_start=trial.started_at)
 
 
 def has_nothing_to_train(model: ModelFacts) -> bool:

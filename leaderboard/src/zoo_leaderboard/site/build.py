@@ -206,7 +206,9 @@ class _Builder:
         tasks, jobs, digests = {}, [], {}
         for name in sorted(self.models_of):
             job = self._task_job(name, pages.get(name, {}))
-            digests[name] = self._digest([head.digest for _, head in self.shards if name in head.tasks], job)
+            digests[name] = self._digest(
+                [(head.digest, head.future) for _, head in self.shards if name in head.tasks], job
+            )
             digest, summary = self.previous.tasks.get(name, ("", None))
             if summary is not None and digest == digests[name] and self.site.reuse(f"task {name}", digest):
                 tasks[name] = (digest, summary)
@@ -246,7 +248,7 @@ class _Builder:
     def _notes_of(self, folders: Collection[str]) -> Notes:
         return {key: note for key, note in self.verified.items() if key[0] in folders}
 
-    def _digest(self, heads: Sequence[str], job: TaskJob) -> str:
+    def _digest(self, heads: Sequence[tuple[str, list[str]]], job: TaskJob) -> str:
         """A hash of everything that a task's files are made from."""
         parts = (self.code, heads, job.name, job.versions, job.styles, job.conformance, job.trial_slugs)
         return _digest_of(repr((parts, sorted(job.verified.items()))))
@@ -260,7 +262,7 @@ class _Builder:
         for item in trials:
             slug = self.slugs[item.path]
             note = self.verified.get((Path(item.path).parent.name, item.id))
-            digests[slug] = _digest_of(f"{shared}{item.stamp}{note}")
+            digests[slug] = _digest_of(f"{shared}{item.stamp}{item.started_at}{note}")
             if not self.site.reuse(f"trial {slug}", digests[slug]):
                 missing[slug] = item
         slugs = list(missing)

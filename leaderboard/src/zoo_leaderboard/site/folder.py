@@ -19,6 +19,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import msgspec
 
@@ -36,12 +37,20 @@ from zoo_leaderboard.site.manifest import (
     is_file,
     read_manifest,
 )
+from zoo_leaderboard.site.stamps import Stamp, load_stamps, save_stamps, stamp_of
 
 NEW = ".zoo-leaderboard.new-"  # prefix of the folder of a build that is running
 NEXT = ".zoo-leaderboard.next"  # its name once the site is complete
 KEPT = ".kept"  # suffix of a person's file that was in the place of a page
 # What a folder that is not a site yet may hold: an empty disk, or a branch for GitHub Pages.
 ALLOWED = frozenset({"lost+found", ".git", ".gitignore", ".gitattributes", ".nojekyll", "CNAME", LOCK, NEXT})
+
+
+class _Checked(NamedTuple):
+    """A file of the new site, when it was read or found unchanged."""
+
+    digest: str
+    stamp: Stamp
 
 
 class Site:
@@ -53,53 +62,61 @@ class Site:
         self._place = place
         earlier = read_manifest(place / MARKER)
         self._known_units, self._known = earlier.units, earlier.known
+        self._known_stamps = load_stamps(place)
         self._units: dict[str, Unit] = {}
-        self._digests: dict[str, str] = {}
-        self._written_at = _changed_ns(place / MARKER)
+        self._checked: dict[str, _Checked] = {}
+        self._written_at = _changed_ns(_state(place / MARKER))
 
     def reuse(self, unit: str, digest: str) -> bool:
         """Keep a unit's files of the earlier site; False if the digest differs, or a file is missing or edited."""
         known = self._known_units.get(unit)
         if known is None or known.digest != digest:
             return False
-        digests = {name: self._digest_in_place(name) for name in known.files}
-        if not all(digests.values()):
+        checked = {name: found for name in known.files if (found := self._check_in_place(name)) is not None}
+        if len(checked) < len(known.files):
             return False
         self._units[unit] = known
-        self._digests |= digests
+        self._checked |= checked
         return True
 
-    def _digest_in_place(self, name: str) -> str:
-        """The digest of a file of the earlier site; empty if it is not there as it was written.
+    def _check_in_place(self, name: str) -> _Checked | None:
+        """Check a file of the earlier site; None if it is not there as it was written.
 
-        A file that did not change after the manifest was written is not read again.
+        A file is read unless it has the size and time that the last build left, and did not change after the manifest
+        was written. Only the first shows what a power failure or a full disk cut off, because the manifest reaches the
+        disk before the pages; only the second shows an edit that set the file's times back.
         """
         path, known = self._place / name, self._known.get(name)
-        if known is None or not is_file(path) or not _has_real_parents(self._place, name):
-            return ""
-        if known and _changed_ns(path) < self._written_at:
-            return known
+        state = _state(path)
+        if known is None or not is_file(path) or state is None or not _has_real_parents(self._place, name):
+            return None
+        stamp = stamp_of(state)
+        if known and self._known_stamps.get(name) == stamp and _changed_ns(state) < self._written_at:
+            return _Checked(known, stamp)
         found = file_digest(path)
-        return found if known in ("", found) else ""
+        return _Checked(found, stamp) if known in ("", found) else None
 
     def write(self, name: str, content: str | bytes, digest: str = "") -> None:
         """Write one file as a unit of its own."""
         content = content.encode("utf-8", "replace") if isinstance(content, str) else content
-        made = content_digest(content)
-        if self._digest_in_place(name) != made:
+        made, checked = content_digest(content), self._check_in_place(name)
+        if checked is None or checked.digest != made:
             (self.folder / name).write_bytes(content)
-        self._units[name], self._digests[name] = Unit(digest, [name]), made
+            checked = _Checked(made, stamp_of((self.folder / name).lstat()))
+        self._units[name], self._checked[name] = Unit(digest, [name]), checked
 
     def register(self, unit: str, digest: str, files: Sequence[str]) -> None:
         """Add a unit whose files are written already."""
-        self._digests |= {name: file_digest(self.folder / name) for name in files}
+        for name in files:
+            path = self.folder / name
+            self._checked[name] = _Checked(file_digest(path), stamp_of(path.lstat()))
         self._units[unit] = Unit(digest, list(files))
 
     def drop(self, unit: str) -> None:
         """Leave out a unit that was written or reused, with its new files."""
         known = self._units.pop(unit, None)
         for name in known.files if known else ():
-            self._digests.pop(name, None)
+            self._checked.pop(name, None)
             path = self.folder / name
             path.unlink(missing_ok=True)
             if path.parent.parent != self.folder and path.parent.is_dir() and not any(path.parent.iterdir()):
@@ -107,7 +124,12 @@ class Site:
 
     def complete(self) -> None:
         """Make this the site: write the manifest, and put the files into place."""
-        manifest = Manifest(units=dict(sorted(self._units.items())), digests=dict(sorted(self._digests.items())))
+        files = sorted(self._checked.items())
+        manifest = Manifest(
+            units=dict(sorted(self._units.items())),
+            digests={name: checked.digest for name, checked in files},
+        )
+        save_stamps(self._place, {name: checked.stamp for name, checked in files})
         with (self.folder / MARKER).open("wb") as file:
             file.write(msgspec.json.encode(manifest))
             file.flush()
@@ -270,10 +292,14 @@ def _is_real(folder: Path) -> bool:
     return folder.is_dir() and not folder.is_symlink()
 
 
-def _changed_ns(path: Path) -> int:
-    """The time of the last change of a file's content, name or rights; 0 if there is no such file."""
+def _state(path: Path) -> os.stat_result | None:
+    """The state of a file, not followed if it is a link; None if there is none."""
     try:
-        stat = path.lstat()
+        return path.lstat()
     except OSError:
-        return 0
-    return max(stat.st_ctime_ns, stat.st_mtime_ns)
+        return None
+
+
+def _changed_ns(state: os.stat_result | None) -> int:
+    """The time of the last change of a file's content, name or rights; 0 if there is no such file."""
+    return 0 if state is None else max(state.st_ctime_ns, state.st_mtime_ns)

@@ -150,6 +150,7 @@ class TrialView:
     record: Record
     slug: str
     task_slug: str
+    is_of_future: bool
     disturbance: str
     scores: Sequence[Sequence[Any]]
     curve: DrawnCurve | None

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from zoo_core.results import records
+from zoo_core.results.bounds import latest_time
 from zoo_core.results.records import CurvePoint, Record
 from zoo_leaderboard.board.commands import reproduce_trial
 from zoo_leaderboard.board.score_range import score_range
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.index import read_record
 from zoo_leaderboard.records.samples import load_sample
-from zoo_leaderboard.records.trials import summarise_trial
+from zoo_leaderboard.records.trials import summarise_trial, with_known_start
 from zoo_leaderboard.records.verified import Notes, describe_note, note_on
 from zoo_leaderboard.site.export import trial_script
 from zoo_leaderboard.site.isolation import failure_words, is_of_content
@@ -71,13 +72,14 @@ def _write(slug: str, path: Path, pages: Pages, job: TrialsJob) -> list[str]:
     record = read_record(str(path))
     assets = folder / "trials" / slug
     assets.mkdir(exist_ok=True)
-    trial = summarise_trial(record, str(path))
+    trial = with_known_start(summarise_trial(record, str(path)), latest_time())
     note = note_on(trial, job.verified)
     pictures = copy_pictures(record, path, assets, "p")
     view = TrialView(
         record=record,
         slug=slug,
         task_slug=file_name(record.task.name),
+        is_of_future=bool(trial.future_start),
         disturbance=trial.disturbances,
         scores=_scores(record),
         curve=_curve(record),

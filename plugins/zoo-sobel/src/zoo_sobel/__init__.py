@@ -1,1 +1,1 @@
-"""The zoo-sobel plugin; `plugin.py` says what it adds."""
+"""The zoo's Sobel plugin; `plugin.py` lists its contents."""

@@ -1,0 +1,1 @@
+"""The models of the Sobel plugin, one family a file."""
