@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import subprocess
 import sys
 import tarfile
 import tempfile
 import textwrap
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -148,6 +149,29 @@ def make_plugin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 
 
 @pytest.fixture
+def pip_install(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Path]]:
+    """Install packages as pip does, but for one test and into a folder: `pip_install("./zoo-a", plugins=["zoo-a"])`.
+
+    This process and its workers see their plugins, so the test can call them without a new process.
+    """
+    folder = tmp_path_factory.mktemp("installed")
+
+    def install(*packages: str | Path, plugins: Sequence[str]) -> Path:
+        pip = "pip install -q --disable-pip-version-check --no-deps --no-build-isolation --target"
+        subprocess.run([sys.executable, "-m", *pip.split(), folder, *packages], check=True, capture_output=True)
+        monkeypatch.syspath_prepend(str(folder))
+        monkeypatch.setenv("ZOO_LOAD_PLUGINS", ",".join([os.environ["ZOO_LOAD_PLUGINS"], *plugins]))
+        return folder
+
+    yield install
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(f"{folder}{os.sep}"):
+            del sys.modules[name]
+
+
+@pytest.fixture
 def only_plugins(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let `zoo` see only the plugins named, so that `--all` is a matter of seconds: `only_plugins("zoo-cosine")`."""
 
@@ -157,17 +181,6 @@ def only_plugins(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setenv("ZOO_LOAD_PLUGINS", ",".join(names))
 
     return hide_others
-
-
-@pytest.fixture
-def environment_with() -> Callable[[Path, str], dict[str, str]]:
-    """The variables for a process that also sees a plugin, installed by pip into a folder: `(folder, name)`."""
-
-    def make(folder: Path, plugin: str) -> dict[str, str]:
-        path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
-        return {**os.environ, "PYTHONPATH": path, "ZOO_LOAD_PLUGINS": f"{os.environ['ZOO_LOAD_PLUGINS']},{plugin}"}
-
-    return make
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ from zoo_core.runner.executor import LocalExecutor
 from zoo_core.runner.plan import make_plan
 from zoo_core.runner.request import make_request
 from zoo_core.runner.scoring import check_score
+from zoo_core.runner.serving import originals, prepare_forks
 from zoo_core.runner.trial import run_trial
 from zoo_core.runner.watch import allow_all
 from zoo_core.runner.worker import PRELOAD
@@ -55,6 +56,8 @@ def cpu_seconds_of_trial(job: TrialJob, *, watched: bool) -> float:
     receiver, sender = os.pipe()
     if (child := os.fork()) == 0:
         changes = {} if watched else {"watching_data": no_watch, "list_originals": list}
+        if not watched:
+            originals.clear()
         with mock.patch.multiple("zoo_core.runner.trial", **changes) if changes else contextlib.nullcontext():
             began = time.process_time()
             run_trial(job, lambda _: None)
@@ -83,6 +86,7 @@ def main() -> int:
         both = [seconds_of_processes(job, executor) for _ in range(ROUNDS)]  # the first ones decode the data
         for module in PRELOAD:  # as in the server from which workers are forked
             importlib.import_module(module)
+        prepare_forks()
         inside = structs.replace(job, code=None, threads=1)
         pairs = [[cpu_seconds_of_trial(inside, watched=on) for on in (True, False)] for _ in range(ROUNDS)]
     watched, plain = (statistics.median(column) for column in zip(*pairs, strict=True))

@@ -259,18 +259,28 @@ def test_every_code_block_is_of_a_sort_that_a_test_runs() -> None:
         assert document in followed or languages <= allowed, f"{document.name}: {languages}"
 
 
+def run_script(*words: str | Path) -> None:
+    """Run Python in a process of its own and in the current folder."""
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words}: {done.stderr}"
+
+
+def run_commands(zoo: Callable[..., Any], block: str) -> None:
+    """Run each command of a shell block: all of them call `zoo`."""
+    assert commands(block)
+    for words in commands(block):
+        assert words[0] == "zoo"
+        done = zoo(*words[1:])
+        assert done.code == 0, f"{words}: {done.err}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["bring-your-own-data", "run-on-a-gpu"])
-def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, tmp_path: Path) -> None:
-    ran = 0
-    for language, code in fenced(ROOT / "docs" / f"{name}.md"):
-        lines = [[sys.executable, "-c", code]] if language == "python" else []
-        lines += [[sys.executable, "-m", "zoo_core", *words[1:]] for words in commands(code) if language == "sh"]
-        for command in lines:
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, f"{command}: {done.stderr}"
-            ran += 1
-    assert ran > 1
+def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, zoo: Callable[..., Any]) -> None:
+    found = [(language, code) for language, code in fenced(ROOT / "docs" / f"{name}.md") if language != "text"]
+    assert found
+    for language, code in found:
+        run_script("-c", code) if language == "python" else run_commands(zoo, code)
 
 
 def test_no_page_with_code_is_left_out_of_these_tests() -> None:
@@ -292,41 +302,30 @@ def test_the_handbook_is_a_site_that_loads_nothing_from_a_network(tmp_path: Path
 @pytest.mark.slow
 def test_the_readmes_commands_run_and_end_with_a_site(zoo: Callable[..., Any]) -> None:
     (block,) = [block for block in blocks("README.md", "sh") if block.startswith("zoo list")]
-    for words in commands(block):
-        assert words[0] == "zoo"
-        done = zoo(*words[1:])
-        assert done.code == 0, f"{words}: {done.err}"
+    run_commands(zoo, block)
     assert "Cosine" in Path("site/index.html").read_text()
 
 
 @pytest.mark.slow
 def test_the_plugin_of_the_tutorial_is_installed_benchmarked_and_on_the_board(
-    tmp_path: Path, environment_with: Callable[[Path, str], dict[str, str]]
+    tmp_path: Path, zoo: Callable[..., Any], pip_install: Callable[..., Path]
 ) -> None:
-    source, installed = tmp_path / "source", tmp_path / "installed"
+    source = tmp_path / "source"
     source.mkdir()
     (source / "pyproject.toml").write_text(blocks("docs/write-a-plugin.md", "toml")[0])
     (source / "zoo_tiny.py").write_text(blocks("docs/write-a-plugin.md", "python")[0])
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", installed]
-    subprocess.run([*install, source], check=True, capture_output=True)
-    environment = environment_with(installed, "zoo-tiny")
-    for words in commands(blocks("docs/write-a-plugin.md", "sh")[0]):
-        command = [sys.executable, "-m", "zoo_core", *words[1:]]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    assert "zoo-tiny:tiny" in "".join(path.read_text() for path in (tmp_path / "site").rglob("*.html"))
+    pip_install(source, plugins=["zoo-tiny"])
+    run_commands(zoo, blocks("docs/write-a-plugin.md", "sh")[0])
+    assert "zoo-tiny:tiny" in "".join(path.read_text() for path in Path("site").rglob("*.html"))
 
 
 @pytest.mark.slow
-def test_a_net_without_a_package_is_measured_as_its_page_says(tmp_path: Path) -> None:
-    net, own_loss, notebook = blocks("docs/your-net.md", "python")
-    (tmp_path / "net.py").write_text(net)
-    (tmp_path / "own_loss.py").write_text(own_loss)
-    (tmp_path / "notebook.py").write_text(notebook)
-    called = [["-m", "zoo_core", *words[1:]] for block in blocks("docs/your-net.md", "sh") for words in commands(block)]
-    for words in [["notebook.py"], *called]:
-        done = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{words}: {done.stderr}"
-    pages = "".join(path.read_text() for path in (tmp_path / "site").rglob("*.html"))
+def test_a_net_without_a_package_is_measured_as_its_page_says(zoo: Callable[..., Any]) -> None:
+    for name, source in zip(("net", "own_loss", "notebook"), blocks("docs/your-net.md", "python"), strict=True):
+        Path(f"{name}.py").write_text(source)
+    run_script("notebook.py")
+    for block in blocks("docs/your-net.md", "sh"):
+        run_commands(zoo, block)
+    pages = "".join(path.read_text() for path in Path("site").rglob("*.html"))
     assert "net.net" in pages
     assert "notebook.my-net" in pages

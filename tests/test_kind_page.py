@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,42 +25,25 @@ SPECS, TASK, SPLITS, SHORT_LINES, OWN_TASK = blocks("python")
 NEW, COMMANDS = blocks("sh")
 
 
-class Package:
-    """The plugin of the page, in a folder of its own, and the environment in which it is installed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.home = folder, folder / "installed"
-        path = os.pathsep.join([str(self.home), os.environ.get("PYTHONPATH", "")])
-        plugins = f"{os.environ['ZOO_LOAD_PLUGINS']},zoo-sums"
-        self.environment = {**os.environ, "PYTHONPATH": path, "ZOO_LOAD_PLUGINS": plugins}
-        self.code = self.home / "zoo_sums"
-        source = folder / "source" / "src" / "zoo_sums"
-        source.mkdir(parents=True)
-        (source / "__init__.py").write_text(SPECS)
-        (source / "task.py").write_text(TASK)
-        (folder / "source" / "pyproject.toml").write_text(*blocks("toml"))
-        install = "pip install -q --disable-pip-version-check --no-deps --no-build-isolation --target"
-        subprocess.run([sys.executable, "-m", *install.split(), self.home, folder / "source"], check=True)
-
-    def run(self, *words: str) -> str:
-        command = [sys.executable, "-m", "zoo_core", *words]
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, (words, done.stdout, done.stderr)
-        return done.stdout
-
-    def refuse_failures(self) -> None:
-        """Run every check: none fails, and only what needs a package that is not installed is left out."""
-        results = json.loads(self.run("check", "zoo-sums", "--json"))["results"]
-        states = {(item["check"], item["state"]) for item in results if item["state"] != "passed" and item["applies"]}
-        assert states <= {("onnx", "skipped")}
-        assert len(results) > 40
+@pytest.fixture
+def code(tmp_path: Path, pip_install: Callable[..., Path]) -> Path:
+    """The plugin of the page, written and installed. Returns the folder of its code."""
+    source = tmp_path / "source" / "src" / "zoo_sums"
+    source.mkdir(parents=True)
+    (source / "__init__.py").write_text(SPECS)
+    (source / "task.py").write_text(TASK)
+    (tmp_path / "source" / "pyproject.toml").write_text(*blocks("toml"))
+    return pip_install(tmp_path / "source", plugins=["zoo-sums"]) / "zoo_sums"
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
-    return Package(tmp_path_factory.mktemp("page"))
+def refuse_failures(zoo: Callable[..., Any]) -> None:
+    """Run every check: none fails, and only what needs a package that is not installed is left out."""
+    done = zoo("check", "zoo-sums", "--json")
+    assert done.code == 0, (done.out, done.err)
+    results = json.loads(done.out)["results"]
+    states = {(item["check"], item["state"]) for item in results if item["state"] != "passed" and item["applies"]}
+    assert states <= {("onnx", "skipped")}
+    assert len(results) > 40
 
 
 def test_a_language_model_with_its_data_takes_an_author_72_lines() -> None:
@@ -88,24 +70,28 @@ def test_every_interface_and_each_of_its_methods_says_what_it_is_for(protocol: t
             assert (member.__doc__ or "").strip(), name
 
 
-def test_the_first_command_of_the_page_writes_a_task_of_62_lines(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "zoo_core", *NEW.split()[1:], "--defaults"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    files = (tmp_path / "zoo-counts" / "src" / "zoo_counts").glob("*.py")
+def test_the_first_command_of_the_page_writes_a_task_of_62_lines(zoo: Callable[..., Any]) -> None:
+    assert zoo(*NEW.split()[1:], "--defaults").code == 0
+    files = Path("zoo-counts/src/zoo_counts").glob("*.py")
     assert sum(bool(line.strip()) for file in files for line in file.read_text().splitlines()) == 62
 
 
 @pytest.mark.slow
-def test_the_language_model_passes_its_checks_trains_and_is_on_the_board(package: Package) -> None:
-    for line in COMMANDS.splitlines():
-        package.run(*line.split()[1:])
-    package.refuse_failures()
-    assert "zoo-sums:gru" in "".join(path.read_text() for path in (package.folder / "site").rglob("*.html"))
+def test_the_language_model_passes_its_checks_trains_and_is_on_the_board(zoo: Callable[..., Any], code: Path) -> None:
+    check, *others = COMMANDS.splitlines()
+    assert check == "zoo check zoo-sums"
+    refuse_failures(zoo)
+    for line in others:
+        done = zoo(*line.split()[1:])
+        assert done.code == 0, (line, done.out, done.err)
+    assert "zoo-sums:gru" in "".join(path.read_text() for path in Path("site").rglob("*.html"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("block", "name"), [(SHORT_LINES, "ShortLines"), (OWN_TASK, "OwnTask")])
-def test_the_other_tasks_of_the_page_pass_the_same_checks(block: str, name: str, package: Package) -> None:
-    (package.code / "__init__.py").write_text(SPECS.replace("zoo_sums.task:language_model", f"zoo_sums.task:{name}"))
-    (package.code / "task.py").write_text(TASK + block)
-    package.refuse_failures()
+def test_the_other_tasks_of_the_page_pass_the_same_checks(
+    block: str, name: str, zoo: Callable[..., Any], code: Path
+) -> None:
+    (code / "__init__.py").write_text(SPECS.replace("zoo_sums.task:language_model", f"zoo_sums.task:{name}"))
+    (code / "task.py").write_text(TASK + block)
+    refuse_failures(zoo)

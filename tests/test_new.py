@@ -167,30 +167,28 @@ def test_on_a_terminal_it_asks_for_missing_options(zoo: Callable[..., Any], monk
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", WORDS)
 def test_from_the_first_command_to_the_board_nothing_is_edited(
-    what: str, tmp_path: Path, environment_with: Callable[[Path, str], dict[str, str]]
+    zoo: Callable[..., Any], pip_install: Callable[..., Path]
 ) -> None:
-    """The five commands that a new author types; pip installs into a folder instead of the environment."""
-    installed = tmp_path / "installed"
-    environment = {**os.environ}
-
-    def run(*words: str | Path) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, (words, done.stdout, done.stderr)
-        return done.stdout
-
-    name = WORDS[what][1]
-    _, _, bench, build = next_commands(run("zoo_core", "new", *WORDS[what], "--defaults"))
-    pip = "pip install -q --disable-pip-version-check --no-deps --no-build-isolation --target"
-    run(*pip.split(), installed, f"./zoo-{name}")
-    environment |= environment_with(installed, f"zoo-{name}")
-    assert f"zoo-{name}" in run("zoo_core", "list", "plugins")
-    tests = run("pytest", "-q", "-p", "no:cacheprovider", f"zoo-{name}/tests")  # they run `zoo check`
-    assert "1 passed" in tests
-    assert "1 new, 0 failed" in run("zoo_core", *bench[1:], "--max-steps", "5", "--device", "cpu")
-    run("zoo_core", *build[1:])
-    pages = "".join(path.read_text() for path in (tmp_path / "site").rglob("*.html"))
-    assert name in pages
+    """The five commands that a new author types, for each sort of package; pip installs into a folder."""
+    names = [f"zoo-{words[1]}" for words in WORDS.values()]
+    commands = [next_commands(zoo("new", *words, "--defaults").out) for words in WORDS.values()]
+    installed = pip_install(*(f"./{name}" for name in names), plugins=names)
+    path = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
+    tests = subprocess.run(  # they run `zoo check`
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(f"{name}/tests" for name in names)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"{len(names)} passed" in tests.stdout, tests.stdout
+    listed = zoo("list", "plugins").out
+    for name, (_, _, bench, _) in zip(names, commands, strict=True):
+        assert name in listed
+        done = zoo(*bench[1:], "--max-steps", "5", "--device", "cpu")
+        assert "1 new, 0 failed" in done.out, done.err
+    (build,) = {tuple(words[-1]) for words in commands}
+    assert zoo(*build[1:]).code == 0
+    pages = "".join(path.read_text() for path in Path("site").rglob("*.html"))
+    assert all(words[1] in pages for words in WORDS.values())

@@ -20,6 +20,7 @@ from zoo_core.files import own_cache
 from zoo_core.protocols import Context
 from zoo_core.registry import Registry
 from zoo_core.runner.events import DevicesJob, EvaluateJob, OpenJob, PredictJob, TryJob, WeightsJob
+from zoo_core.runner.job_specs import find_dataset
 
 
 def list_devices(_: DevicesJob) -> object:
@@ -31,7 +32,7 @@ def list_devices(_: DevicesJob) -> object:
 
 def open_dataset(job: OpenJob) -> dict[str, object]:
     """Decode a data set; return its signature, the number of examples by split, and the files left out by reason."""
-    spec = Registry.load().dataset(job.dataset)
+    spec = find_dataset(job.dataset)
     ctx = Context(
         cache=own_cache(spec.qualified),
         data_root=Path(job.data_root) if job.data_root else None,

@@ -50,6 +50,11 @@ def find_task_and_dataset(job: TrialJob) -> tuple[TaskSpec, DatasetSpec]:
     return registry.task(job.task), registry.dataset(job.dataset)
 
 
+def find_dataset(name: str) -> DatasetSpec:
+    """Find the specs of a data set, without loading other plugins than its own."""
+    return Registry.load(_plugins(name)).dataset(name)
+
+
 def _plugins(*names: str) -> set[str] | None:
     """Return the plugins of qualified names; None, for all plugins, if a name is bare. A model may be a file."""
     qualified = [name for name in names if not names_file(name)]

@@ -28,7 +28,7 @@ from zoo_core.protocols import Evaluation
 from zoo_core.reasons import reason_of
 from zoo_core.registry.tampering import find_replaced, list_originals, names_of
 from zoo_core.results.records import Measured, Status
-from zoo_core.runner import events
+from zoo_core.runner import events, serving
 from zoo_core.runner.artifacts import Artifacts
 from zoo_core.runner.build import reseed
 from zoo_core.runner.checkpoints import FILE, Checkpoint
@@ -104,7 +104,7 @@ class TrialRunner:
         self.training: Training | None = None
         for kind in KINDS.values():  # before a plugin can change them
             resolve_entry(kind.task_entry)
-        self._originals = list_originals()
+        self._originals = serving.originals or list_originals()
         self._after_training = Measured()  # `measured` adds the results of training and artifacts
 
     def run(self) -> None:

@@ -30,9 +30,11 @@ from zoo_core.runner.limits import cut, cut_middle
 
 # Modules that every trial imports; the fork server imports them in advance.
 PRELOAD = [
+    "zoo_core.runner.handlers",
     "zoo_core.runner.trial",
     *(kind.task_entry.partition(":")[0] for kind in KINDS.values()),
     "torch._dynamo",  # 1.5 s at the first optimizer step otherwise
+    "numpy.ma",  # for `np.median`
 ]
 LOG = "log.txt"
 
