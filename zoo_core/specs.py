@@ -97,6 +97,8 @@ class Reference:
 class Download:
     """A file to download; `urls` are tried in order.
 
+    urls: addresses. `package:zoo_mine/weights/net.safetensors` is a file inside an installed package, here `zoo_mine`,
+        which needs no network.
     name: the file's name, also for `Context.file`. size_mib: its size; an answer of more than twice that is refused.
     sha256, md5: the published checksum in hexadecimal, lower case. The first eight digits of a sha256 are enough:
         torch's file names state no more. A data set's download needs one of the two. Weights need one of them or an

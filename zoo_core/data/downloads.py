@@ -1,15 +1,20 @@
-"""Downloads: files are kept in a folder, and verified at every use: by the published checksum, or by their own."""
+"""Downloads: files are kept in a folder, and verified at every use: by the published checksum, or by their own.
+
+A file that ships in an installed package goes the same way, without a network.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from zoo_core.data.packaged import is_packaged, open_packaged
 from zoo_core.errors import DamagedDataError, DataUnavailableError
 from zoo_core.files import MIB, locked_file, open_regular, read_regular, remove_abandoned, write_atomically
 from zoo_core.specs import Download
@@ -20,6 +25,7 @@ MIN_LIMIT_BYTES = 64 * MIB
 BLOCK = 1 << 18
 WEB_PAGE = re.compile(rb"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|title)\b", re.IGNORECASE | re.DOTALL)
 DIGEST_CHARS = 64
+REINSTALL = "install the package again"
 
 
 def digest_of(content: IO[bytes], algorithm: str = "sha256") -> str:
@@ -49,7 +55,10 @@ def fetch(download: Download, folder: Path, *, offline: bool, owner: str, remedy
     kept = folder / download.name
     if kept.is_file() and is_published(kept, download) and _is_as_downloaded(kept, download):
         return kept
-    if offline:
+    packaged = tuple(filter(is_packaged, download.urls))
+    if offline and packaged:
+        download = replace(download, urls=packaged)
+    elif offline:
         state = "was changed since its download" if kept.is_file() else "was never downloaded"
         raise DataUnavailableError(f"{download.name} {state}, and --offline forbids it; {remedy}")
     return _download(download, folder, owner, remedy)
@@ -89,10 +98,13 @@ def _download(download: Download, folder: Path, owner: str, remedy: str) -> Path
             damaged = error
         except requests.RequestException as error:
             problems.append(f"{url}: {type(error).__name__}")
+        except DataUnavailableError as error:  # of a file in a package
+            problems.append(str(error))
     if damaged is not None:
         raise damaged
+    advice = REINSTALL if all(map(is_packaged, download.urls)) else "connect to the network"
     raise DataUnavailableError(
-        f"{owner} is not here and cannot be downloaded ({'; '.join(problems)}); connect to the network, or {remedy}"
+        f"{owner} is not here and cannot be downloaded ({'; '.join(problems)}); {advice}, or {remedy}"
     )
 
 
@@ -113,24 +125,41 @@ def _limit_bytes(download: Download) -> int:
 
 
 def _receive(url: str, file: IO[bytes], max_bytes: int) -> None:
-    """Write the answer of a server into a file. Raises DamagedDataError, requests.RequestException, OSError."""
+    """Write what an address gives into a file.
+
+    Raises DataUnavailableError (a package lacks the file), DamagedDataError, requests.RequestException, OSError.
+    """
+    if is_packaged(url):
+        with open_packaged(url) as content:
+            _write(iter(lambda: content.read(BLOCK), b""), url, file, max_bytes)
+    else:
+        _receive_from_server(url, file, max_bytes)
+    file.flush()
+
+
+def _receive_from_server(url: str, file: IO[bytes], max_bytes: int) -> None:
     import requests
 
     headers = {"Accept-Encoding": "identity"}  # the file itself, whose length the server states
     with requests.get(url, stream=True, timeout=SILENCE_TIMEOUT_S, headers=headers) as answer:
         answer.raise_for_status()
         stated = answer.headers.get("Content-Length", "")
-        size = 0
-        for block in answer.iter_content(BLOCK):
-            size += len(block)
-            if size > max_bytes:
-                raise DamagedDataError(
-                    f"{url} answered with more than {max_bytes // MIB} MiB: it is another file; nothing was kept"
-                )
-            file.write(block)
+        size = _write(answer.iter_content(BLOCK), url, file, max_bytes)
         if stated.isdecimal() and size < int(stated) and "Content-Encoding" not in answer.headers:
             raise requests.ConnectionError(f"{size} of {stated} bytes arrived")
-    file.flush()
+
+
+def _write(blocks: Iterable[bytes], url: str, file: IO[bytes], max_bytes: int) -> int:
+    """Write the blocks into a file and return their size in bytes. Raises DamagedDataError if they are too many."""
+    size = 0
+    for block in blocks:
+        size += len(block)
+        if size > max_bytes:
+            raise DamagedDataError(
+                f"{url} answered with more than {max_bytes // MIB} MiB: it is another file; nothing was kept"
+            )
+        file.write(block)
+    return size
 
 
 def _keep(partial: Path, url: str, download: Download) -> Path:
@@ -140,12 +169,13 @@ def _keep(partial: Path, url: str, download: Download) -> Path:
             (".html", ".htm")
         )
     published = bool(download.sha256 or download.md5)
+    advice = REINSTALL if is_packaged(url) else "nothing was kept"
     if (is_page and not published) or not is_published(partial, download):
         raise DamagedDataError(
             f"{url} answered with a web page instead of {download.name}, as a proxy or a login page does: open the "
             "address in a browser; nothing was kept"
             if is_page
-            else f"{url} is not the published file: its checksum differs; nothing was kept"
+            else f"{url} is not the published file: its checksum differs; {advice}"
         )
     kept = partial.with_name(download.name)
     if not published:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
+from zoo_core.data.packaged import find_fault, is_packaged
 from zoo_core.errors import InvalidSpecError
 from zoo_core.registry.types import find_mismatch
 from zoo_core.specs import CommandSpec, DatasetSpec, Download, ModelFamily, ModelSpec, TaskSpec
@@ -71,7 +72,7 @@ def _validate_task(task: TaskSpec) -> None:
 
 def _validate_dataset(dataset: DatasetSpec) -> None:
     for download in dataset.downloads:
-        _validate_checksums(f"dataset {dataset.name}", download)
+        _validate_download(f"dataset {dataset.name}", download)
         if not (download.sha256 or download.md5):
             raise InvalidSpecError(
                 f"dataset {dataset.name}: download {download.name} has no checksum: give sha256 or md5"
@@ -86,7 +87,7 @@ def _validate_model(model: ModelSpec) -> None:
     weights = model.weights
     if weights is None:
         return
-    _validate_checksums(f"model {model.name}", weights)
+    _validate_download(f"model {model.name}", weights)
     if weights.sha256 or weights.md5:
         return
     from zoo_core.hub import is_fixed, is_on_hub  # takes 5 ms, which most plugins do not need
@@ -99,9 +100,12 @@ def _validate_model(model: ModelSpec) -> None:
             )
 
 
-def _validate_checksums(owner: str, download: Download) -> None:
+def _validate_download(owner: str, download: Download) -> None:
     if not download.urls:
         raise InvalidSpecError(f"{owner}: download {download.name} has no `urls`")
+    for url in filter(is_packaged, download.urls):
+        if fault := find_fault(url):
+            raise InvalidSpecError(f"{owner}: download {download.name}: {url}: {fault}")
     for field, pattern, digits in (("sha256", SHA256_PATTERN, "8 to 64"), ("md5", MD5_PATTERN, "32")):
         stated = getattr(download, field)
         if stated and not pattern.fullmatch(stated):

@@ -1,4 +1,4 @@
-"""What zoo-dogs70 adds: the task `dogs70`, its two data sets and three models. Imports no torch."""
+"""What zoo-dogs70 adds: the task `dogs70`, its two data sets and five models. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ IMAGENET = {  # torchvision's models and the normalisation of their inputs
     "kind": KIND,
 }
 HEAD = {"optimizer": "adam", "lr": 0.001, "schedule": "cosine", "batch_size": 32, "epochs": 30.0}
+SMALL_SHA256 = "749fac6abfbe8613defc693284f0bd9c04de026e213be1eaf1e7e25bf307fbb5"
+SMALL_MEAN, SMALL_STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+SMALL = {  # the small net, with its weights and without: the same inputs and the same recipe, so that they compare
+    "kind": KIND,
+    "tasks": ("dogs70", "sign-language"),  # of zoo-classics, where that is installed
+    "accepts": Accepts(channels=(3,), min_size=16),
+    "mean": SMALL_MEAN,
+    "std": SMALL_STD,
+    "recipe": {"*": {**HEAD, "epochs": 5.0}},
+}
 UNFREEZE = Param(default=0, help="number of the backbone's last parts that are trained too", minimum=0)
 
 
@@ -85,6 +95,23 @@ def zoo_models() -> list[ModelSpec]:
                 name="squeezenet1_0-b66bff10.pth", urls=(TORCHVISION + "squeezenet1_0-b66bff10.pth",), sha256="b66bff10"
             ),
             **IMAGENET,
+        ),
+        ModelSpec(
+            name="small-transfer",
+            title="Small net pretrained on drawn animals, frozen, with a new last layer",
+            entry="zoo_dogs70.models.small:small_transfer",
+            options={"unfreeze": UNFREEZE},
+            weights=Download(
+                name="small.safetensors", urls=("package:zoo_dogs70/weights/small.safetensors",), sha256=SMALL_SHA256
+            ),
+            pretrained_on="drawn animals of zoo-dogs70, none of them a dog",
+            **SMALL,
+        ),
+        ModelSpec(
+            name="small-scratch",
+            title="The same small net from scratch",
+            entry="zoo_dogs70.models.small:small_scratch",
+            **SMALL,
         ),
         ModelSpec(
             name="cnn",
