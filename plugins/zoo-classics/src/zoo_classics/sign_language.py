@@ -106,7 +106,7 @@ MODELS: list[ModelSpec] = [
             "*": {"optimizer": "adamw", "lr": 0.004, "weight_decay": 0.05, "schedule": "cosine", "warmup": 0.1},
             "sign-language": {**POSES, "batch_size": 32, "image_size": 64},
         },
-        quick={"image_size": 48},
+        quick={"image_size": 48, "steps": 90, **dict.fromkeys(POSES, 0)},
     ),
     _resnet_50(
         "resnet-50-frozen",
