@@ -84,14 +84,27 @@ class Neck(nn.Module):
 
 
 class Head(nn.Module):
-    """The same for every grid: (batch, width, h, w) -> (batch, h * w, classes + 4)."""
+    """The same for every grid: (batch, width, h, w) -> (batch, h * w, classes + 4).
+
+    It has GroupNorm, as in FCOS: the statistics of BatchNorm would mix those of the three grids.
+    """
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(convolution(width, width), convolution(width, width))
+        self.layers = nn.Sequential(
+            *(
+                layer
+                for _ in range(2)
+                for layer in (
+                    nn.Conv2d(width, width, 3, 1, 1, bias=False),
+                    nn.GroupNorm(math.gcd(8, width), width),
+                    nn.ReLU(inplace=True),
+                )
+            )
+        )
         self.last = nn.Conv2d(width, classes + 4, 1)
-        nn.init.normal_(self.last.weight, std=0.01)
         bias = cast(Tensor, self.last.bias)
+        nn.init.normal_(self.last.weight, std=0.01)
         nn.init.zeros_(bias)
         nn.init.constant_(bias[:classes], -math.log((1 - PRIOR) / PRIOR))
 
