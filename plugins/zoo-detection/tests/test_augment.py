@@ -80,7 +80,7 @@ def test_a_mirrored_view_is_torchvisions() -> None:
     x, boxes = picture_with((10, 20, 40, 50)), torch.tensor([[10.0, 20.0, 40.0, 50.0]])
     where = torch.zeros(1, 2), torch.ones(1), torch.tensor([True])
     expected = v2.functional.horizontal_flip(
-        tv_tensors.BoundingBoxes(boxes, format="XYXY", canvas_size=(HEIGHT, WIDTH))  # type: ignore[call-overload]
+        tv_tensors.BoundingBoxes(boxes, format="XYXY", canvas_size=(HEIGHT, WIDTH))
     )
     torch.testing.assert_close(view(x, *where), v2.functional.horizontal_flip(x))
     torch.testing.assert_close(moved_boxes(boxes[None], *where, WIDTH)[0], torch.as_tensor(expected))
@@ -95,7 +95,7 @@ def test_a_box_of_which_too_little_is_left_is_dropped() -> None:
 
 
 def test_crowd_objects_and_padding_are_not_trained_on() -> None:
-    boxes = [[[0.0, 0, 20, 20], [30, 30, 60, 60]], [[5.0, 5, 50, 50]], []]
+    boxes: list[list[list[float]]] = [[[0.0, 0, 20, 20], [30, 30, 60, 60]], [[5.0, 5, 50, 50]], []]
     data = batch(torch.zeros(3, 3, HEIGHT, WIDTH), boxes, crowd=[[1, 0], [0], []])
     targets = targets_of(views()(data))
     assert [target["boxes"].tolist() for target in targets] == [[[30, 30, 60, 60]], [[5, 5, 50, 50]], []]

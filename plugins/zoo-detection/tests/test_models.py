@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ TARGETS: list[Target] = [
     {"boxes": torch.tensor([[8.0, 8, 40, 40], [50, 10, 90, 60]]), "labels": torch.tensor([0, 3])},
     {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)},
 ]
-BUILDERS: dict[str, Callable[[Signature], nn.Module]] = {
+BUILDERS: dict[str, Callable[[Signature], Any]] = {
     "one-shot": lambda data: one_shot(data, 8),
     "sliding-window": lambda data: sliding_window(data, 4),
     "retinanet-small": lambda data: on_torchvision.retinanet_small(data, 0, 16),
@@ -101,10 +102,9 @@ def test_the_longer_side_of_a_box_chooses_its_grid_and_three_by_three_cells_lear
     box = torch.tensor([[44.0 - side / 2, 43, 44.0 + side / 2, 45]])  # the middle, (44, 44), is that of a cell of 8
     cells, objects = matched_cells(box, torch.tensor([1]), middles, strides)
     cells -= len(middles)  # of the second picture
-    assert strides[cells].unique().tolist() == [stride]
-    assert objects.unique().tolist() == [0]
+    assert set(strides[cells].tolist()) == {stride}
+    assert objects.tolist() == [0] * 9
     distance = (middles[cells] - 44).abs().amax(1)
-    assert len(cells) == 9
     assert float(distance.max()) < 1.5 * stride
 
 
@@ -112,7 +112,7 @@ def test_a_cell_between_two_objects_learns_the_smaller() -> None:
     middles, strides = grids()
     boxes = torch.tensor([[0.0, 0, 60, 60], [22.0, 22, 38, 38]])
     _, objects = matched_cells(boxes, torch.tensor([0, 0]), middles, strides)
-    assert objects.unique().tolist() == [1]
+    assert set(objects.tolist()) == {1}
     _, objects = matched_cells(boxes, torch.tensor([0, 1]), middles, strides)
     assert objects.tolist() == [0] * 9 + [1] * 9
 
@@ -125,7 +125,7 @@ def test_one_shot_learns_a_picture_by_heart() -> None:
         {"boxes": torch.tensor(boxes[:count], dtype=torch.float32), "labels": torch.tensor([2, 1][:count])}
         for count in (2, 1)
     ]
-    model = one_shot(SIGNATURE, 8)
+    model: Any = one_shot(SIGNATURE, 8)
     optimizer = torch.optim.AdamW(model.parameters())
     for step in range(80):
         optimizer.param_groups[0]["lr"] = 0.005 * (1 - step / 80)
@@ -168,7 +168,7 @@ def test_weights_from_coco_go_everywhere_but_into_the_heads() -> None:
     whole = detection.fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None)
     weights = published(whole)
     assert "rpn.head.conv.weight" in weights
-    model = on_torchvision.faster_rcnn(SIGNATURE, 64, weights)
+    model: Any = on_torchvision.faster_rcnn(SIGNATURE, 64, weights)
     own, given = model.detector.state_dict(), whole.state_dict()
     others = [name for name in own if not name.startswith("roi_heads.box_predictor.")]
     assert all(torch.equal(own[name], given[name]) for name in others)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from pycocotools.coco import COCO  # type: ignore[import-untyped]
+from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]
 from zoo_detection.scoring import MAX_GROUPS, Scorer, Truth, values_by_picture
 
 from zoo_core import DamagedDataError
