@@ -24,7 +24,7 @@ TARGETS: list[Target] = [
 ]
 BUILDERS: dict[str, Callable[[Signature], Any]] = {
     "one-shot": lambda data: one_shot(data, 8),
-    "sliding-window": lambda data: sliding_window(data, 4),
+    "sliding-window": lambda data: sliding_window(data, 4, 0.4),
     "retinanet-small": lambda data: on_torchvision.retinanet_small(data, 0, 16),
     "ssdlite": lambda data: on_torchvision.ssdlite(data, 64),
     "faster-rcnn": lambda data: on_torchvision.faster_rcnn(data, 64),
@@ -143,7 +143,7 @@ def test_one_shot_learns_a_picture_by_heart() -> None:
 
 
 def test_windows_cover_the_picture_and_stay_inside() -> None:
-    windows = all_windows(torch.zeros(1, 3, 64, 96))
+    windows = all_windows(torch.zeros(1, 3, 64, 96), 0.4)
     assert bool((windows[:, :2] >= 0).all())
     assert windows[:, 2:].amax(0).tolist() <= [96.0, 64.0]
     size = windows[:, 2:] - windows[:, :2]

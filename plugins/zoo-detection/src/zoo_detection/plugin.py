@@ -44,7 +44,7 @@ def zoo_tasks() -> list[TaskSpec]:
         "higher_is_better": True,
         "chance": 0.0,
         "unit": "pictures",
-        "quick": {"steps": 60},
+        "quick": {"steps": 36, "eval_every": 1.0},
     }
     return [
         TaskSpec(
@@ -53,7 +53,7 @@ def zoo_tasks() -> list[TaskSpec]:
             summary="Find traffic lights, stop signs, speed limits and crosswalks: a box and a class for each.",
             datasets=("road-sign-detection", "drawn-roads", "coco-boxes"),
             target=0.5,
-            recipe={**RECIPE, **ADAMW, **VIEWS, "epochs": 100.0},
+            recipe={**RECIPE, **ADAMW, **VIEWS, "steps": 1200},
             **shared,
         ),
         TaskSpec(
@@ -62,7 +62,7 @@ def zoo_tasks() -> list[TaskSpec]:
             summary="Find the heads of cats and dogs in photos: a box and a class.",
             datasets=("dog-and-cat-detection", "drawn-animals", "coco-boxes"),
             target=0.5,
-            recipe={**RECIPE, **ADAMW, **VIEWS, "epochs": 40.0},
+            recipe={**RECIPE, **ADAMW, **VIEWS, "steps": 2000},
             **shared,
         ),
     ]
@@ -89,8 +89,12 @@ def zoo_models() -> list[ModelSpec]:
             name="sliding-window",
             title="A small classifier on every window of the picture",
             entry="zoo_detection.models.sliding_window:sliding_window",
-            options={"width": Param(default=16, help="channels of the first layer", minimum=1)},
-            recipe={"*": {"lr": 0.002}},
+            options={
+                "width": Param(default=16, help="channels of the first layer", minimum=1),
+                "step": Param(default=0.4, help="from one window to the next, in shorter sides of it", minimum=0.1),
+            },
+            recipe={"*": {"lr": 0.002, "eval_every": 20.0}},  # evaluation is slower than training
+            quick={"step": 0.8, "steps": 20},
             **every,
         ),
         ModelSpec(
@@ -104,7 +108,7 @@ def zoo_models() -> list[ModelSpec]:
                 ),
             },
             recipe={"*": {"lr": 0.001}},
-            quick={"size": 0},
+            quick={"size": 0, "steps": 8},
             **every,
         ),
         _with_weights(
@@ -134,7 +138,7 @@ def _with_weights(name: str, title: str, file: str, size_mib: float) -> ModelSpe
         kind=KIND,
         accepts=Accepts(channels=(3,), min_size=64),
         options={"size": SIZE},
-        recipe={"*": {"lr": 0.0005, "epochs": 30.0}},
+        recipe={"*": {"lr": 0.0005, "steps": 300}},
         quick={"size": 128, "steps": 4},
         weights=Download(
             name=file,

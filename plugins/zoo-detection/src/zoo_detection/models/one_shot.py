@@ -27,7 +27,7 @@ NEAR = 1.5  # cells: a cell learns a box if their middles are nearer than that, 
 FIRST_SIZE = 4.0  # cells, of a box before training
 PRIOR = 0.01  # probability of a class before training; with 0.5 the many empty cells would drown the few others
 BOX_WEIGHT = 2.0  # of the loss of the boxes, when the focal loss has weight 1
-MAX_OVERLAP, MIN_SCORE = 0.5, 0.01
+MAX_OVERLAP, MIN_SCORE = 0.5, 0.02
 
 
 def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

@@ -1,6 +1,6 @@
 """A classifier that looks at every window of a picture: simple, slow and inexact, which is why detectors exist.
 
-Windows of several sizes and two shapes lie at regular places. Each one is scaled to 32x32 pixels and classified alone,
+Windows of several sizes and two shapes lie at regular places. Each one is scaled to 24x24 pixels and classified alone,
 as one of the classes or as background; so found Rowley et al. faces (1998, doi:10.1109/34.655647). The window is the
 box.
 """
@@ -18,13 +18,12 @@ from torchvision.ops import box_iou, roi_align
 from zoo_core import Signature
 from zoo_detection.detections import Target, suppress
 
-CROP = 32  # pixels a side of what the classifier gets
+CROP = 24  # pixels a side of what the classifier gets
 SMALLEST, GROWTH = (
     16.0,
     1.45,
 )  # pixels, the shorter side of the smallest windows; the next ones are larger by this factor
 SHAPES = ((1.0, 1.0), (1.0, 2.0))  # width and height, in shorter sides
-STEP = 0.4  # from one window to the next, in shorter sides
 SHIFT = 0.15  # largest shift of the sides of a training window of an object, as a share of the object's sides
 COPIES, BACKGROUNDS = 6, 32  # training windows of each object, and of the background of each picture
 MAX_BACKGROUND_OVERLAP = 0.3  # IoU of a window of the background with an object
@@ -34,8 +33,9 @@ MAX_OVERLAP, MIN_SCORE = 0.3, 0.05
 class SlidingWindow(nn.Module):
     """A detector; see the module, and `zoo_detection.task` for what it takes and returns."""
 
-    def __init__(self, signature: Signature, width: int) -> None:
+    def __init__(self, signature: Signature, width: int, step: float) -> None:
         super().__init__()
+        self.step = step
         self.classes = signature.outputs or len(signature.classes)
         widths = (3, width, 2 * width, 4 * width)
         self.classifier = nn.Sequential(
@@ -55,7 +55,7 @@ class SlidingWindow(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, 3, height, width) in [0, 1] -> detections (batch, 100, 6)."""
-        windows = all_windows(x)
+        windows = all_windows(x, self.step)
         found = []
         for picture in x:  # one at a time: the windows of a picture are hundreds of times its size
             scores = self.classify(picture[None], [windows]).softmax(1)[:, : self.classes]
@@ -70,7 +70,7 @@ class SlidingWindow(nn.Module):
 
     def loss(self, x: Tensor, targets: Sequence[Target]) -> Tensor:
         """Return the cross-entropy of windows around the objects and windows of the background."""
-        everywhere = all_windows(x)
+        everywhere = all_windows(x, self.step)
         windows, labels = [], []
         for target in targets:
             objects = target["boxes"].repeat(COPIES, 1)
@@ -86,15 +86,18 @@ class SlidingWindow(nn.Module):
         return F.cross_entropy(self.classify(x, windows), torch.cat(labels))
 
 
-def all_windows(x: Tensor) -> Tensor:
-    """Return all windows of a picture of x, (batch, 3, height, width): x1, y1, x2, y2 in pixels, (n, 4)."""
+def all_windows(x: Tensor, step: float) -> Tensor:
+    """Return all windows of a picture of x, (batch, 3, height, width): x1, y1, x2, y2 in pixels, (n, 4).
+
+    step: from one window to the next, in shorter sides.
+    """
     (height, width), device = x.shape[2:], x.device
     windows, side = [], SMALLEST
     while side <= min(height, width):
         for across, down in SHAPES:
             if down * side <= height and across * side <= width:
-                x = torch.arange(0.0, width - across * side + 1, STEP * side, device=device)
-                y = torch.arange(0.0, height - down * side + 1, STEP * side, device=device)
+                x = torch.arange(0.0, width - across * side + 1, step * side, device=device)
+                y = torch.arange(0.0, height - down * side + 1, step * side, device=device)
                 corners = torch.stack(torch.meshgrid(x, y, indexing="xy"), 2).flatten(0, 1)
                 size = torch.tensor([across, down], device=device) * side
                 windows.append(torch.cat([corners, corners + size], 1))
@@ -102,6 +105,6 @@ def all_windows(x: Tensor) -> Tensor:
     return torch.cat(windows)
 
 
-def sliding_window(signature: Signature, width: int) -> nn.Module:
-    """Build the detector; `width`: channels of the classifier's first layer."""
-    return SlidingWindow(signature, width)
+def sliding_window(signature: Signature, width: int, step: float) -> nn.Module:
+    """Build the detector; `width`: channels of the classifier's first layer; `step` as in `all_windows`."""
+    return SlidingWindow(signature, width, step)
