@@ -10,10 +10,16 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import batched_nms
 
+from zoo_core import Signature
+
 Target: TypeAlias = dict[str, Tensor]  # of one picture: boxes float (objects, 4), labels int64 (objects,)
 
 MAX_DETECTIONS = 100  # a picture; the metric of COCO counts no more
 FIELDS = 6  # x1, y1, x2, y2, score, class
+
+
+def class_count(signature: Signature) -> int:
+    return signature.outputs or len(signature.classes)
 
 
 def as_rows(boxes: Tensor, scores: Tensor, classes: Tensor) -> Tensor:

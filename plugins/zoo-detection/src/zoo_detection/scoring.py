@@ -78,7 +78,10 @@ class Scorer:
     def __init__(self, truths: Sequence[Truth], detections: Array, classes: Sequence[str]) -> None:
         self.classes, self.truths, self.detections = tuple(classes), truths, detections
         if not any((truth.crowd == 0).any() for truth in truths):
-            raise DamagedDataError("no picture of the split has an object that counts: there is nothing to find")
+            raise DamagedDataError(
+                "no picture of the split has an object that counts, so nothing can be found: if it is val, train with "
+                "--set holdout=false"
+            )
         self._truth = _truth_set(truths, classes)
         self._found = self._truth.loadRes(_found_list(detections))
 

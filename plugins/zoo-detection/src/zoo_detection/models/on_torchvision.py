@@ -14,7 +14,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from zoo_core import Signature, WeightsError
-from zoo_detection.detections import MAX_DETECTIONS, Target, as_rows
+from zoo_detection.detections import MAX_DETECTIONS, Target, as_rows, class_count
 
 MIN_SCORE = 0.02
 CANDIDATES = 200  # boxes of a class and a level of RetinaNet that non-maximum suppression considers
@@ -36,8 +36,11 @@ class OnTorchvision(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, 3, height, width) in [0, 1] -> detections (batch, 100, 6)."""
+        training = self.detector.training
+        self.detector.eval()  # in training mode it wants targets
         with torch.autocast(x.device.type, enabled=False):  # its boxes are in pixels, too fine for bfloat16
             found = self.detector(list(x.float()))
+        self.detector.train(training)
         return torch.stack([as_rows(item["boxes"], item["scores"], item["labels"] - self._first) for item in found])
 
     def loss(self, x: Tensor, targets: Sequence[Target]) -> Tensor:
@@ -56,7 +59,7 @@ def ssdlite(signature: Signature, size: int, weights: Mapping[str, Tensor] | Non
     net = detection.ssdlite320_mobilenet_v3_large(
         weights=None,
         weights_backbone=None,
-        num_classes=_classes(signature) + 1,
+        num_classes=class_count(signature) + 1,
         score_thresh=MIN_SCORE,
         detections_per_img=MAX_DETECTIONS,
     )
@@ -76,7 +79,7 @@ def faster_rcnn(signature: Signature, size: int, weights: Mapping[str, Tensor] |
     net = detection.fasterrcnn_mobilenet_v3_large_320_fpn(
         weights=None,
         weights_backbone=None,
-        num_classes=_classes(signature) + 1,
+        num_classes=class_count(signature) + 1,
         box_score_thresh=MIN_SCORE,
         box_detections_per_img=MAX_DETECTIONS,
         box_batch_size_per_image=REGIONS,
@@ -91,7 +94,7 @@ def retinanet(signature: Signature, size: int, weights: Mapping[str, Tensor] | N
     net = detection.retinanet_resnet50_fpn(
         weights=None,
         weights_backbone=None,
-        num_classes=_classes(signature),
+        num_classes=class_count(signature),
         score_thresh=MIN_SCORE,
         detections_per_img=MAX_DETECTIONS,
         topk_candidates=CANDIDATES,
@@ -110,7 +113,7 @@ def retinanet_small(signature: Signature, size: int, width: int) -> nn.Module:
     sizes = tuple(tuple(round(anchor * share) for share in SHARES) for anchor in SMALL_ANCHORS)
     net = detection.RetinaNet(
         body,
-        _classes(signature),
+        class_count(signature),
         anchor_generator=AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes)),
         score_thresh=MIN_SCORE,
         detections_per_img=MAX_DETECTIONS,
@@ -138,10 +141,6 @@ def load(net: nn.Module, weights: Mapping[str, Tensor] | None, *, without: str) 
     problems += [f"{name} is not in the model" for name in wrong.unexpected_keys]
     if problems:
         raise WeightsError(f"the weights do not fit the model: {'; '.join(problems[:3])} ({len(problems)} in all)")
-
-
-def _classes(signature: Signature) -> int:
-    return signature.outputs or len(signature.classes)
 
 
 def _canvas(signature: Signature, size: int) -> tuple[int, int]:

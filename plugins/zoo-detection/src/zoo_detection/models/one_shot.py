@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torchvision.ops import complete_box_iou_loss, sigmoid_focal_loss
 
 from zoo_core import Signature
-from zoo_detection.detections import Target, joined_targets, suppress
+from zoo_detection.detections import Target, class_count, joined_targets, suppress
 
 STRIDES = (8, 16, 32)  # pixels a side of a cell
 MAX_CELLS = 8.0  # the longer side of a box, in cells; a longer one belongs to the next grid
@@ -121,7 +121,7 @@ class OneShot(nn.Module):
 
     def __init__(self, signature: Signature, width: int) -> None:
         super().__init__()
-        self.classes = signature.outputs or len(signature.classes)
+        self.classes = class_count(signature)
         for name, values, default in (("mean", signature.mean, 0.5), ("std", signature.std, 0.25)):
             self.register_buffer(name, torch.tensor(values or (default,) * 3).view(1, 3, 1, 1))
         self.body = Body(width)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torchvision.ops import box_iou, roi_align
 
 from zoo_core import Signature
-from zoo_detection.detections import Target, suppress
+from zoo_detection.detections import Target, class_count, suppress
 
 CROP = 24  # pixels a side of what the classifier gets
 SMALLEST, GROWTH = (
@@ -36,7 +36,7 @@ class SlidingWindow(nn.Module):
     def __init__(self, signature: Signature, width: int, step: float) -> None:
         super().__init__()
         self.step = step
-        self.classes = signature.outputs or len(signature.classes)
+        self.classes = class_count(signature)
         widths = (3, width, 2 * width, 4 * width)
         self.classifier = nn.Sequential(
             *(
