@@ -175,7 +175,9 @@ def test_a_trial_is_recorded_and_its_model_finds_boxes_in_files(
     zoo: Callable[..., Any], folder: Path, tmp_path: Path
 ) -> None:
     bench = ("bench", "road-signs", "--dataset", "coco-boxes", "--data-root", folder, "--model", "one-shot")
-    options = ("--device", "cpu", "--set", "steps=2", "--set", "width=8", "--set", "batch_size=2", "--save", "--json")
+    recipe = {"steps": 12, "lr": 0.01, "warmup": 0, "width": 8, "batch_size": 4, "eval_every": 9}
+    settings = [word for key, value in recipe.items() for word in ("--set", f"{key}={value}")]
+    options = ("--device", "cpu", *settings, "--save", "--json")
     done = zoo(*bench, *options)
     (record,) = json.loads(done.out)
     assert record["status"] == "ok", done.err

@@ -118,7 +118,7 @@ class Detection:
         files: Sequence[Path],
         top: int,
     ) -> Table:
-        """Return the boxes in each file, in pixels of the upright picture: the `top` best; with 0, all likely ones."""
+        """Return the boxes in each file, in pixels of the upright picture: the `top` best, with 0 the likely ones."""
         self.classes, canvas = class_names(signature), (shape[1] or 1, shape[2] or 1)
         _use_fast_layout(model)
         rows: list[list[Any]] = []
@@ -128,7 +128,7 @@ class Detection:
             x = as_input(torch.from_numpy(pixels)[None].to(ctx.device))
             detections = self._forward(model, x, torch.tensor([size], device=ctx.device), "files")[0].cpu().numpy()
             shown = detections[detections[:, 4] > 0][:top] if top else detections[detections[:, 4] >= SHOWN_SCORE]
-            boxes = scale_boxes(shown[:, :4], size, picture.shape[1:]).round(1)
+            boxes = scale_boxes(shown[:, :4], size, picture.shape[1:]).round().astype(int)
             for box, (score, label) in zip(boxes.tolist(), shown[:, 4:].tolist(), strict=True):
                 rows.append([str(file), self.classes[int(label)], score, *box])
         return Table(["file", "class", "score", "x1", "y1", "x2", "y2"], rows)
