@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -38,7 +39,7 @@ class OnTorchvision(nn.Module):
         """(batch, 3, height, width) in [0, 1] -> detections (batch, 100, 6)."""
         training = self.detector.training
         self.detector.eval()  # in training mode it wants targets
-        with torch.autocast(x.device.type, enabled=False):  # its boxes are in pixels, too fine for bfloat16
+        with _full_precision(x):
             found = self.detector(list(x.float()))
         self.detector.train(training)
         return torch.stack([as_rows(item["boxes"], item["scores"], item["labels"] - self._first) for item in found])
@@ -46,7 +47,7 @@ class OnTorchvision(nn.Module):
     def loss(self, x: Tensor, targets: Sequence[Target]) -> Tensor:
         """Return the sum of the detector's losses."""
         moved = [{"boxes": item["boxes"], "labels": item["labels"] + self._first} for item in targets]
-        with torch.autocast(x.device.type, enabled=False):
+        with _full_precision(x):
             losses: dict[str, Tensor] = self.detector(list(x.float()), moved)
         return torch.stack(list(losses.values())).sum()
 
@@ -141,6 +142,12 @@ def load(net: nn.Module, weights: Mapping[str, Tensor] | None, *, without: str) 
     problems += [f"{name} is not in the model" for name in wrong.unexpected_keys]
     if problems:
         raise WeightsError(f"the weights do not fit the model: {'; '.join(problems[:3])} ({len(problems)} in all)")
+
+
+def _full_precision(x: Tensor) -> AbstractContextManager[Any]:
+    """Turn autocast off where the device has it: boxes in pixels are too fine for bfloat16."""
+    device = x.device.type
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def _canvas(signature: Signature, size: int) -> tuple[int, int]:

@@ -26,7 +26,8 @@ MAX_CELLS = 8.0  # the longer side of a box, in cells; a longer one belongs to t
 NEAR = 1.5  # cells: a cell learns a box if their middles are nearer than that, across and down
 FIRST_SIZE = 4.0  # cells, of a box before training
 PRIOR = 0.01  # probability of a class before training; with 0.5 the many empty cells would drown the few others
-BOX_WEIGHT = 2.0  # of the loss of the boxes, when the focal loss has weight 1
+BOX_WEIGHT = 1.0  # of the loss of the boxes, when the focal loss has weight 1
+ALPHA = 0.5  # of the focal loss: cells with and without an object weigh the same; in the paper, of many anchors, 0.25
 MAX_OVERLAP, MIN_SCORE = 0.5, 0.02
 
 
@@ -158,7 +159,7 @@ class OneShot(nn.Module):
         wanted = torch.zeros_like(logits).flatten(0, 1)
         wanted[cells, labels[objects]] = 1.0
         count = max(1, len(cells))
-        focal: Tensor = sigmoid_focal_loss(logits.flatten(0, 1), wanted, reduction="sum") / count
+        focal: Tensor = sigmoid_focal_loss(logits.flatten(0, 1), wanted, ALPHA, reduction="sum") / count
         overlap: Tensor = (
             complete_box_iou_loss(boxes.flatten(0, 1)[cells], true_boxes[objects], reduction="sum") / count
         )
