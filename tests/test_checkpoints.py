@@ -340,6 +340,7 @@ def test_files_that_are_not_there_or_no_pictures_are_one_line(zoo: Zoo, plugin: 
         ("eval", "nowhere.safetensors"): "there is no file nowhere.safetensors",
         ("predict", path, "nowhere.png"): "there is no file nowhere.png",
         ("predict", path, tmp_path / "no.png"): "no.png cannot be read as a picture",
+        ("predict", path, tmp_path / "no.png", "--pictures", "new"): "task zoo-sides:sides draws no predictions: leave",
         ("eval", path, "--dataset", "elsewhere"): "unknown dataset 'elsewhere'",
         ("eval", path, "--device", "cuda:9"): "device 'cuda:9' is not available",
     }

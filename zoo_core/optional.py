@@ -6,7 +6,7 @@ only `__getattr__` supplies does not count. `zoo_core.kinds.objective` does the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -73,13 +73,35 @@ class HasPredict(Protocol):
         files: Sequence[Path],
         top: int,
     ) -> Table:
-        """Return `top` predictions for each file. `zoo predict` opens no data.
+        """Return `top` predictions for each file, best first; with 0, as many as suit the task, such as one class.
 
+        `zoo predict` opens no data.
         signature: the one that the model was built for. shape: of one example of the data that it was trained on.
         """
 
 
-TASK_PROTOCOLS: tuple[type, ...] = (Task, HasEpochSteps, HasExampleInput, HasOutputForm, HasPictures, HasPredict)
+@runtime_checkable
+class HasPredictionPictures(Protocol):
+    """A task that draws its predictions for local files: `zoo predict --pictures`."""
+
+    def prediction_pictures(
+        self, files: Sequence[Path], signature: Signature, table: Table
+    ) -> Iterator[np.ndarray[Any, Any]]:
+        """Return a picture of each file, in order, with what `predict` returned in `table` for these files.
+
+        Shapes: uint8 (height, width, 3), any size. signature: as in `predict`.
+        """
+
+
+TASK_PROTOCOLS: tuple[type, ...] = (
+    Task,
+    HasEpochSteps,
+    HasExampleInput,
+    HasOutputForm,
+    HasPictures,
+    HasPredict,
+    HasPredictionPictures,
+)
 
 
 def refuse_misspelt_methods(label: str, owner: type, protocols: Iterable[type]) -> None:

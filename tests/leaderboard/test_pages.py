@@ -356,6 +356,7 @@ def test_imported_benchmarks_are_shown_separately_and_never_ranked(record, bench
         ("joint_error", "Joint error (m)"),
         ("frechet", "Fréchet distance"),
         ("mse", "MSE"),
+        ("map50_95", "mAP50:95"),
         ("pixel_accuracy", "Pixel accuracy"),
         ("warm-up", "Warm-up"),
         ("Top-5 accuracy", "Top-5 accuracy"),

@@ -216,6 +216,7 @@ def test_a_chain_of_eight_models_is_ranked_in_its_order(standing_of):
     [
         ("accuracy", True, (0, 1)),
         ("mean_iou", True, (0, 1)),
+        ("map50", True, (0, 1)),
         ("mse", False, (0, np.inf)),
         ("joint_error", False, (0, np.inf)),
         ("r2", True, (-np.inf, 1)),

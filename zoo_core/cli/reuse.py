@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,7 +75,24 @@ def eval_command(
 def predict_command(
     checkpoint: Annotated[Path, CHECKPOINT],
     files: Annotated[list[Path], typer.Argument(help="Input files, such as images.")],
-    top: Annotated[int, typer.Option("--top", min=1, help="Predictions per file, most probable first.")] = 1,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            min=1,
+            help="Predictions per file, best first. Default: as many as suit the task, such as one class, or all "
+            "boxes that are likely.",
+        ),
+    ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            "--pictures",
+            metavar="DIR",
+            file_okay=False,
+            help="Folder for pictures of the files with the predictions drawn in. No file is overwritten.",
+        ),
+    ] = None,
     device: Annotated[str, DEVICE] = "auto",
     model: Annotated[str, MODEL] = "",
     as_json: Annotated[bool, JSON] = False,
@@ -82,14 +100,16 @@ def predict_command(
     """Run a saved model on files, such as images, and print its predictions."""
     from zoo_core.runner.events import PredictJob
 
+    drawn = _new_pictures(pictures, files) if pictures else []
     table = _run_job(
         device,
         lambda device_name: PredictJob(
             checkpoint=_absolute_file(checkpoint),
             files=[_absolute_file(path) for path in files],
-            top=top,
+            top=top or 0,
             device=device_name,
             model=_model_address(model),
+            pictures=drawn,
         ),
     )
     columns, rows = table["columns"], table["rows"]
@@ -99,6 +119,28 @@ def predict_command(
         print_table(
             columns, [[format_score(cell) if isinstance(cell, float) else cell for cell in row] for row in rows]
         )
+        if drawn:
+            output().print(harmless(f"{len(drawn)} {'picture' if len(drawn) == 1 else 'pictures'} in {pictures}"))
+
+
+def _new_pictures(folder: Path, files: Sequence[Path]) -> list[str]:
+    """Return a new path in the folder for the picture of each file, `NAME.png`, or `NAME-2.png` if two are alike.
+
+    Raises UsageError if there is such a file already, or the folder is none.
+    """
+    home = folder.expanduser().absolute()
+    if os.path.lexists(home) and not home.is_dir():
+        raise UsageError(f"--pictures {folder} is a file: give a folder")
+    paths: dict[str, Path] = {}  # by their names as systems compare them that ignore case
+    for file in files:
+        suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+        names = (f"{file.stem}{suffix}.png" for suffix in suffixes)
+        name = next(name for name in names if name.casefold() not in paths)
+        paths[name.casefold()] = home / name
+    for path in paths.values():
+        if os.path.lexists(path):
+            raise UsageError(f"{path} exists, and no file is overwritten: give another folder to --pictures")
+    return [str(path) for path in paths.values()]
 
 
 def _absolute_file(path: Path) -> str:

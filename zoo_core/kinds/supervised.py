@@ -185,7 +185,7 @@ class Supervised:
         files: Sequence[Path],
         top: int,
     ) -> Table:
-        """Return the `top` classes and probabilities of each file; see `zoo_core.optional.HasPredict`."""
+        """Return the `top` classes of each file, by default one; see `zoo_core.optional.HasPredict`."""
         objective: Any = self._set_objective(signature, recipe, ctx)
         name_predictions = predictor(objective)
         if name_predictions is None:
@@ -203,7 +203,7 @@ class Supervised:
         outputs = torch.cat(parts).float().cpu().numpy()
         rows = [
             [str(path), name, probability]
-            for path, predictions in zip(files, name_predictions(outputs, top), strict=True)
+            for path, predictions in zip(files, name_predictions(outputs, top or 1), strict=True)
             for name, probability in predictions
         ]
         return Table(["file", "class", "probability"], rows)

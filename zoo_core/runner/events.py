@@ -142,7 +142,8 @@ class EvaluateJob(BaseJob, frozen=True, kw_only=True, tag="evaluate"):
 class PredictJob(BaseJob, frozen=True, kw_only=True, tag="predict"):
     """Predict local files with a saved model.
 
-    top: the number of predictions per file. model: the file of a model without a package.
+    top: the number of predictions per file; 0 for as many as suit the task. model: the file of a model without a
+    package. pictures: a new file for each file, into which its predictions are drawn; empty for none.
     """
 
     handler: ClassVar[str] = "zoo_core.runner.handlers:predict_files"
@@ -152,6 +153,7 @@ class PredictJob(BaseJob, frozen=True, kw_only=True, tag="predict"):
     top: int
     device: str
     model: str = ""
+    pictures: list[str] = []
 
     @property
     def refuses_network(self) -> bool:

@@ -21,12 +21,13 @@ from zoo_core.data.open import OpenData, open_data
 from zoo_core.entries import names_file
 from zoo_core.entries.codehash import code_sha256
 from zoo_core.entries.unpackaged import PLUGIN
-from zoo_core.errors import IncompatibleError
+from zoo_core.errors import IncompatibleError, UsageError
 from zoo_core.files import own_cache
 from zoo_core.kinds import IMAGE_KINDS, adapted_signature, make_task
 from zoo_core.measure.devices import autocast
 from zoo_core.measure.randomness import evaluation_mode
-from zoo_core.optional import HasPredict
+from zoo_core.optional import HasPredict, HasPredictionPictures
+from zoo_core.pictures import png
 from zoo_core.protocols import Context, Table
 from zoo_core.quote import brief
 from zoo_core.recipe import Recipe, check_value
@@ -90,16 +91,35 @@ def _open_data(saved: SavedModel, job: EvaluateJob) -> tuple[OpenData, str]:
 
 
 def predict(job: PredictJob) -> Table:
-    """Predict the job's files with a saved model."""
+    """Predict the job's files with a saved model, and draw the predictions if the job names files for them."""
     saved = SavedModel(Path(job.checkpoint), Registry.load(), job.device, 0, job.model)
     task = make_task(saved.task_spec)
     if not isinstance(task, HasPredict):
         raise IncompatibleError(f"models of task {saved.header.task} cannot predict files")
+    if job.pictures and not isinstance(task, HasPredictionPictures):
+        raise IncompatibleError(f"task {saved.header.task} draws no predictions: leave --pictures out")
     model = saved.build_model()
-    files = [Path(name) for name in job.files]
+    files, signature = [Path(name) for name in job.files], saved.adapted_signature()
     with saved.inference(model):
         shape = saved.header.signature.input_shape
-        return task.predict(saved.ctx, model, saved.adapted_signature(), shape, saved.recipe, files, job.top)
+        table = task.predict(saved.ctx, model, signature, shape, saved.recipe, files, job.top)
+    if isinstance(task, HasPredictionPictures) and job.pictures:
+        drawn = task.prediction_pictures(files, signature, table)
+        for path, picture in zip(map(Path, job.pictures), drawn, strict=True):
+            _write_new(path, png(picture))
+    return table
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Write a new file, and its folder if needed. Raises UsageError if it cannot be written, or exists."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:  # "x" also refuses a link that somebody has put there
+            file.write(content)
+    except FileExistsError as error:
+        raise UsageError(f"{path} exists, and no file is overwritten: give another folder to --pictures") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}): give another folder to --pictures") from error
 
 
 def _fits(given: Signature, trained_on: Signature, task: TaskSpec) -> bool:

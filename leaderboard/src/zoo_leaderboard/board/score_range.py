@@ -7,7 +7,7 @@ from math import inf
 from zoo_leaderboard.stats.intervals import ANY, Bounds
 
 # Metrics from 0 to 1, as whole names or as last words: `accuracy`, `pixel_accuracy`, `mean_iou`.
-SHARES = ("accuracy", "auc", "dice", "f1", "iou", "precision", "recall", "specificity")
+SHARES = ("accuracy", "auc", "dice", "f1", "iou", "map50", "precision", "recall", "specificity")
 # Metrics that are 1 at best, and negative if worse than a constant.
 AT_MOST_ONE = ("r2",)
 # Errors and distances that cannot be negative. A loss is not among them: a negative log-likelihood may be below 0.

@@ -6,6 +6,8 @@ import re
 
 # Only identifiers with an acronym, a proper name or a unit; `as_label` derives the others.
 LABELS = {
+    "ap50": "AP50",
+    "ap50_95": "AP50:95",
     "boundary_f1": "Boundary F1",
     "cpu": "CPU",
     "dice": "Dice",
@@ -16,11 +18,15 @@ LABELS = {
     "joint_error": "Joint error (m)",
     "last_frame_error": "Last-frame error (m)",
     "mae": "MAE",
+    "map50": "mAP50",
+    "map50_95": "mAP50:95",
+    "map75": "mAP75",
     "mean_dice": "Mean Dice",
     "mean_iou": "Mean IoU",
     "memory_mib": "Memory (MiB)",
     "mse": "MSE",
     "r2": "R²",
+    "recall50": "Recall at IoU 0.5",
     "rmse": "RMSE",
 }
 ORIGINS = {"copy": "altered copy", "exact": "formula data"}  # other origins: "real data", "synthetic data"
