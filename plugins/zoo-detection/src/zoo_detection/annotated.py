@@ -1,0 +1,132 @@
+"""Pictures with annotations of any format: which can be used, how they are split, and their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+
+from zoo_core import DataUnavailableError, UnknownSplitError
+from zoo_core.data.columns import Array, Column
+from zoo_core.data.images import read_images
+from zoo_core.errors import DataError
+from zoo_detection.canvas import PADDING, Objects, fit_size, scale_boxes, to_columns
+from zoo_detection.orientation import UPRIGHT, Form, Size, read_form, turn_boxes
+
+TEST_INTERVAL = 5  # every fifth picture is test in data without splits
+MAX_DECODED_BYTES = 16 << 30
+NO_AREA = "it has a box of less than a pixel"
+OUTSIDE = "it has a box outside the picture"
+OTHER_SIZE = "its annotation states another size than it has"
+AMBIGUOUS = "EXIF turns it, and its annotation does not show whether the boxes are turned, too: save it upright"
+
+LeaveOut = Callable[[Path, str], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Annotated:
+    """A picture and its objects, whose boxes may reach out of it.
+
+    size: height and width of the picture that the boxes are for, or None if the annotation does not state it.
+    """
+
+    picture: Path
+    objects: Objects
+    size: Size | None
+
+
+def load_split(
+    splits: Mapping[str, Sequence[Annotated]], split: str, canvas: Size, leave_out: LeaveOut
+) -> dict[str, Column]:
+    """Decode a split into the columns of `to_columns`. Without a split `test`, every fifth of train is.
+
+    leave_out: gets pictures that cannot be used, see `fit_objects`. Raises UnknownSplitError, DataUnavailableError if
+    no picture is left, and DamagedDataError for a picture that cannot be read.
+    """
+    if split not in (*splits, "test"):
+        raise UnknownSplitError(f"the data have no split {split!r}, only {', '.join({**splits, 'test': []})}")
+    if "test" in splits:
+        return to_columns(*decode(splits[split], canvas, leave_out))
+    x, sizes, objects = decode(splits["train"], canvas, leave_out)
+    rows = np.flatnonzero(is_fifth(x) == (split == "test"))
+    if not len(rows):
+        raise DataUnavailableError(
+            f"{splits['train'][0].picture.parent} holds {len(x)} pictures that can be used: at least {TEST_INTERVAL} "
+            "different ones are needed, to have one for test"
+        )
+    return to_columns(x[rows], sizes[rows], [objects[row] for row in rows])
+
+
+def is_fifth(x: Array) -> Array:
+    """Return for pictures, (n, ...), whether each is the fifth, tenth ... in order. Copies count as the first of them.
+
+    >>> is_fifth(np.array([0, 1, 2, 3, 4, 5, 4])).tolist()
+    [False, False, False, False, True, False, True]
+    """
+    places: dict[bytes, int] = {}
+    digests = (blake2b(picture.tobytes(), digest_size=16).digest() for picture in x)
+    return np.array([places.setdefault(digest, len(places)) % TEST_INTERVAL == TEST_INTERVAL - 1 for digest in digests])
+
+
+def decode(items: Sequence[Annotated], canvas: Size, leave_out: LeaveOut) -> tuple[Array, Array, list[Objects]]:
+    """Read pictures onto canvases.
+
+    Returns x uint8 (n, 3, *canvas), the sizes of the pictures on them int64 (n, 2), and the objects of each in pixels
+    of the canvas. Raises as `load_split` does.
+    """
+    if len(items) * 3 * canvas[0] * canvas[1] > MAX_DECODED_BYTES:
+        raise DataError(
+            f"{len(items):,} pictures of {canvas[1]}x{canvas[0]} take more than {MAX_DECODED_BYTES >> 30} GiB "
+            "once they are decoded: use a part of them"
+        )
+    with ThreadPoolExecutor() as threads:
+        forms = list(threads.map(read_form, (item.picture for item in items)))
+    paths, sizes, objects, first_reason = list[Path](), list[Size](), list[Objects](), ""
+    for item, form in zip(items, forms, strict=True):
+        found = fit_objects(item, form)
+        if isinstance(found, str):
+            leave_out(item.picture, found)
+            first_reason = first_reason or f"; {item.picture} is left out: {found}"
+            continue
+        sizes.append(fit_size(form.upright, canvas))
+        objects.append(replace(found, boxes=scale_boxes(found.boxes, form.upright, sizes[-1])))
+        paths.append(item.picture)
+    if not paths:
+        raise DataUnavailableError(f"none of {len(items)} pictures can be used{first_reason}")
+    return read_canvases(paths, sizes, canvas), np.array(sizes), objects
+
+
+def read_canvases(paths: Sequence[Path], sizes: Sequence[Size], canvas: Size) -> Array:
+    """Read pictures in these sizes, each into the upper left corner of a grey canvas: uint8 (n, 3, *canvas)."""
+    x = np.full((len(paths), 3, *canvas), PADDING, np.uint8)
+    rows_of: dict[Size, list[int]] = {}
+    for row, size in enumerate(sizes):
+        rows_of.setdefault(size, []).append(row)
+    for (height, width), rows in rows_of.items():
+        x[rows, :, :height, :width] = read_images([paths[row] for row in rows], (height, width))
+    return x
+
+
+def fit_objects(item: Annotated, form: Form) -> Objects | str:
+    """Return the objects with boxes in pixels of the upright picture, cut at its borders; or why it cannot be used.
+
+    A picture is left out as a whole: without one of its boxes, it would teach and score that nothing is there.
+    """
+    boxes, is_turned = item.objects.boxes, form.orientation != UPRIGHT
+    if is_turned and len(boxes):
+        if item.size is None or form.stored == form.upright == item.size:
+            return AMBIGUOUS
+        boxes = turn_boxes(boxes, form) if item.size == form.stored else boxes
+    if item.size not in (None, form.stored, form.upright):
+        return OTHER_SIZE
+    limits = np.array([form.upright[1], form.upright[0]] * 2)
+    inside = boxes.clip(0, limits)
+    if (boxes[:, 2:] - boxes[:, :2] < 1).any():
+        return NO_AREA
+    if (inside[:, 2:] - inside[:, :2] <= 0).any():
+        return OUTSIDE
+    return replace(item.objects, boxes=inside)

@@ -1,0 +1,36 @@
+"""The data sets of files: Pascal VOC folders (road signs, cats and dogs), and any folder with COCO's JSON."""
+
+from __future__ import annotations
+
+from zoo_core import Context, Signature
+from zoo_core.data.columns import Column
+from zoo_detection.annotated import load_split
+from zoo_detection.datasets import CANVAS, PETS, ROAD_SIGNS
+from zoo_detection.voc import find_voc
+
+
+class RoadSigns:
+    """Road signs in a Pascal VOC folder, scaled to 320x320: the columns of `zoo_detection.canvas.to_columns`.
+
+    Lists in ImageSets/Main give the splits; without a list of test, val is test. Without lists, every fifth picture is
+    test. Pictures that cannot be used are left out, see `zoo_detection.annotated.fit_objects`.
+    Raises:
+        DataUnavailableError: the folders are missing, or no picture of a split can be used.
+        DamagedDataError: a picture or an annotation cannot be read, or has a class that is none of the four; a picture
+        is in two splits.
+    """
+
+    signature = Signature(input_shape=(3, *CANVAS), outputs=len(ROAD_SIGNS), classes=ROAD_SIGNS)
+
+    def __init__(self, ctx: Context) -> None:
+        self._leave_out = ctx.leave_out
+        self._splits = find_voc(ctx.folder(), self.signature.classes, ctx.leave_out)
+
+    def load(self, split: str) -> dict[str, Column]:
+        return load_split(self._splits, split, CANVAS, self._leave_out)
+
+
+class CatsAndDogs(RoadSigns):
+    """Heads of cats and dogs, as `RoadSigns` reads signs."""
+
+    signature = Signature(input_shape=(3, *CANVAS), outputs=len(PETS), classes=PETS)
