@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoo_core import Context, Signature
 from zoo_core.data.columns import Column
 from zoo_detection.annotated import load_split
+from zoo_detection.coco import find_coco
 from zoo_detection.datasets import CANVAS, PETS, ROAD_SIGNS
 from zoo_detection.voc import find_voc
 
@@ -34,3 +35,23 @@ class CatsAndDogs(RoadSigns):
     """Heads of cats and dogs, as `RoadSigns` reads signs."""
 
     signature = Signature(input_shape=(3, *CANVAS), outputs=len(PETS), classes=PETS)
+
+
+class CocoBoxes:
+    """A local folder of pictures with boxes in COCO's JSON, scaled to 320x320: the columns of `to_columns`.
+
+    Files are found by name: instances_train*.json and instances_val*.json (with a third one for test, val stays val),
+    `_annotations.coco.json` in train/, valid/ and test/, or annotations.json alone, of which every fifth picture is
+    test. Categories are the classes, in the order of their ids.
+    Raises:
+        DataUnavailableError: there is no such file, or no picture of a split can be used.
+        DamagedDataError: a picture or a file cannot be read, or a file contradicts itself.
+    """
+
+    def __init__(self, ctx: Context) -> None:
+        self._leave_out = ctx.leave_out
+        classes, self._splits = find_coco(ctx.folder(), ctx.leave_out)
+        self.signature = Signature(input_shape=(3, *CANVAS), outputs=len(classes), classes=classes)
+
+    def load(self, split: str) -> dict[str, Column]:
+        return load_split(self._splits, split, CANVAS, self._leave_out)

@@ -21,7 +21,7 @@ from zoo_core.data.images import is_picture, list_images
 from zoo_core.data.names import composed, natural_key
 from zoo_core.data.reading import read_bytes, read_text, shorten
 from zoo_core.data.walk import folders, folders_below, list_folder, refuse_second
-from zoo_detection.annotated import Annotated, LeaveOut
+from zoo_detection.annotated import MISSING, Annotated, LeaveOut, with_test
 from zoo_detection.canvas import Objects
 from zoo_detection.orientation import Size
 
@@ -36,7 +36,7 @@ NEEDS = (
     "or JPEGImages/, Annotations/ and ImageSets/Main/train.txt"
 )
 NO_PICTURE, NO_ANNOTATION = "it has no picture of the same name", "it has no annotation of the same name"
-MISSING, NOT_LISTED = "it is listed, but missing", "no list in ImageSets/Main names it"
+NOT_LISTED = "no list in ImageSets/Main names it"
 
 
 # One file
@@ -151,10 +151,12 @@ def find_voc(root: Path, classes: Sequence[str], leave_out: LeaveOut) -> dict[st
     empty = [split for split, names in splits.items() if not names]
     if empty:
         raise DataUnavailableError(f"{home} holds no picture of {empty[0]} with its annotation; {NEEDS}")
-    return {
-        split: [_annotated(pictures[name], annotations[name], classes) for name in names]
-        for split, names in splits.items()
-    }
+    return with_test(
+        {
+            split: [_annotated(pictures[name], annotations[name], classes) for name in names]
+            for split, names in splits.items()
+        }
+    )
 
 
 def _find_home(root: Path) -> Path:
@@ -192,10 +194,7 @@ def _annotated(picture: Path, annotation: Path, classes: Sequence[str]) -> Annot
 
 
 def _find_lists(home: Path) -> dict[str, list[str]]:
-    """Read the lists of the splits: train and test, and val if there are all three; empty if there are no lists.
-
-    The list trainval is train if there is none of train alone.
-    """
+    """Read the lists of train, val and test, if they exist. Without one of train, it is the rest of trainval."""
     folder = home / "ImageSets" / "Main"
     found = {name: read_list(folder / f"{name}.txt") for name in LISTS if (folder / f"{name}.txt").is_file()}
     if not found:
@@ -206,8 +205,6 @@ def _find_lists(home: Path) -> dict[str, list[str]]:
     if "train" not in found:
         others = {*found.get("val", ()), *found.get("test", ())}
         found["train"] = [name for name in both if name not in others]
-    if "test" not in found and "val" in found:
-        found["test"] = found.pop("val")
     refuse_overlap(folder, found)
     return found
 
