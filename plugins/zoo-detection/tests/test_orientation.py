@@ -12,6 +12,7 @@ from zoo_detection.canvas import Objects, fit_size, scale_boxes, to_canvas
 from zoo_detection.orientation import read_form, turn_boxes
 
 from zoo_core import DamagedDataError
+from zoo_core.data.columns import Array
 from zoo_core.data.images import read_image
 
 BOX = (8, 16, 40, 24)  # in pixels of the stored picture, multiples of 8: JPEG keeps such blocks
@@ -28,7 +29,7 @@ def write(path: Path, tag: int, size: tuple[int, int] = (64, 48)) -> Path:
     return path
 
 
-def white(pixels: np.ndarray) -> list[int]:  # type: ignore[type-arg]
+def white(pixels: Array) -> list[int]:
     """The bounds of what is white in (3, h, w)."""
     rows, columns = np.nonzero(pixels[0] > 127)
     return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]

@@ -150,11 +150,11 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path: Path, damage: str) -> Non
     assert len(str(caught.value)) < 400 + len(str(tmp_path))
 
 
-def test_a_million_nested_tags_and_a_file_of_more_than_4_mib_are_refused(tmp_path: Path) -> None:
+def test_many_nested_tags_and_a_file_of_more_than_a_mib_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DamagedDataError, match="is not XML"):
-        read(tmp_path / "deep.xml", "<a>" * 1_000_000)
+        read(tmp_path / "deep.xml", "<a>" * 300_000)
     with pytest.raises(DamagedDataError, match="cannot be read"):
-        read(tmp_path / "large.xml", voc_xml() + " " * (4 << 20))
+        read(tmp_path / "large.xml", voc_xml() + " " * (1 << 20))
 
 
 @MANY
@@ -219,7 +219,7 @@ def opened(root: Path, loader: Any = CatsAndDogs) -> tuple[Any, Context]:
 
 
 def levels(columns: Any) -> list[int]:
-    return (columns["x"][:, 0, 0, 0] // 10).tolist()
+    return [int(level) // 10 for level in columns["x"][:, 0, 0, 0]]
 
 
 def left_out(ctx: Context) -> dict[str, str]:

@@ -249,6 +249,6 @@ def _locate(file: Path, pictures: Sequence[Pictured], leave_out: LeaveOut) -> li
         else:
             found.append(Annotated(picture=path, objects=item.objects, size=item.size))
     if not found:
-        first = f", such as {shorten(pictures[0].name)!r}" if pictures else ""
-        raise DataUnavailableError(f"none of the {len(pictures)} pictures of {file}{first} is in {home}; {NEEDS}")
+        first = f", such as {shorten(pictures[0].name)!r}," if pictures else ""
+        raise DataUnavailableError(f"{file}: none of its {len(pictures)} pictures{first} is in {home}; {NEEDS}")
     return found

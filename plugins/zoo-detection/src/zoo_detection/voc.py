@@ -25,7 +25,7 @@ from zoo_detection.annotated import MISSING, Annotated, LeaveOut, with_test
 from zoo_detection.canvas import Objects
 from zoo_detection.orientation import Size
 
-MAX_XML_BYTES = 4 << 20  # an object takes about 400
+MAX_XML_BYTES = 1 << 20  # an object takes about 400
 MAX_COORDINATE = 1e6  # pixels; also of a picture's sides
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -79,7 +79,9 @@ def parse_xml(path: Path) -> Element:
         parser.Parse(content, True)
         root: Element = builder.close()
     except (expat.ExpatError, ValueError, LookupError) as error:  # the last two: of its encoding
-        raise DamagedDataError(f"{path} is not XML ({error}): it is cut or damaged; fetch it again") from error
+        raise DamagedDataError(
+            f"{path} is not XML ({shorten(str(error), 100)}): it is cut or damaged; fetch it again"
+        ) from error
     return root
 
 
