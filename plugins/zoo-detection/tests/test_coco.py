@@ -297,7 +297,7 @@ def renamed(name: str) -> Callable[[Path], Any]:
     def do(root: Path) -> None:
         images = [{"id": number, "file_name": f"{number}.png"} for number in range(3)]
         images[1]["file_name"] = name
-        (root / "annotations/instances_train2017.json").write_text(json.dumps(content(images=images)))
+        (root / "annotations/instances_train2017.json").write_text(json.dumps(content(box(0), box(2), images=images)))
 
     return do
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo_core import DataUnavailableError, UnknownSplitError
+from zoo_core import DamagedDataError, DataUnavailableError, UnknownSplitError
 from zoo_core.data.columns import Array, Column
 from zoo_core.data.images import read_images
-from zoo_core.errors import DataError
 from zoo_detection.canvas import PADDING, Objects, fit_size, scale_boxes, to_columns
 from zoo_detection.orientation import UPRIGHT, Form, Size, read_form, turn_boxes
 
@@ -55,20 +54,27 @@ def load_split(
     """Decode a split into the columns of `to_columns`. Without a split `test`, every fifth of train is.
 
     leave_out: gets pictures that cannot be used, see `fit_objects`. Raises UnknownSplitError, DataUnavailableError if
-    no picture is left, and DamagedDataError for a picture that cannot be read.
+    no picture is left, and DamagedDataError for a picture that cannot be read, or a split without boxes.
     """
     if split not in (*splits, "test"):
         raise UnknownSplitError(f"the data have no split {split!r}, only {', '.join({**splits, 'test': []})}")
-    if "test" in splits:
-        return to_columns(*decode(splits[split], canvas, leave_out))
-    x, sizes, objects = decode(splits["train"], canvas, leave_out)
-    rows = np.flatnonzero(is_fifth(x) == (split == "test"))
-    if not len(rows):
-        raise DataUnavailableError(
-            f"{splits['train'][0].picture.parent} holds {len(x)} pictures that can be used: at least {TEST_INTERVAL} "
-            "different ones are needed, to have one for test"
+    source = split if "test" in splits else "train"
+    folder = splits[source][0].picture.parent
+    x, sizes, objects = decode(splits[source], canvas, leave_out)
+    if "test" not in splits:
+        rows = np.flatnonzero(is_fifth(x) == (split == "test"))
+        if not len(rows):
+            raise DataUnavailableError(
+                f"{folder} holds {len(x)} pictures that can be used: at least {TEST_INTERVAL} different ones are "
+                "needed, to have one for test"
+            )
+        x, sizes, objects = x[rows], sizes[rows], [objects[row] for row in rows]
+    if all(item.crowd.all() for item in objects):
+        raise DamagedDataError(
+            f"{folder}: none of the {len(x)} pictures of {split} has a box that counts, so nothing can be learned or "
+            "scored: add boxes"
         )
-    return to_columns(x[rows], sizes[rows], [objects[row] for row in rows])
+    return to_columns(x, sizes, objects)
 
 
 def is_fifth(x: Array) -> Array:
@@ -89,7 +95,7 @@ def decode(items: Sequence[Annotated], canvas: Size, leave_out: LeaveOut) -> tup
     of the canvas. Raises as `load_split` does.
     """
     if len(items) * 3 * canvas[0] * canvas[1] > MAX_DECODED_BYTES:
-        raise DataError(
+        raise DataUnavailableError(
             f"{len(items):,} pictures of {canvas[1]}x{canvas[0]} take more than {MAX_DECODED_BYTES >> 30} GiB "
             "once they are decoded: use a part of them"
         )

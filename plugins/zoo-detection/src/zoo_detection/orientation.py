@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from zoo_core import DataUnavailableError
 from zoo_core.data.columns import Array
 from zoo_core.data.images import UNREADABLE, open_picture, unreadable
-from zoo_core.errors import DataError
 
 TAG = 0x0112  # of EXIF: the orientation
 UPRIGHT = 1
@@ -27,7 +27,7 @@ class Form:
 
 
 def read_form(path: Path) -> Form:
-    """Read the form of a picture; decodes only TIFF files. Raises DamagedDataError, DataError if it may not be read."""
+    """Read the form of a picture; decodes only TIFF files. Raises DamagedDataError, DataUnavailableError."""
     try:
         with open_picture(path) as opened:
             # PNG files' own getexif decodes the pixels.
@@ -37,7 +37,7 @@ def read_form(path: Path) -> Form:
                 orientation = UPRIGHT
             stored = opened.height, opened.width
     except PermissionError as error:
-        raise DataError(f"{path} may not be read: change its permissions") from error
+        raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
     except UNREADABLE as error:
         raise unreadable(path, "a picture", error) from error
     orientation = orientation if orientation in range(2, 9) else UPRIGHT
