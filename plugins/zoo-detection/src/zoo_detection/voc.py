@@ -137,7 +137,8 @@ def find_voc(root: Path, classes: Sequence[str], leave_out: LeaveOut) -> dict[st
     Raises DataUnavailableError, DamagedDataError.
     """
     home = _find_home(root)
-    pictures = _by_stem(list_images(_part(home, PICTURES)))
+    folder = _part(home, PICTURES)
+    pictures = _by_stem(list_images(folder))
     listing = list_folder(_part(home, ANNOTATIONS))
     annotations = _by_stem([path for path in listing.files if path.suffix.lower() == ".xml"])
     for stem in sorted(pictures.keys() ^ annotations.keys()):
@@ -148,7 +149,7 @@ def find_voc(root: Path, classes: Sequence[str], leave_out: LeaveOut) -> dict[st
     for stem in sorted(both - listed):
         leave_out(pictures[stem], NOT_LISTED)
     for stem in sorted(listed - pictures.keys() - annotations.keys()):
-        leave_out(_part(home, PICTURES) / stem, MISSING)
+        leave_out(folder / stem, MISSING)
     splits = {split: [name for name in names if name in both] for split, names in lists.items()}
     empty = [split for split, names in splits.items() if not names]
     if empty:
