@@ -38,7 +38,7 @@ def box_xml(*corners: object, name: str = "cat", more: str = "") -> str:
     return f"<object><name>{name}</name>{more}<bndbox>{tags}</bndbox></object>"
 
 
-def voc_xml(*objects: str, size: tuple[int, int] | None = (40, 30), database: str = "Unknown") -> str:
+def voc_xml(*objects: str, size: tuple[object, object] | None = (40, 30), database: str = "Unknown") -> str:
     """The XML of a picture; size: width and height."""
     sides = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>" if size else ""
     source = f"<source><database>{database}</database></source>"
@@ -67,8 +67,9 @@ def test_a_file_without_objects_is_a_picture_without_any(tmp_path: Path) -> None
 
 
 def test_boxes_may_be_floats_in_spaces_and_corners_may_be_swapped(tmp_path: Path) -> None:
-    objects, _ = read(tmp_path / "a.xml", voc_xml(box_xml(" 20.5\n", "2.5e1", "3.", ".25")))
+    objects, size = read(tmp_path / "a.xml", voc_xml(box_xml(" 20.5\n", "2.5e1", "3.", ".25"), size=("40.0", " 30")))
     assert objects.boxes.tolist() == [[3, 0.25, 20.5, 25]]
+    assert size == (30, 40)
 
 
 @pytest.mark.parametrize(
@@ -88,8 +89,8 @@ def test_boxes_of_parts_of_a_body_are_not_those_of_the_object(tmp_path: Path) ->
     assert objects.boxes.tolist() == [[3, 4, 20, 25]]
 
 
-@pytest.mark.parametrize("sides", [None, (0, 0), (40, 0)])
-def test_a_size_that_is_missing_or_zero_is_unknown(tmp_path: Path, sides: tuple[int, int] | None) -> None:
+@pytest.mark.parametrize("sides", [None, (0, 0), (40, 0), (40, "0.0")])
+def test_a_size_that_is_missing_or_zero_is_unknown(tmp_path: Path, sides: Any) -> None:
     assert read(tmp_path / "a.xml", voc_xml(box_xml(1, 2, 3, 4), size=sides))[1] is None
 
 

@@ -116,9 +116,10 @@ def _read_size(path: Path, root: Element) -> tuple[int, int] | None:
     sides = []
     for name in ("height", "width"):
         text = root.findtext(f"size/{name}", "0").strip()
-        if not (text.isascii() and text.isdigit() and len(text) < 8):
+        side = float(text) if NUMBER.fullmatch(text) else math.nan
+        if not 0 <= side <= MAX_COORDINATE:
             raise DamagedDataError(f"{path}: <{name}> of its <size> is {shorten(text, 60)!r}, not a number of pixels")
-        sides.append(int(text))
+        sides.append(round(side))
     return (sides[0], sides[1]) if all(sides) else None
 
 
