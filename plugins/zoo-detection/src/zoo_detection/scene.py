@@ -37,14 +37,12 @@ class Pose:
     scale: tuple[float, float]
     tilt: float = 0.0
 
-    def place(self, points: Points) -> list[int]:
-        """Return the points in subpixels, as x, y, x, y, ..."""
-        (x, y), (across, down) = self.middle, self.scale
-        cos, sin = math.cos(self.tilt) * FINE, math.sin(self.tilt) * FINE
-        placed = ((u * across, v * down) for u, v in (points.tolist() if isinstance(points, np.ndarray) else points))
-        return [
-            round(place) for u, v in placed for place in (u * cos - v * sin + x * FINE, u * sin + v * cos + y * FINE)
-        ]
+    def place(self, points: Points) -> list[float]:
+        """Return the points in subpixels, whole numbers, as x, y, x, y, ..."""
+        (across, down), cos, sin = self.scale, math.cos(self.tilt), math.sin(self.tilt)
+        turned = np.array([[across * cos, across * sin], [-down * sin, down * cos]])
+        corners: list[float] = np.rint((points @ turned + self.middle) * FINE).ravel().tolist()
+        return corners
 
 
 class Scene:
