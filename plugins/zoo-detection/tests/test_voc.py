@@ -74,7 +74,12 @@ def test_boxes_may_be_floats_in_spaces_and_corners_may_be_swapped(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("database", "expected"),
-    [("The VOC2007 Database", [0, 0, 40, 30]), ("Unknown", [1, 1, 40, 30]), ("", [1, 1, 40, 30])],
+    [
+        ("The VOC2007 Database", [0, 0, 40, 30]),
+        ("The VOC2012 Database", [0, 0, 40, 30]),
+        ("my VOC", [1, 1, 40, 30]),
+        ("", [1, 1, 40, 30]),
+    ],
 )
 def test_official_files_count_pixels_from_1_and_include_the_last(
     tmp_path: Path, database: str, expected: list[int]
@@ -457,5 +462,9 @@ def test_real_boxes_are_edges_counted_from_0(test_data: Path) -> None:
         item for part in find_voc(ctx.folder(), RoadSigns.signature.classes, ctx.leave_out).values() for item in part
     ]
     assert len(items) == 120
+    for item in items:
+        file = item.picture.parent.with_name("Annotations") / f"{item.picture.stem}.xml"
+        numbers = re.findall("<(?:xmin|ymin|xmax|ymax)>([0-9]+)<", file.read_text())
+        assert item.objects.boxes.ravel().tolist() == [int(number) for number in numbers]
     assert min(item.objects.boxes.min() for item in items) == 0  # a file that counts from 1 has no zero
     assert any((item.objects.boxes[:, [3, 2]].max(axis=0) == item.size).any() for item in items)

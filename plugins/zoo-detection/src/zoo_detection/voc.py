@@ -28,6 +28,7 @@ from zoo_detection.orientation import Size
 MAX_XML_BYTES = 1 << 20  # an object takes about 400
 MAX_COORDINATE = 1e6  # pixels; also of a picture's sides
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+OFFICIAL = re.compile("VOC20[0-9]{2} Database")
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 PICTURES, ANNOTATIONS = ("images", "jpegimages"), ("annotations",)  # folders, in lower case
 LISTS = ("train", "val", "test", "trainval")
@@ -56,7 +57,7 @@ def read_voc(path: Path, classes: Sequence[str]) -> tuple[Objects, Size | None]:
         )
     found = root.findall("object")
     boxes = np.array([_read_box(path, number, item) for number, item in enumerate(found, 1)]).reshape(-1, 4)
-    if "VOC" in root.findtext("source/database", ""):
+    if OFFICIAL.search(root.findtext("source/database", "")):
         boxes = boxes - [1, 1, 0, 0]
     labels = [_read_label(path, number, item, classes) for number, item in enumerate(found, 1)]
     crowd = [item.findtext("difficult", "0").strip() == "1" for item in found]
