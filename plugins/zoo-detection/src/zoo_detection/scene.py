@@ -114,11 +114,11 @@ class Light:
     def random(cls, rng: np.random.Generator) -> Light:
         """Draw any light from night to a bright day."""
         return cls(
-            gains=rng.uniform(0.45, 1.15) * rng.uniform(0.88, 1.12, 3),
-            shade=rng.uniform(0.55, 1.0),
-            haze=rng.uniform(0, 35),
-            blur=rng.uniform(0.2, 0.9),
-            noise=rng.uniform(2, 10),
+            gains=rng.uniform(0.55, 1.1) * rng.uniform(0.88, 1.12, 3),
+            shade=rng.uniform(0.65, 1.0),
+            haze=rng.uniform(0, 25),
+            blur=rng.uniform(0.2, 0.7),
+            noise=rng.uniform(2, 7),
         )
 
     def shine_on(self, image: Image.Image, rng: np.random.Generator) -> Array:
