@@ -129,3 +129,20 @@ def test_a_body_does_not_belong_to_the_box_of_the_head() -> None:
     left, top, right, bottom = objects.boxes[0].round().astype(int).tolist()
     head = drawn[top:bottom, left:right].sum()
     assert drawn.sum() > 1.5 * head > 0
+
+
+def share_inside(where: Array, columns: Any, label: int) -> float:
+    """The share of the marked pixels, (n, 128, 128), that lie in boxes of a class."""
+    inside = np.zeros_like(where)
+    for row in range(len(where)):
+        for box, found in zip(columns["boxes"][row].round().astype(int), columns["labels"][row], strict=True):
+            if found == label:
+                inside[row, box[1] : box[3], box[0] : box[2]] = True
+    return float((where & inside).sum() / where.sum())
+
+
+def test_no_colour_tells_the_signs() -> None:
+    columns = FewRoads(Context()).load("train")
+    red, green, blue = np.asarray(columns["x"]).astype(float).transpose(1, 0, 2, 3)
+    assert share_inside(red > 1.4 * np.maximum(green, blue), columns, 2) < 0.4  # stop signs
+    assert share_inside(blue > 1.25 * np.maximum(red, green), columns, 0) < 0.4  # crosswalks

@@ -50,6 +50,17 @@ def test_a_box_lies_where_its_pixels_are_once_the_picture_is_upright(tmp_path: P
     assert turn_boxes(np.array([BOX], float), form).tolist() == [white(upright)]
 
 
+def test_the_orientation_of_a_png_file_may_follow_its_pixels(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.png", 6)
+    text = path.read_bytes()
+    start = text.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(text[start : start + 4], "big")
+    path.write_bytes(text[:start] + text[end:-12] + text[start:end] + text[-12:])  # before the last chunk, of 12 bytes
+    form, upright = read_form(path), read_image(path)
+    assert (form.orientation, form.upright) == (6, upright.shape[1:])
+    assert turn_boxes(np.array([BOX], float), form).tolist() == [white(upright)]
+
+
 @pytest.mark.parametrize("tag", [5, 6, 7, 8])
 def test_the_size_in_the_annotation_tells_whether_its_boxes_are_turned(tmp_path: Path, tag: int) -> None:
     path = write(tmp_path / "a.jpg", tag)

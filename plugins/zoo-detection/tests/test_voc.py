@@ -38,7 +38,7 @@ def box_xml(*corners: object, name: str = "cat", more: str = "") -> str:
     return f"<object><name>{name}</name>{more}<bndbox>{tags}</bndbox></object>"
 
 
-def voc_xml(*objects: str, size: tuple[int, int] | None = (40, 30), database: str = "Unknown") -> str:
+def voc_xml(*objects: str, size: tuple[object, object] | None = (40, 30), database: str = "Unknown") -> str:
     """The XML of a picture; size: width and height."""
     sides = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>" if size else ""
     source = f"<source><database>{database}</database></source>"
@@ -67,13 +67,19 @@ def test_a_file_without_objects_is_a_picture_without_any(tmp_path: Path) -> None
 
 
 def test_boxes_may_be_floats_in_spaces_and_corners_may_be_swapped(tmp_path: Path) -> None:
-    objects, _ = read(tmp_path / "a.xml", voc_xml(box_xml(" 20.5\n", "2.5e1", "3.", ".25")))
+    objects, size = read(tmp_path / "a.xml", voc_xml(box_xml(" 20.5\n", "2.5e1", "3.", ".25"), size=("40.0", " 30")))
     assert objects.boxes.tolist() == [[3, 0.25, 20.5, 25]]
+    assert size == (30, 40)
 
 
 @pytest.mark.parametrize(
     ("database", "expected"),
-    [("The VOC2007 Database", [0, 0, 40, 30]), ("Unknown", [1, 1, 40, 30]), ("", [1, 1, 40, 30])],
+    [
+        ("The VOC2007 Database", [0, 0, 40, 30]),
+        ("The VOC2012 Database", [0, 0, 40, 30]),
+        ("my VOC", [1, 1, 40, 30]),
+        ("", [1, 1, 40, 30]),
+    ],
 )
 def test_official_files_count_pixels_from_1_and_include_the_last(
     tmp_path: Path, database: str, expected: list[int]
@@ -88,8 +94,8 @@ def test_boxes_of_parts_of_a_body_are_not_those_of_the_object(tmp_path: Path) ->
     assert objects.boxes.tolist() == [[3, 4, 20, 25]]
 
 
-@pytest.mark.parametrize("sides", [None, (0, 0), (40, 0)])
-def test_a_size_that_is_missing_or_zero_is_unknown(tmp_path: Path, sides: tuple[int, int] | None) -> None:
+@pytest.mark.parametrize("sides", [None, (0, 0), (40, 0), (40, "0.0")])
+def test_a_size_that_is_missing_or_zero_is_unknown(tmp_path: Path, sides: Any) -> None:
     assert read(tmp_path / "a.xml", voc_xml(box_xml(1, 2, 3, 4), size=sides))[1] is None
 
 
@@ -456,5 +462,9 @@ def test_real_boxes_are_edges_counted_from_0(test_data: Path) -> None:
         item for part in find_voc(ctx.folder(), RoadSigns.signature.classes, ctx.leave_out).values() for item in part
     ]
     assert len(items) == 120
+    for item in items:
+        file = item.picture.parent.with_name("Annotations") / f"{item.picture.stem}.xml"
+        numbers = re.findall("<(?:xmin|ymin|xmax|ymax)>([0-9]+)<", file.read_text())
+        assert item.objects.boxes.ravel().tolist() == [int(number) for number in numbers]
     assert min(item.objects.boxes.min() for item in items) == 0  # a file that counts from 1 has no zero
     assert any((item.objects.boxes[:, [3, 2]].max(axis=0) == item.size).any() for item in items)

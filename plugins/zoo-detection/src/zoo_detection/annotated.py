@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -99,7 +100,8 @@ def decode(items: Sequence[Annotated], canvas: Size, leave_out: LeaveOut) -> tup
             f"{len(items):,} pictures of {canvas[1]}x{canvas[0]} take more than {MAX_DECODED_BYTES >> 30} GiB "
             "once they are decoded: use a part of them"
         )
-    with ThreadPoolExecutor() as threads:
+    # `read_images` warns of the same, with the name of the file.
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor() as threads:
         forms = list(threads.map(read_form, (item.picture for item in items)))
     paths, sizes, objects, first_reason = list[Path](), list[Size](), list[Objects](), ""
     for item, form in zip(items, forms, strict=True):

@@ -15,7 +15,7 @@ from zoo_detection.scene import CIRCLE, SIZE, Colour, Light, Points, Pose, Scene
 
 CAT, DOG = range(len(PETS))
 RABBIT, BEAR = len(PETS), len(PETS) + 1  # of no class
-SMALLEST, LARGEST = 6.5, 20.0  # radius of a head, in pixels
+SMALLEST, LARGEST = 8.0, 24.0  # radius of a head, in pixels
 ATTEMPTS = 12  # to find a free place for an animal
 DARK, PINK = (28, 22, 24), (206, 132, 130)
 COATS = ((236, 230, 220), (222, 190, 146), (200, 142, 84), (172, 166, 160), (118, 72, 46), (58, 52, 54))

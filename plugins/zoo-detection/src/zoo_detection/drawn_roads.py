@@ -14,7 +14,7 @@ from zoo_detection.datasets import ROAD_SIGNS
 from zoo_detection.scene import CIRCLE, SIZE, Colour, Light, Points, Pose, Scene, any_colour
 
 CROSSWALK, SPEEDLIMIT, STOP, TRAFFICLIGHT = range(len(ROAD_SIGNS))
-SMALLEST, LARGEST = 9, 38  # of a sign, in pixels
+SMALLEST, LARGEST = 13, 46  # of a sign, in pixels
 ATTEMPTS = 12  # to find a free place for a sign
 RED, BLUE, WHITE, BLACK = ((178, 28, 34), (28, 74, 158), (232, 232, 228), (26, 26, 28))
 OCTAGON = np.stack([np.cos(np.arange(8) * np.pi / 4 + np.pi / 8), np.sin(np.arange(8) * np.pi / 4 + np.pi / 8)], axis=1)
@@ -48,7 +48,7 @@ def draw_road(rng: np.random.Generator) -> tuple[Array, Objects]:
     scene = Scene(rng)
     horizon = int(rng.integers(44, 72))
     background(scene, horizon)
-    sizes = [*rng.uniform(np.log(SMALLEST), np.log(LARGEST), int(rng.integers(4, 9)))]
+    sizes = [*rng.uniform(np.log(SMALLEST), np.log(LARGEST), int(rng.integers(3, 7)))]
     taken: list[tuple[float, float, float]] = []
     for size in sorted(np.exp(sizes).tolist()):  # far ones first: near ones may hide them
         kind = int(rng.integers(10))
@@ -59,8 +59,8 @@ def draw_road(rng: np.random.Generator) -> tuple[Array, Objects]:
         if place is None:
             continue
         taken.append((*place, size))
-        on_pole(scene, place, size, kind < 7)
-    if not rng.integers(3):
+        on_pole(scene, place, size, kind < 8)
+    if not rng.integers(4):
         foreground(scene)
     return scene.render(light=Light.random(rng))
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from zoo_core import DataUnavailableError
 from zoo_core.data.columns import Array
@@ -27,11 +26,13 @@ class Form:
 
 
 def read_form(path: Path) -> Form:
-    """Read the form of a picture; decodes only TIFF files. Raises DamagedDataError, DataUnavailableError."""
+    """Read the form of a picture. Raises DamagedDataError, DataUnavailableError.
+
+    This decodes PNG and TIFF files, since the orientation of a PNG file may follow its pixels.
+    """
     try:
         with open_picture(path) as opened:
-            # PNG files' own getexif decodes the pixels.
-            orientation = Image.Image.getexif(opened).get(TAG, UPRIGHT)
+            orientation = opened.getexif().get(TAG, UPRIGHT)
             if opened.format == "TIFF":  # Pillow turns these upright itself
                 opened.load()
                 orientation = UPRIGHT

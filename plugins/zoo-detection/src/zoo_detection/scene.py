@@ -37,14 +37,12 @@ class Pose:
     scale: tuple[float, float]
     tilt: float = 0.0
 
-    def place(self, points: Points) -> list[int]:
-        """Return the points in subpixels, as x, y, x, y, ..."""
-        (x, y), (across, down) = self.middle, self.scale
-        cos, sin = math.cos(self.tilt) * FINE, math.sin(self.tilt) * FINE
-        placed = ((u * across, v * down) for u, v in (points.tolist() if isinstance(points, np.ndarray) else points))
-        return [
-            round(place) for u, v in placed for place in (u * cos - v * sin + x * FINE, u * sin + v * cos + y * FINE)
-        ]
+    def place(self, points: Points) -> list[float]:
+        """Return the points in subpixels, whole numbers, as x, y, x, y, ..."""
+        (across, down), cos, sin = self.scale, math.cos(self.tilt), math.sin(self.tilt)
+        turned = np.array([[across * cos, across * sin], [-down * sin, down * cos]])
+        corners: list[float] = np.rint((points @ turned + self.middle) * FINE).ravel().tolist()
+        return corners
 
 
 class Scene:
@@ -116,11 +114,11 @@ class Light:
     def random(cls, rng: np.random.Generator) -> Light:
         """Draw any light from night to a bright day."""
         return cls(
-            gains=rng.uniform(0.45, 1.15) * rng.uniform(0.88, 1.12, 3),
-            shade=rng.uniform(0.55, 1.0),
-            haze=rng.uniform(0, 35),
-            blur=rng.uniform(0.2, 0.9),
-            noise=rng.uniform(2, 10),
+            gains=rng.uniform(0.55, 1.1) * rng.uniform(0.88, 1.12, 3),
+            shade=rng.uniform(0.65, 1.0),
+            haze=rng.uniform(0, 25),
+            blur=rng.uniform(0.2, 0.7),
+            noise=rng.uniform(2, 7),
         )
 
     def shine_on(self, image: Image.Image, rng: np.random.Generator) -> Array:

@@ -28,6 +28,7 @@ from zoo_detection.orientation import Size
 MAX_XML_BYTES = 1 << 20  # an object takes about 400
 MAX_COORDINATE = 1e6  # pixels; also of a picture's sides
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+OFFICIAL = re.compile("VOC20[0-9]{2} Database")
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 PICTURES, ANNOTATIONS = ("images", "jpegimages"), ("annotations",)  # folders, in lower case
 LISTS = ("train", "val", "test", "trainval")
@@ -56,7 +57,7 @@ def read_voc(path: Path, classes: Sequence[str]) -> tuple[Objects, Size | None]:
         )
     found = root.findall("object")
     boxes = np.array([_read_box(path, number, item) for number, item in enumerate(found, 1)]).reshape(-1, 4)
-    if "VOC" in root.findtext("source/database", ""):
+    if OFFICIAL.search(root.findtext("source/database", "")):
         boxes = boxes - [1, 1, 0, 0]
     labels = [_read_label(path, number, item, classes) for number, item in enumerate(found, 1)]
     crowd = [item.findtext("difficult", "0").strip() == "1" for item in found]
@@ -116,9 +117,10 @@ def _read_size(path: Path, root: Element) -> tuple[int, int] | None:
     sides = []
     for name in ("height", "width"):
         text = root.findtext(f"size/{name}", "0").strip()
-        if not (text.isascii() and text.isdigit() and len(text) < 8):
+        side = float(text) if NUMBER.fullmatch(text) else math.nan
+        if not 0 <= side <= MAX_COORDINATE:
             raise DamagedDataError(f"{path}: <{name}> of its <size> is {shorten(text, 60)!r}, not a number of pixels")
-        sides.append(int(text))
+        sides.append(round(side))
     return (sides[0], sides[1]) if all(sides) else None
 
 
@@ -137,7 +139,8 @@ def find_voc(root: Path, classes: Sequence[str], leave_out: LeaveOut) -> dict[st
     Raises DataUnavailableError, DamagedDataError.
     """
     home = _find_home(root)
-    pictures = _by_stem(list_images(_part(home, PICTURES)))
+    folder = _part(home, PICTURES)
+    pictures = _by_stem(list_images(folder))
     listing = list_folder(_part(home, ANNOTATIONS))
     annotations = _by_stem([path for path in listing.files if path.suffix.lower() == ".xml"])
     for stem in sorted(pictures.keys() ^ annotations.keys()):
@@ -148,7 +151,7 @@ def find_voc(root: Path, classes: Sequence[str], leave_out: LeaveOut) -> dict[st
     for stem in sorted(both - listed):
         leave_out(pictures[stem], NOT_LISTED)
     for stem in sorted(listed - pictures.keys() - annotations.keys()):
-        leave_out(_part(home, PICTURES) / stem, MISSING)
+        leave_out(folder / stem, MISSING)
     splits = {split: [name for name in names if name in both] for split, names in lists.items()}
     empty = [split for split, names in splits.items() if not names]
     if empty:
