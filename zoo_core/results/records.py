@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from zoo_core.errors import DamagedRecordError, NewerSchemaError
+from zoo_core.quote import brief
 from zoo_core.recipe import RecipeClass
 from zoo_core.results.bounds import (
     MAX_CELLS,
@@ -21,7 +22,6 @@ from zoo_core.results.bounds import (
     Few,
     Integer,
     Name,
-    brief,
     plain_values,
     portable_number,
     utc_time,
