@@ -128,6 +128,12 @@ def test_precision_is_averaged_over_101_recalls() -> None:
     assert scores([objects], rows)["map50"] == pytest.approx((51 + 50 * 2 / 3) / 101)
 
 
+def test_the_evaluator_reports_nothing(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    with caplog.at_level("INFO"):
+        Scorer([truth((0, 0, 50, 50))], found((0, 0, 50, 50, 0.9, 0)), CLASSES).evaluate(by_picture=True)
+    assert caplog.text == "".join(capfd.readouterr()) == ""
+
+
 def test_a_second_box_on_one_object_is_wrong() -> None:
     objects = truth((0, 0, 50, 50), (100, 100, 150, 150))
     rows = found((0, 0, 50, 50, 0.9, 0), (0, 0, 50, 49, 0.8, 0), (100, 100, 150, 150, 0.7, 0))

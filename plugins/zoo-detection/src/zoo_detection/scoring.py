@@ -131,7 +131,7 @@ class Scorer:
         )
 
     def _run(self, thresholds: Array) -> COCOeval_faster:
-        run = COCOeval_faster(self._truth, self._found, iouType="bbox")
+        run = COCOeval_faster(self._truth, self._found, iouType="bbox", print_function=_ignore)
         run.params.iouThrs, run.params.maxDets = thresholds, [MAX_DETECTIONS]
         run.params.areaRng, run.params.areaRngLbl = run.params.areaRng[:1], run.params.areaRngLbl[:1]  # any size
         run.evaluate()
@@ -158,6 +158,10 @@ def values_by_picture(matches: Matches, count: int, classes: int) -> dict[str, A
         without[group] = np.where(np.isnan(parts), full[known], parts).mean()
     values: Array = full[known].mean() + last * (without[groups].mean() - without[groups])
     return {"score": values, "group": groups} if last + 1 < count else {"score": values}
+
+
+def _ignore(*_: object) -> None:
+    """Drop what the evaluator reports of its progress; it would fill the trial's log."""
 
 
 def _truth_set(truths: Sequence[Truth], classes: Sequence[str]) -> COCO:
