@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from zoo_core import Accepts, ModelSpec, Param
 
 KIND = "image-classification"
@@ -25,7 +27,7 @@ SMALL_AND_QUICK = {**QUICK, "image_size": 16}
 WITHOUT_DROPOUT = {**SMALL_AND_QUICK, "dropout": 0.0}  # in a hundred steps no net overfits
 
 
-def on(lr: float, **signs: float) -> dict[str, dict[str, object]]:
+def on(lr: float, **signs: float) -> Mapping[str, Mapping[str, object]]:
     """Return the recipe of a net with this learning rate for batches of 128; `signs` are changes on sign-language."""
     return {
         "*": {**SGD, "lr": lr, "weight_decay": 0.0005, "epochs": 10.0},
