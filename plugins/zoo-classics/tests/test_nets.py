@@ -169,4 +169,4 @@ def test_a_record_carries_the_year_and_the_paper(zoo: Callable[..., Any]) -> Non
     command = ("bench", "cifar10", "--model", "zoo-classics:lenet", "--offline", "--preset", "quick", "--device", "cpu")
     (record,) = json.loads(zoo(*command, "--json").out)
     assert (record["model"]["year"], record["model"]["paper"]) == (1998, "https://doi.org/10.1109/5.726791")
-    assert record["measured"]["scores"]["accuracy"] > 0.15
+    assert record["status"] == "ok", record["reason"]

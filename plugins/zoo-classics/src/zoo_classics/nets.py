@@ -20,11 +20,11 @@ DENSE = Param(default=0.5, help="dropout of the dense layers, as in the paper", 
 SGD = {"optimizer": "sgd", "nesterov": True, "momentum": 0.9, "schedule": "linear", "warmup": 0.15, "batch_size": 128}
 ON_CIFAR10 = {"epochs": 3.0, "eval_every": 0.5, "label_smoothing": 0.1, "crop": 2, "flip": True}
 ON_SIGNS = {"steps": 600, "batch_size": 32, "crop": 6, "rotate": 10.0, "zoom": 0.1}  # never mirrored: the other hand
-# A second or two on a CPU. Few steps, so Adam, whose first ones count as much as the later ones.
+# A second or two on a CPU: they show what a step costs, and are too few for the deep nets to learn much.
 QUICK = {"optimizer": "adamw", "lr": 0.002, "batch_size": 32, "eval_every": 0.5}
 QUICK |= {"crop": 0, "flip": False, "rotate": 0.0, "zoom": 0.0}
 SMALL_AND_QUICK = {**QUICK, "image_size": 16}
-WITHOUT_DROPOUT = {**SMALL_AND_QUICK, "dropout": 0.0}  # in a hundred steps no net overfits
+WITHOUT_DROPOUT = {**SMALL_AND_QUICK, "lr": 0.001, "dropout": 0.0}  # in sixty steps no net overfits
 
 
 def on(lr: float, **signs: float) -> Mapping[str, Mapping[str, object]]:
@@ -45,7 +45,7 @@ MODELS: list[ModelSpec] = [
         tasks=PAIRED,
         accepts=Accepts(fixed_size=32),
         recipe=on(0.05),
-        quick={**QUICK, "steps": 200},
+        quick={**QUICK, "lr": 0.005, "batch_size": 64, "steps": 120},
         year=1998,
         paper="https://doi.org/10.1109/5.726791",
     ),
@@ -58,7 +58,7 @@ MODELS: list[ModelSpec] = [
         accepts=SMALLEST,
         options={"width": WIDTH, "dropout": DENSE},
         recipe=on(0.02, image_size=64),
-        quick={**WITHOUT_DROPOUT, "steps": 100},
+        quick={**WITHOUT_DROPOUT, "steps": 60},
         year=2012,
         paper="https://proceedings.neurips.cc/paper/2012/hash/c399862d3b9d6b76c8436e924a68c45b-Abstract.html",
     ),
@@ -76,7 +76,7 @@ MODELS: list[ModelSpec] = [
                 "batch_norm": Param(default=False, help="BatchNorm behind each convolution: a year younger"),
             },
             recipe=on(0.02, image_size=64),
-            quick={**WITHOUT_DROPOUT, "steps": 80},
+            quick={**WITHOUT_DROPOUT, "steps": 50 if depth == 11 else 40},
             year=2014,
             paper="arXiv:1409.1556",
         )
@@ -91,7 +91,7 @@ MODELS: list[ModelSpec] = [
         accepts=SMALLEST,
         options={"width": WIDTH, "dropout": Param(default=0.4, help="before the last layer", minimum=0.0, maximum=1.0)},
         recipe=on(0.1, image_size=64),
-        quick={**SMALL_AND_QUICK, "steps": 40},
+        quick={**SMALL_AND_QUICK, "steps": 12},
         year=2014,
         paper="arXiv:1409.4842",
     ),
@@ -104,7 +104,7 @@ MODELS: list[ModelSpec] = [
         accepts=SMALLEST,
         options={"width": WIDTH},
         recipe=on(0.1, image_size=64),
-        quick={**SMALL_AND_QUICK, "steps": 60},
+        quick={**SMALL_AND_QUICK, "steps": 20},
         year=2015,
         paper="arXiv:1512.03385",
     ),
@@ -117,7 +117,7 @@ MODELS: list[ModelSpec] = [
         accepts=SMALLEST,
         options={"width": WIDTH},
         recipe=on(0.1, image_size=64),
-        quick={**SMALL_AND_QUICK, "steps": 25},
+        quick={**SMALL_AND_QUICK, "steps": 10},
         year=2015,
         paper="arXiv:1512.03385",
     ),
