@@ -21,6 +21,7 @@ from zoo_core import Signature
 from zoo_core.registry import Registry, fits
 
 IMAGENET = Signature(input_shape=(3, 224, 224), outputs=1000)
+SMALL = Signature(input_shape=(3, 32, 32), outputs=10)
 Build = Callable[[Signature], nn.Module]
 NETS: dict[str, tuple[Build, Callable[[], nn.Module], int]] = {
     "alexnet": (lambda it: alexnet(it, 0.0, 0.5), lambda: models.alexnet(), 61_100_840),
@@ -130,6 +131,20 @@ def test_batch_norm_in_vgg_is_torchvisions_variant() -> None:
         assert count(vgg_11(IMAGENET, 0.0, 0.5, True)) == count(models.vgg11_bn()) == 132_868_840
 
 
+@pytest.mark.parametrize("name", ["alexnet", "vgg-11", "vgg-16"])
+def test_without_batch_norm_the_signal_keeps_its_scale_through_all_convolutions(name: str) -> None:
+    """With torch's own initial weights each layer shrinks it to 0.4 of that before, and no step changes anything."""
+    torch.manual_seed(0)
+    net = NETS[name][0](SMALL).eval()
+    convolutions = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
+    scales: list[float] = []
+    for layer in (convolutions[0], convolutions[-1]):
+        layer.register_forward_hook(lambda _layer, _inputs, output: scales.append(float(output.std())))
+    with torch.no_grad():
+        net(torch.randn(32, 3, 32, 32))
+    assert 0.2 < scales[1] / scales[0] < 5
+
+
 def test_every_net_has_its_year_and_paper_which_zoo_show_prints(zoo: Callable[..., Any]) -> None:
     years = {"lenet": 1998, "alexnet": 2012, "vgg-11": 2014, "vgg-16": 2014, "googlenet": 2014}
     years |= {"resnet-18": 2015, "resnet-50": 2015}
@@ -154,4 +169,4 @@ def test_a_record_carries_the_year_and_the_paper(zoo: Callable[..., Any]) -> Non
     command = ("bench", "cifar10", "--model", "zoo-classics:lenet", "--offline", "--preset", "quick", "--device", "cpu")
     (record,) = json.loads(zoo(*command, "--json").out)
     assert (record["model"]["year"], record["model"]["paper"]) == (1998, "https://doi.org/10.1109/5.726791")
-    assert record["measured"]["scores"]["accuracy"] > 0.15
+    assert record["status"] == "ok", record["reason"]

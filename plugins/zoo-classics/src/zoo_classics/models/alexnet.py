@@ -8,11 +8,14 @@ from __future__ import annotations
 from torch import nn
 
 from zoo_classics.models.form import is_small, small_stem_halves, widen_by
+from zoo_classics.models.initial import set_initial_weights
 from zoo_core import Signature
 
 
 def alexnet(signature: Signature, width: float, dropout: float) -> nn.Module:
     """Build AlexNet, ReLU and dropout: (batch, C, H, W) -> (batch, classes).
+
+    Initial weights are those of `initial`. The paper's, of std 0.01, need biases of 1 to keep the first ReLUs active.
 
     From 128 pixels on it is the original. Smaller images get the small form (see `form`): the first convolution is 5x5
     with stride 1, from 64 pixels on stride 2, instead of 11x11 with stride 4, which would leave 8x8 of 32x32; and the
@@ -28,7 +31,7 @@ def alexnet(signature: Signature, width: float, dropout: float) -> nn.Module:
     else:
         stem = nn.Conv2d(channels, first, 11, 4, 2)
         rows = columns = 6
-    return nn.Sequential(
+    net = nn.Sequential(
         stem,
         nn.ReLU(),
         nn.MaxPool2d(3, 2, ceil_mode=small),
@@ -52,3 +55,5 @@ def alexnet(signature: Signature, width: float, dropout: float) -> nn.Module:
         nn.ReLU(),
         nn.Linear(widen(4096), signature.outputs or 1),
     )
+    set_initial_weights(net)
+    return net

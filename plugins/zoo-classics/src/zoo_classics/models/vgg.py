@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from zoo_classics.models.form import is_small, widen_by
+from zoo_classics.models.initial import set_initial_weights
 from zoo_core import Signature
 
 # The paper's configurations A and D: channels of the convolutions of each block. A block ends with pooling.
@@ -58,8 +59,5 @@ def vgg(
         nn.Dropout(dropout),
         nn.Linear(hidden, signature.outputs or 1),
     )
-    for layer in net:
-        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+    set_initial_weights(net)
     return net
