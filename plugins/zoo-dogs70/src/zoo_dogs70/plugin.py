@@ -23,7 +23,7 @@ SMALL = {  # the small net, with its weights and without: the same inputs and th
     "mean": SMALL_MEAN,
     "std": SMALL_STD,
     # Few steps, in which pretrained features pay most: after minutes, the net from scratch has learned its own.
-    "recipe": {"*": {**HEAD, "lr": 0.01, "steps": 100}},
+    "recipe": {"*": {"optimizer": "adam", "lr": 0.01, "schedule": "cosine", "batch_size": 32, "steps": 100}},
     "quick": {"steps": 30},
 }
 UNFREEZE = Param(default=0, help="number of the backbone's last parts that are trained too", minimum=0)
