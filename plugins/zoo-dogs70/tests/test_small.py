@@ -57,7 +57,7 @@ def test_both_models_are_the_same_net_of_which_one_trains_its_head_only() -> Non
     shapes = [[tuple(item.shape) for item in model.parameters()] for model in (transferred, scratch)]
     assert shapes[0] == shapes[1]
     trained = [name for name, item in transferred.named_parameters() if item.requires_grad]
-    assert trained == ["head.weight", "head.bias"]
+    assert trained == ["head.0.weight", "head.0.bias", "head.1.weight", "head.1.bias"]
     assert all(item.requires_grad for item in scratch.parameters())
 
 

@@ -53,9 +53,14 @@ def small_transfer(signature: Signature, unfreeze: int, weights: Mapping[str, Te
     backbone = small_backbone()
     if weights is not None:
         load_into(backbone, weights)
-    return Transfer(backbone, nn.Linear(FEATURES, signature.outputs), unfreeze=unfreeze)
+    return Transfer(backbone, _head(signature), unfreeze=unfreeze)
 
 
 def small_scratch(signature: Signature) -> nn.Module:
     """The same net with random initial weights, all of it trained."""
-    return nn.Sequential(small_backbone(), nn.Linear(FEATURES, signature.outputs))
+    return nn.Sequential(small_backbone(), _head(signature))
+
+
+def _head(signature: Signature) -> nn.Module:
+    """BatchNorm first: features of one scale make a linear layer learn in few steps, whatever the backbone."""
+    return nn.Sequential(nn.BatchNorm1d(FEATURES), nn.Linear(FEATURES, signature.outputs))
