@@ -12,6 +12,7 @@ import tempfile
 import textwrap
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -60,11 +61,17 @@ os.environ[SESSION] = f"{os.getpid()} {_CACHE.name}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that take minutes, unless `-m nightly` asks for them."""
+    """Leave out the tests that take minutes, unless `-m nightly` asks for them, and begin with the slowest files.
+
+    Parallel workers take one file at a time: a slow one at the end would leave the others without work.
+    """
     if "nightly" not in config.getoption("-m"):
         left_out = [item for item in items if item.get_closest_marker("nightly")]
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+    tests = Counter(item.path for item in items)
+    slow_tests = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (-slow_tests[item.path], -tests[item.path], item.path))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tomllib
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -265,12 +265,13 @@ def run_script(*words: str | Path) -> None:
     assert done.returncode == 0, f"{words}: {done.stderr}"
 
 
-def run_commands(zoo: Callable[..., Any], block: str) -> None:
-    """Run each command of a shell block: all of them call `zoo`."""
+def run_commands(zoo: Callable[..., Any], block: str, *, shorter: Sequence[str] = ()) -> None:
+    """Run each command of a shell block: all of them call `zoo`. `shorter`: more words for trainings of any length."""
     assert commands(block)
     for words in commands(block):
         assert words[0] == "zoo"
-        done = zoo(*words[1:])
+        more = shorter if words[1] == "bench" and "--max-steps" not in words else ()
+        done = zoo(*words[1:], *more)
         assert done.code == 0, f"{words}: {done.err}"
 
 
@@ -300,9 +301,13 @@ def test_the_handbook_is_a_site_that_loads_nothing_from_a_network(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_the_readmes_commands_run_and_end_with_a_site(zoo: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(
+    "shorter",
+    [pytest.param(("--max-steps", "5"), id="five steps"), pytest.param((), id="whole", marks=pytest.mark.nightly)],
+)
+def test_the_readmes_commands_run_and_end_with_a_site(zoo: Callable[..., Any], shorter: tuple[str, ...]) -> None:
     (block,) = [block for block in blocks("README.md", "sh") if block.startswith("zoo list")]
-    run_commands(zoo, block)
+    run_commands(zoo, block, shorter=shorter)
     assert "Cosine" in Path("site/index.html").read_text()
 
 
