@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PLUGINS = [
-    *("zoo-cifar10", "zoo-cosine", "zoo-dogs70", "zoo-gan", "zoo-leaderboard", "zoo-mnist", "zoo-pose", "zoo-timm"),
-    *("zoo-traffic-signs", "zoo-unet"),
+    *("zoo-cifar10", "zoo-classics", "zoo-cosine", "zoo-detection", "zoo-dogs70", "zoo-gan", "zoo-leaderboard"),
+    *("zoo-mnist", "zoo-pose", "zoo-sobel", "zoo-timm", "zoo-traffic-signs", "zoo-unet"),
 ]
 TASKS = [
-    *("cifar10", "cosine", "dogs70", "gan-curve", "gan-digits", "membrane", "mnist", "motion", "pose", "road-scenes"),
-    "traffic-signs",
+    *("cats-and-dogs", "cifar10", "cosine", "dogs70", "gan-curve", "gan-digits", "membrane", "mnist", "motion", "pose"),
+    *("road-scenes", "road-signs", "sign-language", "sobel", "traffic-signs"),
 ]
 
 
