@@ -82,7 +82,8 @@ def zoo_models() -> list[ModelSpec]:
             title="Three grids of cells, no anchors: our own, to be read in one sitting",
             entry="zoo_detection.models.one_shot:one_shot",
             options={"width": Param(default=24, help="channels at a quarter of the size", minimum=2)},
-            recipe={"*": {"lr": 0.002}},
+            recipe={"*": {"lr": 0.002, "batch_size": 4, "steps": 4800}},
+            quick={"batch_size": 8},
             **every,
         ),
         ModelSpec(
