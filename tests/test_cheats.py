@@ -22,7 +22,8 @@ CHEATS = """
         "fine", "reads_test", "reads_by_link", "reads_in_thread", "reads_in_child", "catches",
         "unseals", "steals", "patches_metric", "patches_for_a_while", "patches_rows",
         "forges_done", "forges_after_done", "trains_in_build", "opens_train_in_build",
-        "patches_clock", "swaps_predictions", "forges_phase", "hides_from_watch", "touches", "truncates",
+        "patches_clock", "patches_code",
+        "swaps_predictions", "forges_phase", "hides_from_watch", "touches", "truncates",
     )
 
     @hookimpl
@@ -149,6 +150,14 @@ CHEATS = """
     def patches_metric(signature):
         from zoo_core.kinds.regression import objective
         objective.mean_squared_error = lambda *_: 1e-9
+        return net()
+
+    def patches_code(signature):
+        from zoo_core.kinds.regression import objective
+        try:
+            objective.mean_squared_error.__code__ = (lambda outputs, targets: 1e-9).__code__
+        except Exception:
+            pass
         return net()
 
     def patches_rows(signature):
@@ -308,6 +317,7 @@ def run(zoo: Callable[..., Any], make_plugin: Callable[..., Path]) -> Callable[.
         ("patches_for_a_while", "the worker's results are not those of its predictions: mse is 0.7"),
         ("patches_rows", "replaced zoo_core.kinds.regression.objective.RegressionObjective._by_example"),
         ("patches_clock", "replaced time.perf_counter"),
+        ("patches_code", ".mean_squared_error, on which the measurement relies"),
         ("swaps_predictions", "the file of predictions is not the one that was handed over"),
         ("forges_done", "the trial ended as ok in phase warm-up, without build"),
         ("forges_after_done", "the trial ended as ok in phase warm-up, without build"),

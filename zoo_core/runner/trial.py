@@ -6,7 +6,7 @@ import copy
 import math
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from zoo_core.memory_limit import is_out_of_memory
 from zoo_core.optional import HasPictures
 from zoo_core.protocols import Evaluation
 from zoo_core.reasons import reason_of
-from zoo_core.registry.tampering import find_replaced, list_originals, names_of
+from zoo_core.registry.tampering import Original, find_replaced, list_originals, names_of
 from zoo_core.results.records import Measured, Status
 from zoo_core.runner import events, serving
 from zoo_core.runner.artifacts import Artifacts
@@ -48,8 +48,15 @@ from zoo_core.runner.watch import May, MayOpen, allow_all, watching_data
 def run_trial(job: TrialJob, send: Send) -> None:
     """Run the trial and send its events. The last one is `TrialDone`, unless the process crashes."""
     planned = job.code.files if job.code else {}
-    with watching_data(job, send) as may_open, watching_imports(planned, _reporter(send)):
+    with watching_data(job, send, _originals()) as may_open, watching_imports(planned, _reporter(send)):
         _run_and_send_done(TrialRunner(job, send, may_open), send)
+
+
+def _originals() -> Sequence[Original]:
+    """Return the functions of the zoo, before a plugin can change them. The fork server has listed them already."""
+    for kind in KINDS.values():
+        resolve_entry(kind.task_entry)
+    return serving.originals or list_originals()
 
 
 def _reporter(send: Send) -> Callable[[str, str], None]:
@@ -102,9 +109,7 @@ class TrialRunner:
         self.artifacts = Artifacts(Path(job.staging))
         self.memory: PeakMemory | None = None
         self.training: Training | None = None
-        for kind in KINDS.values():  # before a plugin can change them
-            resolve_entry(kind.task_entry)
-        self._originals = serving.originals or list_originals()
+        self._originals = _originals()
         self._after_training = Measured()  # `measured` adds the results of training and artifacts
 
     def run(self) -> None:
@@ -161,8 +166,11 @@ class TrialRunner:
         self._after_training = replace(self._after_training, **fields)
 
     def _refuse_replaced_functions(self) -> None:
-        """Raise PluginError if the trial's code replaced a function on which the measurement relies."""
-        if replaced := find_replaced(self._originals):
+        """Raise PluginError if the trial's code replaced a function on which the measurement relies.
+
+        The watch refuses to give one another code.
+        """
+        if replaced := find_replaced(self._originals, codes=False):
             self.send(events.Tampered(name=names_of(replaced)))
             raise PluginError(f"the trial's code replaced {names_of(replaced)}, on which the measurement relies")
 
