@@ -23,7 +23,7 @@ PYTHON, ZOO = BIN / "python", BIN / "zoo"
 MAX_TEST_WORKERS = 4  # each takes a core and about 2 GB of memory, for torch
 PACKAGES = [*sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml")), ROOT / "leaderboard"]
 
-# The tests of one file share trained models and built sites, so one worker takes them all; the slowest files come first.
+# The tests of one file share trained models and sites, so one worker takes them all. The slowest files come first.
 PARALLEL = ["-n", str(min(os.cpu_count() or 1, MAX_TEST_WORKERS)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 MIN_COVERAGE_PCT = 80  # of lines and branches
