@@ -33,19 +33,19 @@ SLOW = """
         names = ("slow", "endless", "quick")
         return [ModelSpec(name=name, tasks=("cosine",), entry=f"zoo_slow:{name}") for name in names]
 
-    def _net(seconds):
+    def _net(name, seconds):
         from torch import nn
 
         class Net(nn.Linear):
             def forward(self, x):
                 if self.training:
-                    pathlib.Path("training").touch()
+                    pathlib.Path(f"training-{name}").touch()
                     time.sleep(seconds)
                 return super().forward(x)
 
         return lambda signature: Net(1, 1)
 
-    slow, endless, quick = _net(1.0), _net(600), _net(0)
+    slow, endless, quick = _net("slow", 1.0), _net("endless", 600), _net("quick", 0)
 """
 
 
@@ -133,10 +133,8 @@ def test_a_signal_records_the_running_trial_as_interrupted_also_if_it_comes_agai
     process = start_zoo(
         tmp_path, plugin, "quick", "endless", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=hear_ctrl_c
     )
-    training = tmp_path / "training"
-    wait_until(lambda: "quick" in by_model(tmp_path))
-    training.unlink(missing_ok=True)
-    wait_until(training.exists)
+    wait_until((tmp_path / "training-endless").exists)
+    assert "quick" in by_model(tmp_path)
     for number in signals:
         process.send_signal(number)
         time.sleep(0.02)
@@ -163,7 +161,7 @@ def test_when_the_terminal_goes_the_running_trial_is_recorded(tmp_path: Path, ma
         tmp_path, plugin, "endless", stdin=inside, stdout=inside, stderr=inside, preexec_fn=own_terminal
     )
     os.close(inside)
-    wait_until((tmp_path / "training").exists)
+    wait_until((tmp_path / "training-endless").exists)
     os.close(terminal)  # SIGHUP, and all that is written is an I/O error
     assert process.wait(180) == 130
     assert {name: record.status for name, record in by_model(tmp_path).items()} == {"endless": "interrupted"}
