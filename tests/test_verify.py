@@ -132,7 +132,7 @@ TIMED = BenchmarkFacts(
     throughput=1000.0,
 )
 CHANGED: dict[str, tuple[Callable[[Record], dict[str, Any]], str]] = {
-    "code": (lambda r: {"model": replace(r.model, code_sha256="0" * 64)}, "the code of the model: 000000000000..."),
+    "code": (lambda r: {"model": replace(r.model, code_sha256="0" * 64)}, "the code of the model: 000000000000…"),
     "task code": (lambda r: {"other_code": {**r.other_code, "task": "1"}}, "the code of the task: 1 recorded"),
     "data": (lambda r: {"dataset": replace(r.dataset, fingerprint="ff")}, "the data (their fingerprint): ff recorded"),
     "version": (lambda r: {"task": replace(r.task, version=7)}, "the version of the task: 7 recorded, 1 now"),

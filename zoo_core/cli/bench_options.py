@@ -8,7 +8,7 @@ from zoo_core.cli import completion
 
 TASKS = typer.Argument(
     metavar="[TASK]...",
-    help="Tasks to run: names, or patterns such as 'cifar*'. See `zoo list`.",
+    help="Tasks to run: names, or patterns such as 'a*'. See `zoo list`.",
     autocompletion=completion.complete_task,
 )
 MODEL = typer.Option(

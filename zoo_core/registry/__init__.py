@@ -112,7 +112,7 @@ class Registry:
         return _find_by_name("task", name, self.tasks)
 
     def tasks_named(self, words: Iterable[str]) -> list[TaskSpec]:
-        """Find tasks by names and shell patterns, such as `cifar*`, each once and in the order of the words.
+        """Find tasks by names and shell patterns, such as `a*`, each once and in the order of the words.
 
         Raises UnknownNameError, also for a pattern that matches no task, AmbiguousNameError.
         """
@@ -241,7 +241,7 @@ class Registry:
 def is_pattern(word: str) -> bool:
     """Return whether a word is a shell pattern rather than a name.
 
-    >>> is_pattern("cifar*"), is_pattern("cifar10")
+    >>> is_pattern("a*"), is_pattern("a")
     (True, False)
     """
     return any(letter in word for letter in "*?[")

@@ -63,7 +63,7 @@ def choose_pairs(
     cross: bool = False,
     exclude: Sequence[str] = (),
 ) -> list[Pair]:
-    """Choose the pairs to run; `tasks` are names and patterns such as `cifar*`.
+    """Choose the pairs to run; `tasks` are names and patterns such as `a*`.
 
     exclude: names and patterns; pairs with such a task or model are left out.
     Raises UsageError if there are no pairs, or if the options contradict each other.

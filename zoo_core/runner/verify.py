@@ -144,7 +144,7 @@ def _model_of(record: Record, registry: Registry, task: TaskSpec, sources: Sourc
         return registry.model(record.model.name, task)
     if not sources.model:
         raise _CannotRerunError(f"its model {name} is in no plugin: name its source, --model ./FILE.py:NAME")
-    (model,) = name_models(registry, task.qualified, [sources.model], name)
+    (model,) = name_models(registry, [task.qualified], [sources.model], name)
     assert isinstance(model, ModelSpec)
     return model
 
@@ -268,4 +268,5 @@ def _differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[st
 
 
 def _shown(value: Any) -> str:
-    return "none" if value in (None, "") else brief(value, 2 * SHOWN_DIGITS)
+    text = "none" if value in (None, "") else str(value)
+    return text if len(text) <= 2 * SHOWN_DIGITS else brief(text, SHOWN_DIGITS + 1)

@@ -36,4 +36,4 @@ def save_stamps(place: Path, stamps: Mapping[str, Stamp]) -> None:
 
 def _path(place: Path) -> Path:
     name = hashlib.sha256(os.fsencode(place)).hexdigest()[:32]
-    return cache_dir() / "leaderboard" / "stamps" / name
+    return cache_dir() / "leaderboard" / f"{name}.stamps"
