@@ -166,8 +166,8 @@ def test_an_untouched_site_is_not_read_again(site, results, monkeypatch):
 
 def test_without_the_stamps_of_the_last_build_nothing_is_made_again(site, results):
     before = own_files(site)
-    (stamps,) = (cache_dir() / "leaderboard").glob("*.stamps")
-    stamps.unlink()
+    for stamps in (cache_dir() / "leaderboard").glob("*.stamps"):
+        stamps.unlink()
     assert build_site([results], site).rendered == 0
     assert own_files(site) == before
     assert load_stamps(site.resolve()).keys() == before.keys()
