@@ -182,7 +182,7 @@ def test_from_the_first_command_to_the_board_nothing_is_edited(
         text=True,
         check=False,
     )
-    assert f"{len(names)} passed" in tests.stdout, tests.stdout
+    assert (tests.returncode, f"{len(names)} passed" in tests.stdout) == (0, True), tests.stdout
     listed = zoo("list", "plugins").out
     for name, (_, _, bench, _) in zip(names, commands, strict=True):
         assert name in listed

@@ -126,8 +126,8 @@ def bench(
     models = [] if model is None else [model] if isinstance(model, str) or callable(model) else list(model)
     request = make_request(
         registry,
-        [task],
-        name_models(registry, [task], models, name),
+        [task] if task else [],
+        name_models(registry, [task] if task else [], models, name),
         settings=recipe or {},
         epochs=epochs,
         max_steps=max_steps,

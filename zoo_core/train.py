@@ -73,12 +73,13 @@ def supervised_steps(
 def _steps_without_parameters(
     ctx: Context, model: nn.Module, split: DeviceSplit, loss_and_score: Loss, recipe: Recipe
 ) -> Iterator[Step]:
-    """Compute loss and score of `recipe.steps` batches; nothing is changed."""
-    batches = split.shuffled(recipe.batch_size, ctx.generator)
+    """Compute loss and score of `recipe.steps` steps, those of a step's last batch; nothing is changed."""
+    ctx.log.warning("the model has no parameters: nothing is trained")
+    steps = batches_by_step(split, recipe, ctx.generator)
     for _ in range(recipe.steps):
-        batch = next(batches)
-        loss, score = loss_and_score(model, batch)
-        yield Step(len(next(iter(batch.values()))), {"loss": loss, "score": score})
+        batches = next(steps)
+        loss, score = loss_and_score(model, batches[-1])
+        yield Step(sum(len(next(iter(batch.values()))) for batch in batches), {"loss": loss, "score": score})
 
 
 def epoch_steps(split: DeviceSplit, recipe: Recipe) -> int:

@@ -54,8 +54,8 @@ def open_packaged(url: str) -> Iterator[IO[bytes]]:
     package, *parts = url.removeprefix(SCHEME).split("/")
     try:
         spec = importlib.util.find_spec(package)
-    except ModuleNotFoundError:  # of the package around it
-        spec = None
+    except (ImportError, ValueError) as error:  # of the package around it
+        raise DataUnavailableError(f"{url}: package {package} cannot be imported ({error})") from error
     if spec is None:
         raise DataUnavailableError(f"{url}: there is no package {package}")
     if spec.submodule_search_locations is None:  # the files beside a module are not its own

@@ -54,7 +54,7 @@ def _originals_in(label: str, owner: Any) -> Iterator[Original]:
 
 
 def find_replaced(originals: Sequence[Original], *, codes: bool = True) -> list[Original]:
-    """Return the functions that were replaced since they were listed. `codes`: also those that got another code."""
+    """Return the functions that were replaced since they were listed. `codes`: also those whose code was changed."""
     return [original for original in originals if _is_replaced(original, codes)]
 
 

@@ -22,8 +22,8 @@ from zoo_core.specs import NO_WEIGHTS, ModelSpec
 class Request:
     """One `zoo bench` call, with names resolved to specs.
 
-    named_task: the caller named one task (no `--all`, no pattern). Then a pair that cannot run raises an error instead
-        of being skipped, for example if data are missing.
+    named_task: the caller named tasks (no `--all`, no pattern). Then a pair that cannot run raises an error instead of
+        being skipped, for example if data are missing.
     named_models: the caller named models. Then missing or unfitting weights raise an error, too.
     device_names: device as torch spells it -> product name, once the devices are found.
     weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
@@ -190,7 +190,7 @@ def make_request(
     request = Request(
         pairs=choose_pairs(registry, tasks, models, all_pairs=all_pairs, cross=cross, exclude=exclude),
         overrides=make_overrides(epochs, max_steps, timed=fields.get("budget_s") is not None, settings=settings),
-        named_task=is_one_name(tasks),
+        named_task=not all_pairs and not any(map(is_pattern, tasks)),
         named_models=bool(models),
         weights=weights_path(weights, models),
         weights_sha256=weights_sha256(weights),

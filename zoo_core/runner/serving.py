@@ -1,10 +1,10 @@
-"""Runs in the fork server only, which imports it: the server adopts orphans of trials, and kills them when it ends.
+"""Sets up the fork server, which adopts orphans of trials and kills them when it ends. Others read `originals` here.
 
 The server ends with its parent, also after `kill -9`. Without this module it would wait for the end of every process
 that has inherited its pipes.
 
-Workers share the server's memory. The kernel copies each page of it that a worker writes to, and to look at an object
-is to write to its count of references. So what every worker would do with the server's objects is done before the fork.
+Workers share the server's memory, and the kernel copies each page of it that a worker writes to. Reading an object
+changes its reference count, which is a write. So the server does before the fork what every worker would do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SERVER_OF = "ZOO_SERVER_OF"  # the pid of the server's parent, in the environmen
 OUTLIVES_THREAD = "thread"  # added to the pid if the thread that started the server may end before the parent
 
 # The functions of the zoo, listed in the server before its first fork: a worker would copy 2,000 pages (8 ms) for that.
-originals: list[Original] = []
+originals: tuple[Original, ...] = ()
 
 
 def prepare_forks() -> None:
@@ -30,7 +30,8 @@ def prepare_forks() -> None:
 
     Its first full collection would copy every page of a worker, which takes 0.2 s.
     """
-    originals[:] = originals or list_originals()
+    global originals
+    originals = originals or tuple(list_originals())
     gc.freeze()
 
 

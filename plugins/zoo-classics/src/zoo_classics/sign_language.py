@@ -85,6 +85,8 @@ def _resnet_50(name: str, title: str, unfreeze: int, steps: int, recipe: dict[st
             size_mib=97.8,
         ),
         pretrained_on="ImageNet-1k",
+        year=2015,
+        paper="arXiv:1512.03385",
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
     )

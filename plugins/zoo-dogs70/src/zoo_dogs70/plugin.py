@@ -22,7 +22,7 @@ SMALL = {  # the small net, with its weights and without: the same inputs and th
     "accepts": Accepts(channels=(3,), min_size=16),
     "mean": SMALL_MEAN,
     "std": SMALL_STD,
-    # Few steps, in which pretrained features pay most: after minutes, the net from scratch has learned its own.
+    # Few steps, in which pretrained features pay most.
     "recipe": {"*": {"optimizer": "adam", "lr": 0.01, "schedule": "cosine", "batch_size": 32, "steps": 100}},
     "quick": {"steps": 30},
 }

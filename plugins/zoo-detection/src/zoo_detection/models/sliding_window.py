@@ -7,6 +7,7 @@ box.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -87,18 +88,20 @@ class SlidingWindow(nn.Module):
 
 
 def all_windows(x: Tensor, step: float) -> Tensor:
-    """Return all windows of a picture of x, (batch, 3, height, width): x1, y1, x2, y2 in pixels, (n, 4).
+    """Return windows that cover a picture of x, (batch, 3, height, width): x1, y1, x2, y2 in pixels, (n, 4).
 
-    step: from one window to the next, in shorter sides.
+    step: from one window to the next, at most, in shorter sides.
     """
     (height, width), device = x.shape[2:], x.device
     windows, side = [], SMALLEST
     while side <= min(height, width):
         for across, down in SHAPES:
             if down * side <= height and across * side <= width:
-                x = torch.arange(0.0, width - across * side + 1, step * side, device=device)
-                y = torch.arange(0.0, height - down * side + 1, step * side, device=device)
-                corners = torch.stack(torch.meshgrid(x, y, indexing="xy"), 2).flatten(0, 1)
+                left, top = (
+                    torch.linspace(0.0, room, math.ceil(room / (step * side)) + 1, device=device)
+                    for room in (width - across * side, height - down * side)
+                )
+                corners = torch.stack(torch.meshgrid(left, top, indexing="xy"), 2).flatten(0, 1)
                 size = torch.tensor([across, down], device=device) * side
                 windows.append(torch.cat([corners, corners + size], 1))
         side *= GROWTH

@@ -1,1 +1,1 @@
-"""How the small backbone was made: drawn animals that are no drawn dogs, and the script that trains on them."""
+"""How the small backbone was made: drawn animals that are no drawn dogs. `make_backbone.py` trains on them."""
