@@ -54,8 +54,10 @@ def open_packaged(url: str) -> Iterator[IO[bytes]]:
     package, *parts = url.removeprefix(SCHEME).split("/")
     try:
         spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError) as error:  # of the package around it
-        raise DataUnavailableError(f"{url}: package {package} cannot be imported ({error})") from error
+    except (ImportError, ValueError) as error:  # of the package around it, whose own imports may fail, too
+        if not (isinstance(error, ModuleNotFoundError) and f"{package}.".startswith(f"{error.name}.")):
+            raise DataUnavailableError(f"{url}: package {package} cannot be imported ({error})") from error
+        spec = None
     if spec is None:
         raise DataUnavailableError(f"{url}: there is no package {package}")
     if spec.submodule_search_locations is None:  # the files beside a module are not its own
