@@ -82,6 +82,8 @@ def zoo_models() -> list[ModelSpec]:
             entry="zoo_dogs70.models.transfer:resnet_18",
             options={"unfreeze": UNFREEZE},
             recipe={"*": HEAD},
+            year=2015,
+            paper="arXiv:1512.03385",
             weights=Download(
                 name="resnet18-f37072fd.pth", urls=(TORCHVISION + "resnet18-f37072fd.pth",), sha256="f37072fd"
             ),
@@ -93,6 +95,8 @@ def zoo_models() -> list[ModelSpec]:
             entry="zoo_dogs70.models.transfer:squeezenet",
             options={"unfreeze": UNFREEZE, "dropout": Param(default=0.5, help="dropout of the features", minimum=0.0)},
             recipe={"*": HEAD},
+            year=2016,
+            paper="arXiv:1602.07360",
             weights=Download(
                 name="squeezenet1_0-b66bff10.pth", urls=(TORCHVISION + "squeezenet1_0-b66bff10.pth",), sha256="b66bff10"
             ),
