@@ -54,7 +54,10 @@ def start_zoo(folder: Path, plugin: Path, *models: str, **options: Any) -> subpr
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "zoo_core", "bench", "cosine", *words, "--max-steps", "1", "--device", "cpu"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(plugin), os.environ.get("PYTHONPATH", "")])},
+        env={
+            **{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+            "PYTHONPATH": os.pathsep.join([str(plugin), os.environ.get("PYTHONPATH", "")]),
+        },
         text=True,
         **options,
     )

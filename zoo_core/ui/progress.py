@@ -16,6 +16,7 @@ from zoo_core.results.records import Record
 from zoo_core.runner.events import Evaluated, Event, PhaseBegan, Progress
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.run import Listener
+from zoo_core.ui.console import drop_output
 from zoo_core.ui.failures import reason_text
 from zoo_core.ui.formats import bare_name, format_number, format_score, format_seconds
 
@@ -29,8 +30,12 @@ FAILED_STYLE = "red"
 @contextlib.contextmanager
 def make_display(console: Console) -> Iterator[Listener]:
     """Make a live display on a terminal, or a plain one elsewhere. A display that is lost does not end the run."""
+
+    def drop() -> None:  # else what the stream holds would fail again when a worker starts
+        drop_output(console.file)
+
     if not console.is_terminal:
-        with LosableDisplay(PlainDisplay(console)) as display:
+        with LosableDisplay(PlainDisplay(console), drop=drop) as display:
             yield display
         return
     from rich.progress import BarColumn, TextColumn
@@ -44,7 +49,7 @@ def make_display(console: Console) -> Iterator[Listener]:
         transient=True,
         expand=False,
     )
-    with LosableDisplay(LiveDisplay(console, bars), bars.start, bars.stop) as display:
+    with LosableDisplay(LiveDisplay(console, bars), bars.start, bars.stop, drop=drop) as display:
         yield display
 
 
@@ -54,13 +59,18 @@ class LosableDisplay:
     The run goes on, because its results are records and not what it prints: after `2>&1 | head -1`, on a full disk, and
     while a terminal takes no output, as after Ctrl-S or in a dead connection. Use it as a context manager.
 
-    lost: why the display was given up, or None.
+    lost: why the display was given up, or None. drop: called then.
     """
 
     def __init__(
-        self, display: Listener, start: Callable[[], None] = lambda: None, stop: Callable[[], None] = lambda: None
+        self,
+        display: Listener,
+        start: Callable[[], None] = lambda: None,
+        stop: Callable[[], None] = lambda: None,
+        *,
+        drop: Callable[[], None] = lambda: None,
     ) -> None:
-        self._display, self._start, self._stop = display, start, stop
+        self._display, self._start, self._stop, self._drop = display, start, stop, drop
         self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._show_all, daemon=True)
         self._mistake: Exception | None = None
@@ -100,6 +110,7 @@ class LosableDisplay:
                     show()
                 except OSError as error:
                     self.lost = error
+                    self._drop()
                 except Exception as error:
                     self._mistake = error
 
