@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from zoo_core import metrics
 from zoo_core.columns import Array
+from zoo_core.errors import DamagedDataError
 from zoo_core.kinds import KINDS
 from zoo_core.kinds.segmentation.boundaries import boundary_counts
 from zoo_core.kinds.segmentation.objective import SegmentationObjective
@@ -120,6 +121,13 @@ def test_a_class_only_in_the_predictions_and_an_image_of_one_class_do_not_count(
     assert scores.scores["boundary_f1"] == pytest.approx(first[:2].mean())
     assert scores.per_example["score"].mean() == pytest.approx(first[:2].mean())
     assert math.isnan(evaluated(predictions[1:], targets[1:], 3).scores["boundary_f1"])
+
+
+def test_as_the_metric_it_refuses_images_without_a_boundary_and_else_has_no_value() -> None:
+    one_class = np.zeros((2, 8, 8), np.int64)
+    with pytest.raises(DamagedDataError, match="no image of the split has a boundary"):
+        evaluated(one_class, one_class, 2, metric="boundary_f1")
+    assert math.isnan(evaluated(one_class, one_class, 2).scores["boundary_f1"])
 
 
 def test_predictions_in_an_ignored_band_neither_help_nor_harm() -> None:

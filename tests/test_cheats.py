@@ -22,7 +22,7 @@ CHEATS = """
         "fine", "reads_test", "reads_by_link", "reads_in_thread", "reads_in_child", "catches",
         "unseals", "steals", "patches_metric", "patches_for_a_while", "patches_rows",
         "forges_done", "forges_after_done", "trains_in_build", "opens_train_in_build",
-        "patches_clock", "patches_code",
+        "patches_clock", "patches_code", "empties_list",
         "swaps_predictions", "forges_phase", "hides_from_watch", "touches", "truncates",
     )
 
@@ -158,6 +158,13 @@ CHEATS = """
             objective.mean_squared_error.__code__ = (lambda outputs, targets: 1e-9).__code__
         except Exception:
             pass
+        return net()
+
+    def empties_list(signature):
+        from zoo_core.kinds.regression import objective
+        from zoo_core.runner import serving
+        serving.originals = ()
+        objective.mean_squared_error = lambda outputs, targets: 1e-9
         return net()
 
     def patches_rows(signature):
@@ -318,6 +325,7 @@ def run(zoo: Callable[..., Any], make_plugin: Callable[..., Path]) -> Callable[.
         ("patches_rows", "replaced zoo_core.kinds.regression.objective.RegressionObjective._by_example"),
         ("patches_clock", "replaced time.perf_counter"),
         ("patches_code", ".mean_squared_error, on which the measurement relies"),
+        ("empties_list", "replaced zoo_core.kinds.regression.objective.mean_squared_error"),
         ("swaps_predictions", "the file of predictions is not the one that was handed over"),
         ("forges_done", "the trial ended as ok in phase warm-up, without build"),
         ("forges_after_done", "the trial ended as ok in phase warm-up, without build"),

@@ -18,6 +18,7 @@ Origin = Literal["real", "copy", "bundled", "exact", "synthetic"]
 Below = Literal["", "results"]
 OFFLINE_ORIGINS: tuple[Origin, ...] = ("bundled", "exact", "synthetic")  # these need no network and no local files
 
+PUBLISHED = range(1900, 2200)  # years in which a model can have been published
 NO_WEIGHTS = "none"  # the value of `--weights` for random initial weights
 
 

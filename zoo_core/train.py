@@ -74,7 +74,6 @@ def _steps_without_parameters(
     ctx: Context, model: nn.Module, split: DeviceSplit, loss_and_score: Loss, recipe: Recipe
 ) -> Iterator[Step]:
     """Compute loss and score of `recipe.steps` steps, those of a step's last batch; nothing is changed."""
-    ctx.log.warning("the model has no parameters: nothing is trained")
     steps = batches_by_step(split, recipe, ctx.generator)
     for _ in range(recipe.steps):
         batches = next(steps)

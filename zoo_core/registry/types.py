@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from zoo_core.quote import brief
 from zoo_core.specs import Param
 
 MAX_VALUE_CHARS = 80  # of a wrong value in a message
@@ -31,9 +32,7 @@ class Mismatch:
     expected: str
 
     def __str__(self) -> str:
-        shown = repr(self.value)
-        shown = shown if len(shown) <= MAX_VALUE_CHARS else f"{shown[:MAX_VALUE_CHARS]}..."
-        return f"`{self.path}` is {shown}, not {self.expected}"
+        return f"`{self.path}` is {brief(repr(self.value), MAX_VALUE_CHARS)}, not {self.expected}"
 
 
 def find_mismatch(spec: object) -> Mismatch | None:

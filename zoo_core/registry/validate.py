@@ -8,11 +8,10 @@ from typing import TypeAlias
 from zoo_core.data.packaged import find_fault, is_packaged
 from zoo_core.errors import InvalidSpecError
 from zoo_core.registry.types import find_mismatch
-from zoo_core.specs import CommandSpec, DatasetSpec, Download, ModelFamily, ModelSpec, TaskSpec
+from zoo_core.specs import PUBLISHED, CommandSpec, DatasetSpec, Download, ModelFamily, ModelSpec, TaskSpec
 
 AnySpec: TypeAlias = TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec
 
-YEARS = range(1900, 2200)  # in which a model can have been published
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 ENTRY_PATTERN = re.compile(r"[^:]+:[^:]+")
 SHA256_PATTERN, MD5_PATTERN = re.compile(r"[0-9a-f]{8,64}"), re.compile(r"[0-9a-f]{32}")
@@ -82,8 +81,10 @@ def _validate_dataset(dataset: DatasetSpec) -> None:
 def _validate_model(model: ModelSpec) -> None:
     if len(model.mean) != len(model.std):
         raise InvalidSpecError(f"model {model.name}: `mean` has {len(model.mean)} channels, `std` {len(model.std)}")
-    if model.year is not None and model.year not in YEARS:
-        raise InvalidSpecError(f"model {model.name}: `year` is {model.year}, not between {YEARS[0]} and {YEARS[-1]}")
+    if model.year is not None and model.year not in PUBLISHED:
+        raise InvalidSpecError(
+            f"model {model.name}: `year` is {model.year}, not between {PUBLISHED[0]} and {PUBLISHED[-1]}"
+        )
     weights = model.weights
     if weights is None:
         return

@@ -21,7 +21,7 @@ MAX_VALUES = 20_000  # in a recipe, an environment or the references of a task, 
 MAX_CELLS = 2**22  # of a table
 MAX_DEPTH = 32
 YEARS = range(1970, 2200)  # of a start time; beyond them, a record would always be the oldest or the newest
-FAST_CLOCK = timedelta(days=1)  # that the clock of the machine that wrote a record may be ahead of this one's
+FAST_CLOCK = timedelta(days=1)  # how far another machine's clock may be ahead of ours
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # the range of an integer column in a table
 Integer: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -51,7 +51,7 @@ def utc_time(text: str) -> str:
 
 
 def latest_time() -> str:
-    """Return the latest time, as `utc_time` writes it, that is not in the future by all clocks that are about right."""
+    """Return now plus `FAST_CLOCK`, as `utc_time` writes it: a start after that lies in the future."""
     return (datetime.now(UTC) + FAST_CLOCK).isoformat(timespec="microseconds")
 
 

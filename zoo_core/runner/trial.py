@@ -47,9 +47,9 @@ from zoo_core.runner.watch import May, MayOpen, allow_all, watching_data
 
 def run_trial(job: TrialJob, send: Send) -> None:
     """Run the trial and send its events. The last one is `TrialDone`, unless the process crashes."""
-    planned = job.code.files if job.code else {}
-    with watching_data(job, send, _originals()) as may_open, watching_imports(planned, _reporter(send)):
-        _run_and_send_done(TrialRunner(job, send, may_open), send)
+    planned, originals = job.code.files if job.code else {}, _originals()
+    with watching_data(job, send, originals) as may_open, watching_imports(planned, _reporter(send)):
+        _run_and_send_done(TrialRunner(job, send, may_open, originals), send)
 
 
 def _originals() -> Sequence[Original]:
@@ -101,15 +101,20 @@ def _run_and_send_done(trial: TrialRunner, send: Send) -> None:
 
 
 class TrialRunner:
-    """One trial and its state; `run` shows the steps in order. `measured` has the results, also after a failure."""
+    """One trial and its state; `run` shows the steps in order. `measured` has the results, also after a failure.
 
-    def __init__(self, job: TrialJob, send: Send, may_open: MayOpen = allow_all) -> None:
+    originals: functions that must not have been replaced when the trial ends.
+    """
+
+    def __init__(
+        self, job: TrialJob, send: Send, may_open: MayOpen = allow_all, originals: Sequence[Original] = ()
+    ) -> None:
         self.job, self.send, self.may_open = job, send, may_open
         self.phases = Phases(lambda name: send(events.PhaseBegan(name=name)))
         self.artifacts = Artifacts(Path(job.staging))
         self.memory: PeakMemory | None = None
         self.training: Training | None = None
-        self._originals = _originals()
+        self._originals = originals
         self._after_training = Measured()  # `measured` adds the results of training and artifacts
 
     def run(self) -> None:

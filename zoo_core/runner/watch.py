@@ -64,20 +64,17 @@ def watching_data(job: TrialJob, send: Send, originals: Sequence[Original] = ())
     blocks, everything is refused. A refused file raises SealedSplitError where it is opened. Every file of `test` that
     is opened, refused or not, is reported as a `DataOpened`, so that the parent can judge the order of events.
 
-    A new `__code__` for a function of `originals` is refused with a PluginError, and reported as `Tampered`. Comparing
-    the codes at the end instead takes 5 ms more: reading a `__code__` is an event for this hook, too.
+    The code of `originals` is watched by `refusing_code`.
     """
     home, sources = str(columns_home()), _folders_of_sources(job)
     known = _list_files(home, job.dataset)
     files, count = dict(known), len(known)  # the hook looks `files` up; `known` and `count` are there to test it
-    level, probing, watches, owner, owners = [May.NOTHING], [False], [True], os.getpid(), _owners_of_code(job)
+    level, probing, owner, owners = [May.NOTHING], [False], os.getpid(), _owners_of_code(job)
     note = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children, which cannot send
     # Bound here, before plugins are imported, which could replace them.
     stat, getpid, abspath, basename, fsdecode = os.stat, os.getpid, os.path.abspath, os.path.basename, os.fsdecode
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "object.__setattr__" and arguments[1] == "__code__" and watches[0]:
-            refuse_code(arguments[0])
         if event != "open" or not files or not isinstance(arguments[0], str | bytes):
             return
         try:
@@ -91,12 +88,6 @@ def watching_data(job: TrialJob, send: Send, originals: Sequence[Original] = ())
             opened(sealed, refused=level[0] < sealed.level)
         elif level[0] < May.ALL and abspath(fsdecode(arguments[0])).startswith(sources):
             opened(Sealed(fsdecode(arguments[0]), "", May.ALL), refused=True)
-
-    def refuse_code(function: object) -> None:
-        if name := name_of_function(function, originals):
-            if getpid() == owner:
-                send(events.Tampered(name=name))
-            raise PluginError(f"the trial's code replaced {name}, on which the measurement relies")
 
     def opened(sealed: Sealed, *, refused: bool) -> None:
         if not refused and sealed.split != "test":
@@ -131,7 +122,7 @@ def watching_data(job: TrialJob, send: Send, originals: Sequence[Original] = ())
 
     def is_blind() -> bool:
         """Return whether code of the trial switched the watch off: a sealed file can be opened all the same."""
-        if not watches[0]:
+        if not refuses_code():
             return True
         path = next((item.path for key, item in known.items() if item.level > level[0] and is_still(key, item)), None)
         if path is None or len(known) != count:
@@ -164,10 +155,36 @@ def watching_data(job: TrialJob, send: Send, originals: Sequence[Original] = ())
 
     sys.addaudithook(hook)
     try:
-        yield may_open
+        with refusing_code(send, originals) as refuses_code:
+            yield may_open
     finally:
         files.clear()  # a hook cannot be removed
-        watches[0] = False
+
+
+@contextlib.contextmanager
+def refusing_code(send: Send, originals: Sequence[Original]) -> Iterator[Callable[[], bool]]:
+    """Refuse a new `__code__` for a function of `originals` in the block: a PluginError, reported as `Tampered`.
+
+    Yields a function that tells whether this still works. Comparing the codes at the end instead takes 5 ms more:
+    reading a `__code__` is an event for audit hooks, too.
+    """
+    on, owner, getpid = [True], os.getpid(), os.getpid
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "object.__setattr__" and arguments[1] == "__code__" and on[0]:
+            refuse(arguments[0])
+
+    def refuse(function: object) -> None:
+        if name := name_of_function(function, originals):
+            if getpid() == owner:
+                send(events.Tampered(name=name))
+            raise PluginError(f"the trial's code replaced {name}, on which the measurement relies")
+
+    sys.addaudithook(hook)
+    try:
+        yield lambda: on[0]
+    finally:
+        on[0] = False  # a hook cannot be removed
 
 
 def _is_check(frame: FrameType) -> bool:

@@ -101,7 +101,7 @@ def grids() -> tuple[Tensor, Tensor]:
 def test_the_longer_side_of_a_box_chooses_its_grid_and_three_by_three_cells_learn_it(side: int, stride: int) -> None:
     middles, strides = grids()
     box = torch.tensor([[44.0 - side / 2, 43, 44.0 + side / 2, 45]])  # the middle, (44, 44), is that of a cell of 8
-    cells, objects = matched_cells(box, torch.tensor([1]), middles, strides)
+    cells, objects = matched_cells(box, torch.tensor([1]), middles, strides, count=2)
     cells -= len(middles)  # of the second picture
     assert set(strides[cells].tolist()) == {stride}
     assert objects.tolist() == [0] * 9
@@ -112,9 +112,9 @@ def test_the_longer_side_of_a_box_chooses_its_grid_and_three_by_three_cells_lear
 def test_a_cell_between_two_objects_learns_the_smaller() -> None:
     middles, strides = grids()
     boxes = torch.tensor([[0.0, 0, 60, 60], [22.0, 22, 38, 38]])
-    _, objects = matched_cells(boxes, torch.tensor([0, 0]), middles, strides)
+    _, objects = matched_cells(boxes, torch.tensor([0, 0]), middles, strides, count=1)
     assert set(objects.tolist()) == {1}
-    _, objects = matched_cells(boxes, torch.tensor([0, 1]), middles, strides)
+    _, objects = matched_cells(boxes, torch.tensor([0, 1]), middles, strides, count=2)
     assert objects.tolist() == [0] * 9 + [1] * 9
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from zoo_core import metrics
 from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
-from zoo_core.errors import IncompatibleError
+from zoo_core.errors import DamagedDataError, IncompatibleError
 from zoo_core.kinds.classification import FOCUS
 from zoo_core.kinds.inputs import ImageInputs
 from zoo_core.kinds.objective import OwnLoss, RowReader, own_loss
@@ -137,6 +137,11 @@ class SegmentationObjective:
             "pixel_accuracy": float(metrics.pixel_accuracy(confusion)),
             BOUNDARY: float(metrics.mean_of_known(metrics.mean_of_known(boundary_f1))),
         }
+        if self._metric == BOUNDARY and np.isnan(scores[BOUNDARY]):
+            raise DamagedDataError(
+                "no image of the split has a boundary between two classes, so boundary_f1 has no value: give images of "
+                "more than one class"
+            )
         if self._positive is not None:
             scores |= {"dice": float(dice[self._positive]), "iou": float(iou[self._positive])}
         per_example = {"score": self._by_example(outputs)}

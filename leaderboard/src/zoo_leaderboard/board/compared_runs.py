@@ -180,8 +180,8 @@ def _occasions_by_setting(results: Sequence[Path]) -> tuple[dict[ComparedKey, li
     dated = [trial for trial in loaded.trials if trial.started_at]
     found = {key: occasions_of(trials) for key, trials in _by_setting(dated).items()}
     if not found:
-        lacks = "were skipped" if dated else "started in the future, by their records"
-        raise UsageError(f"all trials in {_names(results)} {lacks}; `zoo bench TASK` makes others")
+        reason = "were skipped" if dated else "started in the future, by their records"
+        raise UsageError(f"all trials in {_names(results)} {reason}; `zoo bench TASK` makes others")
     return found, loaded.unreadable
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from zoo_core.results.records import FAILED, ModelFacts, Record
+from zoo_core.specs import PUBLISHED
 from zoo_leaderboard.records.keys import planned_key, row_key
 from zoo_leaderboard.records.times import (
     benchmark_of,
@@ -19,7 +20,6 @@ from zoo_leaderboard.records.times import (
 
 MAX_SCORE = 1e100  # the square of a larger one may be no number any more; no metric has such scores
 MAX_TEXT_CHARS = 2000  # of a reason or a title; the record has all of it
-YEARS = range(1900, 2200)  # of publication; any other year is unknown
 RUNNER = "runner"  # `Record.source` of trials; numbers from other programs are shown in a table of their own
 
 # Field -> column in the exports, where the two differ. Users' scripts read the columns, so these must not change.
@@ -206,7 +206,7 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         has_curve=any(point.val_score is not None or point.train_score is not None for point in record.curve),
         has_left_out=bool(dataset.left_out),
         has_val_curve=any(point.val_score is not None for point in record.curve),
-        year=model.year if model.year in YEARS else None,
+        year=model.year if model.year in PUBLISHED else None,
         paper=model.paper[:MAX_TEXT_CHARS],
         source=record.source,
         benchmark=benchmark,

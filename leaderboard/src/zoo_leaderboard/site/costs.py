@@ -55,11 +55,11 @@ COSTS = (
     Cost(field="parameters", axis="Parameters"),
     Cost(field="train_s", axis="Train time (s)", reliability="times_reliable"),
 )
-# The Pareto front of the years: models that no other of the same or an earlier year equals.
+# Its Pareto front: each model that is better than all of its year and before.
 YEAR = Cost(
     field="year",
     axis="Year of publication",
-    front="Better than all up to their year",
+    front="Best so far",
     ticks="datum.value === floor(datum.value) ? format(datum.value, 'd') : ''",
 )
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from zoo_classics.sign_language import KIND, POSES
 from zoo_core import Accepts, ModelSpec, Param
 
-KIND = "image-classification"
 TASKS = ("sign-language",)  # of `zoo bench --all`; every other image task takes the nets by name
-SMALLEST = Accepts(min_size=8)
+ANY_SIZE = Accepts(min_size=8)
 WIDTH = Param(
     default=0.0,
     help="share of the original's channels; 0: all from 128 pixels on, a quarter for smaller images",
     minimum=0.0,
     maximum=4.0,
 )
-DENSE = Param(default=0.5, help="dropout of the dense layers, as in the paper", minimum=0.0, maximum=1.0)
+DENSE_DROPOUT = Param(default=0.5, help="dropout of the dense layers, as in the paper", minimum=0.0, maximum=1.0)
 SGD = {"optimizer": "sgd", "nesterov": True, "momentum": 0.9, "schedule": "linear", "warmup": 0.15, "batch_size": 128}
 ON_CIFAR10 = {"epochs": 3.0, "eval_every": 0.5, "label_smoothing": 0.1, "crop": 2, "flip": True}
-ON_SIGNS = {"steps": 600, "batch_size": 32, "crop": 6, "rotate": 10.0, "zoom": 0.1}  # never mirrored: the other hand
+ON_SIGNS = {"batch_size": 32, **POSES}
 # A second or two on a CPU: they show what a step costs, and are too few for the deep nets to learn much.
 QUICK = {"optimizer": "adamw", "lr": 0.002, "batch_size": 32, "eval_every": 0.5}
 QUICK |= {"crop": 0, "flip": False, "rotate": 0.0, "zoom": 0.0}
@@ -26,7 +26,7 @@ SMALL_AND_QUICK = {**QUICK, "image_size": 16}
 WITHOUT_DROPOUT = {**SMALL_AND_QUICK, "lr": 0.001, "dropout": 0.0}  # in sixty steps no net overfits
 
 
-def on(lr: float, **signs: float) -> Mapping[str, Mapping[str, object]]:
+def recipe_with(lr: float, **signs: float) -> Mapping[str, Mapping[str, object]]:
     """Return the recipe of a net with this learning rate for batches of 128; `signs` are changes on sign-language."""
     return {
         "*": {**SGD, "lr": lr, "weight_decay": 0.0005, "epochs": 10.0},
@@ -43,7 +43,7 @@ MODELS: list[ModelSpec] = [
         kind=KIND,
         tasks=TASKS,
         accepts=Accepts(fixed_size=32),
-        recipe=on(0.05),
+        recipe=recipe_with(0.05),
         quick={**QUICK, "lr": 0.005, "batch_size": 64, "steps": 120},
         year=1998,
         paper="https://doi.org/10.1109/5.726791",
@@ -54,9 +54,9 @@ MODELS: list[ModelSpec] = [
         entry="zoo_classics.models.alexnet:alexnet",
         kind=KIND,
         tasks=TASKS,
-        accepts=SMALLEST,
-        options={"width": WIDTH, "dropout": DENSE},
-        recipe=on(0.02, image_size=64),
+        accepts=ANY_SIZE,
+        options={"width": WIDTH, "dropout": DENSE_DROPOUT},
+        recipe=recipe_with(0.02, image_size=64),
         quick={**WITHOUT_DROPOUT, "steps": 60},
         year=2012,
         paper="https://proceedings.neurips.cc/paper/2012/hash/c399862d3b9d6b76c8436e924a68c45b-Abstract.html",
@@ -68,13 +68,13 @@ MODELS: list[ModelSpec] = [
             entry=f"zoo_classics.models.vgg:vgg_{depth}",
             kind=KIND,
             tasks=TASKS,
-            accepts=SMALLEST,
+            accepts=ANY_SIZE,
             options={
                 "width": WIDTH,
-                "dropout": DENSE,
+                "dropout": DENSE_DROPOUT,
                 "batch_norm": Param(default=False, help="BatchNorm behind each convolution: a year younger"),
             },
-            recipe=on(0.02, image_size=64),
+            recipe=recipe_with(0.02, image_size=64),
             quick={**WITHOUT_DROPOUT, "steps": 50 if depth == 11 else 40},
             year=2014,
             paper="arXiv:1409.1556",
@@ -87,9 +87,9 @@ MODELS: list[ModelSpec] = [
         entry="zoo_classics.models.googlenet:googlenet",
         kind=KIND,
         tasks=TASKS,
-        accepts=SMALLEST,
+        accepts=ANY_SIZE,
         options={"width": WIDTH, "dropout": Param(default=0.4, help="before the last layer", minimum=0.0, maximum=1.0)},
-        recipe=on(0.1, image_size=64),
+        recipe=recipe_with(0.1, image_size=64),
         quick={**SMALL_AND_QUICK, "steps": 12},
         year=2014,
         paper="arXiv:1409.4842",
@@ -100,9 +100,9 @@ MODELS: list[ModelSpec] = [
         entry="zoo_classics.models.resnet:resnet_18",
         kind=KIND,
         tasks=TASKS,
-        accepts=SMALLEST,
+        accepts=ANY_SIZE,
         options={"width": WIDTH},
-        recipe=on(0.1, image_size=64),
+        recipe=recipe_with(0.1, image_size=64),
         quick={**SMALL_AND_QUICK, "steps": 20},
         year=2015,
         paper="arXiv:1512.03385",
@@ -113,9 +113,9 @@ MODELS: list[ModelSpec] = [
         entry="zoo_classics.models.resnet:resnet_50",
         kind=KIND,
         tasks=TASKS,
-        accepts=SMALLEST,
+        accepts=ANY_SIZE,
         options={"width": WIDTH},
-        recipe=on(0.1, image_size=64),
+        recipe=recipe_with(0.1, image_size=64),
         quick={**SMALL_AND_QUICK, "steps": 10},
         year=2015,
         paper="arXiv:1512.03385",

@@ -51,4 +51,5 @@ def joined_targets(targets: Sequence[Target]) -> tuple[Tensor, Tensor, Tensor]:
     boxes = torch.cat([target["boxes"] for target in targets])
     labels = torch.cat([target["labels"] for target in targets])
     counts = torch.tensor([len(target["labels"]) for target in targets], device=labels.device)
-    return boxes, labels, torch.repeat_interleave(torch.arange(len(targets), device=labels.device), counts)
+    numbers = torch.arange(len(targets), device=labels.device)
+    return boxes, labels, numbers.repeat_interleave(counts, output_size=len(labels))  # else it waits for the device

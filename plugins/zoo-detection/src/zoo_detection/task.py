@@ -3,7 +3,7 @@
 Columns: x uint8 (n, 3, height, width), pictures on one canvas; size integer (n, 2), height and width of the picture's
 part of the canvas, at the upper left; and ragged, with one entry per object: boxes float32 (n; objects, 4), x1, y1, x2,
 y2 in pixels of the canvas; labels integer (n; objects), classes from 0; crowd integer (n; objects), not 0 for what is
-neither trained on nor scored. One unit is one picture.
+background in training and, by COCO's rule for crowds, makes no detection false. One unit is one picture.
 Model: forward takes float (batch, 3, height, width) on the scale [0, 1], and in evaluation mode returns detections,
 float (batch, 100, 6): x1, y1, x2, y2 in pixels of the canvas, score in [0, 1], class from 0; best first. Rows with
 score 0 are padding. The model normalises its inputs and removes double detections itself.
@@ -39,7 +39,7 @@ from zoo_detection.pictures import Results, draw_predictions, result_pictures
 from zoo_detection.scoring import Scorer, Truth
 
 EVALUATION_BATCH = 8  # pictures
-SHOWN_SCORE = 0.3  # `zoo predict` shows boxes with this score or more, unless it is told a number
+SHOWN_SCORE = 0.3  # `zoo predict` shows boxes with this score or more, unless `--top` is given
 
 
 class Detection:
@@ -197,10 +197,10 @@ def as_input(levels: Tensor) -> Tensor:
 
 def targets_of(batch: Batch) -> list[Target]:
     """Return the objects to train on, of each picture of a batch that `Views` has made."""
-    return [
-        {"boxes": boxes[kept], "labels": labels[kept].long()}
-        for boxes, labels, kept in zip(batch["boxes"], batch["labels"], batch["kept"], strict=True)
-    ]
+    kept = batch["kept"]
+    counts = kept.sum(1).tolist()  # waits for the device, once instead of for each picture
+    boxes, labels = (torch.split(column, counts) for column in (batch["boxes"][kept], batch["labels"][kept].long()))
+    return [{"boxes": some, "labels": theirs} for some, theirs in zip(boxes, labels, strict=True)]
 
 
 def truths_of(split: Split) -> list[Truth]:

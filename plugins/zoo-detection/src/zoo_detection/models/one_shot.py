@@ -155,7 +155,7 @@ class OneShot(nn.Module):
         """Return the focal loss of all cells plus the loss of the boxes of the cells that have an object."""
         logits, boxes, middles, strides = self.cells(x)
         true_boxes, labels, pictures = joined_targets(targets)
-        cells, objects = matched_cells(true_boxes, pictures, middles, strides)
+        cells, objects = matched_cells(true_boxes, pictures, middles, strides, count=len(targets))
         wanted = torch.zeros_like(logits).flatten(0, 1)
         wanted[cells, labels[objects]] = 1.0
         count = max(1, len(cells))
@@ -172,12 +172,15 @@ def cell_middles(grid: Tensor, stride: int) -> Tensor:
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), 2).flatten(0, 1)
 
 
-def matched_cells(boxes: Tensor, pictures: Tensor, middles: Tensor, strides: Tensor) -> tuple[Tensor, Tensor]:
+def matched_cells(
+    boxes: Tensor, pictures: Tensor, middles: Tensor, strides: Tensor, *, count: int
+) -> tuple[Tensor, Tensor]:
     """Return the numbers of the cells that learn an object, counted over the batch, and the object of each.
 
     An object belongs to the grid that its longer side chooses, there to the three by three cells around its middle. Of
     several objects a cell learns the smallest.
     Shapes: boxes (objects, 4), pictures (objects,), middles (cells, 2), strides (cells,) -> both int64 (matched,).
+    count: of the pictures.
     """
     middle, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     near = ((middles - middle[:, None]).abs() < NEAR * strides[:, None]).all(2)  # (objects, cells)
@@ -187,7 +190,7 @@ def matched_cells(boxes: Tensor, pictures: Tensor, middles: Tensor, strides: Ten
     objects, cells = (near & fits).nonzero(as_tuple=True)
     by_area = size.prod(1).argsort()
     rank = by_area.argsort()
-    first = torch.full((int(pictures[-1] + 1) * len(middles) if len(pictures) else 0,), len(boxes), device=boxes.device)
+    first = torch.full((count * len(middles),), len(boxes), device=boxes.device)
     first = first.scatter_reduce(0, pictures[objects] * len(middles) + cells, rank[objects], "amin")
     matched = (first < len(boxes)).nonzero(as_tuple=True)[0]
     return matched, by_area[first[matched]]
