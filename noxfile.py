@@ -28,8 +28,7 @@ PARALLEL = ["-n", str(min(os.cpu_count() or 1, MAX_TEST_WORKERS)), "--dist", "lo
 
 MIN_COVERAGE_PCT = 80  # of lines and branches
 
-# The demo trains these tasks and models with one seed and all others with three: three seeds of everything would take
-# five minutes more.
+# The demo trains these tasks and models with one seed and all others with three, to be done in minutes.
 ONE_SEED = (
     *("cats-and-dogs", "road-signs", "sign-language", "sobel"),
     *("fpn*", "linknet*", "pspnet*", "segnet*", "small-scratch", "small-transfer"),

@@ -22,7 +22,7 @@ CHEATS = """
         "fine", "reads_test", "reads_by_link", "reads_in_thread", "reads_in_child", "catches",
         "unseals", "steals", "patches_metric", "patches_for_a_while", "patches_rows",
         "forges_done", "forges_after_done", "trains_in_build", "opens_train_in_build",
-        "patches_clock", "patches_code", "empties_list",
+        "patches_clock", "patches_code", "patches_code_in_hiding", "empties_list",
         "swaps_predictions", "forges_phase", "hides_from_watch", "touches", "truncates",
     )
 
@@ -271,6 +271,23 @@ CHEATS = """
 
         return net(once(action))
 
+    def patches_code_in_hiding(signature):
+        from zoo_core.kinds.regression import objective
+
+        def action():
+            frame = sys._getframe()
+            while frame and "may_open" not in frame.f_locals:
+                frame = frame.f_back
+            for cell in frame.f_locals["may_open"].__wrapped__.__closure__:
+                for inner in getattr(cell.cell_contents, "__closure__", None) or ():
+                    for switch in getattr(inner.cell_contents, "__closure__", None) or ():
+                        if switch.cell_contents == [True]:
+                            switch.cell_contents[0] = False
+                            objective.mean_squared_error.__code__ = (lambda outputs, targets: 1e-9).__code__
+                            switch.cell_contents[0] = True
+
+        return net(once(action))
+
     def patches_for_a_while(signature):
         from zoo_core.kinds.regression import objective
         true = objective.mean_squared_error
@@ -325,6 +342,7 @@ def run(zoo: Callable[..., Any], make_plugin: Callable[..., Path]) -> Callable[.
         ("patches_rows", "replaced zoo_core.kinds.regression.objective.RegressionObjective._by_example"),
         ("patches_clock", "replaced time.perf_counter"),
         ("patches_code", ".mean_squared_error, on which the measurement relies"),
+        ("patches_code_in_hiding", "replaced zoo_core.kinds.regression.objective.mean_squared_error"),
         ("empties_list", "replaced zoo_core.kinds.regression.objective.mean_squared_error"),
         ("swaps_predictions", "the file of predictions is not the one that was handed over"),
         ("forges_done", "the trial ended as ok in phase warm-up, without build"),

@@ -53,19 +53,19 @@ def _originals_in(label: str, owner: Any) -> Iterator[Original]:
                 yield from _originals_in(f"{label}.{name}", value)
 
 
-def find_replaced(originals: Sequence[Original], *, codes: bool = True) -> list[Original]:
-    """Return the functions that were replaced since they were listed. `codes`: also those whose code was changed."""
-    return [original for original in originals if _is_replaced(original, codes)]
+def find_replaced(originals: Sequence[Original]) -> list[Original]:
+    """Return the functions that were replaced, or whose code was changed, since they were listed."""
+    return [original for original in originals if _is_replaced(original)]
 
 
-def _is_replaced(original: Original, codes: bool) -> bool:
+def _is_replaced(original: Original) -> bool:
     _, owner, name, value, code = original
     now = vars(owner).get(name)
-    return now is not value or (codes and code is not None and now.__code__ is not code)
+    return now is not value or (code is not None and now.__code__ is not code)
 
 
 def name_of_function(function: object, originals: Sequence[Original]) -> str:
-    """Return the full name of a function that was listed; \"\" if it was not."""
+    """Return the full name of a function that was listed; "" if it was not."""
     return next((f"{label}.{name}" for label, _, name, value, _ in originals if value is function), "")
 
 

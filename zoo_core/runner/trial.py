@@ -173,9 +173,9 @@ class TrialRunner:
     def _refuse_replaced_functions(self) -> None:
         """Raise PluginError if the trial's code replaced a function on which the measurement relies.
 
-        The watch refuses to give one another code.
+        Also for another code, which the watch refuses: code of the trial may have switched the watch off.
         """
-        if replaced := find_replaced(self._originals, codes=False):
+        if replaced := find_replaced(self._originals):
             self.send(events.Tampered(name=names_of(replaced)))
             raise PluginError(f"the trial's code replaced {names_of(replaced)}, on which the measurement relies")
 

@@ -165,8 +165,8 @@ def watching_data(job: TrialJob, send: Send, originals: Sequence[Original] = ())
 def refusing_code(send: Send, originals: Sequence[Original]) -> Iterator[Callable[[], bool]]:
     """Refuse a new `__code__` for a function of `originals` in the block: a PluginError, reported as `Tampered`.
 
-    Yields a function that tells whether this still works. Comparing the codes at the end instead takes 5 ms more:
-    reading a `__code__` is an event for audit hooks, too.
+    Yields a function that tells whether this still works. At its end the trial compares the codes as well; only this
+    sees a code that is put back before.
     """
     on, owner, getpid = [True], os.getpid(), os.getpid
 
