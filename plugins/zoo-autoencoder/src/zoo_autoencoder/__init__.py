@@ -1,0 +1,1 @@
+"""Autoencoders: compression, denoising and generation, for the zoo."""

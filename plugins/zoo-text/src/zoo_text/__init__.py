@@ -1,0 +1,1 @@
+"""Characters and words: language models and word vectors, for the zoo."""

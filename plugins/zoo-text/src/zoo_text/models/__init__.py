@@ -1,0 +1,1 @@
+"""The models; see `plugin.py`."""
