@@ -178,8 +178,8 @@ class SavedModel:
         if separator and plugin not in self.registry.versions:
             self.registry.refuse_unusable(plugin)
             raise IncompatibleError(
-                f"checkpoint {self.path} names {one_line(name)}, and no plugin {one_line(plugin)} is installed: install "
-                "it if you trust it"
+                f"checkpoint {self.path} names {one_line(name)}, and no plugin {one_line(plugin)} is installed: "
+                "install it if you trust it"
             )
 
     def _recipe(self) -> Recipe:
