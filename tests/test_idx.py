@@ -37,6 +37,7 @@ IMAGES = np.zeros((2, 28, 28))
 DAMAGED = {
     "a cut file": (idx(IMAGES)[:-1], "it is cut"),
     "sizes that overflow": (b"\0\0\x08\3" + b"\xff" * 12 + bytes(100), "it is cut"),
+    "sizes that overflow beside one of 0": (b"\0\0\x08\3" + b"\xff" * 8 + bytes(4), "no array has"),
     "an empty file": (b"", "not an IDX file"),
     "another kind of file": (b"<html>not found</html>", "not an IDX file"),
     "a header alone": (idx(IMAGES)[:7], "not an IDX file"),

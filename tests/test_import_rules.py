@@ -55,6 +55,7 @@ PUBLIC_MODULES = (
     "zoo_core.metrics",
     "zoo_core.outputs",
     "zoo_core.pictures",
+    "zoo_core.quote",
 )
 LEADERBOARD_MAY = (
     "zoo_core.results",

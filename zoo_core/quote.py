@@ -15,6 +15,16 @@ def brief(text: object, max_chars: int = 300) -> str:
     return words if len(words) <= max_chars else f"{words[: max_chars - 1]}…"
 
 
+def one_line(text: object, max_chars: int = MAX_SHOWN) -> str:
+    """Return the beginning of a text, with escapes if it has line breaks or other characters that do not print.
+
+    >>> one_line("two\nlines")
+    "'two\\nlines'"
+    """
+    short = brief(text, max_chars)
+    return short if short.isprintable() else repr(short)
+
+
 def shorten(text: str, max_chars: int = MAX_SHOWN) -> str:
     """Return a text without its middle if it is long.
 

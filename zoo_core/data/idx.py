@@ -71,4 +71,7 @@ def _read(path: Path, file: IO[bytes], max_bytes: int) -> Array:
         held = f"{len(content)}" if len(content) < stated and len(content) <= max_bytes else f"more than {max_bytes}"
         held = f"more than {stated}" if len(content) > stated else held
         raise DamagedDataError(f"{path} holds {held} bytes of data, which does not match its sizes {shape}: it is cut")
-    return np.frombuffer(content, np.uint8).reshape(shape)
+    try:
+        return np.frombuffer(content, np.uint8).reshape(shape)
+    except ValueError as error:  # one size is 0, and the product of the others is more than numpy can count
+        raise DamagedDataError(f"{path} states the sizes {shape}, which no array has: fetch it again") from error

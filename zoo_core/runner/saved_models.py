@@ -29,7 +29,7 @@ from zoo_core.measure.randomness import evaluation_mode
 from zoo_core.optional import HasPredict, HasPredictionPictures
 from zoo_core.pictures import png
 from zoo_core.protocols import Context, Table
-from zoo_core.quote import brief
+from zoo_core.quote import one_line
 from zoo_core.recipe import Recipe, check_value
 from zoo_core.registry import Registry
 from zoo_core.runner import checkpoints
@@ -39,8 +39,6 @@ from zoo_core.runner.events import EvaluateJob, PredictJob
 from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.runner.restraint import restrained_build, restrained_use
 from zoo_core.specs import ModelSpec, Signature, TaskSpec
-
-MAX_SHOWN = 100  # characters of a name, in an error
 
 
 def evaluate(job: EvaluateJob) -> dict[str, Any]:
@@ -129,12 +127,6 @@ def _fits(given: Signature, trained_on: Signature, task: TaskSpec) -> bool:
     return given.input_shape == trained_on.input_shape
 
 
-def _shown(text: str) -> str:
-    """Return a text of a header for an error of one line."""
-    short = brief(text, MAX_SHOWN)
-    return short if short.isprintable() else repr(short)
-
-
 class SavedModel:
     """A checkpoint with its header, specs, recipe and context."""
 
@@ -165,7 +157,7 @@ class SavedModel:
         if name.startswith(f"{PLUGIN}:") or names_file(name):
             if file:
                 return self.registry.model_or_file(file, self.task_spec)
-            claimed = f"{_shown(source)} ({_shown(name)})" if source else _shown(name)
+            claimed = f"{one_line(source)} ({one_line(name)})" if source else one_line(name)
             raise IncompatibleError(
                 f"checkpoint {self.path} claims that its model is {claimed}, which no plugin adds: a file that only a "
                 "checkpoint names is never run; if you have the file and trust it, name it: "
@@ -186,8 +178,8 @@ class SavedModel:
         if separator and plugin not in self.registry.versions:
             self.registry.refuse_unusable(plugin)
             raise IncompatibleError(
-                f"checkpoint {self.path} names {_shown(name)}, and no plugin {_shown(plugin)} is installed: install it "
-                "if you trust it"
+                f"checkpoint {self.path} names {one_line(name)}, and no plugin {one_line(plugin)} is installed: "
+                "install it if you trust it"
             )
 
     def _recipe(self) -> Recipe:

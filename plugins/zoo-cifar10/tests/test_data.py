@@ -160,6 +160,13 @@ def test_a_pickle_that_would_run_code_is_refused_and_nothing_is_run(
     assert not marker.exists()
 
 
+def test_a_name_in_a_pickle_cannot_break_the_line_of_the_error(tmp_path: Path) -> None:
+    (tmp_path / "test_batch").write_bytes(pickle.PROTO + b"\x04\x8c\x09os\n\x1b[31m!\x8c\x06system\x93.")
+    with pytest.raises(DamagedDataError, match="would run code") as caught:
+        official(tmp_path).load("test")
+    assert str(caught.value).isprintable()
+
+
 def test_a_pickle_damaged_anywhere_is_read_or_refused_and_never_a_traceback(tmp_path: Path) -> None:
     good = pickle.dumps(dict(zip(("data", "labels"), drawn(2), strict=True)), protocol=2)
     head, rng, path = 400, np.random.default_rng(0), tmp_path / "data_batch_1"

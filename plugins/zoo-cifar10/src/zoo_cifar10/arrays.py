@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from zoo_core.data.columns import Array
+from zoo_core.quote import one_line
 
 KINDS = frozenset({*("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8"), *("f2", "f4", "f8", "b1")})  # of dtypes
 
@@ -85,7 +86,7 @@ NAMES = {
 class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in NAMES:
-            raise ForbiddenNameError(f"{module}.{name}"[:200])
+            raise ForbiddenNameError(one_line(f"{module}.{name}"))
         return NAMES[module, name]
 
     def get_extension(self, code: int) -> None:

@@ -15,6 +15,7 @@ from zoo_core.data.images import find_splits, image_folder, read_images
 from zoo_core.data.labels import require_two_classes
 from zoo_core.data.reading import read_bytes
 from zoo_core.data.walk import find_named, folders, folders_below, refuse_second
+from zoo_core.quote import one_line
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIGNATURE = Signature(input_shape=(3, 32, 32), outputs=10, classes=CLASSES)
@@ -23,7 +24,7 @@ BATCHES = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "te
 PIXELS = 3 * 32 * 32
 PICTURES_NEEDS = "it must hold {train,test}/<class>/*.jpg; if it holds the official batches, use --dataset cifar10"
 MAX_BATCH_BYTES = 512 << 20  # an official batch has 31 MB
-MAX_LABEL, MAX_SHOWN = 1 << 31, 200
+MAX_LABEL = 1 << 31
 
 
 class Cifar10:
@@ -136,7 +137,7 @@ def _from_pickle(path: Path, content: bytes) -> tuple[Array, Array]:
             f"{path} was refused because it would run code ({error}): take the official file"
         ) from error
     except Exception as error:  # a damaged pickle raises anything: it is a program of its own
-        reason = f"{type(error).__name__}: {str(error)[:MAX_SHOWN]}"
+        reason = f"{type(error).__name__}: {one_line(error)}"
         raise DamagedDataError(f"{path} is no batch of CIFAR-10 ({reason}): fetch it again") from error
     if isinstance(labels, list) and all(type(label) is int and abs(label) <= MAX_LABEL for label in labels):
         labels = np.asarray(labels, np.int64)
