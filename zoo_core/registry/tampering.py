@@ -70,12 +70,12 @@ def _originals_in(label: str, owner: Any) -> Iterator[Original]:
 
 def find_replaced(originals: Sequence[Original]) -> list[Original]:
     """Return the functions that were replaced, or whose code was changed, since they were listed."""
-    return [
-        original
-        for original in originals
-        for _, owner, name, value, code in (original,)
-        if vars(owner).get(name) is not value or (code is not None and value.__code__ is not code)
-    ]
+    return [original for original in originals if _is_replaced(original)]
+
+
+def _is_replaced(original: Original) -> bool:
+    _, owner, name, value, code = original
+    return vars(owner).get(name) is not value or (code is not None and value.__code__ is not code)
 
 
 def name_of_function(function: object, originals: Sequence[Original]) -> str:

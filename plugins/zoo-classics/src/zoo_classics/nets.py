@@ -20,7 +20,7 @@ SGD = {"optimizer": "sgd", "nesterov": True, "momentum": 0.9, "schedule": "linea
 ON_CIFAR10 = {"epochs": 3.0, "eval_every": 0.5, "label_smoothing": 0.1, "crop": 2, "flip": True}
 ON_SIGNS = {"batch_size": 32, **POSES}
 # A second or two on a CPU: they show what a step costs, and are too few for the deep nets to learn much.
-QUICK = {"optimizer": "adamw", "lr": 0.002, "batch_size": 32, "eval_every": 0.5}
+QUICK = {"optimizer": "adamw", "lr": 0.002, "batch_size": 32, "eval_every": 1.0}
 QUICK |= {"crop": 0, "flip": False, "rotate": 0.0, "zoom": 0.0}
 SMALL_AND_QUICK = {**QUICK, "image_size": 16}
 WITHOUT_DROPOUT = {**SMALL_AND_QUICK, "lr": 0.001, "dropout": 0.0}  # in sixty steps no net overfits
@@ -44,7 +44,7 @@ MODELS: list[ModelSpec] = [
         tasks=TASKS,
         accepts=Accepts(fixed_size=32),
         recipe=recipe_with(0.05),
-        quick={**QUICK, "lr": 0.005, "batch_size": 64, "steps": 120},
+        quick={**QUICK, "lr": 0.005, "batch_size": 64, "steps": 100, "eval_every": 2.0},
         year=1998,
         paper="https://doi.org/10.1109/5.726791",
     ),

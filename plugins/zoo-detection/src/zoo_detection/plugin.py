@@ -44,7 +44,7 @@ def zoo_tasks() -> list[TaskSpec]:
         "higher_is_better": True,
         "chance": 0.0,
         "unit": "pictures",
-        "quick": {"steps": 36, "eval_every": 1.0},
+        "quick": {"steps": 30, "eval_every": 1.0},
     }
     return [
         TaskSpec(
@@ -109,7 +109,7 @@ def zoo_models() -> list[ModelSpec]:
                 ),
             },
             recipe={"*": {"lr": 0.001}},
-            quick={"size": 0, "steps": 8},
+            quick={"size": 0, "steps": 4},
             tasks=("road-signs",),  # on the other task it would teach nothing more, and cost as much again
             **every,
         ),
