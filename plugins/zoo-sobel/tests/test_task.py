@@ -57,6 +57,16 @@ def test_the_fixed_filter_is_scipys_up_to_rounding() -> None:
     assert np.abs(response - ndimage.sobel(photo.astype(np.float64), axis=1)).max() < ROUNDING
 
 
+def test_the_fixed_filter_is_exact_where_convolutions_are_rounded() -> None:
+    """On a GPU with TF32, and under autocast; a CPU shows the second."""
+    x = torch.rand(2, 1, 9, 12)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded, response = torch.nn.functional.conv2d(x, torch.tensor(SOBEL)[None, None]), fixed(SIGNATURE)(x)
+    expected = ndimage.correlate(x.double().numpy(), np.asarray(SOBEL)[None, None])[:, :, 1:-1, 1:-1]
+    assert np.abs(response.numpy() - expected).max() < ROUNDING
+    assert np.abs(rounded.float().numpy() - expected).max() > 1000 * ROUNDING
+
+
 def test_the_fixed_filter_has_nothing_to_train_and_the_learned_one_has_nine_weights() -> None:
     assert list(fixed(SIGNATURE).state_dict()) == []
     assert sum(item.numel() for item in learned(SIGNATURE).parameters()) == 9
