@@ -75,7 +75,8 @@ def find_replaced(originals: Sequence[Original]) -> list[Original]:
 
 def _is_replaced(original: Original) -> bool:
     _, owner, name, value, code = original
-    return vars(owner).get(name) is not value or (code is not None and value.__code__ is not code)
+    now: Any = vars(owner).get(name)
+    return now is not value or (code is not None and now.__code__ is not code)
 
 
 def name_of_function(function: object, originals: Sequence[Original]) -> str:

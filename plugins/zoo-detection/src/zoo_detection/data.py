@@ -6,7 +6,7 @@ from zoo_core import Context, Signature
 from zoo_core.data.columns import Column
 from zoo_detection.annotated import load_split
 from zoo_detection.coco import find_coco
-from zoo_detection.datasets import CANVAS, PETS, ROAD_SIGNS
+from zoo_detection.datasets import CANVAS, HEADS, SIGNS
 from zoo_detection.voc import find_voc
 
 
@@ -21,7 +21,7 @@ class RoadSigns:
         is in two splits.
     """
 
-    signature = Signature(input_shape=(3, *CANVAS), outputs=len(ROAD_SIGNS), classes=ROAD_SIGNS)
+    signature = SIGNS
 
     def __init__(self, ctx: Context) -> None:
         self._leave_out = ctx.leave_out
@@ -34,7 +34,7 @@ class RoadSigns:
 class CatsAndDogs(RoadSigns):
     """Heads of cats and dogs, as `RoadSigns` reads signs."""
 
-    signature = Signature(input_shape=(3, *CANVAS), outputs=len(PETS), classes=PETS)
+    signature = HEADS
 
 
 class CocoBoxes:

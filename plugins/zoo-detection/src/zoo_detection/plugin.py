@@ -79,7 +79,7 @@ def zoo_models() -> list[ModelSpec]:
     return [
         ModelSpec(
             name="one-shot",
-            title="Three grids of cells, no anchors: our own, to be read in one sitting",
+            title="One-stage detector, three grids of cells, no anchors: our own, to be read in one sitting",
             entry="zoo_detection.models.one_shot:one_shot",
             options={"width": Param(default=24, help="channels at a quarter of the size", minimum=2)},
             recipe={"*": {"lr": 0.002, "batch_size": 4, "steps": 4800}},
