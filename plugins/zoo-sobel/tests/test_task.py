@@ -16,7 +16,7 @@ from torch import nn
 from zoo_sobel.data import to_columns
 from zoo_sobel.models.fixed import SOBEL, fixed
 from zoo_sobel.models.learned import learned, learned_deep
-from zoo_sobel.pictures import filter_pictures, grey_response, stitched, weight_colour
+from zoo_sobel.pictures import filter_pictures, grey_response, weight_colour
 from zoo_sobel.task import FilterObjective, kernel_of
 
 from zoo_core import Context, Recipe, Signature
@@ -146,7 +146,15 @@ def test_the_pictures_show_the_whole_photo() -> None:
     assert set(drawn) == {"thumbnail", "responses", "kernels"}
     assert all(item.dtype == np.uint8 and item.shape[2] == 3 for item in drawn.values())
     assert drawn["thumbnail"].shape == (360, 480, 3)
-    assert stitched(columns["y"][:, 0], columns["place"]).shape == (70, 100)
+    # Each panel is 480 pixels wide and keeps the proportions of the photo, 70 x 100: 336 pixels high. All of the
+    # response is drawn; the last panel shows that it is wrong by 0.5 everywhere.
+    error = drawn["responses"][-8 - 336 : -8, -8 - 480 : -8]
+    assert (error == 0).all()
+    outputs = y.copy()
+    outputs[-1, 0, -1, -1] += 0.5  # a single pixel, the last one of the photo
+    error = filter_pictures(columns["x"], y, outputs, columns["place"], np.asarray(SOBEL))["responses"]
+    assert error[-8 - 1, -8 - 1].max() < 10
+    assert error[-8 - 336 : -8 - 10, -8 - 480 : -8].min() > 245
 
 
 # trials
