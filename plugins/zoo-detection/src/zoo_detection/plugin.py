@@ -44,7 +44,7 @@ def zoo_tasks() -> list[TaskSpec]:
         "higher_is_better": True,
         "chance": 0.0,
         "unit": "pictures",
-        "quick": {"steps": 30, "eval_every": 1.0},
+        "quick": {"steps": 28, "eval_every": 1.0},
     }
     return [
         TaskSpec(
@@ -95,7 +95,7 @@ def zoo_models() -> list[ModelSpec]:
                 "step": Param(default=0.4, help="from one window to the next, in shorter sides of it", minimum=0.1),
             },
             recipe={"*": {"lr": 0.002, "eval_every": 20.0}},  # evaluation is slower than training
-            quick={"step": 1.0, "steps": 20},
+            quick={"step": 1.5, "steps": 20},
             **every,
         ),
         ModelSpec(
@@ -109,7 +109,7 @@ def zoo_models() -> list[ModelSpec]:
                 ),
             },
             recipe={"*": {"lr": 0.001}},
-            quick={"size": 0, "steps": 4},
+            quick={"size": 0, "width": 32, "steps": 4},
             tasks=("road-signs",),  # on the other task it would teach nothing more, and cost as much again
             **every,
         ),

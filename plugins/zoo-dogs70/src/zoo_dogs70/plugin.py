@@ -24,7 +24,7 @@ SMALL = {  # the small net, with its weights and without: the same inputs and th
     "std": SMALL_STD,
     # Few steps, in which pretrained features pay most.
     "recipe": {"*": {"optimizer": "adam", "lr": 0.01, "schedule": "cosine", "batch_size": 32, "steps": 100}},
-    "quick": {"steps": 30, "eval_every": 0.5},
+    "quick": {"steps": 25, "eval_every": 0.5},
 }
 UNFREEZE = Param(default=0, help="number of the backbone's last parts that are trained too", minimum=0)
 
