@@ -35,8 +35,12 @@ from zoo_core.runner.serving import prepare_forks
 from zoo_core.runner.watch import allow_all
 from zoo_core.runner.worker import PRELOAD
 
-ROUNDS = 12
-WATCH_BOUND_S, SCORING_BOUND = 0.01, 1.0  # seconds a trial; of the shortest trial that there is
+ROUNDS = 24
+# Seconds a trial. About 12 ms are the floor on the machine where this was measured: 7 ms to compare 2,700 functions of
+# the zoo twice, most of it the kernel's copies of 400 memory pages that the worker shares with its server; 3 ms to list
+# the decoded files twelve times; 2 ms to look at 280 files that the trial opens. The rest is for noise.
+WATCH_BOUND_S = 0.02
+SCORING_BOUND = 1.0  # of the shortest trial that there is
 
 
 @contextlib.contextmanager
@@ -89,10 +93,11 @@ def main() -> int:
         inside = structs.replace(job, code=None, threads=1)
         pairs = [[cpu_seconds_of_trial(inside, watched=on) for on in (True, False)] for _ in range(ROUNDS)]
     watched, plain = (statistics.median(column) for column in zip(*pairs, strict=True))
+    cost = statistics.median(on - off for on, off in pairs)  # of neighbours, which the same other work disturbs
     training, scoring = (statistics.median(column) for column in zip(*both, strict=True))
-    print(f"CPU time of a trial with the watch: {watched:.4f} s, without: {plain:.4f} s, ratio {watched / plain:.3f}")
+    print(f"CPU time of a trial with the watch: {watched:.4f} s, without: {plain:.4f} s, difference {cost:.4f} s")
     print(f"a trial in a worker: {training:.3f} s, scoring it again: {scoring:.3f} s, ratio {scoring / training:.2f}")
-    passed = watched - plain <= WATCH_BOUND_S and scoring <= SCORING_BOUND * training
+    passed = cost <= WATCH_BOUND_S and scoring <= SCORING_BOUND * training
     print(f"{'passed' if passed else 'FAILED'}: at most {WATCH_BOUND_S} s, and no longer than the trial itself")
     return 0 if passed else 1
 

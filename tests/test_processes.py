@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from zoo_core.files import cache_dir
+from zoo_core.files import cache_dir, system_start
 from zoo_core.results.records import decode
 from zoo_core.runner import beside, processes
 from zoo_core.runner.events import DevicesJob
@@ -224,7 +224,7 @@ def test_only_files_that_a_running_trial_locks_count_as_trials_beside() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     stale = folder / str(os.getpid())  # of an earlier process with this pid, as older versions named it
     stale.touch()
-    killed = folder / f"{beside._machine()}-1-abcd"
+    killed = folder / f"{system_start()}-1-abcd"
     killed.touch()
     with beside.announced(True) as others:
         assert others() == 0

@@ -32,7 +32,7 @@ from zoo_core.results.records import Latency
 from zoo_core.runner import events
 from zoo_core.runner.checkpoints import FILE
 from zoo_core.runner.events import TrialJob
-from zoo_core.runner.inference import SHORT_MAX_S, measure_inference
+from zoo_core.runner.inference import SHORT_BATCHES_S, SHORT_LATENCY_S, measure_inference
 from zoo_core.runner.length import ENDLESS, Length
 from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.runner.training import LogMeans, Training
@@ -351,7 +351,7 @@ def test_inference_after_a_short_training_is_measured_for_a_shorter_time(
     trial = TrialRunner(make_job(tmp_path, "cosine", "mlp", steps=1), lambda event: None).prepare()
     for train_s in (5.0, 60.0):
         measure_inference(trial, trial.build_model(), lambda **fields: None, train_s=train_s)
-    assert limits == [SHORT_MAX_S, SHORT_MAX_S, MAX_S, MAX_S]
+    assert limits == [SHORT_LATENCY_S, SHORT_BATCHES_S, MAX_S, MAX_S]
 
 
 def test_the_load_of_the_latency_is_that_of_its_timed_calls() -> None:

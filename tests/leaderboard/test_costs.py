@@ -25,7 +25,7 @@ def views_of(boards):
         (board,) = boards(records)
         (ranked,) = standings(board.groups).values()
         higher = records[0].task.higher_is_better
-        return {view.cost.field: view for view in cost_views(ranked.rows, higher_is_better=higher)}
+        return {view.axis.field: view for view in cost_views(ranked.rows, higher_is_better=higher)}
 
     return made
 
@@ -169,7 +169,7 @@ def test_scores_against_cost_are_points_with_intervals_and_the_front(record):
         Point(label=name, model=name, x=x, score=score, low=score - 0.1, high=score + 0.1, front=name != "c")
         for name, x, score in about
     ]
-    view = CostView(cost=COSTS[0], points=points, note="3 models drawn.")
+    view = CostView(axis=COSTS[0], points=points, note="3 models drawn.")
     job = score_against(view, task, plots.assign_styles([["a", "b", "c"]]))
     root = ET.fromstring(plots.render(job))
     words = "Accuracy on test (vertical) against latency (ms) (horizontal)"

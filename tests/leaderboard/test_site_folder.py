@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 from zoo_leaderboard.cli.leaderboard import app
 from zoo_leaderboard.site import folder as site_folder
-from zoo_leaderboard.site import lock, pages
+from zoo_leaderboard.site import lock, pages, stamps
 from zoo_leaderboard.site.build import build_site
 from zoo_leaderboard.site.folder import KEPT, NEW, NEXT
 from zoo_leaderboard.site.lock import locked
@@ -137,15 +137,17 @@ def test_a_link_in_the_place_of_a_folder_is_renamed_and_nothing_behind_it_change
     assert list((site / name).glob("*.html"))
 
 
-@pytest.mark.parametrize("damage", ["emptied", "cut", "zeroed"])
-def test_a_page_that_lost_its_content_without_a_later_change_is_written_again(damage, site, results):
+@pytest.mark.parametrize("damage", ["emptied", "cut", "zeroed", "zeroed by a power failure"])
+def test_a_page_that_lost_its_content_without_a_later_change_is_written_again(damage, site, results, monkeypatch):
     """As after a power failure, or in a copy on a full disk: nothing of the file is newer than the manifest."""
     pages_before = own_files(site)
     (page,) = site.glob("tasks/zoo-a--one-*.html")
     whole, state = page.read_bytes(), page.stat()
-    page.write_bytes({"emptied": b"", "cut": whole[:4096], "zeroed": bytes(len(whole))}[damage])
+    page.write_bytes({"emptied": b"", "cut": whole[:4096]}.get(damage, bytes(len(whole))))
     if damage != "zeroed":
         os.utime(page, ns=(state.st_atime_ns, state.st_mtime_ns))
+    if damage == "zeroed by a power failure":
+        monkeypatch.setattr(stamps, "system_start", lambda: "the next start")
     time.sleep(0.02)  # more than the clock of a file system may stand still
     (site / MARKER).touch()
     build_site([results], site)
@@ -166,8 +168,8 @@ def test_an_untouched_site_is_not_read_again(site, results, monkeypatch):
 
 def test_without_the_stamps_of_the_last_build_nothing_is_made_again(site, results):
     before = own_files(site)
-    for stamps in (cache_dir() / "leaderboard").glob("*.stamps"):
-        stamps.unlink()
+    for path in (cache_dir() / "leaderboard").glob("*.stamps"):
+        path.unlink()
     assert build_site([results], site).rendered == 0
     assert own_files(site) == before
     assert load_stamps(site.resolve()).keys() == before.keys()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import torch
@@ -45,16 +45,18 @@ class DeviceSplit:
     def __len__(self) -> int:
         return self.size
 
-    def batch(self, index: Tensor) -> Batch:
+    def batch(self, index: Tensor, rows: Sequence[int] | None = None) -> Batch:
         """Gather rows of the columns onto the device.
 
         index: int64 (batch,), on the device that holds the columns; most callers use `at`, which numbers the examples
-            of the split instead of rows.
+            of the split instead of rows. rows: the same numbers, where they are known without waiting for the device.
         A ragged column `x` becomes `x` (batch, longest, ...), padded with zeros, and `x_lengths`, int64 (batch,).
         """
         batch = {name: column.index_select(0, index) for name, column in self._columns.items()}  # 6x column[index]
+        if self._ragged and rows is None:
+            rows = index.tolist()
         for name, column in self._ragged.items():
-            examples = [torch.from_numpy(column[row]) for row in index.tolist()]
+            examples = [torch.from_numpy(column[row]) for row in rows or ()]
             batch[name] = pad_sequence(examples, batch_first=True)
             batch[f"{name}_lengths"] = torch.tensor([len(example) for example in examples])
         if self._home == self.device and not self._ragged:
@@ -93,8 +95,9 @@ class DeviceSplit:
 
     def _batches(self, order: Tensor, batch_size: int) -> Iterator[Batch]:
         rows = order if self._rows is None else self._rows[order]
-        for index in torch.split(rows, batch_size):
-            yield self.batch(index)
+        numbers = rows.tolist() if self._ragged else None  # waits for the device, once instead of for each batch
+        for begin, index in zip(range(0, len(rows), batch_size), torch.split(rows, batch_size), strict=True):
+            yield self.batch(index, None if numbers is None else numbers[begin : begin + batch_size])
 
 
 def _free_bytes(device: torch.device) -> float:

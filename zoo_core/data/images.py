@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from zoo_core.columns import Array
 from zoo_core.data.names import composed
@@ -238,7 +238,7 @@ class _PictureBombError(Image.DecompressionBombError):
 
 
 @contextmanager
-def open_picture(path: Path) -> Iterator[Image.Image]:
+def open_picture(path: Path) -> Iterator[ImageFile.ImageFile]:
     """Open a picture with Pillow; its pixels are decoded when they are first used, inside the block.
 
     Use the whole picture inside the block: of large ones, one is in memory at a time. Raises one of `UNREADABLE`, which

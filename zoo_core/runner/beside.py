@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from zoo_core.files import cache_dir
+from zoo_core.files import cache_dir, system_start
 
 if sys.platform == "win32":
     import msvcrt
@@ -24,7 +24,7 @@ else:
 @contextlib.contextmanager
 def announced(active: bool) -> Iterator[Callable[[], int]]:
     """Announce to other zoo processes that a trial runs here, if `active`; yield a function that counts theirs."""
-    folder, mine = cache_dir() / "running", f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+    folder, mine = cache_dir() / "running", f"{system_start()}-{os.getpid()}-{secrets.token_hex(4)}"
     with contextlib.ExitStack() as held:
         if active:
             with contextlib.suppress(OSError):  # without a writable cache, only this count is lost
@@ -50,7 +50,8 @@ def _locked_file(path: Path) -> Iterator[None]:
 
 def _count(folder: Path, mine: str) -> int:
     """Count the locked files of this machine, and remove those that nobody locks."""
-    return sum(_is_locked(path) and path.name.startswith(_machine()) for path in folder.glob("*") if path.name != mine)
+    machine = system_start()  # several machines may share a cache
+    return sum(_is_locked(path) and path.name.startswith(machine) for path in folder.glob("*") if path.name != mine)
 
 
 def _is_locked(path: Path) -> bool:
@@ -79,10 +80,3 @@ def _lock(descriptor: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _machine() -> str:
-    """Name this machine since its start: several may share a cache, and so may containers of one."""
-    with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
-    return "here"

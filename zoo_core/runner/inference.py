@@ -14,7 +14,8 @@ from zoo_core.runner.prepare import PreparedTrial
 
 MAX_BATCH_SIZE = 256
 BATCH_REPEATS = 20
-SHORT_TRAINING_S, SHORT_MAX_S = 30.0, 0.2  # after a shorter training, such as of a quick preset, measure for 0.2 s
+SHORT_TRAINING_S = 30.0  # after a shorter training, such as of a quick preset, measure for less time
+SHORT_LATENCY_S, SHORT_BATCHES_S = 0.1, 0.2  # the leaderboard cannot judge the load of shorter windows
 
 
 def measure_inference(
@@ -29,15 +30,16 @@ def measure_inference(
     if not isinstance(trial.task, HasExampleInput):
         return ""
     example_input, device = trial.task.example_input, trial.job.device
-    max_s = MAX_S if train_s >= SHORT_TRAINING_S else SHORT_MAX_S
+    short = train_s < SHORT_TRAINING_S
+    latency_s, batches_s = (SHORT_LATENCY_S, SHORT_BATCHES_S) if short else (MAX_S, MAX_S)
     with trial.inference(model):
-        latency = measure_latency(model, example_input(trial.ctx, 1), device, max_s=max_s)
+        latency = measure_latency(model, example_input(trial.ctx, 1), device, max_s=latency_s)
         keep(latency=latency)
         if not latency.median_ms > 0:  # the runner refuses this trial, see plausible.py
             return ""
-        size = _choose_batch_size(latency.median_ms, max_s)
+        size = _choose_batch_size(latency.median_ms, latency_s)
         try:
-            batch = measure_latency(model, example_input(trial.ctx, size), device, BATCH_REPEATS, max_s=max_s)
+            batch = measure_latency(model, example_input(trial.ctx, size), device, BATCH_REPEATS, max_s=batches_s)
         except (torch.OutOfMemoryError, MemoryError) as error:  # the score is known, only the throughput is not
             return f"batch {size}: {error}"
     seconds = batch.median_ms / 1000

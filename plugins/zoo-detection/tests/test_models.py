@@ -12,7 +12,7 @@ from torchvision.models import detection
 from torchvision.ops import box_iou
 from zoo_detection.detections import Target, as_rows, suppress
 from zoo_detection.models import on_torchvision
-from zoo_detection.models.one_shot import cell_middles, matched_cells, one_shot
+from zoo_detection.models.one_shot import cell_centres, matched_cells, one_shot
 from zoo_detection.models.sliding_window import all_windows, sliding_window
 
 from zoo_core import Signature, WeightsError
@@ -28,6 +28,7 @@ BUILDERS: dict[str, Callable[[Signature], Any]] = {
     "retinanet-small": lambda data: on_torchvision.retinanet_small(data, 0, 16),
     "ssdlite": lambda data: on_torchvision.ssdlite(data, 64),
     "faster-rcnn": lambda data: on_torchvision.faster_rcnn(data, 64),
+    "retinanet": lambda data: on_torchvision.retinanet(data, 64),
 }
 
 
@@ -88,33 +89,33 @@ def test_more_than_a_hundred_detections_are_cut_to_the_best() -> None:
 
 
 def test_a_cell_has_its_middle_half_a_stride_from_its_border() -> None:
-    assert cell_middles(torch.zeros(1, 1, 2, 3), 8).tolist() == [[4, 4], [12, 4], [20, 4], [4, 12], [12, 12], [20, 12]]
+    assert cell_centres(torch.zeros(1, 1, 2, 3), 8).tolist() == [[4, 4], [12, 4], [20, 4], [4, 12], [12, 12], [20, 12]]
 
 
 def grids() -> tuple[Tensor, Tensor]:
     """The cells of pictures of 96 x 96 pixels: 144 of 8 pixels, 36 of 16 and 9 of 32."""
-    middles = [cell_middles(torch.zeros(1, 1, 96 // stride, 96 // stride), stride) for stride in (8, 16, 32)]
-    return torch.cat(middles), torch.tensor([8.0] * 144 + [16.0] * 36 + [32.0] * 9)
+    centres = [cell_centres(torch.zeros(1, 1, 96 // stride, 96 // stride), stride) for stride in (8, 16, 32)]
+    return torch.cat(centres), torch.tensor([8.0] * 144 + [16.0] * 36 + [32.0] * 9)
 
 
 @pytest.mark.parametrize(("side", "stride"), [(5, 8), (63, 8), (64, 16), (90, 16), (150, 32)])
 def test_the_longer_side_of_a_box_chooses_its_grid_and_three_by_three_cells_learn_it(side: int, stride: int) -> None:
-    middles, strides = grids()
+    centres, strides = grids()
     box = torch.tensor([[44.0 - side / 2, 43, 44.0 + side / 2, 45]])  # the middle, (44, 44), is that of a cell of 8
-    cells, objects = matched_cells(box, torch.tensor([1]), middles, strides, count=2)
-    cells -= len(middles)  # of the second picture
+    cells, objects = matched_cells(box, torch.tensor([1]), centres, strides, count=2)
+    cells -= len(centres)  # of the second picture
     assert set(strides[cells].tolist()) == {stride}
     assert objects.tolist() == [0] * 9
-    distance = (middles[cells] - 44).abs().amax(1)
+    distance = (centres[cells] - 44).abs().amax(1)
     assert float(distance.max()) < 1.5 * stride
 
 
 def test_a_cell_between_two_objects_learns_the_smaller() -> None:
-    middles, strides = grids()
+    centres, strides = grids()
     boxes = torch.tensor([[0.0, 0, 60, 60], [22.0, 22, 38, 38]])
-    _, objects = matched_cells(boxes, torch.tensor([0, 0]), middles, strides, count=1)
+    _, objects = matched_cells(boxes, torch.tensor([0, 0]), centres, strides, count=1)
     assert set(objects.tolist()) == {1}
-    _, objects = matched_cells(boxes, torch.tensor([0, 1]), middles, strides, count=2)
+    _, objects = matched_cells(boxes, torch.tensor([0, 1]), centres, strides, count=2)
     assert objects.tolist() == [0] * 9 + [1] * 9
 
 
@@ -176,6 +177,24 @@ def test_weights_from_coco_go_everywhere_but_into_the_heads() -> None:
     others = [name for name in own if not name.startswith("roi_heads.box_predictor.")]
     assert all(torch.equal(own[name], given[name]) for name in others)
     assert own["roi_heads.box_predictor.cls_score.weight"].shape == (5, 1024)
+
+
+def test_batch_norm_of_a_backbone_with_weights_is_frozen_and_one_without_is_trained() -> None:
+    """As in torchvision, whose pretrained Faster R-CNN has FrozenBatchNorm2d."""
+    weights = published(detection.fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None))
+    for given, frozen in ((weights, True), (None, False)):
+        model: Any = on_torchvision.faster_rcnn(SIGNATURE, 64, given)
+        norms = [item for item in model.detector.backbone.modules() if isinstance(item, nn.BatchNorm2d)]
+        before = norms[0].running_mean.clone()
+        model.train()
+        model.loss(torch.rand(2, 3, 64, 96), TARGETS).backward()
+        assert torch.equal(norms[0].running_mean, before) is frozen
+        assert [norm.weight.grad is None for norm in norms] == [frozen] * len(norms)
+        with torch.no_grad():
+            model(torch.rand(1, 3, 64, 96))
+        assert model.training
+        assert [norm.training for norm in norms] == [not frozen] * len(norms)
+        assert model.state_dict().keys() == on_torchvision.faster_rcnn(SIGNATURE, 64).state_dict().keys()
 
 
 def test_weights_that_do_not_fit_are_refused() -> None:

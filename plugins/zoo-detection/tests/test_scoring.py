@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO  # type: ignore[import-untyped]
 from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]
-from zoo_detection.scoring import MAX_GROUPS, Scorer, Truth, values_by_picture
+from zoo_detection.scoring import MAX_GROUPS, PictureTargets, Scorer, values_by_picture
 
 from zoo_core import DamagedDataError
 
@@ -19,9 +19,9 @@ CLASSES = ("stop", "light", "crosswalk", "unused")
 Array = np.ndarray[Any, Any]
 
 
-def truth(*boxes: Sequence[float], labels: Sequence[int] = (), crowd: Sequence[int] = ()) -> Truth:
+def objects_at(*boxes: Sequence[float], labels: Sequence[int] = (), crowd: Sequence[int] = ()) -> PictureTargets:
     count = len(boxes)
-    return Truth(
+    return PictureTargets(
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
         labels=np.array(labels or [0] * count, np.int64),
         crowd=np.array(crowd or [0] * count, np.uint8),
@@ -35,20 +35,20 @@ def found(*rows: Sequence[float]) -> Array:
     return detections
 
 
-def scores(truths: Sequence[Truth], detections: Array) -> dict[str, float]:
-    return Scorer(truths, detections, CLASSES).evaluate().scores
+def scores(targets: Sequence[PictureTargets], detections: Array) -> dict[str, float]:
+    return Scorer(targets, detections, CLASSES).evaluate().scores
 
 
-def example(count: int, seed: int) -> tuple[list[Truth], Array]:
+def example(count: int, seed: int) -> tuple[list[PictureTargets], Array]:
     """Pictures of street furniture, some of it crowd, and the detections of a middling detector."""
     rng = np.random.default_rng(seed)
-    truths, detections = [], np.zeros((count, 100, 6), np.float32)
+    targets, detections = [], np.zeros((count, 100, 6), np.float32)
     for number in range(count):
         objects = int(rng.integers(0, 6))
         corner, size = rng.uniform(0, 250, (objects, 2)), rng.uniform(8, 150, (objects, 2))
         labels = rng.integers(0, 3, objects)
         boxes = np.concatenate([corner, corner + size], 1)
-        truths.append(Truth(boxes=boxes, labels=labels, crowd=(rng.random(objects) < 0.15).astype(np.uint8)))
+        targets.append(PictureTargets(boxes=boxes, labels=labels, crowd=(rng.random(objects) < 0.15).astype(np.uint8)))
         rows = int(rng.integers(0, 100))
         near = rng.integers(0, max(1, objects), rows)
         base = boxes[near] if objects else rng.uniform(0, 100, (rows, 4))
@@ -56,13 +56,11 @@ def example(count: int, seed: int) -> tuple[list[Truth], Array]:
         moved[:, 2:] = np.maximum(moved[:, 2:], moved[:, :2] + 1)
         guess = np.where(rng.random(rows) < 0.8, labels[near] if objects else 0, rng.integers(0, 3, rows))
         detections[number, :rows] = np.column_stack([moved, rng.uniform(0.01, 1, rows), guess])
-    return truths, detections
+    return targets, detections
 
 
-def by_pycocotools(truths: Sequence[Truth], detections: Array) -> COCOeval:
-    boxes = [
-        (n, box, truth.labels[k], truth.crowd[k]) for n, truth in enumerate(truths) for k, box in enumerate(truth.boxes)
-    ]
+def by_pycocotools(targets: Sequence[PictureTargets], detections: Array) -> COCOeval:
+    boxes = [(n, box, one.labels[k], one.crowd[k]) for n, one in enumerate(targets) for k, box in enumerate(one.boxes)]
     rows = [(n, row) for n, rows in enumerate(detections.astype(np.float64)) for row in rows if row[4] > 0]
 
     def corner_and_size(box: Array) -> list[float]:
@@ -72,7 +70,7 @@ def by_pycocotools(truths: Sequence[Truth], detections: Array) -> COCOeval:
         coco = COCO()
         coco.dataset = {
             "info": {},
-            "images": [{"id": number, "width": 400, "height": 400} for number in range(len(truths))],
+            "images": [{"id": number, "width": 400, "height": 400} for number in range(len(targets))],
             "categories": [{"id": number} for number in range(len(CLASSES))],
             "annotations": [
                 {
@@ -100,15 +98,15 @@ def by_pycocotools(truths: Sequence[Truth], detections: Array) -> COCOeval:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_scores_are_those_of_pycocotools(seed: int) -> None:
-    truths, detections = example(40, seed)
-    expected = by_pycocotools(truths, detections)
-    evaluation = Scorer(truths, detections, CLASSES).evaluate()
+    targets, detections = example(40, seed)
+    expected = by_pycocotools(targets, detections)
+    evaluation = Scorer(targets, detections, CLASSES).evaluate()
     actual = [evaluation.scores[name] for name in ("map50_95", "map50", "map75")]
     assert actual == pytest.approx(expected.stats[:3].tolist(), abs=1e-6)
     assert 0.05 < actual[0] < 0.9
     precision, recall = expected.eval["precision"][:, :, :, 0, -1], expected.eval["recall"][0, :, 0, -1]
     for number, (_, objects, ap50, ap50_95, recall50) in enumerate(evaluation.tables["per class"].rows[:3]):
-        counted = [(truth.labels == number) & (truth.crowd == 0) for truth in truths]
+        counted = [(one.labels == number) & (one.crowd == 0) for one in targets]
         assert objects == sum(int(mask.sum()) for mask in counted)
         assert ap50 == pytest.approx(precision[0, :, number].mean(), abs=1e-6)
         assert ap50_95 == pytest.approx(precision[:, :, number].mean(), abs=1e-6)
@@ -117,31 +115,31 @@ def test_the_scores_are_those_of_pycocotools(seed: int) -> None:
 
 
 def test_a_box_with_iou_062_is_right_at_three_of_ten_thresholds() -> None:
-    actual = scores([truth((0, 0, 100, 100))], found((0, 0, 62, 100, 0.9, 0)))
+    actual = scores([objects_at((0, 0, 100, 100))], found((0, 0, 62, 100, 0.9, 0)))
     assert actual == pytest.approx({"map50": 1.0, "map75": 0.0, "map50_95": 0.3})
 
 
 def test_precision_is_averaged_over_101_recalls() -> None:
     """Right, wrong, right, for two objects: precision 1 up to recall 0.5 (51 of 101 recalls), 2/3 beyond."""
-    objects = truth((0, 0, 50, 50), (100, 100, 150, 150))
+    objects = objects_at((0, 0, 50, 50), (100, 100, 150, 150))
     rows = found((0, 0, 50, 50, 0.9, 0), (200, 0, 250, 50, 0.8, 0), (100, 100, 150, 150, 0.7, 0))
     assert scores([objects], rows)["map50"] == pytest.approx((51 + 50 * 2 / 3) / 101)
 
 
 def test_the_evaluator_reports_nothing(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
     with caplog.at_level("INFO"):
-        Scorer([truth((0, 0, 50, 50))], found((0, 0, 50, 50, 0.9, 0)), CLASSES).evaluate(by_picture=True)
+        Scorer([objects_at((0, 0, 50, 50))], found((0, 0, 50, 50, 0.9, 0)), CLASSES).evaluate(by_picture=True)
     assert caplog.text == "".join(capfd.readouterr()) == ""
 
 
 def test_a_second_box_on_one_object_is_wrong() -> None:
-    objects = truth((0, 0, 50, 50), (100, 100, 150, 150))
+    objects = objects_at((0, 0, 50, 50), (100, 100, 150, 150))
     rows = found((0, 0, 50, 50, 0.9, 0), (0, 0, 50, 49, 0.8, 0), (100, 100, 150, 150, 0.7, 0))
     assert scores([objects], rows)["map50"] == pytest.approx((51 + 50 * 2 / 3) / 101)
 
 
 def test_crowd_objects_are_neither_found_nor_missed_and_boxes_on_them_not_wrong() -> None:
-    plain, crowded = truth((0, 0, 50, 50)), truth((0, 0, 50, 50), (100, 100, 300, 300), crowd=(0, 1))
+    plain, crowded = objects_at((0, 0, 50, 50)), objects_at((0, 0, 50, 50), (100, 100, 300, 300), crowd=(0, 1))
     rows = found((110, 110, 140, 140, 0.95, 0), (0, 0, 50, 50, 0.9, 0))
     assert scores([plain], rows)["map50"] == pytest.approx(0.5)
     assert scores([crowded], rows)["map50"] == 1.0
@@ -150,8 +148,8 @@ def test_crowd_objects_are_neither_found_nor_missed_and_boxes_on_them_not_wrong(
 
 
 def test_nothing_found_scores_0_and_nothing_to_find_is_refused() -> None:
-    assert set(scores([truth((0, 0, 50, 50))], found()).values()) == {0.0}
-    for nothing in ([truth(), truth()], [truth((0, 0, 9, 9), crowd=(1,))]):
+    assert set(scores([objects_at((0, 0, 50, 50))], found()).values()) == {0.0}
+    for nothing in ([objects_at(), objects_at()], [objects_at((0, 0, 9, 9), crowd=(1,))]):
         with pytest.raises(DamagedDataError, match="no picture of the split has an object that counts"):
             Scorer(nothing, np.zeros((len(nothing), 100, 6)), CLASSES)
 
@@ -160,11 +158,11 @@ def test_nothing_found_scores_0_and_nothing_to_find_is_refused() -> None:
 
 
 def test_average_precision_without_some_pictures_is_what_the_evaluator_finds_without_them() -> None:
-    truths, detections = example(12, 7)
-    matches = Scorer(truths, detections, CLASSES).matches()
+    targets, detections = example(12, 7)
+    matches = Scorer(targets, detections, CLASSES).matches()
     for left_out in range(12):
         kept = np.arange(12) != left_out
-        rest = Scorer([truths[number] for number in np.flatnonzero(kept)], detections[kept], CLASSES).evaluate()
+        rest = Scorer([targets[number] for number in np.flatnonzero(kept)], detections[kept], CLASSES).evaluate()
         for label, (_, objects, ap50, *_) in enumerate(rest.tables["per class"].rows):
             actual = matches.average_precision(label, kept)
             assert np.isnan(actual) if not objects else actual == pytest.approx(ap50, abs=1e-9)
@@ -182,22 +180,22 @@ def test_the_values_by_picture_have_the_score_as_mean_and_its_standard_error_as_
 
 
 def test_a_class_seen_in_one_picture_keeps_its_precision_without_this_picture() -> None:
-    truths = [
-        truth((0, 0, 50, 50), labels=(0,)),
-        truth((0, 0, 50, 50), labels=(0,)),
-        truth((0, 0, 50, 50), labels=(1,)),
+    targets = [
+        objects_at((0, 0, 50, 50), labels=(0,)),
+        objects_at((0, 0, 50, 50), labels=(0,)),
+        objects_at((0, 0, 50, 50), labels=(1,)),
     ]
     detections = np.concatenate([found((0, 0, 50, 50, 0.9, 0)), found(), found((0, 0, 50, 50, 0.9, 1))])
-    values = Scorer(truths, detections, CLASSES).evaluate(by_picture=True).per_example["score"]
+    values = Scorer(targets, detections, CLASSES).evaluate(by_picture=True).per_example["score"]
     # Class 0: 51/101 over all, 0 without the first picture, 1 without the second. Class 1: always 1.
     score, without = (51 / 101 + 1) / 2, np.array([0.5, 1.0, (51 / 101 + 1) / 2])
     assert values == pytest.approx(score + 2 * (without.mean() - without))
 
 
 def test_many_pictures_are_left_out_in_groups() -> None:
-    truths = [truth((0, 0, 50, 50))] * 450
+    targets = [objects_at((0, 0, 50, 50))] * 450
     detections = np.concatenate([found((0, 0, 50, 50, 0.9, 0)) if number % 3 else found() for number in range(450)])
-    matches = Scorer(truths, detections, CLASSES).matches()
+    matches = Scorer(targets, detections, CLASSES).matches()
     values = values_by_picture(matches, 450, len(CLASSES))
     assert len(np.unique(values["group"])) == MAX_GROUPS
     assert all(len(np.unique(values["score"][values["group"] == group])) == 1 for group in range(MAX_GROUPS))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from zoo_detection.canvas import Objects, to_columns
 from zoo_detection.pictures import CLASS_STYLES, LEGEND, Results, best_threshold, marks_of
 from zoo_detection.plugin import zoo_tasks
-from zoo_detection.scoring import Scorer, Truth
+from zoo_detection.scoring import PictureTargets, Scorer
 from zoo_detection.task import Detection
 
 from zoo_core import Context, Data, IncompatibleError, Recipe, Signature
@@ -119,15 +119,19 @@ def test_boxes_for_files_are_in_pixels_of_the_file(tmp_path: Path) -> None:
 
 
 def results() -> Results:
-    truths = [
-        Truth(boxes=np.array([[0.0, 0, 20, 20], [30, 30, 60, 60]]), labels=np.array([0, 1]), crowd=np.array([0, 0])),
-        Truth(boxes=np.array([[0.0, 0, 20, 20]]), labels=np.array([0]), crowd=np.array([0])),
+    targets = [
+        PictureTargets(
+            boxes=np.array([[0.0, 0, 20, 20], [30, 30, 60, 60]]), labels=np.array([0, 1]), crowd=np.array([0, 0])
+        ),
+        PictureTargets(boxes=np.array([[0.0, 0, 20, 20]]), labels=np.array([0]), crowd=np.array([0])),
     ]
     detections = np.zeros((2, 100, 6), np.float32)
     detections[0, :2] = [[0, 0, 20, 20, 0.9, 0], [40, 0, 60, 20, 0.6, 1]]
     detections[1, :1] = [[0, 0, 20, 18, 0.3, 0]]
-    scorer = Scorer(truths, detections, CLASSES)
-    return Results(matches=scorer.matches(), truths=truths, detections=detections, sizes=np.array([]), classes=CLASSES)
+    scorer = Scorer(targets, detections, CLASSES)
+    return Results(
+        matches=scorer.matches(), targets=targets, detections=detections, sizes=np.array([]), classes=CLASSES
+    )
 
 
 def test_found_missed_and_false_boxes_follow_from_the_score() -> None:

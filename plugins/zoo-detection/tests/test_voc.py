@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from zoo_detection import annotated
 from zoo_detection.data import CatsAndDogs, RoadSigns
 from zoo_detection.voc import find_voc, read_list, read_voc
 
@@ -240,6 +242,16 @@ def test_every_fifth_picture_of_a_folder_without_lists_is_test_in_the_order_of_n
     assert left_out(ctx) == {}
     with pytest.raises(UnknownSplitError, match="'val', only train, test"):
         pets.load("val")
+
+
+def test_a_folder_without_a_test_split_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pets, _ = opened(write_kaggle(tmp_path, 10))
+    monkeypatch.setattr(annotated, "read_images", mock.Mock(wraps=annotated.read_images))
+    train = pets.load("train")
+    calls = annotated.read_images.call_count
+    assert levels(pets.load("test")) == [4, 9]
+    assert annotated.read_images.call_count == calls
+    assert np.array_equal(pets.load("train")["x"], train["x"]), "what was handed over is decoded again"
 
 
 def test_copies_of_a_picture_are_all_on_one_side(tmp_path: Path) -> None:

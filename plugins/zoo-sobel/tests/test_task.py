@@ -16,7 +16,7 @@ from torch import nn
 from zoo_sobel.data import to_columns
 from zoo_sobel.models.fixed import SOBEL, fixed
 from zoo_sobel.models.learned import learned, learned_deep
-from zoo_sobel.pictures import filter_pictures, grey_response, stitched, weight_colour
+from zoo_sobel.pictures import filter_pictures, grey_response, weight_colour
 from zoo_sobel.task import FilterObjective, kernel_of
 
 from zoo_core import Context, Recipe, Signature
@@ -55,6 +55,16 @@ def test_the_fixed_filter_is_scipys_up_to_rounding() -> None:
     bordered = torch.from_numpy(np.pad(photo, 1, mode="symmetric"))[None, None]
     response = fixed(SIGNATURE)(bordered)[0, 0].numpy()
     assert np.abs(response - ndimage.sobel(photo.astype(np.float64), axis=1)).max() < ROUNDING
+
+
+def test_the_fixed_filter_is_exact_where_convolutions_are_rounded() -> None:
+    """On a GPU with TF32, and under autocast; a CPU shows the second."""
+    x = torch.rand(2, 1, 9, 12)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded, response = torch.nn.functional.conv2d(x, torch.tensor(SOBEL)[None, None]), fixed(SIGNATURE)(x)
+    expected = ndimage.correlate(x.double().numpy(), np.asarray(SOBEL)[None, None])[:, :, 1:-1, 1:-1]
+    assert np.abs(response.numpy() - expected).max() < ROUNDING
+    assert np.abs(rounded.float().numpy() - expected).max() > 1000 * ROUNDING
 
 
 def test_the_fixed_filter_has_nothing_to_train_and_the_learned_one_has_nine_weights() -> None:
@@ -136,7 +146,15 @@ def test_the_pictures_show_the_whole_photo() -> None:
     assert set(drawn) == {"thumbnail", "responses", "kernels"}
     assert all(item.dtype == np.uint8 and item.shape[2] == 3 for item in drawn.values())
     assert drawn["thumbnail"].shape == (360, 480, 3)
-    assert stitched(columns["y"][:, 0], columns["place"]).shape == (70, 100)
+    # Each panel is 480 pixels wide and keeps the proportions of the photo, 70 x 100: 336 pixels high. All of the
+    # response is drawn; the last panel shows that it is wrong by 0.5 everywhere.
+    error = drawn["responses"][-8 - 336 : -8, -8 - 480 : -8]
+    assert (error == 0).all()
+    outputs = y.copy()
+    outputs[-1, 0, -1, -1] += 0.5  # a single pixel, the last one of the photo
+    error = filter_pictures(columns["x"], y, outputs, columns["place"], np.asarray(SOBEL))["responses"]
+    assert error[-8 - 1, -8 - 1].max() < 10
+    assert error[-8 - 336 : -8 - 10, -8 - 480 : -8].min() > 245
 
 
 # trials

@@ -509,6 +509,16 @@ def test_the_size_and_orientation_of_a_png_are_read_without_its_pixels(
     refuse_other_orientation(tmp_path / "plain.png", tmp_path / "turned.png")
 
 
+def test_an_orientation_behind_the_pixels_of_a_png_file_counts(tmp_path: Path) -> None:
+    path = tmp_path / "late.png"
+    save_turned(path, Image.new("RGB", (12, 10)), 6)
+    text = path.read_bytes()
+    start = text.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(text[start : start + 4], "big")
+    path.write_bytes(text[:start] + text[end:-12] + text[start:end] + text[-12:])  # before the last chunk, of 12 bytes
+    assert image_size(path) == read_image(path).shape[1:] == (12, 10)
+
+
 @pytest.mark.parametrize(("orientation", "size"), [(3, (12, 10)), (2, (12, 10)), (6, (10, 10))])
 def test_a_mask_without_the_orientation_of_its_picture_is_refused(
     tmp_path: Path, orientation: int, size: tuple[int, int]

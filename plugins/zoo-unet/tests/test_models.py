@@ -17,7 +17,7 @@ from torchvision import models
 from zoo_unet.models import on_squeezenet
 from zoo_unet.models.fcn import fcn
 from zoo_unet.models.fpn import fpn
-from zoo_unet.models.linknet import linknet
+from zoo_unet.models.linknet import LinkNet, linknet
 from zoo_unet.models.on_timm import TimmUnets, unet_timm
 from zoo_unet.models.pspnet import pspnet
 from zoo_unet.models.segnet import SegNet, segnet
@@ -99,6 +99,7 @@ def test_decoders_with_large_features_are_sharper_than_those_with_only_the_small
 
 LEVELS: dict[str, Callable[[list[int]], nn.Module]] = {
     "unet": lambda widths: unet(signature(), widths, 0.0),
+    "fcn": lambda widths: fcn(signature(), widths),
     "segnet": lambda widths: segnet(signature(), widths),
     "linknet": lambda widths: linknet(signature(), widths),
     "pspnet": lambda widths: pspnet(signature(), widths),
@@ -137,7 +138,19 @@ def test_segnet_unpools_to_the_maxima_of_the_encoder() -> None:
     assert model(picture).tolist() == [[[[0.0, 5.0, 7.0, 0.0], [0.0, 0.0, 0.0, 0.0]]]]
 
 
-def test_linknet_adds_features_and_needs_fewer_parameters_than_the_u_net() -> None:
+def test_linknet_adds_the_encoders_features() -> None:
+    class TwoLevels(nn.Module):
+        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+            return [x, x[..., ::2, ::2]]
+
+    model = LinkNet(TwoLevels(), [1, 1], 1)
+    model.levels[0] = nn.Upsample(scale_factor=2)
+    model.last = model.classifier = nn.Identity()
+    picture = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    assert model(picture).tolist() == [[[[2.0, 3.0], [4.0, 5.0]]]]  # 1, the smallest level, is added to each
+
+
+def test_linknet_needs_fewer_parameters_than_the_u_net() -> None:
     sizes = {name: sum(p.numel() for p in BUILDERS[name](signature()).parameters()) for name in ("linknet", "unet")}
     assert sizes["linknet"] < sizes["unet"]
 
@@ -174,11 +187,11 @@ def test_the_encoder_of_all_decoders_is_torchvisions_squeezenet() -> None:
     x = torch.randn(1, 3, 64, 64)
     whole.features[0].padding = (3, 3)
     sizes = [(channels, 32 >> level, 32 >> level) for level, channels in enumerate(CHANNELS)]
-    for name, model in built.items():
+    for model in built.values():
         with torch.no_grad():
             features = model.eval().encoder(x)
             torch.testing.assert_close(features[-1], whole.features(x))
-        assert [tuple(item.shape[1:]) for item in features] == (sizes[-1:] if name == "fcn" else sizes)
+        assert [tuple(item.shape[1:]) for item in features] == sizes
 
 
 @pytest.mark.data

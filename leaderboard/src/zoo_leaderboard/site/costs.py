@@ -37,28 +37,28 @@ OTHERS = "others"  # the label of the rows without a name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cost:
-    """A cost of a row: its field, the title of its axis, and the field that says whether it is reliable, if any.
+class Axis:
+    """What a score is plotted against: the field of a row, the title, and the field that says if it is reliable.
 
     front: the words for a row on the Pareto front. ticks: Vega's expression for the label of a tick.
     """
 
     field: str
-    axis: str
+    title: str
     reliability: str = ""
     front: str = "Pareto-optimal"
     ticks: str = PLAIN_LABELS
 
 
 COSTS = (
-    Cost(field="latency_ms", axis="Latency (ms)", reliability="latency_reliable"),
-    Cost(field="parameters", axis="Parameters"),
-    Cost(field="train_s", axis="Train time (s)", reliability="times_reliable"),
+    Axis(field="latency_ms", title="Latency (ms)", reliability="latency_reliable"),
+    Axis(field="parameters", title="Parameters"),
+    Axis(field="train_s", title="Train time (s)", reliability="times_reliable"),
 )
 # Its Pareto front: each model that is better than all of its year and before.
-YEAR = Cost(
+YEAR = Axis(
     field="year",
-    axis="Year of publication",
+    title="Year of publication",
     front="Best so far",
     ticks="datum.value === floor(datum.value) ? format(datum.value, 'd') : ''",
 )
@@ -85,25 +85,25 @@ class Point:
 class CostView:
     """The points of a plot, and a sentence about each kind of row that is left out, unreliable or without a name."""
 
-    cost: Cost
+    axis: Axis
     points: Sequence[Point]
     note: str
 
 
-def cost_views(rows: Sequence[Row], *, higher_is_better: bool, costs: Sequence[Cost] = COSTS) -> list[CostView]:
+def cost_views(rows: Sequence[Row], *, higher_is_better: bool, axes: Sequence[Axis] = COSTS) -> list[CostView]:
     """Return the plots of a group's rows, best first. A plot has at least two points."""
     current = [row for row in rows if row.current]
-    fronts = {cost: _front(current, cost, higher_is_better=higher_is_better) for cost in costs}
+    fronts = {axis: _front(current, axis, higher_is_better=higher_is_better) for axis in axes}
     named = {row.row_text for front in (current, *fronts.values()) for row in front[:NAMED_ROWS]}
     taken: set[str] = set()
     labels = {row.row_text: unique_label(row.model, row.variant, taken) for row in current if row.row_text in named}
-    views = [_view(rows, current, cost, fronts[cost], labels) for cost in costs]
+    views = [_view(rows, current, axis, fronts[axis], labels) for axis in axes]
     return [view for view in views if len(view.points) > 1]
 
 
 def year_views(rows: Sequence[Row], *, higher_is_better: bool) -> list[CostView]:
     """Return the plot against the year of publication; none unless models of at least two years have a score."""
-    views = cost_views(rows, higher_is_better=higher_is_better, costs=[YEAR])
+    views = cost_views(rows, higher_is_better=higher_is_better, axes=[YEAR])
     several = (view for view in views if len({point.x for point in view.points}) > 1)
     return [replace(view, points=_side_by_side(view.points)) for view in several]
 
@@ -118,29 +118,29 @@ def _side_by_side(points: Sequence[Point]) -> list[Point]:
     return moved
 
 
-def _value(row: Row, cost: Cost) -> float | None:
-    """The row's cost; None if it is unknown or cannot be drawn."""
-    value = getattr(row, cost.field)
+def _value(row: Row, axis: Axis) -> float | None:
+    """The row's value; None if it is unknown or cannot be drawn."""
+    value = getattr(row, axis.field)
     return float(value) if value is not None and value >= 0 else None
 
 
-def _is_reliable(row: Row, cost: Cost) -> bool:
-    return not cost.reliability or bool(getattr(row, cost.reliability))
+def _is_reliable(row: Row, axis: Axis) -> bool:
+    return not axis.reliability or bool(getattr(row, axis.reliability))
 
 
-def _front(rows: Sequence[Row], cost: Cost, *, higher_is_better: bool) -> list[Row]:
+def _front(rows: Sequence[Row], axis: Axis, *, higher_is_better: bool) -> list[Row]:
     """The Pareto-optimal ones of the rows with a reliable cost, best score first."""
     known = [
         (row, value, row.score)
         for row in rows
-        if row.score is not None and (value := _value(row, cost)) is not None and _is_reliable(row, cost)
+        if row.score is not None and (value := _value(row, axis)) is not None and _is_reliable(row, axis)
     ]
     optimal = pareto_front([(value, score) for _, value, score in known], higher_is_better=higher_is_better)
     return [row for (row, _, _), on_front in zip(known, optimal, strict=True) if on_front]
 
 
 def _view(
-    rows: Sequence[Row], current: Sequence[Row], cost: Cost, front: Sequence[Row], labels: Mapping[str, str]
+    rows: Sequence[Row], current: Sequence[Row], axis: Axis, front: Sequence[Row], labels: Mapping[str, str]
 ) -> CostView:
     on_front = {row.row_text for row in front}
     points = [
@@ -152,21 +152,21 @@ def _view(
             low=row.low,
             high=row.high,
             front=row.row_text in on_front,
-            reliable=_is_reliable(row, cost),
+            reliable=_is_reliable(row, axis),
         )
         for row in current
-        if row.score is not None and (value := _value(row, cost)) is not None
+        if row.score is not None and (value := _value(row, axis)) is not None
     ]
-    return CostView(cost=cost, points=points, note=_note(points, _left_out(rows, current, cost), cost.front))
+    return CostView(axis=axis, points=points, note=_note(points, _left_out(rows, current, axis), axis.front))
 
 
-def _left_out(rows: Sequence[Row], current: Sequence[Row], cost: Cost) -> dict[str, int]:
+def _left_out(rows: Sequence[Row], current: Sequence[Row], axis: Axis) -> dict[str, int]:
     """The number of rows without a point, by reason."""
     reasons = Counter("no score" for row in rows if row.score is None)
     known = {row.row_text for row in current}
     reasons.update("out of date" for row in rows if row.score is not None and row.row_text not in known)
-    unknown = f"unknown {cost.axis.partition(' (')[0].lower()}"
-    reasons.update(unknown for row in current if _value(row, cost) is None)
+    unknown = f"unknown {axis.title.partition(' (')[0].lower()}"
+    reasons.update(unknown for row in current if _value(row, axis) is None)
     return dict(reasons)
 
 
@@ -191,12 +191,12 @@ def score_against(
     view: CostView, task: TaskFacts, styles: Mapping[str, Style], references: Sequence[Level] = ()
 ) -> Drawing:
     """Draw the test scores against a cost, with the Pareto front and the reference scores on the same data."""
-    points, axis = view.points, view.cost.axis
+    points, title = view.points, view.axis.title
     x = {
         "field": "x",
         "type": "quantitative",
-        "title": axis,
-        **_cost_scale([point.x for point in points], view.cost.ticks),
+        "title": title,
+        **_cost_scale([point.x for point in points], view.axis.ticks),
     }
     scores = [point.score for point in points] + [level.score for level in references]
     logarithmic = not task.higher_is_better and is_wide(scores)
@@ -217,8 +217,8 @@ def score_against(
     ]
     layers += level_layers(references, y) if references else []
     best = "; ".join(f"{point.label} {point.score:.4g} at {point.x:.4g}" for point in front) or "none"
-    metric, cost = printable(as_label(task.metric)), axis[:1].lower() + axis[1:]
-    description = f"{metric} on test (vertical) against {cost} (horizontal). {view.cost.front}: {best}. {view.note}"
+    metric, cost = printable(as_label(task.metric)), title[:1].lower() + title[1:]
+    description = f"{metric} on test (vertical) against {cost} (horizontal). {view.axis.front}: {best}. {view.note}"
     return Drawing(spec=themed({"layer": layers}), title=f"{metric} against {cost}", description=description)
 
 

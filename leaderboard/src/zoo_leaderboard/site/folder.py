@@ -83,8 +83,8 @@ class Site:
         """Check a file of the earlier site; None if it is not there as it was written.
 
         A file is read unless it has the size and time that the last build left, and did not change after the manifest
-        was written. Only the first shows what a power failure or a full disk cut off, because the manifest reaches the
-        disk before the pages; only the second shows an edit that set the file's times back.
+        was written. Only the first shows what a full disk cut off; only the second shows an edit that set the file's
+        times back. Neither shows what a power failure left, so no stamp outlives a restart.
         """
         path, known = self._place / name, self._known.get(name)
         state = _state(path)

@@ -219,7 +219,7 @@ class _TaskWriter:
         levels = plots.reference_levels(references)
         return [
             self._write_plot(
-                f"{group.anchor}-{view.cost.field.replace('_', '-')}",
+                f"{group.anchor}-{view.axis.field.replace('_', '-')}",
                 score_against(view, record.task, self.job.styles, levels),
                 view.note,
             )

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from zoo_core import Context, Signature, UnknownSplitError
+from zoo_core.data.drawing import in_light, out_of_focus, tint
 
 Array = np.ndarray[Any, Any]
 Colour = tuple[int, ...]
@@ -107,11 +108,7 @@ def picture(sign: str, rng: np.random.Generator) -> Array:
     sleeve = tuple(int(level) for level in rng.integers(20, 236, 3))
     cuff = rng.integers(75, 150) / 100
     brush.strokes([([(0.0, cuff + 0.3), (0.0, 4.0)], 0.34)], sleeve)
-    pixels = np.asarray(canvas.reduce(FINE)).astype(np.int64)
-    left, right = rng.integers(60, 126, 2)  # the light's strength at both borders, percent
-    shade = (left + (right - left) * np.arange(SIZE) // (SIZE - 1))[:, None]
-    lit: Array = pixels * shade // 100 + rng.integers(-10, 11, pixels.shape)
-    return lit.clip(0, 255).astype(np.uint8)
+    return in_light(canvas, FINE, rng, light=(60, 126), noise=10)
 
 
 def hand(brush: Brush, sign: str, skin: Colour, rng: np.random.Generator) -> None:
@@ -189,15 +186,9 @@ def background(rng: np.random.Generator) -> Image.Image:
     one, other = rng.integers(40, 226, (2, 1)) + rng.integers(-40, 41, (2, 3))
     border = np.arange(8)[:, None, None] < rng.integers(0, 9)
     spots = np.where(border, one, other) + rng.integers(-24, 25, (8, 8, 1)) + rng.integers(-10, 11, (8, 8, 3))
-    small = Image.fromarray(spots.clip(0, 255).astype(np.uint8)).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
-    canvas = small.resize((SIZE * FINE, SIZE * FINE), Image.Resampling.NEAREST)
+    canvas = out_of_focus(spots, SIZE, FINE)
     draw = ImageDraw.Draw(canvas)
     for _ in range(rng.integers(3)):
         colour = SKINS[rng.integers(len(SKINS))] if rng.integers(2) else tuple(map(int, rng.integers(20, 236, 3)))
         draw.line(rng.integers(0, SIZE * FINE, 4).tolist(), fill=colour, width=int(rng.integers(8, 40)))
     return canvas
-
-
-def tint(colour: Colour, by: int) -> Colour:
-    """The colour made lighter, or darker by a negative number of levels."""
-    return tuple(min(max(level + by, 0), 255) for level in colour)

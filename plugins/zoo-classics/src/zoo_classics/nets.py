@@ -20,10 +20,10 @@ SGD = {"optimizer": "sgd", "nesterov": True, "momentum": 0.9, "schedule": "linea
 ON_CIFAR10 = {"epochs": 3.0, "eval_every": 0.5, "label_smoothing": 0.1, "crop": 2, "flip": True}
 ON_SIGNS = {"batch_size": 32, **POSES}
 # A second or two on a CPU: they show what a step costs, and are too few for the deep nets to learn much.
-QUICK = {"optimizer": "adamw", "lr": 0.002, "batch_size": 32, "eval_every": 0.5}
+QUICK = {"optimizer": "adamw", "lr": 0.002, "batch_size": 32, "eval_every": 1.0}
 QUICK |= {"crop": 0, "flip": False, "rotate": 0.0, "zoom": 0.0}
 SMALL_AND_QUICK = {**QUICK, "image_size": 16}
-WITHOUT_DROPOUT = {**SMALL_AND_QUICK, "lr": 0.001, "dropout": 0.0}  # in sixty steps no net overfits
+WITHOUT_DROPOUT = {**SMALL_AND_QUICK, "lr": 0.001, "dropout": 0.0}  # in forty steps no net overfits
 
 
 def recipe_with(lr: float, **signs: float) -> Mapping[str, Mapping[str, object]]:
@@ -44,7 +44,7 @@ MODELS: list[ModelSpec] = [
         tasks=TASKS,
         accepts=Accepts(fixed_size=32),
         recipe=recipe_with(0.05),
-        quick={**QUICK, "lr": 0.005, "batch_size": 64, "steps": 120},
+        quick={**QUICK, "lr": 0.005, "batch_size": 64, "steps": 100, "eval_every": 2.0},
         year=1998,
         paper="https://doi.org/10.1109/5.726791",
     ),
@@ -57,7 +57,7 @@ MODELS: list[ModelSpec] = [
         accepts=ANY_SIZE,
         options={"width": WIDTH, "dropout": DENSE_DROPOUT},
         recipe=recipe_with(0.02, image_size=64),
-        quick={**WITHOUT_DROPOUT, "steps": 60},
+        quick={**WITHOUT_DROPOUT, "steps": 40},
         year=2012,
         paper="https://proceedings.neurips.cc/paper/2012/hash/c399862d3b9d6b76c8436e924a68c45b-Abstract.html",
     ),
@@ -75,7 +75,7 @@ MODELS: list[ModelSpec] = [
                 "batch_norm": Param(default=False, help="BatchNorm behind each convolution: a year younger"),
             },
             recipe=recipe_with(0.02, image_size=64),
-            quick={**WITHOUT_DROPOUT, "steps": 50 if depth == 11 else 40},
+            quick={**WITHOUT_DROPOUT, "steps": 30 if depth == 11 else 25},
             year=2014,
             paper="arXiv:1409.1556",
         )
@@ -90,7 +90,7 @@ MODELS: list[ModelSpec] = [
         accepts=ANY_SIZE,
         options={"width": WIDTH, "dropout": Param(default=0.4, help="before the last layer", minimum=0.0, maximum=1.0)},
         recipe=recipe_with(0.1, image_size=64),
-        quick={**SMALL_AND_QUICK, "steps": 12},
+        quick={**SMALL_AND_QUICK, "steps": 8},
         year=2014,
         paper="arXiv:1409.4842",
     ),
@@ -116,7 +116,7 @@ MODELS: list[ModelSpec] = [
         accepts=ANY_SIZE,
         options={"width": WIDTH},
         recipe=recipe_with(0.1, image_size=64),
-        quick={**SMALL_AND_QUICK, "steps": 10},
+        quick={**SMALL_AND_QUICK, "steps": 6},
         year=2015,
         paper="arXiv:1512.03385",
     ),

@@ -25,7 +25,7 @@ TASKS: list[TaskSpec] = [
         unit="images",
         # In steps, not in epochs: the alphabet has 78,000 pictures to train on, the digits 400 to 2,000.
         recipe={"steps": 600},
-        quick={"steps": 60},
+        quick={"steps": 60, "eval_every": 1.0},
     )
 ]
 
@@ -108,7 +108,7 @@ MODELS: list[ModelSpec] = [
             "*": {"optimizer": "adamw", "lr": 0.004, "weight_decay": 0.05, "schedule": "cosine", "warmup": 0.1},
             "sign-language": {**POSES, "batch_size": 32, "image_size": 64},
         },
-        quick={"image_size": 48, "steps": 90, **dict.fromkeys(POSES, 0)},
+        quick={"image_size": 32, "steps": 80, **dict.fromkeys(POSES, 0)},
     ),
     _resnet_50(
         "resnet-50-frozen",

@@ -8,14 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from zoo_core import DamagedDataError, DataUnavailableError, UnknownSplitError
 from zoo_core.data.columns import Array, Column
 from zoo_core.data.images import read_images
+from zoo_core.data.orientation import UPRIGHT
 from zoo_detection.canvas import PADDING, Objects, fit_size, scale_boxes, to_columns
-from zoo_detection.orientation import UPRIGHT, Form, Size, read_form, turn_boxes
+from zoo_detection.orientation import Form, Size, read_form, turn_boxes
 
 TEST_INTERVAL = 5  # every fifth picture is test in data without splits
 MAX_DECODED_BYTES = 16 << 30
@@ -26,6 +28,7 @@ OTHER_SIZE = "its annotation states another size than it has"
 AMBIGUOUS = "EXIF turns it, and its annotation does not show whether the boxes are turned, too: save it upright"
 
 LeaveOut = Callable[[Path, str], None]
+Decoded: TypeAlias = tuple[Array, Array, list[Objects]]  # pictures, their sizes, and the objects of each
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,33 +52,52 @@ def with_test(splits: dict[str, list[Annotated]]) -> dict[str, list[Annotated]]:
     return {"test" if split == "val" and "test" not in splits else split: items for split, items in splits.items()}
 
 
-def load_split(
-    splits: Mapping[str, Sequence[Annotated]], split: str, canvas: Size, leave_out: LeaveOut
-) -> dict[str, Column]:
-    """Decode a split into the columns of `to_columns`. Without a split `test`, every fifth of train is.
+class Splits:
+    """The splits of annotated pictures. Without a split `test`, every fifth picture of train is.
 
-    leave_out: gets pictures that cannot be used, see `fit_objects`. Raises UnknownSplitError, DataUnavailableError if
-    no picture is left, and DamagedDataError for a picture that cannot be read, or a split without boxes.
+    leave_out: gets pictures that cannot be used, see `fit_objects`.
     """
-    if split not in (*splits, "test"):
-        raise UnknownSplitError(f"the data have no split {split!r}, only {', '.join({**splits, 'test': []})}")
-    source = split if "test" in splits else "train"
-    folder = splits[source][0].picture.parent
-    x, sizes, objects = decode(splits[source], canvas, leave_out)
-    if "test" not in splits:
-        rows = np.flatnonzero(is_fifth(x) == (split == "test"))
-        if not len(rows):
-            raise DataUnavailableError(
-                f"{folder} holds {len(x)} pictures that can be used: at least {TEST_INTERVAL} different ones are "
-                "needed, to have one for test"
+
+    def __init__(self, items: Mapping[str, Sequence[Annotated]], canvas: Size, leave_out: LeaveOut) -> None:
+        self._items, self._canvas, self._leave_out = items, canvas, leave_out
+        self._waiting: dict[str, Decoded] = {}  # the split that was decoded together with the one that was asked for
+
+    def load(self, split: str) -> dict[str, Column]:
+        """Decode a split into the columns of `to_columns`.
+
+        Raises UnknownSplitError, DataUnavailableError if no picture is left, and DamagedDataError for a picture that
+        cannot be read, or a split without boxes.
+        """
+        if split not in (*self._items, "test"):
+            raise UnknownSplitError(f"the data have no split {split!r}, only {', '.join({**self._items, 'test': []})}")
+        if "test" in self._items:
+            decoded = decode(self._items[split], self._canvas, self._leave_out)
+        else:
+            if split not in self._waiting:
+                self._decode_both()
+            decoded = self._waiting.pop(split)
+        if all(item.crowd.all() for item in decoded[2]):
+            raise DamagedDataError(
+                f"{self._folder(split)}: none of the {len(decoded[0])} pictures of {split} has a box that counts, so "
+                "nothing can be learned or scored: add boxes"
             )
-        x, sizes, objects = x[rows], sizes[rows], [objects[row] for row in rows]
-    if all(item.crowd.all() for item in objects):
-        raise DamagedDataError(
-            f"{folder}: none of the {len(x)} pictures of {split} has a box that counts, so nothing can be learned or "
-            "scored: add boxes"
-        )
-    return to_columns(x, sizes, objects)
+        return to_columns(*decoded)
+
+    def _folder(self, split: str) -> Path:
+        return self._items.get(split, self._items["train"])[0].picture.parent
+
+    def _decode_both(self) -> None:
+        """Decode train and test, of which one waits for the next call."""
+        x, sizes, objects = decode(self._items["train"], self._canvas, self._leave_out)
+        in_test = is_fifth(x)
+        if not in_test.any():
+            raise DataUnavailableError(
+                f"{self._folder('test')} holds {len(x)} pictures that can be used: at least {TEST_INTERVAL} different "
+                "ones are needed, to have one for test"
+            )
+        for name, chosen in (("train", ~in_test), ("test", in_test)):
+            rows = np.flatnonzero(chosen)
+            self._waiting[name] = x[rows], sizes[rows], [objects[row] for row in rows]
 
 
 def is_fifth(x: Array) -> Array:
@@ -89,11 +111,11 @@ def is_fifth(x: Array) -> Array:
     return np.array([places.setdefault(digest, len(places)) % TEST_INTERVAL == TEST_INTERVAL - 1 for digest in digests])
 
 
-def decode(items: Sequence[Annotated], canvas: Size, leave_out: LeaveOut) -> tuple[Array, Array, list[Objects]]:
+def decode(items: Sequence[Annotated], canvas: Size, leave_out: LeaveOut) -> Decoded:
     """Read pictures onto canvases.
 
     Returns x uint8 (n, 3, *canvas), the sizes of the pictures on them int64 (n, 2), and the objects of each in pixels
-    of the canvas. Raises as `load_split` does.
+    of the canvas. Raises as `Splits.load` does.
     """
     if len(items) * 3 * canvas[0] * canvas[1] > MAX_DECODED_BYTES:
         raise DataUnavailableError(

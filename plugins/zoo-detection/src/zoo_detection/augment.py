@@ -21,10 +21,10 @@ def view(x: Tensor, corner: Tensor, scale: Tensor, mirrored: Tensor) -> Tensor:
     pixels; scale (n,), pixels of the view per pixel of the picture; mirrored bool (n,), left to right.
     """
     height, width = x.shape[2:]
-    size = torch.tensor([width, height], device=x.device)
     sign = torch.where(mirrored, -1.0, 1.0)
     factor = 1 / scale[:, None].expand(-1, 2)
-    shift = 2 * corner / size + factor - 1  # in affine_grid's units, in which a picture reaches from -1 to 1
+    shares = torch.stack([2 * corner[:, 0] / width, 2 * corner[:, 1] / height], 1)
+    shift = shares + factor - 1  # in affine_grid's units, in which a picture reaches from -1 to 1
     zero = torch.zeros_like(sign)
     rows = [torch.stack([factor[:, 0] * sign, zero, shift[:, 0]], 1), torch.stack([zero, factor[:, 1], shift[:, 1]], 1)]
     grid = F.affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False)
@@ -44,8 +44,8 @@ def cut_boxes(boxes: Tensor, height: int, width: int, min_visible: float) -> tup
 
     These have at least the share `min_visible` of their area left, and two pixels a side.
     """
-    limits = torch.tensor([width, height] * 2, dtype=boxes.dtype, device=boxes.device)
-    cut = torch.minimum(boxes.clamp_min(0), limits)
+    across, down = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)
+    cut = torch.stack([across, down], -1).flatten(-2)
     before, after = (part[..., 2:] - part[..., :2] for part in (boxes, cut))
     visible = after.prod(-1) >= min_visible * before.prod(-1)
     return cut, visible & (after >= MIN_SIDE).all(-1)
@@ -87,7 +87,7 @@ class Views:
         """
         largest = 1 + self._recipe.zoom
         scale = largest ** self._uniform(x, -1.0, 1.0)
-        window = torch.tensor([x.shape[3], x.shape[2]], device=x.device) / scale[:, None]
+        window = torch.stack([torch.full_like(scale, side) / scale for side in (x.shape[3], x.shape[2])], 1)
         free = size.flip(1) - window
         place = torch.stack([self._uniform(x, 0.0, 1.0), self._uniform(x, 0.0, 1.0)], 1)
         corner = place * free if self._recipe.zoom else torch.zeros_like(free)

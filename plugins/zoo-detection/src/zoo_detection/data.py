@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from zoo_core import Context, Signature
 from zoo_core.data.columns import Column
-from zoo_detection.annotated import load_split
+from zoo_detection.annotated import Splits
 from zoo_detection.coco import find_coco
-from zoo_detection.datasets import CANVAS, PETS, ROAD_SIGNS
+from zoo_detection.datasets import CANVAS, HEADS, SIGNS
 from zoo_detection.voc import find_voc
 
 
@@ -21,20 +21,19 @@ class RoadSigns:
         is in two splits.
     """
 
-    signature = Signature(input_shape=(3, *CANVAS), outputs=len(ROAD_SIGNS), classes=ROAD_SIGNS)
+    signature = SIGNS
 
     def __init__(self, ctx: Context) -> None:
-        self._leave_out = ctx.leave_out
-        self._splits = find_voc(ctx.folder(), self.signature.classes, ctx.leave_out)
+        self._splits = Splits(find_voc(ctx.folder(), self.signature.classes, ctx.leave_out), CANVAS, ctx.leave_out)
 
     def load(self, split: str) -> dict[str, Column]:
-        return load_split(self._splits, split, CANVAS, self._leave_out)
+        return self._splits.load(split)
 
 
 class CatsAndDogs(RoadSigns):
     """Heads of cats and dogs, as `RoadSigns` reads signs."""
 
-    signature = Signature(input_shape=(3, *CANVAS), outputs=len(PETS), classes=PETS)
+    signature = HEADS
 
 
 class CocoBoxes:
@@ -49,9 +48,9 @@ class CocoBoxes:
     """
 
     def __init__(self, ctx: Context) -> None:
-        self._leave_out = ctx.leave_out
-        classes, self._splits = find_coco(ctx.folder(), ctx.leave_out)
+        classes, splits = find_coco(ctx.folder(), ctx.leave_out)
+        self._splits = Splits(splits, CANVAS, ctx.leave_out)
         self.signature = Signature(input_shape=(3, *CANVAS), outputs=len(classes), classes=classes)
 
     def load(self, split: str) -> dict[str, Column]:
-        return load_split(self._splits, split, CANVAS, self._leave_out)
+        return self._splits.load(split)

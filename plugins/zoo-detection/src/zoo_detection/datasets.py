@@ -12,6 +12,14 @@ VOC_LAYOUT = (
     "and ImageSets/Main/train.txt, val.txt, test.txt (without test.txt, val is the test split)"
 )
 
+
+def _signature(size: tuple[int, int], classes: tuple[str, ...] = ()) -> Signature:
+    return Signature(input_shape=(3, *size), outputs=len(classes) or None, classes=classes)
+
+
+SIGNS, DRAWN_SIGNS = _signature(CANVAS, ROAD_SIGNS), _signature(DRAWN, ROAD_SIGNS)
+HEADS, DRAWN_HEADS = _signature(CANVAS, PETS), _signature(DRAWN, PETS)
+
 DATASETS: list[DatasetSpec] = [
     DatasetSpec(
         name="road-sign-detection",
@@ -21,7 +29,7 @@ DATASETS: list[DatasetSpec] = [
         homepage="https://www.kaggle.com/datasets/andrewmvd/road-sign-detection",
         size_mib=218.0,
         layout=VOC_LAYOUT,
-        signature=Signature(input_shape=(3, *CANVAS), outputs=len(ROAD_SIGNS), classes=ROAD_SIGNS),
+        signature=SIGNS,
         entry="zoo_detection.data:RoadSigns",
     ),
     DatasetSpec(
@@ -29,7 +37,7 @@ DATASETS: list[DatasetSpec] = [
         title="Drawn roads: four kinds of signs among look-alikes, under any light",
         origin="synthetic",
         licence="CC0-1.0",
-        signature=Signature(input_shape=(3, *DRAWN), outputs=len(ROAD_SIGNS), classes=ROAD_SIGNS),
+        signature=DRAWN_SIGNS,
         entry="zoo_detection.drawn:DrawnRoads",
     ),
     DatasetSpec(
@@ -39,7 +47,7 @@ DATASETS: list[DatasetSpec] = [
         licence="as its Kaggle page states",
         homepage="https://www.kaggle.com/datasets/andrewmvd/dog-and-cat-detection",
         layout=VOC_LAYOUT,
-        signature=Signature(input_shape=(3, *CANVAS), outputs=len(PETS), classes=PETS),
+        signature=HEADS,
         entry="zoo_detection.data:CatsAndDogs",
     ),
     DatasetSpec(
@@ -47,7 +55,7 @@ DATASETS: list[DatasetSpec] = [
         title="Drawn cats and dogs: boxes of the heads, among rabbits, bears and balls",
         origin="synthetic",
         licence="CC0-1.0",
-        signature=Signature(input_shape=(3, *DRAWN), outputs=len(PETS), classes=PETS),
+        signature=DRAWN_HEADS,
         entry="zoo_detection.drawn:DrawnAnimals",
     ),
     DatasetSpec(
@@ -57,7 +65,7 @@ DATASETS: list[DatasetSpec] = [
         licence="that of the files",
         layout="annotations.json, or annotations/instances_train*.json and instances_val*.json, and the pictures that "
         "these name",
-        signature=Signature(input_shape=(3, *CANVAS)),
+        signature=_signature(CANVAS),
         entry="zoo_detection.data:CocoBoxes",
     ),
 ]

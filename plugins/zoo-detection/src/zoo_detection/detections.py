@@ -50,6 +50,5 @@ def joined_targets(targets: Sequence[Target]) -> tuple[Tensor, Tensor, Tensor]:
     """Join the objects of a batch: boxes (total, 4), labels (total,), and the number of each one's picture (total,)."""
     boxes = torch.cat([target["boxes"] for target in targets])
     labels = torch.cat([target["labels"] for target in targets])
-    counts = torch.tensor([len(target["labels"]) for target in targets], device=labels.device)
-    numbers = torch.arange(len(targets), device=labels.device)
-    return boxes, labels, numbers.repeat_interleave(counts, output_size=len(labels))  # else it waits for the device
+    pictures = [torch.full_like(target["labels"], number) for number, target in enumerate(targets)]
+    return boxes, labels, torch.cat(pictures)

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from zoo_core import Context, Signature, UnknownSplitError
+from zoo_core import Context, UnknownSplitError
 from zoo_core.data.columns import Array, Column
 from zoo_detection.canvas import Objects, to_columns
-from zoo_detection.datasets import DRAWN, PETS, ROAD_SIGNS
+from zoo_detection.datasets import DRAWN, DRAWN_HEADS, DRAWN_SIGNS
 from zoo_detection.drawn_animals import draw_animals
 from zoo_detection.drawn_roads import draw_road
 
@@ -20,7 +20,7 @@ class DrawnRoads:
     A sign of which less than half is in sight counts as crowd. Signs of other kinds have no box.
     """
 
-    signature = Signature(input_shape=(3, *DRAWN), outputs=len(ROAD_SIGNS), classes=ROAD_SIGNS)
+    signature = DRAWN_SIGNS
     sizes: ClassVar[dict[str, int]] = {"train": 300, "val": 50, "test": 100}
 
     def __init__(self, ctx: Context) -> None:
@@ -46,7 +46,7 @@ class DrawnAnimals(DrawnRoads):
     A head of which less than half is in sight counts as crowd. Rabbits and bears have no box.
     """
 
-    signature = Signature(input_shape=(3, *DRAWN), outputs=len(PETS), classes=PETS)
+    signature = DRAWN_HEADS
 
     def draw(self, rng: np.random.Generator) -> tuple[Array, Objects]:
         return draw_animals(rng)

@@ -10,9 +10,8 @@ import numpy as np
 from zoo_core import DataUnavailableError
 from zoo_core.data.columns import Array
 from zoo_core.data.images import UNREADABLE, open_picture, unreadable
+from zoo_core.data.orientation import UPRIGHT, read_orientation
 
-TAG = 0x0112  # of EXIF: the orientation
-UPRIGHT = 1
 Size = tuple[int, int]  # height and width in pixels
 
 
@@ -26,13 +25,10 @@ class Form:
 
 
 def read_form(path: Path) -> Form:
-    """Read the form of a picture. Raises DamagedDataError, DataUnavailableError.
-
-    This decodes PNG and TIFF files, since the orientation of a PNG file may follow its pixels.
-    """
+    """Read the form of a picture. Raises DamagedDataError, DataUnavailableError."""
     try:
         with open_picture(path) as opened:
-            orientation = opened.getexif().get(TAG, UPRIGHT)
+            orientation = read_orientation(opened)
             if opened.format == "TIFF":  # Pillow turns these upright itself
                 opened.load()
                 orientation = UPRIGHT
@@ -41,7 +37,6 @@ def read_form(path: Path) -> Form:
         raise DataUnavailableError(f"{path} may not be read: change its permissions") from error
     except UNREADABLE as error:
         raise unreadable(path, "a picture", error) from error
-    orientation = orientation if orientation in range(2, 9) else UPRIGHT
     return Form(stored=stored, upright=stored[::-1] if orientation >= 5 else stored, orientation=orientation)
 
 

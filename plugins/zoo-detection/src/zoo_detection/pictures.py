@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from zoo_core.data.columns import Array
 from zoo_core.pictures import INK, PAPER
-from zoo_detection.scoring import Matches, Truth
+from zoo_detection.scoring import Matches, PictureTargets
 
 Colour: TypeAlias = tuple[int, int, int]
 
@@ -106,7 +106,7 @@ class Results:
     """
 
     matches: Matches
-    truths: Sequence[Truth]
+    targets: Sequence[PictureTargets]
     detections: Array
     sizes: Array
     classes: Sequence[str]
@@ -117,7 +117,7 @@ def result_pictures(read: Callable[[Sequence[int]], Array], results: Results) ->
 
     read: returns the column `x` of these pictures. Boxes are shown from the score on that has the best F1.
     """
-    count, least = len(results.truths), best_threshold(results.matches)
+    count, least = len(results.targets), best_threshold(results.matches)
     marks = [marks_of(results, number, least) for number in range(count)]
     faults = np.array([sum(mark.style != FOUND for mark in marked) for marked in marks])
     found = np.array([len(marked) for marked in marks]) - faults
@@ -148,7 +148,7 @@ def marks_of(results: Results, picture: int, least: float) -> list[Marked]:
     shown = (matches.pictures == picture) & (matches.scores >= least)
     marked = [
         Marked(
-            box=results.truths[picture].boxes[matches.object_row[number]].tolist(),
+            box=results.targets[picture].boxes[matches.object_row[number]].tolist(),
             words=f"missed: {names[matches.object_classes[number]]}",
             style=MISSED,
         )

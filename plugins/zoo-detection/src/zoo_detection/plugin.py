@@ -44,7 +44,7 @@ def zoo_tasks() -> list[TaskSpec]:
         "higher_is_better": True,
         "chance": 0.0,
         "unit": "pictures",
-        "quick": {"steps": 36, "eval_every": 1.0},
+        "quick": {"steps": 28, "eval_every": 1.0},
     }
     return [
         TaskSpec(
@@ -79,7 +79,7 @@ def zoo_models() -> list[ModelSpec]:
     return [
         ModelSpec(
             name="one-shot",
-            title="Three grids of cells, no anchors: our own, to be read in one sitting",
+            title="One-stage detector, three grids of cells, no anchors: our own, to be read in one sitting",
             entry="zoo_detection.models.one_shot:one_shot",
             options={"width": Param(default=24, help="channels at a quarter of the size", minimum=2)},
             recipe={"*": {"lr": 0.002, "batch_size": 4, "steps": 4800}},
@@ -95,7 +95,7 @@ def zoo_models() -> list[ModelSpec]:
                 "step": Param(default=0.4, help="from one window to the next, in shorter sides of it", minimum=0.1),
             },
             recipe={"*": {"lr": 0.002, "eval_every": 20.0}},  # evaluation is slower than training
-            quick={"step": 1.0, "steps": 20},
+            quick={"step": 1.5, "steps": 20},
             **every,
         ),
         ModelSpec(
@@ -109,7 +109,7 @@ def zoo_models() -> list[ModelSpec]:
                 ),
             },
             recipe={"*": {"lr": 0.001}},
-            quick={"size": 0, "steps": 8},
+            quick={"size": 0, "width": 32, "steps": 4},
             tasks=("road-signs",),  # on the other task it would teach nothing more, and cost as much again
             **every,
         ),

@@ -25,7 +25,7 @@ MAX_GROUPS = 200  # of pictures, that are left out one by one, for the values by
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Truth:
+class PictureTargets:
     """The objects in one picture: boxes float (n, 4), labels int (n,), crowd (n,), not 0 for a crowd object."""
 
     boxes: Array
@@ -75,15 +75,15 @@ class Scorer:
     Raises DamagedDataError if no picture has an object that counts.
     """
 
-    def __init__(self, truths: Sequence[Truth], detections: Array, classes: Sequence[str]) -> None:
-        self.classes, self.truths, self.detections = tuple(classes), truths, detections
-        if not any((truth.crowd == 0).any() for truth in truths):
+    def __init__(self, targets: Sequence[PictureTargets], detections: Array, classes: Sequence[str]) -> None:
+        self.classes, self.targets, self.detections = tuple(classes), targets, detections
+        if not any((picture.crowd == 0).any() for picture in targets):
             raise DamagedDataError(
                 "no picture of the split has an object that counts, so nothing can be found: if it is val, train with "
                 "--set holdout=false"
             )
-        self._truth = _truth_set(truths, classes)
-        self._found = self._truth.loadRes(_found_list(detections))
+        self._coco = _target_set(targets, classes)
+        self._found = self._coco.loadRes(_found_list(detections))
 
     def evaluate(self, *, by_picture: bool = False) -> Evaluation:
         """Return `map50`, `map75`, `map50_95` (a mean over the ten thresholds) and a table of the classes.
@@ -99,21 +99,21 @@ class Scorer:
             "map75": float(precision[5, known].mean()),
             "map50_95": float(precision[:, known].mean()),
         }
-        labels = np.concatenate([truth.labels[truth.crowd == 0] for truth in self.truths])
+        labels = np.concatenate([picture.labels[picture.crowd == 0] for picture in self.targets])
         objects = np.bincount(labels.astype(np.int64), minlength=len(self.classes))
         columns = zip(self.classes, objects.tolist(), precision[0], precision.mean(axis=0), recall, strict=True)
         rows = [
             [name, count, *(float(value) if count else None for value in values)] for name, count, *values in columns
         ]
         table = Table(["class", "objects", "ap50", "ap50_95", "recall50"], rows)
-        values = values_by_picture(self.matches(), len(self.truths), len(self.classes)) if by_picture else {}
+        values = values_by_picture(self.matches(), len(self.targets), len(self.classes)) if by_picture else {}
         return Evaluation(scores, {"per class": table}, values)
 
     def matches(self) -> Matches:
         """Return the evaluator's matches at IoU 0.5."""
         pairs = [key.split("_") for key in self._run(THRESHOLDS[:1]).eval["matched"]]
         object_of = {int(detection): int(number) for detection, number in pairs}
-        objects, found = self._truth.anns, self._found.anns
+        objects, found = self._coco.anns, self._found.anns
         crowd = {number for number, item in objects.items() if item["iscrowd"]}
         counted = [item for number, item in found.items() if object_of.get(number) not in crowd]
         finder = {number: found[by]["score"] for by, number in object_of.items()}
@@ -131,7 +131,7 @@ class Scorer:
         )
 
     def _run(self, thresholds: Array) -> COCOeval_faster:
-        run = COCOeval_faster(self._truth, self._found, iouType="bbox", print_function=_ignore)
+        run = COCOeval_faster(self._coco, self._found, iouType="bbox", print_function=_ignore)
         run.params.iouThrs, run.params.maxDets = thresholds, [MAX_DETECTIONS]
         run.params.areaRng, run.params.areaRngLbl = run.params.areaRng[:1], run.params.areaRngLbl[:1]  # any size
         run.evaluate()
@@ -164,23 +164,23 @@ def _ignore(*_: object) -> None:
     """Drop what the evaluator reports of its progress; it would fill the trial's log."""
 
 
-def _truth_set(truths: Sequence[Truth], classes: Sequence[str]) -> COCO:
+def _target_set(targets: Sequence[PictureTargets], classes: Sequence[str]) -> COCO:
     """Return the objects in the form of COCO. All numbers count from 1: the evaluator takes 0 for no match."""
     annotations = [
         {
             "image_id": number,
             "row": row,
-            "category_id": int(truth.labels[row]) + 1,
-            "bbox": _corner_and_size(truth.boxes[row]),
-            "area": float(np.prod(truth.boxes[row, 2:] - truth.boxes[row, :2])),
-            "iscrowd": int(truth.crowd[row] != 0),
+            "category_id": int(picture.labels[row]) + 1,
+            "bbox": _corner_and_size(picture.boxes[row]),
+            "area": float(np.prod(picture.boxes[row, 2:] - picture.boxes[row, :2])),
+            "iscrowd": int(picture.crowd[row] != 0),
         }
-        for number, truth in enumerate(truths, 1)
-        for row in range(len(truth.labels))
+        for number, picture in enumerate(targets, 1)
+        for row in range(len(picture.labels))
     ]
     return COCO(
         {
-            "images": [{"id": number} for number in range(1, len(truths) + 1)],
+            "images": [{"id": number} for number in range(1, len(targets) + 1)],
             "annotations": [{"id": number, **item} for number, item in enumerate(annotations, 1)],
             "categories": [{"id": number, "name": name} for number, name in enumerate(classes, 1)],
         }

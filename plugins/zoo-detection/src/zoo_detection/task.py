@@ -36,7 +36,7 @@ from zoo_detection.augment import Views
 from zoo_detection.canvas import scale_boxes, to_canvas
 from zoo_detection.detections import FIELDS, MAX_DETECTIONS, Target
 from zoo_detection.pictures import Results, draw_predictions, result_pictures
-from zoo_detection.scoring import Scorer, Truth
+from zoo_detection.scoring import PictureTargets, Scorer
 
 EVALUATION_BATCH = 8  # pictures
 SHOWN_SCORE = 0.3  # `zoo predict` shows boxes with this score or more, unless `--top` is given
@@ -54,6 +54,7 @@ class Detection:
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:
         self._data, self._recipe, self.classes = data, recipe, class_names(data.signature)
+        self._splits: dict[str, DeviceSplit] = {}
         self._train = self._on_device(ctx, "train")
 
     def epoch_steps(self, recipe: Recipe) -> int:
@@ -87,8 +88,8 @@ class Detection:
         """Score the model on a split. Raises DivergedError, WrongOutputError."""
         columns = self._data.split(split, holdout=self._recipe.holdout)
         _use_fast_layout(model)
-        detections = self._detect(model, DeviceSplit(columns, ctx.device), split)
-        scorer = Scorer(truths_of(columns), detections, self.classes)
+        detections = self._detect(model, self._on_device(ctx, split), split)
+        scorer = Scorer(targets_by_picture(columns), detections, self.classes)
         self._last = _Last(model=model, split=split, scorer=scorer)
         return scorer.evaluate(by_picture=split == "test")
 
@@ -100,12 +101,12 @@ class Detection:
         scorer, split = self._last.scorer, self._data.split("test", holdout=self._recipe.holdout)
         results = Results(
             matches=scorer.matches(),
-            truths=scorer.truths,
+            targets=scorer.targets,
             detections=scorer.detections,
             sizes=np.asarray(split.columns["size"])[slice(None) if split.rows is None else split.rows],
             classes=self.classes,
         )
-        on_device = DeviceSplit(split, ctx.device)
+        on_device = self._on_device(ctx, "test")
         return result_pictures(lambda rows: on_device.at(torch.as_tensor(rows))["x"].cpu().numpy(), results)
 
     def predict(
@@ -168,7 +169,10 @@ class Detection:
         return rows
 
     def _on_device(self, ctx: Context, name: str) -> DeviceSplit:
-        return DeviceSplit(self._data.split(name, holdout=self._recipe.holdout), ctx.device)
+        """Return a split on the device, where it stays for the next evaluation."""
+        if name not in self._splits:
+            self._splits[name] = DeviceSplit(self._data.split(name, holdout=self._recipe.holdout), ctx.device)
+        return self._splits[name]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -203,10 +207,11 @@ def targets_of(batch: Batch) -> list[Target]:
     return [{"boxes": some, "labels": theirs} for some, theirs in zip(boxes, labels, strict=True)]
 
 
-def truths_of(split: Split) -> list[Truth]:
+def targets_by_picture(split: Split) -> list[PictureTargets]:
     """Return the objects of each picture of a split."""
     columns = cast(Mapping[str, Ragged], split.columns)
     rows = range(len(split)) if split.rows is None else split.rows.tolist()
     return [
-        Truth(boxes=columns["boxes"][row], labels=columns["labels"][row], crowd=columns["crowd"][row]) for row in rows
+        PictureTargets(boxes=columns["boxes"][row], labels=columns["labels"][row], crowd=columns["crowd"][row])
+        for row in rows
     ]

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from zoo_core import Context, Signature, UnknownSplitError
+from zoo_core.data.drawing import in_light, out_of_focus, tint
 
 Array = np.ndarray[Any, Any]
 Colour = tuple[int, ...]
@@ -71,11 +72,7 @@ def picture(breed: tuple[str, str, str], rng: np.random.Generator) -> Array:
     fur = Image.new("RGB", canvas.size, base)
     mark(Brush(fur, pose), coat, ink, rng)
     dog(Brush(canvas, pose), fur, ears, muzzle, ink if coat in ("masked", "blazed") else tint(base, 12), rng)
-    pixels = np.asarray(canvas.reduce(FINE)).astype(np.int64)
-    left, right = rng.integers(70, 121, 2)  # the light's strength at both borders, percent
-    shade = (left + (right - left) * np.arange(SIZE) // (SIZE - 1))[:, None]
-    lit: Array = pixels * shade // 100 + rng.integers(-8, 9, pixels.shape)
-    return lit.clip(0, 255).astype(np.uint8)
+    return in_light(canvas, FINE, rng, light=(70, 121), noise=8)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,13 +209,7 @@ def background(rng: np.random.Generator) -> Image.Image:
     above, below = rng.integers(60, 206, (2, 1)) + rng.integers(-40, 41, (2, 3))
     rows = np.where(np.arange(8)[:, None, None] < rng.integers(3, 8), above, below)  # (8, 1, 3)
     spots = rows + rng.integers(-22, 23, (8, 8, 1)) + rng.integers(-10, 11, (8, 8, 3))
-    small = Image.fromarray(spots.clip(0, 255).astype(np.uint8)).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
-    return small.resize((SIZE * FINE, SIZE * FINE), Image.Resampling.NEAREST)
-
-
-def tint(colour: Colour, by: int) -> Colour:
-    """The colour made lighter, or darker by a negative number of levels."""
-    return tuple(min(max(level + by, 0), 255) for level in colour)
+    return out_of_focus(spots, SIZE, FINE)
 
 
 def smooth(points: Points | Array) -> Array:

@@ -24,7 +24,7 @@ SMALL = {  # the small net, with its weights and without: the same inputs and th
     "std": SMALL_STD,
     # Few steps, in which pretrained features pay most.
     "recipe": {"*": {"optimizer": "adam", "lr": 0.01, "schedule": "cosine", "batch_size": 32, "steps": 100}},
-    "quick": {"steps": 30},
+    "quick": {"steps": 25, "eval_every": 0.5},
 }
 UNFREEZE = Param(default=0, help="number of the backbone's last parts that are trained too", minimum=0)
 
@@ -133,6 +133,6 @@ def zoo_models() -> list[ModelSpec]:
                 "*": {"optimizer": "adamw", "lr": 0.004, "weight_decay": 0.05, "schedule": "cosine", "warmup": 0.1},
                 "dogs70": {"batch_size": 32, "epochs": 30.0, "image_size": 96, "flip": True, "crop": 16, "zoom": 0.1},
             },
-            quick={"image_size": 64, "crop": 4, "steps": 180, "eval_every": 2.0},
+            quick={"image_size": 48, "crop": 4, "steps": 150, "eval_every": 2.0},
         ),
     ]

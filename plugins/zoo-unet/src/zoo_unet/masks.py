@@ -13,12 +13,12 @@ from zoo_core import DamagedDataError, DataUnavailableError
 from zoo_core.data.columns import Array
 from zoo_core.data.images import UNREADABLE, list_images, open_picture, read_images, unreadable
 from zoo_core.data.names import composed, natural_key
+from zoo_core.data.orientation import read_orientation
 
 IGNORED = 255  # level of ignored pixels in the masks of a local folder
 MAX_SIDE = 512  # pixels of the longer side, for pictures of a local folder
 MAX_UNNAMED_CLASSES = 64  # without classes.txt; more levels are those of a smoothed mask
 MAX_LEVELS_SHOWN = 6  # in an error message
-ORIENTATION = 0x0112  # the EXIF tag
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 SAVE_AGAIN = "save masks as PNG, grey or palette, without smoothing, of 0 and 255 or of class numbers 0, 1, 2 ..."
 
@@ -95,10 +95,9 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def _upright(path: Path) -> tuple[int, tuple[int, int]]:
-    """Read a file's EXIF orientation, 1 to 8, and its (width, height) once turned upright; decodes only TIFF files."""
+    """Read a file's EXIF orientation, 1 to 8, and its (width, height) once turned upright."""
     with open_picture(path) as opened:
-        tag = Image.Image.getexif(opened).get(ORIENTATION, 1)  # PNG files' own getexif decodes the pixels
-        tag = tag if tag in range(2, 9) else 1
+        tag = read_orientation(opened)
         if opened.format == "TIFF":  # Pillow turns these upright itself
             opened.load()
             return tag, opened.size

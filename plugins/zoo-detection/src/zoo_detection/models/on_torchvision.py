@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,19 +29,29 @@ class OnTorchvision(nn.Module):
     """A detector of torchvision; see `zoo_detection.task` for what it takes and returns.
 
     first_label: torchvision's number of our class 0: 1 if the detector has a class for the background, else 0.
+    frozen: parts whose BatchNorm layers are not trained, and keep their statistics.
     """
 
-    def __init__(self, detector: nn.Module, *, first_label: int) -> None:
+    def __init__(self, detector: nn.Module, *, first_label: int, frozen: Sequence[nn.Module] = ()) -> None:
         super().__init__()
         self.detector, self._first = detector, first_label
+        self._frozen = [layer for part in frozen for layer in part.modules() if isinstance(layer, nn.BatchNorm2d)]
+        for layer in self._frozen:
+            layer.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        for layer in self._frozen:
+            layer.eval()
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, 3, height, width) in [0, 1] -> detections (batch, 100, 6)."""
-        training = self.detector.training
-        self.detector.eval()  # in training mode it wants targets
+        training = self.training
+        self.eval()  # in training mode it wants targets
         with _full_precision(x):
             found = self.detector(list(x.float()))
-        self.detector.train(training)
+        self.train(training)
         return torch.stack([as_rows(item["boxes"], item["scores"], item["labels"] - self._first) for item in found])
 
     def loss(self, x: Tensor, targets: Sequence[Target]) -> Tensor:
@@ -87,7 +97,7 @@ def faster_rcnn(signature: Signature, size: int, weights: Mapping[str, Tensor] |
         **_sizes(signature, size),
     )
     load(net, weights, without="roi_heads.box_predictor.")
-    return OnTorchvision(net, first_label=1)
+    return OnTorchvision(net, first_label=1, frozen=_pretrained(net.backbone, weights))
 
 
 def retinanet(signature: Signature, size: int, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
@@ -102,7 +112,7 @@ def retinanet(signature: Signature, size: int, weights: Mapping[str, Tensor] | N
         **_sizes(signature, size),
     )
     load(net, weights, without="head.classification_head.cls_logits.")
-    return OnTorchvision(net, first_label=0)
+    return OnTorchvision(net, first_label=0, frozen=_pretrained(net.backbone, weights))
 
 
 def retinanet_small(signature: Signature, size: int, width: int) -> nn.Module:
@@ -110,10 +120,10 @@ def retinanet_small(signature: Signature, size: int, width: int) -> nn.Module:
     channels = list(SMALL_LEVELS.values())
     levels = {layer: str(number) for number, layer in enumerate(SMALL_LEVELS)}
     features = mobilenet_v3_small(weights=None).features
-    body = BackboneWithFPN(features, levels, channels, width, extra_blocks=LastLevelP6P7(width, width))
+    backbone = BackboneWithFPN(features, levels, channels, width, extra_blocks=LastLevelP6P7(width, width))
     sizes = tuple(tuple(round(anchor * share) for share in SHARES) for anchor in SMALL_ANCHORS)
     net = detection.RetinaNet(
-        body,
+        backbone,
         class_count(signature),
         anchor_generator=AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes)),
         score_thresh=MIN_SCORE,
@@ -122,6 +132,14 @@ def retinanet_small(signature: Signature, size: int, width: int) -> nn.Module:
         **_sizes(signature, size),
     )
     return OnTorchvision(net, first_label=0)
+
+
+def _pretrained(backbone: nn.Module, weights: Mapping[str, Tensor] | None) -> list[nn.Module]:
+    """Return the parts whose BatchNorm torchvision freezes: the backbone, if it starts from weights.
+
+    Batches are too small to renew the statistics of COCO. SSDlite, made for large batches, trains its own there too.
+    """
+    return [] if weights is None else [backbone]
 
 
 def load(net: nn.Module, weights: Mapping[str, Tensor] | None, *, without: str) -> None:

@@ -1,8 +1,8 @@
-"""A one-shot detector of our own: it looks once at the picture, and each cell of three grids says what lies around it.
+"""A one-stage detector of our own: it looks once at the picture, and each cell of three grids says what lies around it.
 
-Top to bottom: `Body`, a small residual net, makes features of 1/8, 1/16 and 1/32 of the size. `Neck` adds the coarse
-ones to the finer ones (Lin et al. 2017, arXiv:1612.03144). `Head` returns for each cell a logit per class, and the
-middle and the size of a box. There are no anchors: a cell learns the object in whose middle it lies (as in FCOS,
+Top to bottom: `Backbone`, a small residual net, makes features of 1/8, 1/16 and 1/32 of the size. `Neck` adds the
+coarse ones to the finer ones (Lin et al. 2017, arXiv:1612.03144). `Head` returns for each cell a logit per class, and
+the centre and the size of a box. There are no anchors: a cell learns the object in whose centre it lies (as in FCOS,
 Tian et al. 2019, arXiv:1904.01355). Focal loss (Lin et al. 2017, arXiv:1708.02002) and complete IoU (Zheng et al. 2019,
 arXiv:1911.08287) train it. Non-maximum suppression leaves one box for each object.
 """
@@ -23,7 +23,7 @@ from zoo_detection.detections import Target, class_count, joined_targets, suppre
 
 STRIDES = (8, 16, 32)  # pixels a side of a cell
 MAX_CELLS = 8.0  # the longer side of a box, in cells; a longer one belongs to the next grid
-NEAR = 1.5  # cells: a cell learns a box if their middles are nearer than that, across and down
+NEAR = 1.5  # cells: a cell learns a box if their centres are nearer than that, across and down
 FIRST_SIZE = 4.0  # cells, of a box before training
 PRIOR = 0.01  # probability of a class before training; with 0.5 the many empty cells would drown the few others
 BOX_WEIGHT = 1.0  # of the loss of the boxes, when the focal loss has weight 1
@@ -50,7 +50,7 @@ class Residual(nn.Module):
         return F.relu(x + cast(Tensor, self.layers(x)))
 
 
-class Body(nn.Module):
+class Backbone(nn.Module):
     """(batch, 3, h, w) -> features of 2, 4 and 8 times `width` channels, at 1/8, 1/16 and 1/32 of the size."""
 
     def __init__(self, width: int) -> None:
@@ -125,7 +125,7 @@ class OneShot(nn.Module):
         self.classes = class_count(signature)
         for name, values, default in (("mean", signature.mean, 0.5), ("std", signature.std, 0.25)):
             self.register_buffer(name, torch.tensor(values or (default,) * 3).view(1, 3, 1, 1))
-        self.body = Body(width)
+        self.backbone = Backbone(width)
         self.neck = Neck((2 * width, 4 * width, 8 * width), 2 * width)
         self.head = Head(2 * width, self.classes)
 
@@ -138,24 +138,24 @@ class OneShot(nn.Module):
     def cells(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return what every cell says, and where it is.
 
-        Shapes: logits (batch, cells, classes); boxes (batch, cells, 4) and middles of the cells (cells, 2), in pixels;
+        Shapes: logits (batch, cells, classes); boxes (batch, cells, 4) and centres of the cells (cells, 2), in pixels;
         strides (cells,).
         """
-        grids = self.neck(self.body((x - self.mean) / self.std))
+        grids = self.neck(self.backbone((x - self.mean) / self.std))
         outputs = torch.cat([self.head(grid) for grid in grids], 1)
-        places = [cell_middles(grid, stride) for grid, stride in zip(grids, STRIDES, strict=True)]
-        middles = torch.cat(places)
+        places = [cell_centres(grid, stride) for grid, stride in zip(grids, STRIDES, strict=True)]
+        centres = torch.cat(places)
         strides = torch.cat([torch.full_like(place[:, 0], side) for place, side in zip(places, STRIDES, strict=True)])
         logits, shift, size = outputs.tensor_split((self.classes, self.classes + 2), 2)
-        middle = middles + shift * strides[:, None]
+        centre = centres + shift * strides[:, None]
         half = FIRST_SIZE / 2 * strides[:, None] * size.clamp(-4, 4).exp()  # the exponential stays finite
-        return logits, torch.cat([middle - half, middle + half], 2), middles, strides
+        return logits, torch.cat([centre - half, centre + half], 2), centres, strides
 
     def loss(self, x: Tensor, targets: Sequence[Target]) -> Tensor:
         """Return the focal loss of all cells plus the loss of the boxes of the cells that have an object."""
-        logits, boxes, middles, strides = self.cells(x)
+        logits, boxes, centres, strides = self.cells(x)
         true_boxes, labels, pictures = joined_targets(targets)
-        cells, objects = matched_cells(true_boxes, pictures, middles, strides, count=len(targets))
+        cells, objects = matched_cells(true_boxes, pictures, centres, strides, count=len(targets))
         wanted = torch.zeros_like(logits).flatten(0, 1)
         wanted[cells, labels[objects]] = 1.0
         count = max(1, len(cells))
@@ -166,32 +166,32 @@ class OneShot(nn.Module):
         return focal + BOX_WEIGHT * overlap
 
 
-def cell_middles(grid: Tensor, stride: int) -> Tensor:
-    """Return x and y of the middle of each cell of a grid (batch, width, h, w), float32 (h * w, 2), in pixels."""
+def cell_centres(grid: Tensor, stride: int) -> Tensor:
+    """Return x and y of the centre of each cell of a grid (batch, width, h, w), float32 (h * w, 2), in pixels."""
     y, x = (stride * (torch.arange(count, device=grid.device) + 0.5) for count in grid.shape[2:])
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), 2).flatten(0, 1)
 
 
 def matched_cells(
-    boxes: Tensor, pictures: Tensor, middles: Tensor, strides: Tensor, *, count: int
+    boxes: Tensor, pictures: Tensor, centres: Tensor, strides: Tensor, *, count: int
 ) -> tuple[Tensor, Tensor]:
     """Return the numbers of the cells that learn an object, counted over the batch, and the object of each.
 
-    An object belongs to the grid that its longer side chooses, there to the three by three cells around its middle. Of
+    An object belongs to the grid that its longer side chooses, there to the three by three cells around its centre. Of
     several objects a cell learns the smallest.
-    Shapes: boxes (objects, 4), pictures (objects,), middles (cells, 2), strides (cells,) -> both int64 (matched,).
+    Shapes: boxes (objects, 4), pictures (objects,), centres (cells, 2), strides (cells,) -> both int64 (matched,).
     count: of the pictures.
     """
-    middle, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-    near = ((middles - middle[:, None]).abs() < NEAR * strides[:, None]).all(2)  # (objects, cells)
+    centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    near = ((centres - centre[:, None]).abs() < NEAR * strides[:, None]).all(2)  # (objects, cells)
     longest = size.amax(1, keepdim=True)
     fits = (longest < MAX_CELLS * strides) | (strides == STRIDES[-1])
     fits &= (longest >= MAX_CELLS / 2 * strides) | (strides == STRIDES[0])
     objects, cells = (near & fits).nonzero(as_tuple=True)
     by_area = size.prod(1).argsort()
     rank = by_area.argsort()
-    first = torch.full((count * len(middles),), len(boxes), device=boxes.device)
-    first = first.scatter_reduce(0, pictures[objects] * len(middles) + cells, rank[objects], "amin")
+    first = torch.full((count * len(centres),), len(boxes), device=boxes.device)
+    first = first.scatter_reduce(0, pictures[objects] * len(centres) + cells, rank[objects], "amin")
     matched = (first < len(boxes)).nonzero(as_tuple=True)[0]
     return matched, by_area[first[matched]]
 

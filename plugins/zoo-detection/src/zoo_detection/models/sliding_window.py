@@ -20,10 +20,7 @@ from zoo_core import Signature
 from zoo_detection.detections import Target, class_count, suppress
 
 CROP = 24  # pixels a side of what the classifier gets
-SMALLEST, GROWTH = (
-    16.0,
-    1.45,
-)  # pixels, the shorter side of the smallest windows; the next ones are larger by this factor
+SMALLEST, GROWTH = 16.0, 1.45  # pixels, the shorter side of the smallest windows; by this factor the next are larger
 SHAPES = ((1.0, 1.0), (1.0, 2.0))  # width and height, in shorter sides
 SHIFT = 0.15  # largest shift of the sides of a training window of an object, as a share of the object's sides
 COPIES, BACKGROUNDS = 6, 32  # training windows of each object, and of the background of each picture
@@ -102,8 +99,8 @@ def all_windows(x: Tensor, step: float) -> Tensor:
                     for room in (width - across * side, height - down * side)
                 )
                 corners = torch.stack(torch.meshgrid(left, top, indexing="xy"), 2).flatten(0, 1)
-                size = torch.tensor([across, down], device=device) * side
-                windows.append(torch.cat([corners, corners + size], 1))
+                ends = [corners[:, :1] + across * side, corners[:, 1:] + down * side]
+                windows.append(torch.cat([corners, *ends], 1))
         side *= GROWTH
     return torch.cat(windows)
 

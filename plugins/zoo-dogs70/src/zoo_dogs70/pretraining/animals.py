@@ -12,8 +12,8 @@ from itertools import product
 import numpy as np
 from PIL import Image
 
+from zoo_core.data.drawing import tint as tinted
 from zoo_dogs70.drawn import CIRCLE, DARK, FINE, LIGHT, SIZE, Array, Brush, Colour, Points, Pose, background, smooth
-from zoo_dogs70.drawn import tint as tinted
 from zoo_dogs70.pretraining.coats import ALL_OVER, COATS, draw_coat
 from zoo_dogs70.pretraining.faces import CROWNS, MUZZLES, draw_crown, draw_face
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo_dogs70.drawn import Brush, Colour, Points, smooth, tint
+from zoo_core.data.drawing import tint
+from zoo_dogs70.drawn import Brush, Colour, Points, smooth
 
 MUZZLES = ("cat", "bear", "pig", "beak", "bill", "fox", "ape")
 CROWNS = ("none", "horns", "ram", "one tine", "two tines", "three tines", "crest")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor, nn
 
 from zoo_core import Signature
-from zoo_unet.models.blocks import OnEncoder
+from zoo_unet.models.fcn import Fcn
 from zoo_unet.models.fpn import FPN
 from zoo_unet.models.linknet import LinkNet
 from zoo_unet.models.pspnet import PSPNet
@@ -18,21 +17,9 @@ from zoo_unet.models.squeezenet import CHANNELS, SqueezeEncoder
 Weights = Mapping[str, Tensor] | None
 
 
-class SmallestFeatures(nn.Module):
-    """Keeps only the smallest features of an encoder: the U-Net on it has no skip connection, as `fcn` has none."""
-
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        smallest: Any = self.encoder(x)[-1]
-        return [smallest]
-
-
 def fcn_squeezenet(signature: Signature, weights: Weights = None) -> nn.Module:
     """Build the net (batch, 3, H, W) -> (batch, classes, H, W)."""
-    return OnEncoder(SmallestFeatures(SqueezeEncoder(weights)), CHANNELS[-1:], [], signature.outputs or 1)
+    return Fcn(SqueezeEncoder(weights), CHANNELS[-1], signature.outputs or 1)
 
 
 def segnet_squeezenet(signature: Signature, weights: Weights = None) -> nn.Module:

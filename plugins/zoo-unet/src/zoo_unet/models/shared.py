@@ -1,4 +1,4 @@
-"""The encoder from scratch of `segnet`, `linknet`, `pspnet` and `fpn`: that of `unet`, so that only decoders differ."""
+"""The encoder from scratch of all decoders but the U-Net's: that of `unet`, so that only decoders differ."""
 
 from __future__ import annotations
 
