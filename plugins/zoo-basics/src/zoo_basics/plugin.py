@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from zoo_basics.optimizers import specs as optimizers
 from zoo_basics.two_classes import specs as two_classes
 from zoo_core import DatasetSpec, ModelSpec, TaskSpec, hookimpl
 
-LESSONS = (two_classes,)
+LESSONS = (two_classes, optimizers)
 
 
 @hookimpl
