@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from zoo_basics.gradients import specs as gradients
 from zoo_basics.optimizers import specs as optimizers
+from zoo_basics.products import specs as products
 from zoo_basics.two_classes import specs as two_classes
 from zoo_core import DatasetSpec, ModelSpec, TaskSpec, hookimpl
 
-LESSONS = (two_classes, optimizers)
+LESSONS = (products, gradients, two_classes, optimizers)
 
 
 @hookimpl
