@@ -30,7 +30,7 @@ HEAVY_INSIDE = {
     "metrics.py",
     "testing/timing.py",
     *(f"data/{name}.py" for name in ("columns", "splits", "open", "batches", "idx", "images", "labels")),
-    *(f"measure/{name}.py" for name in ("clock", "randomness", "flops", "latency", "memory", "devices")),
+    *(f"measure/{name}.py" for name in ("randomness", "flops", "latency", "memory", "devices")),
     *(f"checks/{name}.py" for name in ("harness", "child", "data", "fixed_model", "losses")),
     *(f"runner/{name}.py" for name in ("artifacts", "build", "checkpoints", "handlers", "saved_models", "trial")),
     *(f"runner/{name}.py" for name in ("inference", "prepare", "training", "tryout", "warm_up")),
@@ -183,7 +183,7 @@ def test_the_core_imports_itself_by_its_full_name(path: Path):
 # The layers of each package, the lowest first. Every top-level module or subpackage belongs to one layer and imports
 # only from lower layers.
 CORE_LAYERS = (
-    {"errors", "memory_limit", "quote", "reasons", "transfer"},
+    {"errors", "memory_limit", "quote", "reasons", "stopwatch", "transfer"},
     {"columns", "files", "outputs", "specs"},
     {"cached", "entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family", "weights"},
     {"protocols", "results"},

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from zoo_core.columns import Split
 from zoo_core.data.batches import DeviceSplit
-from zoo_core.errors import IncompatibleError
+from zoo_core.errors import IncompatibleError, RecipeError
 from zoo_core.kinds import KINDS
 from zoo_core.measure.devices import autocast
 from zoo_core.protocols import Context, Step
@@ -29,6 +29,8 @@ OPTIMIZERS = {
     "adamw": lambda weights: torch.optim.AdamW(weights, lr=0.02, weight_decay=0.0, fused=True),
     "rmsprop": lambda weights: torch.optim.RMSprop(weights, lr=0.02),
     "adagrad": lambda weights: torch.optim.Adagrad(weights, lr=0.02),
+    "momentum": lambda weights: torch.optim.SGD(weights, lr=0.02, momentum=0.9, fused=True),
+    "nesterov": lambda weights: torch.optim.SGD(weights, lr=0.02, momentum=0.9, nesterov=True, fused=True),
 }
 
 
@@ -81,6 +83,39 @@ def test_the_loop_is_torchs_own_to_the_last_bit(name: str) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert torch.equal(weights(trained(recipe(optimizer=name))), weights(model))
+
+
+def test_lbfgs_is_torchs_with_a_line_search_on_each_batch() -> None:
+    model, data = net(), split()
+    optimizer = torch.optim.LBFGS([*model.parameters()], lr=0.5, line_search_fn="strong_wolfe")
+    batches = data.shuffled(32, torch.Generator().manual_seed(1))
+    first = []
+    for _ in range(6):
+        batch = next(batches)
+
+        def closure(batch: Any = batch) -> Tensor:
+            optimizer.zero_grad()
+            loss, _ = loss_and_score(model, batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss
+
+        first.append(loss_and_score(model, batch)[0].item())
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
+    mine, settings = net(), recipe(optimizer="lbfgs", lr=0.5, batch_size=32)
+    assert [step.logs["loss"].item() for step in steps_of(mine, data, settings)] == pytest.approx(first)
+    assert torch.equal(weights(mine), weights(model))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"optimizer": "lbfgs", "weight_decay": 0.1}, "lbfgs has no weight decay: set weight_decay=0, not 0.1"),
+        ({"optimizer": "nesterov", "momentum": 0.0}, "nesterov with momentum=0 is plain sgd"),
+    ],
+)
+def test_settings_that_an_optimizer_would_ignore_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        trained(recipe(**settings))
 
 
 # Accumulation

@@ -97,6 +97,7 @@ def bench(
     weights: str | Path = "",
     save: bool = False,
     sandbox: bool = False,
+    yes: bool = False,
     force: bool = False,
     retry_failed: bool = False,
     results: str | Path = "results",
@@ -111,7 +112,7 @@ def bench(
         name: names a model that is in no plugin. Without it, the name consists of the file or notebook, the class, and
             a hash of where it lies.
         seeds: a count (3 means 0, 1, 2) or a list of seeds.
-        recipe: recipe keys to change, by name.
+        recipe: recipe keys to change, by name. A list for a key that takes one value means a trial for each of them.
         budget, timeout: seconds, or text such as "60s" or "10m".
         progress: whether to show progress.
     All other parameters are the options of `zoo bench`.
@@ -147,6 +148,7 @@ def bench(
         retry_failed=retry_failed,
         save=save,
         sandbox=sandbox,
+        allow_many=yes,
         command=_command_text(arguments),
     )
     for warning in name_warnings(request, store):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo_core.errors import DataError
+from zoo_core.stopwatch import Timing, time_calls
 
 if TYPE_CHECKING:
     import logging
@@ -113,6 +114,17 @@ class Context:
     def count_as_read(self, path: Path) -> None:
         """State that the loader reads a file by other means than Python's `open`, such as with h5py or OpenCV."""
         self._require_files().count_as_read(path)
+
+    def time_calls(self, call: Callable[[], object], *, repeats: int = 7, at_least_s: float = 0.001) -> Timing:
+        """Time a call by the runner's clock, for a task whose score is a time, such as a benchmark without training.
+
+        The device is synchronised at both edges of each of the `repeats`. A repeat has as many calls as take
+        `at_least_s`; calls before the first repeat warm up and do not count.
+
+        >>> len(Context().time_calls(lambda: sum(range(100)), repeats=3).seconds)
+        3
+        """
+        return time_calls(call, self.device, repeats=repeats, at_least_s=at_least_s)
 
     def _require_files(self) -> Files:
         if self.files is None:

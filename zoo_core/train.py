@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo_core.data.batches import Batch, DeviceSplit
-from zoo_core.errors import IncompatibleError
+from zoo_core.errors import IncompatibleError, RecipeError
 from zoo_core.protocols import Context, Step
 from zoo_core.recipe import GAMMA, MILESTONES, Recipe
 
@@ -20,6 +21,7 @@ FUSED = ("cpu", "cuda")  # device types for which torch has fused optimizers
 # OneCycleLR's defaults in torch: the share of the rise, lr / first rate, first rate / last rate.
 CYCLE_RISE, CYCLE_START, CYCLE_END = 0.3, 25.0, 1e4
 
+Gradients: TypeAlias = tuple[int, Tensor, Tensor]  # number of examples, and the means of loss and score over them
 Loss: TypeAlias = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]  # (loss, score), both scalar
 
 
@@ -53,21 +55,54 @@ def supervised_steps(
     scheduled = recipe.schedule != "constant" or recipe.warmup > 0
     drops = {"milestones": recipe.get("milestones", MILESTONES), "gamma": recipe.get("gamma", GAMMA)}
     average = WeightAverage(model, recipe.ema) if recipe.get("ema") else None
+    searches = isinstance(optimizer, torch.optim.LBFGS)
     steps = batches_by_step(split, recipe, ctx.generator)
     for _ in range(recipe.steps):
         batches = next(steps)
         if scheduled:
             factor = rate_factor(recipe.schedule, recipe.warmup, ctx.progress(), **drops)
             optimizer.param_groups[0]["lr"] = recipe.lr * factor
-        for parameter in parameters:  # takes 1 us; optimizer.zero_grad() takes 60
-            parameter.grad = None
-        examples, loss, score = add_gradients(model, batches, loss_and_score)
-        if recipe.clip_norm:
-            nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
-        optimizer.step()
+        compute = functools.partial(
+            new_gradients, model, batches, loss_and_score, parameters=parameters, clip_norm=recipe.clip_norm
+        )
+        if searches:
+            examples, loss, score = step_with_line_search(optimizer, compute)
+        else:
+            examples, loss, score = compute()
+            optimizer.step()
         if average is not None:
             average.update()
         yield Step(examples, {"loss": loss, "score": score}, eval_model=average.model if average else None)
+
+
+def new_gradients(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    loss_and_score: Loss,
+    *,
+    parameters: Sequence[nn.Parameter],
+    clip_norm: float,
+) -> Gradients:
+    """Replace the gradients by those of the batches, clipped to `clip_norm` unless it is 0; see `add_gradients`."""
+    for parameter in parameters:  # takes 1 us; optimizer.zero_grad() takes 60
+        parameter.grad = None
+    found = add_gradients(model, batches, loss_and_score)
+    if clip_norm:
+        nn.utils.clip_grad_norm_(parameters, clip_norm)
+    return found
+
+
+def step_with_line_search(optimizer: torch.optim.Optimizer, compute: Callable[[], Gradients]) -> Gradients:
+    """Take a step of an optimizer that asks for gradients several times; return those at the step's begin."""
+    first: list[Gradients] = []
+
+    def closure() -> Tensor:
+        found = compute()
+        first.append(found)
+        return found[1]
+
+    optimizer.step(closure)  # type: ignore[arg-type]  # it takes the loss as a tensor
+    return first[0]
 
 
 def _steps_without_parameters(
@@ -95,7 +130,7 @@ def batches_by_step(split: DeviceSplit, recipe: Recipe, generator: torch.Generat
             yield list(itertools.islice(batches, min(accumulate, count - begin)))
 
 
-def add_gradients(model: nn.Module, batches: Sequence[Batch], loss_and_score: Loss) -> tuple[int, Tensor, Tensor]:
+def add_gradients(model: nn.Module, batches: Sequence[Batch], loss_and_score: Loss) -> Gradients:
     """Add the gradients of the mean loss over all examples of the batches, one backward pass per batch.
 
     Returns the number of examples, and the means of loss and score over them.
@@ -171,8 +206,9 @@ def update_average(average: nn.Module, net: nn.Module, decay: float) -> None:
 def make_optimizer(model: nn.Module, recipe: Recipe, device: str) -> torch.optim.Optimizer:
     """Make the recipe's optimizer for all trainable parameters, fused if torch supports it on the device.
 
-    Reads `optimizer`, `lr` and `weight_decay`; for `sgd` also `momentum` and `nesterov`. Everything else is torch's
-    default.
+    Reads `optimizer`, `lr` and `weight_decay`; for `sgd` also `momentum` and `nesterov`. `momentum` and `nesterov` are
+    `sgd` with `momentum`, without and with Nesterov's form. `lbfgs` searches along a line on each batch, by the
+    strong Wolfe conditions, and has no weight decay. Everything else is torch's default. Raises RecipeError.
 
     >>> recipe = Recipe({"optimizer": "adam", "lr": 0.001, "weight_decay": 0.0})
     >>> type(make_optimizer(nn.Linear(1, 1), recipe, "cpu")).__name__
@@ -180,6 +216,15 @@ def make_optimizer(model: nn.Module, recipe: Recipe, device: str) -> torch.optim
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     fused = torch.device(device).type in FUSED
+    if recipe.optimizer == "lbfgs":
+        if recipe.weight_decay:
+            raise RecipeError(f"optimizer=lbfgs has no weight decay: set weight_decay=0, not {recipe.weight_decay:g}")
+        return torch.optim.LBFGS(parameters, lr=recipe.lr, line_search_fn="strong_wolfe")
+    if recipe.optimizer in ("momentum", "nesterov"):
+        if not recipe.momentum:
+            raise RecipeError(f"optimizer={recipe.optimizer} with momentum=0 is plain sgd: set momentum, such as 0.9")
+        is_nesterov = recipe.optimizer == "nesterov"
+        recipe = Recipe({**recipe, "optimizer": "sgd", "nesterov": is_nesterov})
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(
             parameters,

@@ -48,6 +48,7 @@ def bench_command(
     save: Annotated[bool, options.SAVE] = False,
     sandbox: Annotated[bool, options.SANDBOX] = False,
     dry_run: Annotated[bool, options.DRY_RUN] = False,
+    yes: Annotated[bool, options.YES] = False,
     force: Annotated[bool, options.FORCE] = False,
     retry_failed: Annotated[bool, options.RETRY_FAILED] = False,
     results: Annotated[Path, RESULTS] = Path("results"),
@@ -88,6 +89,7 @@ def bench_command(
             retry_failed=retry_failed,
             save=save,
             sandbox=sandbox,
+            allow_many=yes or dry_run,
             command=shlex.join(["zoo", *sys.argv[1:]]),
         )
     except UnknownNameError:  # the name may belong to a plugin that did not load

@@ -41,7 +41,9 @@ EPOCHS = typer.Option("--epochs", min=0, help="Passes over the training data. De
 MAX_STEPS = typer.Option("--max-steps", min=1, help="Optimizer steps. Default: the recipe's.")
 BUDGET = typer.Option("--budget", help="Training time, such as 60s or 10m, instead of epochs or steps. Default: none.")
 PRESET = typer.Option("--preset", help="quick: use each task's short recipe. Default: the full recipe.")
-SETTING = typer.Option("--set", help="Change a recipe key: key=value. Repeat for several.")
+SETTING = typer.Option(
+    "--set", help="Change a recipe key: key=value. Several values, as in lr=0.1,0.01: a trial of each. Repeatable."
+)
 OFFLINE = typer.Option("--offline", help="Use data sets that need no download. Refuse the network in trials.")
 DTYPE = typer.Option("--dtype", help="float32, or bf16 for autocast.")
 COMPILE = typer.Option("--compile", help="Compile models with torch.compile.")
@@ -54,6 +56,7 @@ WEIGHTS = typer.Option(
 )
 SAVE = typer.Option("--save", help="Save each trained model, for `zoo eval` and `zoo predict`.")
 SANDBOX = typer.Option("--sandbox", help="Run trials in bubblewrap: no network, no home, limited memory. Linux only.")
+YES = typer.Option("--yes", help="Run also more than 200 trials that lists of values in --set make.")
 DRY_RUN = typer.Option("--dry-run", help="Print the trials that would run, and exit.")
 FORCE = typer.Option("--force", help="Also run trials that are recorded already.")
 RETRY_FAILED = typer.Option("--retry-failed", help="Also run trials that are recorded as failed.")

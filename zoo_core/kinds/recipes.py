@@ -14,7 +14,11 @@ SUPERVISED: Params = MappingProxyType(
         "accumulate": Param(
             default=1, unset=1, help="batches per step: their gradients are averaged over all examples", minimum=1
         ),
-        "optimizer": Param(default="sgd", choices=("sgd", "adam", "adamw", "rmsprop", "adagrad")),
+        "optimizer": Param(
+            default="sgd",
+            choices=("sgd", "adam", "adamw", "rmsprop", "adagrad", "momentum", "nesterov", "lbfgs"),
+            help="torch's; momentum and nesterov: SGD with `momentum`, plain or Nesterov's; lbfgs: with a line search",
+        ),
         "lr": Param(default=0.01, help="highest learning rate of the schedule", minimum=0.0),
         "momentum": Param(default=0.9, help="momentum of SGD", minimum=0.0),
         "nesterov": Param(default=False, help="Nesterov momentum in SGD"),

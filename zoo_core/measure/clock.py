@@ -7,16 +7,9 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from time import perf_counter  # bound before plugins are imported, which could replace them
 
-import torch
-
 from zoo_core.measure.load import CpuMeter
 from zoo_core.results.records import Load
-
-
-def synchronize(device: str) -> None:
-    """Wait until the device has finished its work; returns at once on the CPU."""
-    if torch.device(device).type != "cpu":
-        torch.accelerator.synchronize(torch.device(device))
+from zoo_core.stopwatch import synchronize
 
 
 class Phases:

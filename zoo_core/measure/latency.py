@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from zoo_core.measure.clock import synchronize
 from zoo_core.measure.load import CpuMeter
 from zoo_core.results.records import Latency
+from zoo_core.stopwatch import synchronize
 
 WARM_UP_REPEATS = 3
 MAX_REPEATS = 200

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -14,6 +16,7 @@ from zoo_core.recipe import Recipe, RecipeClass
 from zoo_core.registry import Pair, Registry
 from zoo_core.results.records import FINAL, Record
 from zoo_core.results.store import Store
+from zoo_core.runner.grid import combinations, count_combinations, require_few, settings_of
 from zoo_core.runner.identity import imports_are_unchanged, read_code
 from zoo_core.runner.pair_recipe import pair_parameters, quick_preset
 from zoo_core.runner.planned_trial import PlannedTrial
@@ -68,10 +71,11 @@ class _Location:
 
 @dataclass(frozen=True, slots=True)
 class _PairRecipe:
-    """The recipe of a pair, and its class."""
+    """A recipe of a pair, its class, and the settings that differ between the recipes of the call, in words."""
 
     recipe: Recipe
     recipe_class: RecipeClass
+    settings: str = ""
 
 
 def make_plan(request: Request, registry: Registry, store: Store) -> Plan:
@@ -82,9 +86,9 @@ def make_plan(request: Request, registry: Registry, store: Store) -> Plan:
     todo: list[PlannedTrial] = []
     recorded: list[Record] = []
     skipped: list[Skipped] = []
+    _require_few_trials(request)
     for pair in request.pairs:
-        trials, problem = _plan_pair(pair, request, registry)
-        for trial in trials:
+        for trial, problem in _plan_pair(pair, request, registry):
             if problem is not None:
                 skipped.append(Skipped(trial, problem))
             elif (record := _find_record(trial, store)) is not None:
@@ -94,33 +98,43 @@ def make_plan(request: Request, registry: Registry, store: Store) -> Plan:
     return Plan(todo=tuple(todo), recorded=tuple(recorded), skipped=tuple(skipped))
 
 
-def _plan_pair(pair: Pair, request: Request, registry: Registry) -> tuple[list[PlannedTrial], Problem | None]:
-    """Plan the trials of a pair, one for each device and seed. They cannot run if there is a Problem."""
+def _require_few_trials(request: Request) -> None:
+    """Raise UsageError if lists of values make too many trials."""
+    recipes_by_pair = []
+    for pair in request.pairs:
+        try:
+            recipes_by_pair.append(count_combinations(_settings(pair, request)))
+        except RecipeError:  # raised again where the pair is planned, or skipped
+            recipes_by_pair.append(1)
+    trials = sum(recipes_by_pair) * len(request.devices) * len(request.seeds)
+    require_few(trials, has_lists=max(recipes_by_pair) > 1, allow_many=request.allow_many)
+
+
+def _plan_pair(pair: Pair, request: Request, registry: Registry) -> Iterator[tuple[PlannedTrial, Problem | None]]:
+    """Plan the trials of a pair, one for each device, recipe and seed. One with a Problem cannot run."""
     dataset = _resolve_dataset(pair.task, request, registry)
     location = _locate_data(dataset.value, request)
-    resolved = _resolve_recipe(pair, request)
-    recipe = resolved.value.recipe
+    resolved = _resolve_recipes(pair, request)
     if request.named_task:
-        registry.require_fit(pair.model, pair.task, dataset.value, recipe)
+        for item in resolved:
+            registry.require_fit(pair.model, pair.task, dataset.value, item.value.recipe)
     code = read_code(pair.task, dataset.value, pair.model)
-    trials = [
-        PlannedTrial(
+    for device, item, seed in itertools.product(request.devices, resolved, request.seeds):
+        trial = PlannedTrial(
             task=pair.task,
             model=pair.model,
             dataset=dataset.value,
             fingerprint=location.value.fingerprint,
             data_root=location.value.root,
-            recipe=recipe,
-            recipe_class=resolved.value.recipe_class,
+            recipe=item.value.recipe,
+            recipe_class=item.value.recipe_class,
+            settings=item.value.settings,
             seed=seed,
             device=device,
             request=request,
             code=code,
         )
-        for device in request.devices
-        for seed in request.seeds
-    ]
-    return trials, resolved.problem or dataset.problem or location.problem
+        yield trial, item.problem or dataset.problem or location.problem
 
 
 def _resolve_dataset(task: TaskSpec, request: Request, registry: Registry) -> _Resolved[DatasetSpec]:
@@ -144,17 +158,27 @@ def _locate_data(dataset: DatasetSpec, request: Request) -> _Resolved[_Location]
         return _Resolved(_Location(None, MISSING_FINGERPRINT), Problem(str(error)))
 
 
-def _resolve_recipe(pair: Pair, request: Request) -> _Resolved[_PairRecipe]:
+def _resolve_recipes(pair: Pair, request: Request) -> list[_Resolved[_PairRecipe]]:
+    """Resolve the recipes of a pair: one, or one for each combination of listed values, without equal ones."""
+    found: dict[str, _Resolved[_PairRecipe]] = {}
     try:
         params = pair_parameters(pair.task, pair.model)
         quick = quick_preset(pair)
-        recipe = recipes.resolve_recipe(params, quick if request.quick else {}, _applicable_overrides(request, params))
+        for overrides, words in combinations(_settings(pair, request)):
+            recipe = recipes.resolve_recipe(params, quick if request.quick else {}, overrides)
+            kind = "custom" if request.budget_s is not None else recipes.recipe_class(recipe, params, quick)
+            found.setdefault(json.dumps(dict(recipe), sort_keys=True), _Resolved(_PairRecipe(recipe, kind, words)))
     except RecipeError as error:
         if request.named_task:
             raise
-        return _Resolved(_PairRecipe(Recipe({}), "custom"), Problem(str(error), "error"))
-    timed = request.budget_s is not None
-    return _Resolved(_PairRecipe(recipe, "custom" if timed else recipes.recipe_class(recipe, params, quick)))
+        return [_Resolved(_PairRecipe(Recipe({}), "custom"), Problem(str(error), "error"))]
+    return [*found.values()]
+
+
+def _settings(pair: Pair, request: Request) -> dict[str, list[Any]]:
+    """Return the values that the request gives each key of a pair's recipe."""
+    params = pair_parameters(pair.task, pair.model)
+    return settings_of(params, _applicable_overrides(request, params))
 
 
 def _applicable_overrides(request: Request, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from zoo_core.specs import NO_WEIGHTS, DatasetSpec, ModelSpec, TaskSpec
 class PlannedTrial:
     """One trial to run. Its job consists of names and JSON values, so any executor can run it.
 
+    settings: those of its recipe that differ from other trials of the call, in words; "" without lists of values.
     code, specs, key: what the code is, the hash of the specs and the key of the experiment; all are fixed when the
     trial is planned.
     """
@@ -39,6 +40,7 @@ class PlannedTrial:
     device: str
     request: Request
     code: TrialCode
+    settings: str = ""
     specs: str = field(init=False)
     key: str = field(init=False)
 
@@ -58,7 +60,8 @@ class PlannedTrial:
 
     @property
     def name(self) -> str:
-        return f"{self.task.name} {self.model.name} {self.device} seed {self.seed}"
+        words = (self.task.name, self.model.name, self.settings, self.device, f"seed {self.seed}")
+        return " ".join(filter(None, words))
 
     @property
     def weights_name(self) -> str:

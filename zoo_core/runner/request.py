@@ -26,6 +26,8 @@ class Request:
         being skipped, for example if data are missing.
     named_models: the caller named models. Then missing or unfitting weights raise an error, too.
     device_names: device as torch spells it -> product name, once the devices are found.
+    overrides: recipe keys with their values. A list for a key that takes one value means a trial for each of them.
+    allow_many: whether lists of values may make more trials than `grid.MAX_TRIALS`.
     weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
     """
 
@@ -51,6 +53,7 @@ class Request:
     weights_sha256: str = ""
     save: bool = False
     sandbox: bool = False
+    allow_many: bool = False
     command: str = ""
 
 

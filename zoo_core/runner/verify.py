@@ -125,7 +125,10 @@ def _request_of(record: Record, registry: Registry, sources: Sources) -> Request
         dataset=record.dataset.name,
         offline=sources.offline,
         data_root=sources.data_root,
-        overrides={**left_out, **record.recipe},
+        # A list of one: a text with commas is one value here.
+        overrides={
+            key: [value] if isinstance(value, str) else value for key, value in {**left_out, **record.recipe}.items()
+        },
         dtype=record.device.dtype,
         compiled=record.device.compiled,
         threads=record.device.requested_threads,

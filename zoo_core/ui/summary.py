@@ -18,29 +18,38 @@ from zoo_core.ui.failures import failure_report
 from zoo_core.ui.formats import bare_name, format_count, format_number, format_score, format_seconds, short_names
 from zoo_core.ui.progress import FAILED_STYLE, STATUS_STYLES
 
-PLAN_COLUMNS = ("task", "dataset", "model", "device", "seed")
+PLAN_COLUMNS = ("task", "dataset", "model", "settings", "device", "seed")
 SUMMARY_COLUMNS = ("task", "dataset", "model", "device", "trials", "score", "to target", "training", "units/s")
 SEVERAL_SEEDS = "score: mean and standard deviation (std) over seeds; the leaderboard adds 95 % confidence intervals"
 
-Groups: TypeAlias = dict[tuple[str, str, str, str], list[Record]]
+Groups: TypeAlias = dict[tuple[str, str, str, str, str], list[Record]]
 
 
 def print_plan(plan: Plan, store: Store, *, as_json: bool) -> None:
     """Print the trials that would run, with estimates of their wall time from earlier trials."""
     estimates = _estimate_wall_s(plan, store)
-    rows: list[list[object]] = [
-        [trial.task.name, trial.dataset.name, trial.model.name, trial.device, trial.seed] for trial in plan.todo
+    columns = PLAN_COLUMNS if any(trial.settings for trial in plan.todo) else (*PLAN_COLUMNS[:3], *PLAN_COLUMNS[4:])
+    facts: list[dict[str, object]] = [
+        {
+            "task": trial.task.name,
+            "dataset": trial.dataset.name,
+            "model": trial.model.name,
+            "settings": trial.settings,
+            "device": trial.device,
+            "seed": trial.seed,
+        }
+        for trial in plan.todo
     ]
     if as_json:
-        todo = [
-            {**dict(zip(PLAN_COLUMNS, row, strict=True)), "estimate_s": estimate}
-            for row, estimate in zip(rows, estimates, strict=True)
-        ]
+        todo = [{**fact, "estimate_s": estimate} for fact, estimate in zip(facts, estimates, strict=True)]
         skipped = [{"trial": item.trial.name, "reason": item.problem.reason} for item in plan.skipped]
         print_json({"todo": todo, "done": [record.id for record in plan.recorded], "skipped": skipped})
         return
-    cells = [[*row, format_seconds(estimate)] for row, estimate in zip(rows, estimates, strict=True)]
-    print_table([*PLAN_COLUMNS, "estimate"], cells)
+    cells = [
+        [*(fact[name] for name in columns), format_seconds(estimate)]
+        for fact, estimate in zip(facts, estimates, strict=True)
+    ]
+    print_table([*columns, "estimate"], cells)
     console = output()
     console.print(
         f"{len(plan.todo)} to run ({_total_text(estimates)}), {len(plan.recorded)} recorded already, "
@@ -72,12 +81,24 @@ def _total_text(estimates: Sequence[float | None]) -> str:
 
 
 def group_records(records: Sequence[Record]) -> Groups:
-    """Group records by task, data set, model and device."""
-    groups: Groups = {}
+    """Group records by task, data set, model, device, and the settings in which recipes of such a group differ."""
+    pairs: dict[tuple[str, str, str, str], list[Record]] = {}
     for record in records:
         key = (record.task.name, record.dataset.name, record.model.name, record.device.kind)
-        groups.setdefault(key, []).append(record)
+        pairs.setdefault(key, []).append(record)
+    groups: Groups = {}
+    for key, of_pair in pairs.items():
+        for record, words in zip(of_pair, _settings_words(of_pair), strict=True):
+            groups.setdefault((*key, words), []).append(record)
     return groups
+
+
+def _settings_words(records: Sequence[Record]) -> list[str]:
+    """Return, for each record, `key=value` for each recipe key in which the records differ."""
+    recipes = [record.recipe for record in records]
+    keys = dict.fromkeys(key for recipe in recipes for key in recipe)
+    varied = [key for key in keys if any(recipe.get(key) != recipes[0].get(key) for recipe in recipes)]
+    return [" ".join(f"{key}={recipe[key]}" for key in varied if key in recipe) for recipe in recipes]
 
 
 def summary_rows(groups: Groups) -> list[list[object]]:
@@ -86,17 +107,23 @@ def summary_rows(groups: Groups) -> list[list[object]]:
     A model has its plugin's name only beside another of the same name on the same task.
     """
     models: dict[str, set[str]] = {}
-    for task, _, model, _ in groups:
+    for task, _, model, *_ in groups:
         models.setdefault(task, set()).add(model)
     names = {task: short_names(known) for task, known in models.items()}
     return [
-        [bare_name(task), bare_name(dataset), names[task][model], device, *_summary_cells(records)]
-        for (task, dataset, model, device), records in groups.items()
+        [
+            bare_name(task),
+            bare_name(dataset),
+            f"{names[task][model]} {settings}".rstrip(),
+            device,
+            *_summary_cells(records),
+        ]
+        for (task, dataset, model, device, settings), records in groups.items()
     ]
 
 
 def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
-    """Print a row for each task, data set, model and device, then failures, weak models, counts and saved models.
+    """Print a row for each group of records, then failures, weak models, counts and saved models.
 
     `wall_s` is the wall time of the whole run.
     """
@@ -111,12 +138,13 @@ def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
             console.print(Text.assemble(label, f"  {line.text}"))
         else:  # paths and commands in one piece, to be copied
             console.print(Text(f"    {line.text}"), soft_wrap=True)
-    for (task, _, model, _), records in groups.items():
+    for (task, _, model, _, settings), records in groups.items():
         if _is_at_chance_level(records):
             chance = format_score(records[0].task.chance)
-            text = f"  {bare_name(task)} {bare_name(model)}: no better than chance level, {chance}"
+            name = f"{bare_name(task)} {bare_name(model)} {settings}".rstrip()
+            text = f"  {name}: no better than chance level, {chance}"
             console.print(Text.assemble(("weak", "yellow"), text))
-    console.print(_counts_text(outcome, len(groups), wall_s) + f"; records in {store.folder}")
+    console.print(_counts_text(outcome, len({key[:4] for key in groups}), wall_s) + f"; records in {store.folder}")
     for record in outcome.records:
         if record.measured.checkpoint:
             console.print(f"saved {store.artifacts(record) / record.measured.checkpoint}", soft_wrap=True)

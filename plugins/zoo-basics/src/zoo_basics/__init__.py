@@ -1,0 +1,1 @@
+"""First lessons of deep learning: products of matrices, gradients, two classes, optimizers, for the zoo."""

@@ -1,0 +1,1 @@
+"""The lesson `autograd`: derivatives of composed functions, exact and approximate."""

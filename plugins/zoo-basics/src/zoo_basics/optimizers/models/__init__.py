@@ -1,0 +1,1 @@
+"""Optimizers as models: `forward(oracle, starts, scale)` looks for the minimum until the oracle stops it."""
