@@ -10,6 +10,7 @@ import itertools
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,23 +86,20 @@ def _own(ctx: Context, kind: str) -> Corpus:
 
 
 def GrammarText(ctx: Context) -> Corpus:
-    """A million characters of the grammar; the signature's `extra["entropy"]` has the bits per character by split."""
+    """Half a million characters of the grammar; `extra["entropy"]` of the signature has the bits per character."""
     written = write_text(Grammar.standard())
     corpus = Corpus(ctx, lambda: iter([written.text]))
     count = len(written.text)
     edges = [0, *(count * part // PARTS for part in (PARTS - 2, PARTS - 1)), count]
-    names = ("train", "val", "test")
-    entropy = {
-        name: written.bits_per_character(*ends) for name, ends in zip(names, itertools.pairwise(edges), strict=True)
-    }
-    extra = {**corpus.signature.extra, "entropy": {"rate": Grammar.standard().bits_per_character, **entropy}}
-    shape, outputs, classes = (), corpus.signature.outputs, corpus.signature.classes
-    corpus.signature = Signature(input_shape=shape, outputs=outputs, classes=classes, extra=extra)
+    parts = zip(("train", "val", "test"), itertools.pairwise(edges), strict=True)
+    entropy = {name: written.bits_per_character(start, stop) for name, (start, stop) in parts}
+    entropy["rate"] = Grammar.standard().bits_per_character
+    corpus.signature = replace(corpus.signature, extra={**corpus.signature.extra, "entropy": entropy})
     return corpus
 
 
 def joined_blocks(paths: Sequence[Path]) -> Iterator[str]:
-    """Yield the texts one after the other, each with a line end after it."""
+    """Yield the texts one after the other, each with a line end before the next."""
     for number, path in enumerate(paths):
         last = ""
         for block in read_blocks(path):

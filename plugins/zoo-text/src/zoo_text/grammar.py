@@ -26,7 +26,7 @@ GENDERS = np.array([0.5, 0.3, 0.2])
 NOUNS, ADJECTIVES, VERBS = 60, 40, 60  # nouns of each gender; stems of adjectives and verbs
 MORE, TAG = 0.4, 0.5  # the probabilities of another adjective, and of the second clause
 ADJECTIVE_ENDINGS, VERB_ENDINGS = ("an", "el", "ir"), ("os", "ut", "em")
-CHARACTERS = 1_000_000
+CHARACTERS = 500_000
 CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 
 

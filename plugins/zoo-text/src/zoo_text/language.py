@@ -7,7 +7,8 @@ at t + 1 and may depend only on symbols up to t. Any number of symbols may come,
 A model may also carry a state from one sequence to the next. It then has a method `advance(x, state)`, which returns
 (logits, state). `state` is None at first, else what the last call returned: a tensor, or tuples of tensors. Forward
 then returns the logits from the first state. The task detaches the state between two steps of training.
-A model may count instead of being trained. It then has a method `count(text)`, which gets all of train, int64 (n,).
+A model may count instead of being trained. It then has a method `count(text)`, which gets all of train, int64 (n,), and
+returns how many of these symbols it counted.
 Loss: the cross-entropy of all positions of a sequence.
 Scores, lower is better: the metric `bits_per_char`, the bits that a text costs divided by its characters, also where
 symbols are bytes, so that models of both compare. Every symbol is predicted exactly once; see `score_text`. An
@@ -77,7 +78,7 @@ class LanguageModel:
         return self._train.first(batch_size * length)["x"].view(batch_size, length).long()
 
     def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase | Stop]:
-        """Take `recipe.steps` steps, or let a model that counts count all of train in one."""
+        """Take `recipe.steps` steps, or let a model that counts count all of train instead."""
         if hasattr(model, "count"):
             yield from self._count(ctx, cast(Any, model), recipe)
             return
@@ -102,10 +103,10 @@ class LanguageModel:
             yield step
 
     def _count(self, ctx: Context, model: Any, recipe: Recipe) -> Iterator[Step | Stop]:
-        split = self._data.split("train", holdout=recipe.holdout)
-        model.count(_text(split).to(ctx.device))
-        yield Step(self._characters(split))
-        if recipe.steps > 1:
+        counted = model.count(_text(self._data.split("train", holdout=recipe.holdout)).to(ctx.device))
+        steps = 1 if ctx.budget_s is not None else recipe.steps
+        yield Step(round(counted * self._characters_per_symbol), steps=steps)
+        if ctx.budget_s is not None:
             yield Stop("all of train is counted")
 
     def evaluate(self, ctx: Context, model: nn.Module, split: str) -> Evaluation:
@@ -173,7 +174,7 @@ class LanguageModel:
         for path in files:
             prompt = torch.from_numpy(self._symbols.encode(read_text(path, MAX_PROMPT_BYTES)))
             for temperature, text in self._samples(ctx, model, prompt, temperatures, PREDICTED):
-                rows.append([str(path), temperature, text])
+                rows.append([str(path), f"{temperature:g}", text])
         return Table(["file", "temperature", "continuation"], rows)
 
     def _samples(

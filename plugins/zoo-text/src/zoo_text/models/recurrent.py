@@ -6,8 +6,10 @@ the logits, not in time (Zaremba, Sutskever and Vinyals 2014, arXiv:1409.2329).
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from zoo_core import Signature
@@ -34,9 +36,19 @@ class Recurrent(nn.Module):
 
     def advance(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Return the logits (batch, time, symbols), and the state after x."""
-        hidden, state = self.recurrent(self.embedding(x), state)
+        with self._precision(x.device.type):
+            hidden, state = self.recurrent(self.embedding(x), state)
         logits: Tensor = self.head(self.dropout(hidden))
         return logits, state
+
+    def _precision(self, device: str) -> contextlib.AbstractContextManager[Any]:
+        """Return a context without autocast for an LSTM on a CPU that has no instructions for it in bfloat16.
+
+        There oneDNN refuses instead of converting (torch 2.10 to 2.14: "could not create a primitive descriptor").
+        """
+        if device != "cpu" or not isinstance(self.recurrent, nn.LSTM) or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return contextlib.nullcontext()
+        return torch.autocast(device, enabled=False)
 
 
 def remember(lstm: nn.LSTM) -> None:
