@@ -6,7 +6,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo_text.reading import find_text, find_texts, read_blocks, read_text
 
@@ -39,12 +39,14 @@ def test_a_text_is_the_same_in_every_encoding_and_in_blocks_of_any_size(
     assert "".join(read_blocks(path, block_bytes)) == "Жили,\nшли\nпили 𝄞\n"
 
 
+@settings(max_examples=40)
 @given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\ufeff"), min_size=1))
 def test_every_text_in_utf_8_is_read_as_it_was_written(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = written(tmp_path_factory.mktemp("texts"), text.encode())
     assert "".join(read_blocks(path, 5)) == text
 
 
+@settings(max_examples=40)
 @given(content=st.binary(min_size=1))
 def test_any_bytes_are_either_a_text_or_one_clear_line(
     content: bytes, tmp_path_factory: pytest.TempPathFactory

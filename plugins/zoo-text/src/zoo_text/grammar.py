@@ -82,7 +82,7 @@ class Grammar:
     @property
     def sentence_characters(self) -> float:
         """The expected length of a sentence."""
-        noun = sum(share * _mean_length(nouns) for share, nouns in zip(GENDERS.tolist(), self.nouns, strict=True))
+        noun = float(GENDERS @ np.array([_mean_length(nouns) for nouns in self.nouns]))
         adjectives = MORE / (1 - MORE) * (_mean_length(self.adjectives) + len("an") + len(" "))
         verb = _mean_length(self.verbs) + len("os")
         tag = len(", ") + noun + len(" ") + verb

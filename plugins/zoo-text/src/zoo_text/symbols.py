@@ -83,10 +83,11 @@ class Symbols:
 
     def decode(self, numbers: Sequence[int] | Array) -> str:
         """Return the text of symbols; what is no character becomes U+FFFD."""
+        chosen = np.asarray(numbers, np.int64)
         if not self.characters:
-            return bytes(int(number) - 1 for number in numbers if number > 0).decode("utf-8", "replace")
-        table = ("\ufffd", *(character or "\ufffd" for character in self.characters))
-        return "".join(table[int(number)] for number in numbers)
+            return (chosen[chosen > 0] - 1).astype(np.uint8).tobytes().decode("utf-8", "replace")
+        points = np.array([0xFFFD, *(ord(character or "\ufffd") for character in self.characters)], "<u4")
+        return points[chosen].tobytes().decode("utf-32-le", "replace")
 
     def decode_each(self, numbers: Array) -> list[str]:
         """Return the character of each symbol; of bytes, only those of ASCII are characters alone."""

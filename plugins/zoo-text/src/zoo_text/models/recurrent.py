@@ -7,6 +7,7 @@ the logits, not in time (Zaremba, Sutskever and Vinyals 2014, arXiv:1409.2329).
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,7 +20,14 @@ class Recurrent(nn.Module):
     """Embedding, recurrent layers, logits: int64 (batch, time) -> (batch, time, symbols)."""
 
     def __init__(
-        self, signature: Signature, kind: type[nn.RNNBase], *, width: int, layers: int, embedding: int, dropout: float
+        self,
+        signature: Signature,
+        kind: Callable[..., nn.RNNBase],
+        *,
+        width: int,
+        layers: int,
+        embedding: int,
+        dropout: float,
     ) -> None:
         super().__init__()
         assert signature.outputs is not None

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo_core import Signature
-from zoo_core.errors import RecipeError
+from zoo_core import RecipeError, Signature
 
 BASE = 10_000.0  # of the wavelengths of the rotation
 INITIAL_STD = 0.02
@@ -25,17 +24,18 @@ class Transformer(nn.Module):
         assert signature.outputs is not None
         self.embedding = nn.Embedding(signature.outputs, width)
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
+        blocks = [Block(width, heads, dropout) for _ in range(layers)]
+        self.blocks, self.head_width = nn.ModuleList(blocks), width // heads
         self.norm = nn.LayerNorm(width)
         self.bias = nn.Parameter(torch.zeros(signature.outputs))
         nn.init.normal_(self.embedding.weight, std=INITIAL_STD)
-        for block in self.blocks:
-            for last in (block.out, block.feed[2]):  # the sum over the blocks keeps its size
-                nn.init.normal_(last.weight, std=INITIAL_STD / (2 * layers) ** 0.5)
+        for block in blocks:
+            for weight in (block.out.weight, block.last.weight):  # the sum over the blocks keeps its size
+                nn.init.normal_(weight, std=INITIAL_STD / (2 * layers) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.dropout(self.embedding(x))
-        turns = rotation(x.shape[1], self.blocks[0].head_width, x.device)
+        turns = rotation(x.shape[1], self.head_width, x.device)
         for block in self.blocks:
             hidden = block(hidden, turns)
         return F.linear(self.norm(hidden), self.embedding.weight, self.bias)
@@ -49,7 +49,7 @@ class Block(nn.Module):
         self.heads, self.head_width, self.rate = heads, width // heads, dropout
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.feed = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.first, self.last = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
@@ -60,7 +60,8 @@ class Block(nn.Module):
             rotate(query, turns), rotate(key, turns), value, is_causal=True, dropout_p=self.rate * self.training
         )
         x = x + self.dropout(self.out(attended.transpose(1, 2).reshape(batch, time, width)))
-        return x + self.dropout(self.feed(self.norm2(x)))
+        fed: Tensor = self.dropout(self.last(F.gelu(self.first(self.norm2(x)))))
+        return x + fed
 
 
 def rotation(time: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
