@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from zoo_core import Context, DataUnavailableError, Signature, UnknownSplitError
 from zoo_core.data.columns import Array
 from zoo_text.grammar import Grammar, write_text
 from zoo_text.reading import find_text, find_texts, read_blocks
-from zoo_text.symbols import BYTES, CHARACTERS, Symbols
+from zoo_text.symbols import BYTES, CHARACTERS, CODE_POINTS, Symbols
 
 Blocks = Callable[[], Iterator[str]]  # the text in blocks, read anew by each call
 
@@ -28,7 +27,6 @@ PARTS = 20  # of a text: the last is test, the one before it is val
 MIN_CHARACTERS = 1000
 MIN_COUNT = 2  # of a character in train: rarer ones are `unknown`, which so has examples to learn from
 MAX_SYMBOLS = 8192  # the most frequent ones
-CODE_POINTS = 0x110000
 SHAKESPEARE = ("input.txt", "tinyshakespeare.txt")
 
 
@@ -122,15 +120,10 @@ def frequent_characters(blocks: Iterator[str]) -> tuple[str, ...]:
     """Return the characters that occur twice or more, by number; of more than 8,191 the most frequent ones."""
     counts = np.zeros(CODE_POINTS, np.int64)
     for block in blocks:
-        points, numbers = np.unique(_code_points(block), return_counts=True)
-        counts[points] += numbers
+        counts += np.bincount(np.frombuffer(block.encode("utf-32-le"), "<u4"), minlength=CODE_POINTS)
     kept = np.flatnonzero(counts >= MIN_COUNT)
     kept = kept[np.argsort(-counts[kept], kind="stable")][: MAX_SYMBOLS - 1]
     return tuple(map(chr, np.sort(kept).tolist()))
-
-
-def _code_points(text: str) -> np.ndarray[Any, Any]:
-    return np.frombuffer(text.encode("utf-32-le"), "<u4")
 
 
 def write_symbols(folder: Path, blocks: Iterator[str], symbols: Symbols) -> Array:

@@ -16,7 +16,8 @@ from zoo_core.data.columns import Array
 
 UNKNOWN, UNKNOWN_NAME = 0, "unknown"
 CHARACTERS, BYTES = "characters", "bytes"
-UNICODE = 0x110000 - 0x800  # characters of Unicode: all code points without the surrogates
+CODE_POINTS = 0x110000
+UNICODE = CODE_POINTS - 0x800  # characters of Unicode: all code points without the surrogates
 BYTE_NAMES = tuple(f"byte {value:02X}" for value in range(256))
 
 
@@ -74,12 +75,11 @@ class Symbols:
         if not self.characters:
             return np.frombuffer(text.encode("utf-8", "replace"), np.uint8).astype(np.int64) + 1
         points = np.frombuffer(text.encode("utf-32-le", "replace"), "<u4")
-        known = np.array([ord(character) for character in self.characters if character], np.uint32)
-        numbers = np.array([row for row, character in enumerate(self.characters, 1) if character], np.int64)
-        order = known.argsort()
-        places = np.searchsorted(known, points, sorter=order).clip(max=len(known) - 1)
-        found = order[places]
-        return np.where(known[found] == points, numbers[found], UNKNOWN)
+        table = np.full(CODE_POINTS, UNKNOWN, np.int64)
+        for number, character in enumerate(self.characters, 1):
+            if character:
+                table[ord(character)] = number
+        return table[points]
 
     def decode(self, numbers: Sequence[int] | Array) -> str:
         """Return the text of symbols; what is no character becomes U+FFFD."""
