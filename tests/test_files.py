@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from zoo_core.data import archives
-from zoo_core.data.locate import dataset_root, download_folder, fingerprint, state
+from zoo_core.data.locate import dataset_root, download_folder, fingerprint, list_root, state
 from zoo_core.data.open import data_context
 from zoo_core.errors import DamagedDataError, DataError, DataUnavailableError, UnsafeArchiveError
 from zoo_core.protocols import Context
@@ -289,9 +289,25 @@ def test_the_error_for_a_missing_root_names_its_path(tmp_path: Path):
 
 
 def test_the_error_for_a_plain_file_as_root_names_its_path(tmp_path: Path):
+    (tmp_path / "plain.bin").write_text("words")
+    with pytest.raises(DataUnavailableError, match=r"plain\.bin is neither a folder nor a zip or tar archive"):
+        fingerprint(dataset(), tmp_path / "plain.bin")
+
+
+def test_a_loader_that_needs_a_folder_names_the_text_file_that_it_got(tmp_path: Path):
     (tmp_path / "plain.txt").write_text("words")
-    with pytest.raises(DataUnavailableError, match=r"plain\.txt is neither a folder nor a zip or tar archive"):
-        fingerprint(dataset(), tmp_path / "plain.txt")
+    ctx = data_context(dataset(), Context(data_root=tmp_path / "plain.txt"))
+    for ask in (ctx.folder, lambda: ctx.file("a.txt")):
+        with pytest.raises(DataUnavailableError, match=r"plain\.txt is neither a folder nor a zip or tar archive"):
+            ask()
+
+
+def test_a_text_as_root_is_identified_like_a_folder_with_this_file_alone(tmp_path: Path):
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "plain.txt").write_text("words")
+    assert fingerprint(dataset(), tmp_path / "one/plain.txt") == fingerprint(dataset(), tmp_path / "other")
+    assert list_root(tmp_path / "one/plain.txt").files == ["plain.txt"]
 
 
 @pytest.mark.parametrize("ending", ["zip", "tar.gz"])

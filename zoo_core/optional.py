@@ -60,6 +60,14 @@ class HasPictures(Protocol):
 
 
 @runtime_checkable
+class HasTexts(Protocol):
+    """A task that shows texts that its models write."""
+
+    def texts(self, ctx: Context, model: nn.Module) -> Mapping[str, str]:
+        """Return texts by name, of any characters, of up to 64 KiB each. They are shown as text, never as markup."""
+
+
+@runtime_checkable
 class HasPredict(Protocol):
     """A task whose models can predict local files: `zoo predict`."""
 
@@ -99,6 +107,7 @@ TASK_PROTOCOLS: tuple[type, ...] = (
     HasExampleInput,
     HasOutputForm,
     HasPictures,
+    HasTexts,
     HasPredict,
     HasPredictionPictures,
 )

@@ -248,7 +248,7 @@ class Data(Protocol):
 class Task(Protocol):
     """Trains and scores a model on opened data; `TaskSpec.entry` makes it from the spec.
 
-    `zoo_core.optional` has the optional methods: `epoch_steps`, `example_input`, `pictures`, `predict` and others.
+    `zoo_core.optional` has the optional methods: `epoch_steps`, `pictures`, `texts`, `predict` and others.
     """
 
     def prepare(self, ctx: Context, data: Data, recipe: Recipe) -> None:

@@ -86,6 +86,7 @@ def hostile(record, text: str):
         environment_machine=text,
         measured_tables={text: table, "confusion": table},
         measured_pictures={text: text, "evil": "evil.svg"},
+        measured_texts={text: text, "evil": "evil.txt"},
         measured_left_out={text: text},
         curve=[(1, 0.1, 0.5), (2, 0.2, 0.6)],
     )
@@ -116,7 +117,8 @@ def build_hostile(record, text: str, folder: Path) -> None:
     artifacts.mkdir(parents=True)
     for name in ("evil.svg", "evil.html", "index.html", "p-picture-0.png"):
         (artifacts / name).write_text(ATTACK)
-    (artifacts / "log.txt").write_text(f"{text}\n{ATTACK}\n")
+    for name in ("log.txt", "evil.txt"):
+        (artifacts / name).write_text(f"{text}\n{ATTACK}\n")
     result = build_site([store.folder], folder / "site")
     assert (result.trials, result.unreadable) == (2, [])
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,7 +76,10 @@ def eval_command(
 
 def predict_command(
     checkpoint: Annotated[Path, CHECKPOINT],
-    files: Annotated[list[Path], typer.Argument(help="Input files, such as images.")],
+    files: Annotated[list[Path] | None, typer.Argument(help="Input files, such as images or texts.")] = None,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", metavar="TEXT", help="A text to continue, in place of a file.")
+    ] = None,
     top: Annotated[
         int | None,
         typer.Option(
@@ -97,30 +102,59 @@ def predict_command(
     model: Annotated[str, MODEL] = "",
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Run a saved model on files, such as images, and print its predictions."""
+    """Run a saved model on files, such as images, and print its predictions. Models of texts continue a prompt."""
     from zoo_core.runner.events import PredictJob
 
-    drawn = _new_pictures(pictures, files) if pictures else []
-    table = _run_job(
-        device,
-        lambda device_name: PredictJob(
-            checkpoint=_absolute_file(checkpoint),
-            files=[_absolute_file(path) for path in files],
-            top=top or 0,
-            device=device_name,
-            model=_model_address(model),
-            pictures=drawn,
-        ),
-    )
-    columns, rows = table["columns"], table["rows"]
+    with _inputs(files or [], prompt) as paths:
+        drawn = _new_pictures(pictures, paths) if pictures else []
+        table = _run_job(
+            device,
+            lambda device_name: PredictJob(
+                checkpoint=_absolute_file(checkpoint),
+                files=[_absolute_file(path) for path in paths],
+                top=top or 0,
+                device=device_name,
+                model=_model_address(model),
+                pictures=drawn,
+            ),
+        )
+        prompts = {str(path): "prompt" for path in paths if prompt is not None}
+    columns = table["columns"]
+    rows = [[prompts.get(cell, cell) if isinstance(cell, str) else cell for cell in row] for row in table["rows"]]
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        print_table(
-            columns, [[format_score(cell) if isinstance(cell, float) else cell for cell in row] for row in rows]
+        _print_predictions(
+            columns, [[format_score(cell) if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
         )
         if drawn:
             output().print(harmless(f"{len(drawn)} {'picture' if len(drawn) == 1 else 'pictures'} in {pictures}"))
+
+
+@contextlib.contextmanager
+def _inputs(files: Sequence[Path], prompt: str | None) -> Iterator[Sequence[Path]]:
+    """Yield the files, or a file with the prompt. Raises UsageError unless exactly one of both is given."""
+    if bool(files) == (prompt is not None):
+        raise UsageError("give files or --prompt, not both" if files else "give files, or a text with --prompt")
+    if prompt is None:
+        yield files
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "prompt.txt")
+        path.write_text(prompt, encoding="utf-8", errors="replace", newline="")
+        yield [path]
+
+
+def _print_predictions(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, or below a line for each row its texts if they have several lines."""
+    if not any("\n" in cell for row in rows for cell in row):
+        print_table(columns, rows)
+        return
+    for row in rows:
+        named = list(zip(columns, row, strict=True))
+        head = ", ".join(f"{name} {cell}" for name, cell in named if "\n" not in cell)
+        texts = [cell for _, cell in named if "\n" in cell]
+        output().print(harmless("\n".join([f"{head}:", *texts, ""])), markup=False, highlight=False, soft_wrap=True)
 
 
 def _new_pictures(folder: Path, files: Sequence[Path]) -> list[str]:

@@ -33,6 +33,7 @@ from zoo_core.files import cache_dir, is_files_fault, open_regular, portable, re
 from zoo_core.quote import shorten
 from zoo_core.specs import DatasetSpec
 
+SINGLE = (".txt", ".text")  # files that can be a data root: they are all of their data
 UNPACKED = "files"  # the folder with the content of an archive
 ARCHIVE_FORMAT = 4  # of what is cached about archives; raise it when `archives` reads names or members differently
 
@@ -84,18 +85,27 @@ def _digest(parts: Iterable[str]) -> str:
 
 
 def list_root(root: Path) -> Tree:
-    """List the files of a folder or archive, and what is left out of it. Raises DataUnavailableError, DataError."""
+    """List the files of a folder or archive, and what is left out of it; a text file is the only file of its data.
+
+    Raises DataUnavailableError, DataError.
+    """
     if archives.is_archive(root):
         return _read_archive(root)[1]
-    if root.is_file():
-        raise DataUnavailableError(f"data root {root} is neither a folder nor a zip or tar archive")
-    return walk(root)
+    if not root.is_file():
+        return walk(root)
+    if root.suffix.lower() not in SINGLE:
+        raise _no_root(root)
+    return Tree([root.name], {})
+
+
+def _no_root(root: Path) -> DataUnavailableError:
+    return DataUnavailableError(f"data root {root} is neither a folder nor a zip or tar archive")
 
 
 def _sums(root: Path) -> dict[str, str]:
     """Map relative path to sha256 for every file in a folder or archive, without a single outer folder."""
     try:
-        sums = _read_archive(root)[0] if archives.is_archive(root) else _folder_sums(root, list_root(root))
+        sums = _read_archive(root)[0] if archives.is_archive(root) else _folder_sums(*_home_and_tree(root))
     except PermissionError as error:
         raise DataError(f"{error.filename} may not be read: change its permissions") from error
     except OSError as error:
@@ -108,6 +118,10 @@ def _sums(root: Path) -> dict[str, str]:
         outer = len(tops.pop()) + 1
         sums = {name[outer:]: digest for name, digest in sums.items()}
     return sums
+
+
+def _home_and_tree(root: Path) -> tuple[Path, Tree]:
+    return root.parent if root.is_file() else root, list_root(root)
 
 
 def _read_cache(file: Path) -> dict[str, Any]:
@@ -185,6 +199,8 @@ class DatasetFiles:
             raise DataUnavailableError(f"dataset {spec.qualified} cannot be downloaded; {_how_to_provide(spec)}")
         if archives.is_archive(root):
             root = self._unpack(root)
+        elif root.is_file():
+            raise _no_root(root)
         published = self._find_published(root, archive) if archive and self._root is not None else None
         return root if published is None else self._unpack(published)
 

@@ -193,7 +193,7 @@ class Measured(JsonStruct, frozen=True, kw_only=True):
     train_s: training seconds, without evaluation. throughput: units per second of training, without other phases.
     inference_throughput: units per second in batches of `inference_batch`. load: during the training.
     peak_memory_mib: of the device; on the CPU, the growth of the process.
-    per_example, checkpoint: file names, "" if there is no such file. pictures: name -> file name.
+    per_example, checkpoint: file names, "" if there is no such file. pictures, texts: name -> file name.
     left_out: what is missing, such as a picture that was too large -> the reason.
     """
 
@@ -216,6 +216,7 @@ class Measured(JsonStruct, frozen=True, kw_only=True):
     per_example: Name = ""
     checkpoint: Name = ""
     pictures: Annotated[dict[str, str], Few] = {}
+    texts: Annotated[dict[str, str], Few] = {}
     left_out: Annotated[dict[str, str], Few] = {}
 
 

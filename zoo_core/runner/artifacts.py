@@ -1,4 +1,4 @@
-"""What belongs to a result beside its scores: tables, per-example results and pictures, limited in number and size.
+"""What belongs to a result beside its scores: tables, results by example, pictures, texts, limited in number and size.
 
 A score must not be lost because of a picture: what is wrong, too large or cannot be written is left out by its name.
 """
@@ -23,6 +23,7 @@ from zoo_core.runner.limits import cut, name_problem, shown
 MIB = 1 << 20
 MAX_ARTIFACT_BYTES = 16 * MIB
 MAX_ALL_PICTURES_BYTES, MAX_PICTURES = 64 * MIB, 100
+MAX_TEXT_BYTES, MAX_ALL_TEXTS_BYTES, MAX_TEXTS = 64 << 10, MIB, 100
 MAX_DECODED_BYTES = 256 * MIB  # of a picture before it is compressed
 MAX_TABLES, MAX_CELLS, MAX_TABLES_BYTES = (
     50,
@@ -45,9 +46,10 @@ class Artifacts:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._picture_bytes = self._table_bytes = self._cells = 0
+        self._picture_bytes = self._text_bytes = self._table_bytes = self._cells = 0
         self.per_example = ""
         self.pictures: dict[str, str] = {}
+        self.texts: dict[str, str] = {}
         self.tables: dict[str, TableFacts] = {}
         self.left_out: dict[str, str] = {}
         self.fault = ""
@@ -121,6 +123,18 @@ class Artifacts:
                     self._picture_bytes += len(content)
                     self.pictures[name] = f"picture-{number}.png"
 
+    def keep_texts(self, texts: Mapping[str, str]) -> None:
+        """Write each text as a file in UTF-8. The file name is a number, never the name."""
+        with self.leaving_out("texts"):
+            for number, (name, text) in enumerate(texts.items()):
+                with self.leaving_out(f"text {shown(name)}"):
+                    _require_name(name)
+                    self._require_room("texts", number + 1, MAX_TEXTS)
+                    content = self._text(text)
+                    self._write(f"text-{number}.txt", content)
+                    self._text_bytes += len(content)
+                    self.texts[name] = f"text-{number}.txt"
+
     def _table(self, table: Any) -> TableFacts:
         width, rows = len(table.columns), len(table.rows)
         self._require_room("cells", self._cells + width * rows, MAX_CELLS)
@@ -133,6 +147,18 @@ class Artifacts:
         self._cells += width * rows
         self._table_bytes += len(content)
         return msgspec.json.decode(content, type=TableFacts)  # NaN became None, as in the record
+
+    def _text(self, text: Any) -> bytes:
+        if not isinstance(text, str):
+            raise _LeaveOutError(f"it is {cut(type(text).__name__, 200)}, not a text")
+        self._require_room("characters", len(text), MAX_TEXT_BYTES)  # before they are encoded
+        try:
+            content = text.encode()
+        except UnicodeEncodeError as error:
+            raise _LeaveOutError(f"its character {error.start} is half of a surrogate pair") from error
+        self._require_room("bytes", len(content), MAX_TEXT_BYTES)
+        self._require_room("bytes with the texts before", self._text_bytes + len(content), MAX_ALL_TEXTS_BYTES)
+        return content
 
     def _encoded(self, picture: Any) -> bytes:
         is_array = isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3

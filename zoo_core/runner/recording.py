@@ -154,10 +154,11 @@ def without_results(record: Record, reason: str) -> Record:
 def without_artifacts(record: Record, reason: str) -> Record:
     """Return the record without its files, and with the reason why they are missing."""
     measured = record.measured
-    if not (measured.per_example or measured.checkpoint or measured.pictures):
+    if not (measured.per_example or measured.checkpoint or measured.pictures or measured.texts):
         return record
     left_out = {**measured.left_out, "artifacts": hide_home(cut(reason))}
-    return replace(record, measured=replace(measured, per_example="", checkpoint="", pictures={}, left_out=left_out))
+    bare = replace(measured, per_example="", checkpoint="", pictures={}, texts={}, left_out=left_out)
+    return replace(record, measured=bare)
 
 
 def now() -> str:

@@ -23,7 +23,7 @@ from zoo_core.kinds import KINDS
 from zoo_core.measure.clock import Phases, TrainingClock
 from zoo_core.measure.memory import PeakMemory
 from zoo_core.memory_limit import is_out_of_memory
-from zoo_core.optional import HasPictures
+from zoo_core.optional import HasPictures, HasTexts
 from zoo_core.protocols import Evaluation
 from zoo_core.reasons import reason_of
 from zoo_core.registry.tampering import Original, find_replaced, list_originals, names_of
@@ -142,6 +142,7 @@ class TrialRunner:
             if self.job.save:
                 self._save_checkpoint(trial, training.scored_model)
             self._make_pictures(trial, training.scored_model)
+            self._make_texts(trial, training.scored_model)
             self._refuse_replaced_functions()
 
     def measured(self) -> Measured:
@@ -163,7 +164,12 @@ class TrialRunner:
                 load=training.clock.load(),
             )
         return replace(
-            measured, tables=kept.tables, per_example=kept.per_example, pictures=kept.pictures, left_out=kept.left_out
+            measured,
+            tables=kept.tables,
+            per_example=kept.per_example,
+            pictures=kept.pictures,
+            texts=kept.texts,
+            left_out=kept.left_out,
         )
 
     def _keep(self, **fields: Any) -> None:
@@ -318,6 +324,11 @@ class TrialRunner:
         if isinstance(trial.task, HasPictures):
             with self.artifacts.leaving_out("pictures"), trial.inference(model):
                 self.artifacts.keep_pictures(trial.task.pictures(trial.ctx, model))
+
+    def _make_texts(self, trial: PreparedTrial, model: nn.Module) -> None:
+        if isinstance(trial.task, HasTexts):
+            with self.artifacts.leaving_out("texts"), trial.inference(model):
+                self.artifacts.keep_texts(trial.task.texts(trial.ctx, model))
 
 
 def _watch_other_imports() -> None:

@@ -15,7 +15,8 @@ from zoo_core.ui.harmless import harmless_json
 from zoo_core.ui.progress import trial_title
 
 MAX_WARNINGS = 5
-ARTIFACTS = ("artifacts", "checkpoint", "per-example", "picture", "pictures", "table", "tables")  # first words
+# The first words of their names.
+ARTIFACTS = ("artifacts", "checkpoint", "per-example", "picture", "pictures", "table", "tables", "text", "texts")
 
 
 def print_faults(outcome: Outcome, store: Store) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 NOT_EXPORTED = (
     *("path", "group_text", "row_text", "planned_text", "whole_code", "untrained"),
-    *("per_example_file", "has_pictures", "has_curve", "has_val_curve", "has_left_out"),
+    *("per_example_file", "has_pictures", "has_texts", "has_curve", "has_val_curve", "has_left_out"),
 )
 
 

@@ -108,6 +108,7 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     commit: str
     per_example_file: str
     has_pictures: bool
+    has_texts: bool
     has_curve: bool
     has_val_curve: bool
     has_left_out: bool
@@ -203,6 +204,7 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         commit=str(record.environment.get("commit", ""))[:MAX_TEXT_CHARS],
         per_example_file=measured.per_example,
         has_pictures=bool(measured.pictures),
+        has_texts=bool(measured.texts),
         has_curve=any(point.val_score is not None or point.train_score is not None for point in record.curve),
         has_left_out=bool(dataset.left_out),
         has_val_curve=any(point.val_score is not None for point in record.curve),

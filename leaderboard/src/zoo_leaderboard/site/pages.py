@@ -25,6 +25,7 @@ from zoo_leaderboard.site.logs import KeptLog
 from zoo_leaderboard.site.pictures import Pictures
 from zoo_leaderboard.site.plots import MAX_REFERENCES, Style
 from zoo_leaderboard.site.summary import GroupSummary, Place, TaskSummary
+from zoo_leaderboard.site.texts import Texts
 from zoo_leaderboard.text import formats
 from zoo_leaderboard.text.formats import TrialCounts
 from zoo_leaderboard.text.labels import as_label, origin_label
@@ -78,6 +79,7 @@ class GroupView:
     year_legend: Mapping[str, str]
     hollow: bool
     pictures: Pictures | None
+    texts: Texts | None
     verified: Mapping[str, tuple[str, str]]
     commands: Sequence[str]
     max_commands: int
@@ -156,6 +158,7 @@ class TrialView:
     curve: DrawnCurve | None
     phases: Sequence[Sequence[Any]]
     pictures: Pictures | None
+    texts: Texts | None
     environment: Sequence[Sequence[Any]]
     command: str
     log: KeptLog | None

@@ -32,6 +32,7 @@ from zoo_leaderboard.site.pages import GroupView, HistoryView, Pages, Plot, Task
 from zoo_leaderboard.site.pictures import Pictures, copy_best
 from zoo_leaderboard.site.plots import Style
 from zoo_leaderboard.site.summary import GroupSummary, Place, TaskSummary
+from zoo_leaderboard.site.texts import Texts, texts_of_best
 from zoo_leaderboard.text.formats import bare, clip, plugin
 from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import file_name
@@ -192,6 +193,7 @@ class _TaskWriter:
             cost_legend={point.label: point.model for view in costs for point in view.points if point.model},
             hollow=any(not point.reliable for view in costs for point in view.points),
             pictures=self._pictures(group, rows),
+            texts=self._texts(group, rows),
             verified={row.row_text: describe_notes(group.ok(row.row_text), self.job.verified) for row in rows},
             commands=_recorded_commands(group, self.read),
             max_commands=MAX_TRIALS_FOR_COMMANDS,
@@ -234,6 +236,10 @@ class _TaskWriter:
         if copied is not None:
             self.files += [f"tasks/{self.slug}/{name}" for name in copied.files]
         return copied
+
+    def _texts(self, group: Group, rows: Sequence[Row]) -> Texts | None:
+        best = next((row for row in rows if row.current), None)
+        return texts_of_best(group.ok(best.row_text), self.read) if best is not None else None
 
     def _history_view(self, model_history: ModelHistory, metric: str) -> HistoryView:
         title = f"{clip(bare(model_history.model), 40)} on {clip(model_history.dataset, 40)}"

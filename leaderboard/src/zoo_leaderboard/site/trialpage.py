@@ -25,6 +25,7 @@ from zoo_leaderboard.site.logs import read_log
 from zoo_leaderboard.site.pages import DrawnCurve, Pages, TrialView
 from zoo_leaderboard.site.pictures import copy_pictures
 from zoo_leaderboard.site.plots import Style
+from zoo_leaderboard.site.texts import read_texts
 from zoo_leaderboard.stats.intervals import mean_interval
 from zoo_leaderboard.text.formats import clip
 from zoo_leaderboard.text.labels import as_label
@@ -85,6 +86,7 @@ def _write(slug: str, path: Path, pages: Pages, job: TrialsJob) -> list[str]:
         curve=_curve(record),
         phases=[(as_label(phase.name), phase.seconds) for phase in record.phases],
         pictures=pictures,
+        texts=read_texts(record, path),
         environment=list(_flatten(record.environment)),
         command=reproduce_trial(record),
         log=read_log(path),

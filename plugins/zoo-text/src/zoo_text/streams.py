@@ -1,0 +1,149 @@
+"""Cuts a text into sequences for training, and scores every symbol of a text exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo_core.data.batches import Batch, DeviceSplit
+from zoo_core.data.columns import Split
+from zoo_core.outputs import OutputForm
+
+State: TypeAlias = Any  # a tensor, or a tuple of tensors and tuples
+
+BITS_PER_NAT = 1.4426950408889634  # 1 / ln 2
+WARM_UP = 256  # symbols that a stream of an evaluation reads before those that it scores
+MAX_STREAMS, MIN_STREAM = 32, 2048  # streams of an evaluation, and the least symbols of one if there are several
+MAX_POSITIONS, MAX_NUMBERS = 8192, 1 << 23  # positions and logits of one forward pass of an evaluation
+
+
+@runtime_checkable
+class CarriesState(Protocol):
+    """A model that continues a text from a state instead of reading its begin again."""
+
+    def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return the logits (batch, time, symbols) for x (batch, time), and the state after it; None is the first."""
+
+
+def carries_state(model: nn.Module) -> bool:
+    """Return whether the model has `advance`; of a compiled model, the one that was compiled."""
+    return hasattr(getattr(model, "_orig_mod", model), "advance")
+
+
+def detached(state: State) -> State:
+    """Return a state without its history, so that gradients do not flow into the sequences before."""
+    if isinstance(state, tuple | list):
+        return type(state)(map(detached, state))
+    return state.detach() if isinstance(state, Tensor) else state
+
+
+class Sequences(DeviceSplit):
+    """The training text, read as a circle, in batches `x` (batch, length + 1): inputs, and targets one symbol later.
+
+    continued: each row of a batch continues that of the batch before, for models that carry a state. The rows begin
+    evenly spaced, after a random first symbol. Otherwise the text is cut into sequences after a random first symbol,
+    anew in each epoch, and they are shuffled.
+    """
+
+    def __init__(self, split: Split, device: str, length: int, *, continued: bool) -> None:
+        super().__init__(split, device)
+        self._length, self._continued = length, continued
+
+    def steps(self, batch_size: int) -> int:
+        return max(1, self.size // (batch_size * self._length))
+
+    def shuffled(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
+        follow = torch.arange(self._length + 1, device=self.device)
+        starts = self._continuing(batch_size, generator) if self._continued else self._anew(batch_size, generator)
+        for start in starts:  # (batch,)
+            places = (start[:, None] + follow) % self.size
+            yield {"x": self.at(places.flatten())["x"].view(len(start), -1).long()}
+
+    def _continuing(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Tensor]:
+        first = torch.randint(self.size, (1,), generator=generator, device=self.device)
+        start = first + torch.arange(batch_size, device=self.device) * self.size // batch_size
+        while True:
+            yield start
+            start = start + self._length
+
+    def _anew(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Tensor]:
+        count = max(1, self.size // self._length)
+        rows = torch.arange(batch_size, device=self.device)
+        while True:
+            first = torch.randint(self._length, (1,), generator=generator, device=self.device)
+            order = torch.randperm(count, generator=generator, device=self.device)
+            for number in range(self.steps(batch_size)):
+                yield first + self._length * order[(number * batch_size + rows) % count]
+
+
+def bits_of(logits: Tensor, targets: Tensor, unknown_bits: float) -> Tensor:
+    """Return the bits that each target costs, float32 (batch, time); symbol 0 costs `unknown_bits` more.
+
+    Shapes: logits (batch, time, symbols); targets int64 (batch, time).
+    """
+    nats = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+    bits: Tensor = nats * BITS_PER_NAT + unknown_bits * (targets == 0)
+    return bits
+
+
+def score_text(model: nn.Module, text: Tensor, form: OutputForm, *, length: int, unknown_bits: float) -> Tensor:
+    """Return the bits of every symbol of a text, int64 (n,): float32 (n,). Symbol 0 stands before the text.
+
+    A model that carries a state reads the text in up to 32 streams side by side. Each begins 256 symbols before those
+    that it scores. Any other model reads windows of `length` symbols, and is scored on the second half of each: so
+    a symbol is predicted from at least `length` / 2 symbols before it, except at the begin of the text.
+    """
+    inputs = F.pad(text[:-1], (1, 0))
+    if carries_state(model):
+        return _score_streams(model, inputs, text, form, unknown_bits)
+    return _score_windows(model, inputs, text, form, length, unknown_bits)
+
+
+def _score_windows(
+    model: nn.Module, inputs: Tensor, targets: Tensor, form: OutputForm, length: int, unknown_bits: float
+) -> Tensor:
+    count = len(targets)
+    length = min(length, count)
+    stride = max(1, length // 2)
+    begins = torch.arange(0, count, stride, device=targets.device)  # of the symbols that a window scores
+    starts = (begins + stride - length).clamp(0, count - length)
+    within, scored = (torch.arange(size, device=targets.device) for size in (length, stride))
+    parts = []
+    for begin, start in zip(*(torch.split(places, _rows(form, length)) for places in (begins, starts)), strict=True):
+        x = inputs[start[:, None] + within]
+        logits = _logits(model(x), x, form)
+        places = (begin[:, None] + scored).clamp(max=count - 1)  # the last window may end before
+        local = (places - start[:, None])[:, :, None].expand(-1, -1, logits.shape[2])
+        parts.append(bits_of(logits.gather(1, local), targets[places], unknown_bits).flatten())
+    return torch.cat(parts)[:count]
+
+
+def _score_streams(model: Any, inputs: Tensor, targets: Tensor, form: OutputForm, unknown_bits: float) -> Tensor:
+    count = len(targets)
+    streams = max(1, min(MAX_STREAMS, count // MIN_STREAM))
+    share = -(-count // streams)  # symbols that a stream scores
+    begins = torch.arange(streams, device=targets.device) * share
+    starts = (begins - WARM_UP).clamp(min=0)
+    steps = share + (WARM_UP if streams > 1 else 0)
+    state, parts = None, []
+    for within in torch.split(torch.arange(steps, device=targets.device), _rows(form, streams)):
+        places = (starts[:, None] + within).clamp(max=count - 1)
+        logits, state = model.advance(inputs[places], state)
+        parts.append(bits_of(_logits(logits, places, form), targets[places], unknown_bits))
+    local = (begins - starts)[:, None] + torch.arange(share, device=targets.device)
+    return torch.cat(parts, 1).gather(1, local).flatten()[:count]
+
+
+def _rows(form: OutputForm, size: int) -> int:
+    """Return how many rows of `size` positions go through the model at once: fewer if there are many symbols."""
+    symbols = form.shape(torch.empty(1, 1))[2]
+    return max(1, min(MAX_POSITIONS, MAX_NUMBERS // symbols) // size)
+
+
+def _logits(logits: Tensor, x: Tensor, form: OutputForm) -> Tensor:
+    form.require(logits, x)
+    return logits
