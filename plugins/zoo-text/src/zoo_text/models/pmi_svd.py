@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy import sparse
+from scipy import linalg, sparse
 from scipy.sparse.linalg import svds
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,6 +16,8 @@ from zoo_core import Recipe, Signature
 from zoo_core.data.columns import Array
 from zoo_text.words.training import NOISE_POWER, Corpus, keep_probabilities
 
+DENSE = 2048  # words; a smaller matrix is decomposed as a whole, which takes seconds
+MIN_SHARE = 1e-6  # of the largest singular value; smaller ones are rounding errors
 CHUNK = 4_000_000  # words whose pairs are counted at once
 
 
@@ -98,11 +100,14 @@ def singular_vectors(matrix: sparse.csr_matrix, dimension: int, power: float) ->
     table = np.zeros((matrix.shape[0], dimension), np.float32)
     if count < 1 or not matrix.nnz:
         return table
-    left, values, _ = svds(matrix, k=count, v0=np.ones(min(matrix.shape)))  # a fixed start: the same result each time
-    order = np.argsort(-values)
+    if min(matrix.shape) <= DENSE:
+        left, values, _ = linalg.svd(matrix.toarray(), full_matrices=False)
+    else:
+        left, values, _ = svds(matrix, k=count, v0=np.ones(min(matrix.shape)))  # a fixed start: the same result again
+    order = np.argsort(-values, kind="stable")[:count]
     values = values[order]
-    real = values > values[0] * 1e-6
-    table[:, :count] = left[:, order] * np.where(real, values, 0) ** power * real
+    real = values > values[0] * MIN_SHARE
+    table[:, :count] = left[:, order] * np.where(real, values, 1) ** power * real
     return table
 
 

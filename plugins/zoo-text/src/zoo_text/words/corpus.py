@@ -18,7 +18,7 @@ from zoo_core.data.reading import read_text
 from zoo_core.data.walk import find_one, walk
 from zoo_text.reading import find_texts, read_blocks
 from zoo_text.words.language import Language
-from zoo_text.words.questions import EXAMPLE, NO_WORD, Asked, divide, normal, parse_questions
+from zoo_text.words.questions import EXAMPLE, NO_WORD, VAL_DIVISOR, Asked, divide, normal, parse_questions
 
 MIN_COUNT = 5  # rarer words are dropped, as in word2vec's code
 MAX_VOCABULARY = 100_000  # the most frequent words
@@ -31,7 +31,7 @@ PARTS = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*|[.!?\u2026]|\n\s*\n")
 ENDS = re.compile(r"[.!?\u2026]|\s+")
 QUESTIONS = re.compile(r"question|analog", re.IGNORECASE)
 NEEDS = f"word2vec needs questions: add a file `questions-words.txt` with lines such as {EXAMPLE}"
-VAL_SIMILARITIES, TEST_SIMILARITIES = 100, 300
+SIMILARITIES = 400  # pairs of words with a known similarity, at most; a fifth is val
 CANDIDATES = 20_000  # random pairs of words, from which pairs of all similarities are chosen
 
 
@@ -117,11 +117,11 @@ def sentence_offsets(sentence: Array) -> Array:
 
 
 def question_columns(asked: Asked, split: str) -> Columns:
-    """Return the columns of val or test: x int32 (n, 4), similarity float32 (n,), section and group int64 (n,)."""
+    """Return the columns of val or test, as `PlantedAnalogies` has them."""
     words = asked.words[split].astype(np.int32)
     return {
         "x": words,
-        "similarity": np.full(len(words), np.nan, np.float32),
+        "similarity": np.zeros(len(words), np.float32),
         "section": asked.sections[split],
         "group": asked.pairs[split],
     }
@@ -131,7 +131,7 @@ class PlantedAnalogies:
     """The synthetic language of `zoo_text.words.language`: a million words of text, and questions on its relations.
 
     Columns of train: x, ragged int32 (sentences; words). Columns of val and test: x int32 (n, 4), a question a, b, c,
-    d; or two words whose similarity is planted, and twice -1. similarity float32 (n,), nan for a question. section
+    d; or two words whose similarity is planted, and twice -1. similarity float32 (n,), 0 for a question. section
     int64 (n,), of the signature's `extra["sections"]`. group int64 (n,), the number of the pair (c, d).
     The text is the same for all splits. A quarter of each relation's pairs is val, the others are test, and no
     question mixes them.
@@ -153,21 +153,21 @@ class PlantedAnalogies:
         alone = np.full(len(similar), NO_WORD)
         return {
             "x": np.concatenate([questions, np.column_stack([similar, alone, alone])]).astype(np.int32),
-            "similarity": np.concatenate([np.full(len(questions), np.nan), similarity]).astype(np.float32),
+            "similarity": np.concatenate([np.zeros(len(questions)), similarity]).astype(np.float32),
             "section": np.concatenate([sections, alone]),
             "group": np.concatenate([pairs, alone]),
         }
 
     def _similarities(self, split: str) -> tuple[Array, Array]:
         """Return pairs of words (n, 2) that have all similarities about equally often, and these (n,)."""
-        rng = np.random.default_rng(0 if split == "val" else 1)
-        pairs = rng.integers(0, 2 * self._language.pairs, (CANDIDATES, 2))
-        pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+        pairs = np.random.default_rng(0).integers(0, 2 * self._language.pairs, (CANDIDATES, 2))
+        pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
         similarity = self._language.similarity(pairs[:, 0], pairs[:, 1])
-        count = VAL_SIMILARITIES if split == "val" else TEST_SIMILARITIES
-        wanted = np.linspace(similarity.min(), similarity.max(), count)
-        order = np.argsort(similarity)
+        order = np.argsort(similarity, kind="stable")
+        wanted = np.linspace(similarity.min(), similarity.max(), SIMILARITIES)
         chosen = np.unique(order[np.searchsorted(similarity[order], wanted).clip(max=len(order) - 1)])
+        is_val = np.arange(len(chosen)) % VAL_DIVISOR == 0
+        chosen = chosen[is_val if split == "val" else ~is_val]
         return pairs[chosen], similarity[chosen]
 
 

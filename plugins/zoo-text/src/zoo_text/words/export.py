@@ -96,7 +96,7 @@ def vector_lines(words: Sequence[str], vectors: Array) -> list[str]:
     doubled = [name for name, uses in Counter(names).items() if uses > 1 or not name]
     if doubled:
         raise WeightsError(
-            f"several words would have the name {doubled[0]!r}: names have no spaces and no characters that do not print"
+            f"several words would have the name {doubled[0]!r}: names have no spaces and no unprintable characters"
         )
     rows = (" ".join(f"{number:.9g}" for number in row) for row in vectors.tolist())
     return [f"{len(names)} {vectors.shape[1]}\n", *(f"{name} {row}\n" for name, row in zip(names, rows, strict=True))]

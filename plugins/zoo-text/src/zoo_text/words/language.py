@@ -127,7 +127,8 @@ class Language:
             self._role_word(_role(subject), rng.choice(ROLE_WORDS, count, p=zipf(ROLE_WORDS))),
             self._other_word(topic),
         )
-        return np.choose(sort, choices)
+        words: Array = np.choose(sort, choices)
+        return words
 
     def _other_word(self, topic: Array) -> Array:
         """Draw a word of any pair with this main topic, or of any pair if the topic is no pair's (n,)."""
@@ -152,7 +153,8 @@ class Language:
 
 def _role(word: Array) -> Array:
     """Return the role of each of these words, from 0: two for each relation."""
-    return 2 * (word // (2 * PAIRS)) + word % 2
+    role: Array = 2 * (word // (2 * PAIRS)) + word % 2
+    return role
 
 
 def _with_ending(stem: str, ending: str) -> tuple[str, str]:
@@ -165,5 +167,6 @@ def zipf(count: int) -> Array:
     >>> zipf(2).round(3).tolist()
     [0.667, 0.333]
     """
-    weights: Array = 1 / np.arange(1, count + 1)
-    return weights / weights.sum()
+    weights = 1 / np.arange(1, count + 1)
+    shares: Array = weights / weights.sum()
+    return shares

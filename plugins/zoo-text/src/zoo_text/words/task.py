@@ -2,7 +2,7 @@
 
 Columns of train: x, ragged integer (sentences; words), numbers of words in a text; the vocabulary is the signature's
 `classes`. Columns of val and test: x integer (n, 4), analogy questions `a is to b as c is to d`, or two words whose
-similarity is known, and twice -1; similarity float (n,), nan for a question; section (n,), the number of a question's
+similarity is known, and twice -1; similarity float (n,), 0 for a question; section (n,), the number of a question's
 name in `extra["sections"]`; group (n,), whose questions belong together.
 Val and test are questions on the same text: nothing is held out of it. No pair of words is asked in both.
 
@@ -163,8 +163,8 @@ def corpus_of(split: Split, vocabulary: int, device: str) -> Corpus:
 
 def _rows(columns: Mapping[str, Array]) -> tuple[Array, Array]:
     """Return the rows of questions, and those of pairs with a known similarity."""
-    known = np.isfinite(columns["similarity"])
-    return np.flatnonzero(~known), np.flatnonzero(known)
+    is_question = columns["x"][:, 2] >= 0
+    return np.flatnonzero(is_question), np.flatnonzero(~is_question)
 
 
 def _few_words(questions: Mapping[str, Array]) -> Array:

@@ -228,7 +228,7 @@ class RowAdagrad:
                 )
             if gradient.is_sparse:
                 rows, values = gradient._indices()[0], gradient._values()
-                sums.index_add_(0, rows, torch.linalg.vecdot(values, values) / values.shape[1])
+                sums.index_add_(0, rows, torch.linalg.vector_norm(values, dim=1).square_() / values.shape[1])
                 parameter.index_add_(0, rows, values * (sums[rows] + EPSILON).rsqrt()[:, None], alpha=-lr)
             else:
                 sums.addcmul_(gradient, gradient)
