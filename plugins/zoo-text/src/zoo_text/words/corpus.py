@@ -31,7 +31,7 @@ PARTS = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*|[.!?\u2026]|\n\s*\n")
 ENDS = re.compile(r"[.!?\u2026]|\s+")
 QUESTIONS = re.compile(r"question|analog", re.IGNORECASE)
 NEEDS = f"word2vec needs questions: add a file `questions-words.txt` with lines such as {EXAMPLE}"
-SIMILARITIES = 400  # pairs of words with a known similarity, at most; a fifth is val
+LEVELS, SIMILARITIES = 20, 25  # pairs of words of known similarity, for each level of it at most; a fifth is val
 CANDIDATES = 20_000  # random pairs of words, from which pairs of all similarities are chosen
 
 
@@ -163,9 +163,10 @@ class PlantedAnalogies:
         pairs = np.random.default_rng(0).integers(0, 2 * self._language.pairs, (CANDIDATES, 2))
         pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
         similarity = self._language.similarity(pairs[:, 0], pairs[:, 1])
-        order = np.argsort(similarity, kind="stable")
-        wanted = np.linspace(similarity.min(), similarity.max(), SIMILARITIES)
-        chosen = np.unique(order[np.searchsorted(similarity[order], wanted).clip(max=len(order) - 1)])
+        edges = np.linspace(similarity.min(), similarity.max(), LEVELS + 1)[1:-1]
+        level = np.digitize(similarity, edges)
+        order = np.random.default_rng(1).permutation(len(level))
+        chosen = np.concatenate([order[level[order] == number][:SIMILARITIES] for number in range(LEVELS)])
         is_val = np.arange(len(chosen)) % VAL_DIVISOR == 0
         chosen = chosen[is_val if split == "val" else ~is_val]
         return pairs[chosen], similarity[chosen]

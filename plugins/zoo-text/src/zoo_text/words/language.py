@@ -26,7 +26,7 @@ FUNCTION_WORDS = 40
 SENTENCES = 100_000
 LENGTHS = (6, 14)  # words of a sentence, both included
 SHARES = {"function": 0.38, "topic": 0.32, "role": 0.2, "other": 0.1}  # of the words around a pair's word
-MAIN_TOPIC = 0.65  # share of a pair's first topic in its topic words; the second topic has the rest
+MAIN_TOPIC = (0.5, 0.85)  # range of the share of a pair's first topic in its topic words; the second one has the rest
 SEED = 16
 
 
@@ -42,13 +42,15 @@ class Language:
     """The words, their planted distributions, and the text.
 
     words: their names; the 2 x 24 x 6 words of the pairs come first: number (relation * PAIRS + pair) * 2 + side.
-    topics: int64 (pairs of all relations, 2), the first and the second topic of each.
+    topics: int64 (pairs of all relations, 2), the first and the second topic of each. main: float64, the share of the
+    first one.
     """
 
     def __init__(self, seed: int = SEED) -> None:
         self._rng = np.random.default_rng(seed)
         self.words = self._names()
-        self.topics = np.stack([self._rng.permutation(TOPICS)[:2] for _ in range(len(RELATIONS) * PAIRS)])
+        self.topics = np.stack([self._rng.permutation(TOPICS)[:2] for _ in range(self.pairs)])
+        self.main = self._rng.uniform(*MAIN_TOPIC, self.pairs)
 
     @property
     def pairs(self) -> int:
@@ -89,7 +91,8 @@ class Language:
         table = np.zeros((2 * self.pairs, len(self.words)))
         topic_zipf, role_zipf, function_zipf = map(zipf, (TOPIC_WORDS, ROLE_WORDS, FUNCTION_WORDS))
         word = np.arange(2 * self.pairs)[:, None]
-        for place, share in enumerate((MAIN_TOPIC, 1 - MAIN_TOPIC)):
+        main = self.main[word // 2]
+        for place, share in enumerate((main, 1 - main)):
             topic = self.topics[word // 2, place]
             table[word, self._topic_word(topic, np.arange(TOPIC_WORDS))] += SHARES["topic"] * share * topic_zipf
         table[word, self._role_word(_role(word), np.arange(ROLE_WORDS))] += SHARES["role"] * role_zipf
@@ -120,7 +123,7 @@ class Language:
         """Draw one word of the surroundings of each of these words (n,)."""
         rng, count = self._rng, len(subject)
         sort = rng.choice(len(SHARES), count, p=list(SHARES.values()))
-        topic = self.topics[subject // 2, (rng.random(count) >= MAIN_TOPIC).astype(np.int64)]
+        topic = self.topics[subject // 2, (rng.random(count) >= self.main[subject // 2]).astype(np.int64)]
         choices = (
             self._function_word(rng.choice(FUNCTION_WORDS, count, p=zipf(FUNCTION_WORDS))),
             self._topic_word(topic, rng.choice(TOPIC_WORDS, count, p=zipf(TOPIC_WORDS))),
