@@ -254,7 +254,7 @@ def test_a_text_in_utf_16_reads_as_in_utf_8(folder: Path) -> None:
 
 
 def test_words_and_sentences_of_a_cyrillic_text_are_found() -> None:
-    found = [part for parts in find_parts(["Мой дядя! Самых — правил,\n\nКогда"]) for part in parts]
+    found = [part for parts in find_parts(["Мой дядя! Самых — правил,\n\nКогда"]) for part in parts]  # noqa: RUF001
     assert found == ["мой", "дядя", "", "самых", "правил", "", "когда"]
 
 
