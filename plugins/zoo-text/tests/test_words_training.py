@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from zoo_text.models.pmi_svd import PmiSvd, count_pairs, positive_pmi, singular_vectors
 from zoo_text.models.word_tables import WordTables
+from zoo_text.words.tables import RowAdagrad, RowTable
 from zoo_text.words.training import (
     BLOCK,
     GROUP,
     Corpus,
-    RowAdagrad,
     Sampler,
     Windows,
     cbow_loss,
@@ -201,8 +201,30 @@ def test_adagrad_of_a_dense_gradient_has_a_rate_for_each_number() -> None:
     assert weight.weight.tolist()[0] == pytest.approx([-moved, moved], rel=1e-5)
 
 
+def test_uses_of_one_word_in_two_calls_count_as_uses_in_one() -> None:
+    one, other = RowTable(3, 2), RowTable(3, 2)
+    other.load_state_dict(one.state_dict())
+    first, second = RowAdagrad(one), RowAdagrad(other)
+    (one(torch.tensor([0, 0])).sum() * 2).backward()
+    sum(other(torch.tensor([0])).sum() * 2 for _ in range(2)).backward()  # type: ignore[union-attr]
+    first.step(0.1)
+    second.step(0.1)
+    assert torch.equal(one.weight, other.weight)
+    assert not torch.equal(one.weight[0], one.weight[1])
+
+
+def test_a_table_forgets_uses_of_before_the_training_and_of_evaluations() -> None:
+    table = RowTable(2, 2)
+    table(torch.tensor([0])).sum().backward()
+    optimizer, before = RowAdagrad(table), table.weight.detach().clone()
+    with torch.no_grad():
+        table(torch.tensor([1]))
+    optimizer.step(0.1)
+    assert torch.equal(table.weight, before)
+
+
 def test_adagrad_of_a_table_moves_only_the_rows_in_use_each_at_its_own_rate() -> None:
-    table = nn.Embedding(3, 2, sparse=True)
+    table = RowTable(3, 2)
     nn.init.zeros_(table.weight)
     optimizer = RowAdagrad(table)
     for _ in range(2):

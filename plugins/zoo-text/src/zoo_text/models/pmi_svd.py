@@ -16,7 +16,7 @@ from zoo_core import Recipe, Signature
 from zoo_core.data.columns import Array
 from zoo_text.words.training import NOISE_POWER, Corpus, keep_probabilities
 
-DENSE = 2048  # words; a smaller matrix is decomposed as a whole, which takes seconds
+DENSE = 2048  # words; a smaller matrix is decomposed as a dense one
 MIN_SHARE = 1e-6  # of the largest singular value; smaller ones are rounding errors
 CHUNK = 4_000_000  # words whose pairs are counted at once
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from zoo_core import Signature
+from zoo_text.words.tables import RowTable
 
 
 class WordTables(nn.Module):
     """The vectors of words, and a second vector of each word for its use as a context.
 
-    As in word2vec's code, vectors begin uniform in +-0.5 / dimension, and context vectors with zeros.
+    As in word2vec's code, context vectors begin with zeros.
     """
 
     def __init__(self, words: int, dimension: int) -> None:
         super().__init__()
-        self.vectors = nn.Embedding(words, dimension, sparse=True)
-        self.context_vectors = nn.Embedding(words, dimension, sparse=True)
-        nn.init.uniform_(self.vectors.weight, -0.5 / dimension, 0.5 / dimension)
+        self.vectors = RowTable(words, dimension)
+        self.context_vectors = RowTable(words, dimension)
         nn.init.zeros_(self.context_vectors.weight)
 
     def forward(self, words: Tensor) -> Tensor:

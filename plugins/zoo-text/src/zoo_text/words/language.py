@@ -25,7 +25,7 @@ ROLE_WORDS = 10  # of each of the two roles of a relation
 FUNCTION_WORDS = 40
 SENTENCES = 100_000
 LENGTHS = (6, 14)  # words of a sentence, both included
-SHARES = {"function": 0.38, "topic": 0.32, "role": 0.2, "other": 0.1}  # of the words around a pair's word
+SHARES = {"function": 0.36, "topic": 0.32, "role": 0.22, "other": 0.1}  # of the words around a pair's word
 MAIN_TOPIC = (0.5, 0.85)  # range of the share of a pair's first topic in its topic words; the second one has the rest
 SEED = 16
 

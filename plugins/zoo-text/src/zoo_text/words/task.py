@@ -9,7 +9,7 @@ Val and test are questions on the same text: nothing is held out of it. No pair 
 Model: forward takes numbers of words, int64 of any shape, and returns their vectors, float (*shape, dimension). The
 model has an option `dimension`. It is trained in one of two ways.
 * A method `contexts` like forward, for the vectors of words in the windows of others: trained by skip-gram or CBOW with
-  negative sampling, see `zoo_text.words.training`. `nn.Embedding(..., sparse=True)` makes this fast.
+  negative sampling, see `zoo_text.words.training`. `zoo_text.words.tables.RowTable` makes this fast.
 * A method `fit(corpus, recipe, seed)`, which computes the vectors from the whole text at once, in one step, see
   `zoo_text.models.pmi_svd`. It takes precedence.
 Metric `analogy_accuracy`: share of the questions whose answer is the word nearest to b - a + c, without a, b and c, by

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from zoo_core import Context, Recipe, Step
 from zoo_core.outputs import OutputForm
 from zoo_core.train import rate_factor
+from zoo_text.words.tables import RowAdagrad
 
 PIECE = 512  # words that are read in a row; pieces come in a random order
 BLOCK = 16  # neighbouring words whose windows are one matrix
@@ -27,7 +28,6 @@ SLACK = 1.1  # room for words that remain after the frequent ones were dropped, 
 NOISE_POWER = 0.75  # of the words' frequencies, for negatives
 NO_WORD, NO_SENTENCE = -1, -1
 MIN_PROBABILITY = 1e-30  # in logs, so that a product with a weight of 0 is 0
-EPSILON = 1e-10
 
 
 class WordModel(Protocol):
@@ -202,47 +202,13 @@ def _negative_loss(vectors: Tensor, negatives: Tensor, weights: Tensor) -> Tenso
     return log_loss(-(grouped @ negatives.transpose(1, 2)), weights.view(*grouped.shape[:2], 1))
 
 
-class RowAdagrad:
-    """Adagrad (Duchi et al. 2011) with one rate for each row of a table.
-
-    A table's sparse gradient is one row for each use of a word. Its rows are used as they are, because joining those
-    of one word would wait for the device: the squares of the rows are summed, instead of the square of their sum.
-    Parameters with a dense gradient get one rate for each number, as in torch.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self._sums: list[Tensor | None] = [None] * len(self._parameters)
-
-    @torch.no_grad()
-    def step(self, lr: float) -> None:
-        """Move all parameters that have a gradient, and forget it."""
-        for number, parameter in enumerate(self._parameters):
-            gradient = parameter.grad
-            if gradient is None:
-                continue
-            sums = self._sums[number]
-            if sums is None:
-                sums = self._sums[number] = (
-                    parameter.new_zeros(len(parameter)) if gradient.is_sparse else (torch.zeros_like(parameter))
-                )
-            if gradient.is_sparse:
-                rows, values = gradient._indices()[0], gradient._values()
-                sums.index_add_(0, rows, torch.linalg.vector_norm(values, dim=1).square_() / values.shape[1])
-                parameter.index_add_(0, rows, values * (sums[rows] + EPSILON).rsqrt()[:, None], alpha=-lr)
-            else:
-                sums.addcmul_(gradient, gradient)
-                parameter.addcdiv_(gradient, (sums + EPSILON).sqrt(), value=-lr)
-            parameter.grad = None
-
-
 def training_steps(ctx: Context, model: nn.Module, corpus: Corpus, recipe: Recipe, form: OutputForm) -> Iterator[Step]:
     """Yield `recipe.steps` steps of skip-gram or CBOW, as `recipe.objective` says.
 
     form: of what forward and `contexts` must return. Logs: `loss`, for each prediction: of a context word with its
     negatives (skip-gram), or of a word (CBOW).
     """
-    trained = cast(WordModel, getattr(model, "_orig_mod", model))  # sparse gradients do not go through torch.compile
+    trained = cast(WordModel, getattr(model, "_orig_mod", model))  # a compiled model is trained as it is
     optimizer, cdf = RowAdagrad(cast(nn.Module, trained)), noise_cdf(corpus.counts)
     windows = Sampler(corpus, recipe, ctx.generator).steps()
     skip_gram = recipe.objective == "skip-gram"
@@ -253,16 +219,10 @@ def training_steps(ctx: Context, model: nn.Module, corpus: Corpus, recipe: Recip
         inputs, targets = (step.centres, step.contexts) if skip_gram else (step.contexts, step.centres)
         vectors = trained(inputs)
         form.require(vectors, inputs)
-        outputs = trained.contexts(torch.cat([targets.flatten(), negatives.flatten()]))
-        contexts, noise = torch.split(outputs, [targets.numel(), negatives.numel()])
+        contexts, noise = trained.contexts(targets), trained.contexts(negatives)
+        form.require(contexts, targets)
         loss_of = skip_gram_loss if skip_gram else cbow_loss
-        loss = loss_of(
-            vectors,
-            contexts.view(*targets.shape, -1),
-            noise.view(*negatives.shape, -1),
-            step.is_pair,
-            recipe.negatives,
-        )
+        loss = loss_of(vectors, contexts, noise, step.is_pair, recipe.negatives)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step(recipe.lr * rate_factor(recipe.schedule, 0.0, ctx.progress()))
         predictions = step.is_pair.sum() if skip_gram else (step.is_pair.sum(-1) > 0).sum()
