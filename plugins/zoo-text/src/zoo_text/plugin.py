@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_core import DatasetSpec, ModelSpec, TaskSpec, hookimpl
+from zoo_core import CommandSpec, DatasetSpec, ModelSpec, TaskSpec, hookimpl
 from zoo_text import char_rnn, word2vec
 
 
@@ -19,3 +19,8 @@ def zoo_datasets() -> list[DatasetSpec]:
 @hookimpl
 def zoo_models() -> list[ModelSpec]:
     return [*char_rnn.MODELS, *word2vec.MODELS]
+
+
+@hookimpl
+def zoo_commands() -> list[CommandSpec]:
+    return [*word2vec.COMMANDS]

@@ -1,0 +1,1 @@
+"""Word vectors: the kind `zoo-text/word-vectors`, its data sets, training and scores."""
