@@ -18,15 +18,20 @@ IMAGE = (1, 28, 28)
 MNIST_CHANCE = {"mse": 0.0675, "negative_elbo": 205.8}
 DRAWN_CHANCE = {"mse": 0.0642, "negative_elbo": 195.9}
 DATASETS = ("autoencoder-mnist", "drawn-digits")
-ADAMW = {"optimizer": "adamw", "schedule": "one-cycle", "warmup": 0.1, "ema": 0.999}
+# Small batches: in the same time, batches of 64 with fewer images a second reach a lower error than batches of 128.
+TRAINING: Params = {
+    **SUPERVISED,
+    **{"optimizer": "adam", "lr": 0.003, "schedule": "one-cycle", "warmup": 0.1, "ema": 0.998},
+    **{"batch_size": 64, "epochs": 3.0},
+}
+DENSE = {"epochs": 6.0}
 MAX_CODE = "largest number of code numbers for one image; 0: no limit"
 CODE_SIZE = Param(default=16, help="numbers in the code of one image", minimum=1)
 
 
 @hookimpl
 def zoo_tasks() -> list[TaskSpec]:
-    recipe: Params = {**SUPERVISED, **ADAMW, "batch_size": 128, "lr": 0.003}
-    limited: Params = {**recipe, "max_code": Param(default=16, help=MAX_CODE, minimum=0)}
+    limited: Params = {**TRAINING, "max_code": Param(default=16, help=MAX_CODE, minimum=0)}
     return [
         TaskSpec(
             name="compression",
@@ -40,7 +45,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=0.0095,
             unit="images",
             recipe=limited,
-            quick={"steps": 100},
+            quick={"steps": 120, "lr": 0.005},
             entry="zoo_autoencoder.task:compression",
         ),
         TaskSpec(
@@ -54,8 +59,11 @@ def zoo_tasks() -> list[TaskSpec]:
             chance=0.0,  # of a model that returns the noisy image
             target=13.0,
             unit="images",
-            recipe={**recipe, "sigma": Param(default=0.5, help="std of the noise; pixels are in [0, 1]", minimum=0.0)},
-            quick={"steps": 100},
+            recipe={
+                **TRAINING,
+                "sigma": Param(default=0.5, help="std of the noise; pixels are in [0, 1]", minimum=0.0),
+            },
+            quick={"steps": 120, "lr": 0.005},
             entry="zoo_autoencoder.task:denoising",
         ),
         TaskSpec(
@@ -84,7 +92,7 @@ def zoo_tasks() -> list[TaskSpec]:
                 ),
                 "importance_samples": Param(default=16, help="samples of z for each image of test", minimum=1),
             },
-            quick={"steps": 100, "importance_samples": 4},
+            quick={"steps": 120, "lr": 0.005, "importance_samples": 4},
             entry="zoo_autoencoder.task:generation",
         ),
     ]
@@ -121,12 +129,13 @@ def zoo_datasets() -> list[DatasetSpec]:
 
 @hookimpl
 def zoo_models() -> list[ModelSpec]:
-    widths = Param(default=[1024, 512], help="of the hidden layers of the encoder, and mirrored of the decoder")
+    widths = Param(default=[512, 256], help="of the hidden layers of the encoder, and mirrored of the decoder")
     conv = {
         "code_size": CODE_SIZE,
-        "width": Param(default=32, help="channels at half of the height and width", minimum=1),
-        "hidden": Param(default=256, help="width of the dense layers beside the code", minimum=1),
+        "width": Param(default=16, help="channels at half of the height and width", minimum=1),
+        "hidden": Param(default=512, help="width of the dense layers beside the code", minimum=1),
     }
+    dense_quick = {"widths": [512], "steps": 200}
     whole_blocks = Accepts(fixed_size=28)
     return [
         ModelSpec(
@@ -136,7 +145,7 @@ def zoo_models() -> list[ModelSpec]:
             kind=RECONSTRUCTION,
             options={"code_size": CODE_SIZE},
             recipe={"*": {"steps": 1}, "denoising": {"code_size": 40}},
-            quick={"steps": 1, "batch_size": 64},  # differs from the default, to appear also on boards of quick recipes
+            quick={"steps": 1, "batch_size": 32},  # differs from the default, to appear also on boards of quick recipes
             year=1901,
         ),
         ModelSpec(
@@ -145,8 +154,8 @@ def zoo_models() -> list[ModelSpec]:
             entry="zoo_autoencoder.models.dense:ae",
             kind=RECONSTRUCTION,
             options={"code_size": CODE_SIZE, "widths": widths},
-            recipe={"denoising": {"code_size": 64}},
-            quick={"widths": [256, 128]},
+            recipe={"*": DENSE, "denoising": {"code_size": 64}},
+            quick=dense_quick,
             year=2006,
         ),
         ModelSpec(
@@ -157,7 +166,7 @@ def zoo_models() -> list[ModelSpec]:
             accepts=whole_blocks,
             options=conv,
             recipe={"denoising": {"code_size": 64}},
-            quick={"width": 8, "hidden": 64},
+            quick={"width": 8, "hidden": 128},
             year=2011,
         ),
         ModelSpec(
@@ -165,8 +174,9 @@ def zoo_models() -> list[ModelSpec]:
             title="Dense variational autoencoder",
             entry="zoo_autoencoder.models.dense:vae",
             kind=GENERATION,
-            options={"code_size": CODE_SIZE, "widths": Param(default=[512, 512], help=widths.help)},
-            quick={"widths": [256, 128]},
+            options={"code_size": CODE_SIZE, "widths": widths},
+            recipe={"*": DENSE},
+            quick=dense_quick,
             year=2014,
             paper="arXiv:1312.6114",
         ),
@@ -177,7 +187,7 @@ def zoo_models() -> list[ModelSpec]:
             kind=GENERATION,
             accepts=whole_blocks,
             options=conv,
-            quick={"width": 8, "hidden": 64},
+            quick={"width": 8, "hidden": 128},
             year=2014,
             paper="arXiv:1312.6114",
         ),
