@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
+from zoo_autoencoder.models.pca import pca
 from zoo_autoencoder.pictures import (
     SHEET,
     Codec,
@@ -24,7 +25,11 @@ from zoo_autoencoder.pictures import (
     to_levels,
     walks,
 )
+from zoo_autoencoder.plugin import zoo_tasks
+from zoo_autoencoder.task import compression
 
+from zoo_core import Context, Recipe, Signature
+from zoo_core.data.columns import Split
 from zoo_core.pictures import TILE
 
 BENCH = ("--offline", "--device", "cpu", "--json", "--preset", "quick", "--set", "steps=3")
@@ -163,3 +168,23 @@ def test_a_net_of_ones_own_is_trained_on_compression(zoo: Callable[..., Any], tm
     measured = trial(zoo, "compression", "./net.py:Net")
     assert set(measured["pictures"]) == PICTURES["compression"]
     assert measured["scores"]["mse"] > 0
+
+
+class Unlabelled:
+    """Opened data of six images without classes."""
+
+    signature = Signature(input_shape=(1, 4, 4))
+
+    def split(self, name: str, *, holdout: bool = True) -> Split:
+        rng = np.random.default_rng(["train", "test"].index(name))
+        return Split({"x": rng.integers(0, 256, (6, 1, 4, 4), dtype=np.uint8)})
+
+
+def test_images_without_classes_are_compressed_and_pictured_too() -> None:
+    spec = next(task for task in zoo_tasks() if task.name == "compression")
+    task, ctx = compression(spec), Context()
+    task.prepare(ctx, cast(Any, Unlabelled()), Recipe({"max_code": 16, "holdout": True}))
+    model = pca(Unlabelled.signature, 3)
+    model.fit(iter([task.example_input(ctx, 6)]))  # type: ignore[operator]
+    assert task.evaluate(ctx, model, "test").scores["mse"] > 0
+    assert set(task.pictures(ctx, model)) == PICTURES["compression"] - {"arithmetic"}

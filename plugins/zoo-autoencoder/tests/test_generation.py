@@ -68,7 +68,7 @@ def test_a_model_of_grey_noise_needs_one_bit_for_each_pixel_by_every_bound(image
     assert scores["negative_elbo"] == pytest.approx(nats, rel=1e-6)
     assert scores["importance_weighted"] == pytest.approx(nats, rel=1e-6)
     assert scores["kl"] == 0
-    assert scores["active_numbers"] == 0
+    assert scores["active_units"] == 0
 
 
 def test_the_elbo_is_reconstruction_and_divergence_and_the_weighted_bound_is_better(images: Tensor) -> None:
@@ -143,7 +143,7 @@ def test_a_number_counts_as_active_if_it_depends_on_the_image(images: Tensor) ->
             brightness = x.flatten(1).mean(1)
             return torch.stack([(brightness > brightness.median()).float(), mean[:, 1]], dim=1), log_variance
 
-    assert generation().evaluate(Half(), batches(images), "test").scores["active_numbers"] == 1
+    assert generation().evaluate(Half(), batches(images), "test").scores["active_units"] == 1
 
 
 class Pair(nn.Module):

@@ -9,7 +9,7 @@ themselves are the targets, as in many tutorials: then no score is a bound of a 
 Scores in nats per image, lower is better: the metric `negative_elbo` (Kingma and Welling 2014, arXiv:1312.6114);
 `importance_weighted`, the negative bound of Burda et al. 2016 (arXiv:1509.00519); `reconstruction` and `kl`, whose sum
 is the negative ELBO. All of them use the same samples of z: one for each image of val, `importance_samples` for each
-image of test. `active_numbers` counts the code numbers that the decoder can use: the mean of q(z | x) has a variance
+image of test. `active_units` counts the code numbers that the decoder can use: the mean of q(z | x) has a variance
 above 0.01 over the images (Burda et al.).
 
 Loss: the negative ELBO, in which the KL divergence has a weight that rises from 0 to 1 in the first `kl_warmup` of the
@@ -94,7 +94,7 @@ class Generation:
             "importance_weighted": float(weighted.mean()),
             "reconstruction": float(reconstruction.mean()),
             "kl": float(kl.mean()),
-            "active_numbers": float(active.sum()),
+            "active_units": float(active.sum()),
         }
         return Evaluation(scores, per_example={"score": (reconstruction + kl).cpu().numpy()})
 
