@@ -17,6 +17,11 @@ CAPTION_HEIGHT = MAX_LINES * LINE_HEIGHT + 3
 MAX_COLUMNS = 8
 PAPER, INK, GREY = (255, 255, 255), (20, 20, 20), (190, 190, 190)
 ORANGE, BLUE = (213, 94, 0), (0, 114, 178)  # also differ for colour-blind readers: Okabe and Ito 2008
+# Ten colours for classes, which differ for colour-blind readers as well as ten can: Tol's "muted" scheme and black.
+PALETTE = (
+    *((51, 34, 136), (204, 102, 119), (221, 204, 119), (17, 119, 51), (136, 204, 238)),
+    *((136, 34, 85), (68, 170, 153), (20, 20, 20), (153, 153, 51), (170, 68, 153)),
+)
 OVERSAMPLING = 3  # a plot is drawn this many times larger, then reduced
 
 
@@ -78,11 +83,13 @@ def scatter(
     *,
     size: tuple[int, int] = (440, 275),
     box: tuple[float, float, float, float] | None = None,
+    labels: Sequence[tuple[float, float, str]] = (),
 ) -> np.ndarray[Any, Any]:
     """Draw a scatter plot of several layers, the last on top. Points that are not finite or outside are dropped.
 
     layers: pairs of points (n, 2) and an RGB colour. size: (width, height) in pixels.
     box: (x min, x max, y min, y max); by default it holds all points.
+    labels: texts to write on top, with the place (x, y) of their middle.
 
     >>> scatter([(np.array([[0.0, 1.0], [2.0, 3.0]]), BLUE)], size=(120, 90)).shape
     (90, 120, 3)
@@ -92,7 +99,7 @@ def scatter(
     edge, foot, radius = 8 * OVERSAMPLING, 20 * OVERSAMPLING, 1.6 * OVERSAMPLING
     width, height = size[0] * OVERSAMPLING, size[1] * OVERSAMPLING
     sheet = Image.new("RGB", (width, height), PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11 * OVERSAMPLING)
+    draw, font, large = ImageDraw.Draw(sheet), *(ImageFont.load_default(size * OVERSAMPLING) for size in (11, 15))
     for points, (_, colour) in zip(kept, layers, strict=True):
         x = (points[:, 0] - left) / (right - left)
         y = (points[:, 1] - bottom) / (top - bottom)
@@ -101,6 +108,11 @@ def scatter(
         down = edge + (1 - y[inside]) * (height - edge - foot)
         for h, v in zip(across.tolist(), down.tolist(), strict=True):
             draw.ellipse((h - radius, v - radius, h + radius, v + radius), fill=colour)
+    for x_middle, y_middle, text in labels:
+        h = edge + (x_middle - left) / (right - left) * (width - 2 * edge)
+        v = edge + (top - y_middle) / (top - bottom) * (height - edge - foot)
+        # The halo keeps the text readable on points of any colour.
+        draw.text((h, v), text, INK, large, anchor="mm", stroke_width=2 * OVERSAMPLING, stroke_fill=PAPER)
     draw.rectangle((edge, edge, width - edge, height - foot), outline=GREY, width=OVERSAMPLING)
     words = f"x {left:.3g} to {right:.3g}, y {bottom:.3g} to {top:.3g}"
     draw.text((edge, height - foot + 3 * OVERSAMPLING), words, fill=INK, font=font)
