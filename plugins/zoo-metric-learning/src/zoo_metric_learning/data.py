@@ -78,8 +78,8 @@ class ClassFolders:
         if any(folder.name.lower() in SPLIT_NAMES for folder in folders(top)):
             found = find_splits(top, FOLDER_NEEDS)
             given = {split: list_classes(folder, ctx.leave_out) for split, folder in found.items()}
-            refuse_common_classes(given)
             rest, val, test = given["train"], given.get("val", []), given["test"]
+            refuse_common_classes({"train": rest, "val": val, "test": test})
         else:
             classes = list_classes(_home(root), ctx.leave_out)
             test = hold_out(classes, TEST_SHARE)

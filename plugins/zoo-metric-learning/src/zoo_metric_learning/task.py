@@ -149,7 +149,7 @@ class EmbeddingForm(OutputForm):
 
     def require(self, output: Any, x: Any) -> None:
         """Raise WrongOutputError unless `output` is a floating-point tensor (batch, d) on the device of `x`."""
-        size = output.shape[-1] if isinstance(output, Tensor) and output.dim() and output.shape[-1] else 1
+        size = output.shape[-1] if isinstance(output, Tensor) and output.dim() > 1 and output.shape[-1] else 1
         OutputForm(kind=self.kind, shape=lambda x: (x.shape[0], size), values=self.values).require(output, x)
 
 
