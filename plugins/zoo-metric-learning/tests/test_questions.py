@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from zoo_metric_learning.questions import (
+    Answer,
     Embedded,
     Trials,
     _best_threshold,
@@ -23,34 +24,38 @@ def embedded(labels: list[int], noise: float, seed: int = 0, directions: int = 6
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(max(labels) + 1, directions))
     x = centres[labels] + noise * rng.normal(size=(len(labels), directions))
-    unit, numbers = unit_vectors(torch.from_numpy(x.astype(np.float32))), torch.tensor(labels)
-    return Embedded(unit=unit, labels=numbers, pairs=pair_similarities(unit, numbers))
+    return Embedded(unit=unit_vectors(torch.from_numpy(x.astype(np.float32))), labels=torch.tensor(labels))
+
+
+def ask(val: Embedded, test: Embedded) -> list[Answer]:
+    return answers(val, test, pair_similarities(test.unit, test.labels))
 
 
 CLASSES = [number for number in range(12) for _ in range(6)]
 
 
 def test_classes_that_are_far_apart_are_never_confused() -> None:
-    found = answers(embedded(CLASSES, 0.05), embedded(CLASSES, 0.05, seed=1))
+    found = ask(embedded(CLASSES, 0.05), embedded(CLASSES, 0.05, seed=1))
     assert [answer.error for answer in found] == [0.0, 0.0, 0.0]
     assert [answer.trials for answer in found] == [72 - 6 * 3, 72 * 71 // 2, 2 * 72]
 
 
 def test_noise_is_wrong_half_of_the_time() -> None:
-    found = answers(embedded(CLASSES, 1e6), embedded(CLASSES, 1e6, seed=1))
+    found = ask(embedded(CLASSES, 1e6), embedded(CLASSES, 1e6, seed=1))
     for answer, tolerance in zip(found, (0.1, 0.06, 0.15), strict=True):
         assert answer.error == pytest.approx(0.5, abs=tolerance)
 
 
 def test_thresholds_come_from_val() -> None:
     val, test = embedded(CLASSES, 0.5), embedded(CLASSES, 0.7, seed=1)
-    moved = Embedded(unit=val.unit, labels=val.labels, pairs=pair_similarities(val.unit * 0.5, val.labels))
-    one, other = answers(val, test)[1], answers(moved, test)[1]
+    pairs = pair_similarities(test.unit, test.labels)
+    nearer = Embedded(unit=val.unit / 2, labels=val.labels)  # all similarities a quarter of what they are
+    one, other = (answers(some, test, pairs)[1] for some in (val, nearer))
     assert other.threshold == pytest.approx(one.threshold / 4)
     assert (other.accepted > one.accepted, other.rejected < one.rejected) == (True, True)
-    expected = float((test.pairs.same < one.threshold).mean())
-    assert one.rejected == pytest.approx(expected)
-    assert one.error == pytest.approx((expected + float((test.pairs.different >= one.threshold).mean())) / 2)
+    assert one.rejected == pytest.approx((pairs.same < one.threshold).mean())
+    assert one.accepted == pytest.approx((pairs.different >= one.threshold).mean())
+    assert one.error == pytest.approx((one.rejected + one.accepted) / 2)
 
 
 def test_half_of_the_classes_are_known_by_half_of_their_examples_and_classes_of_one_never() -> None:
@@ -95,7 +100,7 @@ def test_the_three_pictures_are_never_the_fourth_and_of_one_class() -> None:
 
 def test_what_cannot_be_asked_says_why_and_has_no_rate() -> None:
     pairs_only = embedded([0, 0, 1, 1, 2, 2], 0.1)
-    named, compared, enrolled = answers(pairs_only, pairs_only)
+    named, compared, enrolled = ask(pairs_only, pairs_only)
     assert (named.problem, compared.problem) == ("", "")
     assert enrolled.problem == "val: no class has enough pictures"
     assert math.isnan(enrolled.error)
@@ -105,4 +110,4 @@ def test_what_cannot_be_asked_says_why_and_has_no_rate() -> None:
         0,
     ]
     one_class = embedded([0] * 5, 0.1)
-    assert [answer.problem for answer in answers(one_class, pairs_only)][:2] == ["val: there are too few classes"] * 2
+    assert [answer.problem for answer in ask(one_class, pairs_only)][:2] == ["val: there are too few classes"] * 2

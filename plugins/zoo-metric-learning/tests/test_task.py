@@ -15,7 +15,7 @@ from zoo_metric_learning.models.conv import embedding, softmax_head
 from zoo_metric_learning.models.pixels import pixels
 from zoo_metric_learning.pictures import nearest_neighbours, neighbour_pictures
 from zoo_metric_learning.questions import Embedded
-from zoo_metric_learning.scoring import pair_similarities, retrieve, unit_vectors
+from zoo_metric_learning.scoring import retrieve, unit_vectors
 from zoo_metric_learning.task import EmbeddingForm
 
 from zoo_core import Signature
@@ -87,7 +87,7 @@ def few_embedded() -> Embedded:
     rng = np.random.default_rng(0)
     labels = torch.from_numpy(np.repeat(np.arange(5), 4))
     unit = unit_vectors(torch.from_numpy(rng.normal(size=(20, 3)) + 0.5 * np.eye(5)[labels, :3]))
-    return Embedded(unit=unit, labels=labels, pairs=pair_similarities(unit, labels))
+    return Embedded(unit=unit, labels=labels)
 
 
 def test_neighbours_are_the_nearest_others_in_order() -> None:
@@ -116,7 +116,7 @@ def test_right_and_wrong_neighbours_differ_in_colour_and_in_sign() -> None:
 def test_a_perfect_search_has_no_picture_of_mistakes() -> None:
     labels = torch.tensor([0, 0, 1, 1])
     unit = torch.eye(2)[labels].double()
-    embedded = Embedded(unit=unit, labels=labels, pairs=pair_similarities(unit, labels))
+    embedded = Embedded(unit=unit, labels=labels)
     drawn = neighbour_pictures(lambda rows: np.zeros((len(rows), 3, 8, 8), np.uint8), embedded, retrieve(unit, labels))
     assert set(drawn) == {"thumbnail", "neighbours"}
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from zoo_core import DatasetSpec, Download, Signature
 
-EMBEDDING = 64  # numbers in an embedding
+EMBEDDING = 64  # numbers in an embedding, suggested to models by the signature of opened data
 QUARTERS = 4  # of a turn; each makes a letter another one
-GLYPH = Signature(input_shape=(1, 35, 35), outputs=EMBEDDING)
-PICTURE = Signature(input_shape=(3, 64, 64), outputs=EMBEDDING)
+GLYPH, PICTURE = Signature(input_shape=(1, 35, 35)), Signature(input_shape=(3, 64, 64))
 OMNIGLOT = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
 
 DATASETS = (

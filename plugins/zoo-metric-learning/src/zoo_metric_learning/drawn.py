@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from zoo_core import Context, Signature, UnknownSplitError
 from zoo_core.columns import Array
 from zoo_metric_learning.classes import chance_recall
-from zoo_metric_learning.datasets import GLYPH, QUARTERS
+from zoo_metric_learning.datasets import EMBEDDING, GLYPH, QUARTERS
 
 SIDE = 35  # pixels
 OVERSAMPLING = 4  # a glyph is drawn this many times larger, then reduced
@@ -48,7 +48,7 @@ class DrawnGlyphs:
         train, test = self.sizes["train"], self.sizes["test"]
         self.signature = Signature(
             input_shape=GLYPH.input_shape,
-            outputs=GLYPH.outputs,
+            outputs=EMBEDDING,
             extra={
                 "turns": QUARTERS,
                 "train_classes": train.alphabets * train.characters * QUARTERS,

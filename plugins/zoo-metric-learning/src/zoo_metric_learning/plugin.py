@@ -10,7 +10,7 @@ from zoo_core.kinds import AUGMENTATION, SUPERVISED
 from zoo_metric_learning.datasets import DATASETS
 
 KIND = "zoo-metric-learning/embedding"
-VIEWS: Mapping[str, Any] = {"crop": 2, "rotate": 12.0, "zoom": 0.15, "shear": 12.0}
+VIEWS: Mapping[str, Any] = {"crop": 2, "rotate": 12.0, "zoom": 0.15, "shear": 12.0, "elastic": 1.5, "untouched": 0.25}
 RECIPE: Params = {
     **SUPERVISED,
     "batch_size": Param(default=128, help="images in a batch: `per_class` of each of its classes", minimum=4),
@@ -23,6 +23,10 @@ RECIPE: Params = {
         help="train on classes turned by 90, 180 and 270 degrees as classes of their own, where the data say they are",
     ),
     **{key: param for key, param in AUGMENTATION.items() if key not in ("mixup", "cutmix")},
+    "untouched": Param(default=0.0, help="share of images that are not augmented", minimum=0.0, maximum=1.0),
+    "elastic": Param(
+        default=0.0, help="distort by moving places a third of the side apart by up to this many pixels", minimum=0.0
+    ),
 }
 
 
@@ -51,7 +55,7 @@ def zoo_tasks() -> list[TaskSpec]:
                 "ema": 0.99,
                 "steps": 600,
             },
-            quick={"steps": 24, "batch_size": 64},
+            quick={"steps": 24, "batch_size": 64, "eval_every": 0.5},
             entry="zoo_metric_learning.task:MetricLearning",
         )
     ]
@@ -68,7 +72,7 @@ def zoo_models() -> list[ModelSpec]:
         "entry": "zoo_metric_learning.models.conv:embedding",
         "kind": KIND,
         "accepts": Accepts(min_size=8),
-        "options": {"width": Param(default=48, help="channels of the first layer", minimum=1)},
+        "options": {"width": Param(default=32, help="channels of the first layer", minimum=1)},
         "quick": {"width": 12},
     }
     return [

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo_core.columns import Array
-from zoo_metric_learning.scoring import Pairs, error_curve, error_rates, midway, similarity_blocks
+from zoo_metric_learning.scoring import Pairs, error_curve, error_rates, midway, pair_similarities, similarity_blocks
 
 SEED = 20_060_617  # of the choice of examples
 ENROLLED = 3  # examples of somebody new, before the one that is asked about
@@ -26,11 +26,10 @@ ENROLMENT = "Given three pictures of somebody new, is he on a fourth?"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Embedded:
-    """A split as embeddings of length 1 (n, d), with classes int (n,), on one device; and its pairs."""
+    """A split as embeddings of length 1 (n, d), with classes int (n,), on one device."""
 
     unit: Tensor
     labels: Tensor
-    pairs: Pairs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,11 +78,13 @@ class Trials:
         return "" if len(self.different) else "there are too few classes"
 
 
-def answers(val: Embedded, test: Embedded) -> list[Answer]:
-    """Answer the three questions for test, with thresholds from val."""
+def answers(val: Embedded, test: Embedded, pairs: Pairs) -> list[Answer]:
+    """Answer the three questions for test, with thresholds from val. pairs: those of test."""
+    val_pairs = pair_similarities(val.unit, val.labels)
+    compared = [Trials(same=some.same, different=some.different) for some in (val_pairs, pairs)]
     return [
         _identify(_identification_trials(val), _identification_trials(test)),
-        _decide("verification_error", VERIFICATION, _verification_trials(val), _verification_trials(test)),
+        _decide("verification_error", VERIFICATION, *compared),
         _decide("enrolment_error", ENROLMENT, _enrolment_trials(val), _enrolment_trials(test)),
     ]
 
@@ -135,10 +136,6 @@ def _best_threshold(trials: Trials) -> float:
     right = np.sort(trials.same[trials.right])
     rejected = 1 - (len(right) - np.searchsorted(right, thresholds)) / len(trials.same)
     return midway(thresholds, int(np.argmin(accepted + rejected)))
-
-
-def _verification_trials(split: Embedded) -> Trials:
-    return Trials(same=split.pairs.same, different=split.pairs.different)
 
 
 def _identification_trials(split: Embedded) -> Trials:

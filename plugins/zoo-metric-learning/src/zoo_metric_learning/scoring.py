@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from zoo_core.columns import Array
 
 BLOCK = 1 << 22  # similarities at once: 32 MB, and a few times that while they are compared
-MAX_PAIRS = 5_000_000  # for the error rates; of more pairs, as many are drawn, half of them of one class
+MAX_PAIRS = 2_000_000  # for the error rates; of more pairs, as many are drawn, half of them of one class
 PAIR_SEED = 20_150_312  # of this draw: the same for all models and seeds
 
 
@@ -99,10 +99,12 @@ def pair_similarities(unit: Tensor, labels: Tensor, limit: int = MAX_PAIRS) -> P
     numbers = labels.cpu().numpy()
     count, sizes = len(numbers), np.unique(numbers, return_counts=True)[1].astype(np.int64)
     all_pairs, all_same = count * (count - 1) // 2, int((sizes * (sizes - 1) // 2).sum())
-    left, right = (
-        np.triu_indices(count, 1) if all_pairs <= limit else _sample_pairs(numbers, limit // 2, all_same=all_same)
-    )
-    similarity = _similarities(unit, left, right)
+    if all_pairs <= limit:
+        left, right = np.triu_indices(count, 1)
+        similarity = (unit @ unit.T).cpu().numpy()[left, right]
+    else:
+        left, right = _sample_pairs(numbers, limit // 2, all_same=all_same)
+        similarity = _similarities(unit, left, right)
     same = numbers[left] == numbers[right]
     return Pairs(
         same=similarity[same], different=similarity[~same], all_same=all_same, all_different=all_pairs - all_same
@@ -112,11 +114,11 @@ def pair_similarities(unit: Tensor, labels: Tensor, limit: int = MAX_PAIRS) -> P
 def _similarities(unit: Tensor, left: Array, right: Array) -> Array:
     """Return the similarities of pairs (pairs,), given as two arrays of examples."""
     step = max(1, BLOCK // unit.shape[1])
-    parts = []
+    parts = [np.zeros(0)]
     for begin in range(0, len(left), step):
         one, other = (torch.from_numpy(ends[begin : begin + step]).to(unit.device) for ends in (left, right))
         parts.append((unit[one] * unit[other]).sum(1).cpu().numpy())
-    return np.concatenate(parts) if parts else np.zeros(0)
+    return np.concatenate(parts)
 
 
 def _sample_pairs(labels: Array, count: int, *, all_same: int) -> tuple[Array, Array]:

@@ -13,11 +13,11 @@ returned them, and target int64 (batch,) in [0, train_classes). A model without 
 Training: a batch has `per_class` images of each of `batch_size / per_class` classes. With `turns` in the recipe, and in
 the data, a training class turned by 90, 180 or 270 degrees is another class.
 Scores: the metric `recall_at_1`, the share of examples whose nearest other one in the split is of their class;
-`mean_average_precision` of the search with each example among all others; `equal_error_rate` of "is it the same class"
-for all pairs, or for five million that are drawn. An example that is the only one of its class is found, but searches
-for nothing. Test also has `identification_error`, `verification_error` and `enrolment_error`; see
-`zoo_metric_learning.questions`. Their thresholds come from val. Results by example are those of `recall_at_1`, of the
-examples that search, grouped by class.
+`mean_average_precision` of the search with each example among all others. An example that is the only one of its class
+is found, but searches for nothing. Test also has `equal_error_rate`, of "is it the same class" for all pairs, or for
+two million that are drawn; and `identification_error`, `verification_error` and `enrolment_error`, with thresholds from
+val: see `zoo_metric_learning.questions`. Results by example are those of `recall_at_1`, of the examples that search,
+grouped by class.
 One unit is one image.
 """
 
@@ -34,19 +34,18 @@ from torch import Tensor, nn
 from zoo_core import Context, DamagedDataError, Data, Evaluation, Recipe, Step, Table, TaskSpec
 from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
-from zoo_core.kinds.augment import Augmentation
 from zoo_core.kinds.inputs import ImageInputs
 from zoo_core.kinds.objective import give_own_loss
 from zoo_core.outputs import FiniteOutputs, OutputForm
 from zoo_core.train import epoch_steps, supervised_steps
+from zoo_metric_learning.augment import Views
 from zoo_metric_learning.batches import ClassBatches
 from zoo_metric_learning.losses import EmbeddingLoss
 from zoo_metric_learning.pictures import neighbour_pictures
-from zoo_metric_learning.questions import Answer, Embedded, answers
+from zoo_metric_learning.questions import Embedded, answers
 from zoo_metric_learning.scoring import Retrieval, error_curve, pair_similarities, retrieve, unit_vectors
 
 EVALUATION_BATCH = 256  # images
-UNMIXED = {"mixup": 0.0, "cutmix": 0.0}  # mixed images have no class of their own
 QUESTION_COLUMNS = ["question", "error rate", "wrongly accepted", "wrongly rejected", "threshold", "answers"]
 
 
@@ -64,7 +63,7 @@ class MetricLearning:
         turns = int(data.signature.extra.get("turns", 1)) if recipe.turns else 1
         split = data.split("train", holdout=recipe.holdout)
         self._train = ClassBatches(split, ctx.device, per_class=recipe.per_class, turns=turns)
-        self._augment = Augmentation(Recipe({**recipe, **UNMIXED}), ctx)
+        self._views = Views(recipe, ctx)
 
     def epoch_steps(self, recipe: Recipe) -> int:
         return epoch_steps(self._train, recipe)
@@ -82,7 +81,7 @@ class MetricLearning:
         self._images.ready(model)
 
         def loss_and_score(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-            return loss(self._forward(model, self._augment(batch)["x"]), batch["label"])
+            return loss(self._forward(model, self._views(batch)), batch["label"])
 
         yield from supervised_steps(ctx, model, self._train, loss_and_score, recipe)
 
@@ -96,15 +95,16 @@ class MetricLearning:
         found = retrieve(embedded.unit, embedded.labels)
         if not len(found.queries):
             raise DamagedDataError(f"no class of {split} has two examples, so there is nothing to find")
-        replies = answers(self._embed(ctx, model, "val"), embedded) if split == "test" else []
         self._last = _Last(model=model, split=split, embedded=embedded, found=found)
-        if split == "test" and len(found.queries) < len(embedded.labels):
+        if split != "test":
+            return _evaluation(embedded, found)
+        if alone := len(embedded.labels) - len(found.queries):
             ctx.log.warning(
                 "%d of %d test images are the only one of their class: they are found, but search for nothing",
-                len(embedded.labels) - len(found.queries),
+                alone,
                 len(embedded.labels),
             )
-        return _evaluation(embedded, found, replies)
+        return _test_evaluation(self._embed(ctx, model, "val"), embedded, found)
 
     def pictures(self, ctx: Context, model: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
         """Draw test images with their nearest neighbours, right and wrong ones marked."""
@@ -141,7 +141,7 @@ class MetricLearning:
         finite.require(f"examples of {name}")
         unit = unit_vectors(torch.cat(parts))
         numbers = torch.cat(labels).to(unit.device, torch.int64)
-        return Embedded(unit=unit, labels=numbers, pairs=pair_similarities(unit, numbers))
+        return Embedded(unit=unit, labels=numbers)
 
 
 class EmbeddingForm(OutputForm):
@@ -163,31 +163,34 @@ class _Last:
     found: Retrieval
 
 
-def _evaluation(embedded: Embedded, found: Retrieval, replies: list[Answer]) -> Evaluation:
-    """Gather scores, tables and results by example. replies: to the three questions, of test."""
-    labels, pairs = embedded.labels.cpu().numpy(), embedded.pairs
-    curve = error_curve(pairs.same, pairs.different) if len(pairs.same) and len(pairs.different) else None
-    scores = {
-        "recall_at_1": float(found.hits.mean()),
-        "mean_average_precision": float(found.precision.mean()),
-        "equal_error_rate": curve.equal_error_rate if curve else float("nan"),
-        **{reply.name: reply.error for reply in replies},
-    }
-    tables = {"questions": Table(QUESTION_COLUMNS, [reply.row() for reply in replies])} if replies else {}
-    tables["examples"] = Table(
+def _evaluation(embedded: Embedded, found: Retrieval) -> Evaluation:
+    """Gather the scores of a search, and its results by example."""
+    labels = embedded.labels.cpu().numpy()
+    return Evaluation(
+        {"recall_at_1": float(found.hits.mean()), "mean_average_precision": float(found.precision.mean())},
+        per_example={"score": found.hits.astype(np.float32), "group": labels[found.queries]},
+    )
+
+
+def _test_evaluation(val: Embedded, test: Embedded, found: Retrieval) -> Evaluation:
+    """Add what is counted on test alone: the equal error rate, the three questions, and how many examples there are."""
+    evaluation, pairs = _evaluation(test, found), pair_similarities(test.unit, test.labels)
+    replies = answers(val, test, pairs)
+    both = len(pairs.same) and len(pairs.different)
+    curve = error_curve(pairs.same, pairs.different) if both else None
+    evaluation.scores["equal_error_rate"] = curve.equal_error_rate if curve else float("nan")
+    evaluation.scores |= {reply.name: reply.error for reply in replies}
+    evaluation.tables["questions"] = Table(QUESTION_COLUMNS, [reply.row() for reply in replies])
+    evaluation.tables["examples"] = Table(
         ["what", "number"],
         [
-            ["images", len(labels)],
-            ["classes", len(np.unique(labels))],
+            ["images", len(test.labels)],
+            ["classes", len(torch.unique(test.labels))],
             ["images that search", len(found.queries)],
-            ["images that are the only one of their class", len(labels) - len(found.queries)],
+            ["images that are the only one of their class", len(test.labels) - len(found.queries)],
             ["pairs of one class", pairs.all_same],
             ["pairs of two classes", pairs.all_different],
             ["pairs that the error rates are of", len(pairs.same) + len(pairs.different)],
         ],
     )
-    return Evaluation(
-        scores,
-        tables=tables,
-        per_example={"score": found.hits.astype(np.float32), "group": labels[found.queries].astype(np.int64)},
-    )
+    return evaluation
