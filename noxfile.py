@@ -30,7 +30,8 @@ MIN_COVERAGE_PCT = 80  # of lines and branches
 
 # The demo trains these tasks and models with one seed and all others with three, to be done in minutes.
 ONE_SEED = (
-    *("cats-and-dogs", "road-signs", "sign-language", "sobel"),
+    *("autograd", "cats-and-dogs", "char-rnn", "compression", "denoising", "generation", "matmul", "metric-learning"),
+    *("optimizers", "road-signs", "sign-language", "sobel", "two-classes", "word2vec"),
     *("fpn*", "linknet*", "pspnet*", "segnet*", "small-scratch", "small-transfer"),
 )
 
