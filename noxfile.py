@@ -32,7 +32,7 @@ MIN_COVERAGE_PCT = 80  # of lines and branches
 ONE_SEED = (
     *("autograd", "cats-and-dogs", "char-rnn", "compression", "denoising", "generation", "matmul", "metric-learning"),
     *("optimizers", "road-signs", "sign-language", "sobel", "two-classes", "word2vec"),
-    *("fpn*", "linknet*", "pspnet*", "segnet*", "small-scratch", "small-transfer"),
+    *("fcn-squeezenet", "fpn*", "linknet*", "pspnet*", "segnet*", "small-scratch", "small-transfer"),
 )
 
 nox.options.sessions = ["lint", "types", "tests"]
