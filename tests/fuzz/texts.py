@@ -11,7 +11,7 @@ from zoo_text.reading import read_blocks
 from zoo_text.words.corpus import find_parts
 from zoo_text.words.questions import parse_questions
 
-TEXT = "Мой дядя самых честных правил...\n\nTo be, or not to be: that's the question.\r"  # noqa: RUF001
+TEXT = "Мой дядя самых честных правил,\r\nи так далее...\n\nTo be, or not to be: that's the question.\r"
 QUESTIONS = ": capital-common\nAthens Greece Oslo Norway\n# a comment\n: gram1\nhe she king queen\ncat cats dog dogs\n"
 POINTS = 'x,y,label\n0.5,-1e-3,red\n" 2",3.25,"blue, dark"\n-7,+8,red\n'
 
