@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from zoo_core.errors import UsageError
 from zoo_core.results.records import Record, decode
 from zoo_core.runner import processes
 from zoo_core.runner.interrupts import Interrupts, deferred_interrupts
+from zoo_core.runner.lost_output import start_process
 from zoo_core.ui import console, progress
 from zoo_core.ui.progress import LosableDisplay, PlainDisplay
 
@@ -105,6 +107,31 @@ def test_output_on_a_full_disk_is_the_machines_fault_and_the_records_are_there(
         process = start_zoo(tmp_path, plugin, "quick", stdout=full, stderr=full)
         assert process.wait(180) == 2
     assert {name: record.status for name, record in by_model(tmp_path).items()} == {"quick": "ok"}
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError, OSError], ids=["reader gone", "full disk"])
+def test_a_worker_starts_although_its_start_is_the_first_to_meet_the_lost_output(
+    error: type[OSError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    if error is OSError:
+        os.close(writer)
+        writer = os.open("/dev/full", os.O_WRONLY)
+    stream = os.fdopen(writer, "w")
+    monkeypatch.setattr(sys, "stderr", stream)
+    stream.write("a line that the display has not flushed yet")
+    process: Any = multiprocessing.get_context("spawn").Process(target=print)
+    with pytest.raises(error):
+        process.start()
+    start_process(process)
+    process.join(60)
+    assert process.exitcode == 0
+    stream.write("the next line")
+    with pytest.raises(error):
+        stream.flush()
+    console.drop_output(stream)
+    stream.close()
 
 
 def test_closed_output_is_no_error_and_gives_its_number_to_no_other_file(

@@ -27,6 +27,7 @@ from zoo_core.errors import MachineError, machine_error_of
 from zoo_core.runner import processes, serving, worker
 from zoo_core.runner.inbox import Inbox
 from zoo_core.runner.interrupts import Interrupts
+from zoo_core.runner.lost_output import start_process
 
 if sys.platform != "win32":
     from multiprocessing import forkserver, resource_tracker
@@ -167,7 +168,7 @@ class Start:
         try:
             with _one_at_a_time, starting_process(), processes.marking(mark):
                 with ending(lambda: self._give_up(mark), self._limit_s(), interrupts):
-                    process.start()
+                    start_process(process)
                 _forks.add(process.pid or 0)
         except BaseException:
             receiver.close()
@@ -240,7 +241,7 @@ class Fork(Start):
         first: BaseProcess = self._context.Process(target=worker.do_nothing)  # type: ignore[attr-defined]
         with ending(self.end, SERVER_LIMIT_S, interrupts):
             with starting_process():
-                first.start()
+                start_process(first)
             first.join()
 
     def end(self) -> None:

@@ -110,7 +110,7 @@ def _small_models() -> list[ModelSpec]:
                 "cifar10": {"label_smoothing": 0.1, "crop": 2, "flip": True},
             },
             # The short schedule cannot recover from the default's highest learning rate.
-            quick={"steps": 32, "lr": 0.02, "eval_every": 0.25},
+            quick={"steps": 42, "lr": 0.02, "eval_every": 0.25},
         ),
         ModelSpec(
             name="cnn-fast",

@@ -52,7 +52,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=0.02,
             unit="points",
             recipe={**GAN, "steps": 6000, "ema": 0.998},
-            quick={"steps": 350, "eval_every": 1.0},
+            quick={"steps": 400, "eval_every": 1.0},
             entry="zoo_gan.task:PointGan",
         ),
         TaskSpec(
@@ -67,7 +67,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=2.3,
             unit="images",
             recipe=GAN,
-            quick={"steps": 50, "batch_size": 64, "eval_every": 4.0},
+            quick={"steps": 75, "batch_size": 64, "eval_every": 4.0},
             entry="zoo_gan.task:ImageGan",
         ),
     ]
@@ -159,7 +159,7 @@ def zoo_models() -> list[ModelSpec]:
                 "width": Param(default=64, help="channels of the layers next to the image", minimum=1),
             },
             recipe={"gan-digits": {"lr": 0.002, "critic_lr": 0.0005}},
-            quick={"width": 16},
+            quick={"width": 16, "steps": 50},
         ),
         _wgan(latent, small),
     ]
@@ -194,6 +194,6 @@ def _wgan(latent: Param, accepts: Accepts) -> ModelSpec:
             },
             "gan-digits": {"lr": 0.001, "critic_lr": 0.001},
         },
-        quick={"width": 20, "critic_steps": 1, "critic_lr": 0.005, "ema": 0.95},  # faster, in place of more steps
+        quick={"width": 20, "critic_steps": 1, "critic_lr": 0.005, "ema": 0.95},  # fast steps, in place of more
         version=2,  # 2: for points more momentum, twice the steps and batch size, cosine schedule
     )

@@ -110,7 +110,7 @@ def zoo_models() -> list[ModelSpec]:
             accepts=Accepts(min_size=16),
             options={"widths": Param(default=[48, 96, 192, 192, 192], help=widths), "dropout": 0.3},
             recipe={"*": {**adamw, "lr": 0.003}, "traffic-signs": {**seen, "epochs": 40.0}},
-            quick={"steps": 28, "eval_every": 0.25},
+            quick={"steps": 34, "eval_every": 0.25},
         ),
         ModelSpec(
             name="mlp",
