@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ from zoo_leaderboard.board.curves import MAX_POINTS_PER_LINE, Curves
 from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.row_frame import ENOUGH_SEEDS
 from zoo_leaderboard.board.rows import Row
+from zoo_leaderboard.board.sweeps import Sweep
 from zoo_leaderboard.board.tables import Group, TaskBoard
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.trials import TrialSummary
@@ -91,16 +93,28 @@ class GroupView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class SweepView:
+    """A sweep with its plot; `legend` has colour and dash of each line."""
+
+    sweep: Sweep
+    record: Record
+    plot: Plot
+    legend: Sequence[tuple[str, int, int]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TaskView:
     """A task's board with the views of its groups; `filters` has the choices of each filter.
 
-    `skipped` are the listed trials of groups without any other trial. `references` are those on data without a group.
+    `sweeps` compare trainings that differ in one recipe key. `skipped` are the listed trials of groups without any
+    other trial. `references` are those on data without a group.
     """
 
     board: TaskBoard
     facts: TaskFacts
     slug: str
     groups: Sequence[GroupView]
+    sweeps: Sequence[SweepView]
     skipped: Sequence[TrialSummary]
     skipped_left_out: int
     references: Sequence[Mapping[str, Any]]
@@ -108,6 +122,11 @@ class TaskView:
     history: bool
     filters: Mapping[str, Sequence[str]]
     trial_slugs: Mapping[str, str]
+
+    @property
+    def sweep_keys(self) -> list[str]:
+        """The recipe keys by which the tables' rows can be grouped."""
+        return list(dict.fromkeys(item.sweep.key for item in self.sweeps))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -229,12 +248,22 @@ def environment() -> Environment:
     )
     made.filters.update({function.__name__: function for function in FILTERS})
     made.filters.update(
-        interval_words=interval_words, file_name=file_name, portable=portable, label=as_label, origin_label=origin_label
+        settings_json=settings_json,
+        interval_words=interval_words,
+        file_name=file_name,
+        portable=portable,
+        label=as_label,
+        origin_label=origin_label,
     )
     made.tests["link"] = formats.is_link
     made.globals.update(max_references=MAX_REFERENCES, max_points=MAX_POINTS_PER_LINE)
     made.globals.update(enough_seeds=ENOUGH_SEEDS, dash=formats.DASH)
     return made
+
+
+def settings_json(recipe: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """The values of some recipe keys as JSON, each as text, for the script that groups rows by them."""
+    return json.dumps({formats.clip(key, 60): formats.clip(recipe[key], 60) for key in keys if key in recipe})
 
 
 def static_files() -> Iterator[tuple[str, bytes]]:

@@ -18,6 +18,7 @@ from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.references import references_elsewhere, references_on
 from zoo_leaderboard.board.rows import Row, plain_rows
 from zoo_leaderboard.board.standing import Standing, standings
+from zoo_leaderboard.board.sweeps import Sweep, sweeps
 from zoo_leaderboard.board.tables import Group, TaskBoard, Versions, task_board
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.current import load_current
@@ -28,10 +29,11 @@ from zoo_leaderboard.records.verified import Notes, describe_notes
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.costs import CostView, cost_views, score_against, year_views
 from zoo_leaderboard.site.isolation import make_without_culprits
-from zoo_leaderboard.site.pages import GroupView, HistoryView, Pages, Plot, TaskView
+from zoo_leaderboard.site.pages import GroupView, HistoryView, Pages, Plot, SweepView, TaskView
 from zoo_leaderboard.site.pictures import Pictures, copy_best
 from zoo_leaderboard.site.plots import Style
 from zoo_leaderboard.site.summary import GroupSummary, Place, TaskSummary
+from zoo_leaderboard.site.sweeps import score_by_key, style_of
 from zoo_leaderboard.site.texts import Texts, texts_of_best
 from zoo_leaderboard.text.formats import bare, clip, plugin
 from zoo_leaderboard.text.labels import as_label
@@ -122,6 +124,10 @@ class _TaskWriter:
             facts=self.facts,
             slug=self.slug,
             groups=[self._group_view(group, ranked[group.key], curves[group.key]) for group in self.board.groups],
+            sweeps=[
+                self._sweep_view(sweep)
+                for sweep in sweeps(self.board.groups, {key: standing.rows for key, standing in ranked.items()})
+            ],
             skipped=_newest_first(self.board.skipped)[:MAX_LISTED_TRIALS],
             skipped_left_out=max(0, len(self.board.skipped) - MAX_LISTED_TRIALS),
             references=references_elsewhere(self.facts, {group.newest.dataset for group in self.board.groups}),
@@ -197,6 +203,14 @@ class _TaskWriter:
             verified={row.row_text: describe_notes(group.ok(row.row_text), self.job.verified) for row in rows},
             commands=_recorded_commands(group, self.read),
             max_commands=MAX_TRIALS_FOR_COMMANDS,
+        )
+
+    def _sweep_view(self, sweep: Sweep) -> SweepView:
+        return SweepView(
+            sweep=sweep,
+            record=self.read(_newest_finished(sweep.group)),
+            plot=self._write_plot(sweep.anchor, score_by_key(sweep, self.facts)),
+            legend=[(line.label, *style_of(number)) for number, line in enumerate(sweep.lines)],
         )
 
     def _left_out(self, group: Group) -> Sequence[LeftOut]:

@@ -24,6 +24,7 @@ function setUpBoard(tools) {
   const boards = [...document.querySelectorAll("section.group")].map(readBoard);
   tools.hidden = false;
   setUpFilters(tools, boards);
+  setUpGrouping(tools, boards);
   setUpColumns(tools, boards);
   setUpSorting(boards);
   setUpChoosing(tools, boards);
@@ -36,6 +37,7 @@ function readBoard(section) {
   const heads = [...table.tHead.rows[0].cells];
   const rows = [...table.tBodies[0].rows].map((row, place) => ({
     row, place,
+    keys: JSON.parse(row.dataset.keys || "{}"),
     text: row.textContent.toLowerCase(),
     values: [...row.cells].map(cell => cell.dataset.v === undefined ? cell.textContent.trim().toLowerCase()
       : cell.dataset.v === "" ? null : Number(cell.dataset.v)),
@@ -51,6 +53,42 @@ function setUpFilters(tools, boards) {
     if (field.value !== (params.get(name) || "")) { field.value = ""; remember(name, ""); }
     field.addEventListener("input", () => { remember(name, field.value); show(boards); });
   }
+}
+
+function setUpGrouping(tools, boards) {
+  const field = tools.querySelector("[data-by]");
+  if (!field) return;
+  field.value = params.get("by") || "";
+  if (field.selectedIndex < 0) { field.value = ""; remember("by", ""); }
+  field.addEventListener("input", () => { remember("by", field.value); show(boards); });
+}
+
+/** Put rows with the same value of a recipe key together, in a colour of their own; rows without the key come last. */
+function grouped(board, items, key) {
+  const values = [...new Set(board.rows.filter(item => Object.hasOwn(item.keys, key)).map(item => item.keys[key]))];
+  values.sort(new Intl.Collator(undefined, {numeric: true}).compare);
+  const group = item => Object.hasOwn(item.keys, key) ? values.indexOf(item.keys[key]) : values.length;
+  for (const item of board.rows) {
+    if (values.length && group(item) < values.length) item.row.dataset.by = group(item) % 8; else delete item.row.dataset.by;
+  }
+  return values.length ? items.map((item, place) => [group(item), place, item]).sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(([, , item]) => item) : items;
+}
+
+/** Rows with a line above each group, which names the key and its value. */
+function withHeads(board, items, key) {
+  const rows = [];
+  let last;
+  for (const {row, keys} of items) {
+    const words = Object.hasOwn(keys, key) ? key + " = " + keys[key] : "without " + key;
+    if (words !== last) {
+      const head = element("tr", null, {class: "by"});
+      head.append(element("th", words, {colspan: board.heads.length, scope: "rowgroup"}));
+      rows.push(head);
+      last = words;
+    }
+    rows.push(row);
+  }
+  return rows;
 }
 
 function setUpColumns(tools, boards) {
@@ -123,8 +161,8 @@ function show(boards) {
   for (const board of boards) {
     const off = ["device", "data", "recipe"].some(name => params.get(name) && params.get(name) !== board.section.dataset[name]);
     board.section.hidden = off;
-    const fits = sorted(board, column, way === "down").filter(({row, text}) => words.every(word => text.includes(word))
-      && ["plugin", "hardware"].every(name => !params.get(name) || params.get(name) === row.dataset[name]));
+    const fits = grouped(board, sorted(board, column, way === "down").filter(({row, text}) => words.every(word => text.includes(word))
+      && ["plugin", "hardware"].every(name => !params.get(name) || params.get(name) === row.dataset[name])), params.get("by") || "");
     draw(board, fits);
     all += board.rows.length;
     shown += off ? 0 : fits.length;
@@ -134,12 +172,14 @@ function show(boards) {
 }
 
 function draw(board, fits) {
-  const visible = (board.whole ? fits : fits.slice(0, FIRST_ROWS)).map(item => item.row);
+  const some = board.whole ? fits : fits.slice(0, FIRST_ROWS);
+  const key = params.get("by");
+  const visible = key && some.some(item => Object.hasOwn(item.keys, key)) ? withHeads(board, some, key) : some.map(item => item.row);
   const body = board.table.tBodies[0];
   if (visible.length !== body.rows.length || visible.some((row, place) => row !== body.rows[place])) {
     body.replaceChildren(...visible);
   }
-  drawRest(board, fits, visible.length);
+  drawRest(board, fits, some.length);
 }
 
 function drawRest(board, fits, visible) {
