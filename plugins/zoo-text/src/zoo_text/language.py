@@ -82,9 +82,7 @@ class LanguageModel:
         if hasattr(model, "count"):
             yield from self._count(ctx, cast(Any, model), recipe)
             return
-        carries = carries_state(model)
-        split = self._data.split("train", holdout=recipe.holdout)
-        sequences = Sequences(split, ctx.device, recipe.length, continued=carries)
+        carries = self._train.continued = carries_state(model)
         state: State = None
 
         def loss_and_score(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -98,7 +96,7 @@ class LanguageModel:
             loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
             return loss, loss.detach() * (BITS_PER_NAT / self._characters_per_symbol)
 
-        for step in supervised_steps(ctx, model, sequences, loss_and_score, recipe):
+        for step in supervised_steps(ctx, model, self._train, loss_and_score, recipe):
             step.n = round(step.n * recipe.length * self._characters_per_symbol)
             yield step
 

@@ -51,14 +51,14 @@ class Sequences(DeviceSplit):
 
     def __init__(self, split: Split, device: str, length: int, *, continued: bool) -> None:
         super().__init__(split, device)
-        self._length, self._continued = length, continued
+        self._length, self.continued = length, continued
 
     def steps(self, batch_size: int) -> int:
         return max(1, self.size // (batch_size * self._length))
 
     def shuffled(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
         follow = torch.arange(self._length + 1, device=self.device)
-        starts = self._continuing(batch_size, generator) if self._continued else self._anew(batch_size, generator)
+        starts = self._continuing(batch_size, generator) if self.continued else self._anew(batch_size, generator)
         for start in starts:  # (batch,)
             places = (start[:, None] + follow) % self.size
             yield {"x": self.at(places.flatten())["x"].view(len(start), -1).long()}
