@@ -231,3 +231,22 @@ def test_a_trial_has_texts_and_pictures_and_its_model_continues_a_prompt(
     told = zoo("predict", checkpoint, "--prompt", samples[0], "--device", "cpu").out
     assert told.startswith("file prompt, temperature 0.8:\n")
     assert len(told.partition("\n")[2].removesuffix("\n\n")) == 400
+
+
+def test_a_state_is_carried_without_its_gradient_and_begins_anew_after_some_sequences(tmp_path: Path) -> None:
+    class Carries(nn.Module):
+        def __init__(self, symbols: int) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(symbols, symbols)
+            self.got: list[Any] = []
+
+        def advance(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+            self.got.append(state)
+            logits = self.embedding(x)
+            return logits, (logits[:, -1], len(self.got))
+
+    task, ctx = prepared(tmp_path, steps=7, carry=3)
+    model = Carries(len(symbols_of(task)))
+    assert len([*task.train(ctx, model, task._recipe)]) == 7
+    assert [state and state[1] for state in model.got] == [None, 1, 2, None, 4, 5, None]
+    assert not any(state[0].requires_grad for state in model.got if state)

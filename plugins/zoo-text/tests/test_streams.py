@@ -54,8 +54,9 @@ def test_a_prediction_is_compared_with_the_symbol_after_it() -> None:
         assert score_text(Next(), text, FORM, length=length, unknown_bits=0.0).max() < 1e-3
 
 
-def test_streams_of_a_model_with_a_state_are_what_one_pass_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MIN_STREAM", 100)
+def test_stretches_of_a_model_with_a_state_are_what_one_pass_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "STRETCH", 100)
+    monkeypatch.setattr(streams, "MAX_STREAMS", 3)
     model = gru(Signature(input_shape=(), outputs=SYMBOLS), width=8, layers=2, embedding=4, dropout=0.5).eval()
     with torch.no_grad():
         logits = model(nn.functional.pad(TEXT[:-1], (1, 0))[None])

@@ -11,6 +11,7 @@ COMMIT = "6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e"
 SHAKESPEARE = Download(
     name="input.txt",
     urls=(f"https://raw.githubusercontent.com/karpathy/char-rnn/{COMMIT}/data/tinyshakespeare/input.txt",),
+    # As other projects publish it for this file of 1,115,394 bytes.
     sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
     size_mib=1.1,
 )
@@ -24,6 +25,7 @@ LANGUAGE: Params = {
     "length": Param(
         default=64, help="symbols of a training sequence, and of the window of a stateless model", minimum=1
     ),
+    "carry": Param(default=16, help="sequences after which a state that is carried begins anew", minimum=1),
     "sample_length": Param(default=400, help="symbols of each sample of generated text; 0: no samples", minimum=0),
     "batch_size": 32,
     "optimizer": "adamw",
@@ -112,44 +114,45 @@ DATASETS: tuple[DatasetSpec, ...] = (
 def _recurrent(width: int, dropout: float) -> Params:
     return {
         "width": Param(default=width, help="numbers in the state of a layer", minimum=1),
-        "layers": Param(default=2, minimum=1),
+        "layers": Param(default=1, minimum=1),
         "embedding": Param(default=64, help="numbers of a symbol's embedding", minimum=1),
         "dropout": Param(default=dropout, help="between layers and before the logits", minimum=0.0, maximum=1.0),
     }
 
 
+TRAINED = {"epochs": 7.0, "ema": 0.98}
 SMALL = {"width": 64, "layers": 1, "embedding": 32, "dropout": 0.0, "lr": 0.01}
 
 MODELS: tuple[ModelSpec, ...] = (
     ModelSpec(
         name="lstm",
-        title="LSTM of two layers",
+        title="LSTM",
         entry="zoo_text.models.recurrent:lstm",
         kind=KIND,
-        options=_recurrent(512, 0.3),
-        recipe={"*": {"epochs": 6.0}},
+        options=_recurrent(512, 0.2),
+        recipe={"*": TRAINED},
         quick=SMALL,
         year=1997,
         paper="https://doi.org/10.1162/neco.1997.9.8.1735",
     ),
     ModelSpec(
         name="rnn",
-        title="A plain recurrent net of two layers",
+        title="A plain recurrent net (Elman)",
         entry="zoo_text.models.recurrent:rnn",
         kind=KIND,
-        options=_recurrent(512, 0.2),
-        recipe={"*": {"epochs": 8.0, "lr": 0.001}},
+        options=_recurrent(512, 0.1),
+        recipe={"*": {**TRAINED, "lr": 0.001}},
         quick={**SMALL, "lr": 0.003},
         year=1990,
         paper="https://doi.org/10.1207/s15516709cog1402_1",
     ),
     ModelSpec(
         name="gru",
-        title="GRU of two layers",
+        title="GRU",
         entry="zoo_text.models.recurrent:gru",
         kind=KIND,
-        options=_recurrent(512, 0.3),
-        recipe={"*": {"epochs": 6.0}},
+        options=_recurrent(512, 0.2),
+        recipe={"*": TRAINED},
         quick=SMALL,
         year=2014,
         paper="arXiv:1406.1078",
@@ -160,12 +163,12 @@ MODELS: tuple[ModelSpec, ...] = (
         entry="zoo_text.models.transformer:transformer",
         kind=KIND,
         options={
-            "width": Param(default=192, help="numbers that each position carries", minimum=2),
+            "width": Param(default=128, help="numbers that each position carries", minimum=2),
             "layers": Param(default=4, minimum=1),
-            "heads": Param(default=6, help="they divide the width", minimum=1),
-            "dropout": Param(default=0.1, minimum=0.0, maximum=1.0),
+            "heads": Param(default=4, help="they divide the width", minimum=1),
+            "dropout": Param(default=0.05, minimum=0.0, maximum=1.0),
         },
-        recipe={"*": {"epochs": 10.0, "length": 128, "lr": 0.002, "weight_decay": 0.1}},
+        recipe={"*": {**TRAINED, "batch_size": 16, "length": 128, "lr": 0.004, "weight_decay": 0.1}},
         quick={"width": 32, "layers": 2, "heads": 2, "dropout": 0.0, "lr": 0.01, "length": 64, "sample_length": 60},
         year=2017,
         paper="arXiv:1706.03762",

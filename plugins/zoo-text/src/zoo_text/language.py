@@ -6,7 +6,8 @@ Model: forward takes int64 (batch, time) and returns logits (batch, time, symbol
 at t + 1 and may depend only on symbols up to t. Any number of symbols may come, up to the recipe's `length`.
 A model may also carry a state from one sequence to the next. It then has a method `advance(x, state)`, which returns
 (logits, state). `state` is None at first, else what the last call returned: a tensor, or tuples of tensors. Forward
-then returns the logits from the first state. The task detaches the state between two steps of training.
+then returns the logits from the first state. The task detaches the state between two steps of training, and begins
+with None again after `carry` sequences, because a state that is never new in training differs from all in evaluation.
 A model may count instead of being trained. It then has a method `count(text)`, which gets all of train, int64 (n,), and
 returns how many of these symbols it counted.
 Loss: the cross-entropy of all positions of a sequence.
@@ -82,23 +83,24 @@ class LanguageModel:
         if hasattr(model, "count"):
             yield from self._count(ctx, cast(Any, model), recipe)
             return
-        carries = carries_state(model)
-        split = self._data.split("train", holdout=recipe.holdout)
-        sequences = Sequences(split, ctx.device, recipe.length, continued=carries)
+        carries = self._train.continued = carries_state(model)
         state: State = None
+        sequences = 0
 
         def loss_and_score(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-            nonlocal state
+            nonlocal state, sequences
             x, targets = batch["x"][:, :-1], batch["x"][:, 1:]
             if carries:
-                logits, state = cast(Any, model).advance(x, detached(state))
+                old = detached(state) if sequences % recipe.carry else None
+                logits, state = cast(Any, model).advance(x, old)
+                sequences += 1
             else:
                 logits = model(x)
             self._form.require(logits, x)
             loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
             return loss, loss.detach() * (BITS_PER_NAT / self._characters_per_symbol)
 
-        for step in supervised_steps(ctx, model, sequences, loss_and_score, recipe):
+        for step in supervised_steps(ctx, model, self._train, loss_and_score, recipe):
             step.n = round(step.n * recipe.length * self._characters_per_symbol)
             yield step
 

@@ -16,8 +16,8 @@ from zoo_core.outputs import OutputForm
 State: TypeAlias = Any  # a tensor, or a tuple of tensors and tuples
 
 BITS_PER_NAT = 1.4426950408889634  # 1 / ln 2
-WARM_UP = 256  # symbols that a stream of an evaluation reads before those that it scores
-MAX_STREAMS, MIN_STREAM = 32, 2048  # streams of an evaluation, and the least symbols of one if there are several
+STRETCH, WARM_UP = 768, 256  # symbols that a state scores, and that it reads before them
+MAX_STREAMS = 64  # stretches side by side
 MAX_POSITIONS, MAX_NUMBERS = 8192, 1 << 23  # positions and logits of one forward pass of an evaluation
 
 
@@ -51,14 +51,14 @@ class Sequences(DeviceSplit):
 
     def __init__(self, split: Split, device: str, length: int, *, continued: bool) -> None:
         super().__init__(split, device)
-        self._length, self._continued = length, continued
+        self._length, self.continued = length, continued
 
     def steps(self, batch_size: int) -> int:
         return max(1, self.size // (batch_size * self._length))
 
     def shuffled(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
         follow = torch.arange(self._length + 1, device=self.device)
-        starts = self._continuing(batch_size, generator) if self._continued else self._anew(batch_size, generator)
+        starts = self._continuing(batch_size, generator) if self.continued else self._anew(batch_size, generator)
         for start in starts:  # (batch,)
             places = (start[:, None] + follow) % self.size
             yield {"x": self.at(places.flatten())["x"].view(len(start), -1).long()}
@@ -93,13 +93,13 @@ def bits_of(logits: Tensor, targets: Tensor, unknown_bits: float) -> Tensor:
 def score_text(model: nn.Module, text: Tensor, form: OutputForm, *, length: int, unknown_bits: float) -> Tensor:
     """Return the bits of every symbol of a text, int64 (n,): float32 (n,). Symbol 0 stands before the text.
 
-    A model that carries a state reads the text in up to 32 streams side by side. Each begins 256 symbols before those
-    that it scores. Any other model reads windows of `length` symbols, and is scored on the second half of each: so
-    a symbol is predicted from at least `length` / 2 symbols before it, except at the begin of the text.
+    A model that carries a state scores stretches of 768 symbols, and begins 256 symbols before each. Any other model
+    reads windows of `length` symbols, and is scored on the second half of each: so a symbol is predicted from at least
+    `length` / 2 symbols before it, except at the begin of the text.
     """
     inputs = F.pad(text[:-1], (1, 0))
     if carries_state(model):
-        return _score_streams(model, inputs, text, form, unknown_bits)
+        return _score_stretches(model, inputs, text, form, unknown_bits)
     return _score_windows(model, inputs, text, form, length, unknown_bits)
 
 
@@ -122,20 +122,20 @@ def _score_windows(
     return torch.cat(parts)[:count]
 
 
-def _score_streams(model: Any, inputs: Tensor, targets: Tensor, form: OutputForm, unknown_bits: float) -> Tensor:
+def _score_stretches(model: Any, inputs: Tensor, targets: Tensor, form: OutputForm, unknown_bits: float) -> Tensor:
     count = len(targets)
-    streams = max(1, min(MAX_STREAMS, count // MIN_STREAM))
-    share = -(-count // streams)  # symbols that a stream scores
-    begins = torch.arange(streams, device=targets.device) * share
-    starts = (begins - WARM_UP).clamp(min=0)
-    steps = share + (WARM_UP if streams > 1 else 0)
-    state, parts = None, []
-    for within in torch.split(torch.arange(steps, device=targets.device), _rows(form, streams)):
-        places = (starts[:, None] + within).clamp(max=count - 1)
-        logits, state = model.advance(inputs[places], state)
-        parts.append(bits_of(_logits(logits, places, form), targets[places], unknown_bits))
-    local = (begins - starts)[:, None] + torch.arange(share, device=targets.device)
-    return torch.cat(parts, 1).gather(1, local).flatten()[:count]
+    share = min(STRETCH, count)
+    scored, parts = torch.arange(share, device=targets.device), []
+    for begins in torch.split(torch.arange(0, count, share, device=targets.device), MAX_STREAMS):
+        starts = (begins - WARM_UP).clamp(min=0)
+        steps = torch.arange(share + (WARM_UP if share < count else 0), device=targets.device)
+        state, costs = None, []
+        for within in torch.split(steps, _rows(form, len(begins))):
+            places = (starts[:, None] + within).clamp(max=count - 1)
+            logits, state = model.advance(inputs[places], state)
+            costs.append(bits_of(_logits(logits, places, form), targets[places], unknown_bits))
+        parts.append(torch.cat(costs, 1).gather(1, (begins - starts)[:, None] + scored).flatten())
+    return torch.cat(parts)[:count]
 
 
 def _rows(form: OutputForm, size: int) -> int:

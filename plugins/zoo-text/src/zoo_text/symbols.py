@@ -22,12 +22,12 @@ BYTE_NAMES = tuple(f"byte {value:02X}" for value in range(256))
 
 
 def class_name(character: str) -> str:
-    """Name a character for signatures: itself, or its number if it does not print.
+    """Name a character for signatures: itself, or its number if nothing is seen of it.
 
-    >>> class_name("ж"), class_name("\\n")
-    ('ж', 'U+000A')
+    >>> class_name("ж"), class_name(" ")
+    ('ж', 'U+0020')
     """
-    return character if character.isprintable() else f"U+{ord(character):04X}"
+    return character if character.isprintable() and not character.isspace() else f"U+{ord(character):04X}"
 
 
 def character_of(name: str) -> str:
