@@ -94,6 +94,15 @@ def test_an_epoch_reads_each_word_once_and_pieces_do_not_touch() -> None:
     assert sorted(pairs) == sorted(inside)
 
 
+def test_pairs_are_near_and_of_one_sentence_in_whatever_order_pieces_come() -> None:
+    sentences = np.repeat(np.arange(60), np.random.default_rng(0).integers(1, 40, 60))
+    text = corpus(list(range(len(sentences))), sentences.tolist(), vocabulary=len(sentences))
+    steps = Sampler(text, recipe(window=4, batch_size=20), torch.Generator().manual_seed(0)).steps()
+    pairs = [pair for _ in range(3 * text.epoch_steps(20)) for pair in pairs_of(next(steps)[1])]
+    assert len(pairs) > 1_000
+    assert all(abs(a - b) <= 4 and sentences[a] == sentences[b] for a, b in pairs)
+
+
 def test_two_pieces_of_one_sentence_that_meet_by_chance_are_no_neighbours() -> None:
     text = corpus(list(range(1536)), [0] * 1536, vocabulary=1536)
     _, windows = first_windows(text, recipe(window=5, batch_size=1536))

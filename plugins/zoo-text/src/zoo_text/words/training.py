@@ -143,9 +143,8 @@ class Sampler:
         A selection by a mask would wait for the device to learn how many words remain.
         """
         kept = torch.rand(len(words), generator=self._generator, device=words.device) < self._keep[words]
-        place = torch.where(kept, kept.cumsum(0) - 1, self._room).clamp_(
-            max=self._room
-        )  # the last one takes the others
+        last = self._room  # a place for the dropped words, and for those beyond the room
+        place = torch.where(kept, kept.cumsum(0) - 1, last).clamp_(max=last)
         return self._packed(words, place), self._packed(segments, place)
 
     def _packed(self, values: Tensor, place: Tensor) -> Tensor:
