@@ -291,6 +291,12 @@ def test_a_text_of_too_many_words_is_cut_and_that_is_told(
     assert "only the first" in caplog.text
 
 
+def test_a_text_of_too_many_different_words_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus, "MAX_DIFFERENT", 3)
+    with pytest.raises(DamagedDataError, match="more than 3 different words"):
+        count_words([["a", "b", "c"]])
+
+
 def test_shakespeare_is_read_as_its_words(test_data: Path, tmp_path: Path) -> None:
     import tarfile
 

@@ -23,8 +23,8 @@ from zoo_text.words.training import (
     cbow_loss,
     draw_words,
     keep_probabilities,
-    log_loss,
     noise_cdf,
+    pair_loss,
     skip_gram_loss,
     training_steps,
 )
@@ -94,6 +94,15 @@ def test_an_epoch_reads_each_word_once_and_pieces_do_not_touch() -> None:
     assert sorted(pairs) == sorted(inside)
 
 
+def test_pairs_are_near_and_of_one_sentence_in_whatever_order_pieces_come() -> None:
+    sentences = np.repeat(np.arange(60), np.random.default_rng(0).integers(1, 40, 60))
+    text = corpus(list(range(len(sentences))), sentences.tolist(), vocabulary=len(sentences))
+    steps = Sampler(text, recipe(window=4, batch_size=20), torch.Generator().manual_seed(0)).steps()
+    pairs = [pair for _ in range(3 * text.epoch_steps(20)) for pair in pairs_of(next(steps)[1])]
+    assert len(pairs) > 1_000
+    assert all(abs(a - b) <= 4 and sentences[a] == sentences[b] for a, b in pairs)
+
+
 def test_two_pieces_of_one_sentence_that_meet_by_chance_are_no_neighbours() -> None:
     text = corpus(list(range(1536)), [0] * 1536, vocabulary=1536)
     _, windows = first_windows(text, recipe(window=5, batch_size=1536))
@@ -136,23 +145,29 @@ def test_negatives_are_drawn_by_frequency_to_the_power_three_quarters() -> None:
     assert shares.tolist() == pytest.approx([1 / 36, 8 / 36, 27 / 36, 0], abs=0.005)
 
 
-def test_the_log_loss_and_its_gradient_are_those_of_torch() -> None:
-    scores = torch.randn(4, 6, dtype=torch.float32, requires_grad=True)
-    weights = torch.rand(4, 1)
-    log_loss(scores, weights).backward()
-    same = scores.detach().clone().requires_grad_()
-    wanted = -(F.logsigmoid(same) * weights).sum()
-    wanted.backward()
-    assert log_loss(scores, weights).item() == pytest.approx(wanted.item(), rel=1e-5)
-    assert scores.grad is not None
-    assert same.grad is not None
-    assert torch.allclose(scores.grad, same.grad, atol=1e-6)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_loss_of_pairs_and_its_gradients_are_those_of_torch(sign: float) -> None:
+    torch.manual_seed(0)
+    one, other, weights = torch.randn(2, 3, 5), torch.randn(2, 4, 5), torch.rand(2, 3, 1)
+    ours, theirs = ([part.clone().requires_grad_() for part in (one, other)] for _ in range(2))
+    loss = pair_loss(*ours, weights, sign)
+    wanted = -(F.logsigmoid(sign * theirs[0] @ theirs[1].transpose(1, 2)) * weights).sum()
+    (2 * loss).backward()
+    (2 * wanted).backward()  # type: ignore[no-untyped-call]
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
+    for mine, reference in zip(ours, theirs, strict=True):
+        assert mine.grad is not None
+        assert reference.grad is not None
+        assert torch.allclose(mine.grad, reference.grad, atol=1e-5)
 
 
-def test_a_masked_element_adds_nothing_however_wrong_it_is() -> None:
-    scores = torch.tensor([-1e4, 0.0], requires_grad=True)
-    loss = log_loss(scores, torch.tensor([0.0, 1.0]))
+def test_a_pair_of_weight_0_adds_nothing_however_wrong_it_is() -> None:
+    one, other = torch.tensor([[[100.0], [0.0]]], requires_grad=True), torch.tensor([[[-100.0]]], requires_grad=True)
+    loss = pair_loss(one, other, torch.tensor([[[0.0], [1.0]]]))
+    loss.backward()
     assert loss.item() == pytest.approx(np.log(2))
+    assert one.grad is not None
+    assert one.grad.flatten().tolist() == [0, 50]
 
 
 def negative_sampling_loss(vector: Tensor, context: Tensor, negatives: Tensor, per_pair: int) -> Tensor:

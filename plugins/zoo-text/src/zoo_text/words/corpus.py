@@ -22,7 +22,8 @@ from zoo_text.words.questions import EXAMPLE, NO_WORD, VAL_DIVISOR, Asked, divid
 
 MIN_COUNT = 5  # rarer words are dropped, as in word2vec's code
 MAX_VOCABULARY = 100_000  # the most frequent words
-MAX_WORDS = 100_000_000  # of a text; they take 400 MB
+MAX_WORDS = 50_000_000  # of a text; reading so many takes 1.5 GB
+MAX_DIFFERENT = 5_000_000  # words of a text, before the rare ones are dropped
 MAX_SENTENCE = 1_000  # words; word2vec's code cuts longer lines too
 MAX_WORD_CHARS = 64
 MAX_CARRY = 1 << 20  # characters that wait for the next block
@@ -83,6 +84,8 @@ def count_words(parts: Iterable[list[str]], max_words: int = MAX_WORDS) -> tuple
     text = array("i")
     for part in parts:
         text.extend(map(numbers.__getitem__, part))
+        if len(numbers) > MAX_DIFFERENT:
+            raise DamagedDataError(f"the text has more than {MAX_DIFFERENT:,} different words: it is no plain language")
         if len(text) > max_words:
             return dict(numbers), np.frombuffer(text, np.int32)[:max_words], False
     return dict(numbers), np.frombuffer(text, np.int32), True
@@ -98,22 +101,18 @@ def make_vocabulary(numbers: dict[str, int], text: Array, min_count: int = MIN_C
     frequent = frequent[:MAX_VOCABULARY]
     renumbered = np.full(len(names), NO_WORD, np.int32)
     renumbered[frequent] = np.arange(len(frequent))
-    kept = np.flatnonzero(renumbered[text] >= 0)
-    sentence = np.cumsum(text == 0, dtype=np.int32)[kept]
-    return Vocabulary(
-        tuple(names[number] for number in frequent),
-        renumbered[text[kept]],
-        sentence_offsets(sentence),
-        counts[frequent],
-    )
+    words = renumbered[text]
+    kept = words >= 0
+    offsets = sentence_offsets(np.cumsum(text == 0, dtype=np.int32)[kept])
+    return Vocabulary(tuple(names[number] for number in frequent), words[kept], offsets, counts[frequent])
 
 
 def sentence_offsets(sentence: Array) -> Array:
     """Return the offsets of sentences: where the number of the sentence (n,) changes, and after 1,000 words."""
-    places = np.arange(len(sentence))
     starts = np.flatnonzero(np.diff(sentence, prepend=-1))
-    inside = places - np.repeat(starts, np.diff(np.append(starts, len(sentence))))
-    return np.append(np.flatnonzero(inside % MAX_SENTENCE == 0), len(sentence)).astype(np.int64)
+    parts = -(-np.diff(np.append(starts, len(sentence))) // MAX_SENTENCE)  # of each sentence
+    part = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
+    return np.append(np.repeat(starts, parts) + part * MAX_SENTENCE, len(sentence)).astype(np.int64)
 
 
 def question_columns(asked: Asked, split: str) -> Columns:
@@ -190,7 +189,7 @@ class TextWithQuestions:
     """Texts of the user, with analogy questions in word2vec's format beside them. Columns: as `PlantedAnalogies`.
 
     The texts are all files `.txt` and `.text` of the data root, except the file whose name has `question` or `analog`
-    in it. Words that occur fewer than five times are dropped, and so is what follows the first 100 million words.
+    in it. Words that occur fewer than five times are dropped, and so is what follows the first 50 million words.
     Raises:
         DataUnavailableError: there is no text, or no file with questions.
         DamagedDataError: a text is not UTF-8 and has no byte order mark, or too short; a line of the questions is not

@@ -26,7 +26,7 @@ BLOCK = 16  # neighbouring words whose windows are one matrix
 GROUP = 256  # neighbouring words that share their negatives; a multiple of BLOCK
 SLACK = 1.1  # room for words that remain after the frequent ones were dropped, as a multiple of the expected number
 NOISE_POWER = 0.75  # of the words' frequencies, for negatives
-NO_WORD, NO_SENTENCE = -1, -1
+NO_WORD = -1  # also of no sentence
 MIN_PROBABILITY = 1e-30  # in logs, so that a product with a weight of 0 is 0
 
 
@@ -106,7 +106,7 @@ class Sampler:
         words = self._per_step * self._piece
         room = min(words, math.ceil(SLACK * share * words + 4 * math.sqrt(words)))
         self._room = -(-room // GROUP) * GROUP  # words that remain in a step, at most
-        places = torch.arange(BLOCK + 2 * self._window, device=corpus.words.device)
+        places = torch.arange(BLOCK + 2 * self._window, dtype=torch.int32, device=corpus.words.device)
         self._distance = (places[None] - self._window - places[:BLOCK, None]).abs()  # of a context from a centre
 
     def steps(self) -> Iterator[tuple[int, Windows]]:
@@ -118,59 +118,68 @@ class Sampler:
             order = torch.randperm(self._pieces, generator=self._generator, device=device)
             for chosen in torch.split(order, self._per_step):
                 places = chosen[:, None] * self._piece + inside + shift  # (pieces, words of a piece)
-                segments = corpus.sentences[places] * self._pieces + chosen[:, None]  # pieces do not touch
+                # Different for each part of a sentence in a piece: later pieces have no earlier sentences.
+                segments = corpus.sentences[places] + chosen[:, None].int()
                 yield places.numel(), self._windows(corpus.words[places].flatten(), segments.flatten())
 
     def _windows(self, words: Tensor, segments: Tensor) -> Windows:
         """Drop frequent words and return the windows of the others. Shapes: both (n,)."""
         words, segments = self._subsample(words, segments)
         centres, centre_segments = words.view(-1, BLOCK), segments.view(-1, BLOCK)
-        beside, beside_segments = self._with_neighbours(words, NO_WORD), self._with_neighbours(segments, NO_SENTENCE)
+        beside, beside_segments = self._with_neighbours(words), self._with_neighbours(segments)
         # The window of each word is as wide as chance has it, so that near words count more.
         reach = torch.randint(
             1, self._window + 1, centres.shape, generator=self._generator, device=words.device, dtype=torch.int32
         )
         is_pair = (self._distance <= reach[..., None]) & (self._distance > 0) & (centres >= 0)[..., None]
         is_pair &= centre_segments[..., None] == beside_segments[:, None]
-        return Windows(centres=centres.clamp(min=0), contexts=beside.clamp(min=0), is_pair=is_pair.float())
+        return Windows(
+            centres=centres.clamp(min=0).long(), contexts=beside.clamp(min=0).long(), is_pair=is_pair.float()
+        )
 
     def _subsample(self, words: Tensor, segments: Tensor) -> tuple[Tensor, Tensor]:
         """Keep some of the words (n,), in order, and fill up with NO_WORD to the room of a step.
 
         A selection by a mask would wait for the device to learn how many words remain.
         """
-        words = words.long()
         kept = torch.rand(len(words), generator=self._generator, device=words.device) < self._keep[words]
-        place = kept.cumsum(0) - 1
-        place = torch.where(kept, place, self._room).clamp_(max=self._room)  # the last place takes the dropped ones
-        packed = torch.full((2, self._room + 1), NO_WORD, device=words.device)
-        packed.scatter_(1, place.expand(2, -1), torch.stack([words, segments]))
-        return packed[0, :-1], packed[1, :-1]
+        last = self._room  # a place for the dropped words, and for those beyond the room
+        place = torch.where(kept, kept.cumsum(0) - 1, last).clamp_(max=last)
+        return self._packed(words, place), self._packed(segments, place)
 
-    def _with_neighbours(self, values: Tensor, nothing: int) -> Tensor:
+    def _packed(self, values: Tensor, place: Tensor) -> Tensor:
+        packed = torch.full((self._room + 1,), NO_WORD, dtype=values.dtype, device=values.device)
+        return packed.scatter_(0, place, values)[:-1]
+
+    def _with_neighbours(self, values: Tensor) -> Tensor:
         """Cut values (room,) into blocks with `window` more on each side: (blocks, BLOCK + 2 * window)."""
-        padded = nn.functional.pad(values, (self._window, self._window), value=nothing)
+        padded = nn.functional.pad(values, (self._window, self._window), value=NO_WORD)
         return padded.unfold(0, BLOCK + 2 * self._window, BLOCK)
 
 
-class _LogLoss(torch.autograd.Function):
-    """The sum of weights * -log sigmoid(scores): one exponential an element, where autograd would take three."""
+class _PairLoss(torch.autograd.Function):
+    """The loss of `pair_loss`: one exponential for each pair, and gradients that need no copies, unlike autograd's."""
 
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, weights: Tensor) -> Tensor:
-        probability = scores.float().sigmoid()
-        ctx.save_for_backward((probability - 1) * weights)
-        return -(probability.clamp(min=MIN_PROBABILITY).log_() * weights).sum()
+    def forward(ctx: Any, one: Tensor, other: Tensor, weights: Tensor, sign: float) -> Tensor:
+        probability = (one @ other.transpose(1, 2)).float().mul_(sign).sigmoid_()
+        slope = (probability - 1).mul_(weights).mul_(sign)
+        ctx.save_for_backward(one, other, slope.to(one.dtype))
+        return -(probability.clamp_(min=MIN_PROBABILITY).log_().mul_(weights)).sum()
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (slope,) = ctx.saved_tensors
-        return slope * gradients[0], None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        one, other, slope = ctx.saved_tensors
+        slope = slope * gradients[0]
+        return slope @ other, slope.transpose(1, 2) @ one, None, None
 
 
-def log_loss(scores: Tensor, weights: Tensor) -> Tensor:
-    """Compute the sum of weights * -log sigmoid(scores). Shapes: weights broadcasts to scores; the sum is a scalar."""
-    return cast(Tensor, _LogLoss.apply(scores, weights))
+def pair_loss(one: Tensor, other: Tensor, weights: Tensor, sign: float = 1.0) -> Tensor:
+    """Compute the sum of weights * -log sigmoid(sign * a.b) over all pairs of a vector a and a vector b of one batch.
+
+    Shapes: one (batch, n, d); other (batch, m, d); weights broadcasts to (batch, n, m); the sum is a scalar.
+    """
+    return cast(Tensor, _PairLoss.apply(one, other, weights, sign))
 
 
 def skip_gram_loss(vectors: Tensor, contexts: Tensor, negatives: Tensor, is_pair: Tensor, per_pair: int) -> Tensor:
@@ -180,7 +189,7 @@ def skip_gram_loss(vectors: Tensor, contexts: Tensor, negatives: Tensor, is_pair
     d); is_pair as in `Windows`. Each pair has `per_pair` negatives: m shared ones count `per_pair` / m each.
     """
     pairs = is_pair.sum(-1)  # of each centre
-    positive = log_loss(vectors @ contexts.transpose(1, 2), is_pair)
+    positive = pair_loss(vectors, contexts, is_pair)
     return positive + _negative_loss(vectors, negatives, pairs * (per_pair / negatives.shape[1]))
 
 
@@ -193,13 +202,14 @@ def cbow_loss(vectors: Tensor, contexts: Tensor, negatives: Tensor, is_pair: Ten
     pairs = is_pair.sum(-1)
     means = (is_pair / pairs.clamp(min=1)[..., None]) @ vectors.to(is_pair.dtype)
     has_window = (pairs > 0).float()
-    positive = log_loss((means * contexts).sum(-1), has_window)
+    scores = (means * contexts).sum(-1)
+    positive = -(nn.functional.logsigmoid(scores.float()) * has_window).sum()
     return positive + _negative_loss(means, negatives, has_window * (per_pair / negatives.shape[1]))
 
 
 def _negative_loss(vectors: Tensor, negatives: Tensor, weights: Tensor) -> Tensor:
     grouped = vectors.reshape(len(negatives), -1, vectors.shape[-1])
-    return log_loss(-(grouped @ negatives.transpose(1, 2)), weights.view(*grouped.shape[:2], 1))
+    return pair_loss(grouped, negatives, weights.view(*grouped.shape[:2], 1), sign=-1.0)
 
 
 def training_steps(ctx: Context, model: nn.Module, corpus: Corpus, recipe: Recipe, form: OutputForm) -> Iterator[Step]:
