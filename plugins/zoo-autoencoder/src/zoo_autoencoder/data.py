@@ -20,7 +20,7 @@ FILES = (
     *("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
 )
 PREFIXES = {"train": "train", "test": "t10k"}
-DRAWN = {"train": 4000, "test": 1000}  # images of each split
+DRAWN = {"train": 8000, "test": 1000}  # images of each split
 
 
 def signature(ctx: Context) -> Signature:
@@ -64,7 +64,7 @@ class Mnist:
 
 
 class DrawnDigits:
-    """Drawn digits in MNIST's form: x and y as in `Mnist`. 4,000 train and 1,000 test images."""
+    """Drawn digits in MNIST's form: x and y as in `Mnist`. 8,000 train and 1,000 test images."""
 
     def __init__(self, ctx: Context) -> None:
         self.signature = signature(ctx)
