@@ -42,7 +42,7 @@ def test_drawn_digits_are_the_same_everywhere(drawn: dict[str, dict[str, Any]]) 
 
 def test_drawn_digits_have_mnists_form_and_no_image_twice(drawn: dict[str, dict[str, Any]]) -> None:
     images = np.concatenate([columns["x"] for columns in drawn.values()])
-    assert images.shape == (5000, 1, 28, 28)
+    assert images.shape == (9000, 1, 28, 28)
     assert images.dtype == np.uint8
     assert len(np.unique(images, axis=0)) == len(images)
     for columns in drawn.values():

@@ -38,8 +38,11 @@ def images() -> Tensor:
 
 
 def generation(seed: int = 0, progress: float = 1.0, **changes: Any) -> Generation:
-    ctx = Context(generator=torch.Generator().manual_seed(seed), seed=seed, progress=lambda: progress)
-    return Generation(KIND, SIGNATURE, Recipe({**DEFAULTS, **changes}), ctx)
+    ctx = Context(seed=seed)
+    task = Generation(KIND, SIGNATURE, Recipe({**DEFAULTS, **changes}), ctx)
+    # The runner seeds anew, and states the progress, after it has prepared the task.
+    ctx.generator, ctx.progress = torch.Generator().manual_seed(seed), lambda: progress
+    return task
 
 
 def batches(x: Tensor) -> Callable[[int], Iterator[Tensor]]:

@@ -44,8 +44,10 @@ def compression(max_code: int = 16) -> Compression:
 
 
 def denoising(seed: int = 0, sigma: float = SIGMA) -> Denoising:
-    ctx = Context(generator=torch.Generator().manual_seed(seed), seed=seed)
-    return Denoising(KIND, SIGNATURE, Recipe({"sigma": sigma}), ctx)
+    ctx = Context(seed=seed)
+    task = Denoising(KIND, SIGNATURE, Recipe({"sigma": sigma}), ctx)
+    ctx.generator = torch.Generator().manual_seed(seed)  # the runner seeds anew after it has prepared the task
+    return task
 
 
 def batches(x: Tensor) -> Callable[[int], Iterator[Tensor]]:

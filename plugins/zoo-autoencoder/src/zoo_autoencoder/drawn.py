@@ -1,7 +1,7 @@
 """Draws digits of 28x28 pixels with a round pen: smooth strokes through points that vary from image to image.
 
-An image depends on about thirty random numbers: the place of each point, and slant, turn, width, height, position
-and thickness of the whole. So sixteen numbers cannot hold all of it, and a model has to choose.
+An image depends on 17 to 23 random numbers: two for each point, and slant, turn, width, height, place and thickness of
+the whole. So sixteen numbers cannot hold all of it.
 """
 
 from __future__ import annotations

@@ -22,9 +22,9 @@ DATASETS = ("autoencoder-mnist", "drawn-digits")
 TRAINING: Params = {
     **SUPERVISED,
     **{"optimizer": "adam", "lr": 0.003, "schedule": "one-cycle", "warmup": 0.1, "ema": 0.998},
-    **{"batch_size": 64, "epochs": 3.0},
+    **{"batch_size": 64, "steps": 2800},
 }
-DENSE = {"epochs": 6.0}
+DENSE = {"steps": 5600}
 MAX_CODE = "largest number of code numbers for one image; 0: no limit"
 CODE_SIZE = Param(default=16, help="numbers in the code of one image", minimum=1)
 

@@ -87,7 +87,7 @@ class Denoising:
     def __init__(self, kind: str, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         self._form = OutputForm(kind=kind, shape=lambda x: tuple(x.shape), values="pixels")
         self._sigma: float = recipe.sigma
-        self._generator = ctx.generator
+        self._ctx = ctx  # whose generator is replaced before the training
 
     def example_input(self, x: Tensor) -> Tensor:
         return self._with_fixed_noise(x, _generator("val"))
@@ -97,7 +97,7 @@ class Denoising:
 
     def loss(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean squared error as loss, and as score the PSNR gain over noise of the variance sigma^2."""
-        noise = torch.randn(x.shape, generator=self._generator, device=x.device)
+        noise = torch.randn(x.shape, generator=self._ctx.generator, device=x.device)
         noisy = x + self._sigma * noise
         output = model(noisy)
         self._form.require(output, noisy)
