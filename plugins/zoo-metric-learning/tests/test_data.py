@@ -100,6 +100,12 @@ def test_omniglot_without_its_folder_or_with_an_empty_character_is_refused(tmp_p
         Omniglot(context(tmp_path, "omniglot"))
 
 
+def test_without_files_and_without_a_network_omniglot_says_what_to_do() -> None:
+    ctx = data_context(SPECS["omniglot"], Context(offline=True))
+    with pytest.raises(DataUnavailableError, match="images_background.zip.*give --data-root with a folder holding"):
+        Omniglot(ctx)
+
+
 def test_omniglot_with_too_few_alphabets_says_what_each_split_needs(tmp_path: Path) -> None:
     for alphabet in ("A", "B"):
         write_classes(tmp_path / "images_background" / alphabet, {"character01": 3, "character02": 3})

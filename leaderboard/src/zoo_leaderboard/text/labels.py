@@ -31,6 +31,7 @@ LABELS = {
     "psnr_gain": "PSNR gain (dB)",
     "r2": "R²",
     "recall50": "Recall at IoU 0.5",
+    "recall_at_1": "Recall@1",
     "rmse": "RMSE",
 }
 ORIGINS = {"copy": "altered copy", "exact": "formula data"}  # other origins: "real data", "synthetic data"

@@ -21,11 +21,11 @@ def elastic(images: Tensor, moves: Tensor) -> Tensor:
     """
     height, width = images.shape[2:]
     field = F.interpolate(moves, (height, width), mode="bicubic", align_corners=True)
-    scale = torch.tensor([2 / width, 2 / height], device=images.device).view(1, 2, 1, 1)
     still = F.affine_grid(
         torch.eye(2, 3, device=images.device).expand(len(images), 2, 3), list(images.shape), align_corners=False
     )
-    grid = still - (field * scale).permute(0, 2, 3, 1)  # where each pixel comes from
+    move = torch.stack([field[:, 0] * (2 / width), field[:, 1] * (2 / height)], 3)  # on the grid, a side is 2 long
+    grid = still - move  # where each pixel comes from
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 

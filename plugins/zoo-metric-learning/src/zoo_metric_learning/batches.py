@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from zoo_core import DamagedDataError, RecipeError
-from zoo_core.columns import Split
 from zoo_core.data.batches import Batch, DeviceSplit
+from zoo_core.data.columns import Split
 from zoo_metric_learning.datasets import QUARTERS
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo_core import DamagedDataError, DataUnavailableError
-from zoo_core.columns import Array
+from zoo_core.data.columns import Array
 from zoo_core.data.images import LOOSE, NOT_A_PICTURE, TOO_DEEP, is_picture, list_images, read_images
 from zoo_core.data.names import composed
 from zoo_core.data.walk import folders, list_folder

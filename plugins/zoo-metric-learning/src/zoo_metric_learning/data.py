@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo_core import Context, DataUnavailableError, Signature, UnknownSplitError
-from zoo_core.columns import Array
+from zoo_core.data.columns import Array
 from zoo_core.data.images import SPLIT_NAMES, find_splits
 from zoo_core.data.walk import find_one, folders, inner_root, list_folder, walk
 from zoo_metric_learning.classes import (

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from zoo_core import Context, Signature, UnknownSplitError
-from zoo_core.columns import Array
+from zoo_core.data.columns import Array
 from zoo_metric_learning.classes import chance_recall
 from zoo_metric_learning.datasets import EMBEDDING, GLYPH, QUARTERS
 

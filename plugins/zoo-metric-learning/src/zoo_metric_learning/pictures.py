@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from zoo_core.columns import Array
+from zoo_core.data.columns import Array
 from zoo_core.pictures import BLUE, GREY, INK, ORANGE, PAPER
 from zoo_metric_learning.questions import Embedded
 from zoo_metric_learning.scoring import Retrieval

@@ -11,6 +11,8 @@ from zoo_metric_learning.datasets import DATASETS
 
 KIND = "zoo-metric-learning/embedding"
 VIEWS: Mapping[str, Any] = {"crop": 2, "rotate": 12.0, "zoom": 0.15, "shear": 12.0, "elastic": 1.5, "untouched": 0.25}
+# In so few steps, a net learns more from the images as they are.
+PLAIN: Mapping[str, Any] = {**dict.fromkeys(VIEWS, 0.0), "crop": 0, "turns": False}
 RECIPE: Params = {
     **SUPERVISED,
     "batch_size": Param(default=128, help="images in a batch: `per_class` of each of its classes", minimum=4),
@@ -42,7 +44,7 @@ def zoo_tasks() -> list[TaskSpec]:
             metric="recall_at_1",
             higher_is_better=True,
             chance=0.03,
-            target=0.85,
+            target=0.55,
             unit="images",
             recipe={
                 **RECIPE,
@@ -55,7 +57,7 @@ def zoo_tasks() -> list[TaskSpec]:
                 "ema": 0.99,
                 "steps": 600,
             },
-            quick={"steps": 24, "batch_size": 64, "eval_every": 0.5},
+            quick={**PLAIN, "steps": 40, "batch_size": 64, "eval_every": 1.0},
             entry="zoo_metric_learning.task:MetricLearning",
         )
     ]
@@ -94,7 +96,7 @@ def zoo_models() -> list[ModelSpec]:
         ModelSpec(
             name="contrastive",
             title="The same net with the contrastive loss of pairs",
-            recipe={"*": {"loss": "contrastive", "margin": 1.0}},
+            recipe={"*": {"loss": "contrastive", "margin": 1.4}},  # as far apart as directions at right angles
             year=2006,
             **shared,
         ),

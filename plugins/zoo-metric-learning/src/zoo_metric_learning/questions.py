@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo_core.columns import Array
+from zoo_core.data.columns import Array
 from zoo_metric_learning.scoring import Pairs, error_curve, error_rates, midway, pair_similarities, similarity_blocks
 
 SEED = 20_060_617  # of the choice of examples

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo_core.columns import Array
+from zoo_core.data.columns import Array
 
 BLOCK = 1 << 22  # similarities at once: 32 MB, and a few times that while they are compared
 MAX_PAIRS = 2_000_000  # for the error rates; of more pairs, as many are drawn, half of them of one class

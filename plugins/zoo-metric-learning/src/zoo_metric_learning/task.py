@@ -32,8 +32,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo_core import Context, DamagedDataError, Data, Evaluation, Recipe, Step, Table, TaskSpec
-from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
+from zoo_core.data.columns import Array
 from zoo_core.kinds.inputs import ImageInputs
 from zoo_core.kinds.objective import give_own_loss
 from zoo_core.outputs import FiniteOutputs, OutputForm
