@@ -10,12 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PLUGINS = [
-    *("zoo-cifar10", "zoo-classics", "zoo-cosine", "zoo-detection", "zoo-dogs70", "zoo-gan", "zoo-leaderboard"),
-    *("zoo-mnist", "zoo-pose", "zoo-sobel", "zoo-timm", "zoo-traffic-signs", "zoo-unet"),
+    *("zoo-autoencoder", "zoo-basics", "zoo-cifar10", "zoo-classics", "zoo-cosine", "zoo-detection", "zoo-dogs70"),
+    *("zoo-gan", "zoo-leaderboard", "zoo-metric-learning", "zoo-mnist", "zoo-pose", "zoo-sobel", "zoo-text"),
+    *("zoo-timm", "zoo-traffic-signs", "zoo-unet"),
 ]
 TASKS = [
-    *("cats-and-dogs", "cifar10", "cosine", "dogs70", "gan-curve", "gan-digits", "membrane", "mnist", "motion", "pose"),
-    *("road-scenes", "road-signs", "sign-language", "sobel", "traffic-signs"),
+    *("autograd", "cats-and-dogs", "char-rnn", "cifar10", "compression", "cosine", "denoising", "dogs70", "gan-curve"),
+    *("gan-digits", "generation", "matmul", "membrane", "metric-learning", "mnist", "motion", "optimizers", "pose"),
+    *("road-scenes", "road-signs", "sign-language", "sobel", "traffic-signs", "two-classes", "word2vec"),
 ]
 
 
