@@ -59,7 +59,7 @@ def warp(images: Tensor, angle: Tensor, scale: Tensor, shear: Tensor) -> Tensor:
     a, b, c, d = cos, -cos * torch.tan(slant) - sin, sin, -sin * torch.tan(slant) + cos
     inverse = torch.stack([d, -b, -c, a], 1).view(-1, 2, 2) / ((a * d - b * c) * scale)[:, None, None]
     height, width = images.shape[2:]
-    aspect = torch.tensor([[1.0, height / width], [width / height, 1.0]], device=images.device)  # pixels to [-1, 1]
+    aspect = _constants(images, 1.0, height / width, width / height, 1.0).view(2, 2)  # pixels to [-1, 1]
     matrix = torch.cat([inverse * aspect, torch.stack([zero, zero], 1)[:, :, None]], 2)
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
@@ -67,10 +67,15 @@ def warp(images: Tensor, angle: Tensor, scale: Tensor, shear: Tensor) -> Tensor:
 
 def contrast(images: Tensor, factor: Tensor) -> Tensor:
     """Multiply the differences from the image's mean grey level by `factor`, float (n,)."""
-    weights = torch.tensor([0.2989, 0.587, 0.114], device=images.device)  # ITU-R BT.601, as in torchvision
+    weights = _constants(images, 0.2989, 0.587, 0.114)  # ITU-R BT.601, as in torchvision
     grey = (images * weights.view(1, 3, 1, 1)).sum(1, keepdim=True) if images.shape[1] == 3 else images
     mean = grey.mean((1, 2, 3), keepdim=True)
     return torch.lerp(mean, images, factor.view(-1, 1, 1, 1)).clamp(0, MAX_LEVEL)
+
+
+def _constants(images: Tensor, *values: float) -> Tensor:
+    """Return numbers as a tensor on the device of the images. Made there: a copy to it would wait for the device."""
+    return torch.stack([torch.full((), value, device=images.device) for value in values])
 
 
 def brightness(images: Tensor, factor: Tensor) -> Tensor:

@@ -203,7 +203,8 @@ def targets_of(batch: Batch) -> list[Target]:
     """Return the objects to train on, of each picture of a batch that `Views` has made."""
     kept = batch["kept"]
     counts = kept.sum(1).tolist()  # waits for the device, once instead of for each picture
-    boxes, labels = (torch.split(column, counts) for column in (batch["boxes"][kept], batch["labels"][kept].long()))
+    where = kept.nonzero(as_tuple=True)  # waits once more; with `kept` itself, each column would
+    boxes, labels = (torch.split(column, counts) for column in (batch["boxes"][where], batch["labels"][where].long()))
     return [{"boxes": some, "labels": theirs} for some, theirs in zip(boxes, labels, strict=True)]
 
 
