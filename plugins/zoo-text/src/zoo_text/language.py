@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo_core import Context, Evaluation, Phase, Recipe, Signature, Step, Stop, Table, TaskSpec
+from zoo_core import Context, Evaluation, Phase, Recipe, Signature, Step, Stop, Table, TaskSpec, WeightsError
 from zoo_core.data.batches import Batch
 from zoo_core.data.columns import Array, Split
 from zoo_core.data.open import Data
@@ -170,6 +170,8 @@ class LanguageModel:
     ) -> Table:
         """Continue the text of each file at `top` temperatures, by default one."""
         self._symbols, self._recipe = Symbols.of(signature), recipe
+        if len(self._symbols) != signature.outputs:
+            raise WeightsError(f"the checkpoint names {len(self._symbols)} symbols for {signature.outputs} outputs")
         self._form = _form(self.spec, len(self._symbols))
         temperatures = (0.8, 0.5, 1.0)[: top or 1]
         rows = []
