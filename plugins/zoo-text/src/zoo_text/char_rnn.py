@@ -169,7 +169,10 @@ MODELS: tuple[ModelSpec, ...] = (
             "dropout": Param(default=0.05, minimum=0.0, maximum=1.0),
         },
         recipe={"*": {**TRAINED, "batch_size": 16, "length": 128, "lr": 0.004, "weight_decay": 0.1}},
-        quick={"width": 32, "layers": 2, "heads": 2, "dropout": 0.0, "lr": 0.01, "length": 64, "sample_length": 60},
+        quick={
+            **{"width": 32, "layers": 2, "heads": 2, "dropout": 0.0},
+            **{"lr": 0.01, "steps": 30, "length": 64, "sample_length": 60},
+        },
         year=2017,
         paper="arXiv:1706.03762",
     ),
