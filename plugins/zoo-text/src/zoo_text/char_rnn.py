@@ -51,14 +51,14 @@ TASKS: tuple[TaskSpec, ...] = (
         references=(
             Reference(
                 value=2.12,
-                source="https://github.com/karpathy/nanoGPT",
-                model="transformer of 10.7 million parameters, on a GPU, val loss 1.4697 nats on the last tenth",
+                source="github.com/karpathy/nanoGPT, README, 1.4697 nats on the last tenth of the whole file",
+                model="transformer, 10.7 million parameters, GPU",
                 dataset="tiny-shakespeare",
             ),
             Reference(
                 value=ENTROPY,
-                source="https://github.com/zoo/zoo/tree/main/plugins/zoo-text#figures",
-                model="the grammar itself: its entropy rate",
+                source="computed from the grammar's probabilities: its entropy rate",
+                model="the grammar itself",
                 dataset="grammar",
             ),
         ),
