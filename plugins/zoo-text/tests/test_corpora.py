@@ -85,6 +85,7 @@ def test_bytes_are_split_at_the_same_characters(texts: Path, tmp_path: Path) -> 
     for split in ("train", "val", "test"):
         x = in_bytes.load(split)["x"]
         assert Symbols().begins_character(x).sum() == len(characters.load(split)["x"])
+    assert in_bytes.load("train")["x"].dtype == np.int16
     assert in_bytes.signature.extra["chance"]["bits_per_char"] == pytest.approx(
         np.log2(257) * len(text.encode()) / len(text)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from zoo_text.pictures import cost_by_place
 from zoo_text.samples import continue_text
 from zoo_text.symbols import BYTES, CHARACTERS, Symbols
 
-from zoo_core import Context, DamagedDataError, Param, Recipe, Step, Stop
+from zoo_core import Context, DamagedDataError, Param, Recipe, Step, Stop, WeightsError
 from zoo_core.data.columns import Split
 from zoo_core.errors import DivergedError
 
@@ -205,6 +206,9 @@ def test_prompts_are_texts_and_anything_else_is_an_error(tmp_path: Path) -> None
         table = task.predict(ctx, model, task._data.signature, (), RECIPE, [tmp_path / "a.txt"], 2)
         with pytest.raises(DamagedDataError, match=r"b\.txt is not valid UTF-16"):
             task.predict(ctx, model, task._data.signature, (), RECIPE, [tmp_path / "b.txt"], 1)
+    odd = replace(task._data.signature, classes=("unknown", "a"))
+    with pytest.raises(WeightsError, match=r"names 2 symbols for \d+ outputs"):
+        task.predict(ctx, model, odd, (), RECIPE, [tmp_path / "a.txt"], 1)
     assert table.columns == ["file", "temperature", "continuation"]
     assert [row[1] for row in table.rows] == ["0.8", "0.5"]
     assert all(len(row[2]) == 400 and set(row[2]) <= set(TEXT) for row in table.rows)

@@ -51,14 +51,14 @@ TASKS: tuple[TaskSpec, ...] = (
         references=(
             Reference(
                 value=2.12,
-                source="https://github.com/karpathy/nanoGPT",
-                model="transformer of 10.7 million parameters, on a GPU, val loss 1.4697 nats on the last tenth",
+                source="github.com/karpathy/nanoGPT, README, 1.4697 nats on the last tenth of the whole file",
+                model="transformer, 10.7 million parameters, GPU",
                 dataset="tiny-shakespeare",
             ),
             Reference(
                 value=ENTROPY,
-                source="https://github.com/zoo/zoo/tree/main/plugins/zoo-text#figures",
-                model="the grammar itself: its entropy rate",
+                source="computed from the grammar's probabilities: its entropy rate",
+                model="the grammar itself",
                 dataset="grammar",
             ),
         ),
@@ -169,7 +169,10 @@ MODELS: tuple[ModelSpec, ...] = (
             "dropout": Param(default=0.05, minimum=0.0, maximum=1.0),
         },
         recipe={"*": {**TRAINED, "batch_size": 16, "length": 128, "lr": 0.004, "weight_decay": 0.1}},
-        quick={"width": 32, "layers": 2, "heads": 2, "dropout": 0.0, "lr": 0.01, "length": 64, "sample_length": 60},
+        quick={
+            **{"width": 32, "layers": 2, "heads": 2, "dropout": 0.0},
+            **{"lr": 0.01, "steps": 30, "length": 64, "sample_length": 60},
+        },
         year=2017,
         paper="arXiv:1706.03762",
     ),

@@ -1,6 +1,6 @@
 """The data sets of the task `char-rnn`: texts from files, and sentences of a grammar, as columns of symbols.
 
-Column: x (n,), unsigned integers: the symbols of a text in order; see `zoo_text.symbols`. The last twentieth of the
+Column: x (n,), uint8 or int16: the symbols of a text in order; see `zoo_text.symbols`. The last twentieth of the
 text is test, the twentieth before it is val.
 """
 
@@ -127,9 +127,9 @@ def frequent_characters(blocks: Iterator[str]) -> tuple[str, ...]:
 
 
 def write_symbols(folder: Path, blocks: Iterator[str], symbols: Symbols) -> Array:
-    """Write the symbols of a text to a file without a name, and map it into memory: uint8 or uint16 (n,)."""
+    """Write the symbols of a text to a file without a name, and map it into memory: uint8 or int16 (n,)."""
     folder.mkdir(parents=True, exist_ok=True)
-    kind = np.dtype(np.uint8 if len(symbols) <= 256 else np.uint16)
+    kind = np.dtype(np.uint8 if len(symbols) <= 256 else np.int16)
     with tempfile.TemporaryFile(dir=folder) as file:  # the map keeps the file until it is collected
         for block in blocks:
             file.write(symbols.encode(block).astype(kind).tobytes())

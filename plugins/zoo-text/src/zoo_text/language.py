@@ -1,6 +1,6 @@
 """Kind `zoo-text/language-model`, version 1: predict the next symbol of a text, a character or a byte.
 
-Data: column x (n,), unsigned integers, the symbols of a text in order. Symbol 0 is `unknown`: characters that train has
+Data: column x (n,), uint8 or int16, the symbols of a text in order. Symbol 0 is `unknown`: characters that train has
 not, or only once, and the place before a text. The signature's `classes` name the symbols; see `zoo_text.symbols`.
 Model: forward takes int64 (batch, time) and returns logits (batch, time, symbols); those at time t predict the symbol
 at t + 1 and may depend only on symbols up to t. Any number of symbols may come, up to the recipe's `length`.
@@ -8,8 +8,8 @@ A model may also carry a state from one sequence to the next. It then has a meth
 (logits, state). `state` is None at first, else what the last call returned: a tensor, or tuples of tensors. Forward
 then returns the logits from the first state. The task detaches the state between two steps of training, and begins
 with None again after `carry` sequences, because a state that is never new in training differs from all in evaluation.
-A model may count instead of being trained. It then has a method `count(text)`, which gets all of train, int64 (n,), and
-returns how many of these symbols it counted.
+A model may count instead of being trained. It then has a method `count(text)`, which gets all of train as it is stored,
+uint8 or int16 (n,) on the CPU, and returns how many of these symbols it counted.
 Loss: the cross-entropy of all positions of a sequence.
 Scores, lower is better: the metric `bits_per_char`, the bits that a text costs divided by its characters, also where
 symbols are bytes, so that models of both compare. Every symbol is predicted exactly once; see `score_text`. An
@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo_core import Context, Evaluation, Phase, Recipe, Signature, Step, Stop, Table, TaskSpec
+from zoo_core import Context, Evaluation, Phase, Recipe, Signature, Step, Stop, Table, TaskSpec, WeightsError
 from zoo_core.data.batches import Batch
 from zoo_core.data.columns import Array, Split
 from zoo_core.data.open import Data
@@ -105,7 +105,9 @@ class LanguageModel:
             yield step
 
     def _count(self, ctx: Context, model: Any, recipe: Recipe) -> Iterator[Step | Stop]:
-        counted = model.count(_text(self._data.split("train", holdout=recipe.holdout)).to(ctx.device))
+        split = self._data.split("train", holdout=recipe.holdout)
+        x = cast(Array, split.columns["x"])
+        counted = model.count(torch.from_numpy(x if split.rows is None else x[split.rows]))
         steps = 1 if ctx.budget_s is not None else recipe.steps
         yield Step(round(counted * self._characters_per_symbol), steps=steps)
         if ctx.budget_s is not None:
@@ -170,6 +172,8 @@ class LanguageModel:
     ) -> Table:
         """Continue the text of each file at `top` temperatures, by default one."""
         self._symbols, self._recipe = Symbols.of(signature), recipe
+        if len(self._symbols) != signature.outputs:
+            raise WeightsError(f"the checkpoint names {len(self._symbols)} symbols for {signature.outputs} outputs")
         self._form = _form(self.spec, len(self._symbols))
         temperatures = (0.8, 0.5, 1.0)[: top or 1]
         rows = []

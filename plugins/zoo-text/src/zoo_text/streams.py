@@ -44,9 +44,9 @@ def detached(state: State) -> State:
 class Sequences(DeviceSplit):
     """The training text, read as a circle, in batches `x` (batch, length + 1): inputs, and targets one symbol later.
 
-    continued: each row of a batch continues that of the batch before, for models that carry a state. The rows begin
-    evenly spaced, after a random first symbol. Otherwise the text is cut into sequences after a random first symbol,
-    anew in each epoch, and they are shuffled.
+    continued: each row of a batch continues that of the batch before, for models that carry a state. Each row begins at
+    a random place in its own part of the text; the parts are of one length. Otherwise the text is cut into sequences
+    after a random first symbol, anew in each epoch, and they are shuffled.
     """
 
     def __init__(self, split: Split, device: str, length: int, *, continued: bool) -> None:
@@ -64,8 +64,9 @@ class Sequences(DeviceSplit):
             yield {"x": self.at(places.flatten())["x"].view(len(start), -1).long()}
 
     def _continuing(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Tensor]:
-        first = torch.randint(self.size, (1,), generator=generator, device=self.device)
-        start = first + torch.arange(batch_size, device=self.device) * self.size // batch_size
+        share = max(1, self.size // batch_size)
+        within = torch.randint(share, (batch_size,), generator=generator, device=self.device)
+        start = within + torch.arange(batch_size, device=self.device) * self.size // batch_size
         while True:
             yield start
             start = start + self._length

@@ -79,7 +79,8 @@ class Symbols:
         for number, character in enumerate(self.characters, 1):
             if character:
                 table[ord(character)] = number
-        return table[points]
+        found: Array = table[points]
+        return found
 
     def decode(self, numbers: Sequence[int] | Array) -> str:
         """Return the text of symbols; what is no character becomes U+FFFD."""

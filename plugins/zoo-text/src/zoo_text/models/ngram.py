@@ -52,9 +52,9 @@ class NGram(nn.Module):
         self._counted: tuple[object, int] | None = None  # the tensor that `_levels` are of, and its version
 
     def count(self, text: Tensor) -> int:
-        """Count a text, int64 (n,), or its end if it is longer than the model keeps; return how many symbols."""
+        """Count a text, integers (n,), or its end if it is longer than the model keeps; return how many symbols."""
         kept = text[-len(self.text) :]
-        self.text[: len(kept)] = kept.to(self.text.dtype)
+        self.text[: len(kept)] = kept.to(self.text.device, self.text.dtype)
         self.length.fill_(len(kept))
         self._refresh()
         return len(kept)
