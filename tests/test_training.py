@@ -309,6 +309,8 @@ def test_flops_of_a_linear_layer_and_a_convolution_are_those_of_the_formula() ->
         nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4, 2)
     )
     assert count_flops(net.eval(), torch.zeros(1, 1, 4, 4)) == (2 * 9 * 4 * 2 * 2 + 2 * 4 * 2, "")
+    shuffled = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, 4, 1, bias=False), nn.PixelShuffle(2))
+    assert count_flops(shuffled, torch.zeros(1, 1, 4, 4)) == (2 * 4 * 4 * 2 * 2, "")
 
 
 def test_flops_are_unknown_with_the_operators_name_rather_than_wrong() -> None:

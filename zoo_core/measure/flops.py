@@ -80,6 +80,8 @@ CHEAP = frozenset(
         "nonzero",
         "ones",
         "ones_like",
+        "pixel_shuffle",
+        "pixel_unshuffle",
         "prod",
         "rand",
         "rand_like",

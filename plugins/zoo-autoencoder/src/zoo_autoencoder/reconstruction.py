@@ -74,9 +74,10 @@ class Compression:
         """Draw images and reconstructions, a map of the codes, and images of interpolated and changed codes."""
         codes = torch.cat([self._contract.code(model, part).float() for part in torch.split(x, BATCH)])
         codec = Codec(codes, lambda code: self._contract.images(model, code))
+        x, restored = x[:PICTURED], codec.decode(codes[:PICTURED])
         return {
-            "thumbnail": beside(THUMBNAIL, x, codec.decode(codes[: len(x)])),
-            "reconstructions": beside(SHEET, x, codec.decode(codes[: len(x)])),
+            "thumbnail": beside(THUMBNAIL, x, restored),
+            "reconstructions": beside(SHEET, x, restored),
             **code_pictures(codec, y, self._classes),
         }
 

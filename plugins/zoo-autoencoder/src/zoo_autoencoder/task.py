@@ -11,8 +11,8 @@ which returns images; forward is decode(encode(x)). See `zoo_autoencoder.reconst
 See `zoo_autoencoder.generation`.
 
 `max_code`: the largest number of code numbers that a model may use for one image; 0 is no limit.
-A model without parameters, such as PCA, may have `fit(batches)`. It is called once before the first step, with all
-training images without noise, in batches. The kinds own the loss.
+A model may have `fit(batches)`, as PCA has. It is called once before the first step, with all training images without
+noise, in batches. The kinds own the loss.
 One unit is one image. `holdout`: a tenth of the train images is held out for val.
 """
 
