@@ -102,7 +102,7 @@ def test_omniglot_without_its_folder_or_with_an_empty_character_is_refused(tmp_p
 
 def test_without_files_and_without_a_network_omniglot_says_what_to_do() -> None:
     ctx = data_context(SPECS["omniglot"], Context(offline=True))
-    with pytest.raises(DataUnavailableError, match="images_background.zip.*give --data-root with a folder holding"):
+    with pytest.raises(DataUnavailableError, match=r"images_background\.zip.*give --data-root with a folder holding"):
         Omniglot(ctx)
 
 
