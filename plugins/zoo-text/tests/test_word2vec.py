@@ -147,12 +147,13 @@ def test_a_table_made_by_hand_has_the_scores_computed_by_hand() -> None:
     assert set(found.tables["neighbours"].rows[3][1:3]) == {"king 0.82", "woman 0.82"}
 
 
-def test_pictures_are_a_map_with_names_and_a_small_one() -> None:
+def test_pictures_are_a_map_with_names_a_small_one_and_the_differences() -> None:
     task, ctx, _ = prepared()
     pictures = task.pictures(ctx, HandMade())
     assert {name: (picture.dtype, picture.shape[2]) for name, picture in pictures.items()} == {
         "thumbnail": (np.uint8, 3),
         "map": (np.uint8, 3),
+        "differences": (np.uint8, 3),
     }
     assert all(picture.min() < 100 for picture in pictures.values())
     flat = task.pictures(ctx, HandMade(torch.zeros(5, 4)))
@@ -238,7 +239,7 @@ def test_a_trial_is_scored_drawn_saved_evaluated_again_and_exported(zoo: Callabl
     (record,) = json.loads(finished.out)
     measured = record["measured"]
     assert measured["scores"]["analogy_accuracy"] > 0.05  # fifty times chance level
-    assert set(measured["pictures"]) == {"thumbnail", "map"}
+    assert set(measured["pictures"]) == {"thumbnail", "map", "differences"}
     assert set(measured["tables"]) == {"sections", "neighbours"}
     assert measured["left_out"] == {}
     assert measured["units"] > 250_000

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo_text.words import corpus
-from zoo_text.words.corpus import PlantedAnalogies, TextWithQuestions, count_words, find_parts, make_vocabulary
+from zoo_text.words.corpus import PlantedAnalogies, Text8, TextWithQuestions, count_words, find_parts, make_vocabulary
 from zoo_text.words.export import plain_word, vector_lines
 from zoo_text.words.language import PAIRS, RELATIONS, VAL_PAIRS, Language
 from zoo_text.words.questions import NO_WORD, divide, parse_questions
@@ -213,6 +213,18 @@ def test_a_text_without_questions_is_refused_with_their_form(folder: Path) -> No
     alone = Context(data_root=folder / "text.txt", files=Folder(folder))
     with pytest.raises(DataUnavailableError, match="give its folder"):
         TextWithQuestions(alone)
+
+
+def test_text8_is_read_from_its_file_without_a_suffix_as_one_long_text(folder: Path) -> None:
+    text = (folder / "text.txt").read_text("utf-8")
+    (folder / "text8").write_text(" ".join(text.replace(".", "").lower().split()))
+    train = Text8(context(folder)).load("train")["x"]
+    assert isinstance(train, Ragged)
+    assert len(train) == 1
+    assert len(train.values) == 120
+    (folder / "text8").unlink()
+    with pytest.raises(DataUnavailableError, match="text8"):
+        Text8(context(folder))
 
 
 def test_two_files_of_questions_are_refused_and_so_are_questions_without_a_text(folder: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from zoo_core.data.columns import Array
-from zoo_core.pictures import BLUE, GREY, INK, ORANGE, PAPER
+from zoo_core.pictures import BLUE, GREY, INK, ORANGE, PAPER, scatter
 from zoo_text.words.analogies import plane
 
 Picture = np.ndarray[Any, Any]  # uint8 (height, width, 3)
@@ -33,7 +33,9 @@ PAIRS_OF_A_SECTION = 10
 def word_map(
     vectors: Array, names: Sequence[str], questions: Mapping[str, Array], sections: Sequence[str], most: int
 ) -> dict[str, Picture]:
-    """Draw the pairs (c, d) of the questions: a `thumbnail` without names and a `map` with them.
+    """Draw the pairs (c, d) of the questions: a `thumbnail` without names, a `map` with them, and their `differences`.
+
+    The picture of the differences d - c has its own two principal components, and the colours of the map.
 
     Shapes: vectors (words, dimension); questions as the columns of the kind, without pairs of similar words. most: the
     largest number of words that are drawn.
@@ -47,7 +49,14 @@ def word_map(
     return {
         "thumbnail": _draw(points, colours, [], [], THUMBNAIL),
         "map": _draw(points, colours, labels, legend, SIZE),
+        "differences": scatter(_differences(vectors, pairs, section)),
     }
+
+
+def _differences(vectors: Array, pairs: Array, section: Array) -> list[tuple[Array, Colour]]:
+    """Return the points (n, 2) of the differences of each section's pairs, with its colour."""
+    points = plane(vectors[pairs[:, 1]] - vectors[pairs[:, 0]])
+    return [(points[section == number], COLOURS[number % len(COLOURS)]) for number in np.unique(section).tolist()]
 
 
 def _few_pairs(questions: Mapping[str, Array], most: int) -> tuple[Array, Array]:
