@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo_core.errors import RecipeError, UsageError
-from zoo_core.runner.grid import combinations, count_combinations, require_few, settings_of, values_of
+from zoo_core.runner.grid import (
+    as_one_value,
+    combinations,
+    count_combinations,
+    require_few,
+    settings_of,
+    values_of,
+)
 from zoo_core.specs import Param
 
 PARAMS = {
@@ -116,3 +123,9 @@ def test_each_combination_gets_its_record_and_its_line(zoo: Callable[..., Any]) 
     assert "2 trials of 1 pair" in done.out
     again = zoo(*command, "--json")
     assert [record["recipe"]["lr"] for record in json.loads(again.out)] == [0.01, 0.1]
+
+
+def test_a_recorded_text_with_commas_is_one_value_again() -> None:
+    recorded = {"encoder": "a,b", "lr": 0.1, "widths": [1, 2], "anything": "c,d", "gone": "e,f"}
+    settings = settings_of(PARAMS, as_one_value(PARAMS, recorded))
+    assert settings == {key: [value] for key, value in recorded.items()}

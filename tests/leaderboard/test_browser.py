@@ -518,6 +518,26 @@ def test_the_address_restores_the_view(task, visits):
         expect(page.locator("#columns").get_by_label("Seeds")).not_to_be_checked()
 
 
+def test_rows_are_grouped_and_coloured_by_a_recipe_key(visits, record, save, results, tmp_path):
+    pairs = [(name, lr) for lr in (10, 2) for name in ("sgd", "adam")]
+    save(*(record(recipe={"optimizer": name, "lr": lr}, score=lr / 20 - (name == "adam") / 9) for name, lr in pairs))
+    build([results], tmp_path / "site")
+    with visits.to(f"{page_of(tmp_path / 'site', 'zoo-a:digits')}?by=lr") as page:
+        heads = page.locator("tr.by")
+        assert heads.all_inner_texts() == ["lr = 2", "lr = 10"]
+        assert page.locator("tr[data-by='1']").count() == 2
+        page.select_option("#f-by", "optimizer")
+        assert heads.all_inner_texts() == ["optimizer = adam", "optimizer = sgd"]
+        assert "by=optimizer" in page.url
+        page.select_option("#f-by", "")
+        assert heads.count() == page.locator("tr[data-by]").count() == 0
+        assert page.locator("table.board tbody tr").count() == 4
+        page.select_option("#f-by", "lr")
+        page.evaluate(axe.AXE_SCRIPT)
+        result = page.evaluate("options => axe.run(document, options)", {"runOnly": RULES, "preload": False})
+    assert [violation["id"] for violation in result["violations"]] == []
+
+
 def test_an_address_with_choices_that_do_not_exist_shows_everything(task):
     with task("winner", sort="nothing:up", device="abacus", hide="nothing") as page:
         expect(page.locator("#shown")).to_have_text("24 rows")

@@ -52,6 +52,18 @@ def settings_of(params: Mapping[str, Param], overrides: Mapping[str, Any]) -> di
     return {key: values_of(key, params[key], value) if key in params else [value] for key, value in overrides.items()}
 
 
+def as_one_value(params: Mapping[str, Param], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return overrides that are no lists of values, although a text may have commas: a list of one is one value.
+
+    >>> as_one_value({"name": Param(default="x")}, {"name": "a,b"})
+    {'name': ['a,b']}
+    """
+    return {
+        key: [value] if isinstance(value, str) and key in params and isinstance(params[key].default, str) else value
+        for key, value in overrides.items()
+    }
+
+
 def count_combinations(settings: Mapping[str, list[Any]]) -> int:
     """Count the combinations, without making them."""
     return math.prod(len(values) for values in settings.values())

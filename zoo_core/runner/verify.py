@@ -27,6 +27,7 @@ from zoo_core.runner.compare import Comparison, compare_results
 from zoo_core.runner.current import other_code
 from zoo_core.runner.devices import find_devices
 from zoo_core.runner.executor import LocalExecutor
+from zoo_core.runner.grid import as_one_value
 from zoo_core.runner.naming import name_models
 from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.runner.plan import make_plan
@@ -125,10 +126,7 @@ def _request_of(record: Record, registry: Registry, sources: Sources) -> Request
         dataset=record.dataset.name,
         offline=sources.offline,
         data_root=sources.data_root,
-        # A list of one: a text with commas is one value here.
-        overrides={
-            key: [value] if isinstance(value, str) else value for key, value in {**left_out, **record.recipe}.items()
-        },
+        overrides=as_one_value(params, {**left_out, **record.recipe}),
         dtype=record.device.dtype,
         compiled=record.device.compiled,
         threads=record.device.requested_threads,

@@ -97,14 +97,18 @@ def test_the_parts_of_a_net_join_to_the_same_point() -> None:
 
 
 def test_points_of_test_are_no_points_of_train_and_there_are_three_splits(test: dict[str, Any]) -> None:
-    assert all(not np.array_equal(point_of(case, 1, is_test=False), test["x"][row]) for row, case in enumerate(CASES))
-    with pytest.raises(UnknownSplitError, match="train, val, test"):
+    assert all(
+        not np.array_equal(point_of(case, split), test["x"][row])
+        for split in ("train", "val")
+        for row, case in enumerate(CASES)
+    )
+    with pytest.raises(UnknownSplitError, match="test, val, train"):
         ComposedFunctions(Context()).load("rest")
 
 
 def test_fifty_digits_leave_no_error_of_differences() -> None:
     case = CASES[7]  # far out, where the slope is 1e-13
-    assert exact_gradient(case.chain, point_of(case, 2, is_test=True))[0] == pytest.approx(math.exp(-30), rel=1e-12)
+    assert exact_gradient(case.chain, point_of(case, "test"))[0] == pytest.approx(math.exp(-30), rel=1e-12)
 
 
 class Wrong(nn.Module):

@@ -57,7 +57,7 @@ def test_the_courses_case_is_among_the_sizes_and_train_is_small() -> None:
     assert [100, 1000, 100, 0] in test
     assert [2000, 2000, 2000, 0] in test
     assert [10, 10, 10, 1] in test
-    assert sizes.load("train")["x"][:, :3].max() == 100
+    assert sizes.load("train")["x"][:, :3].max() == 64
     with pytest.raises(UnknownSplitError, match="train, val and test"):
         sizes.load("rest")
 

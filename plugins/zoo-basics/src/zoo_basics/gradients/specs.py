@@ -22,6 +22,7 @@ TASK = TaskSpec(
         "holdout": False,  # there is nothing to select on val
         "repeats": Param(default=7, help="timed repeats of each function", minimum=1),
     },
+    expected_failures={"other-seed": "nothing is trained, so there is nothing for a seed to change"},
     quick={"repeats": 3},
     entry="zoo_basics.gradients.task:Gradients",
 )
@@ -32,7 +33,7 @@ DATASETS = (
         title="Composed functions with their gradients: x squared at 11 and others, up to small nets",
         origin="exact",
         licence="CC0-1.0",
-        signature=Signature(input_shape=(1,)),
+        signature=Signature(input_shape=(None,)),
         entry="zoo_basics.gradients.data:ComposedFunctions",
     ),
 )

@@ -7,10 +7,10 @@ Model: forward(chain, theta) takes a function and a point, float64 (size,), and 
 are the function's layers, for a backward pass by hand (`zoo_basics.gradients.chains`).
 Reference: central differences with 50 digits and a step of 1e-20, rounded to float64; the closed forms of the lesson's
 functions agree with them.
-Scores: the metric `max_relative_error`, over all functions the largest error of an entry of the gradient, divided by its
-largest entry (lower is better); `us_per_gradient`, the geometric mean of the microseconds, by the
-runner's clock (`Context.time_calls`); a table by function. The largest error is no mean over functions, so there are no
-results by example. One unit is one gradient; one step is one gradient of train's first function, and is not scored.
+Scores: the metric `max_relative_error`, over all functions the largest error of an entry of the gradient, divided by
+its largest entry (lower is better); `us_per_gradient`, the geometric mean of the microseconds, by the runner's clock
+(`Context.time_calls`); a table by function. The largest error is no mean over functions, so there are no results by
+example. One unit is one gradient; one step is one gradient of train's first function, and is not scored.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ at once; each is a run of its own. It asks the `oracle` for values and gradients
 raises BudgetSpentError when the evaluations are used up; a model lets this error pass. What forward returns is ignored:
 the lowest value that the oracle gave a run counts. `scale` is the one number that is tuned, such as a learning rate,
 between the model's attributes `lowest` and `highest`. The model has a buffer `scales`, float64 (functions,), where the
-task keeps the tuned number of each function.
+task keeps the tuned number of each function; 0 means untuned.
 Budget: a value counts as one evaluation, a value with its gradient as `gradient_cost`, by default 3: the gradient of
 one output by backpropagation costs at most about four times the value (Griewank and Walther 2008), in practice about
 twice beside it.
@@ -136,7 +136,7 @@ class Minimisation:
             generator=generator,
             keep_paths=keep_paths,
         )
-        if math.isnan(scale):  # an untuned model has no result
+        if scale <= 0:  # an untuned model only has its starting points
             oracle.values(starts)
             return oracle
         with contextlib.suppress(BudgetSpentError), torch.autocast(starts.device.type, enabled=False):
@@ -152,7 +152,7 @@ def require_searcher(model: nn.Module, functions: int) -> tuple[Tensor, tuple[fl
     if not isinstance(scales, Tensor) or scales.shape != (functions,) or not scales.is_floating_point():
         raise IncompatibleError(
             f"the model has no buffer `scales` of shape ({functions},), where the tuned number of each function is "
-            'kept: self.register_buffer("scales", torch.full((signature.outputs,), torch.nan, dtype=torch.float64))'
+            'kept: self.register_buffer("scales", torch.zeros(signature.outputs, dtype=torch.float64))'
         )
     if not (isinstance(lowest, float) and isinstance(highest, float) and 0 < lowest <= highest < math.inf):
         raise IncompatibleError(
