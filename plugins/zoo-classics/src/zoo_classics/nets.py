@@ -17,7 +17,7 @@ WIDTH = Param(
 )
 DENSE_DROPOUT = Param(default=0.5, help="dropout of the dense layers, as in the paper", minimum=0.0, maximum=1.0)
 SGD = {"optimizer": "sgd", "nesterov": True, "momentum": 0.9, "schedule": "linear", "warmup": 0.15, "batch_size": 128}
-ON_CIFAR10 = {"epochs": 3.0, "eval_every": 0.5, "label_smoothing": 0.1, "crop": 2, "flip": True}
+ON_CIFAR10 = {"epochs": 2.0, "eval_every": 0.5, "label_smoothing": 0.1, "crop": 2, "flip": True}
 ON_SIGNS = {"batch_size": 32, **POSES}
 # A second or two on a CPU: they show what a step costs, and are too few for the deep nets to learn much.
 QUICK = {"optimizer": "adamw", "lr": 0.002, "batch_size": 32, "eval_every": 1.0}
