@@ -22,7 +22,7 @@ CHEATS = """
         "fine", "reads_test", "reads_by_link", "reads_in_thread", "reads_in_child", "catches",
         "unseals", "steals", "patches_metric", "patches_for_a_while", "patches_rows",
         "forges_done", "forges_after_done", "trains_in_build", "opens_train_in_build",
-        "patches_clock", "patches_code", "patches_code_in_hiding", "empties_list",
+        "patches_clock", "patches_code", "patches_code_in_hiding", "patches_shared_code", "empties_list",
         "swaps_predictions", "forges_phase", "hides_from_watch", "touches", "truncates",
     )
 
@@ -156,6 +156,15 @@ CHEATS = """
         from zoo_core.kinds.regression import objective
         try:
             objective.mean_squared_error.__code__ = (lambda outputs, targets: 1e-9).__code__
+        except Exception:
+            pass
+        return net()
+
+    def patches_shared_code(signature):
+        from zoo_core.runner.prepare import PreparedTrial
+        helper = PreparedTrial.inference  # a context manager, whose code all context managers have
+        try:
+            helper.__code__ = helper.__code__.replace(co_name="mine")
         except Exception:
             pass
         return net()
@@ -342,6 +351,7 @@ def run(zoo: Callable[..., Any], make_plugin: Callable[..., Path]) -> Callable[.
         ("patches_rows", "replaced zoo_core.kinds.regression.objective.RegressionObjective._by_example"),
         ("patches_clock", "replaced time.perf_counter"),
         ("patches_code", ".mean_squared_error, on which the measurement relies"),
+        ("patches_shared_code", ".inference, on which the measurement relies"),
         ("patches_code_in_hiding", "replaced zoo_core.kinds.regression.objective.mean_squared_error"),
         ("empties_list", "replaced zoo_core.kinds.regression.objective.mean_squared_error"),
         ("swaps_predictions", "the file of predictions is not the one that was handed over"),

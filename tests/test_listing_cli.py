@@ -206,7 +206,16 @@ def test_zoo_show_shows_a_model_with_its_recipe_on_each_task(zoo: Zoo):
     assert model["what"] == "model"
     assert recipe["lr"]["default"] == 0.01
     assert recipe["widths"]["default"] == [100]
-    assert recipe["optimizer"]["choices"] == ["sgd", "adam", "adamw", "rmsprop", "adagrad"]
+    assert recipe["optimizer"]["choices"] == [
+        "sgd",
+        "adam",
+        "adamw",
+        "rmsprop",
+        "adagrad",
+        "momentum",
+        "nesterov",
+        "lbfgs",
+    ]
     shown = zoo("show", "mlp-100").out
     assert "recipe on zoo-mnist:mnist" in shown
     assert "sgd adam adamw rmsprop adagrad" in shown

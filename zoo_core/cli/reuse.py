@@ -136,6 +136,8 @@ def _inputs(files: Sequence[Path], prompt: str | None) -> Iterator[Sequence[Path
     """Yield the files, or a file with the prompt. Raises UsageError unless exactly one of both is given."""
     if bool(files) == (prompt is not None):
         raise UsageError("give files or --prompt, not both" if files else "give files, or a text with --prompt")
+    if prompt is not None and not prompt.replace("\0", ""):
+        raise UsageError("--prompt is empty: give the text to continue")
     if prompt is None:
         yield files
         return

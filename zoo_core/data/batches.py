@@ -96,7 +96,8 @@ class DeviceSplit:
     def _batches(self, order: Tensor, batch_size: int) -> Iterator[Batch]:
         rows = order if self._rows is None else self._rows[order]
         numbers = rows.tolist() if self._ragged else None  # waits for the device, once instead of for each batch
-        for begin, index in zip(range(0, len(rows), batch_size), torch.split(rows, batch_size), strict=True):
+        for number, index in enumerate(torch.split(rows, batch_size)):
+            begin = number * batch_size
             yield self.batch(index, None if numbers is None else numbers[begin : begin + batch_size])
 
 

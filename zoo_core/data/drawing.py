@@ -26,7 +26,7 @@ def in_light(canvas: Image.Image, fine: int, rng: np.random.Generator, *, light:
     pixels = np.asarray(canvas.reduce(fine)).astype(np.int64)
     width = pixels.shape[1]
     left, right = rng.integers(*light, 2)
-    shade = (left + (right - left) * np.arange(width) // (width - 1))[:, None]
+    shade = (left + (right - left) * np.arange(width) // max(1, width - 1))[:, None]
     lit: Array = pixels * shade // 100 + rng.integers(-noise, noise + 1, pixels.shape)
     return lit.clip(0, 255).astype(np.uint8)
 

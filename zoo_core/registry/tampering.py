@@ -33,9 +33,10 @@ def _with_each_code_once(originals: Sequence[Original]) -> Iterator[Original]:
     seen: set[int] = set()
     for original in originals:
         label, owner, name, value, code = original
-        if code is not None and id(code) in seen:
+        if id(value) in seen:
             original = label, owner, name, value, None
-        seen.add(id(code))
+        if code is not None:
+            seen.add(id(value))  # of the function: several, such as context managers, have the same code at first
         yield original
 
 

@@ -53,13 +53,13 @@ def settings_of(params: Mapping[str, Param], overrides: Mapping[str, Any]) -> di
 
 
 def as_one_value(params: Mapping[str, Param], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return overrides that are no lists of values, although a text may have commas: a list of one is one value.
+    """Return overrides that are no lists of values, although a record may have anything: a list of one is one value.
 
-    >>> as_one_value({"name": Param(default="x")}, {"name": "a,b"})
-    {'name': ['a,b']}
+    >>> as_one_value({"name": Param(default="x"), "lr": Param(default=0.1)}, {"name": "a,b", "lr": [1, 2]})
+    {'name': ['a,b'], 'lr': [[1, 2]]}
     """
     return {
-        key: [value] if isinstance(value, str) and key in params and isinstance(params[key].default, str) else value
+        key: [value] if key in params and isinstance(params[key].default, str | int | float) else value
         for key, value in overrides.items()
     }
 

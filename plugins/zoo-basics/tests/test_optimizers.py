@@ -111,6 +111,24 @@ def test_values_and_gradients_are_counted_up_to_the_budget() -> None:
         asked.values(points)
 
 
+def test_the_oracles_of_single_runs_share_one_budget_however_often_they_are_asked_for() -> None:
+    asked, points = oracle("quadratic-1", budget=9)
+    asked.values(points)
+    runs = asked.runs()
+    with pytest.raises(BudgetSpentError):
+        asked.values(points)
+    for run in runs:
+        run.values(points[:1])
+    assert asked.runs()[0].spent == 0
+    with pytest.raises(BudgetSpentError):
+        asked.runs()[0].values(points[:1])
+    asked, points = oracle("quadratic-1", budget=9)
+    runs = asked.runs()
+    runs[0].values(points[:1])
+    asked.join(runs)
+    assert asked.spent == 1
+
+
 def test_gradients_are_right_and_their_noise_has_the_stated_size() -> None:
     asked, points = oracle(runs=12, budget=10**9)
     exact = asked.gradients(points)

@@ -70,10 +70,19 @@ def test_rounding_in_the_type_is_allowed_and_rounding_in_a_smaller_one_is_not() 
     assert error_share(a @ b, a, b) <= 1
     with pytest.raises(WrongProductError, match="which rounding in float64 does not explain"):
         error_share((a.astype(np.float32) @ b.astype(np.float32)).astype(np.float64), a, b)
-    a, b = operands(Case(20, 300, 20, "float32"), 0)
-    half = (torch.from_numpy(a).bfloat16() @ torch.from_numpy(b).bfloat16()).float().numpy()
+
+
+@pytest.mark.parametrize("inner", [300, 1000, 2000])
+@pytest.mark.parametrize(("kind", "dropped_bits"), [("bfloat16", 16), ("TF32", 13)])
+def test_operands_of_fewer_bits_do_not_pass_for_float32(inner: int, kind: str, dropped_bits: int) -> None:
+    a, b = operands(Case(60, inner, 60, "float32"), 0)
+    assert error_share(a @ b, a, b) < 0.1
+    half = np.uint32(1 << (dropped_bits - 1))  # rounds to the nearest
+    short_a, short_b = (
+        ((matrix.view(np.uint32) + half) >> dropped_bits << dropped_bits).view(np.float32) for matrix in (a, b)
+    )
     with pytest.raises(WrongProductError, match="float32"):
-        error_share(half, a, b)
+        error_share(short_a @ short_b, a, b)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,21 @@ def test_an_official_evaluation_set_is_test(tmp_path: Path) -> None:
     assert data.signature.extra["chance"]["recall_at_1"] == pytest.approx((2 * 1 + 4 * 3) / (6 * 5))
 
 
+def test_an_alphabet_of_train_that_is_also_in_the_evaluation_set_is_refused(tmp_path: Path) -> None:
+    for home in ("images_background/Greek", "images_background/Latin", "images_evaluation/Greek"):
+        write_classes(tmp_path / home, {"character01": 3, "character02": 3})
+    with pytest.raises(DamagedDataError, match="alphabet Greek is in images_background and in images_evaluation"):
+        Omniglot(context(tmp_path, "omniglot"))
+
+
+def test_the_order_of_the_examples_tells_nothing_about_their_classes(tmp_path: Path) -> None:
+    for alphabet in range(3):
+        write_classes(tmp_path / f"images_background/A{alphabet}", {f"character{n:02}": 4 for n in range(1, 9)})
+    labels = Omniglot(context(tmp_path, "omniglot")).load("train")["label"]
+    assert sorted(labels.tolist()) != labels.tolist()
+    assert (labels[1:] == labels[:-1]).mean() < 0.3
+
+
 def test_omniglot_without_its_folder_or_with_an_empty_character_is_refused(tmp_path: Path) -> None:
     write_picture(tmp_path / "notes.png", seed=0)
     with pytest.raises(DataUnavailableError, match="holds no images_background at any depth; it must hold, unpacked"):

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from zoo_text import streams
 from zoo_text.models.recurrent import gru
-from zoo_text.streams import Sequences, bits_of, carries_state, detached, score_text
+from zoo_text.streams import Sequences, bits_of, carries_state, detached, require_causal, score_text
 
-from zoo_core import Signature
+from zoo_core import IncompatibleError, Signature
 from zoo_core.data.columns import Split
 from zoo_core.errors import WrongOutputError
 from zoo_core.outputs import OutputForm
@@ -81,12 +81,12 @@ def test_an_output_of_another_shape_is_refused() -> None:
         score_text(nn.Embedding(9, 4), TEXT, FORM, length=32, unknown_bits=0.0)
 
 
-def sequences(count: int, length: int, *, continued: bool) -> Sequences:
-    return Sequences(Split({"x": np.arange(count, dtype=np.uint8)}), "cpu", length, continued=continued)
+def sequences(count: int, length: int, *, carry: int = 1) -> Sequences:
+    return Sequences(Split({"x": np.arange(count, dtype=np.uint8)}), "cpu", length, carry=carry)
 
 
 def test_an_epoch_has_every_sequence_once_in_another_order() -> None:
-    cut = sequences(100, 10, continued=False)
+    cut = sequences(100, 10)
     batches = cut.shuffled(5, torch.Generator().manual_seed(0))
     assert cut.steps(5) == 2
     for _ in range(3):
@@ -97,18 +97,35 @@ def test_an_epoch_has_every_sequence_once_in_another_order() -> None:
         assert x[:, 0].tolist() != sorted(x[:, 0].tolist())
 
 
-def test_continued_sequences_go_on_where_the_batch_before_ended_and_begin_in_their_own_parts() -> None:
-    batches = sequences(100, 7, continued=True).shuffled(4, torch.Generator().manual_seed(0))
-    before = next(batches)["x"]
-    assert (before[:, 0] // 25).tolist() == [0, 1, 2, 3]
-    for _ in range(30):
-        now = next(batches)["x"]
-        assert torch.equal(now[:, 0], before[:, -1])
-        before = now
+def test_carried_sequences_go_on_where_the_batch_before_ended_then_begin_elsewhere() -> None:
+    batches = sequences(120, 5, carry=3).shuffled(4, torch.Generator().manual_seed(0))
+    read = []
+    for _ in range(6):
+        stretch = [next(batches)["x"] for _ in range(3)]
+        assert torch.equal(stretch[1][:, 0], stretch[0][:, -1])
+        assert torch.equal(stretch[2][:, 0], stretch[1][:, -1])
+        read.append(torch.cat([x[:, :-1] for x in stretch], 1))
+    for epoch in (read[:2], read[2:4], read[4:]):
+        assert sorted(torch.cat(epoch).flatten().tolist()) == list(range(120)), "each epoch reads the text once"
+    assert not torch.equal(read[0][:, 0], read[2][:, 0])
+
+
+class Peeking(nn.Module):
+    """Moves what it should predict to where it predicts it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.one_hot(x.roll(-1, 1), SYMBOLS).float()
+
+
+def test_a_model_that_reads_what_it_should_predict_is_refused() -> None:
+    with pytest.raises(IncompatibleError, match="must not read what it predicts"):
+        require_causal(Peeking(), TEXT[None, :16], FORM)
+    require_causal(nn.Embedding(SYMBOLS, SYMBOLS), TEXT[None, :16], FORM)
+    require_causal(Peeking(), TEXT[None, :1], FORM)
 
 
 def test_a_text_shorter_than_a_sequence_is_read_as_a_circle() -> None:
-    x = next(sequences(3, 8, continued=False).shuffled(2, torch.Generator().manual_seed(0)))["x"]
+    x = next(sequences(3, 8).shuffled(2, torch.Generator().manual_seed(0)))["x"]
     assert x.shape == (2, 9)
     assert torch.equal((x[:, :-1] + 1) % 3, x[:, 1:])
 

@@ -17,7 +17,8 @@ from zoo_leaderboard.text.formats import bare, clip
 from zoo_leaderboard.text.names import short_hash
 
 MAX_KEYS, MAX_VALUES, MAX_LINES = 6, 24, 12  # of one data set and device; of a key; of a key
-MAX_ROWS = 1000  # of a data set and device that are looked at, best first
+MAX_ROWS = 1000  # of a data set and device that are looked at
+MAX_RECIPE_KEYS = 200  # of a row that is looked at: a record of thousands of keys is no sweep
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,8 +68,8 @@ def sweeps(groups: Sequence[Group], rows_by_group: Mapping[GroupKey, Sequence[Ro
 
 def _sweeps_of(group: Group, rows: Sequence[Row]) -> list[Sweep]:
     scored = {row.training: row for row in rows if row.current and row.score is not None}
-    kept = list(scored.values())[:MAX_ROWS]
-    parsed = [(row, RowKey.parse(row.row_text).model) for row in kept]
+    parsed = [(row, RowKey.parse(row.row_text).model) for row in list(scored.values())[:MAX_ROWS]]
+    parsed = [(row, model) for row, model in parsed if len(model.recipe) <= MAX_RECIPE_KEYS]
     trainings = [(row, msgspec.structs.replace(model, recipe={}).text, model.recipe) for row, model in parsed]
     keys = dict.fromkeys(key for _, _, recipe in trainings for key in recipe)
     varied = [key for key in keys if len({_text(recipe.get(key)) for _, _, recipe in trainings}) > 1]
@@ -92,14 +93,14 @@ def _sweep(group: Group, key: str, trainings: Iterable[tuple[Row, str, Mapping[s
         return None
     values = sorted(used, key=lambda text: _order(seen[text]))
     complete = [family for family in compared if len(family) == len(values)]
-    labels = _labels([next(iter(family.values())) for family in compared], key)
+    labels = _labels([next(iter(family.values())) for family in compared[:MAX_LINES]], key)
     return Sweep(
         group=group,
         key=key,
         values=[clip(seen[text] if isinstance(seen[text], str) else text, 40) for text in values],
         lines=[
             Line(label=label, rows=[family.get(text) for text in values])
-            for label, family in zip(labels[:MAX_LINES], compared, strict=False)
+            for label, family in zip(labels, compared, strict=False)
         ],
         means=[_mean([family[text] for family in complete]) for text in values],
         complete=len(complete),

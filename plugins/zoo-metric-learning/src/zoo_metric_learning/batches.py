@@ -13,6 +13,8 @@ from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.data.columns import Split
 from zoo_metric_learning.datasets import QUARTERS
 
+MAX_DRAWN = 256  # batches that are drawn at once, for the memory of data with thousands of classes
+
 
 class ClassBatches(DeviceSplit):
     """The train split, whose batches hold `per_class` examples of each class that they hold.
@@ -56,12 +58,12 @@ class ClassBatches(DeviceSplit):
 
     def shuffled(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
         """Yield batches without end: `x`, turned, and `label`, beside the other columns."""
-        steps, count = self.steps(batch_size), self.classes_in_batch(batch_size)
+        steps, count = min(self.steps(batch_size), MAX_DRAWN), self.classes_in_batch(batch_size)
         while True:
             keys = torch.rand(steps, self.classes, generator=generator, device=self.device)
             labels = keys.topk(count, dim=1).indices.repeat_interleave(self._per_class, 1)  # (steps, batch)
             numbers = self._draw(labels, generator)
-            homed = numbers.to(self._home)  # for all batches of an epoch at once: it may wait for the device
+            homed = numbers.to(self._home)  # for many batches at once: it may wait for the device
             for label, number in zip(labels, homed, strict=True):
                 batch = self.at(number)
                 if self._turns > 1:

@@ -103,14 +103,18 @@ def refuse_common_classes(splits: Mapping[str, Sequence[ClassFolder]]) -> None:
 
 
 def read_classes(classes: Sequence[ClassFolder], size: tuple[int, int], channels: int) -> dict[str, Array]:
-    """Read all pictures: x uint8 (n, channels, height, width); label and group int64 (n,), by order of appearance."""
+    """Read all pictures: x uint8 (n, channels, height, width); label and group int64 (n,), by order of appearance.
+
+    The examples are in an order that tells nothing: a batch of one class would help a net that mixes its examples.
+    """
     counts = [len(one.paths) for one in classes]
     groups = {name: number for number, name in enumerate(dict.fromkeys(one.group for one in classes))}
     paths = [path for one in classes for path in one.paths]
+    order = np.random.default_rng(0).permutation(len(paths))
     return {
-        "x": read_images(paths, size, channels=channels),
-        "label": np.repeat(np.arange(len(classes)), counts),
-        "group": np.repeat(np.array([groups[one.group] for one in classes]), counts),
+        "x": read_images([paths[place] for place in order], size, channels=channels),
+        "label": np.repeat(np.arange(len(classes)), counts)[order],
+        "group": np.repeat(np.array([groups[one.group] for one in classes]), counts)[order],
     }
 
 

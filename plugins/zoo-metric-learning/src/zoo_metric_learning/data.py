@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo_core import Context, DataUnavailableError, Signature, UnknownSplitError
+from zoo_core import Context, DamagedDataError, DataUnavailableError, Signature, UnknownSplitError
 from zoo_core.data.columns import Array
 from zoo_core.data.images import SPLIT_NAMES, find_splits
 from zoo_core.data.walk import find_one, folders, inner_root, list_folder, walk
@@ -37,7 +37,7 @@ class Omniglot:
     rest or more: alphabets by `zoo_metric_learning.classes.hold_out`. An alphabet is always in one split alone.
     Raises:
         DataUnavailableError: the folder is not here, has fewer than three alphabets, or a character has no pictures.
-        DamagedDataError: a picture cannot be read, or there are two such folders.
+        DamagedDataError: a picture cannot be read, there are two such folders, or an alphabet is in train and in test.
     """
 
     def __init__(self, ctx: Context) -> None:
@@ -47,6 +47,11 @@ class Omniglot:
         if any(f"/{name}".startswith(f"/{EVALUATION}/") or f"/{EVALUATION}/" in name for name in walk(root).files):
             evaluation = _alphabets(find_one(root, EVALUATION, NEEDS), ctx.leave_out)
             test = [one for characters in evaluation for one in characters]
+            if common := {one.group for one in test} & {characters[0].group for characters in alphabets}:
+                raise DamagedDataError(
+                    f"{root}: alphabet {min(common)} is in {BACKGROUND} and in {EVALUATION}; test asks about alphabets "
+                    "that were never seen: remove it from one of the two"
+                )
         else:
             last = max(1, len(alphabets) // 5)
             alphabets, held_out = alphabets[:-last], alphabets[-last:]

@@ -77,7 +77,7 @@ def contrastive(unit: Tensor, labels: Tensor, margin: float) -> Tensor:
 
 
 def triplet(unit: Tensor, labels: Tensor, margin: float, *, positives: int) -> Tensor:
-    """Want every other class `margin` farther than the own one, in squared distance (Schroff et al. 2015).
+    """Push negatives at least `margin` farther away than positives, in squared distance (Schroff et al. 2015).
 
     Each pair of one class gets its semi-hard negative: the nearest one that is farther than the positive, or else the
     farthest one. positives: how many others of its class each example has in the batch.

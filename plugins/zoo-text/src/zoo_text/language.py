@@ -1,7 +1,8 @@
 """Kind `zoo-text/language-model`, version 1: predict the next symbol of a text, a character or a byte.
 
 Data: column x (n,), uint8 or int16, the symbols of a text in order. Symbol 0 is `unknown`: characters that train has
-not, or only once, and the place before a text. The signature's `classes` name the symbols; see `zoo_text.symbols`.
+not, or only once, and what stands before a text starts. The signature's `classes` name the symbols; see
+`zoo_text.symbols`.
 Model: forward takes int64 (batch, time) and returns logits (batch, time, symbols); those at time t predict the symbol
 at t + 1 and may depend only on symbols up to t. Any number of symbols may come, up to the recipe's `length`.
 A model may also carry a state from one sequence to the next. It then has a method `advance(x, state)`, which returns
@@ -15,7 +16,7 @@ Scores, lower is better: the metric `bits_per_char`, the bits that a text costs 
 symbols are bytes, so that models of both compare. Every symbol is predicted exactly once; see `score_text`. An
 `unknown` symbol also costs the bits that name it among all other characters of Unicode. So the score is the length of a
 code for the whole text (Shannon 1948). `excess_bits`, for data with a known entropy: bits_per_char above it.
-One unit is one character; val is scored on its first 500,000 symbols.
+One unit is one character; val is scored on its first 500,000 symbols, test on its first 5,000,000.
 """
 
 from __future__ import annotations
@@ -28,20 +29,32 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo_core import Context, Evaluation, Phase, Recipe, Signature, Step, Stop, Table, TaskSpec, WeightsError
+from zoo_core import (
+    Context,
+    Evaluation,
+    Phase,
+    Recipe,
+    RecipeError,
+    Signature,
+    Step,
+    Stop,
+    Table,
+    TaskSpec,
+    WeightsError,
+)
 from zoo_core.data.batches import Batch
 from zoo_core.data.columns import Array, Split
 from zoo_core.data.open import Data
 from zoo_core.metrics import ratio_by_example
 from zoo_core.outputs import FiniteOutputs, OutputForm
-from zoo_core.train import supervised_steps
+from zoo_core.train import epoch_steps, supervised_steps
 from zoo_text.pictures import text_pictures
 from zoo_text.reading import read_text
 from zoo_text.samples import continue_text
-from zoo_text.streams import BITS_PER_NAT, Sequences, State, carries_state, detached, score_text
+from zoo_text.streams import BITS_PER_NAT, Sequences, State, carries_state, detached, require_causal, score_text
 from zoo_text.symbols import Symbols
 
-MAX_VAL = 500_000  # symbols of val that are scored
+MAX_SCORED = {"val": 500_000, "test": 5_000_000}  # symbols
 PASSAGE, MAX_PASSAGES = 256, 20_000  # symbols of a passage, which is an example; and passages of a split
 MAX_ROWS = 40  # of the table of symbols
 TEMPERATURES = (0.5, 0.8, 1.0)
@@ -63,7 +76,7 @@ class LanguageModel:
         self._form = _form(self.spec, len(self._symbols))
         train = data.split("train", holdout=recipe.holdout)
         self._characters_per_symbol = self._characters(train) / len(train)
-        self._train = Sequences(train, ctx.device, recipe.length, continued=False)
+        self._train = Sequences(train, ctx.device, recipe.length)
 
     def output_form(self) -> OutputForm:
         """Return what forward returns for symbols (batch, time)."""
@@ -71,10 +84,10 @@ class LanguageModel:
 
     def epoch_steps(self, recipe: Recipe) -> int:
         """Return the steps of one pass over train."""
-        return max(1, self._train.steps(int(recipe.batch_size)) // int(recipe.get("accumulate", 1)))
+        return epoch_steps(self._train, recipe)
 
     def example_input(self, ctx: Context, batch_size: int) -> Tensor:
-        """Return sequences of the begin of train, int64 (batch, length)."""
+        """Return sequences from the start of train, int64 (batch, length)."""
         length = int(self._recipe.length)
         return self._train.first(batch_size * length)["x"].view(batch_size, length).long()
 
@@ -83,7 +96,10 @@ class LanguageModel:
         if hasattr(model, "count"):
             yield from self._count(ctx, cast(Any, model), recipe)
             return
-        carries = self._train.continued = carries_state(model)
+        carries = carries_state(model)
+        self._train.carry = int(recipe.carry) if carries else 1
+        if carries and recipe.optimizer == "lbfgs":
+            raise RecipeError("optimizer=lbfgs reads a batch several times, and a carried state moves on: take another")
         state: State = None
         sequences = 0
 
@@ -114,7 +130,7 @@ class LanguageModel:
             yield Stop("all of train is counted")
 
     def evaluate(self, ctx: Context, model: nn.Module, split: str) -> Evaluation:
-        text = _text(self._data.split(split, holdout=self._recipe.holdout), MAX_VAL if split == "val" else None)
+        text = _text(self._data.split(split, holdout=self._recipe.holdout), MAX_SCORED[split])
         bits = self._bits(ctx, model, text, split)
         begins = self._symbols.begins_character(text.numpy())
         score = float(bits.sum(dtype=np.float64) / begins.sum())
@@ -127,7 +143,9 @@ class LanguageModel:
     def _bits(self, ctx: Context, model: nn.Module, text: Tensor, split: str) -> Array:
         """Return the bits of each symbol, float32 (n,). Raises DivergedError if one is not finite."""
         unknown_bits, finite = self._symbols.unknown_bits, FiniteOutputs()
-        bits = score_text(model, text.to(ctx.device), self._form, length=self._recipe.length, unknown_bits=unknown_bits)
+        text = text.to(ctx.device)
+        require_causal(model, text[None, : self._recipe.length], self._form)
+        bits = score_text(model, text, self._form, length=self._recipe.length, unknown_bits=unknown_bits)
         finite.add(bits)
         finite.require(f"symbols of {split}")
         return bits.cpu().numpy()

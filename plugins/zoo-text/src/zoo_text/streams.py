@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo_core import IncompatibleError
 from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.data.columns import Split
 from zoo_core.outputs import OutputForm
@@ -23,7 +24,7 @@ MAX_POSITIONS, MAX_NUMBERS = 8192, 1 << 23  # positions and logits of one forwar
 
 @runtime_checkable
 class CarriesState(Protocol):
-    """A model that continues a text from a state instead of reading its begin again."""
+    """A model that continues a text from a state instead of reading it again from its start."""
 
     def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the logits (batch, time, symbols) for x (batch, time), and the state after it; None is the first."""
@@ -44,41 +45,36 @@ def detached(state: State) -> State:
 class Sequences(DeviceSplit):
     """The training text, read as a circle, in batches `x` (batch, length + 1): inputs, and targets one symbol later.
 
-    continued: each row of a batch continues that of the batch before, for models that carry a state. Each row begins at
-    a random place in its own part of the text; the parts are of one length. Otherwise the text is cut into sequences
-    after a random first symbol, anew in each epoch, and they are shuffled.
+    carry: the number of batches whose rows continue those of the batch before, for models that carry a state; 1 for
+    none. The text is cut into stretches of `carry` sequences after a random first symbol, anew in each epoch, and the
+    stretches are shuffled. Rows that went through the whole text in order would be 32 scenes of it for a long time.
     """
 
-    def __init__(self, split: Split, device: str, length: int, *, continued: bool) -> None:
+    def __init__(self, split: Split, device: str, length: int, *, carry: int = 1) -> None:
         super().__init__(split, device)
-        self._length, self.continued = length, continued
+        self._length, self.carry = length, carry
 
     def steps(self, batch_size: int) -> int:
         return max(1, self.size // (batch_size * self._length))
 
     def shuffled(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
         follow = torch.arange(self._length + 1, device=self.device)
-        starts = self._continuing(batch_size, generator) if self.continued else self._anew(batch_size, generator)
-        for start in starts:  # (batch,)
+        for start in self._starts(batch_size, generator):  # (batch,)
             places = (start[:, None] + follow) % self.size
             yield {"x": self.at(places.flatten())["x"].view(len(start), -1).long()}
 
-    def _continuing(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Tensor]:
-        share = max(1, self.size // batch_size)
-        within = torch.randint(share, (batch_size,), generator=generator, device=self.device)
-        start = within + torch.arange(batch_size, device=self.device) * self.size // batch_size
-        while True:
-            yield start
-            start = start + self._length
-
-    def _anew(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Tensor]:
-        count = max(1, self.size // self._length)
+    def _starts(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Tensor]:
+        """Yield the first symbol of each row, int64 (batch,)."""
+        stretch = self.carry * self._length
+        count = max(1, self.size // stretch)
         rows = torch.arange(batch_size, device=self.device)
         while True:
-            first = torch.randint(self._length, (1,), generator=generator, device=self.device)
+            first = torch.randint(stretch, (1,), generator=generator, device=self.device)
             order = torch.randperm(count, generator=generator, device=self.device)
-            for number in range(self.steps(batch_size)):
-                yield first + self._length * order[(number * batch_size + rows) % count]
+            for number in range(max(1, self.size // (batch_size * stretch))):
+                start = first + stretch * order[(number * batch_size + rows) % count]
+                for sequence in range(self.carry):
+                    yield start + sequence * self._length
 
 
 def bits_of(logits: Tensor, targets: Tensor, unknown_bits: float) -> Tensor:
@@ -96,7 +92,7 @@ def score_text(model: nn.Module, text: Tensor, form: OutputForm, *, length: int,
 
     A model that carries a state scores stretches of 768 symbols, and begins 256 symbols before each. Any other model
     reads windows of `length` symbols, and is scored on the second half of each: so a symbol is predicted from at least
-    `length` / 2 symbols before it, except at the begin of the text.
+    `length` / 2 symbols before it, except at the start of the text.
     """
     inputs = F.pad(text[:-1], (1, 0))
     if carries_state(model):
@@ -148,3 +144,18 @@ def _rows(form: OutputForm, size: int) -> int:
 def _logits(logits: Tensor, x: Tensor, form: OutputForm) -> Tensor:
     form.require(logits, x)
     return logits
+
+
+def require_causal(model: nn.Module, x: Tensor, form: OutputForm) -> None:
+    """Raise IncompatibleError if the logits for symbols x, int64 (batch, time), depend on symbols that come later."""
+    half, symbols = x.shape[1] // 2, form.shape(x)[2]
+    if not half or symbols < 2:
+        return
+    changed = torch.cat([x[:, :half], (x[:, half:] + 1) % symbols], 1)
+    read: Any = (lambda text: model.advance(text, None)[0]) if carries_state(model) else model  # type: ignore[operator]
+    before, after = (_logits(read(text), text, form)[:, :half].float() for text in (x, changed))
+    if not torch.allclose(before, after, rtol=1e-2, atol=1e-3, equal_nan=True):
+        raise IncompatibleError(
+            f"logits change by up to {float((before - after).abs().max()):.2g} if only later symbols change: a "
+            "language model must not read what it predicts; mask the attention, as with is_causal=True"
+        )

@@ -1,6 +1,6 @@
 """The symbols of a language model: characters or bytes, numbered from 1; symbol 0 is any other character.
 
-Symbol 0, `unknown`, stands for characters that are rare or missing in train, and for the place before a text.
+Symbol 0, `unknown`, stands for characters that are rare or missing in train, and for the start of a text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BYTE_NAMES = tuple(f"byte {value:02X}" for value in range(256))
 
 
 def class_name(character: str) -> str:
-    """Name a character for signatures: itself, or its number if nothing is seen of it.
+    """Name a character for signatures: itself, or its number if it is invisible.
 
     >>> class_name("ж"), class_name(" ")
     ('ж', 'U+0020')

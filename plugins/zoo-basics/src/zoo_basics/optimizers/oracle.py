@@ -17,7 +17,7 @@ class Oracle:
 
     A value costs each run one evaluation. A value with its gradient costs `gradient_cost`. What no longer fits into
     `budget` is not answered: BudgetSpentError.
-    best: the lowest value of each run so far, float64 (n,). spent: the evaluations of the run that used most.
+    best: the lowest value of each run so far, float64 (n,). spent: the largest number of evaluations of any run.
     paths: the points that were asked, one tensor (n, size) for each question, if `keep_paths`; of several points for
     each run, the best.
     """
@@ -38,7 +38,7 @@ class Oracle:
         self.generator = generator
         self._keep_paths = keep_paths
         self._noise_std: Tensor | None = None  # of each run, (n, 1)
-        self.spent = 0
+        self.spent = self._spent_before = 0
         self.best = torch.full((len(starts),), torch.inf, dtype=starts.dtype, device=starts.device)
         self.paths: list[Tensor] = []
 
@@ -87,13 +87,22 @@ class Oracle:
         """Draw standard normal numbers, float64."""
         return torch.randn(shape, generator=self.generator, dtype=self._starts.dtype, device=self._starts.device)
 
+    def seed(self) -> int:
+        """Draw a seed for a library that has random numbers of its own."""
+        return int(torch.randint(2**62, (), generator=self.generator, device=self._starts.device))
+
     def runs(self) -> list[Oracle]:
-        """Return an oracle for each run alone, for an optimizer that cannot handle several runs at once."""
+        """Return an oracle for each run alone, for an optimizer that cannot handle several runs at once.
+
+        They get what is left of the budget. Until `join`, this oracle has nothing left.
+        """
+        left, self._spent_before = self._budget - self.spent, self.spent
+        self.spent = self._budget
         return [
             Oracle(
                 self._value,
                 start[None],
-                budget=self._budget - self.spent,
+                budget=left,
                 gradient_cost=self._gradient_cost,
                 noise=self._noise,
                 generator=self.generator,
@@ -105,7 +114,7 @@ class Oracle:
     def join(self, runs: list[Oracle]) -> None:
         """Take over what the oracles of `runs()` have noted."""
         self.best = torch.minimum(self.best, torch.cat([run.best for run in runs]))
-        self.spent += max(run.spent for run in runs)
+        self.spent = self._spent_before + max(run.spent for run in runs)
         longest = max((len(run.paths) for run in runs), default=0)
         for number in range(longest):  # a run that ended earlier stays at its last point
             self.paths.append(torch.cat([run.paths[min(number, len(run.paths) - 1)] for run in runs]))

@@ -46,7 +46,9 @@ class NGram(nn.Module):
         assert signature.outputs is not None
         self.outputs, self.order = signature.outputs, order
         kind = torch.uint8 if self.outputs <= 256 else torch.int16
-        self.register_buffer("text", torch.zeros(min(int(signature.extra.get("train", most)), most), dtype=kind))
+        self.register_buffer(
+            "text", torch.zeros(max(0, min(int(signature.extra.get("train", most)), most)), dtype=kind)
+        )
         self.register_buffer("length", torch.zeros((), dtype=torch.int64))  # symbols of `text` that are counted
         self._levels: list[Level] = []
         self._counted: tuple[object, int] | None = None  # the tensor that `_levels` are of, and its version

@@ -27,7 +27,7 @@ class CmaEs(Searcher):
             warnings.simplefilter("ignore")
             import cma  # type: ignore[import-untyped]
 
-            rng = np.random.default_rng(int(torch.randint(2**62, (), generator=oracle.generator)))
+            rng = np.random.default_rng(oracle.seed())
             options: dict[str, Any] = {**NEVER, "seed": np.nan, "randn": lambda *shape: rng.standard_normal(shape)}
             options |= {"verbose": -9, "verb_log": 0, "verb_disp": 0}
             searches = [cma.CMAEvolutionStrategy(start.tolist(), scale, options) for start in starts]
