@@ -27,7 +27,7 @@ def zoo_tasks() -> list[TaskSpec]:
             chance=0.5,  # the mse of answering 0, the curve's mean
             target=1e-4,
             recipe={"optimizer": "adam", "lr": 0.01, "schedule": "cosine", "batch_size": 64, "epochs": 200.0},
-            quick={"epochs": 60.0},
+            quick={"epochs": 48.0},
         )
     ]
 

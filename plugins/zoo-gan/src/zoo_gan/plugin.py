@@ -52,7 +52,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=0.02,
             unit="points",
             recipe={**GAN, "steps": 6000, "ema": 0.998},
-            quick={"steps": 400, "eval_every": 1.0},
+            quick={"steps": 340, "eval_every": 1.0},
             entry="zoo_gan.task:PointGan",
         ),
         TaskSpec(
@@ -67,7 +67,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=2.3,
             unit="images",
             recipe=GAN,
-            quick={"steps": 75, "batch_size": 64, "eval_every": 4.0},
+            quick={"steps": 64, "batch_size": 64, "eval_every": 4.0},
             entry="zoo_gan.task:ImageGan",
         ),
     ]
@@ -136,7 +136,7 @@ def zoo_models() -> list[ModelSpec]:
                     "ema": 0.999,
                 }
             },
-            quick={"steps": 700, "batch_size": 128, "ema": 0.99},
+            quick={"steps": 560, "batch_size": 128, "ema": 0.99},
             version=2,  # 2: cosine schedule, smaller penalty, fewer steps
         ),
         ModelSpec(
@@ -146,7 +146,7 @@ def zoo_models() -> list[ModelSpec]:
             kind=IMAGES,
             options={"latent": latent, "widths": [256, 512]},
             recipe={"gan-digits": {"lr": 0.001, "critic_lr": 0.0005, "steps": 3000, "ema": 0.998}},
-            quick={"steps": 160, "lr": 0.0005, "critic_lr": 0.0005},
+            quick={"steps": 130, "lr": 0.0005, "critic_lr": 0.0005},
         ),
         ModelSpec(
             name="dcgan",

@@ -31,7 +31,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=0.99,
             unit="images",
             recipe={"epochs": 2.0},
-            quick={"steps": 80, "eval_every": 1.0},
+            quick={"steps": 64, "eval_every": 1.0},
             references=(
                 Reference(value=0.9905, model="LeNet-5", source="LeCun et al. 1998, Proc. IEEE 86(11), on MNIST"),
             ),

@@ -29,7 +29,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=0.9,
             unit="images",
             recipe={"epochs": 50.0},
-            quick={"steps": 80, "eval_every": 0.6},
+            quick={"steps": 70, "eval_every": 0.6},
             references=(
                 Reference(
                     value=0.9884,
@@ -100,7 +100,7 @@ def zoo_models() -> list[ModelSpec]:
             accepts=Accepts(min_size=16),
             options={"widths": Param(default=[32, 64, 128, 128, 128], help=widths), "dropout": 0.3},
             recipe={"*": {**adamw, "lr": 0.003}, "traffic-signs": seen},
-            quick={"steps": 52, "eval_every": 0.35},
+            quick={"steps": 44, "eval_every": 0.4},
         ),
         ModelSpec(
             name="cnn-wide",
@@ -110,7 +110,7 @@ def zoo_models() -> list[ModelSpec]:
             accepts=Accepts(min_size=16),
             options={"widths": Param(default=[48, 96, 192, 192, 192], help=widths), "dropout": 0.3},
             recipe={"*": {**adamw, "lr": 0.003}, "traffic-signs": {**seen, "epochs": 40.0}},
-            quick={"steps": 34, "eval_every": 0.25},
+            quick={"steps": 30, "eval_every": 0.4},
         ),
         ModelSpec(
             name="mlp",

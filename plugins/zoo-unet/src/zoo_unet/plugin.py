@@ -60,7 +60,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=0.75,
             unit="images",
             recipe={**CELLS, "steps": 400},
-            quick={"steps": 26, "crop_size": 96, "eval_every": 0.8},
+            quick={"steps": 23, "crop_size": 96, "eval_every": 0.8},
         ),
         TaskSpec(
             name="road-scenes",
@@ -74,7 +74,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=0.3,
             unit="images",
             recipe={**STREETS, "epochs": 40.0},
-            quick={"steps": 40, "crop_size": 64, "eval_every": 0.8},
+            quick={"steps": 34, "crop_size": 64, "eval_every": 0.8},
             references=(
                 Reference(
                     value=0.601,
@@ -216,7 +216,7 @@ def zoo_models() -> list[ModelSpec | ModelFamily]:
                 "decoder": TIMM_DECODER,
             },
             recipe={"*": TIMM_RECIPE},
-            quick={"encoder": "resnet10t", "steps": 24, "crop_size": 64},
+            quick={"encoder": "resnet10t", "steps": 18, "crop_size": 64},
             **every,
         ),
         ModelFamily(

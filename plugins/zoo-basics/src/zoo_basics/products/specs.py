@@ -29,7 +29,7 @@ TASK = TaskSpec(
         ),
     },
     expected_failures={"other-seed": "nothing is trained, so there is nothing for a seed to change"},
-    quick={"max_size": 1000, "repeats": 5, "limit_s": 0.02},
+    quick={"max_size": 1000, "repeats": 4, "limit_s": 0.01},
     entry="zoo_basics.products.task:Products",
 )
 
