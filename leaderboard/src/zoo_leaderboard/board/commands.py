@@ -76,8 +76,8 @@ def _device_words(dtype: str, threads: int, *, compiled: bool) -> list[str]:
 
 
 def setting_text(value: Any) -> str:
-    """A recipe value as `--set` reads it: text without commas and quotes as it is, anything else as JSON."""
-    return value if isinstance(value, str) and not {",", '"'} & set(value) else json.dumps(value, ensure_ascii=False)
+    """A recipe value as `--set` reads it: text without commas as it is, anything else as JSON."""
+    return value if isinstance(value, str) and "," not in value else json.dumps(value, ensure_ascii=False)
 
 
 def seeds_text(seeds: Sequence[int]) -> str:

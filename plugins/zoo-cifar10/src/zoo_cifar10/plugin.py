@@ -26,7 +26,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=0.8,
             unit="images",
             recipe={"epochs": 6.0},
-            quick={"steps": 60, "eval_every": 0.8},
+            quick={"steps": 70, "eval_every": 0.8},
             references=(
                 Reference(value=0.94, model="airbench94", source="Jordan 2024, arXiv:2404.00498, official pixels"),
                 Reference(value=0.9125, model="ResNet-20", source="He et al. 2015, arXiv:1512.03385, official pixels"),
@@ -110,7 +110,7 @@ def _small_models() -> list[ModelSpec]:
                 "cifar10": {"label_smoothing": 0.1, "crop": 2, "flip": True},
             },
             # The short schedule cannot recover from the default's highest learning rate.
-            quick={"steps": 38, "lr": 0.02, "eval_every": 0.3},
+            quick={"steps": 42, "lr": 0.02, "eval_every": 0.25},
         ),
         ModelSpec(
             name="cnn-fast",
