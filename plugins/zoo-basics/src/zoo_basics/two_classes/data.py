@@ -27,6 +27,7 @@ COLUMNS = ("x", "y", "label")
 TEST_SHARE = 5  # every fifth point of a CSV file is for test, chosen by a hash of its coordinates
 MAX_COORDINATE = 1e15  # larger ones would overflow as their squares are summed in float32
 MIN_POINTS = 20
+MAX_CELL_CHARS = 100_000
 
 Draw = Callable[[np.random.Generator, Array], Array]  # (generator, classes (n,)) -> coordinates (n, 2)
 
@@ -139,6 +140,8 @@ def read_points(path: Path) -> Iterator[tuple[float, float, str]]:
             if not cells:
                 continue
             where = f"{path} line {reader.line_num}"
+            if (longest := max(map(len, cells))) > MAX_CELL_CHARS:  # csv's own limit belongs to the whole process
+                raise DamagedDataError(f"{where} cannot be read as CSV (a cell of {longest:,} characters)")
             if len(cells) != len(header):
                 raise DamagedDataError(f"{where} has {len(cells)} cells, but the header has {len(header)}")
             x, y, label = (cells[place].strip() for place in places)
