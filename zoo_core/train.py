@@ -56,19 +56,18 @@ def supervised_steps(
     drops = {"milestones": recipe.get("milestones", MILESTONES), "gamma": recipe.get("gamma", GAMMA)}
     average = WeightAverage(model, recipe.ema) if recipe.get("ema") else None
     searches = isinstance(optimizer, torch.optim.LBFGS)
+    fixed = {"loss_and_score": loss_and_score, "parameters": parameters, "clip_norm": recipe.clip_norm}
+    compute = functools.partial(new_gradients, model, **fixed)
     steps = batches_by_step(split, recipe, ctx.generator)
     for _ in range(recipe.steps):
         batches = next(steps)
         if scheduled:
             factor = rate_factor(recipe.schedule, recipe.warmup, ctx.progress(), **drops)
             optimizer.param_groups[0]["lr"] = recipe.lr * factor
-        compute = functools.partial(
-            new_gradients, model, batches, loss_and_score, parameters=parameters, clip_norm=recipe.clip_norm
-        )
         if searches:
-            examples, loss, score = step_with_line_search(optimizer, compute)
+            examples, loss, score = step_with_line_search(optimizer, functools.partial(compute, batches=batches))
         else:
-            examples, loss, score = compute()
+            examples, loss, score = compute(batches=batches)
             optimizer.step()
         if average is not None:
             average.update()
@@ -77,9 +76,9 @@ def supervised_steps(
 
 def new_gradients(
     model: nn.Module,
+    *,
     batches: Sequence[Batch],
     loss_and_score: Loss,
-    *,
     parameters: Sequence[nn.Parameter],
     clip_norm: float,
 ) -> Gradients:
@@ -93,7 +92,7 @@ def new_gradients(
 
 
 def step_with_line_search(optimizer: torch.optim.Optimizer, compute: Callable[[], Gradients]) -> Gradients:
-    """Take a step of an optimizer that asks for gradients several times; return those at the step's begin."""
+    """Take a step of an optimizer that asks for gradients several times; return those at the start of the step."""
     first: list[Gradients] = []
 
     def closure() -> Tensor:
