@@ -46,6 +46,7 @@ PUBLIC_MODULES = (
     "zoo_core.data.idx",
     "zoo_core.data.images",
     "zoo_core.data.labels",
+    "zoo_core.data.mnist",
     "zoo_core.data.names",
     "zoo_core.data.open",
     "zoo_core.data.orientation",

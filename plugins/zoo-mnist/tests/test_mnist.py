@@ -62,7 +62,7 @@ IMAGES = np.zeros((2, 28, 28))
 
 DAMAGED = {
     "a cut file": (idx(IMAGES)[:-1], idx([1, 2]), "it is cut"),
-    "another size": (idx(np.zeros((2, 8, 8))), idx([1, 2]), "not 28x28"),
+    "another size": (idx(np.zeros((2, 8, 8))), idx([1, 2]), "not images of 28x28"),
     "a label too few": (idx(IMAGES), idx([1]), "labels for 2 images"),
     "a label that is no digit": (idx(IMAGES), idx([1, 10]), "label 10"),
 }

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from zoo_text import corpora, reading
 from zoo_text.char_rnn import DATASETS
-from zoo_text.corpora import Corpus, frequent_characters, joined_blocks
+from zoo_text.corpora import Corpus, frequent_characters, gathered, joined_blocks
 from zoo_text.symbols import Symbols
 
 from zoo_core import Context, DamagedDataError, DataUnavailableError, UnknownSplitError
@@ -96,6 +96,11 @@ def test_several_texts_are_one_stream_with_a_line_end_between_them(tmp_path: Pat
         (tmp_path / f"{number}.txt").write_text(text)
     paths = [tmp_path / f"{number}.txt" for number in (9, 10, 11)]
     assert "".join(joined_blocks(paths)) == "ab\ncd\nef"
+
+
+def test_short_blocks_are_joined_until_they_are_long_enough() -> None:
+    assert list(gathered(iter(["a", "bc", "", "defg", "h"]), least=3)) == ["abc", "defg", "h"]
+    assert list(gathered(iter([]), least=3)) == []
 
 
 FAULTS = {

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from zoo_text.char_rnn import LANGUAGE, TASKS
 from zoo_text.corpora import Corpus
 from zoo_text.language import LanguageModel, passages
+from zoo_text.models.mixed import lstm_ngram
 from zoo_text.models.ngram import NGram
 from zoo_text.models.recurrent import gru
 from zoo_text.pictures import cost_by_place
@@ -140,6 +141,17 @@ def test_a_model_that_counts_takes_all_steps_at_once_and_ends_a_budget(tmp_path:
     assert (step.n, step.steps) == (1000, 3)
     ctx.budget_s = 10.0
     assert isinstance([*task.train(ctx, model, task._recipe)][-1], Stop)
+
+
+def test_a_model_that_counts_and_has_parameters_is_trained_after_it_has_counted(tmp_path: Path) -> None:
+    task, ctx = prepared(tmp_path)
+    options = {"width": 4, "layers": 1, "embedding": 4, "dropout": 0.0}
+    model = lstm_ngram(task._data.signature, share=0.5, order=3, most=1000, **options)
+    before = model.net.head.weight.detach().clone()  # type: ignore[union-attr]
+    steps = [step for step in task.train(ctx, model, task._recipe) if isinstance(step, Step)]
+    assert [step.n for step in steps] == [4 * 16] * 3
+    assert int(model.counts.length) == 1000  # type: ignore[union-attr, arg-type]
+    assert not torch.equal(model.net.head.weight, before)  # type: ignore[union-attr, arg-type]
 
 
 def test_the_loss_of_a_learnable_text_falls_and_two_trainings_are_the_same(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 from zoo_text.models import recurrent
+from zoo_text.models.mixed import lstm_ngram
 from zoo_text.models.ngram import NGram, ngram
 from zoo_text.models.transformer import rotate, rotation, transformer
 from zoo_text.streams import carries_state
@@ -27,6 +28,8 @@ def small(name: str) -> nn.Module:
         return transformer(SIGNATURE, width=16, layers=2, heads=2, dropout=0.1).eval()
     if name == "ngram":
         return counted(4)
+    if name == "lstm-ngram":
+        return mixed(share=0.3)
     return getattr(recurrent, name)(SIGNATURE, width=8, layers=2, embedding=4, dropout=0.1).eval()
 
 
@@ -37,7 +40,14 @@ def counted(order: int, text: Sequence[int] = TEXT) -> NGram:
     return model
 
 
-NAMES = ("rnn", "gru", "lstm", "transformer", "ngram")
+def mixed(share: float) -> nn.Module:
+    torch.manual_seed(0)
+    model = lstm_ngram(SIGNATURE, width=8, layers=2, embedding=4, dropout=0.1, share=share, order=4, most=1000)
+    model.count(torch.as_tensor(TEXT))  # type: ignore[operator]
+    return model.eval()
+
+
+NAMES = ("rnn", "gru", "lstm", "transformer", "ngram", "lstm-ngram")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -161,3 +171,19 @@ def test_of_a_longer_text_the_end_is_counted() -> None:
     assert model.count(torch.tensor([1, 1, 1, 1, 2, 3, 2])) == 3
     after_two = model(torch.tensor([[2]])).exp()[0, 0]
     assert after_two.argmax() == 3
+
+
+def test_a_mixture_gives_each_model_its_share_of_every_probability() -> None:
+    x = torch.from_numpy(TEXT[:30])[None]
+    with torch.no_grad():
+        learned, counted_ones = mixed(share=0.0)(x).exp(), counted(4)(x).exp()
+        assert torch.allclose(learned, small("lstm")(x).softmax(2), atol=1e-6)
+        assert torch.allclose(mixed(share=1.0)(x).exp(), counted_ones, atol=1e-6)
+        assert torch.allclose(mixed(share=0.3)(x).exp(), 0.7 * learned + 0.3 * counted_ones, atol=1e-6)
+
+
+def test_while_it_trains_a_mixture_is_its_lstm_alone() -> None:
+    model, x = mixed(share=0.3).train(), torch.from_numpy(TEXT[:30])[None]
+    model.net.eval()  # without dropout
+    with torch.no_grad():
+        assert torch.equal(model(x), small("lstm")(x))

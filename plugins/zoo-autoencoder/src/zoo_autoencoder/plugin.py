@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from zoo_core import Accepts, DatasetSpec, Download, ModelSpec, Param, Params, Signature, TaskSpec, hookimpl
+from zoo_core import Accepts, DatasetSpec, ModelSpec, Param, Params, Signature, TaskSpec, hookimpl
+from zoo_core.data import mnist
 from zoo_core.kinds import SUPERVISED
 
 RECONSTRUCTION, GENERATION = "zoo-autoencoder/reconstruction", "zoo-autoencoder/generation"
-SOURCES = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
-CHECKSUMS = {  # sha256 of the four official files
-    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-}
 IMAGE = (1, 28, 28)
 # Chance levels: of the mean image of train as the answer for every image of test, whatever its code.
 MNIST_CHANCE = {"mse": 0.0675, "negative_elbo": 205.8}
@@ -108,12 +102,9 @@ def zoo_datasets() -> list[DatasetSpec]:
             licence="CC-BY-SA-3.0",
             homepage="https://yann.lecun.com/exdb/mnist/",
             size_mib=11.1,
-            layout="the four official files, " + ", ".join(CHECKSUMS) + ", packed or unpacked, at any depth",
+            layout=mnist.LAYOUT,
             signature=Signature(input_shape=IMAGE, outputs=10, extra={"chance": MNIST_CHANCE}),
-            downloads=tuple(
-                Download(name=name, urls=tuple(source + name for source in SOURCES), sha256=digest)
-                for name, digest in CHECKSUMS.items()
-            ),
+            downloads=mnist.DOWNLOADS,
             entry="zoo_autoencoder.data:Mnist",
         ),
         DatasetSpec(

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from zoo_core import Accepts, DatasetSpec, Download, ModelSpec, Param, Params, Signature, TaskSpec, hookimpl
+from zoo_core import Accepts, DatasetSpec, ModelSpec, Param, Params, Signature, TaskSpec, hookimpl
+from zoo_core.data import mnist
 
 POINTS, IMAGES = "zoo-gan/points", "zoo-gan/images"
-SOURCES = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
-CHECKSUMS = {  # sha256 of the four official files
-    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-}
 IMAGE = (1, 28, 28)
 # Chance levels, printed by `zoo_gan.make_judge`: of uniform noise, and of uniform points in the curve's bounding box.
 MNIST_NOISE, DIGITS_NOISE, BOX_DISTANCE = 464.4, 469.0, 0.733
@@ -67,7 +61,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=2.3,
             unit="images",
             recipe=GAN,
-            quick={"steps": 64, "batch_size": 64, "eval_every": 4.0},
+            quick={"steps": 44, "batch_size": 64, "eval_every": 4.0},
             entry="zoo_gan.task:ImageGan",
         ),
     ]
@@ -92,12 +86,9 @@ def zoo_datasets() -> list[DatasetSpec]:
             licence="CC-BY-SA-3.0",
             homepage="https://yann.lecun.com/exdb/mnist/",
             size_mib=11.1,
-            layout="the four official files, " + ", ".join(CHECKSUMS) + ", packed or unpacked, at any depth",
+            layout=mnist.LAYOUT,
             signature=Signature(input_shape=IMAGE, outputs=10, extra={"chance": {"frechet": MNIST_NOISE}}),
-            downloads=tuple(
-                Download(name=name, urls=tuple(source + name for source in SOURCES), sha256=digest)
-                for name, digest in CHECKSUMS.items()
-            ),
+            downloads=mnist.DOWNLOADS,
             entry="zoo_gan.data:Mnist",
         ),
         DatasetSpec(
@@ -136,7 +127,7 @@ def zoo_models() -> list[ModelSpec]:
                     "ema": 0.999,
                 }
             },
-            quick={"steps": 560, "batch_size": 128, "ema": 0.99},
+            quick={"steps": 400, "batch_size": 128, "ema": 0.99},
             version=2,  # 2: cosine schedule, smaller penalty, fewer steps
         ),
         ModelSpec(
@@ -146,7 +137,7 @@ def zoo_models() -> list[ModelSpec]:
             kind=IMAGES,
             options={"latent": latent, "widths": [256, 512]},
             recipe={"gan-digits": {"lr": 0.001, "critic_lr": 0.0005, "steps": 3000, "ema": 0.998}},
-            quick={"steps": 130, "lr": 0.0005, "critic_lr": 0.0005},
+            quick={"steps": 90, "lr": 0.0005, "critic_lr": 0.0005},
         ),
         ModelSpec(
             name="dcgan",

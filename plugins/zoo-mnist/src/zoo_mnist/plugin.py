@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from zoo_core import Accepts, DatasetSpec, Download, ModelSpec, Param, Reference, Signature, TaskSpec, hookimpl
+from zoo_core import Accepts, DatasetSpec, ModelSpec, Param, Reference, Signature, TaskSpec, hookimpl
+from zoo_core.data import mnist
 
-SOURCES = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
-CHECKSUMS = {  # sha256 of the four official files
-    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-}
 IMAGE = Signature(input_shape=(1, 28, 28), outputs=10)
 KIND = "image-classification"
 ADAMW = {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine", "warmup": 0.1}
@@ -31,7 +25,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=0.99,
             unit="images",
             recipe={"epochs": 2.0},
-            quick={"steps": 64, "eval_every": 1.0},
+            quick={"steps": 48, "eval_every": 1.0},
             references=(
                 Reference(value=0.9905, model="LeNet-5", source="LeCun et al. 1998, Proc. IEEE 86(11), on MNIST"),
             ),
@@ -49,12 +43,9 @@ def zoo_datasets() -> list[DatasetSpec]:
             licence="CC-BY-SA-3.0",
             homepage="https://yann.lecun.com/exdb/mnist/",
             size_mib=11.1,
-            layout="the four official files, " + ", ".join(CHECKSUMS) + ", packed or unpacked, at any depth",
+            layout=mnist.LAYOUT,
             signature=IMAGE,
-            downloads=tuple(
-                Download(name=name, urls=tuple(source + name for source in SOURCES), sha256=digest)
-                for name, digest in CHECKSUMS.items()
-            ),
+            downloads=mnist.DOWNLOADS,
             entry="zoo_mnist.data:Mnist",
         ),
         DatasetSpec(

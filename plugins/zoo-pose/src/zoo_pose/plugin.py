@@ -52,7 +52,7 @@ def zoo_tasks() -> list[TaskSpec]:
             higher_is_better=True,
             unit="sequences",
             recipe={**ACTION, **ADAMW, "epochs": 80.0, "weight_decay": 0.01, "batch_size": 16},
-            quick={"steps": 42},
+            quick={"steps": 34},
             references=(
                 Reference(
                     value=0.882,
@@ -73,7 +73,7 @@ def zoo_tasks() -> list[TaskSpec]:
             target=0.082,  # metres, on val: copying the last frame has 0.103 on MSR, 0.085 on stick figures
             unit="windows",
             recipe={**MOTION, **ADAMW, "epochs": 20.0, "batch_size": 64},
-            quick={"steps": 34},
+            quick={"steps": 28},
             references=(
                 Reference(
                     value=0.1206, model="copy-last", source="measured here, on MSR Action3D's subjects 2, 4 and 6"

@@ -120,6 +120,10 @@ def _recurrent(width: int, dropout: float) -> Params:
     }
 
 
+COUNTS: Params = {
+    "order": Param(default=6, help="characters of the longest sequence counted", minimum=1),
+    "most": Param(default=4_000_000, help="symbols that are counted, the last of train", minimum=1),
+}
 TRAINED = {"epochs": 7.0, "ema": 0.98}
 SMALL = {"width": 64, "layers": 1, "embedding": 32, "dropout": 0.0, "lr": 0.01}
 
@@ -134,6 +138,22 @@ MODELS: tuple[ModelSpec, ...] = (
         quick=SMALL,
         year=1997,
         paper="https://doi.org/10.1162/neco.1997.9.8.1735",
+    ),
+    ModelSpec(
+        name="lstm-ngram",
+        title="LSTM, mixed with counts of up to 6 characters",
+        entry="zoo_text.models.mixed:lstm_ngram",
+        kind=KIND,
+        options={
+            **_recurrent(512, 0.2),
+            **COUNTS,
+            "share": Param(default=0.2, help="of the counts in each probability", minimum=0.0, maximum=1.0),
+        },
+        recipe={"*": TRAINED},
+        quick={**SMALL, "order": 5, "most": 200_000},
+        year=2011,
+        paper="https://www.microsoft.com/en-us/research/publication/"
+        "empirical-evaluation-and-combination-of-advanced-language-modeling-techniques/",
     ),
     ModelSpec(
         name="rnn",
@@ -181,10 +201,7 @@ MODELS: tuple[ModelSpec, ...] = (
         title="Counts of up to 6 characters, Kneser-Ney smoothing",
         entry="zoo_text.models.ngram:ngram",
         kind=KIND,
-        options={
-            "order": Param(default=6, help="characters of the longest sequence counted", minimum=1),
-            "most": Param(default=4_000_000, help="symbols that are counted, the last of train", minimum=1),
-        },
+        options=COUNTS,
         recipe={"*": {"steps": 1}},
         quick={"steps": 1, "order": 5, "most": 200_000},
         year=1998,

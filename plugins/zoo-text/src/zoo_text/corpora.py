@@ -80,7 +80,7 @@ def OwnBytes(ctx: Context) -> Corpus:
 def _own(ctx: Context, kind: str) -> Corpus:
     paths = find_texts(ctx)
     where = str(paths[0]) if len(paths) == 1 else f"the data root with {len(paths)} texts"
-    return Corpus(ctx, lambda: joined_blocks(paths), kind, where)
+    return Corpus(ctx, lambda: gathered(joined_blocks(paths)), kind, where)
 
 
 def GrammarText(ctx: Context) -> Corpus:
@@ -105,6 +105,19 @@ def joined_blocks(paths: Sequence[Path]) -> Iterator[str]:
             yield block
         if number < len(paths) - 1 and last != "\n":
             yield "\n"
+
+
+def gathered(blocks: Iterator[str], least: int = 1 << 20) -> Iterator[str]:
+    """Join blocks until they have `least` characters: each block costs time, however short it is."""
+    waiting, characters = [], 0
+    for block in blocks:
+        waiting.append(block)
+        characters += len(block)
+        if characters >= least:
+            yield "".join(waiting)
+            waiting, characters = [], 0
+    if waiting:
+        yield "".join(waiting)
 
 
 def first_characters(blocks: Iterator[str], count: int) -> Iterator[str]:

@@ -9,8 +9,8 @@ A model may also carry a state from one sequence to the next. It then has a meth
 (logits, state). `state` is None at first, else what the last call returned: a tensor, or tuples of tensors. Forward
 then returns the logits from the first state. The task detaches the state between two steps of training, and begins
 with None again after `carry` sequences, because a state that is never new in training differs from all in evaluation.
-A model may count instead of being trained. It then has a method `count(text)`, which gets all of train as it is stored,
-uint8 or int16 (n,) on the CPU, and returns how many of these symbols it counted.
+A model may count. It then has a method `count(text)`, which gets all of train as it is stored, uint8 or int16 (n,) on
+the CPU, before the first step, and returns how many of these symbols it counted. Without parameters it is not trained.
 Loss: the cross-entropy of all positions of a sequence.
 Scores, lower is better: the metric `bits_per_char`, the bits that a text costs divided by its characters, also where
 symbols are bytes, so that models of both compare. Every symbol is predicted exactly once; see `score_text`. An
@@ -92,10 +92,12 @@ class LanguageModel:
         return self._train.first(batch_size * length)["x"].view(batch_size, length).long()
 
     def train(self, ctx: Context, model: nn.Module, recipe: Recipe) -> Iterator[Step | Phase | Stop]:
-        """Take `recipe.steps` steps, or let a model that counts count all of train instead."""
+        """Let a model that counts count all of train, and take `recipe.steps` steps with one that has parameters."""
         if hasattr(model, "count"):
-            yield from self._count(ctx, cast(Any, model), recipe)
-            return
+            counted = self._count(cast(Any, model), recipe)
+            if not list(model.parameters()):
+                yield from self._at_once(ctx, counted, recipe)
+                return
         carries = carries_state(model)
         self._train.carry = int(recipe.carry) if carries else 1
         if carries and recipe.optimizer == "lbfgs":
@@ -120,10 +122,15 @@ class LanguageModel:
             step.n = round(step.n * recipe.length * self._characters_per_symbol)
             yield step
 
-    def _count(self, ctx: Context, model: Any, recipe: Recipe) -> Iterator[Step | Stop]:
+    def _count(self, model: Any, recipe: Recipe) -> int:
+        """Let the model count train. Return how many symbols it counted."""
         split = self._data.split("train", holdout=recipe.holdout)
         x = cast(Array, split.columns["x"])
-        counted = model.count(torch.from_numpy(x if split.rows is None else x[split.rows]))
+        counted: int = model.count(torch.from_numpy(x if split.rows is None else x[split.rows]))
+        return counted
+
+    def _at_once(self, ctx: Context, counted: int, recipe: Recipe) -> Iterator[Step | Stop]:
+        """Yield the only step of a model that has counted, and the end of its budget."""
         steps = 1 if ctx.budget_s is not None else recipe.steps
         yield Step(round(counted * self._characters_per_symbol), steps=steps)
         if ctx.budget_s is not None:
