@@ -147,7 +147,7 @@ MODELS: tuple[ModelSpec, ...] = (
         options={
             **_recurrent(512, 0.2),
             **COUNTS,
-            "share": Param(default=0.2, help="of the counts in each probability", minimum=0.0, maximum=1.0),
+            "share": Param(default=0.35, help="of the counts in each probability", minimum=0.0, maximum=1.0),
         },
         recipe={"*": TRAINED},
         quick={**SMALL, "order": 5, "most": 200_000},
