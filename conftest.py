@@ -287,6 +287,7 @@ def logged_trial(tmp_path: Path) -> LoggedTrial:
         seed=7,
         recipe=recipe,
         recipe_class="custom",
+        budget="length",
         curve=curve,
         wall_s=2 / 3,
         measured=records.Measured(

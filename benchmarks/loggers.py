@@ -4,7 +4,7 @@
 
 The ratio is that of the training times, with and without loggers, of each pair; the figure is the median over the pairs
 with a 95 % bootstrap interval. The wall time of the whole command is printed as well: it has the start of the loggers
-and their last writing in it, for which the run waits. The curve has a point every 20 steps, far more than a usual training.
+and their last writing in it, for which the run waits. The curve has a point every 20 steps, far more than usual.
 """
 
 from __future__ import annotations

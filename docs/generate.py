@@ -60,7 +60,8 @@ def specs_page() -> str:
 
 def _logger_parts() -> Iterator[str]:
     """What an author of a logger imports from `zoo_core.loggers`."""
-    yield "\n## zoo_core.loggers\n\nWhat [loggers](../log-to-a-tracker.md#write-a-logger) import from `zoo_core.loggers`.\n"
+    page = "../log-to-a-tracker.md#write-a-logger"
+    yield f"\n## zoo_core.loggers\n\nWhat [loggers]({page}) import from `zoo_core.loggers`.\n"
     functions = [item for item in map(vars(loggers).get, loggers.__all__) if inspect.isfunction(item)]
     for function in functions:
         words = " ".join(inspect.cleandoc(function.__doc__ or "").split())

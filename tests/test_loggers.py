@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import posixpath
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 from hypothesis import example, given, settings
@@ -23,6 +23,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import zoo_core as zoo_api
+from zoo_core.checks import CheckFailedError, Subject
+from zoo_core.checks.plugin import PluginSubject
+from zoo_core.checks.plugin import loggers as check_loggers
 from zoo_core.loggers import (
     CurvePoint,
     TrialBegan,
@@ -32,11 +35,13 @@ from zoo_core.loggers import (
     plain_value,
     safe_name,
 )
+from zoo_core.registry import Registry
 from zoo_core.results.records import Record, decode, encode, encode_line
 from zoo_core.runner import logger_process
 from zoo_core.runner.events import Evaluated
 from zoo_core.runner.log_calls import End, TrialEnded, calls_file, load_ended, read_calls
 from zoo_core.runner.loggers import _Both
+from zoo_core.runner.request import without_log_targets
 
 Zoo = Callable[..., Any]
 
@@ -199,13 +204,11 @@ def test_a_script_names_loggers_too_and_recorded_trials_are_not_logged_again(
 
 
 def test_the_target_of_a_logger_is_in_no_record(planted: None, zoo: Zoo, tmp_path: Path):
-    secret = tmp_path / "password"
-    for words in (["--log", f"lines={secret}"], [f"--log=lines={secret}"]):
-        assert zoo(*BENCH, "--force", *words).code == 0
-    first, second = records_in(tmp_path / "results")
-    assert "--log lines" in first.command
-    assert "--log=lines" in second.command
-    assert b"password" not in b"".join(path.read_bytes() for path in (tmp_path / "results").glob("*/*.json"))
+    assert zoo(*BENCH, "--log", f"lines={tmp_path / 'password'}").code == 0
+    (record,) = records_in(tmp_path / "results")
+    assert record.command.endswith("--log lines")
+    assert b"password" not in encode(record)
+    assert without_log_targets(["zoo", "--log=lines=password"], ["lines=password"]) == ["zoo", "--log=lines"]
 
 
 # loggers that misbehave
@@ -289,6 +292,7 @@ def test_after_kill_9_no_logger_is_left_although_it_hangs_in_compiled_code(plant
     wait_for(lambda: not psutil.pid_exists(int(held.read_text())), 10)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_after_ctrl_c_the_logger_gets_the_record_of_the_interrupted_trial(planted: None, tmp_path: Path):
     calls = tmp_path / "calls.txt"
@@ -343,7 +347,7 @@ def test_loggers_are_listed_with_what_they_lack(planted: None, zoo: Zoo):
     assert rows["lacking"]["missing"] == ["no-such-package"]
 
 
-def test_a_logger_class_without_a_method_fails_the_check_of_its_plugin(make_plugin: Callable[..., Path], zoo: Zoo):
+def test_a_logger_class_without_a_method_fails_the_check_of_its_plugin(make_plugin: Callable[..., Path]):
     make_plugin(
         "zoo-half",
         """
@@ -358,9 +362,11 @@ def test_a_logger_class_without_a_method_fails_the_check_of_its_plugin(make_plug
             def evaluated(self, point): ...
         """,
     )
-    (report,) = json.loads(zoo("check", "zoo-half", "--json").out)["subjects"]
-    (found,) = [check for check in report["checks"] if check["name"] == "loggers"]
-    assert "zoo_half:Half has no method finished and no close" in found["reason"]
+    subject = Subject(what="plugin", name="zoo-half", plugin="zoo-half", version="1.0")
+    with pytest.raises(CheckFailedError, match="logger half: zoo_half:Half has no method finished and no close"):
+        check_loggers(PluginSubject(subject, Registry.load()))
+    subject = Subject(what="plugin", name="zoo-tensorboard", plugin="zoo-tensorboard", version="")
+    check_loggers(PluginSubject(subject, Registry.load()))
 
 
 # the calls in their files
@@ -397,9 +403,8 @@ class Heard:
         return lambda *values: self.calls.append(name)
 
 
-def test_a_trial_that_could_not_begin_and_one_that_was_skipped_are_not_logged(zoo: Zoo):
-    zoo(*BENCH)
-    (record,) = records_in(Path("results"))
+def test_a_trial_that_could_not_begin_and_one_that_was_skipped_are_not_logged(logged_trial: Any):
+    record = logged_trial.record
     display, loggers = Heard(), Heard()
     both = _Both(display, loggers)  # type: ignore[arg-type]
     trial = type("Trial", (), {"key": record.key})()
@@ -412,10 +417,8 @@ def test_a_trial_that_could_not_begin_and_one_that_was_skipped_are_not_logged(zo
     assert loggers.calls == ["wait_until_ready", "began", "evaluated", "finished"]
 
 
-def test_a_logger_never_gets_a_link_or_a_file_outside_of_the_trials_folder(zoo: Zoo, tmp_path: Path):
-    zoo(*BENCH)
-    (record,) = records_in(Path("results"))
-    folder = tmp_path / "artifacts"
+def test_a_logger_never_gets_a_link_or_a_file_outside_of_the_trials_folder(logged_trial: Any, tmp_path: Path):
+    record, folder = logged_trial.record, tmp_path / "artifacts"
     folder.mkdir()
     (folder / "good.png").write_bytes(b"picture")
     (tmp_path / "secret").write_text("secret")
@@ -492,13 +495,5 @@ def test_numbers_and_params_have_one_name_each_and_are_those_of_the_record(plant
         **({"train/mse": last.train_score} if last.train_score is not None else {}),
     }
     (began,) = [value for what, value in calls_in(tmp_path / "calls.txt") if what == "began"]
-    with contextlib.suppress(KeyError):
-        del began["type"]
-    params = params_of(TrialBegan(**_as_structs(began)))
+    params = params_of(msgspec.convert(began, TrialBegan))
     assert (params["model"], params["seed"], params["recipe/lr"]) == ("zoo-cosine:mlp", 0, record.recipe["lr"])
-
-
-def _as_structs(began: dict[str, Any]) -> dict[str, Any]:
-    import msgspec
-
-    return {field.name: msgspec.convert(began[field.name], field.type) for field in msgspec.structs.fields(TrialBegan)}

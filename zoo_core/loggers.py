@@ -18,13 +18,13 @@ from typing import Any, Protocol, TypeAlias
 
 from zoo_core.quote import brief
 from zoo_core.recipe import RecipeClass
+from zoo_core.results.bounds import Name
 from zoo_core.results.records import (
     CurvePoint,
     DatasetFacts,
     DeviceFacts,
     JsonStruct,
     ModelFacts,
-    Name,
     Record,
     TaskFacts,
 )
