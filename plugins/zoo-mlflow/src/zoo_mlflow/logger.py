@@ -71,7 +71,7 @@ class MlflowLogger:
         self._client.log_batch(
             self._run, tags=[RunTag(name, str(plain_value(value))) for name, value in tags.items() if value]
         )
-        self._client.log_artifact(self._run, str(files.record))
+        self._client.log_text(self._run, files.record.read_text(encoding="utf-8"), "record.json")
         for kind, paths in (("pictures", files.pictures), ("texts", files.texts)):
             for name, path in paths.items():
                 self._client.log_artifact(self._run, str(path), f"{kind}/{safe_name(name, also='_-. ')}")
