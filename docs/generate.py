@@ -64,7 +64,7 @@ def _logger_parts() -> Iterator[str]:
     yield f"\n## zoo_core.loggers\n\nWhat [loggers]({page}) import from `zoo_core.loggers`.\n"
     functions = [item for item in map(vars(loggers).get, loggers.__all__) if inspect.isfunction(item)]
     for function in functions:
-        words = " ".join(inspect.cleandoc(function.__doc__ or "").split())
+        words = " ".join(inspect.cleandoc(function.__doc__ or "").partition(">>>")[0].split())
         yield f"\n`{function.__name__}{_arguments_of(function)}`: {words}\n"
     for item in (loggers.Logger, loggers.TrialBegan, loggers.TrialFiles):
         yield f"\n## {item.__name__}\n\n```text\n{inspect.getdoc(item)}\n```\n"
