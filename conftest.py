@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -209,3 +210,98 @@ def mnist_root(test_data: Path) -> Iterator[Path]:
         with tarfile.open(test_data / "mnist.tar") as archive:
             archive.extractall(folder, filter="data")
         yield Path(folder) / "mnist"
+
+
+@dataclass(frozen=True)
+class LoggedTrial:
+    """What a logger gets for one trial."""
+
+    began: Any
+    points: Sequence[Any]
+    record: Any
+    files: Any
+
+    def send_to(self, logger: Any) -> str:
+        """Make all calls of a run with this trial; return what `close` returned."""
+        logger.began(self.began)
+        for point in self.points:
+            logger.evaluated(point)
+        logger.finished(self.record, self.files)
+        return str(logger.close())
+
+
+@pytest.fixture
+def logged_trial(tmp_path: Path) -> LoggedTrial:
+    """A trial with numbers that single precision would round, and with names and texts that trackers refuse."""
+    import numpy as np
+
+    from zoo_core.loggers import TrialBegan, TrialFiles
+    from zoo_core.pictures import png
+    from zoo_core.results import records
+
+    task = records.TaskFacts(
+        name="zoo-cosine:cosine",
+        title="Cosine",
+        summary="",
+        version=1,
+        kind="regression",
+        kind_version=1,
+        metric="a*b",
+        higher_is_better=False,
+        unit="examples",
+    )
+    dataset = records.DatasetFacts(
+        name="zoo-cosine:cosine", title="", version=1, origin="exact", licence="CC0-1.0", fingerprint="f"
+    )
+    model = records.ModelFacts(name="zoo-cosine:mlp", title="", version=1, code_sha256="0", parameters=4417)
+    device = records.DeviceFacts(kind="cpu")
+    recipe = {"lr": 0.1, "widths": [64, 64], "nesterov": True, "note": "x" * 10_000, "odd\nkey": 3}
+    began = TrialBegan(
+        name="cosine mlp cpu seed 7",
+        slug="cosine-mlp-cpu-seed7-0123abcd",
+        number=1,
+        total=1,
+        key="0123abcd" * 8,
+        task=task,
+        dataset=dataset,
+        model=model,
+        device=device,
+        seed=7,
+        recipe=recipe,
+        recipe_class="custom",
+    )
+    curve = [
+        records.CurvePoint(step=10 * n, seconds=n / 3, train_loss=1 / (3 * n), val_score=0.1 / n) for n in (1, 2, 3)
+    ]
+    scores = {"a*b": 0.1, "a+b": 1 / 3, "../up": 2.5e-300, "none": None, "top/5 ж": 1e300, "x" * 400: 1.0}
+    record = records.Record(
+        schema=records.SCHEMA,
+        id="0123abcd-machine-1",
+        key=began.key,
+        status="ok",
+        started_at="2026-01-02T03:04:05.000006+00:00",
+        task=task,
+        dataset=dataset,
+        model=model,
+        device=device,
+        seed=7,
+        recipe=recipe,
+        recipe_class="custom",
+        budget="length",
+        curve=curve,
+        wall_s=2 / 3,
+        measured=records.Measured(
+            scores=scores, val_scores={"a*b": 0.1 / 3}, steps=30, units=2**53, train_s=1.1, throughput=27.272727272727
+        ),
+    )
+    (tmp_path / "record.json").write_bytes(records.encode(record))
+    (tmp_path / "picture-0.png").write_bytes(png(np.full((4, 6, 3), 200, np.uint8)))
+    (tmp_path / "text-0.txt").write_text("<script>1</script>\n# ж", encoding="utf-8")
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"weights")
+    files = TrialFiles(
+        record=tmp_path / "record.json",
+        pictures={"the/curve *": tmp_path / "picture-0.png"},
+        texts={"words": tmp_path / "text-0.txt"},
+        checkpoint=tmp_path / "checkpoint.safetensors",
+    )
+    return LoggedTrial(began, curve, record, files)

@@ -19,7 +19,7 @@ import msgspec
 import typer
 
 import zoo_core
-from zoo_core import errors, hookspecs, optional, protocols, recipe, specs, testing
+from zoo_core import errors, hookspecs, loggers, optional, protocols, recipe, specs, testing
 from zoo_core.checks.table import CHECKS
 from zoo_core.cli import app
 from zoo_core.columns import Ragged, Split
@@ -55,7 +55,27 @@ def specs_page() -> str:
             parts.append(f"\n## {item.__name__}\n\n```text\n{inspect.getdoc(item)}\n```\n")
             parts += _fields_table(item) if dataclasses.is_dataclass(item) else []
             parts += _methods(item)
-    return "".join(parts)
+    return "".join([*parts, *_logger_parts()])
+
+
+def _logger_parts() -> Iterator[str]:
+    """What an author of a logger imports from `zoo_core.loggers`."""
+    page = "../log-to-a-tracker.md#write-a-logger"
+    yield f"\n## zoo_core.loggers\n\nWhat [loggers]({page}) import from `zoo_core.loggers`.\n"
+    functions = [item for item in map(vars(loggers).get, loggers.__all__) if inspect.isfunction(item)]
+    for function in functions:
+        words = " ".join(inspect.cleandoc(function.__doc__ or "").partition(">>>")[0].split())
+        yield f"\n`{function.__name__}{_arguments_of(function)}`: {words}\n"
+    for item in (loggers.Logger, loggers.TrialBegan, loggers.TrialFiles):
+        yield f"\n## {item.__name__}\n\n```text\n{inspect.getdoc(item)}\n```\n"
+        if issubclass(item, msgspec.Struct):
+            hints = typing.get_type_hints(item)
+            yield "\n| field | type |\n|---|---|\n"
+            yield from (
+                f"| `{field.name}` | `{_type_name(hints[field.name])}` |\n" for field in msgspec.structs.fields(item)
+            )
+        yield from _fields_table(item) if dataclasses.is_dataclass(item) else ()
+        yield from _methods(item)
 
 
 def _is_own(item: Any, module: Any) -> bool:

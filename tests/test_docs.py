@@ -286,7 +286,8 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, zoo: Callable[...
 
 def test_no_page_with_code_is_left_out_of_these_tests() -> None:
     with_code = {path.stem for path in PAGES if {"sh", "python"} & {language for language, _ in fenced(path)}}
-    assert with_code == {"a-kind-of-your-own", "bring-your-own-data", "run-on-a-gpu", "write-a-plugin", "your-net"}
+    followed = {"a-kind-of-your-own", "log-to-a-tracker", "write-a-plugin", "your-net"}  # by tests of their own
+    assert with_code == {"bring-your-own-data", "run-on-a-gpu", *followed}
 
 
 @pytest.mark.slow
@@ -322,6 +323,19 @@ def test_the_plugin_of_the_tutorial_is_installed_benchmarked_and_on_the_board(
     pip_install(source, plugins=["zoo-tiny"])
     run_commands(zoo, blocks("docs/write-a-plugin.md", "sh")[0])
     assert "zoo-tiny:tiny" in "".join(path.read_text() for path in Path("site").rglob("*.html"))
+
+
+@pytest.mark.slow
+def test_the_logger_of_its_page_writes_what_the_page_says(
+    zoo: Callable[..., Any], make_plugin: Callable[..., Path]
+) -> None:
+    page = "docs/log-to-a-tracker.md"
+    make_plugin("zoo-lines", blocks(page, "python")[0])
+    for block in blocks(page, "sh"):
+        run_commands(zoo, block)
+    assert list(Path("runs").glob("*/events.out.tfevents.*"))
+    (line,) = Path("trials.txt").read_text().splitlines()
+    assert re.fullmatch(r"zoo-cosine:cosine zoo-cosine:mlp seed 0: ok, mse \d+\.\d+", line)
 
 
 @pytest.mark.slow

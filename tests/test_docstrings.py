@@ -18,6 +18,7 @@ MODULES = (
     "zoo_core.data.images",
     "zoo_core.data.names",
     "zoo_core.errors",
+    "zoo_core.loggers",
     "zoo_core.metrics",
     "zoo_core.pictures",
     "zoo_core.protocols",

@@ -19,6 +19,7 @@ import zoo_core
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "zoo_core"
 HEAVY = {"torch", "numpy", "pandas", "torchvision", "timm", "PIL", "sklearn", "scipy", "matplotlib"}
+HEAVY |= {"tensorboard", "mlflow", "wandb"}
 
 # The files of the core whose docs say "torch inside".
 HEAVY_INSIDE = {
@@ -40,6 +41,7 @@ HEAVY_INSIDE = {
 # Modules that plugins may import, besides the names in `zoo_core.__all__`.
 PUBLIC_MODULES = (
     "zoo_core.kinds",
+    "zoo_core.loggers",
     "zoo_core.data.batches",
     "zoo_core.data.columns",
     "zoo_core.data.drawing",
@@ -191,7 +193,7 @@ CORE_LAYERS = (
     {"columns", "files", "outputs", "specs"},
     {"cached", "entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family", "weights"},
     {"protocols", "results"},
-    {"measure", "optional"},
+    {"loggers", "measure", "optional"},
     {"data"},
     {"train"},
     {"kinds"},

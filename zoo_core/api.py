@@ -12,13 +12,14 @@ from zoo_core.errors import UsageError
 from zoo_core.registry import Registry
 from zoo_core.results.records import FAILED, Record
 from zoo_core.results.store import Store
+from zoo_core.runner.listener import Listener, NoDisplay
 from zoo_core.runner.naming import Model, name_models, name_warnings
-from zoo_core.runner.request import make_request
-from zoo_core.runner.run import Listener, NoDisplay, run_request
+from zoo_core.runner.request import choose_loggers, make_request, without_log_targets
+from zoo_core.runner.run import run_request
 from zoo_core.ui import parsing
 from zoo_core.ui.console import complain, messages, print_failed_plugins
 from zoo_core.ui.failures import failure_report
-from zoo_core.ui.faults import print_faults
+from zoo_core.ui.faults import print_faults, print_logged
 from zoo_core.ui.formats import align_rows, format_value, html_table
 from zoo_core.ui.listing import Listing, rows_of
 from zoo_core.ui.notebook import NotebookDisplay, is_notebook
@@ -97,6 +98,7 @@ def bench(
     weights: str | Path = "",
     save: bool = False,
     sandbox: bool = False,
+    log: str | Sequence[str] = (),
     yes: bool = False,
     force: bool = False,
     retry_failed: bool = False,
@@ -114,6 +116,7 @@ def bench(
         seeds: a count (3 means 0, 1, 2) or a list of seeds.
         recipe: recipe keys to change, by name. A list for a key that takes one value means a trial for each of them.
         budget, timeout: seconds, or text such as "60s" or "10m".
+        log: loggers, such as "tensorboard" or "mlflow=http://127.0.0.1:5000".
         progress: whether to show progress.
     All other parameters are the options of `zoo bench`.
 
@@ -124,6 +127,9 @@ def bench(
     """
     arguments = {key: value for key, value in locals().items() if value != _DEFAULTS.get(key, ...)}
     registry, store = Registry.load(), Store(Path(results))
+    logs = [log] if isinstance(log, str) else list(log)
+    if logs:
+        arguments["log"] = without_log_targets(logs, logs)
     models = [] if model is None else [model] if isinstance(model, str) or callable(model) else list(model)
     request = make_request(
         registry,
@@ -149,12 +155,14 @@ def bench(
         save=save,
         sandbox=sandbox,
         allow_many=yes,
+        loggers=choose_loggers(registry, logs),
         command=_command_text(arguments),
     )
     for warning in name_warnings(request, store):
         complain(warning, "warning: ", "yellow")
     _, outcome = run_request(request, registry, store, lambda: _make_listener(progress))
     print_faults(outcome, store)
+    print_logged(request, outcome)
     if outcome.interrupted:
         raise KeyboardInterrupt  # a script must not continue with half of the results; the records stay
     return BenchResult(outcome.records, store.folder)

@@ -1,4 +1,4 @@
-"""Metadata of tasks, data sets, models and commands: frozen, torch-free, and all that `zoo list` reads.
+"""Metadata of tasks, data sets, models, commands and loggers: frozen, torch-free, and all that `zoo list` reads.
 
 A spec names its code instead of importing it: an `entry` is a string `package.module:name`, which `zoo_core.entries`
 resolves. Tasks, data sets and models may have `expected_failures`: a check of `zoo check` -> why it is known to fail.
@@ -310,3 +310,28 @@ class CommandSpec:
     entry: str
     plugin: str = ""
     below: Below = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoggerSpec:
+    """A logger, which writes the trials of `zoo bench --log NAME` to a tool for tracking experiments.
+
+    entry: a callable `entry(target) -> loggers.Logger`. It is imported and called in a process of its own.
+    summary: one sentence, for listings.
+    target: what TARGET means in `--log NAME=TARGET`, in words; "" if the logger takes no target.
+    needs: the installed packages that the entry imports, by the names that pip knows.
+
+    >>> LoggerSpec(name="lines", summary="One line for each trial", entry="zoo_mine:Lines", plugin="zoo-mine").qualified
+    'zoo-mine:lines'
+    """
+
+    name: str
+    summary: str
+    entry: str
+    target: str = ""
+    needs: tuple[str, ...] = ()
+    plugin: str = ""
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.plugin}:{self.name}"

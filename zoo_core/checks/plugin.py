@@ -12,15 +12,18 @@ from zoo_core.checks.subjects import adds_nothing
 from zoo_core.checks.watch import Watch
 from zoo_core.entries import resolve_entry
 from zoo_core.hookspecs import ENTRY_POINT_GROUP
+from zoo_core.loggers import Logger
 from zoo_core.registry import Registry
-from zoo_core.registry.plugins import Plugin
+from zoo_core.registry.plugins import Plugin, missing_packages
 from zoo_core.registry.validate import validate_spec
 from zoo_core.specs import ModelSpec
 
 HEAVY_LIBRARIES = (
     *("torch", "torchvision", "timm", "transformers", "tensorflow", "jax"),
     *("numpy", "pandas", "scipy", "sklearn"),
+    *("tensorboard", "mlflow", "wandb"),
 )
+LOGGER_METHODS = tuple(name for name in vars(Logger) if not name.startswith("_"))
 MAX_RESOLVED_MEMBERS = 3  # per family
 MAX_DISCOVERY_S = 60.0
 
@@ -98,6 +101,20 @@ def commands(subject: PluginSubject) -> None:
         target = resolve_entry(command.entry)
         if not callable(target):
             raise CheckFailedError(f"command {command.name}: {command.entry} is a {type(target).__name__}")
+
+
+def loggers(subject: PluginSubject) -> None:
+    if not subject.plugin.loggers:
+        raise NotApplicableError("it adds no logger")
+    for logger in subject.plugin.loggers:
+        if missing := missing_packages(logger):
+            raise CheckFailedError(f"logger {logger.name} needs packages that are not installed: {', '.join(missing)}")
+        target = resolve_entry(logger.entry)
+        if not callable(target):
+            raise CheckFailedError(f"logger {logger.name}: {logger.entry} is a {type(target).__name__}")
+        absent = [name for name in LOGGER_METHODS if isinstance(target, type) and not hasattr(target, name)]
+        if absent:
+            raise CheckFailedError(f"logger {logger.name}: {logger.entry} has no method {' and no '.join(absent)}")
 
 
 def families(subject: PluginSubject) -> None:

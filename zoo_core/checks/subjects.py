@@ -47,7 +47,7 @@ def adds_nothing(plugin: Plugin) -> bool:
 
 
 def _adds_specs(plugin: Plugin) -> bool:
-    return bool(plugin.tasks or plugin.datasets or plugin.models or plugin.families)
+    return bool(plugin.tasks or plugin.datasets or plugin.models or plugin.families or plugin.loggers)
 
 
 def _unknown_name(registry: Registry, name: str) -> UnknownNameError:

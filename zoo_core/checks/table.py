@@ -47,6 +47,15 @@ PLUGIN_CHECKS = (
         needs=("loads",),
     ),
     Check(
+        name="loggers",
+        what="plugin",
+        summary="the entry of every logger can be imported, and a class has the methods of a logger",
+        why="A logger that cannot be made fails only during a benchmark, and nothing is logged.",
+        fix="Correct the `entry` of the LoggerSpec, install what it `needs`, or write the missing method.",
+        entry="zoo_core.checks.plugin:loggers",
+        needs=("loads",),
+    ),
+    Check(
         name="families",
         what="plugin",
         summary="every model family lists its members and resolves them",

@@ -26,7 +26,7 @@ from zoo_core.specs import CommandSpec
 OWN_COMMANDS = (
     CommandSpec(
         name="list",
-        help="List tasks, models, data sets, plugins, or the pairs that `zoo bench --all` runs.",
+        help="List tasks, models, data sets, plugins, loggers, or the pairs that `zoo bench --all` runs.",
         entry="zoo_core.cli.listing:list_command",
     ),
     CommandSpec(

@@ -47,6 +47,7 @@ def bench_command(
     weights: Annotated[str, options.WEIGHTS] = "",
     save: Annotated[bool, options.SAVE] = False,
     sandbox: Annotated[bool, options.SANDBOX] = False,
+    log: Annotated[list[str] | None, options.LOG] = None,
     dry_run: Annotated[bool, options.DRY_RUN] = False,
     yes: Annotated[bool, options.YES] = False,
     force: Annotated[bool, options.FORCE] = False,
@@ -57,7 +58,7 @@ def bench_command(
     """Train and measure models. Trials that are recorded already do not run again."""
     from zoo_core.results.store import Store
     from zoo_core.runner.naming import name_models
-    from zoo_core.runner.request import make_request
+    from zoo_core.runner.request import choose_loggers, make_request, without_log_targets
 
     if preset not in ("", "quick"):
         raise UsageError(f"--preset {preset!r} is unknown: the only preset is quick")
@@ -90,7 +91,8 @@ def bench_command(
             save=save,
             sandbox=sandbox,
             allow_many=yes or dry_run,
-            command=shlex.join(["zoo", *sys.argv[1:]]),
+            loggers=choose_loggers(registry, log or []),
+            command=shlex.join(["zoo", *without_log_targets(sys.argv[1:], log or [])]),
         )
     except UnknownNameError:  # the name may belong to a plugin that did not load
         print_failed_plugins(registry.failed)
@@ -102,7 +104,7 @@ def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_ru
     from zoo_core.runner.interrupts import stop_on_signals
     from zoo_core.runner.naming import name_warnings
     from zoo_core.runner.run import run_request
-    from zoo_core.ui.faults import print_faults
+    from zoo_core.ui.faults import print_faults, print_logged
     from zoo_core.ui.progress import make_display
     from zoo_core.ui.summary import print_plan, print_summary
 
@@ -121,6 +123,7 @@ def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_ru
             print_summary(outcome, store, time.monotonic() - began)
         print_failed_plugins(registry.failed)
         print_faults(outcome, store)
+        print_logged(request, outcome)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
     if outcome.faults:

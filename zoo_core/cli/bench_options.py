@@ -56,6 +56,12 @@ WEIGHTS = typer.Option(
 )
 SAVE = typer.Option("--save", help="Save each trained model, for `zoo eval` and `zoo predict`.")
 SANDBOX = typer.Option("--sandbox", help="Run trials in bubblewrap: no network, no home, limited memory. Linux only.")
+LOG = typer.Option(
+    "--log",
+    metavar="NAME[=TARGET]",
+    help="Also write the trials to a tracker: a logger of `zoo list loggers`. Repeat for several.",
+    autocompletion=completion.complete_logger,
+)
 YES = typer.Option("--yes", help="Run also more than 200 trials that lists of values in --set make.")
 DRY_RUN = typer.Option("--dry-run", help="Print the trials that would run, and exit.")
 FORCE = typer.Option("--force", help="Also run trials that are recorded already.")

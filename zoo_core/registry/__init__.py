@@ -21,11 +21,11 @@ from zoo_core.recipe import parameters
 from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin, Plugin, discover, installed
 from zoo_core.registry.tampering import list_originals
 from zoo_core.registry.validate import validate_spec
-from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec
+from zoo_core.specs import CommandSpec, DatasetSpec, LoggerSpec, ModelFamily, ModelSpec, TaskSpec
 
 MAX_ADVISED = 5  # models that an error names
 
-Spec = TypeVar("Spec", TaskSpec, DatasetSpec, ModelSpec)
+Spec = TypeVar("Spec", TaskSpec, DatasetSpec, ModelSpec, LoggerSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,10 @@ class Registry:
     def commands(self) -> list[CommandSpec]:
         return [command for plugin in self.plugins for command in plugin.commands]
 
+    @property
+    def loggers(self) -> list[LoggerSpec]:
+        return [logger for plugin in self.plugins for logger in plugin.loggers]
+
     def plugin(self, name: str) -> Plugin:
         for plugin in self.plugins:
             if plugin.name == name:
@@ -126,6 +130,10 @@ class Registry:
     def dataset(self, name: str, plugin: str = "") -> DatasetSpec:
         """Find a data set by name. For a bare name, one of `plugin` comes first."""
         return _find_by_name("dataset", name, self.datasets, plugin)
+
+    def logger(self, name: str) -> LoggerSpec:
+        """Find a logger by bare or qualified name. Raises UnknownNameError, AmbiguousNameError."""
+        return _find_by_name("logger", name, self.loggers)
 
     def model(self, name: str, task: TaskSpec | None = None) -> ModelSpec:
         """Find a model of an installed plugin by name, never a file: the name may come from a file of anyone.

@@ -11,7 +11,7 @@ import os
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any
 
 import pluggy
@@ -24,7 +24,7 @@ from zoo_core.reasons import reason_of
 from zoo_core.registry.guard import guarded
 from zoo_core.registry.tampering import Original, find_replaced, names_of, restore
 from zoo_core.registry.validate import NAME_PATTERN, AnySpec, validate_spec
-from zoo_core.specs import CommandSpec, DatasetSpec, ModelFamily, ModelSpec, TaskSpec
+from zoo_core.specs import CommandSpec, DatasetSpec, LoggerSpec, ModelFamily, ModelSpec, TaskSpec
 
 LOAD_ONLY = "ZOO_LOAD_PLUGINS"
 
@@ -41,6 +41,7 @@ class Plugin:
     models: tuple[ModelSpec, ...] = ()
     families: tuple[ModelFamily, ...] = ()
     commands: tuple[CommandSpec, ...] = ()
+    loggers: tuple[LoggerSpec, ...] = ()
     deprecated: tuple[str, ...] = ()
 
 
@@ -113,6 +114,17 @@ def discover(
     return list(plugins.values()), failed
 
 
+def missing_packages(logger: LoggerSpec) -> list[str]:
+    """List the packages that a logger needs and that are not installed; this imports none of them."""
+    missing = []
+    for name in logger.needs:
+        try:
+            version(name)
+        except PackageNotFoundError:
+            missing.append(name)
+    return missing
+
+
 def _refuse_replaced(originals: Sequence[Original]) -> None:
     """Raise PluginError if a plugin replaced functions of the zoo, after undoing that."""
     if replaced := find_replaced(originals):
@@ -148,6 +160,7 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin:
             models=tuple(spec for spec in models if isinstance(spec, ModelSpec)),
             families=tuple(spec for spec in models if isinstance(spec, ModelFamily)),
             commands=_call_hook(manager, point.name, "zoo_commands", (CommandSpec,)),
+            loggers=_call_hook(manager, point.name, "zoo_loggers", (LoggerSpec,)),
             deprecated=deprecated,
         )
     except BaseException:

@@ -8,9 +8,18 @@ from typing import TypeAlias
 from zoo_core.data.packaged import find_fault, is_packaged
 from zoo_core.errors import InvalidSpecError
 from zoo_core.registry.types import find_mismatch
-from zoo_core.specs import PUBLISHED, CommandSpec, DatasetSpec, Download, ModelFamily, ModelSpec, TaskSpec
+from zoo_core.specs import (
+    PUBLISHED,
+    CommandSpec,
+    DatasetSpec,
+    Download,
+    LoggerSpec,
+    ModelFamily,
+    ModelSpec,
+    TaskSpec,
+)
 
-AnySpec: TypeAlias = TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec
+AnySpec: TypeAlias = TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec | LoggerSpec
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 ENTRY_PATTERN = re.compile(r"[^:]+:[^:]+")
@@ -52,9 +61,9 @@ def _validate(spec: AnySpec) -> None:
 
 def _refuse_text_as_tuple(spec: AnySpec) -> None:
     """Raise InvalidSpecError for `("mnist")`, which is a text in Python, with the way to write a tuple of one."""
-    for field in ("datasets", "tasks"):
+    for field in ("datasets", "tasks", "needs"):
         value: object = getattr(spec, field, None)
-        if isinstance(value, str) and isinstance(spec, TaskSpec | ModelSpec):
+        if isinstance(value, str) and isinstance(spec, TaskSpec | ModelSpec | LoggerSpec):
             raise InvalidSpecError(
                 f"{type(spec).__name__} {spec.name}: `{field}` is a text, not a tuple: write ({value!r},)"
             )

@@ -293,12 +293,21 @@ class _Head(msgspec.Struct):
 
 def encode(record: Record) -> bytes:
     """Encode a record as indented JSON. Raises DamagedRecordError for a value that JSON cannot hold."""
+    return _encode(record, indent=1)
+
+
+def encode_line(part: JsonStruct) -> bytes:
+    """Encode a part of a record, or a message with such parts, as one line of JSON. Raises DamagedRecordError."""
+    return _encode(part, indent=-1)
+
+
+def _encode(part: JsonStruct, indent: int) -> bytes:
     try:
         try:
-            content = msgspec.json.encode(record)
+            content = msgspec.json.encode(part)
         except (UnicodeEncodeError, OverflowError):  # lone surrogates, from names that are not UTF-8; large integers
-            content = json.dumps(_encodable(msgspec.to_builtins(record))).encode()
-        return msgspec.json.format(content, indent=1) + b"\n"
+            content = json.dumps(_encodable(msgspec.to_builtins(part))).encode()
+        return msgspec.json.format(content, indent=indent) + b"\n"
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DamagedRecordError(f"it holds a value that JSON cannot: {brief(error)}") from error
 

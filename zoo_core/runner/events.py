@@ -184,7 +184,27 @@ class CheckJob(BaseJob, frozen=True, kw_only=True, tag="check"):
         return self.folder
 
 
-Job: TypeAlias = DevicesJob | OpenJob | TrialJob | ScoreJob | TryJob | WeightsJob | EvaluateJob | PredictJob | CheckJob
+class LogJob(BaseJob, frozen=True, kw_only=True, tag="log"):
+    """Call a logger with the trials of a run.
+
+    entry, target: of the logger's spec, and of `--log NAME=TARGET`. folder: for the calls (see log_calls.py).
+    """
+
+    handler: ClassVar[str] = "zoo_core.runner.log_calls:call_logger"
+    sends_events: ClassVar[bool] = True
+
+    entry: str
+    target: str
+    folder: str
+
+    @property
+    def log_folder(self) -> str:
+        return self.folder
+
+
+Job: TypeAlias = (
+    DevicesJob | OpenJob | TrialJob | ScoreJob | TryJob | WeightsJob | EvaluateJob | PredictJob | CheckJob | LogJob
+)
 
 
 class PhaseBegan(JsonStruct, frozen=True, kw_only=True, tag="phase"):
@@ -322,6 +342,10 @@ class CheckEnded(JsonStruct, frozen=True, kw_only=True, tag="check ended"):
     applies: bool = True
 
 
+class LoggerReady(JsonStruct, frozen=True, kw_only=True, tag="logger ready"):
+    """The logger was made, and waits for trials."""
+
+
 LAST_EVENTS = (TrialDone, JobResult, JobFailed)  # a worker sends one of these, and then ends
 
 Event: TypeAlias = (
@@ -338,6 +362,7 @@ Event: TypeAlias = (
     | TrialDone
     | CheckBegan
     | CheckEnded
+    | LoggerReady
 )
 
 encode = msgspec.json.Encoder().encode

@@ -15,7 +15,15 @@ from zoo_core.recipe import helps
 from zoo_core.registry import Pair, Registry, is_pattern
 from zoo_core.runner import sandbox
 from zoo_core.runner.pair_recipe import pair_parameters
-from zoo_core.specs import NO_WEIGHTS, ModelSpec
+from zoo_core.specs import NO_WEIGHTS, LoggerSpec, ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class LogTarget:
+    """A logger with its target, as in `--log NAME=TARGET`."""
+
+    spec: LoggerSpec
+    target: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +37,7 @@ class Request:
     overrides: recipe keys with their values. A list for a key that takes one value means a trial for each of them.
     allow_many: whether lists of values may make more trials than `grid.MAX_TRIALS`.
     weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
+    loggers: what follows the trials. They are no part of the experiment.
     """
 
     pairs: Sequence[Pair]
@@ -54,6 +63,7 @@ class Request:
     save: bool = False
     sandbox: bool = False
     allow_many: bool = False
+    loggers: Sequence[LogTarget] = ()
     command: str = ""
 
 
@@ -107,6 +117,30 @@ def _without(pairs: Sequence[Pair], exclude: Sequence[str]) -> list[Pair]:
     if exclude and not kept:
         raise UsageError(f"--exclude {' --exclude '.join(exclude)} leaves nothing to run")
     return kept
+
+
+def choose_loggers(registry: Registry, words: Sequence[str]) -> list[LogTarget]:
+    """Find the loggers of `--log NAME` and `--log NAME=TARGET`, each once. Raises UnknownNameError, UsageError."""
+    chosen = []
+    for word in dict.fromkeys(words):
+        name, equals, target = word.partition("=")
+        spec = registry.logger(name)
+        if equals and not spec.target:
+            raise UsageError(f"--log {word}: logger {spec.name} takes no target, so give --log {name}")
+        if equals and not target:
+            raise UsageError(f"--log {word}: the target is empty; give {spec.target}, or only --log {name}")
+        chosen.append(LogTarget(spec, target))
+    return chosen
+
+
+def without_log_targets(words: Sequence[str], loggers: Sequence[str]) -> list[str]:
+    """Leave out the targets of loggers from the words of a command: an address may hold a password.
+
+    >>> without_log_targets(["bench", "--log", "mlflow=http://me:secret@host"], ["mlflow=http://me:secret@host"])
+    ['bench', '--log', 'mlflow']
+    """
+    bare = {form + word: form + word.partition("=")[0] for word in loggers for form in ("", "--log=")}
+    return [bare.get(word, word) for word in words]
 
 
 def is_one_name(tasks: Sequence[str]) -> bool:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from msgspec import structs
 
@@ -22,10 +21,11 @@ from zoo_core.results.records import FAILED, LeftOut, Record
 from zoo_core.results.store import Store, require_folder, writing_results
 from zoo_core.runner.current import note_current_code
 from zoo_core.runner.devices import find_devices
-from zoo_core.runner.events import Event
 from zoo_core.runner.executor import LocalExecutor, WorkerResult
 from zoo_core.runner.interrupts import deferred_interrupts
+from zoo_core.runner.listener import Listener
 from zoo_core.runner.log import limiting_log, read_log_tail
+from zoo_core.runner.loggers import starting_loggers
 from zoo_core.runner.plan import Plan, Skipped, make_plan
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.preflight import InitialWeights, download_unpinned_weights, preflight
@@ -39,29 +39,6 @@ NOT_RUN = "did not run"
 NOT_FINISHED = "did not finish"
 NO_FILES = "lost pictures, checkpoint or other files, which --force makes anew"
 NO_RECORD = "could not be saved"
-
-
-class Listener(Protocol):
-    """Displays a run. The run calls each method when its event happens."""
-
-    def began(self, trial: PlannedTrial, number: int, total: int) -> None:
-        """A trial began, `number` of `total`, counted from 1."""
-
-    def on_event(self, event: Event) -> None:
-        """The worker sent an event."""
-
-    def finished(self, record: Record) -> None:
-        """A trial ended or was skipped, and this is its record."""
-
-
-class NoDisplay:
-    """A Listener that displays nothing."""
-
-    def began(self, trial: PlannedTrial, number: int, total: int) -> None: ...
-
-    def on_event(self, event: Event) -> None: ...
-
-    def finished(self, record: Record) -> None: ...
 
 
 MakeDisplay = Callable[[], AbstractContextManager[Listener]]
@@ -82,6 +59,7 @@ class Outcome:
     faults: dict[str, Counter[str]] = field(default_factory=dict)
     unsaved: list[Record] = field(default_factory=list)
     interrupted: bool = False
+    logged: Mapping[str, str] = field(default_factory=dict)
 
     def note_fault(self, fault: str, cost: str) -> None:
         """Note what a fault of the machine cost one trial."""
@@ -117,8 +95,11 @@ def run_request(
         plan = make_plan(request, registry, store)
         if dry_run:
             return plan, Outcome()
-        with make_display() as display:
-            return plan, Run(plan, store, executor, registry.versions, display).run()
+        wanted = request.loggers if plan.todo else ()
+        with starting_loggers(wanted, store) as loggers, make_display() as display:
+            outcome = Run(plan, store, executor, registry.versions, loggers.beside(display)).run()
+        outcome.logged = loggers.places
+        return plan, outcome
     except DataError as error:
         raise UsageError(f"{error}{_offline_hint(request, registry)}") from error
 

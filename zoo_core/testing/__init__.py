@@ -170,9 +170,10 @@ def zoo_trial(zoo_results: Path) -> Callable[..., Record]:
         from zoo_core.registry import Pair, Registry
         from zoo_core.results.store import Store
         from zoo_core.runner.executor import LocalExecutor
+        from zoo_core.runner.listener import NoDisplay
         from zoo_core.runner.plan import make_plan
         from zoo_core.runner.request import Request
-        from zoo_core.runner.run import NoDisplay, Run
+        from zoo_core.runner.run import Run
 
         registry, store = Registry.load(), Store(zoo_results)
         spec = registry.task(task)

@@ -1,15 +1,20 @@
-"""Prints what a run could not keep: faults of the machine, unsaved records, and artifacts that were left out."""
+"""Prints what a run could not keep: faults of the machine, unsaved records, and artifacts that were left out.
+
+Also prints where its loggers have written to.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections import Counter
 
 from zoo_core.results.records import Record, encode
 from zoo_core.results.store import Store
+from zoo_core.runner.request import Request
 from zoo_core.runner.run import Outcome
-from zoo_core.ui.console import complain
+from zoo_core.ui.console import complain, say
 from zoo_core.ui.formats import format_count
 from zoo_core.ui.harmless import harmless_json
 from zoo_core.ui.progress import trial_title
@@ -29,6 +34,16 @@ def print_faults(outcome: Outcome, store: Store) -> None:
         complain("; ".join([fault, *(f"{format_count(number, 'trial')} {cost}" for cost, number in costs.items())]))
     for record in outcome.unsaved:
         _print_record(record, store)
+
+
+def print_logged(request: Request, outcome: Outcome) -> None:
+    """Print where each logger has written to. Loggers that failed were named in a warning."""
+    if request.loggers and not outcome.new:
+        complain("nothing was logged, because no trial ran: --force runs recorded trials again", "warning: ", "yellow")
+        return
+    with contextlib.suppress(OSError):  # standard error is lost
+        for name, where in outcome.logged.items():
+            say(f"logged to {name}: {where}" if where else f"logged to {name}", err=True)
 
 
 def _warn_of_artifacts(outcome: Outcome) -> None:

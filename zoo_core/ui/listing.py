@@ -12,8 +12,8 @@ from typing import Any
 
 from zoo_core.errors import UsageError
 from zoo_core.registry import Registry, is_registered
-from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin
-from zoo_core.specs import DatasetSpec, ModelSpec, TaskSpec
+from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin, missing_packages
+from zoo_core.specs import DatasetSpec, LoggerSpec, ModelSpec, TaskSpec
 
 Rows = list[dict[str, Any]]
 
@@ -26,6 +26,7 @@ class Listing(StrEnum):
     datasets = "datasets"
     plugins = "plugins"
     pairs = "pairs"
+    loggers = "loggers"
 
 
 def rows_of(listing: Listing, registry: Registry, pattern: str = "*") -> Rows:
@@ -114,6 +115,7 @@ def _list_plugins(registry: Registry, pattern: str) -> Rows:
             "datasets": len(plugin.datasets),
             "models": len(plugin.models) + len(plugin.families),
             "commands": len(plugin.commands),
+            "loggers": len(plugin.loggers),
             "checked": levels.get((plugin.name, plugin.version), ""),
             "state": "; ".join(["ok", *plugin.deprecated]),
         }
@@ -122,7 +124,7 @@ def _list_plugins(registry: Registry, pattern: str) -> Rows:
     ]
     unusable: list[tuple[FailedPlugin | DisabledPlugin, str]] = [(plugin, plugin.reason) for plugin in registry.failed]
     unusable += [(plugin, f"disabled: {LOAD_ONLY} does not name it") for plugin in registry.disabled]
-    no_counts = {"tasks": 0, "datasets": 0, "models": 0, "commands": 0, "checked": ""}
+    no_counts = {"tasks": 0, "datasets": 0, "models": 0, "commands": 0, "loggers": 0, "checked": ""}
     return loaded + [
         {"plugin": plugin.name, "version": plugin.version, **no_counts, "state": reason}
         for plugin, reason in unusable
@@ -155,7 +157,21 @@ def _list_pairs(registry: Registry, pattern: str) -> Rows:
     ]
 
 
-def _matches(spec: TaskSpec | ModelSpec | DatasetSpec, pattern: str) -> bool:
+def _list_loggers(registry: Registry, pattern: str) -> Rows:
+    return [
+        {
+            "logger": logger.name,
+            "summary": logger.summary,
+            "target": logger.target,
+            "missing": missing_packages(logger),
+            "plugin": logger.plugin,
+        }
+        for logger in registry.loggers
+        if _matches(logger, pattern)
+    ]
+
+
+def _matches(spec: TaskSpec | ModelSpec | DatasetSpec | LoggerSpec, pattern: str) -> bool:
     return fnmatchcase(spec.name, pattern) or fnmatchcase(spec.qualified, pattern)
 
 
@@ -165,4 +181,5 @@ _LISTINGS: dict[Listing, Callable[[Registry, str], Rows]] = {
     Listing.datasets: _list_datasets,
     Listing.plugins: _list_plugins,
     Listing.pairs: _list_pairs,
+    Listing.loggers: _list_loggers,
 }

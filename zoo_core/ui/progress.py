@@ -14,8 +14,8 @@ from rich.text import Text
 
 from zoo_core.results.records import Record
 from zoo_core.runner.events import Evaluated, Event, PhaseBegan, Progress
+from zoo_core.runner.listener import Listener
 from zoo_core.runner.planned_trial import PlannedTrial
-from zoo_core.runner.run import Listener
 from zoo_core.ui.console import drop_output
 from zoo_core.ui.failures import reason_text
 from zoo_core.ui.formats import bare_name, format_number, format_score, format_seconds

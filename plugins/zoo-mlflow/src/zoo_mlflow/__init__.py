@@ -1,0 +1,1 @@
+"""The zoo's MLflow plugin; `plugin.py` lists its contents."""

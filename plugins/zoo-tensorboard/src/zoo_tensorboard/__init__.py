@@ -1,0 +1,1 @@
+"""The zoo's TensorBoard plugin; `plugin.py` lists its contents."""

@@ -1,0 +1,1 @@
+"""The zoo's plugin for Weights & Biases; `plugin.py` lists its contents."""
