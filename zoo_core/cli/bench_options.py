@@ -55,6 +55,9 @@ WEIGHTS = typer.Option(
     help="Initial weights of the one --model; none: random weights. Default: the model's own.",
 )
 SAVE = typer.Option("--save", help="Save each trained model, for `zoo eval` and `zoo predict`.")
+ONNXRUNTIME = typer.Option(
+    "--onnxruntime", help="Also measure the latency of each model exported to ONNX, in onnxruntime on the CPU."
+)
 SANDBOX = typer.Option("--sandbox", help="Run trials in bubblewrap: no network, no home, limited memory. Linux only.")
 YES = typer.Option("--yes", help="Run also more than 200 trials that lists of values in --set make.")
 DRY_RUN = typer.Option("--dry-run", help="Print the trials that would run, and exit.")
