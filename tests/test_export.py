@@ -30,14 +30,14 @@ ROOT = Path(__file__).resolve().parents[1]
 Zoo = Callable[..., Any]
 Save = Callable[..., Path]
 
-# One model for each reason that a file is refused for; the task is cosine's.
+# One model for each reason that a file is refused for.
 PLUGIN = """
     import torch
     from torch import nn
-    from zoo_core import ModelSpec, TaskSpec, hookimpl
+    from zoo_core import DatasetSpec, ModelSpec, Signature, TaskSpec, hookimpl
 
     def task(name, **more):
-        return TaskSpec(name=name, title=name, summary="y = cos(x)", kind="regression", datasets=("zoo-cosine:cosine",),
+        return TaskSpec(name=name, title=name, summary="y = cos(x)", kind="regression", datasets=("line",),
                         metric="mse", higher_is_better=False, **more)
 
     @hookimpl
@@ -45,8 +45,24 @@ PLUGIN = """
         return [task("plain"), task("distorted", export="zoo_odd:distorted")]
 
     @hookimpl
+    def zoo_datasets():
+        return [DatasetSpec(name="line", title="line", origin="exact", licence="CC0-1.0", entry="zoo_odd:Points",
+                            signature=Points.signature)]
+
+    class Points:
+        signature = Signature(input_shape=(1,), outputs=1)
+
+        def __init__(self, ctx):
+            pass
+
+        def load(self, split):
+            import numpy as np
+            x = np.linspace(-1, 1, 50, dtype=np.float32)[:, None]
+            return {"x": x, "y": 2 * x}
+
+    @hookimpl
     def zoo_models():
-        return [ModelSpec(name=name, title=name, kind="regression", entry=f"zoo_odd:{name}", tasks=())
+        return [ModelSpec(name=name.lower(), title=name, kind="regression", entry=f"zoo_odd:{name}", tasks=())
                 for name in ("Line", "Deciding", "Fixed")]
 
     class Line(nn.Module):
@@ -144,7 +160,7 @@ def test_models_of_other_kinds_are_exported_too(
     assert result["written"]
     assert result["relative_difference"] < 1e-4
     assert result["inputs"] == [takes]
-    assert [speed["batch"] for speed in result["speed"]][0] == 1
+    assert result["speed"][0]["batch"] == 1
     assert all(speed["torch_ms"] > 0 and speed["runtime_ms"] > 0 for speed in result["speed"])
 
 
@@ -200,7 +216,7 @@ def test_names_in_the_metadata_have_no_characters_that_a_terminal_obeys(cnn: Pat
 def test_a_file_that_differs_by_more_than_the_tolerance_is_not_kept(
     zoo: Zoo, odd: Path, save_untrained: Save, tmp_path: Path
 ) -> None:
-    saved = save_untrained(tmp_path / "saved.safetensors", "distorted", "Line")
+    saved = save_untrained(tmp_path / "saved.safetensors", "distorted", "line")
     done = zoo("export", saved, "--to", "onnx", "--out", "net.onnx", "--offline")
     assert done.code == 1, done.err
     assert "differs by 0.01 of the largest output, more than --tolerance 0.001" in done.err
@@ -213,7 +229,7 @@ def test_a_file_that_differs_by_more_than_the_tolerance_is_not_kept(
 
 @pytest.mark.parametrize(
     ("model", "reason"),
-    [("Deciding", "its forward decides by the values of its inputs"), ("Fixed", "works only for the number")],
+    [("deciding", "its forward decides by the values of its inputs"), ("fixed", "works only for the number")],
 )
 def test_a_model_that_cannot_be_exported_is_refused_with_the_reason_in_one_line(
     model: str, reason: str, odd: Path, save_untrained: Save, tmp_path: Path

@@ -96,7 +96,9 @@ def test_the_table_and_the_pictures_of_a_saved_model(zoo: Zoo, save_untrained: S
     found = json.loads(done.out)
     assert found["pictures"] == ["histograms.png", "first-layer.png"]
     assert {path.name for path in Path("drawn").iterdir()} == set(found["pictures"])
-    assert all(Image.open(Path("drawn", name)).format == "PNG" for name in found["pictures"])
+    for name in found["pictures"]:
+        with Image.open(Path("drawn", name)) as picture:
+            assert picture.format == "PNG"
     rows = {row["name"]: row for row in found["parameters"]}
     first = rows[f"{found['first_layer']}.weight"]
     assert first["trained"]

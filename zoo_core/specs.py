@@ -154,9 +154,9 @@ class TaskSpec:
 
     kind: a shared kind, which brings a ready implementation; or `<plugin>/<kind>`, which needs an `entry`.
     entry: a callable `entry(spec) -> protocols.Task`.
-    export: a callable `export(task, ctx, model) -> protocols.Exportable`, for `zoo export`. A task on `Supervised` needs
-        none, and one with the method `exportable` neither. It is for tasks that have records: the files of `entry` are
-        part of the experiment key, so another method there makes all trials run again, and a file of its own does not.
+    export: a callable `export(task, ctx, model) -> protocols.Exportable`, for `zoo export`. Tasks on `Supervised` and
+        tasks with a method `exportable` need none. It is for tasks that have records: the files of `entry` are part of
+        the experiment key, so a new method there makes all trials run again, and a file of its own does not.
     datasets: names of the data sets, the default first.
     recipe, quick: hyper-parameters that replace those of the kind; `quick` is the short preset.
     chance: the chance level, in the metric. target: the val score that defines time-to-target.

@@ -29,7 +29,8 @@ def export_command(
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write. Default: named by model and task, in this folder.")
+        Path | None,
+        typer.Option("--out", "-o", help="File to write. Default: named by model and task, in this folder."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     opset: Annotated[
@@ -87,9 +88,10 @@ def export_command(
         for line in report_lines(result, shown=str(out or Path(result["file"]).name)):
             say(line)
     if not result["written"]:
+        difference = _number(result["relative_difference"])
         complain(
-            f"the file was not kept: it differs by {result['relative_difference']:.2g} of the largest output, more than "
-            f"--tolerance {tolerance:g}"
+            f"the file was not kept: it differs by {difference} of the largest output, more than --tolerance "
+            f"{tolerance:g}"
         )
         raise typer.Exit(FAILURE)
 
@@ -109,7 +111,7 @@ def report_lines(result: dict[str, Any], shown: str) -> list[str]:
     opset = f", opset {result['opset']}" if "opset" in result else ""
     written = "replaced" if result["replaced"] else "wrote" if result["written"] else "did not keep"
     lines = [f"{written} {shown}: {result['model']} of {result['task']}, {result['bytes'] / 2**20:.2f} MiB{opset}"]
-    difference = f"{result['largest_difference']:.2g}, {result['relative_difference']:.2g} of the largest"
+    difference = f"{_number(result['largest_difference'])}, {_number(result['relative_difference'])} of the largest"
     if "tensors" in result:
         return [*lines, f"{result['tensors']} tensors, read back; largest difference {difference}"]
     lines.append(f"takes {'; '.join(result['inputs'])}; returns {result['output']}")
@@ -120,6 +122,10 @@ def report_lines(result: dict[str, Any], shown: str) -> list[str]:
     if not result["same_code"]:
         lines.append("the code of the model or the task has changed since the model was saved")
     return lines
+
+
+def _number(value: float | None) -> str:
+    return "an infinite number" if value is None else f"{value:.2g}"
 
 
 def _threads(count: int) -> str:

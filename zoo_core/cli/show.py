@@ -43,7 +43,9 @@ def show_command(
     ] = None,
     model: Annotated[
         str,
-        typer.Option("--model", "-m", metavar="FILE.py:NAME", help="With --weights: source of a model without a plugin."),
+        typer.Option(
+            "--model", "-m", metavar="FILE.py:NAME", help="With --weights: source of a model without a plugin."
+        ),
     ] = "",
     as_json: Annotated[bool, JSON] = False,
 ) -> None:

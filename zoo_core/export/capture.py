@@ -31,7 +31,7 @@ def capture(module: nn.Module, inputs: Sequence[Tensor], axes: Axes) -> torch.ex
 
     Raises ExportError with the reason.
     """
-    shapes = tuple({axis: torch.export.Dim.DYNAMIC for axis in named} for named in axes.values())
+    shapes = tuple(dict.fromkeys(named, torch.export.Dim.DYNAMIC) for named in axes.values())
     with exporting("torch.export"):
         return torch.export.export(module, tuple(inputs), dynamic_shapes=shapes, strict=False)
 

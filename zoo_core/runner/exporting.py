@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,11 +54,26 @@ def export(job: ExportJob) -> dict[str, Any]:
     saved = SavedModel(Path(job.checkpoint), Registry.load(), "cpu", 0, job.model)
     out = Path(job.out) if job.out else Path(job.folder, _default_name(saved) + SUFFIXES[job.form])
     with _new_file(out, force=job.force) as (path, keep):
-        result = _export_weights(saved, path) if job.form == SAFETENSORS else _export_module(saved, job, path)
-        result |= {"format": job.form, "file": str(out), "bytes": path.stat().st_size, "tolerance": job.tolerance}
-        result["written"] = result["relative_difference"] <= job.tolerance
-        result["replaced"] = keep() if result["written"] else False
-    return result
+        export_it = _export_weights if job.form == SAFETENSORS else _export_module
+        difference, facts = export_it(saved, job, path)
+        size, written = path.stat().st_size, difference.relative <= job.tolerance
+        replaced = keep() if written else False
+    return {
+        **facts,
+        "format": job.form,
+        "file": str(out),
+        "bytes": size,
+        "largest_difference": _finite(difference.absolute),
+        "relative_difference": _finite(difference.relative),
+        "tolerance": job.tolerance,
+        "written": written,
+        "replaced": replaced,
+    }
+
+
+def _finite(value: float) -> float | None:
+    """Return None for an infinite number, which JSON does not have."""
+    return value if math.isfinite(value) else None
 
 
 def _default_name(saved: SavedModel) -> str:
@@ -66,7 +82,7 @@ def _default_name(saved: SavedModel) -> str:
     return "-".join(portable(name.rpartition(":")[2], 40) for name in names)
 
 
-def _export_weights(saved: SavedModel, path: Path) -> dict[str, Any]:
+def _export_weights(saved: SavedModel, _: ExportJob, path: Path) -> tuple[Difference, dict[str, Any]]:
     """Write the weights alone, and read them back."""
     model = saved.build_model()
     tensors = {name: tensor.detach().contiguous().clone() for name, tensor in model.state_dict().items()}
@@ -75,15 +91,10 @@ def _export_weights(saved: SavedModel, path: Path) -> dict[str, Any]:
     difference = Difference()
     for name, tensor in tensors.items():
         difference = difference.joined(difference_of(tensor, read[name]))
-    return {
-        "task": saved.header.task,
-        "model": saved.header.model,
-        "tensors": len(tensors),
-        **_as_fields(difference),
-    }
+    return difference, {"task": saved.header.task, "model": saved.header.model, "tensors": len(tensors)}
 
 
-def _export_module(saved: SavedModel, job: ExportJob, path: Path) -> dict[str, Any]:
+def _export_module(saved: SavedModel, job: ExportJob, path: Path) -> tuple[Difference, dict[str, Any]]:
     """Write the model with its preprocessing, and compare the file with the model on examples of test."""
     task, model, facts = open_for_test(saved, job)
     ctx = saved.ctx
@@ -96,13 +107,12 @@ def _export_module(saved: SavedModel, job: ExportJob, path: Path) -> dict[str, A
         difference, output = _compare(exportable, run, sizes)
         speed = [_speed(exportable, run, job.form, batch) for batch in dict.fromkeys((1, sizes.measured))]
     (name,) = exportable.outputs
-    return {
+    return difference, {
         **facts,
         **written,
         "inputs": list(map(_tensor_text, exportable.inputs, example, exportable.inputs.values())),
         "output": _tensor_text(name, output, exportable.outputs[name]),
         "examples": min(sizes.examples, exportable.count),
-        **_as_fields(difference),
         "threads": ctx.threads,
         "speed": speed,
     }
@@ -199,10 +209,6 @@ def _speed(exportable: Exportable, run: Run, form: str, batch: int) -> dict[str,
     of_file = measure_latency(lambda items: run(*items), inputs, "cpu", REPEATS, max_s=MAX_S)
     name = "onnxruntime" if form == ONNX else PROGRAM
     return {"batch": batch, "torch_ms": of_torch.median_ms, "runtime": name, "runtime_ms": of_file.median_ms}
-
-
-def _as_fields(difference: Difference) -> dict[str, Any]:
-    return {"largest_difference": difference.absolute, "relative_difference": difference.relative}
 
 
 def _tensor_text(name: str, item: Tensor, axes: Mapping[int, str]) -> str:

@@ -74,5 +74,3 @@ def _histogram(values: Tensor, low: float, high: float) -> list[int]:
         return [len(values)]
     counts = torch.histc(values, BINS, low, high)
     return [int(count) for count in counts.tolist()]
-
-

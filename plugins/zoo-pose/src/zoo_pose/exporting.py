@@ -33,14 +33,14 @@ class FromFrames(nn.Module):
     def _resampled(self, x: Tensor) -> Tensor:
         """Interpolate linearly to a fixed number of evenly spaced frames."""
         last = x.shape[1] - 1
-        places = torch.arange(self._frames, device=x.device) * (last / (self._frames - 1))
+        places = torch.arange(self._frames, dtype=x.dtype, device=x.device) * last / (self._frames - 1)
         before = places.long().clamp(max=last)
         after = (before + 1).clamp(max=last)
         share = (places - before).view(1, -1, 1, 1)
         return x[:, before] * (1 - share) + x[:, after] * share
 
 
-def action(task: Action, ctx: Context, model: nn.Module) -> Exportable:
+def action(task: Action, _: Context, model: nn.Module) -> Exportable:
     """Return what a file of a model holds. Sequences of one batch are cut to the shortest of them."""
     raw = task._data._data.split("test")  # type: ignore[attr-defined]  # `Action` wraps the data in `NormalizedData`
     x, root, frames = raw.columns["x"], task._data.signature.extra["root"], int(task._recipe.frames)

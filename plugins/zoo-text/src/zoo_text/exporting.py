@@ -14,7 +14,7 @@ from zoo_core import Context, Exportable
 from zoo_text.language import LanguageModel, _text
 
 
-def language_model(task: LanguageModel, ctx: Context, model: nn.Module) -> Exportable:
+def language_model(task: LanguageModel, _: Context, model: nn.Module) -> Exportable:
     """Return what a file of a model holds: forward, from the first state, without a state that is carried on.
 
     An example is a sequence of the recipe's `length` from the start of test.
