@@ -21,6 +21,7 @@ Axes = Mapping[str, Mapping[int, str]]  # by the name of an input, the names of 
 CAUSES = {
     "data-dependent": "its forward decides by the values of its inputs",
     "Constraints violated": "its forward works only for the number of examples that it was traced with",
+    "inferred a static shape": "its forward works only for the number of examples that it was traced with",
     "specialized": "its forward works only for the number of examples that it was traced with",
     "could not guard on": "its forward decides by the values of its inputs",
 }
