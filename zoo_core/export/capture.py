@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -25,6 +26,8 @@ CAUSES = {
     "specialized": "its forward works only for the number of examples that it was traced with",
     "could not guard on": "its forward decides by the values of its inputs",
 }
+
+ADVICE = re.compile(r" (\(unhinted|Caused by:|For more information).*")  # of torch, for those who know its insides
 
 
 def capture(module: nn.Module, inputs: Sequence[Tensor], axes: Axes) -> torch.export.ExportedProgram:
@@ -59,7 +62,7 @@ def explain(error: BaseException) -> str:
     first = error
     while first.__cause__ is not None:
         first = first.__cause__
-    reason = brief(reason_of(first))
+    reason = brief(ADVICE.sub("", reason_of(first)))
     cause = next((words for part, words in CAUSES.items() if part in f"{error}{first}"), "")
     return f"{cause} ({reason})" if cause else reason
 
