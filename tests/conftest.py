@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+NOISE = 0.03  # std of what is added to each weight
+
 
 @pytest.fixture(scope="session")
 def save_untrained() -> Callable[..., Path]:
@@ -17,6 +19,8 @@ def save_untrained() -> Callable[..., Path]:
 
 
 def _save_untrained(path: Path, task: str, model: str, **recipe: Any) -> Path:
+    import torch
+
     from zoo_core.data.locate import fingerprint
     from zoo_core.data.open import open_data
     from zoo_core.entries.codehash import code_sha256
@@ -38,6 +42,9 @@ def _save_untrained(path: Path, task: str, model: str, **recipe: Any) -> Path:
     resolved = resolve_recipe(pair_parameters(task_spec, model_spec), {**task_spec.quick, **model_spec.quick}, recipe)
     reseed(ctx)
     net = build_model(model_spec, adapted_signature(model_spec, task_spec, signature, resolved), resolved)
+    with torch.no_grad():  # some models start with zeros, and all files of zeros agree
+        for parameter in net.parameters():
+            parameter.add_(NOISE * torch.randn_like(parameter))
     header = checkpoints.Checkpoint(
         task=task_spec.qualified,
         task_version=task_spec.version,

@@ -43,8 +43,9 @@ def capture(module: nn.Module, inputs: Sequence[Tensor], axes: Axes) -> torch.ex
 @contextlib.contextmanager
 def exporting(what: str) -> Iterator[None]:
     """Call an exporter in the block, without what it prints, logs and warns of. Raises ExportError with the reason."""
-    disabled = logging.root.manager.disable
+    disabled, has_fast_path = logging.root.manager.disable, torch.backends.mha.get_fastpath_enabled()
     logging.disable(logging.WARNING)
+    torch.backends.mha.set_fastpath_enabled(False)  # one operator for a whole layer of a transformer, which ONNX lacks
     try:
         with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
             yield
@@ -54,6 +55,7 @@ def exporting(what: str) -> Iterator[None]:
             raise
         raise ExportError(f"the model cannot be exported with {what}: {explain(error)}") from error
     finally:
+        torch.backends.mha.set_fastpath_enabled(has_fast_path)
         logging.disable(disabled)
 
 
