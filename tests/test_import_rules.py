@@ -33,8 +33,10 @@ HEAVY_INSIDE = {
     *(f"data/{name}.py" for name in ("columns", "splits", "open", "batches", "idx", "images", "labels")),
     *(f"data/{name}.py" for name in ("drawing", "orientation")),
     *(f"measure/{name}.py" for name in ("clock", "randomness", "flops", "latency", "memory", "devices")),
+    *(f"export/{name}.py" for name in ("capture", "difference", "onnx_file", "program_file")),
     *(f"checks/{name}.py" for name in ("harness", "child", "data", "fixed_model", "losses")),
     *(f"runner/{name}.py" for name in ("artifacts", "build", "checkpoints", "handlers", "saved_models", "trial")),
+    *(f"runner/{name}.py" for name in ("exporting", "onnx_latency", "parameters", "weight_pictures")),
     *(f"runner/{name}.py" for name in ("inference", "prepare", "training", "tryout", "warm_up")),
 }
 
@@ -194,7 +196,7 @@ CORE_LAYERS = (
     {"cached", "entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family", "weights"},
     {"protocols", "results"},
     {"loggers", "measure", "optional"},
-    {"data"},
+    {"data", "export"},
     {"train"},
     {"kinds"},
     {"registry"},

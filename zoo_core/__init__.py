@@ -23,7 +23,7 @@ from zoo_core.errors import (
     ZooError,
 )
 from zoo_core.hookspecs import hookimpl
-from zoo_core.protocols import Context, Data, Dataset, Evaluation, Phase, Step, Stop, Table, Task
+from zoo_core.protocols import Context, Data, Dataset, Evaluation, Exportable, Phase, Step, Stop, Table, Task
 from zoo_core.recipe import Recipe
 from zoo_core.specs import (
     Accepts,
@@ -74,6 +74,7 @@ __all__ = [
     "DatasetSpec",
     "Download",
     "Evaluation",
+    "Exportable",
     "IncompatibleError",
     "LoggerSpec",
     "ModelFamily",

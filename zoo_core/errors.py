@@ -6,6 +6,7 @@
     │   ├── AmbiguousNameError     several plugins have that name
     │   ├── IncompatibleError      this model cannot run on this task
     │   ├── RecipeError            a hyper-parameter's key or value does not fit
+    │   ├── ExportError            this model cannot be written into a file of the named format
     │   └── DeviceError            this machine does not have the named device
     ├── PluginError                a plugin cannot be used; the others still work
     │   ├── InvalidSpecError       metadata that breaks a rule
@@ -124,6 +125,10 @@ class IncompatibleError(UsageError):
 
 class RecipeError(UsageError):
     """A hyper-parameter with an unknown key or an invalid value."""
+
+
+class ExportError(UsageError):
+    """A model that cannot be written into a file of the named format; the message says why."""
 
 
 class DeviceError(UsageError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from zoo_core.errors import MisspeltMethodError
-from zoo_core.protocols import Context, Table, Task
+from zoo_core.protocols import Context, Exportable, Table, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,10 +37,21 @@ class HasEpochSteps(Protocol):
 
 @runtime_checkable
 class HasExampleInput(Protocol):
-    """A task whose models can be measured: latency, FLOPs, ONNX export."""
+    """A task whose models can be measured: latency, FLOPs, the check `onnx`."""
 
     def example_input(self, ctx: Context, batch_size: int) -> Any:
         """Return the argument of the model's forward for a batch of `batch_size` examples."""
+
+
+@runtime_checkable
+class HasExportable(Protocol):
+    """A task whose models can be exported with their preprocessing: `zoo export`."""
+
+    def exportable(self, ctx: Context, model: nn.Module) -> Exportable:
+        """Return what a file of the model must hold. Test is open, and `ctx.device` is the CPU.
+
+        `TaskSpec.export` may name a function that does this instead.
+        """
 
 
 @runtime_checkable
@@ -105,6 +116,7 @@ TASK_PROTOCOLS: tuple[type, ...] = (
     Task,
     HasEpochSteps,
     HasExampleInput,
+    HasExportable,
     HasOutputForm,
     HasPictures,
     HasTexts,

@@ -5,7 +5,7 @@ Annotations name torch and numpy types, but importing this module imports neithe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -175,6 +175,27 @@ class Stop:
     """
 
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exportable:
+    """A model with all that a file of it must do by itself, and examples to check the file: for `zoo export`.
+
+    module: takes the columns of the data, as the data set gives them, and returns one tensor.
+    inputs: the module's inputs by name, in order, each with the names of its axes that may have any length, such as
+        `{"x": {0: "batch"}}`. Without a name for axis 0, a file takes one example at a time.
+    outputs: the same of its one output, such as `{"logits": {0: "batch"}}`.
+    count: the number of examples of test. examples: returns the module's inputs for the examples with these numbers.
+    expected: returns what the model returns for them in an evaluation. It does not use `module`, so that the check
+        also covers the preprocessing.
+    """
+
+    module: nn.Module
+    inputs: Mapping[str, Mapping[int, str]]
+    outputs: Mapping[str, Mapping[int, str]]
+    count: int
+    examples: Callable[[Sequence[int]], tuple[torch.Tensor, ...]]
+    expected: Callable[[Sequence[int]], torch.Tensor]
 
 
 @dataclass(slots=True)

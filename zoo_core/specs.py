@@ -154,6 +154,9 @@ class TaskSpec:
 
     kind: a shared kind, which brings a ready implementation; or `<plugin>/<kind>`, which needs an `entry`.
     entry: a callable `entry(spec) -> protocols.Task`.
+    export: a callable `export(task, ctx, model) -> protocols.Exportable`, for `zoo export`. Tasks on `Supervised` and
+        tasks with a method `exportable` need none. It is for tasks that have records: the files of `entry` are part of
+        the experiment key, so a new method there makes all trials run again, and a file of its own does not.
     datasets: names of the data sets, the default first.
     recipe, quick: hyper-parameters that replace those of the kind; `quick` is the short preset.
     chance: the chance level, in the metric. target: the val score that defines time-to-target.
@@ -182,6 +185,7 @@ class TaskSpec:
     references: tuple[Reference, ...] = ()
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     entry: str = ""
+    export: str = ""
     version: int = 1
     plugin: str = ""
 

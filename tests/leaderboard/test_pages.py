@@ -16,7 +16,7 @@ from zoo_leaderboard.text.formats import DASH
 from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import file_name
 
-from zoo_core.results.records import TimeToTarget
+from zoo_core.results.records import Latency, TimeToTarget
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 HOSTILE = [
@@ -161,6 +161,28 @@ def test_a_task_page_shows_rows_failures_and_how_to_reproduce(record, save, resu
     assert "zoo bench digits" in text
     assert "Learning curves" in text
     assert "provisional" not in text.partition("How to read")[0].lower()
+    assert_sound(site)
+
+
+def test_a_table_has_a_column_for_onnxruntime_only_if_a_record_has_its_latency(record, save, results, site):
+    def measured(median):
+        return Latency(median_ms=median, p95_ms=9.0, n=5)
+
+    plain = record(model="zoo-a:plain", measured_latency=measured(4.0))
+    save(plain)
+    build([results], site)
+    assert "onnxruntime" not in task_text(site)
+    exported = [record(seed=seed, measured_onnxruntime=measured(time)) for seed, time in enumerate((0.25, 0.5, 7.0))]
+    save(*exported, record(model="zoo-a:forged", measured_onnxruntime=measured(-1.0)))
+    build([results], site)
+    text = task_text(site)
+    assert "Latency in onnxruntime (ms), CPU" in text
+    (group,) = json.loads((site / "data" / f"{file_name('zoo-a:digits')}.json").read_text("utf-8"))["groups"]
+    times = {row["model"]: row["onnxruntime_ms"] for row in group["models"]}
+    assert times == {"zoo-a:net": 0.5, "zoo-a:plain": None, "zoo-a:forged": None}
+    assert "Latency in onnxruntime, CPU 0.25 ms (median), 9 ms (95th percentile), n = 5" in " ".join(
+        page.text for name, page in read(site).items() if name.startswith("trials/")
+    )
     assert_sound(site)
 
 

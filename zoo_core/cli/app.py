@@ -60,6 +60,11 @@ OWN_COMMANDS = (
         entry="zoo_core.cli.reuse:predict_command",
     ),
     CommandSpec(
+        name="export",
+        help="Write a saved model into an ONNX, torch.export or safetensors file, and check the file.",
+        entry="zoo_core.cli.export:export_command",
+    ),
+    CommandSpec(
         name="verify",
         help="Run the experiments of records again, and compare the results bit for bit.",
         entry="zoo_core.cli.verify:verify_command",

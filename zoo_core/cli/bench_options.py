@@ -55,6 +55,9 @@ WEIGHTS = typer.Option(
     help="Initial weights of the one --model; none: random weights. Default: the model's own.",
 )
 SAVE = typer.Option("--save", help="Save each trained model, for `zoo eval` and `zoo predict`.")
+ONNXRUNTIME = typer.Option(
+    "--onnxruntime", help="Also measure the latency of each model exported to ONNX, in onnxruntime on the CPU."
+)
 SANDBOX = typer.Option("--sandbox", help="Run trials in bubblewrap: no network, no home, limited memory. Linux only.")
 LOG = typer.Option(
     "--log",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +13,7 @@ import typer
 from zoo_core.cli.completion import complete_any
 from zoo_core.cli.options import JSON
 from zoo_core.entries import model_of_path, names_file
-from zoo_core.errors import UnknownNameError
+from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.registry import Registry
 from zoo_core.specs import DatasetSpec, ModelSpec, Param, TaskSpec
 from zoo_core.ui.console import output, print_json, print_table
@@ -20,11 +22,43 @@ from zoo_core.ui.formats import format_value, is_empty
 
 def show_command(
     name: Annotated[
-        str, typer.Argument(help="Name of a task, model, data set or plugin.", autocompletion=complete_any)
+        str,
+        typer.Argument(
+            help="Name of a task, model, data set or plugin; with --weights, a file of `zoo bench --save`.",
+            autocompletion=complete_any,
+        ),
     ],
+    weights: Annotated[
+        bool, typer.Option("--weights", help="Show the parameters of a saved model: shapes, means and histograms.")
+    ] = False,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            "--pictures",
+            metavar="DIR",
+            file_okay=False,
+            help="With --weights: folder for pictures of the histograms and of the first layer's filters. No file is "
+            "overwritten.",
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", "-m", metavar="FILE.py:NAME", help="With --weights: source of a model without a plugin."
+        ),
+    ] = "",
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Show everything that the zoo knows of a task, model, data set or plugin."""
+    """Show everything that the zoo knows of a task, model, data set or plugin, or the weights of a saved model."""
+    if weights:
+        from zoo_core.cli.weights import show_weights
+
+        show_weights(Path(name), pictures=pictures, model=model, as_json=as_json)
+        return
+    if pictures or model:
+        raise UsageError("--pictures and --model go with --weights and a file of `zoo bench --save`")
+    if name.endswith(".safetensors") and Path(name).is_file():
+        raise UsageError(f"{name} is a file of weights: `zoo show {shlex.quote(name)} --weights` shows them")
     entries = find_entries(Registry.load(), name)
     if as_json:
         print_json(entries)

@@ -98,6 +98,14 @@ class HasReduce(Protocol):
 
 
 @runtime_checkable
+class HasTrimmed(Protocol):
+    """An objective whose inputs are larger than the examples, such as padded images, and so are its model's outputs."""
+
+    def trimmed(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return the part of a batch's output that belongs to its examples, column `x`. An exported file returns it."""
+
+
+@runtime_checkable
 class HasObjectivePictures(Protocol):
     """An objective that shows its results."""
 
@@ -137,6 +145,7 @@ OBJECTIVE_PROTOCOLS: tuple[type, ...] = (
     HasAugment,
     HasOutputShape,
     HasReduce,
+    HasTrimmed,
     HasObjectivePictures,
     ReadsFiles,
     TakesLoss,

@@ -19,6 +19,7 @@ from zoo_core.entries.codehash import code_sha256
 from zoo_core.errors import IncompatibleError, PluginError
 from zoo_core.kinds import KINDS, inputs
 from zoo_core.kinds.evaluation import MAX_EVALUATION_BATCH, run_over
+from zoo_core.kinds.exporting import supervised_export
 from zoo_core.kinds.features import (
     Features,
     SplitFeatures,
@@ -42,7 +43,7 @@ from zoo_core.kinds.objective import (
 )
 from zoo_core.optional import refuse_misspelt_methods
 from zoo_core.outputs import FiniteOutputs, OutputForm
-from zoo_core.protocols import Context, Data, Evaluation, Phase, Step, Table
+from zoo_core.protocols import Context, Data, Evaluation, Exportable, Phase, Step, Table
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 from zoo_core.train import epoch_steps, supervised_steps
@@ -156,6 +157,12 @@ class Supervised:
     def example_input(self, ctx: Context, batch_size: int) -> Tensor:
         """Return the model's input for the first training examples."""
         return self._objective.inputs(self._splits["train"].first(batch_size))
+
+    def exportable(self, ctx: Context, model: nn.Module) -> Exportable:
+        """Return the model with the objective's preprocessing; see `zoo_core.optional.HasExportable`."""
+        self._make_ready(model)
+        split, forward = self._split(ctx, "test"), self._forward_from_columns(model)
+        return supervised_export(model, self._objective, self._form, split, forward)
 
     def pictures(self, ctx: Context, model: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
         """Return the objective's pictures of the test split. Raises PluginError if the data have no column `y`."""

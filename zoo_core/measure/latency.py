@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from time import perf_counter  # bound before plugins are imported, which could replace it
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from zoo_core.measure.load import CpuMeter
 from zoo_core.results.records import Latency
@@ -20,7 +20,7 @@ WARM_UP_SHARE = 0.25  # of it, at most, for the warm-up before
 
 
 def measure_latency(
-    model: nn.Module, example: Any, device: str, max_repeats: int = MAX_REPEATS, *, max_s: float = MAX_S
+    model: Callable[[Any], object], example: Any, device: str, max_repeats: int = MAX_REPEATS, *, max_s: float = MAX_S
 ) -> Latency:
     """Measure the median and 95th percentile of the forward pass of `example`, synchronised, after a warm-up.
 

@@ -70,6 +70,8 @@ def _refuse_text_as_tuple(spec: AnySpec) -> None:
 
 
 def _validate_task(task: TaskSpec) -> None:
+    if task.export and not ENTRY_PATTERN.fullmatch(task.export):
+        raise InvalidSpecError(f"task {task.name}: export {task.export!r} is not of the form package.module:name")
     if not task.datasets:
         raise InvalidSpecError(f"task {task.name}: `datasets` is empty; name at least one")
     if "/" in task.kind and not task.entry:

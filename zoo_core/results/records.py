@@ -35,6 +35,7 @@ Source: TypeAlias = Literal["runner", "pytest-benchmark"]
 # Statuses after which the same command does not run the trial again. A timeout runs again if it gets more time.
 FINAL: frozenset[Status] = frozenset({"ok", "diverged", "error", "crashed", "out_of_memory"})
 FAILED: frozenset[Status] = frozenset({"diverged", "error", "crashed", "timeout", "out_of_memory", "interrupted"})
+ONNXRUNTIME = "onnxruntime"  # in `Measured.left_out`: why this latency, which was asked for, is missing
 
 
 class JsonStruct(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +192,7 @@ class Measured(JsonStruct, frozen=True, kw_only=True):
     initial_score: the task's metric on val before the first step; None without val, or if the model cannot be scored
         before it has seen data.
     train_s: training seconds, without evaluation. throughput: units per second of training, without other phases.
+    onnxruntime: the same forward pass as `latency`, in onnxruntime on the CPU, in float32; only if it was asked for.
     inference_throughput: units per second in batches of `inference_batch`. load: during the training.
     peak_memory_mib: of the device; on the CPU, the growth of the process.
     per_example, checkpoint: file names, "" if there is no such file. pictures, texts: name -> file name.
@@ -206,6 +208,7 @@ class Measured(JsonStruct, frozen=True, kw_only=True):
     train_s: float | None = None
     throughput: float | None = None
     latency: Latency | None = None
+    onnxruntime: Latency | None = None
     inference_throughput: float | None = None
     inference_batch: Integer | None = None
     peak_memory_mib: float | None = None

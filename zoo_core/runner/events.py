@@ -76,6 +76,7 @@ class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     weights: str = ""
     weights_sha256: str = ""
     save: bool = False
+    onnxruntime: bool = False
     sandbox: bool = False
     code: TrialCode | None = None
     specs: str = ""
@@ -137,6 +138,44 @@ class EvaluateJob(BaseJob, frozen=True, kw_only=True, tag="evaluate"):
     device: str
     threads: int
     model: str = ""
+
+
+class ExportJob(BaseJob, frozen=True, kw_only=True, tag="export"):
+    """Write a saved model into a file of another format, and compare both on examples of test.
+
+    form: a key of `export.SUFFIXES`. out: the file, "" to name it in `folder` by the model and the task; an existing
+    one is replaced only with `force`. opset: 0 for the exporter's own choice. tolerance: the largest difference, as a
+    share of the largest output.
+    dataset, data_root, offline, model: as in `EvaluateJob`.
+    """
+
+    handler: ClassVar[str] = "zoo_core.runner.handlers:export_checkpoint"
+
+    checkpoint: str
+    form: str
+    out: str
+    folder: str
+    force: bool
+    opset: int
+    tolerance: float
+    dataset: str
+    data_root: str | None
+    offline: bool
+    model: str = ""
+
+
+class ParametersJob(BaseJob, frozen=True, kw_only=True, tag="parameters"):
+    """Describe the weights of a saved model. pictures: a folder for pictures of them, "" for none."""
+
+    handler: ClassVar[str] = "zoo_core.runner.handlers:describe_parameters"
+
+    checkpoint: str
+    pictures: str = ""
+    model: str = ""
+
+    @property
+    def refuses_network(self) -> bool:
+        return True
 
 
 class PredictJob(BaseJob, frozen=True, kw_only=True, tag="predict"):
@@ -203,7 +242,18 @@ class LogJob(BaseJob, frozen=True, kw_only=True, tag="log"):
 
 
 Job: TypeAlias = (
-    DevicesJob | OpenJob | TrialJob | ScoreJob | TryJob | WeightsJob | EvaluateJob | PredictJob | CheckJob | LogJob
+    DevicesJob
+    | OpenJob
+    | TrialJob
+    | ScoreJob
+    | TryJob
+    | WeightsJob
+    | EvaluateJob
+    | ExportJob
+    | ParametersJob
+    | PredictJob
+    | CheckJob
+    | LogJob
 )
 
 

@@ -19,7 +19,16 @@ from zoo_core.entries.loaded import watching_imports
 from zoo_core.files import own_cache
 from zoo_core.protocols import Context
 from zoo_core.registry import Registry
-from zoo_core.runner.events import DevicesJob, EvaluateJob, OpenJob, PredictJob, TryJob, WeightsJob
+from zoo_core.runner.events import (
+    DevicesJob,
+    EvaluateJob,
+    ExportJob,
+    OpenJob,
+    ParametersJob,
+    PredictJob,
+    TryJob,
+    WeightsJob,
+)
 from zoo_core.runner.job_specs import find_dataset
 
 
@@ -88,3 +97,17 @@ def predict_files(job: PredictJob) -> dict[str, Any]:
     from zoo_core.runner import saved_models
 
     return asdict(saved_models.predict(job))
+
+
+def export_checkpoint(job: ExportJob) -> dict[str, Any]:
+    """Write a saved model into a file of another format."""
+    from zoo_core.runner import exporting
+
+    return exporting.export(job)
+
+
+def describe_parameters(job: ParametersJob) -> dict[str, Any]:
+    """Return the parameters of a saved model, and draw them if the job asks for it."""
+    from zoo_core.runner import parameters
+
+    return parameters.describe(job)

@@ -14,7 +14,7 @@ from zoo_core.data.locate import dataset_root, fingerprint
 from zoo_core.errors import DataError, RecipeError, UsageError
 from zoo_core.recipe import Recipe, RecipeClass
 from zoo_core.registry import Pair, Registry
-from zoo_core.results.records import FINAL, Record
+from zoo_core.results.records import FINAL, ONNXRUNTIME, Record
 from zoo_core.results.store import Store
 from zoo_core.runner.grid import combinations, count_combinations, require_few, settings_of
 from zoo_core.runner.identity import imports_are_unchanged, read_code
@@ -203,7 +203,9 @@ def _find_record(trial: PlannedTrial, store: Store) -> Record | None:
 def _is_enough(record: Record, request: Request) -> bool:
     """Return whether a record makes its trial unnecessary."""
     if record.status == "ok":
-        return bool(record.measured.checkpoint) or not request.save
+        measured = record.measured
+        timed = measured.onnxruntime is not None or ONNXRUNTIME in measured.left_out  # or why it could not be
+        return (bool(measured.checkpoint) or not request.save) and (timed or not request.onnxruntime)
     if request.retry_failed:
         return False
     if record.status == "timeout":  # with more time it may succeed

@@ -111,6 +111,7 @@ class PlannedTrial:
             weights=weights,
             weights_sha256=weights_sha256,
             save=self.request.save,
+            onnxruntime=self.request.onnxruntime,
             sandbox=self.request.sandbox,
             code=self.code,
             specs=self.specs,

@@ -82,6 +82,9 @@ def _numbers_with_limits(result: WorkerResult) -> Iterator[tuple[str, float | No
         yield "the 95th percentile of the latency in ms", measured.latency.p95_ms, positive, 1000 * age_s
         if measured.inference_batch is not None:
             yield "the inference throughput", measured.inference_throughput, positive, math.inf
+    if measured.onnxruntime is not None:
+        yield "the latency of onnxruntime in ms", measured.onnxruntime.median_ms, positive, 1000 * age_s
+        yield "its 95th percentile in ms", measured.onnxruntime.p95_ms, positive, 1000 * age_s
     if measured.load is not None:
         yield "the wall time of the timed windows", measured.load.wall_s, positive, age_s
         yield "the CPU time", measured.load.cpu_s, 0.0, math.inf

@@ -10,6 +10,7 @@ from typing import Any
 
 from zoo_core.data.downloads import digest_of
 from zoo_core.errors import RecipeError, UnknownNameError, UsageError
+from zoo_core.export import ONNX, require_packages
 from zoo_core.files import open_regular
 from zoo_core.recipe import helps
 from zoo_core.registry import Pair, Registry, is_pattern
@@ -36,6 +37,7 @@ class Request:
     device_names: device as torch spells it -> product name, once the devices are found.
     overrides: recipe keys with their values. A list for a key that takes one value means a trial for each of them.
     allow_many: whether lists of values may make more trials than `grid.MAX_TRIALS`.
+    onnxruntime: whether to measure the latency in onnxruntime too.
     weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
     loggers: what follows the trials. They are no part of the experiment.
     """
@@ -61,6 +63,7 @@ class Request:
     weights: str = ""
     weights_sha256: str = ""
     save: bool = False
+    onnxruntime: bool = False
     sandbox: bool = False
     allow_many: bool = False
     loggers: Sequence[LogTarget] = ()
@@ -234,6 +237,8 @@ def make_request(
         **fields,
     )
     require_known_keys(request)
+    if request.onnxruntime:
+        require_packages(ONNX)
     if request.sandbox:
         sandbox.require()
     return request

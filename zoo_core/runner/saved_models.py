@@ -28,14 +28,14 @@ from zoo_core.measure.devices import autocast
 from zoo_core.measure.randomness import evaluation_mode
 from zoo_core.optional import HasPredict, HasPredictionPictures
 from zoo_core.pictures import png
-from zoo_core.protocols import Context, Table
+from zoo_core.protocols import Context, Table, Task
 from zoo_core.quote import one_line
 from zoo_core.recipe import Recipe, check_value
 from zoo_core.registry import Registry
 from zoo_core.runner import checkpoints
 from zoo_core.runner.build import build_model, prepare_task, reseed
 from zoo_core.runner.checkpoints import Checkpoint
-from zoo_core.runner.events import EvaluateJob, PredictJob
+from zoo_core.runner.events import EvaluateJob, ExportJob, PredictJob
 from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.runner.restraint import restrained_build, restrained_use
 from zoo_core.specs import ModelSpec, Signature, TaskSpec
@@ -44,28 +44,37 @@ from zoo_core.specs import ModelSpec, Signature, TaskSpec
 def evaluate(job: EvaluateJob) -> dict[str, Any]:
     """Score a saved model on the test split of the job's data set; return these scores and the saved ones."""
     saved = SavedModel(Path(job.checkpoint), Registry.load(), job.device, job.threads, job.model)
+    task, model, facts = open_for_test(saved, job)
+    with saved.inference(model):
+        scores = task.evaluate(saved.ctx, model, "test").scores
+    return {
+        **facts,
+        "metric": saved.header.metric,
+        "scores": {name: float(score) for name, score in scores.items()},
+        "saved_scores": saved.header.scores,
+    }
+
+
+def open_for_test(saved: SavedModel, job: EvaluateJob | ExportJob) -> tuple[Task, nn.Module, dict[str, Any]]:
+    """Return the task with the job's data, test open, and the saved model; also what both are, for the command."""
     header = saved.header
     data, identity = _open_data(saved, job)
     with restrained_use(saved.path, saved.ctx.device):
         task = prepare_task(saved.task_spec, saved.ctx, data, saved.recipe)
     model = saved.build_model()
     data.unseal()
-    with saved.inference(model):
-        scores = task.evaluate(saved.ctx, model, "test").scores
-    return {
+    facts = {
         "task": header.task,
         "model": header.model,
         "dataset": data.spec.qualified,
         "same_data": identity == header.fingerprint,
         "same_code": (header.code_sha256, header.model_version, header.task_version)
         == (code_sha256(saved.model_spec.entry), saved.model_spec.version, saved.task_spec.version),
-        "metric": header.metric,
-        "scores": {name: float(score) for name, score in scores.items()},
-        "saved_scores": header.scores,
     }
+    return task, model, facts
 
 
-def _open_data(saved: SavedModel, job: EvaluateJob) -> tuple[OpenData, str]:
+def _open_data(saved: SavedModel, job: EvaluateJob | ExportJob) -> tuple[OpenData, str]:
     """Open the job's data set with the model's signature, and return it with its fingerprint.
 
     Raises IncompatibleError if the model was trained on other classes or shapes.
@@ -104,11 +113,11 @@ def predict(job: PredictJob) -> Table:
     if isinstance(task, HasPredictionPictures) and job.pictures:
         drawn = task.prediction_pictures(files, signature, table)
         for path, picture in zip(map(Path, job.pictures), drawn, strict=True):
-            _write_new(path, png(picture))
+            write_new(path, png(picture))
     return table
 
 
-def _write_new(path: Path, content: bytes) -> None:
+def write_new(path: Path, content: bytes) -> None:
     """Write a new file, and its folder if needed. Raises UsageError if it cannot be written, or exists."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

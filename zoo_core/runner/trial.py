@@ -27,7 +27,7 @@ from zoo_core.optional import HasPictures, HasTexts
 from zoo_core.protocols import Evaluation
 from zoo_core.reasons import reason_of
 from zoo_core.registry.tampering import Original, find_replaced, list_originals, names_of
-from zoo_core.results.records import Measured, Status
+from zoo_core.results.records import ONNXRUNTIME, Measured, Status
 from zoo_core.runner import events, serving
 from zoo_core.runner.artifacts import Artifacts
 from zoo_core.runner.build import reseed
@@ -143,6 +143,8 @@ class TrialRunner:
                 self._save_checkpoint(trial, training.scored_model)
             self._make_pictures(trial, training.scored_model)
             self._make_texts(trial, training.scored_model)
+            if self.job.onnxruntime:  # last, because the exporter traces the model
+                self._measure_onnxruntime(trial, training.scored_model)
             self._refuse_replaced_functions()
 
     def measured(self) -> Measured:
@@ -319,6 +321,13 @@ class TrialRunner:
         except MachineError as error:  # the score is not lost because of it
             with self.artifacts.leaving_out("checkpoint"):
                 raise error
+
+    def _measure_onnxruntime(self, trial: PreparedTrial, model: nn.Module) -> None:
+        """Measure the latency in onnxruntime. A model that cannot be exported costs only this measurement."""
+        from zoo_core.runner.onnx_latency import measure_onnxruntime
+
+        with self.artifacts.leaving_out(ONNXRUNTIME):
+            self._keep(onnxruntime=measure_onnxruntime(trial, model))
 
     def _make_pictures(self, trial: PreparedTrial, model: nn.Module) -> None:
         if isinstance(trial.task, HasPictures):

@@ -114,6 +114,11 @@ class SegmentationObjective:
         counted = (unpadded(output, targets.shape[1:]).argmax(1), targets, self._count, self._ignored)
         return torch.cat([confusions(*counted), boundary_counts(*counted)], 1)
 
+    def trimmed(self, output: Tensor, x: Tensor) -> Tensor:
+        """Cut the padding off logits (batch, classes, height, width)."""
+        logits: Tensor = unpadded(output, x.shape[2:])
+        return logits
+
     def _score(self, confusion: Tensor) -> Tensor:
         """Compute the task's metric on the device, without synchronising."""
         hits, predicted, true = confusion.diagonal().float(), confusion.sum(0).float(), confusion.sum(1).float()

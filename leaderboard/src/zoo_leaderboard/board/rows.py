@@ -85,6 +85,7 @@ class Row:
     latency_ms: float | None
     latency_ms_low: float | None
     latency_ms_high: float | None
+    onnxruntime_ms: float | None
     peak_memory_mib: float | None
     parameters: int | None
     flops_per_unit: int | None

@@ -28,7 +28,7 @@ MODEL_FIELDS = (
     *("rank", "rank_high", "not_ranked", "winner", "tied", "model", "version", "title", "variant", "pretrained_on"),
     *("score", "low", "high", "covers", "spread", "seeds", "provisional", "stale"),
     *("time_to_target", "time_to_target_s", "met", "train_s", "train_s_low", "train_s_high", "throughput"),
-    *("inference_throughput", "latency_ms", "latency_ms_low", "latency_ms_high"),
+    *("inference_throughput", "latency_ms", "latency_ms_low", "latency_ms_high", "onnxruntime_ms"),
     *("timed", "disturbed", "times_reliable", "latency_reliable", "time_note"),
     *("parameters", "flops_per_unit", "flops_unknown_because"),
     *("peak_memory_mib", "hardware", "untrained", "statuses", "earlier", "recipe", "reason", "year", "paper"),

@@ -40,6 +40,7 @@ def zoo_tasks() -> list[TaskSpec]:
     shared: dict[str, Any] = {
         "kind": KIND,
         "entry": "zoo_detection.task:Detection",
+        "export": "zoo_detection.exporting:detection",
         "metric": "map50",
         "higher_is_better": True,
         "chance": 0.0,

@@ -61,6 +61,7 @@ def zoo_tasks() -> list[TaskSpec]:
                 ),
             ),
             entry="zoo_pose.action:Action",
+            export="zoo_pose.exporting:action",
         ),
         TaskSpec(
             name="motion",

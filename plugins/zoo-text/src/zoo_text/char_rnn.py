@@ -63,6 +63,7 @@ TASKS: tuple[TaskSpec, ...] = (
             ),
         ),
         entry="zoo_text.language:LanguageModel",
+        export="zoo_text.exporting:language_model",
     ),
 )
 DATASETS: tuple[DatasetSpec, ...] = (

@@ -1,0 +1,43 @@
+"""The export of language models: the file takes the numbers of symbols, in sequences of any length.
+
+A file of its own, because `language.py` is part of the experiment key of every trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from zoo_core import Context, Exportable
+from zoo_text.language import LanguageModel, _text
+
+
+def language_model(task: LanguageModel, _: Context, model: nn.Module) -> Exportable:
+    """Return what a file of a model holds: forward, from the first state, without a state that is carried on.
+
+    An example is a sequence of the recipe's `length` from the start of test.
+    """
+    length = int(task._recipe.length)
+    text = _text(task._data.split("test", holdout=task._recipe.holdout), 256 * length)
+    count = max(1, len(text) // length)
+    sequences = text[: count * length].view(count, -1)
+
+    def batch_of(numbers: Sequence[int]) -> Tensor:
+        return sequences[torch.as_tensor(numbers)]
+
+    def expected(numbers: Sequence[int]) -> Tensor:
+        x = batch_of(numbers)
+        logits: Tensor = model(x)
+        task.output_form().require(logits, x)
+        return logits
+
+    return Exportable(
+        module=model,
+        inputs={"x": {0: "batch", 1: "time"}},
+        outputs={"logits": {0: "batch", 1: "time"}},
+        count=count,
+        examples=lambda numbers: (batch_of(numbers),),
+        expected=expected,
+    )
