@@ -8,7 +8,7 @@ import pytest
 
 from zoo_core.cli.reuse import _new_pictures
 from zoo_core.errors import UsageError
-from zoo_core.runner.saved_models import _write_new
+from zoo_core.runner.saved_models import write_new
 
 
 def names(folder: Path, *files: str) -> list[str]:
@@ -31,7 +31,7 @@ def test_no_file_and_no_link_is_overwritten(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="exists, and no file is overwritten: give another folder"):
             names(tmp_path, "c.jpg", file)
         with pytest.raises(UsageError, match="exists, and no file is overwritten: give another folder"):
-            _write_new(tmp_path / Path(file).with_suffix(".png"), b"")
+            write_new(tmp_path / Path(file).with_suffix(".png"), b"")
     assert (tmp_path / "a.png").read_bytes() == b"mine"
     assert not (tmp_path / "nowhere.png").exists()
 
@@ -41,4 +41,4 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--pictures .*file is a file: give a folder"):
         names(tmp_path / "file", "a.jpg")
     with pytest.raises(UsageError, match=r"a\.png (exists|cannot be written \(Not a directory\))"):
-        _write_new(tmp_path / "file" / "a.png", b"")
+        write_new(tmp_path / "file" / "a.png", b"")

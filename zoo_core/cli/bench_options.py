@@ -55,6 +55,14 @@ WEIGHTS = typer.Option(
     help="Initial weights of the one --model; none: random weights. Default: the model's own.",
 )
 SAVE = typer.Option("--save", help="Save each trained model, for `zoo eval` and `zoo predict`.")
+INSPECT = typer.Option(
+    "--inspect", help="Also draw what each trained model of images does inside: Grad-CAM, feature maps."
+)
+PROFILE = typer.Option(
+    "--profile",
+    metavar="[time|memory]",
+    help="Also profile some training steps after each trial: time (the default) or memory of the operators.",
+)
 SANDBOX = typer.Option("--sandbox", help="Run trials in bubblewrap: no network, no home, limited memory. Linux only.")
 YES = typer.Option("--yes", help="Run also more than 200 trials that lists of values in --set make.")
 DRY_RUN = typer.Option("--dry-run", help="Print the trials that would run, and exit.")

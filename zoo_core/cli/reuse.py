@@ -48,16 +48,16 @@ def eval_command(
     """Score a saved model on the test split, next to the scores at the time of saving."""
     from zoo_core.runner.events import EvaluateJob
 
-    result = _run_job(
+    result = run_job(
         device,
         lambda device_name: EvaluateJob(
-            checkpoint=_absolute_file(checkpoint),
+            checkpoint=absolute_file(checkpoint),
             dataset=dataset,
             data_root=str(data_root.expanduser().absolute()) if data_root else None,
             offline=offline,
             device=device_name,
             threads=threads,
-            model=_model_address(model),
+            model=model_address(model),
         ),
     )
     if as_json:
@@ -107,14 +107,14 @@ def predict_command(
 
     with _inputs(files or [], prompt) as paths:
         drawn = _new_pictures(pictures, paths) if pictures else []
-        table = _run_job(
+        table = run_job(
             device,
             lambda device_name: PredictJob(
-                checkpoint=_absolute_file(checkpoint),
-                files=[_absolute_file(path) for path in paths],
+                checkpoint=absolute_file(checkpoint),
+                files=[absolute_file(path) for path in paths],
                 top=top or 0,
                 device=device_name,
-                model=_model_address(model),
+                model=model_address(model),
                 pictures=drawn,
             ),
         )
@@ -179,7 +179,7 @@ def _new_pictures(folder: Path, files: Sequence[Path]) -> list[str]:
     return [str(path) for path in paths.values()]
 
 
-def _absolute_file(path: Path) -> str:
+def absolute_file(path: Path) -> str:
     """Return the full path of a regular file, not of a FIFO or a device, for the worker. Raises UsageError."""
     whole = path.expanduser()
     if not whole.is_file():
@@ -187,7 +187,7 @@ def _absolute_file(path: Path) -> str:
     return str(whole.absolute())
 
 
-def _model_address(name: str) -> str:
+def model_address(name: str) -> str:
     """Return the model's file with its full path for the worker. Raises UsageError if the file has no such model."""
     if name and not names_file(name):
         raise UsageError(
@@ -196,7 +196,7 @@ def _model_address(name: str) -> str:
     return address(model_of_path(name)) if name else ""
 
 
-def _run_job(device: str, make_job: Callable[[str], Any]) -> Any:
+def run_job(device: str, make_job: Callable[[str], Any]) -> Any:
     """Make a job for the named device, run it in a worker and return its result."""
     from zoo_core.runner.devices import find_devices
     from zoo_core.runner.executor import LocalExecutor

@@ -24,7 +24,7 @@ MIB = 1 << 20
 MAX_ARTIFACT_BYTES = 16 * MIB
 MAX_ALL_PICTURES_BYTES, MAX_PICTURES = 64 * MIB, 100
 MAX_TEXT_BYTES, MAX_ALL_TEXTS_BYTES, MAX_TEXTS = 64 << 10, MIB, 100
-MAX_DECODED_BYTES = 256 * MIB  # of a picture before it is compressed
+MAX_DECODED_BYTES = 256 * MIB  # of a file before it is compressed
 MAX_TABLES, MAX_CELLS, MAX_TABLES_BYTES = (
     50,
     250_000,
@@ -53,6 +53,7 @@ class Artifacts:
         self.tables: dict[str, TableFacts] = {}
         self.left_out: dict[str, str] = {}
         self.fault = ""
+        self._pictures_seen = 0
 
     @contextlib.contextmanager
     def leaving_out(self, what: str) -> Iterator[None]:
@@ -114,7 +115,8 @@ class Artifacts:
     def keep_pictures(self, pictures: Mapping[str, np.ndarray[Any, Any]]) -> None:
         """Write each picture, uint8 (height, width, 3), as a PNG file. The file name is a number, never the name."""
         with self.leaving_out("pictures"):
-            for number, (name, picture) in enumerate(pictures.items()):
+            for name, picture in pictures.items():
+                number, self._pictures_seen = self._pictures_seen, self._pictures_seen + 1
                 with self.leaving_out(f"picture {shown(name)}"):
                     _require_name(name)
                     self._require_room("pictures", number + 1, MAX_PICTURES)
@@ -134,6 +136,13 @@ class Artifacts:
                     self._write(f"text-{number}.txt", content)
                     self._text_bytes += len(content)
                     self.texts[name] = f"text-{number}.txt"
+
+    def keep_compressed(self, name: str, content: bytes, raw_bytes: int) -> str:
+        """Write a compressed file of the zoo's own, and return its name. raw_bytes: its size before compression."""
+        self._require_room("bytes before compression", raw_bytes, MAX_DECODED_BYTES)
+        self._require_room("bytes", len(content), MAX_ARTIFACT_BYTES)
+        self._write(name, content)
+        return name
 
     def _table(self, table: Any) -> TableFacts:
         width, rows = len(table.columns), len(table.rows)

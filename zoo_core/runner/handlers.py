@@ -19,7 +19,7 @@ from zoo_core.entries.loaded import watching_imports
 from zoo_core.files import own_cache
 from zoo_core.protocols import Context
 from zoo_core.registry import Registry
-from zoo_core.runner.events import DevicesJob, EvaluateJob, OpenJob, PredictJob, TryJob, WeightsJob
+from zoo_core.runner.events import DevicesJob, EvaluateJob, InspectJob, OpenJob, PredictJob, TryJob, WeightsJob
 from zoo_core.runner.job_specs import find_dataset
 
 
@@ -88,3 +88,10 @@ def predict_files(job: PredictJob) -> dict[str, Any]:
     from zoo_core.runner import saved_models
 
     return asdict(saved_models.predict(job))
+
+
+def inspect_model(job: InspectJob) -> dict[str, Any]:
+    """Look inside a saved model: list its layers, or write pictures of one of them."""
+    from zoo_core.runner.inspection import inspect_checkpoint
+
+    return inspect_checkpoint(job)

@@ -111,6 +111,8 @@ class PlannedTrial:
             weights=weights,
             weights_sha256=weights_sha256,
             save=self.request.save,
+            inspect=self.request.inspect,
+            profile=self.request.profile,
             sandbox=self.request.sandbox,
             code=self.code,
             specs=self.specs,

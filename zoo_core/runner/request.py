@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from zoo_core.data.downloads import digest_of
 from zoo_core.errors import RecipeError, UnknownNameError, UsageError
 from zoo_core.files import open_regular
+from zoo_core.inside import require_captum
 from zoo_core.recipe import helps
 from zoo_core.registry import Pair, Registry, is_pattern
 from zoo_core.runner import sandbox
@@ -28,6 +29,7 @@ class Request:
     device_names: device as torch spells it -> product name, once the devices are found.
     overrides: recipe keys with their values. A list for a key that takes one value means a trial for each of them.
     allow_many: whether lists of values may make more trials than `grid.MAX_TRIALS`.
+    inspect, profile: as in `TrialJob`.
     weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
     """
 
@@ -52,6 +54,8 @@ class Request:
     weights: str = ""
     weights_sha256: str = ""
     save: bool = False
+    inspect: bool = False
+    profile: Literal["", "time", "memory"] = ""
     sandbox: bool = False
     allow_many: bool = False
     command: str = ""
@@ -202,4 +206,6 @@ def make_request(
     require_known_keys(request)
     if request.sandbox:
         sandbox.require()
+    if request.inspect:
+        require_captum()
     return request

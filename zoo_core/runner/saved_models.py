@@ -35,7 +35,7 @@ from zoo_core.registry import Registry
 from zoo_core.runner import checkpoints
 from zoo_core.runner.build import build_model, prepare_task, reseed
 from zoo_core.runner.checkpoints import Checkpoint
-from zoo_core.runner.events import EvaluateJob, PredictJob
+from zoo_core.runner.events import EvaluateJob, InspectJob, PredictJob
 from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.runner.restraint import restrained_build, restrained_use
 from zoo_core.specs import ModelSpec, Signature, TaskSpec
@@ -45,7 +45,7 @@ def evaluate(job: EvaluateJob) -> dict[str, Any]:
     """Score a saved model on the test split of the job's data set; return these scores and the saved ones."""
     saved = SavedModel(Path(job.checkpoint), Registry.load(), job.device, job.threads, job.model)
     header = saved.header
-    data, identity = _open_data(saved, job)
+    data, identity = open_job_data(saved, job)
     with restrained_use(saved.path, saved.ctx.device):
         task = prepare_task(saved.task_spec, saved.ctx, data, saved.recipe)
     model = saved.build_model()
@@ -65,7 +65,7 @@ def evaluate(job: EvaluateJob) -> dict[str, Any]:
     }
 
 
-def _open_data(saved: SavedModel, job: EvaluateJob) -> tuple[OpenData, str]:
+def open_job_data(saved: SavedModel, job: EvaluateJob | InspectJob) -> tuple[OpenData, str]:
     """Open the job's data set with the model's signature, and return it with its fingerprint.
 
     Raises IncompatibleError if the model was trained on other classes or shapes.
@@ -104,20 +104,23 @@ def predict(job: PredictJob) -> Table:
     if isinstance(task, HasPredictionPictures) and job.pictures:
         drawn = task.prediction_pictures(files, signature, table)
         for path, picture in zip(map(Path, job.pictures), drawn, strict=True):
-            _write_new(path, png(picture))
+            write_new(path, png(picture))
     return table
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    """Write a new file, and its folder if needed. Raises UsageError if it cannot be written, or exists."""
+def write_new(path: Path, content: bytes, *, option: str = "--pictures") -> None:
+    """Write a new file, and its folder if needed. Raises UsageError if it cannot be written, or exists.
+
+    option: the one of the command that names the folder.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as file:  # "x" also refuses a link that somebody has put there
             file.write(content)
     except FileExistsError as error:
-        raise UsageError(f"{path} exists, and no file is overwritten: give another folder to --pictures") from error
+        raise UsageError(f"{path} exists, and no file is overwritten: give another folder to {option}") from error
     except OSError as error:
-        raise UsageError(f"{path} cannot be written ({error.strerror}): give another folder to --pictures") from error
+        raise UsageError(f"{path} cannot be written ({error.strerror}): give another folder to {option}") from error
 
 
 def _fits(given: Signature, trained_on: Signature, task: TaskSpec) -> bool:
