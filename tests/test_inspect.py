@@ -73,7 +73,7 @@ def test_a_trial_keeps_what_its_model_looks_at_beside_its_own_pictures(trained: 
             assert picture.width == columns * 88 + 4
 
 
-def test_a_profile_names_the_costliest_operators_and_its_trace_no_folder(trained: tuple[Record, Path]) -> None:
+def test_a_profile_has_the_costliest_operators_and_a_trace_of_each_step(trained: tuple[Record, Path]) -> None:
     record, _ = trained
     profile = record.measured.profile
     assert profile is not None
@@ -81,13 +81,10 @@ def test_a_profile_names_the_costliest_operators_and_its_trace_no_folder(trained
     assert profile.table.columns == ["operator", "calls", "cpu_ms", "memory_mib"]
     memory = [row[-1] for row in profile.table.rows]
     assert memory == sorted(memory, reverse=True)
-    operators = {row[0]: row for row in profile.table.rows}
-    assert any("convolution" in name for name in operators)
-    content = (artifacts(trained) / profile.trace).read_bytes()
-    trace = json.loads(gzip.decompress(content))
+    assert any("convolution" in row[0] for row in profile.table.rows[:3])
+    trace = json.loads(gzip.decompress((artifacts(trained) / profile.trace).read_bytes()))
     steps = [event for event in trace["traceEvents"] if event.get("name") == "zoo: training step"]
     assert len([event for event in steps if event.get("cat") == "user_annotation"]) == 5
-    assert b"traceName" not in gzip.decompress(content)
 
 
 def test_looking_inside_changes_neither_the_key_nor_the_result_nor_the_phases_of_a_trial(
@@ -209,11 +206,11 @@ def test_what_cannot_be_inspected_is_one_line(zoo: Zoo, trained: tuple[Record, P
         ("--class", "seven"): "unknown class 'seven': known: 0, 1, 2",
         ("--channels", "64"): "layer 10 has no channel 64: it has 64, counted from 0",
         ("--channels", "a"): "--channels 'a': give numbers with commas, such as 0,5,12",
-        ("--out", "file"): "--out file is a file: give a folder",
         (tmp_path / "no.png",): "no.png cannot be read as a picture",
         ("nowhere.png",): "there is no file nowhere.png",
         ("no.png",) * 49: "49 files are too many for one picture: give up to 48",
     }
+    assert "'file' is a file" in zoo("inspect", checkpoint, "--out", "file").err
     for words, reason in mistakes.items():
         done = zoo("inspect", checkpoint, *words, "--offline", "--device", "cpu")
         assert is_one_line(done), done.err

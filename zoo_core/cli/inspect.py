@@ -107,12 +107,12 @@ def _parse_channels(text: str) -> list[int]:
 def _folder(out: Path | None, checkpoint: Path) -> Path:
     """Return the folder for the pictures, by default one that is named after the record or the file.
 
-    Raises UsageError if it is a file.
+    Raises UsageError if the default is a file.
     """
     own = checkpoint.parent.name[:DIGITS] if checkpoint.name == SAVED_AS else checkpoint.stem
     folder = out or Path(f"inspected-{own}")
     if os.path.lexists(folder) and not folder.is_dir():
-        raise UsageError(f"--out {folder} is a file: give a folder")
+        raise UsageError(f"{folder} is a file: give a folder to --out")
     return folder
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from zoo_core.columns import Array
 from zoo_core.pictures import ORANGE, captioned_grid
 
-DARKEST = 0.25  # brightness of an image's parts where a channel has no value
+DARKEST = 0.35  # brightness of an image's parts where a channel has no value
 STRENGTH = 0.85  # share of the colour where a map is 1
 
 

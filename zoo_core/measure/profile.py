@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch.autograd import DeviceType
+from torch.autograd import DeviceType  # type: ignore[attr-defined]
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from zoo_core.stopwatch import synchronize
@@ -20,6 +19,8 @@ from zoo_core.stopwatch import synchronize
 MAX_OPERATORS = 20  # rows of the table
 STEP = "zoo: training step"  # the name of a step in the trace; its own time is that of Python and of waiting
 OUTSIDE = "outside of operators"
+ALLOCATORS = ("aten::empty", "aten::empty_like", "aten::empty_permuted", "aten::empty_strided", "aten::resize_")
+KEPT = ("schemaVersion", "deviceProperties", "displayTimeUnit", "baseTimeNanoseconds", "traceEvents")  # of a trace
 US_PER_MS, MIB = 1000, 1 << 20
 
 
@@ -54,7 +55,7 @@ def profile_steps(
     on_device = torch.device(device).type != "cpu"
     activities = {ProfilerActivity.CPU}
     if on_device:
-        activities |= torch.profiler.supported_activities() - {ProfilerActivity.CPU}
+        activities |= torch.profiler.supported_activities()  # type: ignore[no-untyped-call]
     taken = 0
     with profile(activities=activities, profile_memory=what == "memory", acc_events=True) as profiler:
         for _ in range(steps):
@@ -63,16 +64,16 @@ def profile_steps(
                     break
             taken += 1
         synchronize(device)
-    columns, rows = _table(profiler.key_averages(), what, max(1, taken), on_device=on_device)
+    memory = memory_by_operator(profiler.events(), on_device=on_device) if what == "memory" else None
+    columns, rows = _table(profiler.key_averages(), memory, max(1, taken), on_device=on_device)
     trace, trace_bytes = _trace(profiler, max_trace_bytes)
     return Profile(steps=taken, columns=columns, rows=rows, trace=trace, trace_bytes=trace_bytes)
 
 
-def _table(averages: Any, what: str, steps: int, *, on_device: bool) -> tuple[list[str], list[list[Any]]]:
-    """Return the columns and rows of the costliest operators. Times and memory are those of the operator itself."""
-
-    def memory(event: Any) -> float:
-        return float(event.self_device_memory_usage if on_device else event.self_cpu_memory_usage)
+def _table(
+    averages: Iterable[Any], memory: Mapping[str, int] | None, steps: int, *, on_device: bool
+) -> tuple[list[str], list[list[Any]]]:
+    """Return the columns and rows of the costliest operators: by `memory`, bytes by operator, or by time without it."""
 
     def busy(event: Any) -> float:
         return float(event.self_device_time_total if on_device else event.self_cpu_time_total)
@@ -81,29 +82,42 @@ def _table(averages: Any, what: str, steps: int, *, on_device: bool) -> tuple[li
     operators = [event for event in averages if event.device_type == DeviceType.CPU]
     events = [event for event in operators if event.key != STEP or not on_device]
     whole = sum(map(busy, events)) or 1.0
-    costliest = sorted(events, key=memory if what == "memory" else busy, reverse=True)[:MAX_OPERATORS]
+    cost = busy if memory is None else lambda event: memory.get(event.key, 0)
     columns = ["operator", "calls", "cpu_ms"]
     columns += ["device_ms"] if on_device else []
-    columns += ["memory_mib"] if what == "memory" else ["share_pct"]
+    columns += ["share_pct"] if memory is None else ["memory_mib"]
     rows = []
-    for event in costliest:
+    for event in sorted(events, key=cost, reverse=True)[:MAX_OPERATORS]:
         row = [OUTSIDE if event.key == STEP else event.key, event.count / steps]
         row.append(event.self_cpu_time_total / US_PER_MS / steps)
         row += [event.self_device_time_total / US_PER_MS / steps] if on_device else []
-        row.append(memory(event) / MIB / steps if what == "memory" else 100 * busy(event) / whole)
+        row.append(100 * busy(event) / whole if memory is None else memory.get(event.key, 0) / MIB / steps)
         rows.append(row)
     return columns, rows
 
 
+def memory_by_operator(events: Iterable[Any], *, on_device: bool) -> dict[str, int]:
+    """Sum the bytes that each operator allocated and did not free itself.
+
+    Operators get their memory from others, such as `aten::empty`; it counts for the operator that called these.
+    """
+    found: dict[str, int] = {}
+    for event in events:
+        size = event.self_device_memory_usage if on_device else event.self_cpu_memory_usage
+        owner = event
+        while owner.name in ALLOCATORS and owner.cpu_parent is not None:
+            owner = owner.cpu_parent
+        found[owner.name] = found.get(owner.name, 0) + size
+    return found
+
+
 def _trace(profiler: Any, max_bytes: int) -> tuple[bytes, int]:
-    """Return the trace, compressed and without the path of the file that torch wrote, and its size before that."""
+    """Return the trace, compressed and without the names of the host and of a temporary file, and its size before."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "trace.json")
         profiler.export_chrome_trace(str(path))
         size = path.stat().st_size
         if size > max_bytes:
             return b"", size
-        content = json.loads(path.read_bytes())
-    with contextlib.suppress(KeyError):
-        del content["traceName"]  # names the temporary folder
+        content = {name: value for name, value in json.loads(path.read_bytes()).items() if name in KEPT}
     return gzip.compress(json.dumps(content, separators=(",", ":")).encode(), mtime=0), size

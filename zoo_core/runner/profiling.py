@@ -65,6 +65,7 @@ def _take_step(trial: PreparedTrial, events: Iterator[Step | Phase | Stop]) -> b
 
 def _keep_trace(found: Profile, artifacts: Artifacts) -> str:
     """Write the trace and return its name; "" if it is left out, which the artifacts then say."""
+    kept = ""
     with artifacts.leaving_out("trace"):
-        return artifacts.keep_compressed(TRACE, found.trace, found.trace_bytes)
-    return ""
+        kept = artifacts.keep_compressed(TRACE, found.trace, found.trace_bytes)
+    return kept
