@@ -31,6 +31,7 @@ MAX_TABLES, MAX_CELLS, MAX_TABLES_BYTES = (
     2 * MIB,
 )  # all tables of a trial; a confusion matrix of 500 classes
 MAX_LEFT_OUT = 100
+TRACE = "trace.json.gz"
 RESERVED = ("file", "allow_pickle")  # parameters of `np.savez_compressed`, which takes the arrays by name
 
 
@@ -53,6 +54,7 @@ class Artifacts:
         self.tables: dict[str, TableFacts] = {}
         self.left_out: dict[str, str] = {}
         self.fault = ""
+        self.trace = ""
         self._pictures_seen = 0
 
     @contextlib.contextmanager
@@ -137,12 +139,13 @@ class Artifacts:
                     self._text_bytes += len(content)
                     self.texts[name] = f"text-{number}.txt"
 
-    def keep_compressed(self, name: str, content: bytes, raw_bytes: int) -> str:
-        """Write a compressed file of the zoo's own, and return its name. raw_bytes: its size before compression."""
-        self._require_room("bytes before compression", raw_bytes, MAX_DECODED_BYTES)
-        self._require_room("bytes", len(content), MAX_ARTIFACT_BYTES)
-        self._write(name, content)
-        return name
+    def keep_trace(self, content: bytes, raw_bytes: int) -> None:
+        """Write the trace of a profile, which is compressed. raw_bytes: its size before that."""
+        with self.leaving_out("trace"):
+            self._require_room("bytes before compression", raw_bytes, MAX_DECODED_BYTES)
+            self._require_room("bytes", len(content), MAX_ARTIFACT_BYTES)
+            self._write(TRACE, content)
+            self.trace = TRACE
 
     def _table(self, table: Any) -> TableFacts:
         width, rows = len(table.columns), len(table.rows)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from zoo_core.errors import PluginError
-from zoo_core.measure.profile import Profile, profile_steps
+from zoo_core.measure.profile import profile_steps
 from zoo_core.protocols import Phase, Step, Stop
 from zoo_core.recipe import Recipe
 from zoo_core.results.records import ProfileFacts, TableFacts
@@ -19,7 +19,6 @@ from zoo_core.runner.prepare import PreparedTrial
 from zoo_core.runner.warm_up import WARM_UP_STEPS
 
 STEPS = 5
-TRACE = "trace.json.gz"
 
 
 def profile_trial(trial: PreparedTrial, what: Literal["time", "memory"], artifacts: Artifacts) -> ProfileFacts:
@@ -46,11 +45,12 @@ def profile_trial(trial: PreparedTrial, what: Literal["time", "memory"], artifac
             events.close()
     if not found.steps:
         raise PluginError(f"the training took no more than {WARM_UP_STEPS} steps, so none could be profiled")
+    artifacts.keep_trace(found.trace, found.trace_bytes)
     return ProfileFacts(
         what=what,
         steps=found.steps,
         table=TableFacts(columns=found.columns, rows=found.rows),
-        trace=_keep_trace(found, artifacts),
+        trace=artifacts.trace,
     )
 
 
@@ -61,11 +61,3 @@ def _take_step(trial: PreparedTrial, events: Iterator[Step | Phase | Stop]) -> b
             event = next(events, None)
         if not isinstance(event, Phase):
             return isinstance(event, Step)
-
-
-def _keep_trace(found: Profile, artifacts: Artifacts) -> str:
-    """Write the trace and return its name; "" if it is left out, which the artifacts then say."""
-    kept = ""
-    with artifacts.leaving_out("trace"):
-        kept = artifacts.keep_compressed(TRACE, found.trace, found.trace_bytes)
-    return kept
