@@ -58,6 +58,7 @@ def parse_dtype(text: str) -> str:
 
 def parse_profile(text: str) -> Literal["", "time", "memory"]:
     """Parse what to profile; "" for nothing. Raises UsageError."""
-    if text == "time" or text == "memory" or text == "":
-        return text
-    raise UsageError(f"--profile {text!r} is unknown: give time or memory")
+    known: dict[str, Literal["", "time", "memory"]] = {"": "", "time": "time", "memory": "memory"}
+    if text not in known:
+        raise UsageError(f"--profile {text!r} is unknown: give time or memory")
+    return known[text]
