@@ -101,6 +101,25 @@ def test_the_last_convolution_is_chosen_but_not_one_with_a_single_position() -> 
     assert choose_layer(list_layers(whole, x)).name == "0"
 
 
+class Residual(nn.Module):
+    """A block whose shortcut runs last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.shortcut = nn.Conv2d(1, 3, 3, 1, 1), nn.Conv2d(3, 2, 1), nn.Conv2d(1, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.second(self.first(x)) + self.shortcut(x)
+        return output
+
+
+def test_the_convolution_of_a_shortcut_is_not_the_one_that_is_chosen() -> None:
+    layers = list_layers(Residual(), X)
+    assert [layer.name for layer in layers] == ["first", "second", "shortcut"]
+    assert choose_layer(layers).name == "second"
+    assert choose_layer(layers, "shortcut").name == "shortcut"
+
+
 def test_a_layer_that_cannot_be_shown_is_refused_with_what_to_do() -> None:
     layers = list_layers(Averages(nn.Identity()), X)
     with pytest.raises(UnknownNameError, match="unknown layer 'cnv': did you mean conv"):

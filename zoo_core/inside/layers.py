@@ -18,11 +18,14 @@ class Layer:
     """A module of a network that returned one tensor.
 
     name: as in `named_modules`. shape: of what it returns for one image, without the batch axis.
+    is_shortcut: whether it is a 1x1 convolution of the same tensor as a convolution before it, as on the shortcut of a
+        residual block, which runs after the convolutions of the block.
     """
 
     name: str
     module: nn.Module
     shape: tuple[int, ...]
+    is_shortcut: bool = False
 
     @property
     def class_name(self) -> str:
@@ -43,12 +46,18 @@ class Layer:
 def list_layers(model: nn.Module, x: Tensor) -> list[Layer]:
     """Run the model on the inputs `x` (n, ...) and list its layers, each when it has run for the last time."""
     found: dict[str, Layer] = {}
+    convolved: list[Tensor] = []  # the inputs of the convolutions so far
 
-    def noting(name: str) -> Callable[[nn.Module, object, object], None]:
-        def note(module: nn.Module, _: object, output: object) -> None:
+    def noting(name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
+        def note(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
             found.pop(name, None)  # a module that runs twice is listed where it runs last
+            is_shortcut = False
+            if isinstance(module, nn.Conv2d) and inputs and isinstance(inputs[0], Tensor):
+                is_shortcut = module.kernel_size == (1, 1) and any(inputs[0] is earlier for earlier in convolved)
+                convolved.append(inputs[0])
             if isinstance(output, Tensor):
-                found[name] = Layer(name=name, module=module, shape=tuple(output.shape[1:]))
+                shape = tuple(output.shape[1:])
+                found[name] = Layer(name=name, module=module, shape=shape, is_shortcut=is_shortcut)
 
         return note
 
@@ -63,7 +72,7 @@ def list_layers(model: nn.Module, x: Tensor) -> list[Layer]:
 def choose_layer(layers: Sequence[Layer], name: str = "") -> Layer:
     """Return the layer of that name, by default the last convolution whose maps have more than one position.
 
-    Raises UnknownNameError, and IncompatibleError for a layer that returns no maps or a network without convolutions.
+    A shortcut is chosen only by its name. Raises UnknownNameError, and IncompatibleError for a layer that returns no maps or a network without convolutions.
     """
     if name:
         chosen = next((layer for layer in layers if layer.name == name), None)
@@ -83,4 +92,4 @@ def choose_layer(layers: Sequence[Layer], name: str = "") -> Layer:
         raise IncompatibleError(f"the model has no convolution: {advice}")
     # A convolution over the whole of its input, as the last one of LeNet-5, returns one position: no map to look at.
     wide = [layer for layer in convolutions if layer.shape[1] * layer.shape[2] > 1]
-    return (wide or convolutions)[-1]
+    return ([layer for layer in wide if not layer.is_shortcut] or wide or convolutions)[-1]
