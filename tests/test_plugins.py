@@ -89,6 +89,32 @@ def test_a_broken_plugin_does_not_spoil_those_that_come_after_it(make_plugin: Ma
     assert [spec.name for spec in sound["zoo-cosine"].tasks] == ["cosine"]
 
 
+HELPER = f"""{HEAD}
+def size():
+    return int("wide")
+
+@hookimpl
+def zoo_models():
+    return [size()]
+"""
+
+
+def test_an_error_below_a_hook_names_the_hook_with_its_place_and_the_line_that_raised(make_plugin: MakePlugin):
+    make_plugin("zoo-bad", HELPER)
+    found = failure("zoo-bad")
+    assert found.reason == (
+        "ValueError: invalid literal for int() with base 10: 'wide' in hook zoo_models of zoo_bad.py, line 6 "
+        "(zoo_bad.py, line 4, in size)"
+    )
+    named = [line for line in found.traceback.splitlines() if line.startswith("  File ")]
+    assert [line.rpartition(", ")[2] for line in named] == ["in zoo_models", "in size"]
+
+
+def test_a_spec_that_is_refused_names_the_hook_that_returned_it_with_its_place(make_plugin: MakePlugin):
+    make_plugin("zoo-bad", returning("zoo_tasks", f"[{task('Bad Name')}]"))
+    assert failure("zoo-bad").reason.endswith("in hook zoo_tasks of zoo_bad.py, line 2")
+
+
 def test_an_interrupt_while_plugins_load_is_not_swallowed(make_plugin: MakePlugin):
     make_plugin("zoo-slow", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):

@@ -15,7 +15,7 @@ from zoo_core.protocols import Context, Exportable, Table, Task
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import nn
+    from torch import Tensor, nn
 
     from zoo_core.outputs import OutputForm
     from zoo_core.recipe import Recipe
@@ -112,6 +112,20 @@ class HasPredictionPictures(Protocol):
         """
 
 
+@runtime_checkable
+class HasImageInputs(Protocol):
+    """A task whose inputs are images, so that its models can be looked into: `zoo inspect`, `zoo bench --inspect`."""
+
+    def image_inputs(
+        self, ctx: Context, model: nn.Module, signature: Signature, recipe: Recipe, images: np.ndarray[Any, Any]
+    ) -> Tensor:
+        """Return the argument of the model's forward for raw images, and prepare the model, such as its memory layout.
+
+        Shapes: images uint8 (n, channels, height, width) -> (n, channels, height, width), on the device.
+        The task may have opened no data. signature: the one that the model was built for.
+        """
+
+
 TASK_PROTOCOLS: tuple[type, ...] = (
     Task,
     HasEpochSteps,
@@ -122,6 +136,7 @@ TASK_PROTOCOLS: tuple[type, ...] = (
     HasTexts,
     HasPredict,
     HasPredictionPictures,
+    HasImageInputs,
 )
 
 

@@ -66,6 +66,25 @@ def reason_of(error: BaseException) -> str:
     return f"{told}; {'caused by' if error.__cause__ is not None else 'while handling'} {cause}"
 
 
+def readable_traceback(error: BaseException) -> str:
+    """Return the traceback of an error and of those before it, each from the author's first line on.
+
+    The frames before are those of the zoo and of libraries that called the author's code. An error without the author's
+    code keeps all its frames.
+    """
+    told = traceback.TracebackException.from_exception(error)
+    waiting, seen = [told], set()
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        own = next((number for number, frame in enumerate(part.stack) if _is_authors(frame.filename)), 0)
+        part.stack = traceback.StackSummary.from_list(part.stack[own:])
+        waiting += [before for before in (part.__cause__, part.__context__) if before is not None]
+    return "".join(told.format())
+
+
 def add_output(reason: str, output: str, *, crashed: bool) -> str:
     """Add to a reason what the process itself wrote about its end, if the end of its output tells more.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Annotated, Any
 
 import typer
@@ -65,6 +67,11 @@ OWN_COMMANDS = (
         entry="zoo_core.cli.export:export_command",
     ),
     CommandSpec(
+        name="inspect",
+        help="Draw what a saved model does inside: Grad-CAM, feature maps, and the images that most activate a layer.",
+        entry="zoo_core.cli.inspect:inspect_command",
+    ),
+    CommandSpec(
         name="verify",
         help="Run the experiments of records again, and compare the results bit for bit.",
         entry="zoo_core.cli.verify:verify_command",
@@ -99,7 +106,28 @@ class SuggestingGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise UnknownNameError("command", args[0], self.list_commands(ctx), hint=f"`{ctx.command_path} --help`")
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command, with_values(rest, command)
+
+
+def with_values(words: Sequence[str], command: Any) -> list[str]:
+    """Insert the default value of each option that was given without one, such as `--profile` of `zoo bench`.
+
+    Typer has no options whose value may be missing. So an option names its values, the default one first, in its
+    metavar, `[time|memory]`: another word after it is no value of it.
+    """
+    choices = {
+        option: param.metavar[1:-1].split("|")
+        for param in getattr(command, "params", ())
+        if re.fullmatch(r"\[\w+(\|\w+)+\]", param.metavar or "")
+        for option in param.opts
+    }
+    found: list[str] = []
+    for word, following in zip_longest(words, words[1:]):
+        found.append(word)
+        if word in choices and following not in choices[word]:
+            found.append(choices[word][0])
+    return found
 
 
 def _unknown_option(error: Any) -> UsageError:
@@ -155,7 +183,9 @@ def load_command(spec: CommandSpec) -> Any:
 
 def _broken_command(spec: CommandSpec, cause: Exception) -> Callable[[], None]:
     def refuse() -> None:
-        reason = f"{type(cause).__name__}: {cause}"
+        from zoo_core.reasons import reason_of
+
+        reason = reason_of(cause)
         raise EntryError(f"the command {spec.name!r} of plugin {spec.plugin} cannot be imported ({reason})") from cause
 
     return refuse

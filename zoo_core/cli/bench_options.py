@@ -58,6 +58,14 @@ SAVE = typer.Option("--save", help="Save each trained model, for `zoo eval` and 
 ONNXRUNTIME = typer.Option(
     "--onnxruntime", help="Also measure the latency of each model exported to ONNX, in onnxruntime on the CPU."
 )
+INSPECT = typer.Option(
+    "--inspect", help="Also draw what each trained model of images does inside: Grad-CAM, feature maps."
+)
+PROFILE = typer.Option(
+    "--profile",
+    metavar="[time|memory]",
+    help="Also profile some training steps after each trial: time (the default) or memory of the operators.",
+)
 SANDBOX = typer.Option("--sandbox", help="Run trials in bubblewrap: no network, no home, limited memory. Linux only.")
 LOG = typer.Option(
     "--log",

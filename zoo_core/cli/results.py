@@ -22,7 +22,7 @@ from zoo_core.ui.harmless import harmless
 
 if TYPE_CHECKING:
     from zoo_core.results.benchmarks import Imported
-    from zoo_core.results.records import Record
+    from zoo_core.results.records import ProfileFacts, Record
 
 
 MAX_LISTED_IDS = 5
@@ -211,7 +211,7 @@ def _print_record(record: Record, values: dict[str, Any], log: Path | None) -> N
     heading = f"{record.task.name} {record.model.name} seed {record.seed}: {record.status}"
     console.print(harmless(heading), style="bold")
     parts = {key: value for key, value in values.items() if key not in ("curve", "phases", "traceback", "measured")}
-    measured = {key: value for key, value in values["measured"].items() if key != "tables"}
+    measured = {key: value for key, value in values["measured"].items() if key not in ("tables", "profile")}
     if record.status != "ok":
         console.print(reason_text(record))
         for line in failure_details(record, log):
@@ -227,8 +227,17 @@ def _print_record(record: Record, values: dict[str, Any], log: Path | None) -> N
         _print_long_table(columns, points, "\ncurve")
     for name, table in record.measured.tables.items():
         _print_long_table(table.columns, table.rows, f"\n{name}")
+    if record.measured.profile is not None:
+        _print_profile(record.measured.profile)
     if record.traceback:
         console.print(f"\n{harmless(_shown(record.traceback))}")
+
+
+def _print_profile(profile: ProfileFacts) -> None:
+    title = f"\ncostliest operators by {profile.what}, per training step: means of {profile.steps}"
+    _print_long_table(profile.table.columns, profile.table.rows, title)
+    if profile.trace:
+        say(f"trace: {_shown(profile.trace)} beside the record; https://ui.perfetto.dev shows it")
 
 
 def _shown(value: Any) -> Any:

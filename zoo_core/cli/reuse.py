@@ -48,7 +48,7 @@ def eval_command(
     """Score a saved model on the test split, next to the scores at the time of saving."""
     from zoo_core.runner.events import EvaluateJob
 
-    result = _run_job(
+    result = run_job(
         device,
         lambda device_name: EvaluateJob(
             checkpoint=absolute_file(checkpoint),
@@ -107,7 +107,7 @@ def predict_command(
 
     with _inputs(files or [], prompt) as paths:
         drawn = _new_pictures(pictures, paths) if pictures else []
-        table = _run_job(
+        table = run_job(
             device,
             lambda device_name: PredictJob(
                 checkpoint=absolute_file(checkpoint),
@@ -196,7 +196,7 @@ def model_address(name: str) -> str:
     return address(model_of_path(name)) if name else ""
 
 
-def _run_job(device: str, make_job: Callable[[str], Any]) -> Any:
+def run_job(device: str, make_job: Callable[[str], Any]) -> Any:
     """Make a job for the named device, run it in a worker and return its result."""
     from zoo_core.runner.devices import find_devices
     from zoo_core.runner.executor import LocalExecutor

@@ -215,6 +215,15 @@ class Supervised:
         ]
         return Table(["file", "class", "probability"], rows)
 
+    def image_inputs(
+        self, ctx: Context, model: nn.Module, signature: Signature, recipe: Recipe, images: Array
+    ) -> Tensor:
+        """Return the model's inputs for raw images; see `zoo_core.optional.HasImageInputs`."""
+        objective = self._make_objective(signature, recipe, ctx)
+        if isinstance(objective, HasReady):
+            objective.ready(model)
+        return objective.inputs({"x": torch.from_numpy(images).to(ctx.device)})
+
     def _set_objective(self, signature: Signature, recipe: Recipe, ctx: Context) -> Objective:
         """Make the objective, and find out what forward returns."""
         objective = self._objective = self._make_objective(signature, recipe, ctx)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import inspect
 import os
-import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -20,7 +21,7 @@ from zoo_core import hookspecs
 from zoo_core.entries import source_file
 from zoo_core.entries.unpackaged import PLUGIN as UNPACKAGED
 from zoo_core.errors import DuplicateNameError, InvalidSpecError, PluginError, UnknownNameError
-from zoo_core.reasons import reason_of
+from zoo_core.reasons import readable_traceback, reason_of
 from zoo_core.registry.guard import guarded
 from zoo_core.registry.tampering import Original, find_replaced, names_of, restore
 from zoo_core.registry.validate import NAME_PATTERN, AnySpec, validate_spec
@@ -108,7 +109,7 @@ def discover(
                     name=point.name,
                     version=_version(point),
                     reason=reason_of(error),
-                    traceback=traceback.format_exc(),
+                    traceback=readable_traceback(error),
                 )
             )
     return list(plugins.values()), failed
@@ -203,7 +204,28 @@ def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: object) -> None
 def _call_hook(
     manager: pluggy.PluginManager, name: str, hook: str, types: tuple[type[AnySpec], ...]
 ) -> tuple[Any, ...]:
-    """Call one hook of one plugin; validate the specs and set their `plugin`."""
+    """Call one hook of one plugin; validate the specs and set their `plugin`.
+
+    An error of the plugin's code or of its specs gets a note with the hook, and with the file and line where it begins.
+    """
+    try:
+        return _specs_of_hook(manager, name, hook, types)
+    except (Exception, SystemExit) as error:
+        if f"in {hook}" not in reason_of(error):  # the innermost line of the author may be elsewhere, or there is none
+            error.add_note(f"in {_place_of_hook(manager, name, hook)}")
+        raise
+
+
+def _place_of_hook(manager: pluggy.PluginManager, name: str, hook: str) -> str:
+    """Say where a plugin implements a hook: `hook zoo_tasks of zoo_mine.py, line 12`."""
+    called = next(item for item in getattr(manager.hook, hook).get_hookimpls() if item.plugin_name == name)
+    code = getattr(inspect.unwrap(called.function), "__code__", None)
+    return f"hook {hook}" + (f" of {Path(code.co_filename).name}, line {code.co_firstlineno}" if code else "")
+
+
+def _specs_of_hook(
+    manager: pluggy.PluginManager, name: str, hook: str, types: tuple[type[AnySpec], ...]
+) -> tuple[Any, ...]:
     others = [plugin for other, plugin in manager.list_name_plugin() if other != name and plugin is not None]
     specs = []
     seen: set[str] = set()

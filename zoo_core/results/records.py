@@ -183,6 +183,20 @@ class TableFacts(JsonStruct, frozen=True, kw_only=True):
     rows: list[list[Any]]
 
 
+class ProfileFacts(JsonStruct, frozen=True, kw_only=True):
+    """A profile of training steps, taken after everything else was measured, with a model of its own.
+
+    what: by which the operators of the table are sorted. steps: how many were profiled; numbers are means per step.
+    table: the costliest operators; `cpu_ms`, `device_ms`, `memory_mib` and `share_pct` are those of the operator
+    itself, without operators that it calls. trace: file name of the trace, "" if it was left out.
+    """
+
+    what: Literal["time", "memory"]
+    steps: Integer
+    table: TableFacts
+    trace: Name = ""
+
+
 class Measured(JsonStruct, frozen=True, kw_only=True):
     """All measurements of the worker. Measurements that a failed trial did not reach keep their defaults.
 
@@ -196,6 +210,7 @@ class Measured(JsonStruct, frozen=True, kw_only=True):
     inference_throughput: units per second in batches of `inference_batch`. load: during the training.
     peak_memory_mib: of the device; on the CPU, the growth of the process.
     per_example, checkpoint: file names, "" if there is no such file. pictures, texts: name -> file name.
+    profile: of some training steps; None unless it was asked for.
     left_out: what is missing, such as a picture that was too large -> the reason.
     """
 
@@ -220,6 +235,7 @@ class Measured(JsonStruct, frozen=True, kw_only=True):
     checkpoint: Name = ""
     pictures: Annotated[dict[str, str], Few] = {}
     texts: Annotated[dict[str, str], Few] = {}
+    profile: ProfileFacts | None = None
     left_out: Annotated[dict[str, str], Few] = {}
 
 
@@ -356,7 +372,7 @@ def _in_bounds(record: Record) -> Record:
     references = record.task.references
     if references and (plain := plain_values(references, "its task's references")) is not references:
         changes["task"] = msgspec.structs.replace(record.task, references=plain)
-    if record.measured.tables:
+    if record.measured.tables or record.measured.profile is not None:
         changes["measured"] = _with_good_tables(record.measured)
     if (record.source == "runner") != (record.benchmark is None):
         has = "has no" if record.benchmark is None else "has a"
@@ -366,18 +382,32 @@ def _in_bounds(record: Record) -> Record:
 
 def _with_good_tables(measured: Measured) -> Measured:
     """Leave out the tables that cannot be shown, by name and with the reason."""
-    tables, left_out = {}, dict(measured.left_out)
+    tables, left_out, profile = {}, dict(measured.left_out), measured.profile
     for name, table in measured.tables.items():
-        try:
-            rows = plain_values(table.rows, "it", MAX_CELLS)
-            reason = why_no_table(table.columns, rows)
-        except ValueError as error:
-            reason = str(error)
-        if reason:
-            left_out[name] = reason
+        good = _good_table(table)
+        if isinstance(good, str):
+            left_out[name] = good
         else:
-            tables[name] = table if rows is table.rows else msgspec.structs.replace(table, rows=rows)
-    return msgspec.structs.replace(measured, tables=tables, left_out=left_out)
+            tables[name] = good
+    if profile is not None:
+        good = _good_table(profile.table)
+        if isinstance(good, str):
+            left_out["profile"], profile = good, None
+        else:
+            profile = msgspec.structs.replace(profile, table=good)
+    return msgspec.structs.replace(measured, tables=tables, profile=profile, left_out=left_out)
+
+
+def _good_table(table: TableFacts) -> TableFacts | str:
+    """Return a table with numbers that every reader has, or why it cannot be shown."""
+    try:
+        rows = plain_values(table.rows, "it", MAX_CELLS)
+        reason = why_no_table(table.columns, rows)
+    except ValueError as error:
+        return str(error)
+    if reason:
+        return reason
+    return table if rows is table.rows else msgspec.structs.replace(table, rows=rows)
 
 
 def schema() -> dict[str, Any]:

@@ -8,5 +8,5 @@ parent  request                    reads and validates the options of `zoo bench
         recording, record_facts    make the record of a trial
 worker  worker                     does one job of `events` by calling its handler: trial or handlers
         trial                      runs one trial: build, training, length, inference, artifacts, checkpoints
-        handlers                   do the other jobs: tryout, saved_models
+        handlers                   do the other jobs: tryout, saved_models, inspection
 """

@@ -24,13 +24,14 @@ MIB = 1 << 20
 MAX_ARTIFACT_BYTES = 16 * MIB
 MAX_ALL_PICTURES_BYTES, MAX_PICTURES = 64 * MIB, 100
 MAX_TEXT_BYTES, MAX_ALL_TEXTS_BYTES, MAX_TEXTS = 64 << 10, MIB, 100
-MAX_DECODED_BYTES = 256 * MIB  # of a picture before it is compressed
+MAX_DECODED_BYTES = 256 * MIB  # of a file before it is compressed
 MAX_TABLES, MAX_CELLS, MAX_TABLES_BYTES = (
     50,
     250_000,
     2 * MIB,
 )  # all tables of a trial; a confusion matrix of 500 classes
 MAX_LEFT_OUT = 100
+TRACE = "trace.json.gz"
 RESERVED = ("file", "allow_pickle")  # parameters of `np.savez_compressed`, which takes the arrays by name
 
 
@@ -53,6 +54,8 @@ class Artifacts:
         self.tables: dict[str, TableFacts] = {}
         self.left_out: dict[str, str] = {}
         self.fault = ""
+        self.trace = ""
+        self._pictures_seen = 0
 
     @contextlib.contextmanager
     def leaving_out(self, what: str) -> Iterator[None]:
@@ -114,7 +117,8 @@ class Artifacts:
     def keep_pictures(self, pictures: Mapping[str, np.ndarray[Any, Any]]) -> None:
         """Write each picture, uint8 (height, width, 3), as a PNG file. The file name is a number, never the name."""
         with self.leaving_out("pictures"):
-            for number, (name, picture) in enumerate(pictures.items()):
+            for name, picture in pictures.items():
+                number, self._pictures_seen = self._pictures_seen, self._pictures_seen + 1
                 with self.leaving_out(f"picture {shown(name)}"):
                     _require_name(name)
                     self._require_room("pictures", number + 1, MAX_PICTURES)
@@ -134,6 +138,14 @@ class Artifacts:
                     self._write(f"text-{number}.txt", content)
                     self._text_bytes += len(content)
                     self.texts[name] = f"text-{number}.txt"
+
+    def keep_trace(self, content: bytes, raw_bytes: int) -> None:
+        """Write the trace of a profile, which is compressed. raw_bytes: its size before that."""
+        with self.leaving_out("trace"):
+            self._require_room("bytes before compression", raw_bytes, MAX_DECODED_BYTES)
+            self._require_room("bytes", len(content), MAX_ARTIFACT_BYTES)
+            self._write(TRACE, content)
+            self.trace = TRACE
 
     def _table(self, table: Any) -> TableFacts:
         width, rows = len(table.columns), len(table.rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
@@ -52,6 +52,7 @@ class OpenJob(BaseJob, frozen=True, kw_only=True, tag="open"):
 class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     """Run one trial. Names are qualified; artifacts go to the folder `staging`.
 
+    inspect, profile: whether to draw what the model does inside, and what to profile; both come after the measurements.
     code, specs, recipes: what was planned (see identity.py); None and "" to run whatever is on the disk.
     scored_apart: whether a process without the model scores the predictions again (see scoring.py).
     """
@@ -77,6 +78,8 @@ class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     weights_sha256: str = ""
     save: bool = False
     onnxruntime: bool = False
+    inspect: bool = False
+    profile: Literal["", "time", "memory"] = ""
     sandbox: bool = False
     code: TrialCode | None = None
     specs: str = ""
@@ -199,6 +202,33 @@ class PredictJob(BaseJob, frozen=True, kw_only=True, tag="predict"):
         return True  # predicting needs no network, and the checkpoint may come from someone else
 
 
+class InspectJob(BaseJob, frozen=True, kw_only=True, tag="inspect"):
+    """Look inside a saved model: draw what one of its layers does with files, or with test images of its data set.
+
+    files: images; empty for test images. dataset: as in EvaluateJob. layer: "" for the last convolution.
+    of_class: the class that Grad-CAM explains, "" for the predicted one. channels: those to show, empty for a choice.
+    folder: for the pictures; "" to list the layers. model: the file of a model without a package.
+    """
+
+    handler: ClassVar[str] = "zoo_core.runner.handlers:inspect_model"
+
+    checkpoint: str
+    files: list[str]
+    dataset: str
+    data_root: str | None
+    offline: bool
+    device: str
+    layer: str
+    of_class: str
+    channels: list[int]
+    folder: str
+    model: str = ""
+
+    @property
+    def refuses_network(self) -> bool:
+        return self.offline or bool(self.files) or not self.folder  # only a data set may have to be fetched
+
+
 class CheckJob(BaseJob, frozen=True, kw_only=True, tag="check"):
     """Run checks of one subject, in order.
 
@@ -252,6 +282,7 @@ Job: TypeAlias = (
     | ExportJob
     | ParametersJob
     | PredictJob
+    | InspectJob
     | CheckJob
     | LogJob
 )

@@ -23,6 +23,7 @@ from zoo_core.runner.events import (
     DevicesJob,
     EvaluateJob,
     ExportJob,
+    InspectJob,
     OpenJob,
     ParametersJob,
     PredictJob,
@@ -111,3 +112,10 @@ def describe_parameters(job: ParametersJob) -> dict[str, Any]:
     from zoo_core.runner import parameters
 
     return parameters.describe(job)
+
+
+def inspect_model(job: InspectJob) -> dict[str, Any]:
+    """Look inside a saved model: list its layers, or write pictures of one of them."""
+    from zoo_core.runner.inspection import inspect_checkpoint
+
+    return inspect_checkpoint(job)

@@ -14,7 +14,7 @@ from zoo_core.data.locate import dataset_root, fingerprint
 from zoo_core.errors import DataError, RecipeError, UsageError
 from zoo_core.recipe import Recipe, RecipeClass
 from zoo_core.registry import Pair, Registry
-from zoo_core.results.records import FINAL, ONNXRUNTIME, Record
+from zoo_core.results.records import FINAL, ONNXRUNTIME, Measured, Record
 from zoo_core.results.store import Store
 from zoo_core.runner.grid import combinations, count_combinations, require_few, settings_of
 from zoo_core.runner.identity import imports_are_unchanged, read_code
@@ -24,6 +24,7 @@ from zoo_core.runner.request import Request
 from zoo_core.specs import DatasetSpec, TaskSpec
 
 MISSING_FINGERPRINT = "unavailable"  # the fingerprint of missing data
+INSPECTED = "feature-maps"  # the picture that every inspection draws begins with this name
 
 Value = TypeVar("Value")
 
@@ -203,15 +204,26 @@ def _find_record(trial: PlannedTrial, store: Store) -> Record | None:
 def _is_enough(record: Record, request: Request) -> bool:
     """Return whether a record makes its trial unnecessary."""
     if record.status == "ok":
-        measured = record.measured
-        timed = measured.onnxruntime is not None or ONNXRUNTIME in measured.left_out  # or why it could not be
-        return (bool(measured.checkpoint) or not request.save) and (timed or not request.onnxruntime)
+        return _has_what_is_asked(record.measured, request)
     if request.retry_failed:
         return False
     if record.status == "timeout":  # with more time it may succeed
         earlier_timeout_s = record.timeout_s or 0.0
         return request.timeout_s is not None and request.timeout_s <= earlier_timeout_s
     return record.status in FINAL
+
+
+def _has_what_is_asked(measured: Measured, request: Request) -> bool:
+    """Return whether a record has the checkpoint, times, pictures and profile that are asked for, or says why not."""
+    profiled = measured.profile.what if measured.profile else ""
+    timed = measured.onnxruntime is not None or ONNXRUNTIME in measured.left_out
+    inspected = any(name.startswith(INSPECTED) for name in measured.pictures) or "inspection" in measured.left_out
+    return (
+        (bool(measured.checkpoint) or not request.save)
+        and (timed or not request.onnxruntime)
+        and (inspected or not request.inspect)
+        and (request.profile in ("", profiled) or "profile" in measured.left_out)
+    )
 
 
 def choose_dataset(task: TaskSpec, request: Request, registry: Registry) -> DatasetSpec:

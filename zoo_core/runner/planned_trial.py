@@ -112,6 +112,8 @@ class PlannedTrial:
             weights_sha256=weights_sha256,
             save=self.request.save,
             onnxruntime=self.request.onnxruntime,
+            inspect=self.request.inspect,
+            profile=self.request.profile,
             sandbox=self.request.sandbox,
             code=self.code,
             specs=self.specs,

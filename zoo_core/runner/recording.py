@@ -154,10 +154,12 @@ def without_results(record: Record, reason: str) -> Record:
 def without_artifacts(record: Record, reason: str) -> Record:
     """Return the record without its files, and with the reason why they are missing."""
     measured = record.measured
-    if not (measured.per_example or measured.checkpoint or measured.pictures or measured.texts):
+    profile = measured.profile
+    if not (measured.per_example or measured.checkpoint or measured.pictures or measured.texts or profile):
         return record
     left_out = {**measured.left_out, "artifacts": hide_home(cut(reason))}
-    bare = replace(measured, per_example="", checkpoint="", pictures={}, texts={}, left_out=left_out)
+    profile = replace(profile, trace="") if profile is not None else None
+    bare = replace(measured, per_example="", checkpoint="", pictures={}, texts={}, profile=profile, left_out=left_out)
     return replace(record, measured=bare)
 
 

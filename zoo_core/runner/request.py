@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from zoo_core.data.downloads import digest_of
 from zoo_core.errors import RecipeError, UnknownNameError, UsageError
 from zoo_core.export import ONNX, require_packages
 from zoo_core.files import open_regular
+from zoo_core.inside import require_captum
 from zoo_core.recipe import helps
 from zoo_core.registry import Pair, Registry, is_pattern
 from zoo_core.runner import sandbox
@@ -38,6 +39,7 @@ class Request:
     overrides: recipe keys with their values. A list for a key that takes one value means a trial for each of them.
     allow_many: whether lists of values may make more trials than `grid.MAX_TRIALS`.
     onnxruntime: whether to measure the latency in onnxruntime too.
+    inspect, profile: as in `TrialJob`.
     weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
     loggers: what follows the trials. They are no part of the experiment.
     """
@@ -64,6 +66,8 @@ class Request:
     weights_sha256: str = ""
     save: bool = False
     onnxruntime: bool = False
+    inspect: bool = False
+    profile: Literal["", "time", "memory"] = ""
     sandbox: bool = False
     allow_many: bool = False
     loggers: Sequence[LogTarget] = ()
@@ -241,4 +245,6 @@ def make_request(
         require_packages(ONNX)
     if request.sandbox:
         sandbox.require()
+    if request.inspect:
+        require_captum()
     return request

@@ -27,7 +27,7 @@ CONFIGURATION = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "f
 DEVICES = ("nvidia*", "dri", "kfd")
 VARIABLES = (  # the beginnings of their names
     *("LANG", "LC_", "TZ", "PATH", "LD_LIBRARY_PATH", "PYTHONHASHSEED", "ZOO_LOAD_PLUGINS"),
-    *("OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_", "THP_", "TORCH", "PYTORCH_"),
+    *("OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_", "THP_", "KINETO_", "TORCH", "PYTORCH_"),
     *("CUDA", "CUBLAS_", "NVIDIA_", "ROCR_", "HIP_"),
 )
 TEMPORARY, SHARED_MEMORY = "/tmp", "/dev/shm"  # noqa: S108 - the sandbox's own

@@ -35,7 +35,7 @@ from zoo_core.registry import Registry
 from zoo_core.runner import checkpoints
 from zoo_core.runner.build import build_model, prepare_task, reseed
 from zoo_core.runner.checkpoints import Checkpoint
-from zoo_core.runner.events import EvaluateJob, ExportJob, PredictJob
+from zoo_core.runner.events import EvaluateJob, ExportJob, InspectJob, PredictJob
 from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.runner.restraint import restrained_build, restrained_use
 from zoo_core.specs import ModelSpec, Signature, TaskSpec
@@ -58,7 +58,7 @@ def evaluate(job: EvaluateJob) -> dict[str, Any]:
 def open_for_test(saved: SavedModel, job: EvaluateJob | ExportJob) -> tuple[Task, nn.Module, dict[str, Any]]:
     """Return the task with the job's data, test open, and the saved model; also what both are, for the command."""
     header = saved.header
-    data, identity = _open_data(saved, job)
+    data, identity = open_job_data(saved, job)
     with restrained_use(saved.path, saved.ctx.device):
         task = prepare_task(saved.task_spec, saved.ctx, data, saved.recipe)
     model = saved.build_model()
@@ -74,7 +74,7 @@ def open_for_test(saved: SavedModel, job: EvaluateJob | ExportJob) -> tuple[Task
     return task, model, facts
 
 
-def _open_data(saved: SavedModel, job: EvaluateJob | ExportJob) -> tuple[OpenData, str]:
+def open_job_data(saved: SavedModel, job: EvaluateJob | ExportJob | InspectJob) -> tuple[OpenData, str]:
     """Open the job's data set with the model's signature, and return it with its fingerprint.
 
     Raises IncompatibleError if the model was trained on other classes or shapes.
@@ -117,16 +117,19 @@ def predict(job: PredictJob) -> Table:
     return table
 
 
-def write_new(path: Path, content: bytes) -> None:
-    """Write a new file, and its folder if needed. Raises UsageError if it cannot be written, or exists."""
+def write_new(path: Path, content: bytes, *, option: str = "--pictures") -> None:
+    """Write a new file, and its folder if needed. Raises UsageError if it cannot be written, or exists.
+
+    option: the one of the command that names the folder.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as file:  # "x" also refuses a link that somebody has put there
             file.write(content)
     except FileExistsError as error:
-        raise UsageError(f"{path} exists, and no file is overwritten: give another folder to --pictures") from error
+        raise UsageError(f"{path} exists, and no file is overwritten: give another folder to {option}") from error
     except OSError as error:
-        raise UsageError(f"{path} cannot be written ({error.strerror}): give another folder to --pictures") from error
+        raise UsageError(f"{path} cannot be written ({error.strerror}): give another folder to {option}") from error
 
 
 def _fits(given: Signature, trained_on: Signature, task: TaskSpec) -> bool:

@@ -33,8 +33,9 @@ if sys.platform != "win32":
     from multiprocessing import forkserver, resource_tracker
 
 # Torch reads these when it is imported. Waiting threads must not spin (see measure/threads.py), and large pages make
-# convolutions up to a third faster. Values that the user has set are kept.
-ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "THP_MEM_ALLOC_ENABLE": "1"}
+# convolutions up to a third faster. The profiler must not write into a trial's output. Values that the user has set are
+# kept.
+ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "THP_MEM_ALLOC_ENABLE": "1", "KINETO_LOG_LEVEL": "99"}
 NO_PROCESS = (
     "no worker process can be started: the machine is short of memory or processes, or the limits on memory "
     "(`ulimit -v`), open files (`ulimit -n`) or processes (`ulimit -u`) are too low"

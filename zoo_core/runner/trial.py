@@ -8,7 +8,7 @@ import os
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from msgspec.structs import replace
@@ -36,9 +36,11 @@ from zoo_core.runner.checkpoints import save as save_checkpoint
 from zoo_core.runner.evaluation import finite, finite_scores
 from zoo_core.runner.events import TrialJob
 from zoo_core.runner.inference import measure_inference
+from zoo_core.runner.inspection import inspect_trial
 from zoo_core.runner.job_specs import find_specs
 from zoo_core.runner.limits import cut, cut_middle, limit_measured
 from zoo_core.runner.prepare import PreparedTrial, prepare_trial
+from zoo_core.runner.profiling import profile_trial
 from zoo_core.runner.scoring import save_predictions
 from zoo_core.runner.training import Send, Training
 from zoo_core.runner.warm_up import compile_other_batch_size, set_threads_and_report, take_warm_up_steps
@@ -143,8 +145,12 @@ class TrialRunner:
                 self._save_checkpoint(trial, training.scored_model)
             self._make_pictures(trial, training.scored_model)
             self._make_texts(trial, training.scored_model)
-            if self.job.onnxruntime:  # last, because the exporter traces the model
+            if self.job.inspect:
+                self._inspect(trial, training.scored_model)
+            if self.job.onnxruntime:  # after all that measures the model, because the exporter traces it
                 self._measure_onnxruntime(trial, training.scored_model)
+            if self.job.profile:  # last, because it trains another model
+                self._profile(trial, self.job.profile)
             self._refuse_replaced_functions()
 
     def measured(self) -> Measured:
@@ -338,6 +344,15 @@ class TrialRunner:
         if isinstance(trial.task, HasTexts):
             with self.artifacts.leaving_out("texts"), trial.inference(model):
                 self.artifacts.keep_texts(trial.task.texts(trial.ctx, model))
+
+    def _inspect(self, trial: PreparedTrial, model: nn.Module) -> None:
+        with self.artifacts.leaving_out("inspection"), trial.inference(model):
+            for name, picture in inspect_trial(trial, model):
+                self.artifacts.keep_pictures({name: picture})
+
+    def _profile(self, trial: PreparedTrial, what: Literal["time", "memory"]) -> None:
+        with self.artifacts.leaving_out("profile"):
+            self._keep(profile=profile_trial(trial, what, self.artifacts))
 
 
 def _watch_other_imports() -> None:

@@ -21,7 +21,10 @@ from zoo_core.ui.progress import trial_title
 
 MAX_WARNINGS = 5
 # The first words of their names.
-ARTIFACTS = ("artifacts", "checkpoint", "per-example", "picture", "pictures", "table", "tables", "text", "texts")
+ARTIFACTS = (
+    *("artifacts", "checkpoint", "inspection", "per-example", "picture", "pictures", "profile", "table", "tables"),
+    *("text", "texts", "trace"),
+)
 
 
 def print_faults(outcome: Outcome, store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 from zoo_core.errors import UsageError, did_you_mean
 
@@ -53,3 +54,11 @@ def parse_dtype(text: str) -> str:
         near = did_you_mean(text, DTYPES)
         raise UsageError(f"--dtype {text!r} is not one of {', '.join(DTYPES)}{near and f': {near}'}")
     return DTYPES[text.lower()]
+
+
+def parse_profile(text: str) -> Literal["", "time", "memory"]:
+    """Parse what to profile; "" for nothing. Raises UsageError."""
+    known: dict[str, Literal["", "time", "memory"]] = {"": "", "time": "time", "memory": "memory"}
+    if text not in known:
+        raise UsageError(f"--profile {text!r} is unknown: give time or memory")
+    return known[text]

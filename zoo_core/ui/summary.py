@@ -148,6 +148,8 @@ def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
     for record in outcome.records:
         if record.measured.checkpoint:
             console.print(f"saved {store.artifacts(record) / record.measured.checkpoint}", soft_wrap=True)
+        if (profile := record.measured.profile) is not None and profile.trace:
+            console.print(f"profiled {store.artifacts(record) / profile.trace}", soft_wrap=True)
     if outcome.interrupted:
         messages().print("interrupted: run the same command again to continue")
 

@@ -10,6 +10,8 @@ LABELS = {
     "ap50_95": "AP50:95",
     "boundary_f1": "Boundary F1",
     "cpu": "CPU",
+    "cpu_ms": "CPU (ms)",
+    "device_ms": "Device (ms)",
     "dice": "Dice",
     "f1": "F1",
     "fps": "FPS",
@@ -33,6 +35,7 @@ LABELS = {
     "recall50": "Recall at IoU 0.5",
     "recall_at_1": "Recall@1",
     "rmse": "RMSE",
+    "share_pct": "Share (%)",
 }
 ORIGINS = {"copy": "altered copy", "exact": "formula data"}  # other origins: "real data", "synthetic data"
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_ -]*")
