@@ -81,7 +81,10 @@ class Session:
     def zoo(self, words: str, *, results: str = "results", **environment: str) -> subprocess.CompletedProcess[str]:
         """Call `zoo` with words, in a cache of its own."""
         variables = {"ZOO_CACHE": str(self.work / "cache"), "ZOO_RESULTS": str(self.work / results), "COLUMNS": "200"}
-        command, variables = [sys.executable, "-m", "zoo_core", *words.split()], {**os.environ, **variables, **environment}
+        command, variables = (
+            [sys.executable, "-m", "zoo_core", *words.split()],
+            {**os.environ, **variables, **environment},
+        )
         try:
             return subprocess.run(command, capture_output=True, text=True, env=variables, timeout=CALL_S)
         except subprocess.TimeoutExpired:

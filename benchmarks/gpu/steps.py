@@ -4,7 +4,7 @@
     PYTHONPATH=/folder/of/openreg python benchmarks/gpu/steps.py --device openreg --all
 
 The pairs train in this process, without evaluations, on their offline data. Each takes a few steps that do not count,
-then ten that are watched: on CUDA by torch's sync debug mode, on the test accelerator (tests/device) by its reports.
+then some that are watched: on CUDA by torch's sync debug mode, on the test accelerator (tests/device) by its reports.
 On CUDA, 25 steps are timed and ten profiled after that, and three pairs are timed as a bare loop and as a CUDA graph.
 
 Exit code 1 if a step of a pair waits for the device more often than WAITS says, or if a pair cannot train.
@@ -29,6 +29,7 @@ from typing import Any
 
 import torch
 
+from zoo_core.kinds import KINDS
 from zoo_core.protocols import Step
 from zoo_core.registry import Registry
 from zoo_core.results.store import Store
@@ -40,18 +41,36 @@ from zoo_core.runner.training import LogMeans
 from zoo_core.runner.trial import TrialRunner
 from zoo_core.specs import NO_WEIGHTS
 
-WATCHED = 10  # steps
-SKIPPED, TIMED, PROFILED = {"cuda": (15, 25, 10)}, {"cuda": 25}, {"cuda": 10}
+SMALL_BATCH = 8  # pictures of a batch where only the number of waits counts
+
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many steps of a training do not count, are watched, timed and profiled."""
+
+    skipped: int
+    watched: int
+    timed: int = 0
+    profiled: int = 0
+
+    @property
+    def all(self) -> int:
+        return self.skipped + self.watched + self.timed + self.profiled
+
+
+ON_CUDA, ELSEWHERE = Counts(skipped=15, watched=10, timed=25, profiled=10), Counts(skipped=2, watched=4)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A pair to train, and what differs from its default recipe."""
+    """A pair to train, and what differs from its default recipe. `small`: in its quick preset, with small batches."""
 
     task: str
     model: str
     dtype: str = "float32"
     settings: dict[str, Any] = field(default_factory=dict)
+    small: bool = False
 
     def __str__(self) -> str:
         words = [self.task, self.model, *(f"{key}={value}" for key, value in self.settings.items())]
@@ -95,19 +114,21 @@ BARE = ("mnist zoo-mnist:cnn", "cifar10 zoo-cifar10:resnet-18", "membrane unet")
 
 
 def all_cases(registry: Registry) -> list[Case]:
-    """Return every shipped pair with its default recipe."""
-    return [Case(pair.task.qualified, pair.model.qualified) for pair in registry.pairs()]
+    """Return every shipped pair, small."""
+    return [Case(pair.task.qualified, pair.model.qualified, small=True) for pair in registry.pairs()]
 
 
 def make_job(case: Case, device: str, registry: Registry, folder: Path, steps: int) -> TrialJob:
     """Plan the case as `zoo bench` does, and return its job."""
     (task,) = registry.tasks_named([case.task])
     model = registry.model_or_file(case.model, task)
+    small = {"batch_size": SMALL_BATCH} if case.small and task.kind in KINDS else {}
     request = make_request(
         registry,
         [case.task],
         [model],
-        settings=case.settings,
+        settings={**small, **case.settings},
+        quick=case.small,
         max_steps=steps,
         weights=NO_WEIGHTS if model.weights else "",  # published ones need a download
         devices=[device],
@@ -185,22 +206,22 @@ def operators_so_far(kind: str) -> int:
     return int(_C.operators())
 
 
-def measure(job: TrialJob) -> dict[str, Any]:
+def measure(job: TrialJob, counts: Counts) -> dict[str, Any]:
     """Train the job's pair for a few steps, and return what they do."""
     kind = job.device.partition(":")[0]
     trial = TrialRunner(job, lambda _: None).prepare()
     loop = Loop(trial)
-    loop.steps(SKIPPED.get(kind, (2,))[0])
+    loop.steps(counts.skipped)
     before = operators_so_far(kind)
     with watching_waits(kind) as waits:
-        watched = loop.steps(WATCHED)
+        watched = loop.steps(counts.watched)
     found: dict[str, Any] = {"steps": watched, "waits": sum(waits.values()) / max(1, watched), "where": dict(waits)}
     if kind == "openreg":
         found["operators"] = round((operators_so_far(kind) - before) / max(1, watched))
-    if count := TIMED.get(kind, 0):
-        found |= _timed(loop, count)
-    if count := PROFILED.get(kind, 0):
-        found |= _profiled(loop, count, found["ms"])
+    if counts.timed:
+        found |= _timed(loop, counts.timed)
+    if counts.profiled:
+        found |= _profiled(loop, counts.profiled, found["ms"])
     return found
 
 
@@ -288,8 +309,8 @@ def may_wait(case: Case) -> float:
 def run(cases: list[Case], device: str, seconds: float, show: Callable[[str], None]) -> list[dict[str, Any]]:
     """Measure all cases; one that fails or waits too often has an `error`."""
     registry, ends = Registry.load(), time.perf_counter() + seconds
-    kind, rows = device.partition(":")[0], []
-    steps = sum((SKIPPED.get(kind, (2,))[0], WATCHED, TIMED.get(kind, 0), PROFILED.get(kind, 0))) + 1
+    rows: list[dict[str, Any]] = []
+    counts = ON_CUDA if device.startswith("cuda") else ELSEWHERE
     for case in cases:
         row: dict[str, Any] = {"case": str(case)}
         rows.append(row)
@@ -298,9 +319,9 @@ def run(cases: list[Case], device: str, seconds: float, show: Callable[[str], No
             continue
         with tempfile.TemporaryDirectory() as folder:
             try:
-                job = make_job(case, device, registry, Path(folder), steps)
-                row |= measure(job)
-                if kind == "cuda" and str(case) in BARE:
+                job = make_job(case, device, registry, Path(folder), counts.all + 1)
+                row |= measure(job, counts)
+                if device.startswith("cuda") and str(case) in BARE:
                     row |= measure_bare(job)
             except (Exception, SystemExit) as error:  # of a plugin's code, which may raise anything: the others go on
                 traceback.print_exc(limit=-4)

@@ -94,7 +94,7 @@ def import_steps() -> Any:
 def steps(pairs: list[list[Any]]) -> list[dict[str, Any]]:
     """Train cases, each [task, model] or [task, model, settings], for a few steps."""
     module = import_steps()
-    cases = [module.Case(task, model, settings=dict(*settings)) for task, model, *settings in pairs]
+    cases = [module.Case(task, model, settings=dict(*settings), small=True) for task, model, *settings in pairs]
     return module.run(cases, f"{DEVICE}:0", float("inf"), lambda text: None)
 
 

@@ -37,7 +37,7 @@ def test_a_trial_of_every_shipped_pair_is_ok_with_its_pictures_and_its_peak_memo
         rows += bench(accelerator, tmp_path / "all", *words)
     assert len(rows) > 30
     failed = {
-        f"{row['task']['name']} {row['model']['name']}": f"{row['status']} {row['reason']} {row['measured']['left_out']}"
+        f"{row['task']['name']} {row['model']['name']}": (row["status"], row["reason"], row["measured"]["left_out"])
         for row in rows
         if row["status"] != "ok" or row["measured"]["left_out"] or not row["measured"]["peak_memory_mib"]
     }

@@ -6,6 +6,8 @@
 
 namespace openreg {
 
+using at::IntArrayRef, at::Scalar, at::ScalarType;  // torch's macros for autocast name them so
+
 C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard)
 
 static const bool registered = [] {

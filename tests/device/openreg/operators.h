@@ -67,6 +67,9 @@ class Devices {
       : name_(op.schema().operator_name().name), is_indexing_(INDEXING.count(name_) > 0) {
     const auto& arguments = op.schema().arguments();
     for (size_t i = 0; i < arguments.size(); i++) see(values[i], arguments[i].name());
+    // Writing a number of the CPU through a mask is a masked_fill. Reading through one calls nonzero, which is reported.
+    if (is_indexing_ && has_mask_ && !has_number_ && name_ != "aten::index")
+      report("waiting operator", name_ + " with a mask");
     if (!device_) device_ = asked_;
     TORCH_CHECK(device_.has_value(), "openreg: no device for ", name_);
     TORCH_CHECK(of_cpu_.empty() || is_indexing_, "Expected all tensors to be on the same device, but found at least two ",
@@ -87,8 +90,7 @@ class Devices {
       for (const auto& tensor : value.toOptionalTensorVector()) {
         if (!tensor) continue;
         see(*tensor, argument);
-        const bool is_mask = tensor->scalar_type() == at::kBool || tensor->scalar_type() == at::kByte;
-        if (is_indexing_ && is_mask && is_on_device(*tensor)) report("waiting operator", name_ + " with a mask");
+        has_mask_ |= is_on_device(*tensor) && tensor->scalar_type() == at::kBool;
       }
     } else if (value.isDevice() && value.toDevice().type() == at::kPrivateUse1) {
       asked_ = value.toDevice();
@@ -104,11 +106,13 @@ class Devices {
       device_ = found;
     } else if (tensor.dim() > 0 || !tensor.is_cpu()) {  // a scalar of the CPU may be mixed, as on a GPU
       of_cpu_ += (of_cpu_.empty() ? "" : ", ") + argument;
+    } else {
+      has_number_ = true;
     }
   }
 
   std::string name_, of_cpu_;
-  bool is_indexing_;
+  bool is_indexing_, has_mask_ = false, has_number_ = false;
   std::optional<c10::Device> device_, asked_;
 };
 

@@ -75,11 +75,13 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
     if (device.index() >= 0) current_device = device.index();
   }
 
-  c10::Stream stream(c10::Device device, int64_t id) const { return {c10::Stream::UNSAFE, device, id}; }
+  c10::Stream stream(c10::Device device, int64_t id) const { return c10::Stream(c10::Stream::UNSAFE, device, id); }
   c10::Stream getStream(c10::Device device) const override {
     return stream(device, current_stream[device.index() < 0 ? current_device : device.index()]);
   }
-  c10::Stream getDefaultStream(c10::Device device) const override { return {c10::Stream::DEFAULT, device}; }
+  c10::Stream getDefaultStream(c10::Device device) const override {
+    return c10::Stream(c10::Stream::DEFAULT, device);
+  }
   c10::Stream getStreamFromGlobalPool(c10::Device device, bool) const override { return stream(device, next_stream++); }
   c10::Stream getNewStream(c10::Device device, int) const override { return stream(device, next_stream++); }
   c10::Stream exchangeStream(c10::Stream other) const override {

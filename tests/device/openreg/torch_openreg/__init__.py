@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import torch
+
 from torch_openreg import _C  # noqa: F401 - its import registers memory, operators and generators
 from torch_openreg import openreg as device_module
 

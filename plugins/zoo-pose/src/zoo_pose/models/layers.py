@@ -97,7 +97,7 @@ class Forecaster(nn.Module):
     def __init__(self, signature: Signature, encoder: nn.Module, width: int) -> None:
         super().__init__()
         self.frames, self.encoder = FrameFeatures(signature), encoder
-        # On the model's device, because a list as an index waits for it; in no checkpoint, because the signature has it.
+        # On the model's device, because a list as an index waits for it; the signature has it, so no checkpoint must.
         self.register_buffer("root", torch.tensor(signature.extra["root"]), persistent=False)
         _, self.future = window_frames(signature.extra)
         self.linear = nn.Linear(width, self.future * features_per_frame(signature) // 2)
