@@ -45,7 +45,7 @@ def test_ragged_columns_are_padded_and_come_with_their_lengths() -> None:
 @pytest.mark.parametrize("free", [1e9, 0.0])
 def test_on_another_device_nothing_is_indexed_across_devices(monkeypatch: pytest.MonkeyPatch, free: float) -> None:
     """`meta` stands in for an accelerator: torch refuses to mix it with the CPU."""
-    monkeypatch.setattr(batches, "_free_bytes", lambda device: free)
+    monkeypatch.setattr(batches, "free_bytes", lambda device: free)
     split = DeviceSplit(numbers(6, rows=[1, 3, 5]), "meta")
     for batch in (split.first(2), next(split.in_order(2))):
         assert (batch["x"].device.type, len(batch["x"])) == ("meta", 2)
@@ -68,3 +68,15 @@ def test_in_batches_of_one_every_example_comes_alone() -> None:
     assert split.steps(1) == 3
     shuffled = split.shuffled(1, None)
     assert sorted(next(shuffled)["x"].item() for _ in range(3)) == [0, 1, 2]
+
+
+def test_a_device_without_float64_gets_float32_and_another_gets_what_the_data_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    columns = {"x": np.arange(4.0), "y": np.arange(4), "z": Ragged(np.arange(6.0), np.array([0, 1, 3, 4, 6]))}
+    here = DeviceSplit(Split(columns), "cpu").first(2)
+    assert [here[name].dtype for name in "xyz"] == [torch.float64, torch.int64, torch.float64]
+    monkeypatch.setattr(batches, "has_float64", lambda device: False)
+    there = DeviceSplit(Split(columns), "cpu").first(2)
+    assert [there[name].dtype for name in "xyz"] == [torch.float32, torch.int64, torch.float32]
+    assert there["x"].tolist() == here["x"].tolist()

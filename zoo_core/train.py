@@ -214,7 +214,8 @@ def make_optimizer(model: nn.Module, recipe: Recipe, device: str) -> torch.optim
     'Adam'
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    fused = torch.device(device).type in FUSED
+    # None lets torch choose, which takes all parameters at once (foreach); False would take them one by one.
+    fused = True if torch.device(device).type in FUSED else None
     if recipe.optimizer == "lbfgs":
         if recipe.weight_decay:
             raise RecipeError(f"optimizer=lbfgs has no weight decay: set weight_decay=0, not {recipe.weight_decay:g}")

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from zoo_core.columns import Ragged, Split
+from zoo_core.columns import Array, Ragged, Split
+from zoo_core.measure.devices import free_bytes, has_float64
 
 Batch: TypeAlias = dict[str, Tensor]  # column name -> values (batch, ...)
 
 MAX_FREE_MEMORY_SHARE = 0.5  # of the device, for one split
-ASSUMED_FREE_BYTES = 1 << 30  # on devices that do not report their free memory
 
 
 class DeviceSplit:
@@ -36,9 +36,10 @@ class DeviceSplit:
         self.size = len(split)
         stacked = {name: column for name, column in split.columns.items() if not isinstance(column, Ragged)}
         self._ragged = {name: column for name, column in split.columns.items() if isinstance(column, Ragged)}
-        columns = {name: torch.from_numpy(column) for name, column in stacked.items() if column.dtype.kind in "biuf"}
+        numbers = {name: column for name, column in stacked.items() if column.dtype.kind in "biuf"}
+        columns = {name: _movable(column, self.device) for name, column in numbers.items()}
         need = sum(column.numel() * column.element_size() for column in columns.values())
-        self._home = self.device if need <= MAX_FREE_MEMORY_SHARE * _free_bytes(self.device) else torch.device("cpu")
+        self._home = self.device if need <= MAX_FREE_MEMORY_SHARE * free_bytes(self.device) else torch.device("cpu")
         self._columns = {name: column.to(self._home) for name, column in columns.items()}
         self._rows = None if split.rows is None else torch.from_numpy(split.rows).to(self._home)
 
@@ -56,7 +57,7 @@ class DeviceSplit:
         if self._ragged and rows is None:
             rows = index.tolist()
         for name, column in self._ragged.items():
-            examples = [torch.from_numpy(column[row]) for row in rows or ()]
+            examples = [_movable(column[row], self.device) for row in rows or ()]
             batch[name] = pad_sequence(examples, batch_first=True)
             batch[f"{name}_lengths"] = torch.tensor([len(example) for example in examples])
         if self._home == self.device and not self._ragged:
@@ -101,9 +102,7 @@ class DeviceSplit:
             yield self.batch(index, None if numbers is None else numbers[begin : begin + batch_size])
 
 
-def _free_bytes(device: torch.device) -> float:
-    if device.type == "cpu":
-        return float("inf")  # on the CPU nothing is copied
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    return ASSUMED_FREE_BYTES
+def _movable(array: Array, device: torch.device) -> Tensor:
+    """Return an array as a tensor of the CPU, of a type that the device has."""
+    tensor = torch.from_numpy(array)
+    return tensor if tensor.dtype != torch.float64 or has_float64(device) else tensor.float()

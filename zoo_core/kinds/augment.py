@@ -192,4 +192,4 @@ class Augmentation:
         else:
             row, column = (int(self._random.integers(size)) for size in images.shape[2:])
             images, share = cutmix(images, share, row, column)
-        return {"x": images, "y_mixed": labels.roll(1, 0), "share": torch.tensor(share, device=images.device)}
+        return {"x": images, "y_mixed": labels.roll(1, 0), "share": torch.full((), share, device=images.device)}

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from zoo_core.measure.processor import describe_cpu
 from zoo_core.results.records import JsonStruct
 
 DISTRIBUTIONS = ("zoo-core", "torch", "torchvision", "timm", "numpy", "scikit-learn")
@@ -38,6 +39,7 @@ def describe(plugins: Mapping[str, str]) -> dict[str, Any]:
     return {
         "machine": machine_id(),
         "cpu": cpu_name(),
+        **describe_cpu(),
         "physical_cores": psutil.cpu_count(logical=False),
         "logical_cores": psutil.cpu_count(),
         "usable_cores": usable_cores(),

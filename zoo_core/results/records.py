@@ -208,7 +208,8 @@ class Measured(JsonStruct, frozen=True, kw_only=True):
     train_s: training seconds, without evaluation. throughput: units per second of training, without other phases.
     onnxruntime: the same forward pass as `latency`, in onnxruntime on the CPU, in float32; only if it was asked for.
     inference_throughput: units per second in batches of `inference_batch`. load: during the training.
-    peak_memory_mib: of the device; on the CPU, the growth of the process.
+    peak_memory_mib: of the device, that of all tensors; on the CPU, the growth of the process. peak_reserved_mib: of
+        the device, what its allocator held, also in free blocks; None on the CPU and in earlier records.
     per_example, checkpoint: file names, "" if there is no such file. pictures, texts: name -> file name.
     profile: of some training steps; None unless it was asked for.
     left_out: what is missing, such as a picture that was too large -> the reason.
@@ -227,6 +228,7 @@ class Measured(JsonStruct, frozen=True, kw_only=True):
     inference_throughput: float | None = None
     inference_batch: Integer | None = None
     peak_memory_mib: float | None = None
+    peak_reserved_mib: float | None = None
     load: Load | None = None
     selected_step: Integer | None = None
     initial_score: float | None = None

@@ -1,7 +1,7 @@
 """Runs jobs in child processes on this machine, one at a time, and removes every process that they leave behind.
 
-On Linux, children are forked from a server that has already imported torch (0.05 s instead of 3 s). Trials on an
-accelerator start a fresh process. So do all jobs on other systems or with `ZOO_START=spawn`.
+On Linux, children are forked from a server that has already imported torch (0.05 s instead of 3 s). On other systems or
+with `ZOO_START=spawn` they start a fresh process. So do jobs on an accelerator whose driver the server has started.
 
 The parent never waits for a child without a limit: not for its start, for the rest of a message, or for its end.
 """
@@ -154,11 +154,13 @@ class LocalExecutor:
         environment = dict(os.environ)
         if environment.get("ZOO_CACHE"):
             environment["ZOO_CACHE"] = str(cache_dir())  # absolute: a plugin may change the worker's folder
-        fork = None if isinstance(job, TrialJob) and job.device != "cpu" else self._fork
-        for start in (*[fork] * FORKS, self._spawn):
+        on_accelerator = getattr(job, "device", "cpu") != "cpu"
+        for start in (*[self._fork] * FORKS, self._spawn):
             if interrupts.requested:
                 return None, 0.0
             if start is None or (isinstance(start, Fork) and not start.is_ready(interrupts)):
+                continue
+            if isinstance(start, Fork) and on_accelerator and not start.can_use_accelerators:
                 continue
             began = time.perf_counter()
             try:

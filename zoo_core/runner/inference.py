@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import torch
 from torch import nn
 
 from zoo_core.measure.latency import MAX_S, measure_latency
+from zoo_core.memory_limit import is_out_of_memory
 from zoo_core.optional import HasExampleInput
 from zoo_core.runner.prepare import PreparedTrial
 
@@ -40,8 +40,10 @@ def measure_inference(
         size = _choose_batch_size(latency.median_ms, latency_s)
         try:
             batch = measure_latency(model, example_input(trial.ctx, size), device, BATCH_REPEATS, max_s=batches_s)
-        except (torch.OutOfMemoryError, MemoryError) as error:  # the score is known, only the throughput is not
-            return f"batch {size}: {error}"
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            return f"batch {size}: {error}"  # the score is known, only the throughput is not
     seconds = batch.median_ms / 1000
     keep(inference_batch=size, inference_throughput=size / seconds if seconds else 0.0)
     return ""

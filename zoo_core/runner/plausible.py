@@ -92,3 +92,5 @@ def _numbers_with_limits(result: WorkerResult) -> Iterator[tuple[str, float | No
             yield "the time that threads waited for a core", measured.load.wait_s, 0.0, math.inf
     if measured.peak_memory_mib is not None:
         yield "the peak memory in MiB", measured.peak_memory_mib, 0.0, math.inf
+    if measured.peak_reserved_mib is not None:
+        yield "the peak of the reserved memory in MiB", measured.peak_reserved_mib, 0.0, math.inf

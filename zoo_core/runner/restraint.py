@@ -63,9 +63,8 @@ def restrained_use(checkpoint: Path, device: str) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if not memory_limit.is_out_of_memory(error):
             raise
-        raise IncompatibleError(
-            f"checkpoint {checkpoint}: its model takes more memory than the {free // MIB} MiB that are free here"
-        ) from None
+        there = f"the {free // MIB} MiB that are free here" if device == "cpu" else f"{device} has free"
+        raise IncompatibleError(f"checkpoint {checkpoint}: its model takes more memory than {there}") from None
 
 
 @contextlib.contextmanager

@@ -49,6 +49,7 @@ EXIT_TIMEOUT_S = 5.0  # for a worker to end after its last event
 
 # The running workers of this process, which has one fork server. A worker that is about to be known holds the lock.
 _forks: set[int] = set()
+_without_driver: set[int] = set()  # fork servers that have not started the driver of an accelerator
 _one_at_a_time = threading.Lock()
 
 
@@ -212,6 +213,11 @@ class Fork(Start):
     def server(self) -> psutil.Process | None:
         return self._server
 
+    @property
+    def can_use_accelerators(self) -> bool:
+        """Whether forks of the server can use an accelerator: only if the server itself has not started its driver."""
+        return self._server is not None and self._server.pid in _without_driver
+
     def is_ready(self, interrupts: Interrupts) -> bool:
         """Start the server unless it runs, and wait until it has imported torch: no trial pays these seconds.
 
@@ -239,11 +245,13 @@ class Fork(Start):
             forkserver.ensure_running()
         self._server = processes.find(_server_pid())
         atexit.register(self.end)
-        first: BaseProcess = self._context.Process(target=worker.do_nothing)  # type: ignore[attr-defined]
+        first: BaseProcess = self._context.Process(target=worker.try_fork)  # type: ignore[attr-defined]
         with ending(self.end, SERVER_LIMIT_S, interrupts):
             with starting_process():
                 start_process(first)
             first.join()
+        if first.exitcode == 0 and self._server is not None:
+            _without_driver.add(self._server.pid)
 
     def end(self) -> None:
         """Kill the server and what it has adopted, but no running worker."""

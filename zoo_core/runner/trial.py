@@ -83,8 +83,7 @@ def _run_and_send_done(trial: TrialRunner, send: Send) -> None:
         status, reason = "diverged", str(error)
     # Plugin code may raise anything, even SystemExit. That is a result of this trial.
     except (Exception, SystemExit) as error:
-        out_of_memory = isinstance(error, torch.OutOfMemoryError) or is_out_of_memory(error)
-        status = "out_of_memory" if out_of_memory else "error"
+        status = "out_of_memory" if is_out_of_memory(error) else "error"
         reason, trace = reason_of(error), traceback.format_exc()
         if (machine_error := machine_error_of(error)) is not None:  # no result: the trial runs again with the next call
             status, reason = "interrupted", str(machine_error)
@@ -133,7 +132,7 @@ class TrialRunner:
         with self.phases.phase("test"):
             self._refuse_replaced_functions()
             self._score_on_test(trial, training)
-        self._keep(peak_memory_mib=self.memory.mib() if self.memory else None)
+        self._keep_memory()
         with self.phases.phase("measure"), self.may_open(May.ALL):
             missing_because = measure_inference(
                 trial, training.scored_model, self._keep, train_s=training.clock.train_s
@@ -156,8 +155,8 @@ class TrialRunner:
     def measured(self) -> Measured:
         """All measurements so far; a trial that failed early leaves the defaults of the others."""
         measured, training, kept = self._after_training, self.training, self.artifacts
-        if self.memory is not None and measured.peak_memory_mib is None:
-            measured = replace(measured, peak_memory_mib=self.memory.mib())
+        if measured.peak_memory_mib is None:
+            measured = replace(measured, **self._peaks())
         if training is not None:
             seconds = training.clock.seconds("train")
             measured = replace(
@@ -179,6 +178,18 @@ class TrialRunner:
             texts=kept.texts,
             left_out=kept.left_out,
         )
+
+    def _peaks(self) -> dict[str, float | None]:
+        """Return the peaks of memory so far, as fields of `Measured`; without those that the device does not tell."""
+        if self.memory is None:
+            return {}
+        return {"peak_memory_mib": self.memory.mib(), "peak_reserved_mib": self.memory.reserved_mib()}
+
+    def _keep_memory(self) -> None:
+        """Store the peaks of training and test: what follows measures inference, in larger batches."""
+        self._keep(**self._peaks())
+        if self.memory is not None and self.memory.unknown_because:
+            self.artifacts.left_out["peak_memory_mib"] = self.memory.unknown_because
 
     def _keep(self, **fields: Any) -> None:
         """Store fields of `Measured`, for `measured`."""

@@ -8,6 +8,7 @@ import torch
 
 from zoo_core.entries.unpackaged import address
 from zoo_core.errors import IncompatibleError, WrongOutputError, ZooError
+from zoo_core.memory_limit import is_out_of_memory
 from zoo_core.optional import HasExampleInput, HasOutputForm
 from zoo_core.reasons import reason_of
 from zoo_core.runner.events import TrialJob
@@ -28,9 +29,7 @@ def try_out(job: TrialJob) -> None:
                 form.require(output, x)
     # A model may raise anything for data that it was not made for. That is the reason to report.
     except Exception as error:
-        if isinstance(error, ZooError | torch.OutOfMemoryError | MemoryError) and not isinstance(
-            error, WrongOutputError
-        ):
+        if is_out_of_memory(error) or (isinstance(error, ZooError) and not isinstance(error, WrongOutputError)):
             raise
         names = f"model {trial.model_spec.qualified} cannot take {trial.data.spec.qualified}"
         check = f"`zoo check {shlex.quote(address(trial.model_spec))} --task {trial.task_spec.name}` says more"

@@ -96,8 +96,18 @@ def _failure(error: BaseException) -> events.JobFailed:
     return events.JobFailed(error="", reason=cut(reason_of(error)), traceback=cut_middle(traceback.format_exc()))
 
 
-def do_nothing() -> None:
-    """Do nothing; the parent starts this to wait until the fork server is ready."""
+def try_fork() -> None:
+    """Exit with 1 if this fork cannot use the accelerator of torch, because the fork server has started its driver.
+
+    The parent starts this first, also to wait until the server is ready. Nothing here calls the driver.
+    """
+    import torch
+
+    accelerator = torch.accelerator.current_accelerator()
+    if accelerator is None:
+        return
+    is_in_bad_fork = getattr(torch.get_device_module(accelerator), "_is_in_bad_fork", None)
+    sys.exit(1 if is_in_bad_fork is None or is_in_bad_fork() else 0)
 
 
 def _start_session() -> None:

@@ -19,6 +19,7 @@ from zoo_leaderboard.records.times import (
 )
 
 MAX_SCORE = 1e100  # the square of a larger one may be no number any more; no metric has such scores
+MAX_LABEL_CHARS = 100  # of what a record says about its CPU
 MAX_TEXT_CHARS = 2000  # of a reason or a title; the record has all of it
 RUNNER = "runner"  # `Record.source` of trials; numbers from other programs are shown in a table of their own
 
@@ -43,7 +44,7 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     * `group_text`, `row_text` and `planned_text` are the texts of the trial's GroupKey, RowKey and PlannedKey.
     * `recipe` is JSON. `code_sha256` is the hash of the model's code, `weights_option` the value of `--weights`.
     * `whole_code` is the `code_text` of model, data set and task.
-    * `device_class` is `cpu`, `cuda` or the like, `device_name` the name of the processor.
+    * `device_class` is `cpu`, `cuda` or the like, `device_name` the `device_label` of the processor.
     * `requested_threads` is the value of `--threads`; 0 is the default.
     * `score` is the test score. `target_status` is met, missed or not applicable; `target_s` is the time to target.
     * `disturbance` says why the training times are unreliable, and is empty if they are reliable; `latency_disturbance`
@@ -184,7 +185,7 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         code_sha256=model.code_sha256,
         whole_code=code_text(model.code_sha256, record.other_code, versions),
         device_class=device.kind,
-        device_name=device.name,
+        device_name=device_label(record),
         machine=str(record.environment.get("machine", ""))[:MAX_TEXT_CHARS],
         dtype=device.dtype,
         compiled=device.compiled,
@@ -215,6 +216,18 @@ def summarise_trial(record: Record, path: str) -> TrialSummary:
         source=record.source,
         benchmark=benchmark,
     )
+
+
+def device_label(record: Record) -> str:
+    """Return the device's name; a CPU's with its instruction sets, because "Intel Xeon Processor" says little.
+
+    Records of earlier versions do not know them.
+    """
+    known = record.environment.get("cpu_features")
+    if record.device.kind != "cpu" or not isinstance(known, list):
+        return record.device.name
+    words = ", ".join(item for item in known if isinstance(item, str))[:MAX_LABEL_CHARS]
+    return " ".join(filter(None, [record.device.name, f"({words})" if words else ""]))
 
 
 def with_known_start(trial: TrialSummary, latest: str) -> TrialSummary:

@@ -87,7 +87,7 @@ class Generation:
             parts.append(nats)
             means.append(mean)
         finite.require(f"images of {split}")
-        reconstruction, kl, weighted = torch.cat(parts).double().unbind(1)
+        reconstruction, kl, weighted = torch.cat(parts).cpu().double().unbind(1)  # some accelerators have no float64
         active = torch.cat(means).var(0, correction=0) > ACTIVE_VARIANCE
         scores = {
             "negative_elbo": float((reconstruction + kl).mean()),
@@ -96,7 +96,7 @@ class Generation:
             "kl": float(kl.mean()),
             "active_units": float(active.sum()),
         }
-        return Evaluation(scores, per_example={"score": (reconstruction + kl).cpu().numpy()})
+        return Evaluation(scores, per_example={"score": (reconstruction + kl).numpy()})
 
     def pictures(self, model: nn.Module, x: Tensor, y: np.ndarray[Any, Any]) -> dict[str, Picture]:
         """Draw generated images, reconstructions, a map of the codes, and images of interpolated and changed codes."""

@@ -67,7 +67,7 @@ class Compression:
             errors.append(squared_errors(self._contract.images(model, code), x))
         mse = _joined(errors, split)
         return Evaluation(
-            {"mse": float(mse.mean()), "psnr": float(psnr(mse).mean())}, per_example={"score": mse.cpu().numpy()}
+            {"mse": float(mse.mean()), "psnr": float(psnr(mse).mean())}, per_example={"score": mse.numpy()}
         )
 
     def pictures(self, model: nn.Module, x: Tensor, y: np.ndarray[Any, Any]) -> dict[str, Picture]:
@@ -116,9 +116,9 @@ class Denoising:
             errors.append(squared_errors(output, x))
             before.append(squared_errors(noisy, x))
         mse = _joined(errors, split)
-        gain = psnr(mse) - psnr(torch.cat(before).double())
+        gain = psnr(mse) - psnr(torch.cat(before).cpu().double())
         scores = {"psnr_gain": float(gain.mean()), "psnr": float(psnr(mse).mean()), "mse": float(mse.mean())}
-        return Evaluation(scores, per_example={"score": gain.cpu().numpy()})
+        return Evaluation(scores, per_example={"score": gain.numpy()})
 
     def pictures(self, model: nn.Module, x: Tensor, y: np.ndarray[Any, Any]) -> dict[str, Picture]:
         """Draw images, the same with noise, and the model's outputs."""
@@ -147,12 +147,12 @@ def psnr(mse: Tensor) -> Tensor:
 
 
 def _joined(errors: list[Tensor], split: str) -> Tensor:
-    """Join the errors of a split: float64 (n,). Raises DivergedError if one is not finite."""
+    """Join the errors of a split: float64 (n,), on the CPU, which has it. Raises DivergedError if one is not finite."""
     finite = FiniteOutputs()
     for part in errors:
         finite.add(part)
     finite.require(f"images of {split}")
-    return torch.cat(errors).double()
+    return torch.cat(errors).cpu().double()
 
 
 def _generator(split: str) -> torch.Generator:

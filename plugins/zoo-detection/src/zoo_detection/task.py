@@ -201,9 +201,9 @@ def as_input(levels: Tensor) -> Tensor:
 
 def targets_of(batch: Batch) -> list[Target]:
     """Return the objects to train on, of each picture of a batch that `Views` has made."""
-    kept = batch["kept"]
-    counts = kept.sum(1).tolist()  # waits for the device, once instead of for each picture
-    where = kept.nonzero(as_tuple=True)  # waits once more; with `kept` itself, each column would
+    kept = batch["kept"].cpu()  # waits for the device, once: the number of objects decides the shapes
+    counts = kept.sum(1).tolist()
+    where = tuple(rows.to(batch["boxes"].device, non_blocking=True) for rows in kept.nonzero(as_tuple=True))
     boxes, labels = (torch.split(column, counts) for column in (batch["boxes"][where], batch["labels"][where].long()))
     return [{"boxes": some, "labels": theirs} for some, theirs in zip(boxes, labels, strict=True)]
 

@@ -21,7 +21,10 @@ class BodyAugmentation:
         self._ctx = ctx
         self._rotate, self._zoom = math.radians(recipe.rotate), recipe.zoom
         self._mirror, self._jitter = recipe.mirror, recipe.jitter
+        # On the device once: a list as an index, or made into a tensor in each step, would make Python wait for it.
         self._mirrored_joints = torch.tensor(signature.extra["mirror"], device=ctx.device)
+        axes = signature.input_shape[-1] or 1
+        self._sign = torch.tensor([-1.0] + [1.0] * (axes - 1), device=ctx.device)  # of a mirrored body's positions
 
     def uniform(self, *shape: int) -> Tensor:
         """Draw uniform numbers in [-1, 1]."""
@@ -50,8 +53,7 @@ class BodyAugmentation:
         changed = [torch.einsum("btjc,bcd->btjd", part, matrix) for part in parts]
         if self._mirror:
             other = (self.uniform(count) < 0).view(-1, 1, 1, 1)
-            sign = torch.tensor([-1.0] + [1.0] * (axes - 1), device=self._ctx.device)
-            changed = [torch.where(other, part[:, :, self._mirrored_joints] * sign, part) for part in changed]
+            changed = [torch.where(other, part[:, :, self._mirrored_joints] * self._sign, part) for part in changed]
         if self._jitter:
             changed[0] = changed[0] + self._jitter * self.noise(changed[0])
         return changed

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from zoo_core import (
@@ -150,7 +151,7 @@ class MotionAugmentation(BodyAugmentation):
 
     def __init__(self, signature: Signature, recipe: Recipe, ctx: Context) -> None:
         super().__init__(signature, recipe, ctx)
-        self._root = signature.extra["root"]
+        self._root = torch.tensor(signature.extra["root"], device=ctx.device)  # a list would wait for the device
 
     def __call__(self, batch: Batch) -> Batch:
         centre = batch["x"][:, -1:, self._root].mean(dim=2, keepdim=True)

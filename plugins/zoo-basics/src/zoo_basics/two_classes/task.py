@@ -92,8 +92,8 @@ class PointsObjective:
 
     def study(self, train: DeviceSplit) -> None:
         """Compute mean and std of the coordinates of train."""
-        x = train.first(len(train))["x"].double()
-        self._mean, std = x.mean(0).float(), x.std(0).float()
+        x = train.first(len(train))["x"].cpu().double()  # some accelerators have no float64
+        self._mean, std = (values.float().to(train.device) for values in (x.mean(0), x.std(0)))
         self._std = torch.where(std > 0, std, torch.ones_like(std))
 
     def inputs(self, batch: Batch) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -94,10 +92,13 @@ class Forecaster(nn.Module):
     and unit do not matter. The last layer starts at zero: an untrained model repeats the last frame.
     """
 
+    root: Tensor
+
     def __init__(self, signature: Signature, encoder: nn.Module, width: int) -> None:
         super().__init__()
         self.frames, self.encoder = FrameFeatures(signature), encoder
-        self.root: Sequence[int] = signature.extra["root"]
+        # On the model's device, because a list as an index waits for it; the signature has it, so no checkpoint must.
+        self.register_buffer("root", torch.tensor(signature.extra["root"]), persistent=False)
         _, self.future = window_frames(signature.extra)
         self.linear = nn.Linear(width, self.future * features_per_frame(signature) // 2)
         nn.init.zeros_(self.linear.weight)
@@ -114,7 +115,7 @@ class Forecaster(nn.Module):
 
     def _normalize(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the body relative to its last root and size, and that size (batch, 1, 1, 1)."""
-        body = x - x[:, -1:, list(self.root)].mean(dim=2, keepdim=True)
+        body = x - x[:, -1:, self.root].mean(dim=2, keepdim=True)
         size = body[:, -1:].square().mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(MIN_BODY_SIZE)
         return body / size, size
 

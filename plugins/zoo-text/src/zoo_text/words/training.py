@@ -77,14 +77,15 @@ def keep_probabilities(counts: Tensor, subsample: float) -> Tensor:
     """
     if not subsample:
         return torch.ones(len(counts), device=counts.device)
-    ratio = subsample * counts.sum() / counts.clamp(min=1).double()
-    return (ratio.sqrt() + ratio).clamp(max=1).float()
+    here = counts.cpu()  # some accelerators have no float64
+    ratio = subsample * here.sum() / here.clamp(min=1).double()
+    return (ratio.sqrt() + ratio).clamp(max=1).float().to(counts.device)
 
 
 def noise_cdf(counts: Tensor) -> Tensor:
     """Return the cumulative distribution of negatives, float32 (vocabulary,): frequencies to the power 0.75."""
-    weights = counts.double() ** NOISE_POWER
-    return (weights.cumsum(0) / weights.sum()).float()
+    weights = counts.cpu().double() ** NOISE_POWER  # some accelerators have no float64
+    return (weights.cumsum(0) / weights.sum()).float().to(counts.device)
 
 
 def draw_words(cdf: Tensor, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
