@@ -53,7 +53,7 @@ def task(name: str, *places: Place, chance: float | None = None, kind: str = "k"
 
 @pytest.fixture
 def matrix() -> Matrix:
-    """Three tasks: x is certainly first in a; in b the test leaves the order open; c has no test and no chance level."""
+    """In a, x is certainly first; in b, the test leaves the order open; c has no test and no chance level."""
     (found,) = matrices(
         [
             task("a", place("x", 0.9, 1, 1), place("y", 0.5, 2, 3), place("z", 0.3, 2, 3), chance=0.1),

@@ -31,7 +31,8 @@ def badge(left: str, right: str) -> str:
 
     def part(text: str, x: int, width: int) -> str:
         length = width - 2 * PADDING
-        return f'<text x="{x + PADDING}" y="14" textLength="{length}" lengthAdjust="spacingAndGlyphs">{escape(text)}</text>'
+        fit = f'textLength="{length}" lengthAdjust="spacingAndGlyphs"'
+        return f'<text x="{x + PADDING}" y="14" {fit}>{escape(text)}</text>'
 
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="{HEIGHT}" role="img" '

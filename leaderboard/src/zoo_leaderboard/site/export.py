@@ -89,7 +89,7 @@ def task_json(
 
 
 def summary(tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) -> dict[str, Any]:
-    """The index page as JSON: all tasks with their standing regressions and the leaders of their groups; the changes."""
+    """The index page as JSON: all tasks with their regressions and the leaders of their groups, and the changes."""
     return {
         "changes": changes,
         "since": since,
