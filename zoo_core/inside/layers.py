@@ -72,7 +72,8 @@ def list_layers(model: nn.Module, x: Tensor) -> list[Layer]:
 def choose_layer(layers: Sequence[Layer], name: str = "") -> Layer:
     """Return the layer of that name, by default the last convolution whose maps have more than one position.
 
-    A shortcut is chosen only by its name. Raises UnknownNameError, and IncompatibleError for a layer that returns no maps or a network without convolutions.
+    A shortcut is chosen only by its name. Raises UnknownNameError, and IncompatibleError for a layer without maps or a
+    network without convolutions.
     """
     if name:
         chosen = next((layer for layer in layers if layer.name == name), None)
