@@ -44,7 +44,6 @@ from zoo_core.specs import NO_WEIGHTS
 SMALL_BATCH = 8  # pictures of a batch where only the number of waits counts
 
 
-
 @dataclass(frozen=True)
 class Counts:
     """How many steps of a training do not count, are watched, timed and profiled."""
