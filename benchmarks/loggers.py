@@ -32,11 +32,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--log", action="append", help="a logger; by default all three")
     parser.add_argument("--pairs", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=STEPS)
     options = parser.parse_args()
     logs = options.log or ["tensorboard", "mlflow", "wandb"]
     with tempfile.TemporaryDirectory() as folder:
-        pairs = [_measure_pair(Path(folder), logs, number) for number in range(options.pairs)]
-    print(f"{len(pairs)} pairs of {STEPS:,} steps with {pairs[0][1]['points']} points; loggers: {', '.join(logs)}")
+        pairs = [_measure_pair(Path(folder), logs, options.steps, number) for number in range(options.pairs)]
+    print(
+        f"{len(pairs)} pairs of {options.steps:,} steps with {pairs[0][1]['points']} points; loggers: {', '.join(logs)}"
+    )
     high = 0.0
     for name in ("cpu_s", "train_s"):  # the CPU time tells more where other programs run
         ratios = [logged[name] / plain[name] for plain, logged in pairs]
@@ -51,19 +54,19 @@ def main() -> int:
     return 0 if passed else 1
 
 
-def _measure_pair(folder: Path, logs: Sequence[str], number: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def _measure_pair(folder: Path, logs: Sequence[str], steps: int, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Measure without and with loggers. Which one is first changes from pair to pair."""
     words = [word for name in logs for word in ("--log", name)]
     sides = [(), tuple(words)]
     order = (0, 1) if number % 2 == 0 else (1, 0)
-    found = {side: _measure(folder / f"{number}-{side}", sides[side]) for side in order}
+    found = {side: _measure(folder / f"{number}-{side}", steps, sides[side]) for side in order}
     print(f"    pair {number + 1}: {found[0]['train_s']:.3f} s, {found[1]['train_s']:.3f} s", flush=True)
     return found[0], found[1]
 
 
-def _measure(folder: Path, words: Sequence[str]) -> dict[str, Any]:
+def _measure(folder: Path, steps: int, words: Sequence[str]) -> dict[str, Any]:
     folder.mkdir()
-    command = [ZOO, *BENCH, "--max-steps", str(STEPS), "--set", f"eval_every={EPOCHS_BETWEEN_POINTS}", *words]
+    command = [ZOO, *BENCH, "--max-steps", str(steps), "--set", f"eval_every={EPOCHS_BETWEEN_POINTS}", *words]
     environment = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", **os.environ, "ZOO_LOG_LIMIT": "120"}
     began = time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)

@@ -41,9 +41,11 @@ from zoo_core.runner import logger_process
 from zoo_core.runner.events import Evaluated
 from zoo_core.runner.log_calls import End, TrialEnded, calls_file, load_ended, read_calls
 from zoo_core.runner.loggers import _Both
-from zoo_core.runner.request import without_log_targets
+from zoo_core.runner.request import LogTarget, without_log_targets
+from zoo_core.specs import LoggerSpec
 
 Zoo = Callable[..., Any]
+ROOT = Path(__file__).resolve().parents[1]
 
 PLANTED = """
     import ctypes, json, os, time
@@ -347,26 +349,11 @@ def test_loggers_are_listed_with_what_they_lack(planted: None, zoo: Zoo):
     assert rows["lacking"]["missing"] == ["no-such-package"]
 
 
-def test_a_logger_class_without_a_method_fails_the_check_of_its_plugin(make_plugin: Callable[..., Path]):
-    make_plugin(
-        "zoo-half",
-        """
-        from zoo_core import LoggerSpec, hookimpl
-
-        @hookimpl
-        def zoo_loggers():
-            return [LoggerSpec(name="half", summary="", entry="zoo_half:Half")]
-
-        class Half:
-            def began(self, trial): ...
-            def evaluated(self, point): ...
-        """,
-    )
+def test_the_check_of_a_plugin_names_the_methods_that_a_logger_lacks(make_plugin: Callable[..., Path]):
+    make_plugin("zoo-half", (ROOT / "tests" / "broken" / "plugin_loggers.py").read_text())
     subject = Subject(what="plugin", name="zoo-half", plugin="zoo-half", version="1.0")
-    with pytest.raises(CheckFailedError, match="logger half: zoo_half:Half has no method finished and no close"):
+    with pytest.raises(CheckFailedError, match="logger broken: zoo_half:Half has no method finished and no close"):
         check_loggers(PluginSubject(subject, Registry.load()))
-    subject = Subject(what="plugin", name="zoo-tensorboard", plugin="zoo-tensorboard", version="")
-    check_loggers(PluginSubject(subject, Registry.load()))
 
 
 # the calls in their files
@@ -391,6 +378,18 @@ def test_calls_are_read_as_they_are_written_even_in_pieces_and_their_files_are_r
     assert [type(call).__name__ for call in read] == ["Evaluated", "TrialEnded", "Evaluated"]
     assert read[0].point == CurvePoint(step=1, seconds=0.5)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_without_an_end_does_not_keep_the_logger_from_the_next_one(tmp_path: Path):
+    spec = LoggerSpec(name="lines", summary="", entry="m:n")
+    process = logger_process.LoggerProcess(LogTarget(spec), tmp_path)
+    first, second = (encode_line(Evaluated(point=CurvePoint(step=step, seconds=1.0))) for step in (1, 2))
+    process.begin_trial()
+    process.write(first)
+    process.begin_trial()  # the machine had failed
+    process.write(second)
+    process.end_run()
+    assert [call.point.step for call in read_calls(tmp_path)] == [1, 2]  # type: ignore[union-attr]
 
 
 class Heard:

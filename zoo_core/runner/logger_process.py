@@ -70,6 +70,8 @@ class LoggerProcess:
 
     def begin_trial(self) -> None:
         """Begin the file for a trial's calls. Gives the logger up if too much waits."""
+        if self._file is not None:  # the machine failed during the trial before
+            self.end_trial()
         self.poll()
         if self.is_over:
             return
@@ -109,8 +111,6 @@ class LoggerProcess:
 
     def end_run(self) -> None:
         """Tell the logger that no trial follows."""
-        if self._file is not None:  # the machine failed during a trial
-            self.end_trial()
         self.begin_trial()
         self.end_trial(last=True)
 

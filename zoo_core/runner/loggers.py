@@ -50,9 +50,9 @@ class Loggers:
         return _Both(display, self) if self._processes else display
 
     @property
-    def places(self) -> dict[str, str]:
-        """Where to look for what was logged, by the name of the logger."""
-        return {process.name: process.where for process in self._processes if process.where is not None}
+    def places(self) -> list[tuple[str, str]]:
+        """The name of each logger that is done, and where to look for what it wrote."""
+        return [(process.name, process.where) for process in self._processes if process.where is not None]
 
     def start(self) -> None:
         """Start the processes. They are not waited for."""

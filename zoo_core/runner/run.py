@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,6 +51,7 @@ class Outcome:
     refused: new records of trials that ran, but not the code that was planned, so that they have no result.
     faults: faults of the machine, such as a full disk -> what they cost, in words about trials, with the number of
         trials. unsaved: new records that could not be saved, so that only this object has them.
+    logged: the name of each logger that has written everything, and where to look.
     """
 
     new: list[Record] = field(default_factory=list)
@@ -59,7 +60,7 @@ class Outcome:
     faults: dict[str, Counter[str]] = field(default_factory=dict)
     unsaved: list[Record] = field(default_factory=list)
     interrupted: bool = False
-    logged: Mapping[str, str] = field(default_factory=dict)
+    logged: Sequence[tuple[str, str]] = ()
 
     def note_fault(self, fault: str, cost: str) -> None:
         """Note what a fault of the machine cost one trial."""

@@ -45,7 +45,7 @@ def print_logged(request: Request, outcome: Outcome) -> None:
         complain("nothing was logged, because no trial ran: --force runs recorded trials again", "warning: ", "yellow")
         return
     with contextlib.suppress(OSError):  # standard error is lost
-        for name, where in outcome.logged.items():
+        for name, where in outcome.logged:
             say(f"logged to {name}: {where}" if where else f"logged to {name}", err=True)
 
 
