@@ -10,13 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import zoo_core
 from zoo_core.cli.app import load_command, with_values
 from zoo_core.cli.inspect import SAVED_AS
 from zoo_core.results.records import Record, decode
 from zoo_core.runner.checkpoints import FILE
+from zoo_core.runner.recording import without_artifacts
 from zoo_core.specs import CommandSpec
 
 Zoo = Callable[..., Any]
@@ -101,6 +105,14 @@ def test_looking_inside_changes_neither_the_key_nor_the_result_nor_the_phases_of
     assert [*plain.measured.pictures] == ["thumbnail", "answers", "mistakes"]
 
 
+def test_a_record_that_lost_its_files_keeps_the_table_of_its_profile(trained: tuple[Record, Path]) -> None:
+    record, _ = trained
+    bare = without_artifacts(record, "no space is left on the disk")
+    assert record.measured.profile is not None
+    assert bare.measured.profile == replace(record.measured.profile, trace="")
+    assert bare.measured.pictures == {}
+
+
 def test_a_trial_is_run_again_only_for_a_profile_or_pictures_that_it_lacks(zoo: Zoo) -> None:
     command = (*BENCH, "--model", "mlp-100", "--max-steps", "2")
     assert "1 new" in zoo(*command).out
@@ -116,7 +128,7 @@ def test_a_trial_is_run_again_only_for_a_profile_or_pictures_that_it_lacks(zoo: 
     assert profiled.measured.profile.table.columns == ["operator", "calls", "cpu_ms", "share_pct"]
     shares = [row[-1] for row in profiled.measured.profile.table.rows]
     assert shares == sorted(shares, reverse=True)
-    assert 50 < sum(shares) <= 100.001
+    assert 50 < sum(shares) <= 100.5
     assert inspected.score == profiled.score
     shown = zoo("results", "show", profiled.id).out
     assert "costliest operators by time, per training step: means of 5" in shown
@@ -216,6 +228,32 @@ def test_what_cannot_be_inspected_is_one_line(zoo: Zoo, trained: tuple[Record, P
         assert is_one_line(done), done.err
         assert reason in done.err
     assert not [*Path().glob("inspected*")]
+
+
+def test_a_checkpoint_that_claims_huge_images_is_one_line(
+    zoo: Zoo, trained: tuple[Record, Path], tmp_path: Path
+) -> None:
+    checkpoint, picture = artifacts(trained) / FILE, tmp_path / "a.png"
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(picture)
+    with safe_open(checkpoint, framework="pt") as opened:
+        header = json.loads(opened.metadata()["zoo"])
+    header["signature"]["input_shape"] = [1, 2**21, 2**21]
+    save_file(load_file(checkpoint), tmp_path / "huge.safetensors", metadata={"zoo": json.dumps(header)})
+    for words in ((picture,), ("--layers",)):
+        done = zoo("inspect", tmp_path / "huge.safetensors", *words, "--device", "cpu")
+        assert is_one_line(done), done.err
+        assert "huge.safetensors: " in done.err
+        assert "memory" in done.err
+
+
+def test_without_captum_the_command_says_what_to_install(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo_core.inside.find_spec", lambda name: None)
+    Path("saved.safetensors").touch()
+    for words in (("inspect", "saved.safetensors"), ("bench", "mnist", "--offline", "--inspect")):
+        done = zoo(*words)
+        assert is_one_line(done), done.err
+        assert "captum, which is not installed: pip install 'zoo-core[inspect]'" in done.err
+    assert not Path("results").exists()
 
 
 def test_a_model_without_images_or_convolutions_is_refused_with_the_reason(zoo: Zoo) -> None:

@@ -28,8 +28,8 @@ US_PER_MS, MIB = 1000, 1 << 20
 class Profile:
     """What was measured over `steps` steps.
 
-    columns, rows: a table of the costliest operators, means per step. trace: JSON in Chrome's format, compressed by
-    gzip; empty if it is too large. trace_bytes: its size before compression.
+    columns, rows: a table of the costliest operators, means per step with three digits. trace: JSON in Chrome's format,
+    compressed by gzip; empty if it is too large. trace_bytes: its size before compression.
     """
 
     steps: int
@@ -88,11 +88,12 @@ def _table(
     columns += ["share_pct"] if memory is None else ["memory_mib"]
     rows = []
     for event in sorted(events, key=cost, reverse=True)[:MAX_OPERATORS]:
-        row = [OUTSIDE if event.key == STEP else event.key, event.count / steps]
-        row.append(event.self_cpu_time_total / US_PER_MS / steps)
-        row += [event.self_device_time_total / US_PER_MS / steps] if on_device else []
-        row.append(100 * busy(event) / whole if memory is None else memory.get(event.key, 0) / MIB / steps)
-        rows.append(row)
+        if cost(event) <= 0:
+            break
+        numbers = [event.count / steps, event.self_cpu_time_total / US_PER_MS / steps]
+        numbers += [event.self_device_time_total / US_PER_MS / steps] if on_device else []
+        numbers.append(100 * busy(event) / whole if memory is None else memory[event.key] / MIB / steps)
+        rows.append([OUTSIDE if event.key == STEP else event.key, *(float(f"{number:.3g}") for number in numbers)])
     return columns, rows
 
 

@@ -24,6 +24,7 @@ from zoo_core.recipe import Recipe
 from zoo_core.registry import Registry
 from zoo_core.runner.events import InspectJob
 from zoo_core.runner.prepare import PreparedTrial
+from zoo_core.runner.restraint import restrained_use
 from zoo_core.runner.saved_models import SavedModel, open_job_data, write_new
 from zoo_core.specs import Signature, TaskSpec
 
@@ -121,7 +122,8 @@ def _images_of(job: InspectJob, saved: SavedModel, shape: tuple[int, int, int]) 
         data, _ = open_job_data(saved, job)
         data.unseal()
         return _test_images(data.split("test"), _classes(data.signature, saved.task_spec))
-    raw = read_images([Path(file) for file in job.files], shape[1:], channels=shape[0])
+    with restrained_use(saved.path, saved.ctx.device):  # the size of the images is from the checkpoint
+        raw = read_images([Path(file) for file in job.files], shape[1:], channels=shape[0])
     return Images(
         count=len(raw),
         read=lambda rows: raw[[*rows]],
