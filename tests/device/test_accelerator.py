@@ -20,6 +20,9 @@ FEW: list[list[Any]] = [
 ]
 
 
+NOT_HERE = {"zoo-basics:torch-compile"}  # the accelerator has no backend for torch.compile
+
+
 @pytest.fixture(scope="module")
 def found(call_child: Callable[..., Any]) -> dict[str, Any]:
     return call_child("everything", FEW)
@@ -69,7 +72,8 @@ def test_a_step_neither_mixes_devices_nor_waits_for_one(found: dict[str, Any], n
 
 @pytest.mark.nightly
 def test_no_step_of_any_shipped_pair_mixes_devices_or_waits_for_one(call_child: Callable[..., Any]) -> None:
-    pairs = [[pair.task.qualified, pair.model.qualified] for pair in Registry.load().pairs()]
+    names = [[pair.task.qualified, pair.model.qualified] for pair in Registry.load().pairs()]
+    pairs = [pair for pair in names if pair[1] not in NOT_HERE]
     rows = call_child("steps", pairs)
     assert len(rows) > 30
     for row in rows:

@@ -93,10 +93,14 @@ def _flags(cpuinfo: str) -> list[str]:
     """Return the flags of the first core: x86 calls them flags, ARM Features. macOS has one setting for each."""
     if match := re.search(r"^(?:flags|Features)[ \t]*:(.*)$", cpuinfo, re.M):
         return match[1].split()
-    if sys.platform != "darwin":
-        return []
+    if sys.platform == "darwin":
+        return re.findall(r"^(\S+): 1$", _settings_of_mac(), re.M)
+    return []
+
+
+def _settings_of_mac() -> str:
     try:
         done = subprocess.run(["sysctl", "hw.optional"], capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.SubprocessError):
-        return []
-    return re.findall(r"^(\S+): 1$", done.stdout, re.M)
+        return ""
+    return done.stdout

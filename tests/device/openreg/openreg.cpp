@@ -34,7 +34,10 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
   library.impl("set_.source_Tensor", &set_to_tensor);
   library.impl("set_.source_Storage", &set_to_storage);
   library.impl("set_.source_Storage_storage_offset", &set_to_part);
-  for (const char* name : {"convolution", "convolution_backward", "embedding", "embedding_dense_backward"})
+  library.impl("view_as_real", &view_as_real);
+  // Torch has a composite of other operators for these, which a GPU does not use.
+  for (const char* name :
+       {"convolution", "convolution_backward", "embedding", "embedding_dense_backward", "native_group_norm"})
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&fallback>());
   register_recurrent(library);
 }

@@ -241,6 +241,7 @@ inline Tensor view(const Tensor& self, c10::SymIntArrayRef sizes) {
 inline Tensor unfold(const Tensor& self, int64_t dimension, int64_t size, int64_t step) {
   return at::native::unfold(self, dimension, size, step);
 }
+inline Tensor view_as_real(const Tensor& self) { return at::native::view_as_real(self); }
 inline Tensor& set_to_tensor(Tensor& self, const Tensor& source) { return at::native::set_tensor_(self, source); }
 inline Tensor& set_to_storage(Tensor& self, at::Storage source) { return at::native::set_(self, source); }
 inline Tensor& set_to_part(Tensor& self, at::Storage source, int64_t offset, c10::IntArrayRef sizes,
