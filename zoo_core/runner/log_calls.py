@@ -27,7 +27,7 @@ from zoo_core.runner.events import Evaluated, Event, JobResult, LoggerReady, Log
 from zoo_core.runner.limits import cut
 
 POLL_S = 0.1  # between two looks for new calls
-NICENESS = 10  # of the logger's process: trials come first
+NICENESS = 19  # of the logger's process: trials come first
 
 
 class TrialEnded(JsonStruct, frozen=True, kw_only=True, tag="ended"):
@@ -54,10 +54,10 @@ def calls_file(folder: Path, number: int) -> Path:
 
 def call_logger(job: LogJob, send: Callable[[Event], None]) -> None:
     """Make the logger, and call it for everything that the parent writes, until the run is over."""
-    if hasattr(os, "nice"):
+    logger: Logger = resolve_entry(job.entry)(job.target)
+    if hasattr(os, "nice"):  # from here on; the first trial waits for what comes before
         with contextlib.suppress(OSError):
             os.nice(NICENESS)
-    logger: Logger = resolve_entry(job.entry)(job.target)
     send(LoggerReady())
     for call in read_calls(Path(job.folder)):
         match call:
