@@ -228,7 +228,10 @@ def test_a_file_that_differs_by_more_than_the_tolerance_is_not_kept(
 
 @pytest.mark.parametrize(
     ("model", "reason"),
-    [("deciding", "its forward decides by the values of its inputs"), ("fixed", "works only for the number")],
+    [
+        ("deciding", "its forward decides by the values of its inputs"),
+        ("fixed", "works only for sizes as in the example"),
+    ],
 )
 def test_a_model_that_cannot_be_exported_is_refused_with_the_reason_in_one_line(
     model: str, reason: str, odd: Path, save_untrained: Save, tmp_path: Path

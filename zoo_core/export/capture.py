@@ -21,9 +21,9 @@ Axes = Mapping[str, Mapping[int, str]]  # by the name of an input, the names of 
 # What torch's errors mean: a part of their text -> the cause, in words.
 CAUSES = {
     "data-dependent": "its forward decides by the values of its inputs",
-    "Constraints violated": "its forward works only for the number of examples that it was traced with",
-    "inferred a static shape": "its forward works only for the number of examples that it was traced with",
-    "specialized": "its forward works only for the number of examples that it was traced with",
+    "Constraints violated": "its forward works only for sizes as in the example that was traced",
+    "inferred a static shape": "its forward works only for sizes as in the example that was traced",
+    "specialized": "its forward works only for sizes as in the example that was traced",
     "could not guard on": "its forward decides by the values of its inputs",
 }
 

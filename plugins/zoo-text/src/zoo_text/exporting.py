@@ -17,7 +17,8 @@ from zoo_text.language import LanguageModel, _text
 def language_model(task: LanguageModel, _: Context, model: nn.Module) -> Exportable:
     """Return what a file of a model holds: forward, from the first state, without a state that is carried on.
 
-    An example is a sequence of the recipe's `length` from the start of test.
+    An example is a sequence of the recipe's `length` from the start of test. A file of a plain recurrent net takes
+    sequences of this length only.
     """
     length = int(task._recipe.length)
     text = _text(task._data.split("test", holdout=task._recipe.holdout), 256 * length)
@@ -33,10 +34,13 @@ def language_model(task: LanguageModel, _: Context, model: nn.Module) -> Exporta
         task.output_form().require(logits, x)
         return logits
 
+    # torch's exporter writes LSTM and GRU as one operator, and the plain net as one for each step of a known number.
+    unrolled = any(type(module) is nn.RNN for module in model.modules())
+    axes = {0: "batch"} if unrolled else {0: "batch", 1: "time"}
     return Exportable(
         module=model,
-        inputs={"x": {0: "batch", 1: "time"}},
-        outputs={"logits": {0: "batch", 1: "time"}},
+        inputs={"x": axes},
+        outputs={"logits": axes},
         count=count,
         examples=lambda numbers: (batch_of(numbers),),
         expected=expected,
