@@ -25,7 +25,7 @@ from zoo_leaderboard.stats.comparison import difference
 from zoo_leaderboard.text.formats import number, score
 from zoo_leaderboard.text.names import file_name
 
-from zoo_core.results.records import Load, Measured, PhaseFacts, Record, TableFacts
+from zoo_core.results.records import Load, Measured, PhaseFacts, ProfileFacts, Record, TableFacts
 from zoo_core.results.store import Store
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[dev]'")
@@ -73,6 +73,14 @@ def full(record: Record) -> Record:
             val_scores={"accuracy": 0.8},
             load=Load(cpu_s=4.0, wall_s=10.0),
             peak_memory_mib=12.5,
+            profile=ProfileFacts(
+                what="time",
+                steps=5,
+                table=TableFacts(
+                    columns=["operator", "calls", "cpu_ms", "share_pct"], rows=[["aten::mm", 2.0, 0.5, 90.0]]
+                ),
+                trace="trace.json.gz",
+            ),
         ),
     )
 

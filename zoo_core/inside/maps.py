@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -32,6 +34,7 @@ def grad_cam(model: nn.Module, layer: Layer, x: Tensor, classes: Tensor) -> Tens
     sum of the layer's maps, each weighted by the mean of the score's gradient over its positions (Selvaraju et al.
     2017, arXiv:1610.02391), as captum computes them. Raises IncompatibleError if the gradient does not reach the layer.
     """
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # captum imports it; a trial's output is about the trial
     from captum.attr import LayerGradCam
 
     def score(inputs: Tensor) -> Tensor:
