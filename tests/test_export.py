@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,16 @@ from torch import Tensor, nn
 from zoo_core import export
 from zoo_core.errors import ExportError
 from zoo_core.export.difference import difference_of
+from zoo_core.protocols import Context
 from zoo_core.registry import Registry
+from zoo_core.results.records import Latency, Measured
 from zoo_core.runner import checkpoints
 from zoo_core.runner.events import ExportJob
 from zoo_core.runner.exporting import export as run_job
 from zoo_core.runner.exporting import exportable_of
+from zoo_core.runner.onnx_latency import measure_onnxruntime
+from zoo_core.runner.plan import _is_enough
+from zoo_core.runner.request import Request
 from zoo_core.runner.saved_models import SavedModel
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -298,3 +304,45 @@ def test_the_difference_of_numbers_that_are_not_finite_is_infinite_unless_both_a
 def test_outputs_of_another_shape_are_no_difference_but_an_error() -> None:
     with pytest.raises(ExportError, match=r"the file returns \(2, 1\) where the model returns \(2,\)"):
         difference_of(torch.zeros(2), torch.zeros(2, 1))
+
+
+# The latency in onnxruntime, for records
+
+
+class Examples:
+    def example_input(self, ctx: Context, batch_size: int) -> Tensor:
+        return torch.ones(batch_size, 3)
+
+
+class Looping(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([super(Looping, self).forward(row) for row in x])
+
+
+def test_the_latency_in_onnxruntime_is_that_of_the_model_and_a_model_that_cannot_be_exported_has_none() -> None:
+    trial: Any = SimpleNamespace(task=Examples(), ctx=Context(threads=1))
+    model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5)).train()
+    latency = measure_onnxruntime(trial, model)
+    assert 0 < latency.median_ms <= latency.p95_ms
+    assert model.training
+    with pytest.raises(ExportError, match="works only for sizes as in the example"):
+        measure_onnxruntime(trial, Looping(3, 4))
+    trial.task = object()
+    with pytest.raises(ExportError, match="the task gives no example input"):
+        measure_onnxruntime(trial, model)
+
+
+@pytest.mark.parametrize(
+    ("measured", "enough"),
+    [
+        (Measured(), False),
+        (Measured(onnxruntime=Latency(median_ms=1.0, p95_ms=2.0, n=3)), True),
+        (Measured(left_out={"onnxruntime": "it cannot be exported"}), True),
+    ],
+)
+def test_a_record_without_the_latency_in_onnxruntime_runs_again_if_it_is_asked_for(
+    measured: Measured, enough: bool
+) -> None:
+    record: Any = SimpleNamespace(status="ok", measured=measured)
+    assert _is_enough(record, Request(pairs=(), onnxruntime=True)) is enough
+    assert _is_enough(record, Request(pairs=()))
