@@ -33,6 +33,7 @@ from typing import Any
 
 STEPS = Path(__file__).with_name("steps.py")
 TRIAL_S, CALL_S = 120, 300  # for a trial, and for one call of `zoo`
+SMALL_BATCH = 8  # examples
 MAX_SEED_GAP, MAX_DEVICE_GAP, MAX_EVALUATION_GAP = 0.01, 0.03, 0.02  # between scores that should be close
 
 # The words of `zoo bench`, without device and length; the steps of a short run and of a whole one.
@@ -99,6 +100,10 @@ class Session:
             self.fail(f"zoo {command}: exit {done.returncode}: {' | '.join(last)}")
         return done.returncode == 0
 
+    def length(self, short: int, whole: int) -> str:
+        """Return the options for the length of a training; a short one also has small batches."""
+        return f"--max-steps {short} --set batch_size={SMALL_BATCH}" if self.short else f"--max-steps {whole}"
+
     def records(self, results: str = "results") -> list[dict[str, Any]]:
         """Return the records of a results folder, oldest first."""
         found = [json.loads(path.read_bytes()) for path in (self.work / results).glob("*/*.json")]
@@ -122,10 +127,10 @@ def check_machine(session: Session) -> None:
 def run_trials(session: Session) -> None:
     session.part("trials in worker processes: every kind, both precisions, several seeds")
     for words, short, whole in CALLS + (CUDA_CALLS if session.device == "cuda" else []):
-        session.bench(f"{words} --max-steps {short if session.short else whole}", session.device)
-    length = CALLS[1][1] if session.short else CALLS[1][2]
-    session.bench(f"mnist --model zoo-mnist:cnn --max-steps {length}", "cpu")
-    session.bench(f"mnist --model zoo-mnist:cnn --max-steps {length}", session.device, results="again")
+        session.bench(f"{words} {session.length(short, whole)}", session.device)
+    length = session.length(*CALLS[1][1:])
+    session.bench(f"mnist --model zoo-mnist:cnn {length}", "cpu")
+    session.bench(f"mnist --model zoo-mnist:cnn {length}", session.device, results="again")
     rows = [summary_of(record) for record in session.records()]
     (session.out / "trials.json").write_text(json.dumps(rows, indent=1))
     for row in rows:
