@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import json
 import re
@@ -763,3 +764,244 @@ def test_hostile_names_are_only_text_on_the_compare_page(visits, planted):
         assert page.locator("script").count() == 2  # the site's own and the task's data
         page.set_viewport_size({"width": 360, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+# --- a budget, a baseline, and the view in the address --------------------------------------------------------------
+
+
+def test_a_budget_names_the_best_model_that_fits_and_those_it_cannot_be_told_apart_from(task):
+    with task("winner") as page:
+        page.locator("[data-most=parameters]").fill("6k")
+        answer = page.locator(".answer.budget").first
+        expect(answer).to_have_text(
+            "Best under this budget: m05, 0.6050 (Parameters 6,000). "
+            "Not told apart from it: m04, m03, m02, m01, m00. 6 of 12 rows fit."
+        )
+        assert models(page) == up()[5::-1]
+        page.locator("[data-most=parameters]").fill("0.5")
+        expect(answer).to_have_text("No model with a score fits this budget. 0 of 12 rows fit.")
+        page.locator("[data-most=parameters]").fill("")
+        expect(page.locator(".answer.budget")).to_have_count(0)
+        assert models(page) == up()[::-1]
+
+
+def test_of_several_limits_each_must_hold_and_a_certain_winner_is_said_to_be_one(task):
+    with task("winner") as page:
+        page.locator("[data-most=parameters]").fill("12k")
+        page.locator("[data-most=latency]").fill("2.2")
+        expect(page.locator(".answer.budget").first).to_contain_text("Best under this budget: m11, 0.9500 (Latency")
+        expect(page.locator(".answer.budget").first).to_contain_text("It ranks above all other ranked models that fit.")
+        page.locator("[data-most=latency]").fill("1.25")
+        assert models(page) == ["m02", "m01", "m00"]
+
+
+def test_unreliable_times_fit_no_budget_and_are_counted(task):
+    with task("disturbed") as page:
+        page.locator("[data-most=train]").fill("1000")
+        assert "m05" not in models(page)
+        expect(page.locator(".answer.budget").first).to_contain_text(
+            "11 of 12 rows fit; 1 lack a known, reliable value."
+        )
+
+
+def test_a_limit_that_is_no_number_is_marked_and_hides_nothing(task):
+    with task("winner") as page:
+        field = page.locator("[data-most=memory]")
+        field.fill("<b>")
+        assert field.get_attribute("aria-invalid") == "true"
+        assert models(page) == up()[::-1]
+
+
+def test_the_difference_to_a_baseline_is_a_column_with_the_verdict_of_the_table(task, planted):
+    pairs = script_data(planted.site, "zoo-p:winner")["groups"][0]["pairs"]
+    with task("winner") as page:
+        before = page.locator("section.group").first.locator("table.board tbody tr").first.inner_text()
+        page.locator("#f-base").select_option("m10")
+        cells = page.locator("section.group").first.locator("table.board tbody tr td:nth-child(4)")
+        expect(cells.first).to_have_text("+0.3400better")
+        difference_, low, high, p = pairs[
+            f"{key_of(planted.site, 'zoo-p:winner', 'm11')} {key_of(planted.site, 'zoo-p:winner', 'm10')}"
+        ]
+        assert difference_ == pytest.approx(0.34)
+        assert p <= 0.05
+        assert between(low, high) in cells.first.get_attribute("title")
+        assert cells.nth(1).inner_text() == "baseline"
+        assert cells.nth(2).inner_text().split("\n") == ["-0.0010", "no difference seen"]
+        answer = page.locator(".answer.baseline-answer").first.inner_text()
+        assert answer.startswith("Against m10, by the test of the table after correction: better: m11; no difference")
+        assert "base=m10" in page.url
+        head(page, "base").get_by_role("button").click()
+        assert models(page)[0] == "m11"
+        head(page, "base").get_by_role("button").click()
+        assert models(page)[0] == "m00"
+        page.locator("#f-base").select_option("")
+        expect(head(page, "base")).to_have_count(0)
+        head(page, "score").get_by_role("button").click()
+        assert page.locator("section.group").first.locator("table.board tbody tr").first.inner_text() == before
+
+
+def test_ticks_budget_and_baseline_are_in_the_address(task, visits):
+    with task("winner") as page:
+        page.locator("[data-most=parameters]").fill("9k")
+        page.locator("#f-base").select_option("m03")
+        first = page.locator("section.group").first
+        first.get_by_label("Compare m04").check()
+        first.get_by_label("Compare m05").check()
+        expect(head(page, "base")).to_be_visible()
+        address, view = page.url, seen(page)
+    with visits.to(address) as page:
+        expect(head(page, "base")).to_be_visible()
+        assert seen(page) == view
+        first = page.locator("section.group").first
+        expect(first.get_by_label("Compare m04")).to_be_checked()
+        expect(first.get_by_label("Compare m03")).not_to_be_checked()
+        expect(page.get_by_role("button", name="Compare selected")).to_be_enabled()
+        expect(page.locator("[data-most=parameters]")).to_have_value("9k")
+
+
+def test_a_long_table_is_shown_in_whole_by_an_address(visits, record, save, results, tmp_path):
+    save(*(record(model=f"zoo-a:m{n:03d}", score=n / 200) for n in range(120)))
+    build([results], tmp_path / "site")
+    with visits.to(page_of(tmp_path / "site", "zoo-a:digits")) as page:
+        assert len(models(page)) == 100
+        page.get_by_role("button", name="Show all 120 rows").click()
+        assert len(models(page)) == 120
+        address = page.url
+    with visits.to(address) as page:
+        assert len(models(page)) == 120
+
+
+# --- copying --------------------------------------------------------------------------------------------------------
+
+
+def catch_copies(page: Any) -> None:
+    """Keep what the page copies, because a test has no clipboard."""
+    catch = "{ value: { writeText: async text => { window.copied = text; } }, configurable: true }"
+    page.evaluate(f"Object.defineProperty(navigator, 'clipboard', {catch})")
+
+
+def copied(page: Any) -> str:
+    expect(page.locator("#said")).to_have_text("Copied")
+    return page.evaluate("window.copied")  # type: ignore[no-any-return]
+
+
+def test_selected_rows_and_visible_columns_are_copied_as_markdown_latex_and_csv(task):
+    hidden = "seeds target train speed-cpu speed-cuda latency-cuda flops memory trials"
+    with task("winner", hide=hidden) as page:
+        catch_copies(page)
+        first = page.locator("section.group").first
+        first.get_by_label("Compare m11").check()
+        first.get_by_label("Compare m10").check()
+        take = first.locator(".take")
+        take.get_by_role("button", name="CSV").click()
+        rows = list(csv.reader(io.StringIO(copied(page))))
+        take.get_by_role("button", name="Markdown").click()
+        markdown = copied(page).splitlines()
+        take.get_by_role("button", name="LaTeX").click()
+        latex = copied(page).splitlines()
+    heads = ["Rank", "Model", "Accuracy (95\N{NO-BREAK SPACE}%\N{NO-BREAK SPACE}CI)", "Latency (ms), CPU", "Parameters"]
+    assert rows[0] == [head.replace("\N{NO-BREAK SPACE}", " ") for head in heads]
+    assert [(row[0], row[1], row[4]) for row in rows[1:]] == [
+        ("1", "m11", "12,000"),
+        ("2\N{EN DASH}12", "m10", "11,000"),
+    ]
+    assert rows[1][2] == "0.9500 0.9461 to 0.9539"
+    assert markdown[1] == "| ---: | --- | ---: | ---: | ---: |"
+    assert markdown[2].startswith("| 1 | m11 | 0.9500 0.9461 to 0.9539 |")
+    assert latex[1] == r"\begin{tabular}{rlrrr}"
+    assert latex[3] == r"  Rank & Model & Accuracy (95 \% CI) & Latency (ms), CPU & Parameters \\"
+    assert latex[6].startswith("  2--12 & m10 & ")
+    assert latex[-1] == r"\end{tabular}"
+
+
+def test_hostile_names_are_copied_as_text_of_each_format(visits, addresses):
+    with visits.to(addresses["task with hostile names"]) as page:
+        catch_copies(page)
+        take = page.locator("section.group").first.locator(".take")
+        take.get_by_role("button", name="LaTeX").click()
+        latex = copied(page)
+        take.get_by_role("button", name="Markdown").click()
+        markdown = copied(page)
+    assert r"\{\{7*7\}\}\{\% raw \%\}9" in latex
+    assert r"..\textbackslash{}..\textbackslash{}x" in latex
+    assert "<script>" not in markdown
+    assert len({line.count(" | ") for line in markdown.splitlines()}) == 1
+
+
+def test_the_command_of_a_row_is_copied(task):
+    with task("winner") as page:
+        catch_copies(page)
+        page.locator("section.group").first.get_by_role("button", name="Copy command of m03").click()
+        assert copied(page) == (
+            "zoo bench zoo-p:winner --model zoo-p:m03 --dataset zoo-p:pictures --device cpu --seeds 5"
+        )
+
+
+def test_the_command_of_a_trial_is_copied(visits, small_board):
+    with visits.to(trial_page(small_board, "Confusion matrix")) as page:
+        catch_copies(page)
+        page.get_by_role("button", name="Copy command").click()
+        assert re.fullmatch(r"zoo bench zoo-p:tie --model zoo-p:m1\d .* --seeds 1", copied(page))
+
+
+# --- the index, phones and paper ------------------------------------------------------------------------------------
+
+
+def test_a_task_is_found_on_the_index_and_the_address_keeps_the_search(visits, planted):
+    with visits.to((planted.site / "index.html").as_uri()) as page:
+        page.locator("[data-find=q]").fill("one seed")
+        expect(page.locator("#found")).to_contain_text("2 of 20 lines")
+        page.locator("[data-find=device]").select_option("cuda")
+        expect(page.locator("#found")).to_contain_text("1 of 20 lines")
+        address = page.url
+    with visits.to(address) as page:
+        assert page.locator("table.winners tbody tr:visible").count() == 1
+
+
+def test_a_planted_regression_is_seen_without_scrolling(visits, small_board):
+    with visits.to((small_board.site / "index.html").as_uri()) as page:
+        box = page.locator(".alert").bounding_box()
+        assert box["y"] + box["height"] < 450
+        expect(page.locator(".alert h2")).to_have_text("2 regressions")
+
+
+def test_names_stay_in_view_while_the_columns_scroll(task):
+    with task("winner") as page:
+        page.set_viewport_size({"width": 390, "height": 800})
+        box = page.locator(".scroll:has(table.board)").first
+        box.evaluate("box => { box.scrollLeft = 500; }")
+        left = box.bounding_box()["x"]
+        name = box.locator("tbody th").first.bounding_box()
+        assert left - 1 <= name["x"] <= left + 1
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_controls_are_large_enough_for_fingers(browser, planted, small_board):
+    phone = Visits(browser, has_touch=True, is_mobile=True)
+    sizes = "all => all.map(one => [one.outerHTML.slice(0, 80), one.getBoundingClientRect().height])"
+    for address in (page_of(planted.site, "zoo-p:winner"), (small_board.site / "index.html").as_uri()):
+        with phone.to(address) as page:
+            page.set_viewport_size({"width": 390, "height": 800})
+            found = page.locator("button:visible, select:visible, input:not([type=checkbox]):visible").evaluate_all(
+                sizes
+            )
+            assert found
+            assert [what for what, height in found if height < 43.9] == []
+    phone.context.close()
+
+
+def test_on_paper_the_tables_are_whole_and_the_controls_are_gone(task):
+    with task("winner") as page:
+        page.emulate_media(media="print", color_scheme="dark")
+        assert page.locator("#tools:visible, button:visible, .take:visible").count() == 0
+        assert luminance(style(page, "body", "backgroundColor")) > 0.9
+        assert page.locator("table.board tbody tr:visible").count() == 24
+
+
+def test_a_model_is_found_by_its_name_on_the_index(visits, planted):
+    with visits.to((planted.site / "index.html").as_uri()) as page:
+        page.locator("[data-find=q]").fill("m07")
+        links = page.locator("#all-models a:visible")
+        expect(links).to_have_count(1)
+        links.click()
+        page.wait_for_url("**/models/zoo-p--m07*")

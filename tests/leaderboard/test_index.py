@@ -184,7 +184,7 @@ def test_a_changed_manifest_cannot_take_files_from_elsewhere(record, save, resul
 def test_the_index_lists_the_changes_since_the_previous_build(record, save, results, tmp_path):
     save(*(record(seed=seed, score=0.5 + seed / 100) for seed in range(3)))
     build_site([results], tmp_path / "site")
-    assert "there is no earlier build to compare with" in (tmp_path / "site" / "index.html").read_text("utf-8")
+    assert "Changes since" not in (tmp_path / "site" / "index.html").read_text("utf-8")
     save(*(record(model="zoo-a:best", seed=seed, score=0.9 + seed / 100, minute=9) for seed in range(3)))
     build_site([results], tmp_path / "site")
     found = json.loads((tmp_path / "site" / "data" / "summary.json").read_text())["changes"]
@@ -193,3 +193,5 @@ def test_the_index_lists_the_changes_since_the_previous_build(record, save, resu
         "Digits: new model zoo-a:best.",
         "Digits on CPU (Digits): zoo-a:best now leads.",
     ]
+    page = (tmp_path / "site" / "index.html").read_text("utf-8")
+    assert 0 < page.index("zoo-a:best now leads") < page.index("Leading models by task")

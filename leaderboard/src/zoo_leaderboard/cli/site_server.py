@@ -36,6 +36,7 @@ TYPES = {
     ".png": "image/png",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
+    ".xml": "application/xml",
 }
 DOWNLOAD = "application/octet-stream"  # any other file: a browser saves it and does not show it
 PAGE_POLICY = (

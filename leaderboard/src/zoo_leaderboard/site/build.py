@@ -35,18 +35,19 @@ from zoo_leaderboard.records.verified import Notes, read_verified
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.folder import Site, open_folder, replacing
 from zoo_leaderboard.site.isolation import make_without_culprits
-from zoo_leaderboard.site.pages import ModelPlace, Pages, static_files
+from zoo_leaderboard.site.pages import Pages, static_files
 from zoo_leaderboard.site.processes import Progress, run_all, workers_for
 from zoo_leaderboard.site.summary import SiteState, TaskSummary, describe_changes, load_state, save_state
 from zoo_leaderboard.site.taskpage import TaskJob, write_task
 from zoo_leaderboard.site.trialpage import TrialsJob, write_trials
+from zoo_leaderboard.site.views import ModelPlace
 from zoo_leaderboard.text.documents import as_json
 from zoo_leaderboard.text.names import file_name, files_digest, short_hash
 
 DEFAULT_TRIAL_PAGES = MAX_CANDIDATES
 TRIALS_PER_JOB = 50
 DIGEST_DIGITS = 32
-CODE_SUFFIXES = (".py", ".html", ".css", ".js", ".svg")
+CODE_SUFFIXES = (".py", ".html", ".xml", ".css", ".js", ".svg")
 WAITING = "waiting for another build of this site"  # the name of this work for `progress`
 
 
@@ -325,6 +326,7 @@ class _Builder:
             return {
                 "index.html": pages.index(some, changes, since, self.left_out),
                 "compare.html": pages.compare(some),
+                "data/feed.xml": pages.feed(some),
                 "data/summary.json": as_json(export.summary(some, changes, since)),
             }
 

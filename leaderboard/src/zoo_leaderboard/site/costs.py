@@ -11,8 +11,11 @@ from typing import Any
 from zoo_core.results.records import TaskFacts
 from zoo_leaderboard.board.curves import unique_label
 from zoo_leaderboard.board.rows import Row
+from zoo_leaderboard.site.legend import Entry
 from zoo_leaderboard.site.plots import (
+    GRID,
     INTERVAL,
+    PALETTE,
     PLAIN_LABELS,
     SHAPES,
     STEPS,
@@ -219,7 +222,25 @@ def score_against(
     best = "; ".join(f"{point.label} {point.score:.4g} at {point.x:.4g}" for point in front) or "none"
     metric, cost = printable(as_label(task.metric)), title[:1].lower() + title[1:]
     description = f"{metric} on test (vertical) against {cost} (horizontal). {view.axis.front}: {best}. {view.note}"
-    return Drawing(spec=themed({"layer": layers}), title=f"{metric} against {cost}", description=description)
+    return Drawing(
+        spec=themed({"layer": layers}),
+        title=f"{metric} against {cost}",
+        description=description,
+        legend=_legend(points, styles),
+    )
+
+
+def _legend(points: Sequence[Point], styles: Mapping[str, Style]) -> list[Entry]:
+    """The names of the points, best score first; those without a name share the last entry."""
+    entries = {
+        point.label: Entry(
+            label=point.label, colour=PALETTE[styles[point.model].colour], shape=SHAPES[styles[point.model].dash]
+        )
+        for point in points
+        if point.model
+    }
+    others = [Entry(label=OTHERS, colour=GRID, shape=SHAPES[0])] if any(not point.model for point in points) else []
+    return [*entries.values(), *others]
 
 
 def _cost_scale(values: Sequence[float], ticks: str) -> Spec:

@@ -89,7 +89,7 @@ def task_json(
 
 
 def summary(tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) -> dict[str, Any]:
-    """The index page as JSON: all tasks with the leaders of their groups, and the changes."""
+    """The index page as JSON: all tasks with their regressions and the leaders of their groups, and the changes."""
     return {
         "changes": changes,
         "since": since,
@@ -98,6 +98,7 @@ def summary(tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) ->
                 **{name: getattr(task, name) for name in ("name", "title", "metric", "higher_is_better", "version")},
                 **{name: getattr(task, name) for name in ("trials", "failures", "skipped", "stale", "newest")},
                 "data": f"{task.slug}.json",
+                "regressions": [msgspec.structs.asdict(item) for item in task.regressions],
                 "groups": [
                     {
                         **{

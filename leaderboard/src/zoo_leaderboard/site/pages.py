@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from zoo_core.files import portable
-from zoo_core.results.records import LeftOut, Record, TaskFacts
 from zoo_core.results.store import Unreadable
 from zoo_leaderboard.board.claims import interval_words
-from zoo_leaderboard.board.curves import MAX_POINTS_PER_LINE, Curves
-from zoo_leaderboard.board.history import ModelHistory
+from zoo_leaderboard.board.curves import MAX_POINTS_PER_LINE
 from zoo_leaderboard.board.row_frame import ENOUGH_SEEDS
-from zoo_leaderboard.board.rows import Row
-from zoo_leaderboard.board.sweeps import Sweep
-from zoo_leaderboard.board.tables import Group, TaskBoard
+from zoo_leaderboard.board.standing import MAX_COMPARED_ROWS
 from zoo_leaderboard.records.conformance import Conformance
-from zoo_leaderboard.records.trials import TrialSummary
-from zoo_leaderboard.site.logs import KeptLog
-from zoo_leaderboard.site.pictures import Pictures
+from zoo_leaderboard.site.leaders import leader_lines
+from zoo_leaderboard.site.matrix import matrices
 from zoo_leaderboard.site.plots import MAX_REFERENCES, Style
-from zoo_leaderboard.site.summary import GroupSummary, Place, TaskSummary
-from zoo_leaderboard.site.texts import Texts
+from zoo_leaderboard.site.summary import Regression, TaskSummary
+from zoo_leaderboard.site.views import HistoryView, ModelPlace, TaskView, TrialView
 from zoo_leaderboard.text import formats
 from zoo_leaderboard.text.formats import TrialCounts
 from zoo_leaderboard.text.labels import as_label, origin_label
@@ -36,154 +31,8 @@ from zoo_leaderboard.text.names import file_name
 FILTERS = (
     *(formats.score, formats.spread, formats.seconds, formats.number, formats.count, formats.large, formats.statuses),
     *(formats.cell, formats.plain, formats.clip, formats.bare, formats.plugin, formats.day, formats.percent),
-    *(formats.heat, formats.paper_link),
+    *(formats.heat, formats.paper_link, formats.moment),
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plot:
-    """An SVG file next to the page, a description of it, and sentences about what it leaves out."""
-
-    file: str
-    words: str
-    note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class GroupView:
-    """A group with everything that its section shows.
-
-    `devices` are the device classes of its setting, `points` the numbers of the curves, `trials` the trials with pages
-    of their own. `not_ok` are the listed trials that failed or were skipped. The legends map
-    the names in the plots to models. `references` are scores by others on the same data; `hollow`: some times in the
-    plots are unreliable. `verified` says by the text of a row which of its trials were run again, as `describe_notes`.
-    """
-
-    group: Group
-    record: Record
-    rows: Sequence[Row]
-    devices: Sequence[str]
-    hardware: Sequence[str]
-    first_two: str
-    comparisons: str
-    left_out: Sequence[LeftOut]
-    not_ok: Sequence[TrialSummary]
-    not_ok_left_out: int
-    trials: Sequence[TrialSummary]
-    curves: Curves
-    points: Sequence[Mapping[str, Any]]
-    references: Sequence[Mapping[str, Any]]
-    curve_plots: Sequence[Plot]
-    curve_legend: Mapping[str, str]
-    cost_plots: Sequence[Plot]
-    cost_legend: Mapping[str, str]
-    year_plots: Sequence[Plot]
-    year_legend: Mapping[str, str]
-    hollow: bool
-    pictures: Pictures | None
-    texts: Texts | None
-    verified: Mapping[str, tuple[str, str]]
-    commands: Sequence[str]
-    max_commands: int
-
-    @property
-    def current(self) -> list[Row]:
-        """The rows with a score that are as up to date as the group, best mean first."""
-        return [row for row in self.rows if row.current]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class SweepView:
-    """A sweep with its plot; `legend` has colour and dash of each line."""
-
-    sweep: Sweep
-    record: Record
-    plot: Plot
-    legend: Sequence[tuple[str, int, int]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class TaskView:
-    """A task's board with the views of its groups; `filters` has the choices of each filter.
-
-    `sweeps` compare trainings that differ in one recipe key. `skipped` are the listed trials of groups without any
-    other trial. `references` are those on data without a group.
-    """
-
-    board: TaskBoard
-    facts: TaskFacts
-    slug: str
-    groups: Sequence[GroupView]
-    sweeps: Sequence[SweepView]
-    skipped: Sequence[TrialSummary]
-    skipped_left_out: int
-    references: Sequence[Mapping[str, Any]]
-    imported: Sequence[Mapping[str, Any]]
-    history: bool
-    filters: Mapping[str, Sequence[str]]
-    trial_slugs: Mapping[str, str]
-
-    @property
-    def sweep_keys(self) -> list[str]:
-        """The recipe keys by which the tables' rows can be grouped."""
-        return list(dict.fromkeys(item.sweep.key for item in self.sweeps))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class HistoryView:
-    """The history of a model with its plots."""
-
-    history: ModelHistory
-    plots: Sequence[Plot]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class ModelPlace:
-    """A model's row in one group of one task, which has this number of `ranked_rows`."""
-
-    task: TaskSummary
-    group: GroupSummary
-    place: Place
-    ranked_rows: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DrawnCurve:
-    """A trial's learning curve: SVG paths by split, the ends of the axes, and the points as rows of a table."""
-
-    words: str
-    paths: Mapping[str, str]
-    low: float
-    high: float
-    steps: int
-    rows: Sequence[Sequence[Any]]
-    thinned: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class TrialView:
-    """A record with everything that its page shows; `curve` is None if no score was recorded in training.
-
-    `command` measures the trial again; it is empty if no command can. `log` is None if the trial printed nothing.
-    `verified` says what a rerun gave; it is empty if there was none.
-    """
-
-    record: Record
-    slug: str
-    task_slug: str
-    is_of_future: bool
-    disturbance: str
-    scores: Sequence[Sequence[Any]]
-    curve: DrawnCurve | None
-    phases: Sequence[Sequence[Any]]
-    pictures: Pictures | None
-    texts: Texts | None
-    environment: Sequence[Sequence[Any]]
-    command: str
-    log: KeptLog | None
-    verified: str
-    verified_same: bool
-    verified_at: str
 
 
 class Pages:
@@ -196,17 +45,34 @@ class Pages:
         self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str, unreadable: Sequence[Unreadable]
     ) -> str:
         """The page of all tasks; `unreadable` are the files that are left out."""
+        lines = leader_lines(tasks)
+        names = sorted({name for task in tasks for name in task.models}, key=lambda name: (name.casefold(), name))
+        choices = {"kind": {task.kind for task in tasks}, "device": {line.device for line in lines if line.device}}
         return self._render(
             "index.html",
             root="",
             tasks=tasks,
-            devices=sorted({group.device_class for task in tasks for group in task.groups}),
-            models=len({name for task in tasks for name in task.models}),
+            lines=lines,
+            filters={name: sorted(values) for name, values in choices.items() if len(values) > 1},
+            matrices=matrices(tasks),
+            regressions=latest_regressions(tasks),
+            models=len(names),
+            model_names=names,
             newest=max((task.newest for task in tasks), default=""),
             counts=TrialCounts(*(sum(numbers) for numbers in zip(*(task.counts for task in tasks), strict=True))),
             changes=changes,
             since=since,
             unreadable=unreadable,
+        )
+
+    def feed(self, tasks: Sequence[TaskSummary]) -> str:
+        """The Atom feed: the regressions that still stand, and each task with its leading models."""
+        return self._render(
+            "feed.xml",
+            root="../",
+            lines=leader_lines(tasks),
+            regressions=latest_regressions(tasks),
+            newest=max((task.newest for task in tasks), default=""),
         )
 
     def task(self, view: TaskView) -> str:
@@ -251,12 +117,13 @@ def environment() -> Environment:
         settings_json=settings_json,
         interval_words=interval_words,
         file_name=file_name,
+        entry_id=entry_id,
         portable=portable,
         label=as_label,
         origin_label=origin_label,
     )
     made.tests["link"] = formats.is_link
-    made.globals.update(max_references=MAX_REFERENCES, max_points=MAX_POINTS_PER_LINE)
+    made.globals.update(max_references=MAX_REFERENCES, max_points=MAX_POINTS_PER_LINE, max_compared=MAX_COMPARED_ROWS)
     made.globals.update(enough_seeds=ENOUGH_SEEDS, dash=formats.DASH)
     return made
 
@@ -266,7 +133,21 @@ def settings_json(recipe: Mapping[str, Any], keys: Sequence[str]) -> str:
     return json.dumps({formats.clip(key, 60): formats.clip(recipe[key], 60) for key in keys if key in recipe})
 
 
+def latest_regressions(tasks: Sequence[TaskSummary]) -> list[tuple[TaskSummary, Regression]]:
+    """Return the regressions that still stand in any task, the latest first."""
+    found = [(task, item) for task in tasks for item in task.regressions]
+    return sorted(found, key=lambda pair: pair[1].moment, reverse=True)
+
+
+def entry_id(text: str) -> str:
+    """The id of an entry of the feed; the same in every build of every site, and different for every text."""
+    return f"urn:uuid:{uuid5(NAMESPACE_URL, text.encode('utf-8', 'backslashreplace').decode())}"
+
+
 def static_files() -> Iterator[tuple[str, bytes]]:
-    """The static files by name."""
-    for file in resources.files("zoo_leaderboard.site").joinpath("static").iterdir():
+    """The static files by name; the script is made of the files in `scripts`, in the order of their names."""
+    site = resources.files("zoo_leaderboard.site")
+    for file in site.joinpath("static").iterdir():
         yield file.name, file.read_bytes()
+    parts = sorted(site.joinpath("scripts").iterdir(), key=lambda part: part.name)
+    yield "script.js", b"\n".join(part.read_bytes() for part in parts)

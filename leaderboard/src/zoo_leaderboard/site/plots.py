@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 
 from zoo_core.results.records import TaskFacts
 from zoo_leaderboard.board.curves import By, Curves, thin
+from zoo_leaderboard.site.legend import Entry, Shape, with_legend
 from zoo_leaderboard.text.formats import clip, printable
 from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import short_hash
@@ -17,7 +18,7 @@ from zoo_leaderboard.text.names import short_hash
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#aa3377", "#a87b00", "#3d94cc", "#e0607e", "#7c828c")
 DASHES: tuple[tuple[int, int], ...] = ((1, 0), (6, 3), (2, 2), (10, 3))
 # of points; a model has the dash and the shape with the same index
-SHAPES = ("circle", "square", "triangle-up", "diamond")
+SHAPES: tuple[Shape, ...] = ("circle", "square", "triangle-up", "diamond")
 INK, INK_ON_DARK, GRID = "#6b7280", "#b4bac4", "#8a919c"
 WIDTH, HEIGHT = 460, 260  # pixels
 MAX_MARKED_POINTS = 40  # marks on more points would hide the line
@@ -56,11 +57,12 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drawing:
-    """A plot to be rendered: its specification, with title and description for screen readers."""
+    """A plot to be rendered: its specification, with title and description for screen readers, and its legend."""
 
     spec: Spec
     title: str
     description: str
+    legend: Sequence[Entry] = ()
 
 
 def assign_styles(tasks: Iterable[Sequence[str]], known: Mapping[str, Style] | None = None) -> dict[str, Style]:
@@ -87,10 +89,13 @@ def assign_styles(tasks: Iterable[Sequence[str]], known: Mapping[str, Style] | N
 
 
 def render(drawing: Drawing) -> str:
-    """The SVG document with title and description, and with lighter ink in dark mode."""
+    """The SVG document with title, description and legend, and with lighter ink in dark mode.
+
+    Vega would draw the legend too, in twice the time.
+    """
     import vl_convert
 
-    svg = vl_convert.vegalite_to_svg(drawing.spec, vl_version=VEGA_LITE)
+    svg = with_legend(vl_convert.vegalite_to_svg(drawing.spec, vl_version=VEGA_LITE), drawing.legend, INK)
     start = svg.index(">", svg.index("<svg")) + 1
     dark = f'[fill="{INK}"]{{fill:{INK_ON_DARK}}}[stroke="{INK}"]{{stroke:{INK_ON_DARK}}}'
     style = f"<style>@media (prefers-color-scheme: dark){{{dark}}}</style>"
@@ -128,8 +133,16 @@ def learning_curves(
     layers = _curve_layers(curves, rows, styles, by, y) + (level_layers(across, y) if across else [])
     what = "training step" if by == "step" else "training time"
     title = f"{printable(as_label(task.metric))} on {curves.split} by {what}"
+    drawn = [(line.label, styles[line.model]) for line in curves.lines]
+    legend = [
+        Entry(label=label, colour=PALETTE[style.colour], dash=DASHES[style.dash], shape=SHAPES[style.dash])
+        for label, style in drawn
+    ]
     return Drawing(
-        spec=themed({"layer": layers}), title=title, description=_describe(curves, task, by, across, logarithmic)
+        spec=themed({"layer": layers}),
+        title=title,
+        description=_describe(curves, task, by, across, logarithmic),
+        legend=legend,
     )
 
 
@@ -226,7 +239,7 @@ def colour_by_line(lines: Sequence[tuple[str, str]], styles: Mapping[str, Style]
 
 
 def by_line(values: Mapping[str, Any]) -> Spec:
-    """A property by label, without a legend: the page has it as text, and drawing it would double the time."""
+    """A property by label, without a legend: `render` adds one."""
     scale = {"domain": list(values), "range": list(values.values())}
     return {"field": "line", "type": "nominal", "scale": scale, "legend": None}
 

@@ -24,7 +24,10 @@ class Cached(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(Cached, frozen=True, kw_only=True, array_like=True):
-    """A row in one group, with the fields of `Row` that site-wide pages show."""
+    """A row in one group, with the fields of `Row` that site-wide pages show.
+
+    `history` has its mean scores on the latest occasions, oldest first; it is empty for a row measured once.
+    """
 
     anchor: str
     model: str
@@ -59,10 +62,30 @@ class Place(Cached, frozen=True, kw_only=True, array_like=True):
     reason: str | None
     recipe: dict[str, Any]
     command: str
+    history: list[float] = []
+
+
+class Regression(Cached, frozen=True, kw_only=True, array_like=True):
+    """A regression that still stands. `moment` and `record` are the first occasion of it, and its newest trial.
+
+    quantity: "score" or "train time". words: the change, as the pages show it. anchor: the id of the history on its
+    page, empty if the page leaves it out. trial_slug: the page of the record, empty without one.
+    """
+
+    model: str
+    dataset: str
+    recipe_class: str
+    device_class: str
+    quantity: str
+    words: str
+    moment: str
+    record: str
+    anchor: str
+    trial_slug: str
 
 
 class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
-    """A group: the facts that its trials share, and its rows, best first."""
+    """A group: the facts that its trials share, and its rows, best first. `target` is a score on val."""
 
     anchor: str
     dataset_title: str
@@ -72,6 +95,8 @@ class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
     task_version: int
     stale: str
     places: list[Place]
+    chance: float | None = None
+    target: float | None = None
 
     @property
     def current(self) -> list[Place]:
@@ -118,6 +143,8 @@ class TaskSummary(Cached, frozen=True, kw_only=True):
     files: list[str]
     left_out: list[LeftOutFile] = []
     complete: bool = True
+    kind: str = ""
+    regressions: list[Regression] = []
 
     @property
     def counts(self) -> TrialCounts:

@@ -6,6 +6,7 @@ from typing import Any
 
 from zoo_core.results.records import TaskFacts
 from zoo_leaderboard.board.sweeps import Sweep
+from zoo_leaderboard.site.legend import Entry
 from zoo_leaderboard.site.plots import (
     DASHES,
     INTERVAL,
@@ -64,4 +65,9 @@ def score_by_key(sweep: Sweep, task: TaskFacts) -> Drawing:
     ]
     metric = printable(as_label(task.metric))
     ends = "; ".join(f"{point['line']} with {point['x']}: {point['mean']:.4g}" for point in points[:40])
-    return Drawing(spec=themed({"layer": layers}), title=f"{metric} by {key}", description=f"{metric} on test. {ends}")
+    legend = [
+        Entry(label=label, colour=PALETTE[style[0]], dash=DASHES[style[1]], shape=SHAPES[style[1]])
+        for label, style in zip(labels, styles, strict=True)
+    ]
+    description = f"{metric} on test. {ends}"
+    return Drawing(spec=themed({"layer": layers}), title=f"{metric} by {key}", description=description, legend=legend)

@@ -12,7 +12,7 @@ import msgspec
 
 from zoo_core.results.records import LeftOut, Record
 from zoo_leaderboard.board import history
-from zoo_leaderboard.board.claims import comparison_words, separation_words
+from zoo_leaderboard.board.claims import comparison_words, lead_words, separation_words
 from zoo_leaderboard.board.curves import Curves, group_curves, table_points
 from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.references import references_elsewhere, references_on
@@ -27,19 +27,26 @@ from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.trials import TrialSummary
 from zoo_leaderboard.records.verified import Notes, describe_notes
 from zoo_leaderboard.site import export, plots
+from zoo_leaderboard.site.badge import badge, badge_words
+from zoo_leaderboard.site.bars import Bar, bar_of, scale_of
 from zoo_leaderboard.site.costs import CostView, cost_views, score_against, year_views
+from zoo_leaderboard.site.failures import failures_of
 from zoo_leaderboard.site.isolation import make_without_culprits
-from zoo_leaderboard.site.pages import GroupView, HistoryView, Pages, Plot, SweepView, TaskView
+from zoo_leaderboard.site.legend import size_of
+from zoo_leaderboard.site.pages import Pages
 from zoo_leaderboard.site.pictures import Pictures, copy_best
 from zoo_leaderboard.site.plots import Style
-from zoo_leaderboard.site.summary import GroupSummary, Place, TaskSummary
-from zoo_leaderboard.site.sweeps import score_by_key, style_of
+from zoo_leaderboard.site.summary import TaskSummary
+from zoo_leaderboard.site.sweeps import score_by_key
+from zoo_leaderboard.site.task_summary import summarise_task
 from zoo_leaderboard.site.texts import Texts, texts_of_best
+from zoo_leaderboard.site.views import BestTrial, GroupView, HistoryView, Plot, SweepView, TaskView
 from zoo_leaderboard.text.formats import bare, clip, plugin
 from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import file_name
 
 MAX_LISTED_TRIALS = 200  # in a list of failed or skipped trials on a page; the data files have all
+MAX_CLASSES = 20  # of a confusion matrix on the page; the trial's page has larger ones
 MAX_TRIALS_FOR_COMMANDS = 20  # latest trials of a group whose recorded commands are shown
 
 
@@ -135,11 +142,16 @@ class _TaskWriter:
             history=bool(histories),
             filters=_filters(self.board.groups, ranked),
             trial_slugs=self.job.trial_slugs,
+            failures=failures_of(
+                (trial for group in self.board.groups for trial in group.trials), self.job.trial_slugs
+            ),
         )
         self._write_file(f"tasks/{self.slug}.html", self.pages.task(view))
         self._write_history(view, histories)
         self._write_data(ranked, curves)
-        return self._summary(view)
+        summary = summarise_task(view, histories, self.files)
+        self._write_file(f"tasks/{self.slug}/badge.svg", badge(summary.title, badge_words(summary)))
+        return msgspec.structs.replace(summary, files=self.files)
 
     def _write_history(self, view: TaskView, histories: Sequence[ModelHistory]) -> None:
         """Write the page of the models over time, if there is a history."""
@@ -165,8 +177,10 @@ class _TaskWriter:
         self.files.append(name)
 
     def _write_plot(self, name: str, plot: plots.Drawing, note: str = "") -> Plot:
-        self._write_file(f"tasks/{self.slug}/{name}.svg", plots.render(plot))
-        return Plot(file=f"{name}.svg", words=plot.title, note=note)
+        svg = plots.render(plot)
+        self._write_file(f"tasks/{self.slug}/{name}.svg", svg)
+        width, height = size_of(svg)
+        return Plot(file=f"{name}.svg", words=plot.title, width=width, height=height, note=note)
 
     def _group_view(self, group: Group, ranked: Standing, curves: Curves) -> GroupView:
         rows = ranked.rows
@@ -182,6 +196,7 @@ class _TaskWriter:
             rows=rows,
             devices=ranked.devices,
             hardware=list(dict.fromkeys(trial.device_name for trial in group.trials if trial.device_name)),
+            lead=lead_words(ranked),
             first_two=separation_words(ranked.first_two),
             comparisons=comparison_words(ranked),
             left_out=self._left_out(group),
@@ -192,15 +207,14 @@ class _TaskWriter:
             points=plain_rows(table_points(curves)) if curves.lines else [],
             references=references,
             curve_plots=self._curve_plots(group, record, curves, references),
-            curve_legend={line.label: line.model for line in curves.lines},
             cost_plots=self._cost_plots(group, record, costs, references),
             year_plots=self._cost_plots(group, record, years, references),
-            year_legend={point.label: point.model for view in years for point in view.points if point.model},
-            cost_legend={point.label: point.model for view in costs for point in view.points if point.model},
             hollow=any(not point.reliable for view in costs for point in view.points),
             pictures=self._pictures(group, rows),
             texts=self._texts(group, rows),
+            best=self._best_trial(group, rows),
             verified={row.row_text: describe_notes(group.ok(row.row_text), self.job.verified) for row in rows},
+            bars=_bars(rows, metric=group.newest.metric, higher_is_better=group.newest.higher_is_better),
             commands=_recorded_commands(group, self.read),
             max_commands=MAX_TRIALS_FOR_COMMANDS,
         )
@@ -210,7 +224,6 @@ class _TaskWriter:
             sweep=sweep,
             record=self.read(_newest_finished(sweep.group)),
             plot=self._write_plot(sweep.anchor, score_by_key(sweep, self.facts)),
-            legend=[(line.label, *style_of(number)) for number, line in enumerate(sweep.lines)],
         )
 
     def _left_out(self, group: Group) -> Sequence[LeftOut]:
@@ -255,6 +268,20 @@ class _TaskWriter:
         best = next((row for row in rows if row.current), None)
         return texts_of_best(group.ok(best.row_text), self.read) if best is not None else None
 
+    def _best_trial(self, group: Group, rows: Sequence[Row]) -> BestTrial | None:
+        best = next((row for row in rows if row.current), None)
+        if best is None:
+            return None
+        trial = group.ok(best.row_text)[-1]
+        record = self.read(trial)
+        confusion = record.measured.tables.get("confusion")
+        fits = (
+            confusion is not None and len(confusion.rows) <= MAX_CLASSES and len(confusion.columns) <= MAX_CLASSES + 1
+        )
+        return BestTrial(
+            record=record, confusion=confusion if fits else None, slug=self.job.trial_slugs.get(trial.id, "")
+        )
+
     def _history_view(self, model_history: ModelHistory, metric: str) -> HistoryView:
         title = f"{clip(bare(model_history.model), 40)} on {clip(model_history.dataset, 40)}"
         axis, styles = clip(as_label(metric), 40), self.job.styles
@@ -265,27 +292,6 @@ class _TaskWriter:
             times = plots.over_time(time_rows, f"{title}: train time", "Train time (s)", styles)
             written.append(self._write_plot(f"{model_history.anchor}-speed", times))
         return HistoryView(history=model_history, plots=written)
-
-    def _summary(self, view: TaskView) -> TaskSummary:
-        facts, board = view.facts, self.board
-        thumbnails = (group.pictures.thumbnail for group in view.groups if group.pictures)
-        return TaskSummary(
-            name=facts.name,
-            title=facts.title,
-            summary=facts.summary,
-            slug=self.slug,
-            metric=facts.metric,
-            higher_is_better=facts.higher_is_better,
-            version=facts.version,
-            thumbnail=next(filter(None, thumbnails), ""),
-            trials=board.counts.ran,
-            failures=board.counts.failed,
-            skipped=board.counts.skipped,
-            newest=board.newest.started_at,
-            models=board.models,
-            groups=[_group_summary(group) for group in view.groups],
-            files=self.files,
-        )
 
 
 def _newest_first(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
@@ -325,15 +331,10 @@ def _filters(groups: Sequence[Group], ranked: Mapping[GroupKey, Standing]) -> di
     return {name: sorted(values) for name, values in choices.items() if len(values) > 1}
 
 
-def _group_summary(view: GroupView) -> GroupSummary:
-    newest, dataset = view.group.newest, view.record.dataset
-    return GroupSummary(
-        anchor=view.group.anchor,
-        dataset_title=dataset.title,
-        origin=dataset.origin,
-        recipe_class=newest.recipe_class,
-        device_class=newest.device_class,
-        task_version=newest.task_version,
-        stale=view.group.stale,
-        places=[msgspec.convert(row, Place, from_attributes=True) for row in view.rows],
-    )
+def _bars(rows: Sequence[Row], *, metric: str, higher_is_better: bool) -> dict[str, Bar]:
+    """The intervals of a table's rows on one axis, by the texts of the rows; rows without a score have none."""
+    current = [row for row in rows if row.current]
+    ends = [value for row in current for value in (row.score, row.low, row.high)]
+    scale = scale_of(ends, metric=metric, higher_is_better=higher_is_better)
+    bars = {row.row_text: bar_of(row, scale) for row in current}
+    return {row_text: bar for row_text, bar in bars.items() if bar is not None}

@@ -22,10 +22,11 @@ from zoo_leaderboard.records.verified import Notes, describe_note, note_on
 from zoo_leaderboard.site.export import trial_script
 from zoo_leaderboard.site.isolation import failure_words, is_of_content
 from zoo_leaderboard.site.logs import read_log
-from zoo_leaderboard.site.pages import DrawnCurve, Pages, TrialView
+from zoo_leaderboard.site.pages import Pages
 from zoo_leaderboard.site.pictures import copy_pictures
 from zoo_leaderboard.site.plots import Style
 from zoo_leaderboard.site.texts import read_texts
+from zoo_leaderboard.site.views import DrawnCurve, TrialView
 from zoo_leaderboard.stats.intervals import mean_interval
 from zoo_leaderboard.text.formats import clip
 from zoo_leaderboard.text.labels import as_label

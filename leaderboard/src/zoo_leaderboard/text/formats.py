@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 DASH = "\N{EN DASH}"
 _ALLOWED = frozenset("\n\t\u200c\u200d")  # the last two join letters in the spelling of some languages
 _LINK = re.compile(r"https?://[!#-&(-;=?-\[\]-~]{1,2000}")  # ASCII without space, quotes, <, >, backslash
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 _USER = re.compile(r"https?://[^/?#]*@")  # `https://known.example@other.example` leads to the other one
 _ARXIV = re.compile(r"arXiv:([0-9]{4}\.[0-9]{4,5}(?:v[0-9]{1,2})?)", re.IGNORECASE)
 # Combining marks, which are drawn over the letter before: https://www.unicode.org/charts/nameslist/
@@ -156,6 +157,11 @@ def day(moment: str) -> str:
 def percent(value: Any) -> str:
     """A share as a percentage with a sign."""
     return f"{100 * value:+.1f} %" if known(value) and math.isfinite(value) else DASH
+
+
+def moment(value: Any) -> str:
+    """A moment of a record as RFC 3339 writes it; the beginning of 1970 if it is unknown."""
+    return str(value) if known(value) and _MOMENT.fullmatch(str(value)) else "1970-01-01T00:00:00Z"
 
 
 def heat(value: Any, row_sum: float) -> int:

@@ -1,218 +1,3 @@
-"use strict";
-// Sorting, filtering, column selection and comparison. Tables are complete without it. It loads only files of this site.
-
-const FIRST_ROWS = 100; // rows of a table shown at first: layout of thousands of rows makes clicks slow
-const params = new URLSearchParams(location.search);
-
-/** Write the state into the address, so that the view can be shared. */
-function remember(name, value) {
-  if (value) params.set(name, value); else params.delete(name);
-  const query = params.toString();
-  history.replaceState(null, "", (query ? "?" + query : location.pathname) + location.hash);
-}
-
-function element(tag, text, attributes) {
-  const made = document.createElement(tag);
-  if (text !== undefined && text !== null) made.textContent = text;
-  for (const [name, value] of Object.entries(attributes || {})) made.setAttribute(name, value);
-  return made;
-}
-
-// --- the tables of a task -------------------------------------------------------------------------------------------
-
-function setUpBoard(tools) {
-  const boards = [...document.querySelectorAll("section.group")].map(readBoard);
-  tools.hidden = false;
-  setUpFilters(tools, boards);
-  setUpGrouping(tools, boards);
-  setUpColumns(tools, boards);
-  setUpSorting(boards);
-  setUpChoosing(tools, boards);
-  show(boards);
-}
-
-/** Read a table once: its rows with the values used for sorting and filtering. */
-function readBoard(section) {
-  const table = section.querySelector("table.board");
-  const heads = [...table.tHead.rows[0].cells];
-  const rows = [...table.tBodies[0].rows].map((row, place) => ({
-    row, place,
-    keys: JSON.parse(row.dataset.keys || "{}"),
-    text: row.textContent.toLowerCase(),
-    values: [...row.cells].map(cell => cell.dataset.v === undefined ? cell.textContent.trim().toLowerCase()
-      : cell.dataset.v === "" ? null : Number(cell.dataset.v)),
-  }));
-  const target = location.hash && document.getElementById(location.hash.slice(1));
-  return {section, table, heads, rows, whole: Boolean(target && table.tBodies[0].contains(target))};
-}
-
-function setUpFilters(tools, boards) {
-  for (const field of tools.querySelectorAll("[data-filter]")) {
-    const name = field.dataset.filter;
-    field.value = params.get(name) || "";
-    if (field.value !== (params.get(name) || "")) { field.value = ""; remember(name, ""); }
-    field.addEventListener("input", () => { remember(name, field.value); show(boards); });
-  }
-}
-
-function setUpGrouping(tools, boards) {
-  const field = tools.querySelector("[data-by]");
-  if (!field) return;
-  field.value = params.get("by") || "";
-  if (field.selectedIndex < 0) { field.value = ""; remember("by", ""); }
-  field.addEventListener("input", () => { remember("by", field.value); show(boards); });
-}
-
-/** Put rows with the same value of a recipe key together, in a colour of their own; rows without the key come last. */
-function grouped(board, items, key) {
-  const values = [...new Set(board.rows.filter(item => Object.hasOwn(item.keys, key)).map(item => item.keys[key]))];
-  values.sort(new Intl.Collator(undefined, {numeric: true}).compare);
-  const group = item => Object.hasOwn(item.keys, key) ? values.indexOf(item.keys[key]) : values.length;
-  for (const item of board.rows) {
-    if (values.length && group(item) < values.length) item.row.dataset.by = group(item) % 8; else delete item.row.dataset.by;
-  }
-  return values.length ? items.map((item, place) => [group(item), place, item]).sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(([, , item]) => item) : items;
-}
-
-/** Rows with a line above each group, which names the key and its value. */
-function withHeads(board, items, key) {
-  const rows = [];
-  let last;
-  for (const {row, keys} of items) {
-    const words = Object.hasOwn(keys, key) ? key + " = " + keys[key] : "without " + key;
-    if (words !== last) {
-      const head = element("tr", null, {class: "by"});
-      head.append(element("th", words, {colspan: board.heads.length, scope: "rowgroup"}));
-      rows.push(head);
-      last = words;
-    }
-    rows.push(row);
-  }
-  return rows;
-}
-
-function setUpColumns(tools, boards) {
-  const hidden = new Set((params.get("hide") || "").split(" "));
-  const place = tools.querySelector("#columns .choices");
-  const names = new Map();
-  for (const board of boards) for (const head of board.heads) {
-    if (head.dataset.col !== "model" && !names.has(head.dataset.col)) names.set(head.dataset.col, head.textContent.trim());
-  }
-  for (const [column, title] of names) {
-    const label = element("label");
-    const box = element("input", null, {type: "checkbox"});
-    box.checked = !hidden.has(column);
-    box.addEventListener("change", () => {
-      if (box.checked) hidden.delete(column); else hidden.add(column);
-      remember("hide", [...hidden].filter(Boolean).join(" "));
-      showColumns(boards, hidden);
-    });
-    label.append(box, " " + title);
-    place.append(label);
-  }
-  showColumns(boards, hidden);
-}
-
-function showColumns(boards, hidden) {
-  for (const {heads, rows} of boards) heads.forEach((head, index) => {
-    const hide = hidden.has(head.dataset.col);
-    if (head.hidden === hide) return;
-    head.hidden = hide;
-    for (const {row} of rows) row.cells[index].hidden = hide;
-  });
-}
-
-function setUpSorting(boards) {
-  for (const {heads} of boards) for (const head of heads) {
-    const button = element("button", null, {type: "button", class: "sort"});
-    button.append(...head.childNodes);
-    head.append(button);
-    button.addEventListener("click", () => {
-      const now = head.getAttribute("aria-sort");
-      const first = head.dataset.best === "high" ? "down" : "up"; // the best first, then the other way
-      const way = now === null ? first : now === "ascending" ? "down" : "up";
-      remember("sort", head.dataset.col + ":" + way);
-      show(boards);
-    });
-  }
-}
-
-/** Sort the rows by the numbers that a column shows. Cells without a number come last in both directions. */
-function sorted(board, column, down) {
-  const index = board.heads.findIndex(head => head.dataset.col === column);
-  for (const head of board.heads) head.removeAttribute("aria-sort");
-  if (index < 0) return board.rows;
-  board.heads[index].setAttribute("aria-sort", down ? "descending" : "ascending");
-  const sign = down ? -1 : 1;
-  const collator = new Intl.Collator(undefined, {numeric: true});
-  return [...board.rows].sort((a, b) => {
-    const x = a.values[index], y = b.values[index];
-    if (x === null || y === null) return (x === null) - (y === null) || a.place - b.place;
-    const order = typeof x === "number" && typeof y === "number" ? x - y : collator.compare(String(x), String(y));
-    return sign * (x === y ? 0 : order) || a.place - b.place;
-  });
-}
-
-/** Draw the tables with the sorting and filters from the address. */
-function show(boards) {
-  const [column, way] = (params.get("sort") || "").split(":");
-  const words = (params.get("q") || "").toLowerCase().split(/\s+/).filter(Boolean);
-  let shown = 0, all = 0;
-  for (const board of boards) {
-    const off = ["device", "data", "recipe"].some(name => params.get(name) && params.get(name) !== board.section.dataset[name]);
-    board.section.hidden = off;
-    const fits = grouped(board, sorted(board, column, way === "down").filter(({row, text}) => words.every(word => text.includes(word))
-      && ["plugin", "hardware"].every(name => !params.get(name) || params.get(name) === row.dataset[name])), params.get("by") || "");
-    draw(board, fits);
-    all += board.rows.length;
-    shown += off ? 0 : fits.length;
-  }
-  const note = document.getElementById("shown");
-  if (note) note.textContent = shown === all ? all + " rows" : shown + " of " + all + " rows";
-}
-
-function draw(board, fits) {
-  const some = board.whole ? fits : fits.slice(0, FIRST_ROWS);
-  const key = params.get("by");
-  const visible = key && some.some(item => Object.hasOwn(item.keys, key)) ? withHeads(board, some, key) : some.map(item => item.row);
-  const body = board.table.tBodies[0];
-  if (visible.length !== body.rows.length || visible.some((row, place) => row !== body.rows[place])) {
-    body.replaceChildren(...visible);
-  }
-  drawRest(board, fits, some.length);
-}
-
-function drawRest(board, fits, visible) {
-  let button = board.section.querySelector("button.rest");
-  if (!button) {
-    button = element("button", null, {type: "button", class: "rest"});
-    button.addEventListener("click", () => { board.whole = true; draw(board, board.fits); });
-    board.table.parentElement.after(button);
-  }
-  board.fits = fits;
-  button.hidden = visible === fits.length;
-  button.textContent = "Show all " + fits.length + " rows";
-}
-
-/** Add a checkbox to every model, and link the selection to the compare page. */
-function setUpChoosing(tools, boards) {
-  const button = tools.querySelector("#compare-chosen");
-  const boxes = [];
-  const chosen = () => boxes.filter(box => box.checked).map(box => box.value);
-  for (const {rows} of boards) for (const {row} of rows) {
-    const head = row.querySelector("th");
-    const name = head.querySelector(".name").textContent;
-    const box = element("input", null, {type: "checkbox", class: "choose", value: row.id, "aria-label": "Compare " + name});
-    head.prepend(box);
-    boxes.push(box);
-    box.addEventListener("change", () => { button.disabled = chosen().length < 2; });
-  }
-  button.addEventListener("click", () => {
-    const query = new URLSearchParams([["task", tools.dataset.slug], ...chosen().map(key => ["row", key])]);
-    location.href = document.body.dataset.root + "compare.html?" + query;
-  });
-}
-
 // --- the compare page -----------------------------------------------------------------------------------------------
 
 // Fields that other work on the machine disturbs, and the field that says whether they are reliable.
@@ -229,7 +14,7 @@ const FIELDS = [
 function load(kind, slug) {
   return new Promise((resolve, reject) => {
     if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(slug)) { reject(new Error("The address contains an invalid " + (kind === "tasks" ? "task" : "trial") + " name")); return; }
-    const script = element("script", null, {src: (kind === "tasks" ? "data/" : "trials/") + slug + ".js"});
+    const script = element("script", null, {src: document.body.dataset.root + (kind === "tasks" ? "data/" : "trials/") + slug + ".js"});
     const missing = new Error("This site has no " + (kind === "tasks" ? "task" : "trial page") + " called " + slug);
     const found = () => (self.zooData || {})[kind + "/" + slug]; // on a case-insensitive disk this may be another file
     script.onload = () => found() ? resolve(found()) : reject(missing);
@@ -367,6 +152,7 @@ function drawComparison(place, items, how) {
     if (items.length > 1) box.append(chooseBaseline(items, base, how, draw));
     if (how.verdict) box.append(verdicts(items, base, how));
     box.append(comparisonTable(items, base, how), element("p", how.note, {class: "muted"}));
+    addTaking(box.querySelector("table"));
   };
   draw();
 }
@@ -395,7 +181,7 @@ function verdicts(items, base, how) {
 
 function comparisonTable(items, base, how) {
   const box = element("div", null, {class: "scroll", role: "group", tabindex: "0", "aria-label": "Comparison"});
-  const table = element("table", null, {class: "comparison"});
+  const table = element("table", null, {class: "comparison", "data-take": "Comparison"});
   table.append(element("caption", "Differences are relative to the baseline, " + base.label));
   const head = table.createTHead().insertRow();
   head.append(element("th", "Quantity", {scope: "col"}), ...items.map(item => element("th", item.label, {scope: "col", class: "num"})));
@@ -462,8 +248,3 @@ function chooseRows(place, task, keys) {
     place.append(details);
   }
 }
-
-const tools = document.getElementById("tools");
-if (tools) setUpBoard(tools);
-const compare = document.getElementById("compare");
-if (compare) setUpCompare(compare);

@@ -1,0 +1,64 @@
+// --- tables as text: Markdown, LaTeX and CSV ------------------------------------------------------------------------------
+
+/** The visible columns and rows of a table as texts; only the selected rows, if any are selected. */
+function tableTexts(table) {
+  const heads = [...table.tHead.rows[0].cells];
+  const shown = heads.map(head => !head.hidden);
+  const rows = [...table.tBodies[0].rows].filter(row => !row.classList.contains("by") && !row.hidden);
+  const ticked = rows.filter(row => row.querySelector("input.choose:checked"));
+  const texts = row => {
+    const cells = [];
+    for (const cell of row.cells) cells.push(cellWords(cell), ...Array(cell.colSpan - 1).fill(""));
+    return cells.filter((_, index) => shown[index]);
+  };
+  return {heads: texts(table.tHead.rows[0]), numeric: heads.filter((_, index) => shown[index]).map(head => head.classList.contains("num")),
+    rows: (ticked.length ? ticked : rows).map(texts)};
+}
+
+function asMarkdown({heads, numeric, rows}) {
+  const line = cells => "| " + cells.map(text => text.replace(/[\\|`*_<>\[\]]/g, "\\$&")).join(" | ") + " |";
+  return [line(heads), "| " + numeric.map(right => right ? "---:" : "---").join(" | ") + " |", ...rows.map(line)].join("\n") + "\n";
+}
+
+const TEX = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "\u2013": "--"};
+
+function asLatex({heads, numeric, rows}) {
+  const plain = text => text.replace(/[\\~^\u2013]|[&%$#_{}]/g, char => TEX[char] || "\\" + char);
+  const line = cells => "  " + cells.map(plain).join(" & ") + " \\\\";
+  return ["% needs \\usepackage{booktabs}", "\\begin{tabular}{" + numeric.map(right => right ? "r" : "l").join("") + "}", "  \\toprule", line(heads), "  \\midrule",
+    ...rows.map(line), "  \\bottomrule", "\\end{tabular}"].join("\n") + "\n";
+}
+
+/** A spreadsheet runs a cell that begins like a formula, so such a text begins with an apostrophe. */
+function asCsv({heads, rows}) {
+  const cell = text => {
+    const harmless = /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? "'" + text : text;
+    return /[",\n\r]/.test(harmless) ? '"' + harmless.replaceAll('"', '""') + '"' : harmless;
+  };
+  return [heads, ...rows].map(cells => cells.map(cell).join(",")).join("\n") + "\n";
+}
+
+/** Add buttons below a table that copy it. */
+function addTaking(table) {
+  const box = element("div", null, {class: "take", role: "group", "aria-label": "Copy the table: " + table.dataset.take});
+  const ticks = table.classList.contains("board");
+  box.append(ticks ? "Copy table, or its selected rows:" : "Copy table:");
+  for (const [name, write] of [["Markdown", asMarkdown], ["LaTeX", asLatex], ["CSV", asCsv]]) {
+    const button = element("button", name, {type: "button"});
+    button.addEventListener("click", () => copy(write(tableTexts(table))));
+    box.append(button);
+  }
+  table.parentElement.after(box);
+}
+
+/** Add a button to each row whose command is on the page. */
+function setUpRowCommands(boards) {
+  for (const {rows} of boards) for (const {row} of rows) {
+    const code = document.querySelector("#c-" + CSS.escape(row.id) + " code");
+    if (!code) continue;
+    const text = code.textContent.trim();
+    const button = copyButton("Copy command", "Copy command of " + labelOf(row), () => text);
+    button.title = text;
+    row.querySelector("th").append(button);
+  }
+}

@@ -1,0 +1,13 @@
+setUpCommands();
+const tools = document.getElementById("tools");
+if (tools) setUpBoard(tools);
+const find = document.getElementById("find");
+if (find) setUpFind(find);
+for (const table of document.querySelectorAll("table[data-take]")) addTaking(table);
+const compare = document.getElementById("compare");
+if (compare) setUpCompare(compare);
+if (location.hash.startsWith("#c-")) { // the command of a row, in a closed part of the page
+  const row = document.getElementById(location.hash.slice(1));
+  const closed = row && row.closest("details");
+  if (closed) { closed.open = true; row.scrollIntoView(); }
+}

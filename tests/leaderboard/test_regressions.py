@@ -1,0 +1,114 @@
+"""A regression that still stands is on the page that one opens first, and in the feed."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from zoo_leaderboard.site.build import build_site
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+NOISE = (-0.002, -0.001, 0.0, 0.001, 0.002)
+
+
+@pytest.fixture
+def site_of(record, save, results, tmp_path) -> Callable[..., Path]:
+    """Build the site of (score, train time) on one day after the other, with five seeds each."""
+
+    def built(*days: tuple[float, float], **more):
+        for number, (score, train_s) in enumerate(days, start=1):
+            save(
+                *(
+                    record(
+                        seed=seed,
+                        score=score + noise,
+                        train_s=train_s * (1 + noise),
+                        minute=seed + 10 * number,
+                        environment_machine="m1",
+                        started=f"2026-03-{number:02d}T00:0{seed}:00+00:00",
+                        code=f"code{number}",
+                        **more,
+                    )
+                    for seed, noise in enumerate(NOISE)
+                )
+            )
+        build_site([results], tmp_path / "site")
+        return tmp_path / "site"
+
+    return built
+
+
+def text_of(path: Path) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", path.read_text("utf-8")))
+
+
+def test_a_planted_regression_of_the_score_is_at_the_top_of_the_index(site_of):
+    site = site_of((0.9, 10.0), (0.8, 10.0))
+    page = text_of(site / "index.html")
+    words = "1 regression Digits , net : score lower by 0.1000 since 2026-03-02 ( zoo-a:digits , default recipe, CPU )"
+    assert words in page
+    assert page.index(words) < page.index("Leading models by task")
+    assert "first bad trial" in page
+
+
+def test_a_planted_slowdown_is_there_too_and_both_lead_to_the_history(site_of):
+    site = site_of((0.9, 10.0), (0.9, 10.0), (0.8, 30.0))
+    page = (site / "index.html").read_text("utf-8")
+    assert "2 regressions" in page
+    assert "200 % slower" in page
+    links = set(re.findall(r'href="(history/[^"#]+)#(p-\w+)"', page))
+    assert len(links) == 1
+    ((path, anchor),) = links
+    assert f'id="{anchor}"' in (site / path).read_text("utf-8")
+
+
+def test_a_regression_that_was_undone_is_not_there(site_of):
+    site = site_of((0.9, 10.0), (0.8, 10.0), (0.9, 10.0))
+    assert "regression" not in text_of(site / "index.html")
+    assert "worse" in text_of(next(site.glob("history/*.html")))
+
+
+def test_an_error_that_grew_is_a_regression_in_words_that_fit(site_of):
+    site = site_of((0.1, 10.0), (0.3, 10.0), higher_is_better=False)
+    assert "score higher by 0.2000" in text_of(site / "index.html")
+
+
+def test_a_regression_of_data_that_were_replaced_is_not_there(site_of, record, save, results):
+    site = site_of((0.9, 10.0), (0.8, 10.0))
+    save(
+        *(record(seed=seed, score=0.9, dataset_version=2, fingerprint="e" * 32, minute=90 + seed) for seed in range(3))
+    )
+    build_site([results], site)
+    assert "regression" not in text_of(site / "index.html")
+
+
+def test_the_history_of_the_leading_model_is_drawn_in_its_line(site_of):
+    page = (site_of((0.8, 10.0), (0.9, 10.0)) / "index.html").read_text("utf-8")
+    assert 'aria-label="Scores on 2 occasions, from 0.8000 to 0.9000"' in page
+    assert '<polyline points="3.0,15.0 61.0,3.0"/>' in page
+
+
+def test_the_feed_is_atom_and_has_the_regressions_and_the_tasks(site_of):
+    site = site_of((0.9, 10.0), (0.8, 10.0), task_title="<Digits> & more")
+    feed = ET.parse(site / "data" / "feed.xml").getroot()
+    assert feed.tag == f"{ATOM}feed"
+    entries = [{child.tag.removeprefix(ATOM): child for child in entry} for entry in feed.iter(f"{ATOM}entry")]
+    titles = [entry["title"].text for entry in entries]
+    assert titles == [
+        "Regression: net on <Digits> & more, score lower by 0.1000",
+        "<Digits> & more, CPU: not ranked, net has 0.8000",
+    ]
+    assert len({entry["id"].text for entry in entries}) == 2
+    assert [entry["updated"].text[:10] for entry in entries] == ["2026-03-02", "2026-03-02"]
+    for entry in entries:
+        assert (site / "data" / entry["link"].get("href").partition("#")[0]).is_file()
+
+
+def test_the_feed_of_a_second_build_is_the_same(site_of, results):
+    site = site_of((0.9, 10.0), (0.8, 10.0))
+    before = (site / "data" / "feed.xml").read_bytes()
+    build_site([results], site)
+    assert (site / "data" / "feed.xml").read_bytes() == before
