@@ -211,7 +211,7 @@ def test_the_most_activating_images_are_those_with_the_largest_value_of_a_channe
     assert read[-1][:8] == best
     assert len(set(read[-1][8:])) == len(worst)
     assert found["most-activating"].shows == "the images that most activate 2 of 2 channels, of 100"
-    assert found["grad-cam"].shows == "what speaks for the predicted class, in 12 images"
+    assert found["grad-cam"].shows == "evidence for the predicted class, in 12 images"
     assert found["feature-maps"].shows == "2 of 2 channels, in 4 images"
     assert all(item.picture.dtype == np.uint8 and item.picture.shape[2] == 3 for item in found.values())
 
@@ -220,7 +220,7 @@ def test_of_files_every_one_is_drawn_and_nothing_is_searched() -> None:
     read: list[list[int]] = []
     found = [*draw(subject(Averages(nn.Identity()), "conv", "ab"), looked_at(20, read, files=True), of_class=1)]
     assert [item.name for item in found] == ["grad-cam", "feature-maps"]
-    assert found[0].shows == "what speaks for b, in 20 images"
+    assert found[0].shows == "evidence for b, in 20 images"
     assert max(map(len, read)) == 20
 
 

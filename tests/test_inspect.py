@@ -190,7 +190,7 @@ def test_files_are_inspected_at_a_named_layer_without_opening_data(
     assert done.code == 0, done.err
     assert sorted(path.name for path in Path("seen").iterdir()) == ["0-feature-maps.png", "0-grad-cam.png"]
     rows = [line.split("  ") for line in done.out.splitlines()]
-    assert [cell.strip() for cell in rows[1] if cell.strip()] == ["grad-cam", "0", "what speaks for 7, in 2 files"]
+    assert [cell.strip() for cell in rows[1] if cell.strip()] == ["grad-cam", "0", "evidence for 7, in 2 files"]
     assert "2 of 16 channels, in 2 files" in done.out
     assert "2 pictures in seen" in done.out
 

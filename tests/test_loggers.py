@@ -35,7 +35,9 @@ from zoo_core.loggers import (
     plain_value,
     safe_name,
 )
+from zoo_core.errors import InvalidSpecError
 from zoo_core.registry import Registry
+from zoo_core.registry.validate import validate_spec
 from zoo_core.results.records import Record, decode, encode, encode_line
 from zoo_core.runner import logger_process
 from zoo_core.runner.events import Evaluated
@@ -497,3 +499,15 @@ def test_numbers_and_params_have_one_name_each_and_are_those_of_the_record(plant
     (began,) = [value for what, value in calls_in(tmp_path / "calls.txt") if what == "began"]
     params = params_of(msgspec.convert(began, TrialBegan))
     assert (params["model"], params["seed"], params["recipe/lr"]) == ("zoo-cosine:mlp", 0, record.recipe["lr"])
+
+
+@pytest.mark.parametrize("need", ["", "mlflow>=3", "two words", "-e"])
+def test_what_a_logger_needs_is_the_bare_name_of_a_package(need: str) -> None:
+    with pytest.raises(InvalidSpecError, match="not the bare name of a package"):
+        validate_spec(LoggerSpec(name="x", summary="", needs=(need,), entry="a:b"))
+    validate_spec(LoggerSpec(name="x", summary="", needs=("zoo-mlflow", "wandb", "a.b_c"), entry="a:b"))
+
+
+def test_a_name_of_dots_is_no_folder() -> None:
+    assert safe_name("..", also="_-. ").startswith("_-")
+    assert safe_name("..").startswith("_-")

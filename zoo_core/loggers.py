@@ -179,8 +179,7 @@ def safe_name(name: str, also: str = MAY_STAND, max_bytes: int = MAX_NAME_BYTES)
     ('test/a_b-48231066', 'test/a_b-0ff84965')
     """
     kept = "".join(letter if letter.isalnum() or letter in also else "_" for letter in name)
-    if "/" in also:
-        kept = "/".join("_" if part in ("", ".", "..") else part for part in kept.split("/"))
+    kept = "/".join("_" if part in ("", ".", "..") else part for part in kept.split("/"))
     kept = kept or "_"
     if kept == name and len(name.encode()) <= max_bytes:
         return name

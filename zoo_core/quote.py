@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+LOGIN = re.compile(r"//[^/\s]*@")  # name and password in an address
 MAX_SHOWN = 200  # characters of a file's content in an error
 
 
@@ -33,3 +36,12 @@ def shorten(text: str, max_chars: int = MAX_SHOWN) -> str:
     """
     half = max_chars // 2
     return text if len(text) <= max_chars else f"{text[:half]} ... {text[-half:]}"
+
+
+def without_login(text: str) -> str:
+    """Return a text without the names and passwords in its addresses.
+
+    >>> without_login("no answer from http://me:p@ss@example.org/x")
+    'no answer from http://example.org/x'
+    """
+    return LOGIN.sub("//", text)

@@ -225,7 +225,12 @@ def measure_steps(session: Session, seconds: float) -> None:
     few = ["--only", "^(cosine|mnist|motion|gan-curve) "] if session.short else []
     words = ["--device", session.device, "--seconds", str(seconds), "--out", str(session.out / "steps.json"), *few]
     environment = {**os.environ, "ZOO_CACHE": str(session.work / "cache")}
-    done = subprocess.run([sys.executable, str(STEPS), *words], capture_output=True, text=True, env=environment)
+    command = [sys.executable, str(STEPS), *words]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=seconds + 120)
+    except subprocess.TimeoutExpired:
+        session.fail(f"steps.py: not done after {seconds + 120:g} s")
+        return
     session.say(done.stdout.rstrip())
     if done.returncode:
         session.fail(f"steps.py: a step waits for the device, or a pair cannot train: {done.stderr[-500:]}")
@@ -244,9 +249,9 @@ def main() -> int:
         session = Session(device=given.device, out=given.out, work=Path(work), short=given.short)
         for part in (check_machine, run_trials, compare_scores, score_saved_models, try_mistakes):
             part(session)
-        measure_steps(session, given.seconds)
-        with tarfile.open(given.out / "records.tgz", "w:gz") as archive:
+        with tarfile.open(given.out / "records.tgz", "w:gz") as archive:  # before the part that may hang
             archive.add(session.work / "results", "results")
+        measure_steps(session, given.seconds)
     session.part("the end")
     session.say("\n".join([f"{len(session.failures)} failures", *session.failures]))
     return 1 if session.failures else 0

@@ -103,7 +103,7 @@ def _draw_grad_cam(subject: Subject, images: Images, of_class: int | None) -> Dr
             below.append(f"{subject.classes[label]}\n{share:.0%}")
     what = "the predicted class" if of_class is None else subject.classes[of_class]
     picture = pairs(images.read(rows), np.concatenate(shares), [images.caption(row) for row in rows], below)
-    return Drawing(name="grad-cam", shows=f"what speaks for {what}, in {len(rows)} {images.noun}", picture=picture)
+    return Drawing(name="grad-cam", shows=f"evidence for {what}, in {len(rows)} {images.noun}", picture=picture)
 
 
 def _draw_maps(subject: Subject, images: Images, channels: Sequence[int]) -> Drawing:

@@ -22,6 +22,7 @@ from zoo_core.specs import (
 AnySpec: TypeAlias = TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec | LoggerSpec
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+PACKAGE_PATTERN = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", re.ASCII)
 ENTRY_PATTERN = re.compile(r"[^:]+:[^:]+")
 SHA256_PATTERN, MD5_PATTERN = re.compile(r"[0-9a-f]{8,64}"), re.compile(r"[0-9a-f]{32}")
 
@@ -54,9 +55,17 @@ def _validate(spec: AnySpec) -> None:
         _validate_dataset(spec)
     elif isinstance(spec, ModelSpec):
         _validate_model(spec)
+    elif isinstance(spec, LoggerSpec):
+        _validate_logger(spec)
     has_no_code = isinstance(spec, TaskSpec) and not spec.entry  # the kind brings the implementation
     if not has_no_code and not ENTRY_PATTERN.fullmatch(spec.entry):
         raise InvalidSpecError(f"{spec_type} {name}: entry {spec.entry!r} is not of the form package.module:name")
+
+
+def _validate_logger(logger: LoggerSpec) -> None:
+    for need in logger.needs:
+        if not PACKAGE_PATTERN.fullmatch(need):
+            raise InvalidSpecError(f"logger {logger.name}: needs {need!r} is not the bare name of a package")
 
 
 def _refuse_text_as_tuple(spec: AnySpec) -> None:

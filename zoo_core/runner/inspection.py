@@ -90,7 +90,7 @@ def _image_shape(signature: Signature, spec: TaskSpec) -> tuple[int, int, int]:
 def _input_maker(task: Task, spec: TaskSpec, ctx: Context) -> Callable[[nn.Module, Signature, Recipe, Array], Tensor]:
     if not isinstance(task, HasImageInputs):
         raise IncompatibleError(
-            f"models of task {spec.qualified} cannot be looked into: its code has no method `image_inputs`; tasks of "
+            f"models of task {spec.qualified} cannot be inspected: its code has no method `image_inputs`; tasks of "
             f"the kinds {' and '.join(IMAGE_KINDS)} have it"
         )
     return lambda model, signature, recipe, raw: task.image_inputs(ctx, model, signature, recipe, raw)
@@ -122,7 +122,7 @@ def _images_of(job: InspectJob, saved: SavedModel, shape: tuple[int, int, int]) 
         data, _ = open_job_data(saved, job)
         data.unseal()
         return _test_images(data.split("test"), _classes(data.signature, saved.task_spec))
-    with restrained_use(saved.path, saved.ctx.device):  # the size of the images is from the checkpoint
+    with restrained_use(saved.path, "cpu"):  # where images are read; their size is from the checkpoint
         raw = read_images([Path(file) for file in job.files], shape[1:], channels=shape[0])
     return Images(
         count=len(raw),

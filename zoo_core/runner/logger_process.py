@@ -13,7 +13,7 @@ from msgspec import MsgspecError
 
 from zoo_core.errors import MachineError
 from zoo_core.files import hide_home
-from zoo_core.quote import one_line
+from zoo_core.quote import one_line, without_login
 from zoo_core.reasons import add_output
 from zoo_core.registry.plugins import missing_packages
 from zoo_core.results.records import encode_line
@@ -136,13 +136,15 @@ class LoggerProcess:
             case LoggerReady():
                 self._is_ready = True
             case JobResult():
-                self.where = one_line(event.value, MAX_REASON_CHARS)
+                self.where = one_line(without_login(str(event.value)), MAX_REASON_CHARS)
             case JobFailed():
                 self.give_up(event.reason)
 
     def give_up(self, reason: str) -> None:
-        """Call the logger no more, and say why."""
-        self.failure = one_line(hide_home(reason), MAX_REASON_CHARS)
+        """Call the logger no more, and say why, without the passwords that libraries put into their errors."""
+        if self.is_over:
+            return
+        self.failure = one_line(without_login(hide_home(reason)), MAX_REASON_CHARS)
         LOG.warning("warning: logger %s: %s; trials and records are not affected", self.name, self.failure)
 
     def end(self) -> None:

@@ -215,14 +215,19 @@ def _is_enough(record: Record, request: Request) -> bool:
 
 def _has_what_is_asked(measured: Measured, request: Request) -> bool:
     """Return whether a record has the checkpoint, times, pictures and profile that are asked for, or says why not."""
+    left_out = measured.left_out.keys()
+    if "others" in left_out:  # too many to be named: a trial that runs again would leave out the same
+        return bool(measured.checkpoint) or not request.save
     profiled = measured.profile.what if measured.profile else ""
-    timed = measured.onnxruntime is not None or ONNXRUNTIME in measured.left_out
-    inspected = any(name.startswith(INSPECTED) for name in measured.pictures) or "inspection" in measured.left_out
+    timed = measured.onnxruntime is not None or ONNXRUNTIME in left_out
+    inspected = any(name.startswith(INSPECTED) for name in measured.pictures) or any(
+        what == "inspection" or what.startswith(f"picture {INSPECTED}") for what in left_out
+    )
     return (
         (bool(measured.checkpoint) or not request.save)
         and (timed or not request.onnxruntime)
         and (inspected or not request.inspect)
-        and (request.profile in ("", profiled) or "profile" in measured.left_out)
+        and (request.profile in ("", profiled) or "profile" in left_out)
     )
 
 

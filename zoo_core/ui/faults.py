@@ -22,8 +22,8 @@ from zoo_core.ui.progress import trial_title
 MAX_WARNINGS = 5
 # The first words of their names.
 ARTIFACTS = (
-    *("artifacts", "checkpoint", "inspection", "per-example", "picture", "pictures", "profile", "table", "tables"),
-    *("text", "texts", "trace"),
+    *("artifacts", "checkpoint", "inspection", "onnxruntime", "per-example", "picture", "pictures", "profile"),
+    *("table", "tables", "text", "texts", "trace"),
 )
 
 
@@ -41,7 +41,7 @@ def print_faults(outcome: Outcome, store: Store) -> None:
 
 def print_logged(request: Request, outcome: Outcome) -> None:
     """Print where each logger has written to. Loggers that failed were named in a warning."""
-    if request.loggers and not outcome.new:
+    if request.loggers and not (outcome.new or outcome.interrupted or outcome.faults):
         complain("nothing was logged, because no trial ran: --force runs recorded trials again", "warning: ", "yellow")
         return
     with contextlib.suppress(OSError):  # standard error is lost

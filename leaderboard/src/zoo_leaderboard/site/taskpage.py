@@ -143,7 +143,8 @@ class _TaskWriter:
             filters=_filters(self.board.groups, ranked),
             trial_slugs=self.job.trial_slugs,
             failures=failures_of(
-                (trial for group in self.board.groups for trial in group.trials), self.job.trial_slugs
+                (trial for group in self.board.groups if not group.stale for trial in group.trials),
+                self.job.trial_slugs,
             ),
         )
         self._write_file(f"tasks/{self.slug}.html", self.pages.task(view))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,11 +27,11 @@ from zoo_core.loggers import (
     plain_value,
     safe_name,
 )
+from zoo_core.quote import without_login
 
 MAX_BATCH = 100  # of params, tags or metrics in one call
 MAX_EXPERIMENT_BYTES, MAX_MODEL_BYTES = 250, 100
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-PASSWORD = re.compile(r"//[^/@]*@")  # and name, in an address
 STATUSES = {"ok": "FINISHED", "interrupted": "KILLED"}  # all others: FAILED
 
 Item = TypeVar("Item")
@@ -71,7 +70,7 @@ class MlflowLogger:
         self._client.log_batch(
             self._run, tags=[RunTag(name, str(plain_value(value))) for name, value in tags.items() if value]
         )
-        self._client.log_text(self._run, files.record.read_text(encoding="utf-8"), "record.json")
+        self._client.log_text(self._run, files.record.read_text(encoding="utf-8", errors="replace"), "record.json")
         for kind, paths in (("pictures", files.pictures), ("texts", files.texts)):
             for name, path in paths.items():
                 self._client.log_artifact(self._run, str(path), f"{kind}/{safe_name(name, also='_-. ')}")
@@ -83,7 +82,7 @@ class MlflowLogger:
 
     def close(self) -> str:
         self._end("FAILED")
-        uri = PASSWORD.sub("//", self._client.tracking_uri)
+        uri = without_login(self._client.tracking_uri)
         return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
 
     def _experiment_id(self, name: str) -> str:

@@ -71,7 +71,7 @@ class TensorBoardLogger:
         for name, path in files.pictures.items():
             self._write(_picture(f"pictures/{name}", path.read_bytes()))
         for name, path in files.texts.items():
-            self._write(_text(f"texts/{name}", path.read_text(encoding="utf-8")))
+            self._write(_text(f"texts/{name}", path.read_text(encoding="utf-8", errors="replace")))
         self._write(_text("status", "\n".join(filter(None, (record.status, record.reason)))))
         ended = SessionEndInfo(
             status=STATUS_SUCCESS if record.status == "ok" else STATUS_FAILURE, end_time_secs=time.time()

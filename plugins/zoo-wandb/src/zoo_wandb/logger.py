@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 # Read when wandb is imported. A person's own values are kept.
@@ -65,7 +67,8 @@ class WandbLogger:
     def finished(self, record: Record, files: TrialFiles) -> None:
         numbers: dict[str, Any] = dict(numbers_of_record(record))
         numbers |= {f"pictures/{name}": wandb.Image(str(path)) for name, path in files.pictures.items()}
-        texts = {f"texts/{name}": path.read_text(encoding="utf-8") for name, path in files.texts.items()}
+        read = partial(Path.read_text, encoding="utf-8", errors="replace")
+        texts = {f"texts/{name}": read(path) for name, path in files.texts.items()}
         self._log(numbers)
         summary = {"status": record.status, "reason": record.reason, "record": record.id, **texts}
         self._run.summary.update({safe_name(name): plain_value(text) for name, text in summary.items() if text})

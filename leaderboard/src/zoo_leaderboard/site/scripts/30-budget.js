@@ -6,6 +6,7 @@ const FACTORS = {"": 1, k: 1e3, M: 1e6, G: 1e9};
 /** A limit as a number; null if it is empty, undefined if it is no number. */
 function readLimit(text) {
   if (!text.trim()) return null;
+  if (/^\s*\d{1,3}(,\d{3})+\s*$/.test(text)) text = text.replaceAll(",", ""); // 61,706, as the tables write it
   const found = LIMIT.exec(text);
   return found ? Number(found[1].replace(",", ".")) * FACTORS[found[2]] : undefined;
 }

@@ -14,9 +14,10 @@ const FIELDS = [
 function load(kind, slug) {
   return new Promise((resolve, reject) => {
     if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(slug)) { reject(new Error("The address contains an invalid " + (kind === "tasks" ? "task" : "trial") + " name")); return; }
+    const found = () => (self.zooData || {})[kind + "/" + slug]; // on a case-insensitive disk this may be another file
+    if (found()) { resolve(found()); return; }
     const script = element("script", null, {src: document.body.dataset.root + (kind === "tasks" ? "data/" : "trials/") + slug + ".js"});
     const missing = new Error("This site has no " + (kind === "tasks" ? "task" : "trial page") + " called " + slug);
-    const found = () => (self.zooData || {})[kind + "/" + slug]; // on a case-insensitive disk this may be another file
     script.onload = () => found() ? resolve(found()) : reject(missing);
     script.onerror = () => reject(missing);
     document.head.append(script);
