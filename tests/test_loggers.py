@@ -26,6 +26,7 @@ import zoo_core as zoo_api
 from zoo_core.checks import CheckFailedError, Subject
 from zoo_core.checks.plugin import PluginSubject
 from zoo_core.checks.plugin import loggers as check_loggers
+from zoo_core.errors import InvalidSpecError
 from zoo_core.loggers import (
     CurvePoint,
     TrialBegan,
@@ -35,7 +36,6 @@ from zoo_core.loggers import (
     plain_value,
     safe_name,
 )
-from zoo_core.errors import InvalidSpecError
 from zoo_core.registry import Registry
 from zoo_core.registry.validate import validate_spec
 from zoo_core.results.records import Record, decode, encode, encode_line
