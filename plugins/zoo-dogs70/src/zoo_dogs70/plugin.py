@@ -133,6 +133,6 @@ def zoo_models() -> list[ModelSpec]:
                 "*": {"optimizer": "adamw", "lr": 0.004, "weight_decay": 0.05, "schedule": "cosine", "warmup": 0.1},
                 "dogs70": {"batch_size": 32, "epochs": 30.0, "image_size": 96, "flip": True, "crop": 16, "zoom": 0.1},
             },
-            quick={"image_size": 32, "crop": 2, "steps": 150, "eval_every": 3.0},
+            quick={"image_size": 32, "crop": 2, "steps": 220, "eval_every": 3.0},
         ),
     ]
