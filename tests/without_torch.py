@@ -9,11 +9,8 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-PLUGINS = [
-    *("zoo-autoencoder", "zoo-basics", "zoo-cifar10", "zoo-classics", "zoo-cosine", "zoo-detection", "zoo-dogs70"),
-    *("zoo-gan", "zoo-leaderboard", "zoo-metric-learning", "zoo-mnist", "zoo-pose", "zoo-sobel", "zoo-text"),
-    *("zoo-timm", "zoo-traffic-signs", "zoo-unet"),
-]
+ROOT = Path(__file__).resolve().parents[1]
+PLUGINS = ["zoo-leaderboard", *(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))]
 TASKS = [
     *("autograd", "cats-and-dogs", "char-rnn", "cifar10", "compression", "cosine", "denoising", "dogs70", "gan-curve"),
     *("gan-digits", "generation", "matmul", "membrane", "metric-learning", "mnist", "motion", "optimizers", "pose"),
