@@ -7,12 +7,13 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from zoo_leaderboard.board.commands import reproduce_trial
 
 from zoo_core.recipe import Recipe, resolve_recipe
 from zoo_core.results.records import DeviceFacts
+from zoo_core.runner.grid import combinations, settings_of
 from zoo_core.specs import Param
 from zoo_core.ui.parsing import parse_duration, parse_seeds, parse_settings
 
@@ -53,11 +54,13 @@ keys = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(recipe=st.dictionaries(keys, values, max_size=5), seed=st.integers(0, 99))
+@example(recipe={"a": ",", "b": '"', "c": '""', "d": '"x,"'}, seed=1)
 def test_the_command_of_a_custom_trial_gives_the_same_recipe_and_seed(record, recipe, seed):
     made = record(recipe_class="custom", recipe=recipe, seed=seed)
     found = options(reproduce_trial(made))
     defaults = {key: Param(default=value) for key, value in recipe.items()}
-    assert resolve_recipe(defaults, {}, parse_settings(found.get("--set", []))) == Recipe(recipe)
+    ((overrides, _),) = combinations(settings_of(defaults, parse_settings(found.get("--set", []))))
+    assert resolve_recipe(defaults, {}, overrides) == Recipe(recipe)
     assert set(found.get("--set", [])) or not recipe
     if seed:
         assert parse_seeds(found["--seeds"][0]) == [seed]

@@ -76,8 +76,9 @@ def _device_words(dtype: str, threads: int, *, compiled: bool) -> list[str]:
 
 
 def setting_text(value: Any) -> str:
-    """A recipe value as `--set` reads it: text without commas as it is, anything else as JSON."""
-    return value if isinstance(value, str) and "," not in value else json.dumps(value, ensure_ascii=False)
+    """A recipe value as `--set` reads it: text without commas and outer quotes as it is, anything else as JSON."""
+    is_plain = isinstance(value, str) and "," not in value and not (value[:1] == value[-1:] == '"')
+    return value if is_plain else json.dumps(value, ensure_ascii=False)
 
 
 def seeds_text(seeds: Sequence[int]) -> str:
