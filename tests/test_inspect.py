@@ -16,12 +16,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import zoo_core
-from zoo_core.cli.app import load_command, with_values
+from zoo_core.cli.app import OPTIONAL_VALUES, with_values
 from zoo_core.cli.inspect import SAVED_AS
 from zoo_core.results.records import Record, decode
 from zoo_core.runner.checkpoints import FILE
 from zoo_core.runner.recording import without_artifacts
-from zoo_core.specs import CommandSpec
 
 Zoo = Callable[..., Any]
 TRAINING: dict[str, Any] = {"offline": True, "device": "cpu", "threads": 1, "progress": False}
@@ -136,7 +135,6 @@ def test_a_trial_is_run_again_only_for_a_profile_or_pictures_that_it_lacks(zoo: 
 
 
 def test_a_word_that_is_no_value_of_profile_is_left_to_the_command(zoo: Zoo) -> None:
-    command = load_command(CommandSpec(name="bench", help="", entry="zoo_core.cli.bench:bench_command"))
     for given, meant in {
         "mnist --profile": "mnist --profile time",
         "--profile memory mnist": "--profile memory mnist",
@@ -145,7 +143,7 @@ def test_a_word_that_is_no_value_of_profile_is_left_to_the_command(zoo: Zoo) -> 
         "--profile=memory": "--profile=memory",
         "": "",
     }.items():
-        assert with_values(given.split(), command) == meant.split()
+        assert with_values(given.split(), OPTIONAL_VALUES["bench"]) == meant.split()
     refused = zoo("bench", "mnist", "--profile=flops")
     assert is_one_line(refused)
     assert "--profile 'flops' is unknown: give time or memory" in refused.err

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from zoo_core.checks import CheckFailedError, NotApplicableError, SkipCheckError
 from zoo_core.errors import ExportError
-from zoo_core.export import INSTALL, missing_packages
+from zoo_core.export import INSTALL, missing_onnx_packages
 
 if TYPE_CHECKING:
     from zoo_core.checks.model import ModelSubject
 
 
 def onnx(subject: ModelSubject) -> None:
-    missing = missing_packages()
+    missing = missing_onnx_packages()
     if missing:
         raise SkipCheckError(f"{', '.join(missing)} not installed: {INSTALL}")
     import torch

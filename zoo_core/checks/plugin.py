@@ -14,7 +14,7 @@ from zoo_core.entries import resolve_entry
 from zoo_core.hookspecs import ENTRY_POINT_GROUP
 from zoo_core.loggers import Logger
 from zoo_core.registry import Registry
-from zoo_core.registry.plugins import Plugin, missing_packages
+from zoo_core.registry.plugins import Plugin, missing_needs
 from zoo_core.registry.validate import validate_spec
 from zoo_core.specs import ModelSpec
 
@@ -107,7 +107,7 @@ def loggers(subject: PluginSubject) -> None:
     if not subject.plugin.loggers:
         raise NotApplicableError("it adds no logger")
     for logger in subject.plugin.loggers:
-        if missing := missing_packages(logger):
+        if missing := missing_needs(logger):
             raise CheckFailedError(f"logger {logger.name} needs packages that are not installed: {', '.join(missing)}")
         target = resolve_entry(logger.entry)
         if not callable(target):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Annotated, Any
 
@@ -25,6 +24,8 @@ from zoo_core.errors import (
 )
 from zoo_core.specs import CommandSpec
 
+# Options whose value may be missing, by command: their values, the default first. Typer has no such options.
+OPTIONAL_VALUES = {"bench": {"--profile": ("time", "memory")}}
 OWN_COMMANDS = (
     CommandSpec(
         name="list",
@@ -107,21 +108,14 @@ class SuggestingGroup(TyperGroup):
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise UnknownNameError("command", args[0], self.list_commands(ctx), hint=f"`{ctx.command_path} --help`")
         name, command, rest = super().resolve_command(ctx, args)
-        return name, command, with_values(rest, command)
+        return name, command, with_values(rest, OPTIONAL_VALUES.get(name or "", {}))
 
 
-def with_values(words: Sequence[str], command: Any) -> list[str]:
-    """Insert the default value of each option that was given without one, such as `--profile` of `zoo bench`.
+def with_values(words: Sequence[str], choices: Mapping[str, Sequence[str]]) -> list[str]:
+    """Insert the first choice after each option that was given without a value, such as `--profile` of `zoo bench`.
 
-    Typer has no options whose value may be missing. So an option names its values, the default one first, in its
-    metavar, `[time|memory]`: another word after it is no value of it.
+    choices: the values of these options. Another word after one of them is no value of it.
     """
-    choices = {
-        option: param.metavar[1:-1].split("|")
-        for param in getattr(command, "params", ())
-        if re.fullmatch(r"\[\w+(\|\w+)+\]", param.metavar or "")
-        for option in param.opts
-    }
     found: list[str] = []
     for word, following in zip_longest(words, words[1:]):
         found.append(word)

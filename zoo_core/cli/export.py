@@ -12,10 +12,8 @@ from zoo_core.cli.ask import ask_worker
 from zoo_core.cli.options import DATA_ROOT, JSON, NO_NETWORK
 from zoo_core.cli.reuse import CHECKPOINT, MODEL, absolute_file, model_address
 from zoo_core.errors import FAILURE, UnknownNameError, UsageError
-from zoo_core.export import SUFFIXES, require_packages
+from zoo_core.export import SUFFIXES, TOLERANCE, require_packages
 from zoo_core.ui.console import complain, print_json, say
-
-DEFAULT_TOLERANCE = 1e-3
 
 
 def export_command(
@@ -44,7 +42,7 @@ def export_command(
             help="Largest difference between the file and torch, as a share of the largest output. Beyond it, no file "
             "is kept.",
         ),
-    ] = DEFAULT_TOLERANCE,
+    ] = TOLERANCE,
     dataset: Annotated[
         str,
         typer.Option(

@@ -6,6 +6,8 @@ from importlib.util import find_spec
 
 from zoo_core.errors import UsageError
 
+GRAD_CAM, FEATURE_MAPS, MOST_ACTIVATING = SHEETS = ("grad-cam", "feature-maps", "most-activating")  # names of pictures
+
 
 def require_captum() -> None:
     """Raise UsageError if captum, which computes Grad-CAM, is not installed. This imports nothing."""

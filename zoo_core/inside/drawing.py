@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from zoo_core.columns import Array
 from zoo_core.errors import UsageError
+from zoo_core.inside import FEATURE_MAPS, GRAD_CAM, MOST_ACTIVATING
 from zoo_core.inside.layers import Layer
 from zoo_core.inside.maps import as_shares, class_of, class_share, feature_maps, grad_cam, on_image
 from zoo_core.inside.sheets import pairs, rows_of_maps, spotlights
@@ -103,7 +104,7 @@ def _draw_grad_cam(subject: Subject, images: Images, of_class: int | None) -> Dr
             below.append(f"{subject.classes[label]}\n{share:.0%}")
     what = "the predicted class" if of_class is None else subject.classes[of_class]
     picture = pairs(images.read(rows), np.concatenate(shares), [images.caption(row) for row in rows], below)
-    return Drawing(name="grad-cam", shows=f"evidence for {what}, in {len(rows)} {images.noun}", picture=picture)
+    return Drawing(name=GRAD_CAM, shows=f"evidence for {what}, in {len(rows)} {images.noun}", picture=picture)
 
 
 def _draw_maps(subject: Subject, images: Images, channels: Sequence[int]) -> Drawing:
@@ -116,7 +117,7 @@ def _draw_maps(subject: Subject, images: Images, channels: Sequence[int]) -> Dra
     names = [f"channel {channel}" for channel in shown]
     picture = rows_of_maps(raw, drawn, [images.caption(row) for row in rows], names)
     of = f"{len(shown)} of {maps.shape[1]} channels"
-    return Drawing(name="feature-maps", shows=f"{of}, in {len(rows)} {images.noun}", picture=picture)
+    return Drawing(name=FEATURE_MAPS, shows=f"{of}, in {len(rows)} {images.noun}", picture=picture)
 
 
 def _draw_most_activating(subject: Subject, images: Images, channels: Sequence[int]) -> Drawing:
@@ -142,7 +143,7 @@ def _draw_most_activating(subject: Subject, images: Images, channels: Sequence[i
     picture = spotlights(images.read(chosen), np.concatenate(shares), captions)
     of = f"{len(shown)} of {peaks.shape[1]} channels"
     return Drawing(
-        name="most-activating",
+        name=MOST_ACTIVATING,
         shows=f"the {images.noun} that most activate {of}, of {len(rows):,}",
         picture=picture,
     )

@@ -115,7 +115,7 @@ def discover(
     return list(plugins.values()), failed
 
 
-def missing_packages(logger: LoggerSpec) -> list[str]:
+def missing_needs(logger: LoggerSpec) -> list[str]:
     """List the packages that a logger needs and that are not installed; this imports none of them."""
     missing = []
     for name in logger.needs:

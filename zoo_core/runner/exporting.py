@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from zoo_core.entries import resolve_entry
 from zoo_core.errors import ExportError, UsageError, machine_error_of
-from zoo_core.export import ONNX, PROGRAM, SAFETENSORS, SUFFIXES, require_packages
+from zoo_core.export import ONNX, PROGRAM, SAFETENSORS, SUFFIXES, TRACED, require_packages
 from zoo_core.export.difference import Difference, difference_of
 from zoo_core.export.onnx_file import OnnxModel, write_onnx
 from zoo_core.export.program_file import ProgramModel, write_program
@@ -34,7 +34,6 @@ from zoo_core.runner.saved_models import SavedModel, open_for_test
 from zoo_core.specs import TaskSpec
 from zoo_core.weights import read_weights
 
-TRACED = 2  # examples in the batch that an exporter sees; a batch of one would be taken for a constant
 MAX_EXAMPLES, MIN_EXAMPLES = 256, 8  # of test, on which a file is checked
 MAX_VALUES = 1 << 22  # numbers in the inputs of these examples, and of a batch whose speed is measured
 MAX_BATCH, MAX_COMPARED = 256, 32  # examples in a batch: whose speed is measured, and that is compared

@@ -14,6 +14,7 @@ from zoo_core.columns import Array, Ragged, Split
 from zoo_core.data.images import read_images
 from zoo_core.errors import IncompatibleError, UnknownNameError, UsageError
 from zoo_core.files import portable
+from zoo_core.inside import SHEETS
 from zoo_core.inside.drawing import Drawing, Images, Subject, draw
 from zoo_core.inside.layers import Layer, choose_layer, list_layers
 from zoo_core.kinds import IMAGE_KINDS, KINDS, make_task
@@ -173,7 +174,7 @@ def _path(name: str, layer: Layer, folder: Path) -> Path:
 
 def _refuse_existing(folder: Path, layer: Layer) -> None:
     """Raise UsageError before anything is drawn if there is a picture of the layer already."""
-    for name in ("grad-cam", "feature-maps", "most-activating"):
+    for name in SHEETS:
         if os.path.lexists(path := _path(name, layer, folder)):
             raise UsageError(f"{path} exists, and no file is overwritten: give another folder to --out")
 

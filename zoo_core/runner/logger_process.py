@@ -15,7 +15,7 @@ from zoo_core.errors import MachineError
 from zoo_core.files import hide_home
 from zoo_core.quote import one_line, without_login
 from zoo_core.reasons import add_output
-from zoo_core.registry.plugins import missing_packages
+from zoo_core.registry.plugins import missing_needs
 from zoo_core.results.records import encode_line
 from zoo_core.runner import events
 from zoo_core.runner.events import Event, JobFailed, JobResult, LoggerReady, LogJob
@@ -57,7 +57,7 @@ class LoggerProcess:
 
     def start(self) -> None:
         """Start the process. It is not waited for."""
-        if missing := missing_packages(self._log.spec):
+        if missing := missing_needs(self._log.spec):
             self.give_up(f"it needs {' and '.join(missing)}: pip install {' '.join(missing)}")
             return
         job = LogJob(entry=self._log.spec.entry, target=self._log.target, folder=str(self._folder.absolute()))

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from zoo_core.errors import ExportError
-from zoo_core.export import ONNX, require_packages
+from zoo_core.export import ONNX, TOLERANCE, TRACED, require_packages
 from zoo_core.export.difference import difference_of
 from zoo_core.export.onnx_file import OnnxModel, write_onnx
 from zoo_core.measure.latency import measure_latency
@@ -18,9 +18,7 @@ from zoo_core.optional import HasExampleInput
 from zoo_core.results.records import Latency
 from zoo_core.runner.prepare import PreparedTrial
 
-TOLERANCE = 1e-3  # of the outputs, as a share of the largest: the time of a file that computes something else is none
 MAX_S = 0.5  # for the measurement
-TRACED = 2  # examples that the exporter sees; one would be taken for a constant
 
 
 def measure_onnxruntime(trial: PreparedTrial, model: nn.Module) -> Latency:

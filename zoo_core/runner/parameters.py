@@ -26,7 +26,7 @@ def describe(job: ParametersJob) -> dict[str, Any]:
     """
     saved = SavedModel(Path(job.checkpoint), Registry.load(), "cpu", 0, job.model)
     model = saved.build_model()
-    parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    parameters = {name for name, _ in model.named_parameters()}  # tied weights count once
     tensors = model.state_dict()
     rows = [{"name": name, "trained": name in parameters, **numbers_of(tensor)} for name, tensor in tensors.items()]
     layer = first_layer(model, saved.adapted_signature())

@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 from zoo_core import recipe as recipes
 from zoo_core.data.locate import dataset_root, fingerprint
 from zoo_core.errors import DataError, RecipeError, UsageError
+from zoo_core.inside import FEATURE_MAPS
 from zoo_core.recipe import Recipe, RecipeClass
 from zoo_core.registry import Pair, Registry
 from zoo_core.results.records import FINAL, ONNXRUNTIME, Measured, Record
@@ -24,7 +25,6 @@ from zoo_core.runner.request import Request
 from zoo_core.specs import DatasetSpec, TaskSpec
 
 MISSING_FINGERPRINT = "unavailable"  # the fingerprint of missing data
-INSPECTED = "feature-maps"  # the picture that every inspection draws begins with this name
 
 Value = TypeVar("Value")
 
@@ -220,8 +220,9 @@ def _has_what_is_asked(measured: Measured, request: Request) -> bool:
         return bool(measured.checkpoint) or not request.save
     profiled = measured.profile.what if measured.profile else ""
     timed = measured.onnxruntime is not None or ONNXRUNTIME in left_out
-    inspected = any(name.startswith(INSPECTED) for name in measured.pictures) or any(
-        what == "inspection" or what.startswith(f"picture {INSPECTED}") for what in left_out
+    # Every inspection draws the feature maps; the picture's name goes on with the layer.
+    inspected = any(name.startswith(FEATURE_MAPS) for name in measured.pictures) or any(
+        what == "inspection" or what.startswith(f"picture {FEATURE_MAPS}") for what in left_out
     )
     return (
         (bool(measured.checkpoint) or not request.save)

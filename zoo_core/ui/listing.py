@@ -12,7 +12,7 @@ from typing import Any
 
 from zoo_core.errors import UsageError
 from zoo_core.registry import Registry, is_registered
-from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin, missing_packages
+from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin, missing_needs
 from zoo_core.specs import DatasetSpec, LoggerSpec, ModelSpec, TaskSpec
 
 Rows = list[dict[str, Any]]
@@ -163,7 +163,7 @@ def _list_loggers(registry: Registry, pattern: str) -> Rows:
             "logger": logger.name,
             "summary": logger.summary,
             "target": logger.target,
-            "missing": missing_packages(logger),
+            "missing": missing_needs(logger),
             "plugin": logger.plugin,
         }
         for logger in registry.loggers
