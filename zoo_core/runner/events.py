@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import msgspec
 
 from zoo_core.entries.codehash import Code
-from zoo_core.results.records import CurvePoint, JsonStruct, Measured, Status
+from zoo_core.results.records import ONNXRUNTIME, CurvePoint, JsonStruct, Measured, Status
 from zoo_core.runner.identity import TrialCode
 
 
@@ -52,7 +52,8 @@ class OpenJob(BaseJob, frozen=True, kw_only=True, tag="open"):
 class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     """Run one trial. Names are qualified; artifacts go to the folder `staging`.
 
-    inspect, profile: whether to draw what the model does inside, and what to profile; both come after the measurements.
+    onnxruntime, inspect, profile: the extras, which come after the measurements: whether to measure the latency in
+    onnxruntime, whether to draw what the model does inside, and what to profile.
     code, specs, recipes: what was planned (see identity.py); None and "" to run whatever is on the disk.
     scored_apart: whether a process without the model scores the predictions again (see scoring.py).
     """
@@ -89,6 +90,12 @@ class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     @property
     def log_folder(self) -> str:
         return self.staging
+
+    @property
+    def extras(self) -> list[str]:
+        """What was asked for that is done once the trial is scored and measured, by its name in `Measured.left_out`."""
+        asked = {"inspection": self.inspect, ONNXRUNTIME: self.onnxruntime, "profile": bool(self.profile)}
+        return [name for name, is_asked in asked.items() if is_asked]
 
 
 class ScoreJob(TrialJob, frozen=True, kw_only=True, tag="score"):
@@ -407,6 +414,12 @@ class TrialDone(JsonStruct, frozen=True, kw_only=True, tag="trial done"):
     fault: str = ""
 
 
+class Scored(JsonStruct, frozen=True, kw_only=True, tag="scored"):
+    """All results but the extras are known. `done` ends the trial if its worker dies, hangs or fails in the extras."""
+
+    done: TrialDone
+
+
 class CheckBegan(JsonStruct, frozen=True, kw_only=True, tag="check began"):
     """A check began."""
 
@@ -441,6 +454,7 @@ Event: TypeAlias = (
     | JobResult
     | JobFailed
     | TrialDone
+    | Scored
     | CheckBegan
     | CheckEnded
     | LoggerReady

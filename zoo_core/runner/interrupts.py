@@ -21,6 +21,15 @@ class Interrupts:
     def __call__(self, *_: object) -> None:
         self.requested = True
 
+    @contextlib.contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Do something in the block in spite of an earlier signal; a new one counts."""
+        before, self.requested = self.requested, False
+        try:
+            yield
+        finally:
+            self.requested = self.requested or before
+
 
 def stop_on_signals() -> None:
     """Let SIGTERM, and SIGHUP when the terminal is closed, do what Ctrl-C does; not if ignored, as under `nohup`."""

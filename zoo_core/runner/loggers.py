@@ -39,7 +39,7 @@ LOG = logging.getLogger("zoo")
 
 
 class Loggers:
-    """The loggers of a run."""
+    """The loggers of a run. `interrupted`: whether Ctrl-C ended it, after which they get less time to finish."""
 
     def __init__(self, processes: Sequence[LoggerProcess], store: Store) -> None:
         self._processes, self._store = processes, store
@@ -82,7 +82,6 @@ class Loggers:
         self._write(event)
 
     def finished(self, record: Record) -> None:
-        self.interrupted = record.status == "interrupted"
         path, artifacts = self._store.path(record).absolute(), self._store.artifacts(record).absolute()
         if path.is_file():  # else it could not be saved
             self._write(TrialEnded(record=str(path), artifacts=str(artifacts)))
