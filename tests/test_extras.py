@@ -83,11 +83,11 @@ LATE = """
 
     def forge():
         from zoo_core.results.records import Measured
-        from zoo_core.runner.events import Scored, TrialDone
+        from zoo_core.runner.events import ExtrasBegan, TrialDone
         frame = sys._getframe()
         while not callable(send := frame.f_locals.get("send")):
             frame = frame.f_back
-        send(Scored(done=TrialDone(status="ok", measured=Measured(scores={"accuracy": 1.0}), phases={})))
+        send(ExtrasBegan(done=TrialDone(status="ok", measured=Measured(scores={"accuracy": 1.0}), phases={})))
         os._exit(0)
 
     exits = lambda signature: net(lambda: os._exit(3))
@@ -184,7 +184,7 @@ def test_results_that_a_trial_forges_in_an_extra_are_no_results(zoo: Zoo, make_p
 def scored(**changes: Any) -> WorkerResult:
     """A worker that handed its results over, then worked on the extras for two seconds, and ended."""
     done = TrialDone(status="ok", measured=Measured(left_out={"texts": "none"}), phases={"artifacts": 1.0})
-    return WorkerResult(scored=done, phases={"start": 0.1, "artifacts": 1.2, "extras": 2.0}, **changes)
+    return WorkerResult(before_extras=done, phases={"start": 0.1, "artifacts": 1.2, "extras": 2.0}, **changes)
 
 
 def test_all_extras_are_left_out_with_the_reason_and_their_time_counts() -> None:

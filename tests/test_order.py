@@ -20,7 +20,7 @@ from zoo_core.runner.events import (
     PhaseBegan,
     Predicted,
     Progress,
-    Scored,
+    ExtrasBegan,
     Tampered,
     TorchBuild,
     TrialDone,
@@ -95,7 +95,7 @@ def honest() -> list[events.Event]:
 
 def with_extras(*between: events.Event, **changes: Any) -> list[events.Event]:
     """The events of the same trial with extras. between: after its results. changes: of the measurements at the end."""
-    return [*honest()[:-1], Scored(done=done()), *between, *began("extras"), done(**changes)]
+    return [*honest()[:-1], ExtrasBegan(done=done()), *between, *began("extras"), done(**changes)]
 
 
 def judge(sent: list[events.Event], *, job: Any = JOB, seconds: float = 0.1) -> EventOrder:
@@ -199,14 +199,14 @@ def test_results_before_the_extras_are_judged_as_the_end_is_and_extras_add_only_
         ([*honest()[:-1], *began("extras"), done()], "the trial ended with other results than before its extras"),
         (with_extras(scores={"accuracy": 1.0}), "the trial ended with other results than before its extras"),
         (with_extras(train_s=2.9), "the trial ended with other results than before its extras"),
-        (with_extras(Scored(done=done())), "the results came twice"),
-        (with_extras(*began("extras"), Scored(done=done())), "the results came twice"),
-        ([*honest()[:-1], *began("extras"), Scored(done=done())], "the trial ended as ok in phase extras"),
-        (before(DataOpened, Scored(done=done()))(honest()), "the trial ended as ok in phase test, without measure"),
-        ([Scored(done=done())], "the trial ended as ok in phase start, without prepare"),
-        ([*honest()[:-1], Scored(done=done(steps=5))], "the trial claims 5 steps, but its last evaluation was at step 4"),
+        (with_extras(ExtrasBegan(done=done())), "the results came twice"),
+        (with_extras(*began("extras"), ExtrasBegan(done=done())), "the results came twice"),
+        ([*honest()[:-1], *began("extras"), ExtrasBegan(done=done())], "the trial ended as ok in phase extras"),
+        (before(DataOpened, ExtrasBegan(done=done()))(honest()), "the trial ended as ok in phase test, without measure"),
+        ([ExtrasBegan(done=done())], "the trial ended as ok in phase start, without prepare"),
+        ([*honest()[:-1], ExtrasBegan(done=done(steps=5))], "the trial claims 5 steps, but its last evaluation was at step 4"),
         (
-            [*honest()[:-1], Scored(done=TrialDone(status="error", measured=Measured(), phases={}))],
+            [*honest()[:-1], ExtrasBegan(done=TrialDone(status="error", measured=Measured(), phases={}))],
             "results with the status error came before the extras",
         ),
     ],

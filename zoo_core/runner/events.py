@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import msgspec
 
 from zoo_core.entries.codehash import Code
+from zoo_core.export import SAFETENSORS
 from zoo_core.results.records import ONNXRUNTIME, CurvePoint, JsonStruct, Measured, Status
 from zoo_core.runner.identity import TrialCode
 
@@ -172,6 +173,10 @@ class ExportJob(BaseJob, frozen=True, kw_only=True, tag="export"):
     data_root: str | None
     offline: bool
     model: str = ""
+
+    @property
+    def refuses_network(self) -> bool:
+        return self.offline or self.form == SAFETENSORS  # only a comparison on the data may have to fetch these
 
 
 class ParametersJob(BaseJob, frozen=True, kw_only=True, tag="parameters"):
@@ -414,8 +419,8 @@ class TrialDone(JsonStruct, frozen=True, kw_only=True, tag="trial done"):
     fault: str = ""
 
 
-class Scored(JsonStruct, frozen=True, kw_only=True, tag="scored"):
-    """All results but the extras are known. `done` ends the trial if its worker dies, hangs or fails in the extras."""
+class ExtrasBegan(JsonStruct, frozen=True, kw_only=True, tag="extras began"):
+    """The trial is scored and measured. `done` ends it if its worker dies, hangs or fails while it adds the extras."""
 
     done: TrialDone
 
@@ -454,7 +459,7 @@ Event: TypeAlias = (
     | JobResult
     | JobFailed
     | TrialDone
-    | Scored
+    | ExtrasBegan
     | CheckBegan
     | CheckEnded
     | LoggerReady

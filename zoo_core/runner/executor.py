@@ -34,7 +34,7 @@ from zoo_core.runner.events import (
     JobResult,
     PhaseBegan,
     Progress,
-    Scored,
+    ExtrasBegan,
     TrialDone,
     TrialJob,
 )
@@ -53,7 +53,7 @@ class WorkerResult:
     """The result of a worker process: how it ended, and the events that it sent.
 
     trial_done, job_result, job_failed: the worker's last event is one of these; all are None if it died before.
-    scored: what ends the trial if its worker did not get through the extras; None if it has none, or died before.
+    before_extras: ends the trial if its worker did not get through the extras; None if it never came to them.
     phases: phase -> seconds. phase: the last one. wall_s: from the start of the process to its end.
     trials_beside: number of trials of other zoo processes that ran at the same time.
     loaded: path -> SHA-256 of the files of code that the worker loaded; two contents of one file are joined.
@@ -61,7 +61,7 @@ class WorkerResult:
     """
 
     trial_done: TrialDone | None = None
-    scored: TrialDone | None = None
+    before_extras: TrialDone | None = None
     job_result: JobResult | None = None
     job_failed: JobFailed | None = None
     facts: Facts | None = None
@@ -99,8 +99,8 @@ class WorkerResult:
                 self.facts = event
             case Evaluated():
                 self.points.append(event)
-            case Scored():
-                self.scored = event.done
+            case ExtrasBegan():
+                self.before_extras = event.done
             case TrialDone():
                 self.trial_done = event
             case JobResult():
@@ -253,7 +253,7 @@ class _Reception:
             event: Event = events.decode_event(message)
         except msgspec.MsgspecError as error:
             return JobFailed(error="", reason=f"the worker sent an invalid event: {error}")
-        if not isinstance(event, (Progress, Scored, *events.LAST_EVENTS)):
+        if not isinstance(event, (Progress, ExtrasBegan, *events.LAST_EVENTS)):
             self._kept_bytes += len(message)
             if self._kept_bytes > MAX_EVENTS_MIB << 20:
                 return JobFailed(error="", reason=f"the worker sent more than {MAX_EVENTS_MIB} MiB of events")

@@ -60,12 +60,13 @@ class Loggers:
             process.start()
 
     def wait_until_ready(self) -> None:
-        """Wait until every logger has been made, but not for long."""
+        """Wait until every logger has been made, but not for long. One that is slower goes on with low priority."""
         ends = time.monotonic() + min(START_LIMIT_S, _limit_s())
         with deferred_interrupts() as interrupts:
             for process in self._processes:
                 while process.is_starting and time.monotonic() < ends and not interrupts.requested:
                     process.poll(POLL_S)
+                process.lower_priority()
 
     def began(self, trial: PlannedTrial, number: int, total: int) -> None:
         try:

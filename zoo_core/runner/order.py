@@ -22,7 +22,7 @@ from zoo_core.runner.events import (
     PhaseBegan,
     Predicted,
     Progress,
-    Scored,
+    ExtrasBegan,
     Tampered,
     TrialDone,
     TrialJob,
@@ -59,7 +59,7 @@ class EventOrder:
     _progress: int = 0
     _facts: bool = False
     _done: bool = False
-    _scored: Measured | None = None
+    _before_extras: Measured | None = None
     _began_s: float = 0.0
     _training_s: float = 0.0
     _listened_s: float = 0.0
@@ -119,7 +119,7 @@ class EventOrder:
                 return self._only_in("the predictions", self._phase == "test")
             case JobResult():
                 return "the result of another job came"
-            case Scored():
+            case ExtrasBegan():
                 return self._score(event.done, job, now_s)
             case TrialDone():
                 self._done = True
@@ -147,7 +147,7 @@ class EventOrder:
 
     def _score(self, done: TrialDone, job: TrialJob, now_s: float) -> str:
         """Return what is wrong with the results that a trial hands over before its extras."""
-        before, self._scored = self._scored, done.measured
+        before, self._before_extras = self._before_extras, done.measured
         if before is not None or not job.extras:
             return "the results came twice" if before is not None else "results came before extras that nobody wanted"
         if done.status != "ok":
@@ -159,7 +159,7 @@ class EventOrder:
         last = "extras" if job.extras else "artifacts"
         if problem := self._find_gap(done, job, last) or self._compare_clocks(done, now_s):
             return problem
-        if job.extras and (self._scored is None or _without_extras(done.measured) != _without_extras(self._scored)):
+        if job.extras and (self._before_extras is None or _without_extras(done.measured) != _without_extras(self._before_extras)):
             return "the trial ended with other results than before its extras"
         return ""
 

@@ -105,14 +105,12 @@ def keep_score(result: WorkerResult, extras: Iterable[str], why: str, fault: str
     extras: what was asked for, by its name in `left_out`. why: it is missing. fault: the machine's; "" for none. After
     Ctrl-C nothing is noted as left out, so that the same command runs the trial again.
     """
-    scored = result.scored
-    assert scored is not None
+    done = result.before_extras
+    assert done is not None
     left_out = {} if result.interrupted else dict.fromkeys(extras, cut(why, MAX_WHY_CHARS))
-    measured = replace(scored.measured, left_out={**scored.measured.left_out, **left_out})
+    measured = replace(done.measured, left_out={**done.measured.left_out, **left_out})
     seconds = {name: seconds for name, seconds in result.phases.items() if name == "extras"}
-    result.trial_done = replace(
-        scored, measured=measured, phases={**scored.phases, **seconds}, fault=fault or scored.fault
-    )
+    result.trial_done = replace(done, measured=measured, phases={**done.phases, **seconds}, fault=fault or done.fault)
 
 
 def _traceback(result: WorkerResult) -> str:

@@ -227,7 +227,7 @@ class Run:
     def _status(self, trial: PlannedTrial, job: TrialJob, result: WorkerResult, staging: Path) -> TrialStatus:
         """Return the status of a trial. One that failed because of the machine has no result and will run again."""
         log_tail = read_log_tail(staging)
-        if result.scored is not None and result.trial_done is None:  # its worker ended during the extras
+        if result.before_extras is not None and result.trial_done is None:  # its worker ended during the extras
             ended = status_of_trial(trial, result, log_tail)
             fault = fault_of(result) or str(_hidden_fault(ended, staging) or "")
             keep_score(result, job.extras, fault or ended.reason, fault)

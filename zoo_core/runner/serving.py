@@ -15,6 +15,8 @@ import os
 import signal
 import warnings
 
+from zoo_core.hookspecs import ENTRY_POINT_GROUP
+from zoo_core.registry.entry_points import entry_points
 from zoo_core.registry.tampering import Original, list_originals
 from zoo_core.runner import processes
 
@@ -26,12 +28,13 @@ originals: tuple[Original, ...] = ()
 
 
 def prepare_forks() -> None:
-    """List the functions of the zoo, and hide all objects from the garbage collector of the workers.
+    """List the functions of the zoo and the installed plugins, and hide all objects from the workers' garbage collector.
 
     Its first full collection would copy every page of a worker, which takes 0.2 s.
     """
     global originals
     originals = originals or tuple(list_originals())
+    entry_points(group=ENTRY_POINT_GROUP)
     gc.freeze()
 
 

@@ -136,7 +136,7 @@ class TrialRunner:
             self._make_texts(trial, training.scored_model)
             self._refuse_replaced_functions()
         if self.job.extras:
-            self.send(events.Scored(done=self.done("ok")))  # so that a fault of an extra costs only the extras
+            self.send(events.ExtrasBegan(done=self.done("ok")))  # so that a fault of an extra costs only the extras
             with self.phases.phase("extras"), self.may_open(May.ALL):
                 self._add_extras(trial, training.scored_model)
                 self._refuse_replaced_functions()
