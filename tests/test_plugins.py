@@ -226,7 +226,9 @@ def test_a_folder_is_read_again_only_when_a_package_was_installed(tmp_path: Path
     write_package(tmp_path / "b", "zoo_X", "[test]\nx = second\n[other]\ny = second\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path / name) for name in ("a", "b", "missing", "a")])
     read = []
-    monkeypatch.setattr(entry_points_module, "distributions", lambda path: read.append(path) or distributions(path=path))
+    monkeypatch.setattr(
+        entry_points_module, "distributions", lambda path: read.append(path) or distributions(path=path)
+    )
     for _ in range(2):
         assert [point.value for point in entry_points_of_folders(group="test")] == ["first"]
     write_package(tmp_path / "b", "zoo_y", "[test]\ny = later\n")

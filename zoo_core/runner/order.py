@@ -16,13 +16,13 @@ from zoo_core.runner.events import (
     DataOpened,
     Evaluated,
     Event,
+    ExtrasBegan,
     Facts,
     Job,
     JobResult,
     PhaseBegan,
     Predicted,
     Progress,
-    ExtrasBegan,
     Tampered,
     TrialDone,
     TrialJob,
@@ -120,7 +120,7 @@ class EventOrder:
             case JobResult():
                 return "the result of another job came"
             case ExtrasBegan():
-                return self._score(event.done, job, now_s)
+                return self._begin_extras(event.done, job, now_s)
             case TrialDone():
                 self._done = True
                 return self._end(event, job, now_s) if event.status == "ok" else ""
@@ -145,7 +145,7 @@ class EventOrder:
         self._step, self._seconds = step, seconds
         return ""
 
-    def _score(self, done: TrialDone, job: TrialJob, now_s: float) -> str:
+    def _begin_extras(self, done: TrialDone, job: TrialJob, now_s: float) -> str:
         """Return what is wrong with the results that a trial hands over before its extras."""
         before, self._before_extras = self._before_extras, done.measured
         if before is not None or not job.extras:
@@ -159,7 +159,9 @@ class EventOrder:
         last = "extras" if job.extras else "artifacts"
         if problem := self._find_gap(done, job, last) or self._compare_clocks(done, now_s):
             return problem
-        if job.extras and (self._before_extras is None or _without_extras(done.measured) != _without_extras(self._before_extras)):
+        if job.extras and (
+            self._before_extras is None or _without_extras(done.measured) != _without_extras(self._before_extras)
+        ):
             return "the trial ended with other results than before its extras"
         return ""
 

@@ -26,7 +26,6 @@ from zoo_core.runner.plausible import find_impossible_number
 from zoo_core.runner.preflight import InitialWeights
 from zoo_core.runner.record_facts import dataset_facts, device_facts, model_facts, task_facts
 
-
 MAX_WHY_CHARS = 500  # of the reason why an extra is missing
 
 

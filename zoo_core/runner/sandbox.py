@@ -26,7 +26,7 @@ import psutil
 from zoo_core.errors import UsageError
 from zoo_core.results.records import Measured, Status
 from zoo_core.runner import events
-from zoo_core.runner.events import Event, Job, JobFailed, ExtrasBegan, TrialDone, TrialJob
+from zoo_core.runner.events import Event, ExtrasBegan, Job, JobFailed, TrialDone, TrialJob
 from zoo_core.runner.sandbox_view import arguments, environment
 
 NAME = "bubblewrap"  # in records

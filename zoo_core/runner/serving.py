@@ -28,7 +28,7 @@ originals: tuple[Original, ...] = ()
 
 
 def prepare_forks() -> None:
-    """List the functions of the zoo and the installed plugins, and hide all objects from the workers' garbage collector.
+    """List the functions of the zoo and the installed plugins, and hide all objects from the garbage collector.
 
     Its first full collection would copy every page of a worker, which takes 0.2 s.
     """
