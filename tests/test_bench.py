@@ -235,6 +235,11 @@ MISTAKES = {
     "bench zzz*": ("unknown task 'zzz*'", "zoo list"),
     "bench mnist --cross": ("--cross goes with --all", "name each model with --model: these models fit: mlp-100"),
     "bench --all --offline --set nothing=1": ("unknown recipe key 'nothing'", "zoo show"),
+    "bench cosine --set optimizer=adam,lbfgs --set weight_decay=0.1": (
+        "optimizer=lbfgs has no weight decay",
+        "set weight_decay=0, not 0.1",
+    ),
+    "bench cosine --set optimizer=nesterov --set momentum=0": ("with momentum=0 is plain sgd: set momentum",),
 }
 
 

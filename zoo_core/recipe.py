@@ -126,7 +126,7 @@ def resolve_recipe(
     """Resolve a recipe: defaults, then `preset`, then `overrides`. Strings are parsed by the type of the default.
 
     A key that has its `Param.unset` is left out. Raises UnknownNameError for an unknown key, RecipeError for an invalid
-    value.
+    value, or for an optimizer that cannot take another value.
     """
     values = {key: check_value(key, param, param.default) for key, param in params.items()}
     for layer in (preset or {}, overrides or {}):
@@ -135,7 +135,22 @@ def resolve_recipe(
                 raise UnknownNameError("recipe key", key, helps(params), hint="`zoo show MODEL` lists them")
             param = params[key]
             values[key] = parse(key, param, value) if isinstance(value, str) else check_value(key, param, value)
+    if reason := _why_not_possible(values):
+        raise RecipeError(reason)
     return Recipe({key: value for key, value in values.items() if not _is_unset(params[key], value)})
+
+
+def _why_not_possible(values: Mapping[str, Any]) -> str:
+    """Return why an optimizer of `zoo_core.train` cannot work with the other values; "" if it can.
+
+    A kind of a plugin's own may have other keys, or none of these.
+    """
+    optimizer, decay = values.get("optimizer"), values.get("weight_decay")
+    if optimizer == "lbfgs" and isinstance(decay, float) and decay:
+        return f"optimizer=lbfgs has no weight decay: set weight_decay=0, not {decay:g}"
+    if optimizer in ("momentum", "nesterov") and values.get("momentum") == 0:
+        return f"optimizer={optimizer} with momentum=0 is plain sgd: set momentum, such as 0.9"
+    return ""
 
 
 def _is_unset(param: Param, value: Any) -> bool:

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo_core.cli import completion
 from zoo_core.cli.ask import ask_worker
 from zoo_core.cli.options import DATA_ROOT, JSON, NO_NETWORK
-from zoo_core.cli.reuse import CHECKPOINT, MODEL, absolute_file, model_address
+from zoo_core.cli.reuse import CHECKPOINT, DATASET, MODEL, absolute_file, model_address
 from zoo_core.errors import FAILURE, UnknownNameError, UsageError
 from zoo_core.export import SUFFIXES, TOLERANCE, require_packages
 from zoo_core.ui.console import complain, print_json, say
@@ -43,15 +42,7 @@ def export_command(
             "is kept.",
         ),
     ] = TOLERANCE,
-    dataset: Annotated[
-        str,
-        typer.Option(
-            "--dataset",
-            "-d",
-            help="Data set of the examples. Default: that of the training.",
-            autocompletion=completion.complete_dataset,
-        ),
-    ] = "",
+    dataset: Annotated[str, DATASET] = "",
     data_root: Annotated[Path | None, DATA_ROOT] = None,
     offline: Annotated[bool, NO_NETWORK] = False,
     model: Annotated[str, MODEL] = "",
@@ -85,6 +76,11 @@ def export_command(
     else:
         for line in report_lines(result, shown=str(out or Path(result["file"]).name)):
             say(line)
+    _require_written(result, tolerance)
+
+
+def _require_written(result: dict[str, Any], tolerance: float) -> None:
+    """End the command with FAILURE if the file differs too much from the model and was not kept."""
     if not result["written"]:
         difference = _number(result["relative_difference"])
         complain(

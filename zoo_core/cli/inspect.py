@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from zoo_core.cli import completion
 from zoo_core.cli.options import DATA_ROOT, JSON, NO_NETWORK
-from zoo_core.cli.reuse import CHECKPOINT, DEVICE, MODEL, absolute_file, model_address, run_job
+from zoo_core.cli.reuse import CHECKPOINT, DATASET, DEVICE, MODEL, absolute_file, model_address, run_job
 from zoo_core.errors import UsageError
 from zoo_core.inside import require_captum
 from zoo_core.ui.console import print_json, print_table
@@ -46,15 +46,7 @@ def inspect_command(
             help="Folder for the pictures. Default: inspected-ID in the current folder. No file is overwritten.",
         ),
     ] = None,
-    dataset: Annotated[
-        str,
-        typer.Option(
-            "--dataset",
-            "-d",
-            help="Data set of the test images. Default: that of the training.",
-            autocompletion=completion.complete_dataset,
-        ),
-    ] = "",
+    dataset: Annotated[str, DATASET] = "",
     data_root: Annotated[Path | None, DATA_ROOT] = None,
     offline: Annotated[bool, NO_NETWORK] = False,
     device: Annotated[str, DEVICE] = "auto",
@@ -85,15 +77,19 @@ def inspect_command(
             model=model_address(model),
         ),
     )
-    rows = found["layers" if layers else "pictures"]
     if as_json:
-        print_json(rows)
+        print_json(found["layers" if layers else "pictures"])
     elif layers:
-        columns = ["layer", "type", "output of one image", "parameters"]
-        print_table(columns, [[row["layer"], row["type"], _times(row["shape"]), row["parameters"]] for row in rows])
+        _print_layers(found["layers"])
     else:
+        rows = found["pictures"]
         print_table(["picture", "layer", "shows"], [[row["picture"], row["layer"], row["shows"]] for row in rows])
         typer.echo(f"{format_count(len(rows), 'picture')} in {folder}")
+
+
+def _print_layers(rows: Sequence[Mapping[str, Any]]) -> None:
+    columns = ["layer", "type", "output of one image", "parameters"]
+    print_table(columns, [[row["layer"], row["type"], _times(row["shape"]), row["parameters"]] for row in rows])
 
 
 def _parse_channels(text: str) -> list[int]:

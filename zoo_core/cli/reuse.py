@@ -23,21 +23,19 @@ from zoo_core.ui.formats import format_score
 from zoo_core.ui.harmless import harmless
 
 CHECKPOINT = typer.Argument(help="File that `zoo bench --save` wrote.")
+DATASET = typer.Option(
+    "--dataset",
+    "-d",
+    help="Data set whose test split is used. Default: that of the training.",
+    autocompletion=completion.complete_dataset,
+)
 DEVICE = typer.Option("--device", help="cpu, cuda, cuda:1 ..., or auto for the first accelerator.")
 MODEL = typer.Option("--model", "-m", metavar="FILE.py:NAME", help="Source of a model that is not in a plugin.")
 
 
 def eval_command(
     checkpoint: Annotated[Path, CHECKPOINT],
-    dataset: Annotated[
-        str,
-        typer.Option(
-            "--dataset",
-            "-d",
-            help="Data set. Default: that of the training.",
-            autocompletion=completion.complete_dataset,
-        ),
-    ] = "",
+    dataset: Annotated[str, DATASET] = "",
     data_root: Annotated[Path | None, DATA_ROOT] = None,
     offline: Annotated[bool, NO_NETWORK] = False,
     device: Annotated[str, DEVICE] = "auto",

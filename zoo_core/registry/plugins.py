@@ -11,7 +11,7 @@ import inspect
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from zoo_core.entries import source_file
 from zoo_core.entries.unpackaged import PLUGIN as UNPACKAGED
 from zoo_core.errors import DuplicateNameError, InvalidSpecError, PluginError, UnknownNameError
 from zoo_core.reasons import readable_traceback, reason_of
+from zoo_core.registry.entry_points import entry_points
 from zoo_core.registry.guard import guarded
 from zoo_core.registry.tampering import Original, find_replaced, names_of, restore
 from zoo_core.registry.validate import NAME_PATTERN, AnySpec, validate_spec
@@ -66,7 +67,7 @@ class DisabledPlugin:
 
 def installed() -> tuple[list[EntryPoint], list[DisabledPlugin]]:
     """Return the entry points to load, and the plugins that `ZOO_LOAD_PLUGINS` disables. Raises UnknownNameError."""
-    points = list(entry_points(group=hookspecs.ENTRY_POINT_GROUP))
+    points = entry_points(group=hookspecs.ENTRY_POINT_GROUP)
     named = os.environ.get(LOAD_ONLY)
     if named is None:
         return points, []

@@ -41,7 +41,7 @@ def find_mismatch(spec: object) -> Mismatch | None:
 
 
 @functools.cache
-def _fields(spec_type: type) -> tuple[tuple[str, Any, object, object], ...]:
+def fields_of(spec_type: type) -> tuple[tuple[str, Any, object, object], ...]:
     """Return name and type annotation of each field; also the type itself if it has no parts, or the empty value."""
     empty: dict[object, object] = {tuple: (), Mapping: {}}
     return tuple(
@@ -52,7 +52,7 @@ def _fields(spec_type: type) -> tuple[tuple[str, Any, object, object], ...]:
 
 def _mismatches_of_fields(spec: Any, before: str) -> Iterator[Mismatch]:
     spec_type: type = type(spec)
-    for name, hint, plain, empty in _fields(spec_type):  # `zoo list` checks a thousand: most end at the next line
+    for name, hint, plain, empty in fields_of(spec_type):  # `zoo list` checks a thousand: most end at the next line
         value = getattr(spec, name)
         if type(value) is not plain and (empty is None or type(value) is not type(empty) or value):
             yield from _mismatches(value, hint, f"{before}{name}")

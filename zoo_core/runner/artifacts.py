@@ -116,15 +116,19 @@ class Artifacts:
 
     def keep_pictures(self, pictures: Mapping[str, np.ndarray[Any, Any]]) -> None:
         """Write each picture, uint8 (height, width, 3), as a PNG file. The file name is a number, never the name."""
+        encoded: dict[int, bytes] = {}  # by the id of a picture, which may have several names
         with self.leaving_out("pictures"):
             for name, picture in pictures.items():
                 number, self._pictures_seen = self._pictures_seen, self._pictures_seen + 1
                 with self.leaving_out(f"picture {shown(name)}"):
                     _require_name(name)
                     self._require_room("pictures", number + 1, MAX_PICTURES)
-                    content = self._encoded(picture)
+                    content = encoded.get(id(picture)) or self._encoded(picture)
+                    encoded[id(picture)] = content
+                    total = self._picture_bytes + len(content)
+                    self._require_room("bytes with the pictures before", total, MAX_ALL_PICTURES_BYTES)
                     self._write(f"picture-{number}.png", content)
-                    self._picture_bytes += len(content)
+                    self._picture_bytes = total
                     self.pictures[name] = f"picture-{number}.png"
 
     def keep_texts(self, texts: Mapping[str, str]) -> None:
@@ -180,7 +184,6 @@ class Artifacts:
         self._require_room("bytes before compression", picture.nbytes, MAX_DECODED_BYTES)
         content = png(picture)
         self._require_room("bytes", len(content), MAX_ARTIFACT_BYTES)
-        self._require_room("bytes with the pictures before", self._picture_bytes + len(content), MAX_ALL_PICTURES_BYTES)
         return content
 
     def _write(self, name: str, content: bytes) -> None:

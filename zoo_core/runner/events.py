@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import msgspec
 
 from zoo_core.entries.codehash import Code
-from zoo_core.results.records import CurvePoint, JsonStruct, Measured, Status
+from zoo_core.export import SAFETENSORS
+from zoo_core.results.records import ONNXRUNTIME, CurvePoint, JsonStruct, Measured, Status
 from zoo_core.runner.identity import TrialCode
 
 
@@ -52,7 +53,8 @@ class OpenJob(BaseJob, frozen=True, kw_only=True, tag="open"):
 class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     """Run one trial. Names are qualified; artifacts go to the folder `staging`.
 
-    inspect, profile: whether to draw what the model does inside, and what to profile; both come after the measurements.
+    onnxruntime, inspect, profile: the extras, which come after the measurements: whether to measure the latency in
+    onnxruntime, whether to draw what the model does inside, and what to profile.
     code, specs, recipes: what was planned (see identity.py); None and "" to run whatever is on the disk.
     scored_apart: whether a process without the model scores the predictions again (see scoring.py).
     """
@@ -89,6 +91,12 @@ class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     @property
     def log_folder(self) -> str:
         return self.staging
+
+    @property
+    def extras(self) -> list[str]:
+        """What was asked for that is done once the trial is scored and measured, by its name in `Measured.left_out`."""
+        asked = {"inspection": self.inspect, ONNXRUNTIME: self.onnxruntime, "profile": bool(self.profile)}
+        return [name for name, is_asked in asked.items() if is_asked]
 
 
 class ScoreJob(TrialJob, frozen=True, kw_only=True, tag="score"):
@@ -165,6 +173,10 @@ class ExportJob(BaseJob, frozen=True, kw_only=True, tag="export"):
     data_root: str | None
     offline: bool
     model: str = ""
+
+    @property
+    def refuses_network(self) -> bool:
+        return self.offline or self.form == SAFETENSORS  # only a comparison on the data may have to fetch these
 
 
 class ParametersJob(BaseJob, frozen=True, kw_only=True, tag="parameters"):
@@ -407,6 +419,12 @@ class TrialDone(JsonStruct, frozen=True, kw_only=True, tag="trial done"):
     fault: str = ""
 
 
+class ExtrasBegan(JsonStruct, frozen=True, kw_only=True, tag="extras began"):
+    """The trial is scored and measured. `done` ends it if its worker dies, hangs or fails while it adds the extras."""
+
+    done: TrialDone
+
+
 class CheckBegan(JsonStruct, frozen=True, kw_only=True, tag="check began"):
     """A check began."""
 
@@ -441,6 +459,7 @@ Event: TypeAlias = (
     | JobResult
     | JobFailed
     | TrialDone
+    | ExtrasBegan
     | CheckBegan
     | CheckEnded
     | LoggerReady

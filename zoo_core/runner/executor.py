@@ -28,6 +28,7 @@ from zoo_core.runner.events import (
     CodeLoaded,
     Evaluated,
     Event,
+    ExtrasBegan,
     Facts,
     Job,
     JobFailed,
@@ -43,7 +44,7 @@ from zoo_core.runner.order import EventOrder
 from zoo_core.runner.start import ENVIRONMENT, Fork, Start, Worker
 
 SILENCE_S = 0.25  # without an event, after which the executor checks that the worker is alive
-MAX_EVENTS_MIB = 16  # of all events that are kept, such as the points of the curve: more than 100,000
+MAX_EVENTS_MIB = 16  # of all events of which many are kept, such as the points of the curve: more than 100,000
 FORKS = 2  # tries to fork a worker, before a fresh process is started instead
 
 
@@ -52,6 +53,7 @@ class WorkerResult:
     """The result of a worker process: how it ended, and the events that it sent.
 
     trial_done, job_result, job_failed: the worker's last event is one of these; all are None if it died before.
+    before_extras: ends the trial if its worker did not get through the extras; None if it never came to them.
     phases: phase -> seconds. phase: the last one. wall_s: from the start of the process to its end.
     trials_beside: number of trials of other zoo processes that ran at the same time.
     loaded: path -> SHA-256 of the files of code that the worker loaded; two contents of one file are joined.
@@ -59,6 +61,7 @@ class WorkerResult:
     """
 
     trial_done: TrialDone | None = None
+    before_extras: TrialDone | None = None
     job_result: JobResult | None = None
     job_failed: JobFailed | None = None
     facts: Facts | None = None
@@ -96,6 +99,8 @@ class WorkerResult:
                 self.facts = event
             case Evaluated():
                 self.points.append(event)
+            case ExtrasBegan():
+                self.before_extras = event.done
             case TrialDone():
                 self.trial_done = event
             case JobResult():
@@ -218,7 +223,8 @@ class _Reception:
             received = self._receive_some(min(left, SILENCE_S), began)
             if self._is_complete() or self._child.inbox.closed or not (received or was_alive):
                 break
-        if not self._child.wait() and not self._is_complete() and not self._interrupts.requested:
+        is_stopped = self._interrupts.requested and not self._is_complete()  # the caller ends the worker at once
+        if not is_stopped and not self._child.wait() and not self._is_complete() and not self._interrupts.requested:
             reason = f"the worker closed its connection to the zoo in phase {self._result.phase}, but went on"
             self._add(JobFailed(error="", reason=reason), began)
         with contextlib.suppress(MessageError):
@@ -247,7 +253,7 @@ class _Reception:
             event: Event = events.decode_event(message)
         except msgspec.MsgspecError as error:
             return JobFailed(error="", reason=f"the worker sent an invalid event: {error}")
-        if not isinstance(event, (Progress, *events.LAST_EVENTS)):
+        if not isinstance(event, (Progress, ExtrasBegan, *events.LAST_EVENTS)):
             self._kept_bytes += len(message)
             if self._kept_bytes > MAX_EVENTS_MIB << 20:
                 return JobFailed(error="", reason=f"the worker sent more than {MAX_EVENTS_MIB} MiB of events")

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # SIGHUP: the terminal is gone. Names, because Windows lacks some of these signals.
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -17,9 +17,26 @@ class Interrupts:
     """Is a signal handler. `requested`: whether a signal asked this process to stop."""
 
     requested: bool = False
+    _newer: dict[int, Interrupts] = field(default_factory=dict)  # by thread
 
     def __call__(self, *_: object) -> None:
         self.requested = True
+        for newer in list(self._newer.values()):
+            newer.requested = True
+
+    @contextlib.contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Let calls of `deferred_interrupts` in the block, in this thread, see only signals that come from now on."""
+        self._newer[threading.get_ident()] = Interrupts()
+        try:
+            yield
+        finally:
+            del self._newer[threading.get_ident()]
+
+    @property
+    def of_this_thread(self) -> Interrupts:
+        """The note for this thread: another one inside of `set_aside`."""
+        return self._newer.get(threading.get_ident(), self)
 
 
 def stop_on_signals() -> None:
@@ -42,7 +59,7 @@ def deferred_interrupts() -> Iterator[Interrupts]:
     """
     around = signal.getsignal(signal.SIGINT)
     if isinstance(around, Interrupts):
-        yield around
+        yield around.of_this_thread
         return
     interrupts, before = Interrupts(), {}
     if threading.current_thread() is threading.main_thread():

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
+import psutil
 from msgspec import MsgspecError
 
 from zoo_core.errors import MachineError
@@ -23,7 +24,7 @@ from zoo_core.runner.executor import exit_reason
 from zoo_core.runner.inbox import MessageError
 from zoo_core.runner.interrupts import Interrupts
 from zoo_core.runner.log import limiting_log, read_log_tail
-from zoo_core.runner.log_calls import End, calls_file
+from zoo_core.runner.log_calls import NICENESS, End, calls_file
 from zoo_core.runner.request import LogTarget
 from zoo_core.runner.start import Start, Worker
 
@@ -67,6 +68,12 @@ class LoggerProcess:
             self._worker = Start().worker(events.encode(job), dict(os.environ), Interrupts())
         except (OSError, ValueError, MachineError) as error:  # ValueError: a path or target that is not UTF-8
             self.give_up(str(error))
+
+    def lower_priority(self) -> None:
+        """Let the trials that begin now go before a process that is still starting; others have done so themselves."""
+        if self.is_starting and self._worker is not None and self._worker.seen is not None and hasattr(os, "nice"):
+            with contextlib.suppress(psutil.Error):
+                self._worker.seen.nice(NICENESS)
 
     def begin_trial(self) -> None:
         """Begin the file for a trial's calls. Gives the logger up if too much waits."""

@@ -39,7 +39,7 @@ LOG = logging.getLogger("zoo")
 
 
 class Loggers:
-    """The loggers of a run."""
+    """The loggers of a run. `interrupted`: whether Ctrl-C ended it, after which they get less time to finish."""
 
     def __init__(self, processes: Sequence[LoggerProcess], store: Store) -> None:
         self._processes, self._store = processes, store
@@ -60,12 +60,13 @@ class Loggers:
             process.start()
 
     def wait_until_ready(self) -> None:
-        """Wait until every logger has been made, but not for long."""
+        """Wait until every logger has been made, but not for long. One that is slower goes on with low priority."""
         ends = time.monotonic() + min(START_LIMIT_S, _limit_s())
         with deferred_interrupts() as interrupts:
             for process in self._processes:
                 while process.is_starting and time.monotonic() < ends and not interrupts.requested:
                     process.poll(POLL_S)
+                process.lower_priority()
 
     def began(self, trial: PlannedTrial, number: int, total: int) -> None:
         try:
@@ -82,7 +83,6 @@ class Loggers:
         self._write(event)
 
     def finished(self, record: Record) -> None:
-        self.interrupted = record.status == "interrupted"
         path, artifacts = self._store.path(record).absolute(), self._store.artifacts(record).absolute()
         if path.is_file():  # else it could not be saved
             self._write(TrialEnded(record=str(path), artifacts=str(artifacts)))

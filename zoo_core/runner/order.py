@@ -9,10 +9,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
+from zoo_core.results.records import Measured
 from zoo_core.runner.events import (
     DataOpened,
     Evaluated,
     Event,
+    ExtrasBegan,
     Facts,
     Job,
     JobResult,
@@ -28,7 +32,7 @@ from zoo_core.runner.events import (
 # the task. So no task may announce a phase with one of them.
 STAGES = {"start": 0, "prepare": 1, "warm-up": 2, "build": 3, "compile": 4, "initial score": 5}
 TRAINING = 6
-STAGES |= {"test": 7, "measure": 8, "artifacts": 9}
+STAGES |= {"test": 7, "measure": 8, "artifacts": 9, "extras": 10}
 REQUIRED = ("prepare", "build", "train", "test", "measure", "artifacts")  # of a trial with the status ok
 MIN_SHARE, SLACK_S = 0.8, 1.0  # of the parent's time for the training, which the worker's must reach
 LISTENING_S = 1.0  # between two looks at the pipe; a longer pause is the parent's own, such as after Ctrl-Z
@@ -55,6 +59,7 @@ class EventOrder:
     _progress: int = 0
     _facts: bool = False
     _done: bool = False
+    _before_extras: Measured | None = None
     _began_s: float = 0.0
     _training_s: float = 0.0
     _listened_s: float = 0.0
@@ -114,6 +119,8 @@ class EventOrder:
                 return self._only_in("the predictions", self._phase == "test")
             case JobResult():
                 return "the result of another job came"
+            case ExtrasBegan():
+                return self._begin_extras(event.done, job, now_s)
             case TrialDone():
                 self._done = True
                 return self._end(event, job, now_s) if event.status == "ok" else ""
@@ -138,10 +145,30 @@ class EventOrder:
         self._step, self._seconds = step, seconds
         return ""
 
+    def _begin_extras(self, done: TrialDone, job: TrialJob, now_s: float) -> str:
+        """Return what is wrong with the results that a trial hands over before its extras."""
+        before, self._before_extras = self._before_extras, done.measured
+        if before is not None or not job.extras:
+            return "the results came twice" if before is not None else "results came before extras that nobody wanted"
+        if done.status != "ok":
+            return f"results with the status {done.status} came before the extras"
+        return self._find_gap(done, job, "artifacts") or self._compare_clocks(done, now_s)
+
     def _end(self, done: TrialDone, job: TrialJob, now_s: float) -> str:
-        """Return what is missing at the end of a trial that claims to be ok, or wrong with its times."""
+        """Return what is wrong with the end of a trial that claims to be ok."""
+        last = "extras" if job.extras else "artifacts"
+        if problem := self._find_gap(done, job, last) or self._compare_clocks(done, now_s):
+            return problem
+        if job.extras and (
+            self._before_extras is None or _without_extras(done.measured) != _without_extras(self._before_extras)
+        ):
+            return "the trial ended with other results than before its extras"
+        return ""
+
+    def _find_gap(self, done: TrialDone, job: TrialJob, last: str) -> str:
+        """Return what is missing of a trial that claims to be ok in its phase `last`; "" if nothing is."""
         missing = [name for name in REQUIRED if name not in self._phases]
-        if missing or _stage(self._phase) != STAGES["artifacts"]:
+        if missing or self._phase != last:
             return f"the trial ended as ok in phase {self._phase}" + (f", without {missing[0]}" if missing else "")
         if not self._facts:
             return "the trial ended as ok without the facts about its model"
@@ -151,7 +178,7 @@ class EventOrder:
             return "the trial ended as ok without predictions"
         if job.scored_apart and self._opened != {True, False}:
             return "the test split was scored without being opened: the watch of its files was switched off"
-        return self._compare_clocks(done, now_s)
+        return ""
 
     def _compare_clocks(self, done: TrialDone, now_s: float) -> str:
         """Return whether the worker's training time is much shorter than the parent's. `plausible.py` has the rest."""
@@ -160,6 +187,11 @@ class EventOrder:
         if math.isfinite(claimed_s) and claimed_s < least_s:
             return f"the training time is {claimed_s:.3g} s, but the runner waited {self._training_s:.3g} s for it"
         return ""
+
+
+def _without_extras(measured: Measured) -> Measured:
+    """Return the measurements without the fields that extras add to."""
+    return replace(measured, onnxruntime=None, profile=None, pictures={}, left_out={})
 
 
 def _stage(phase: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +25,8 @@ from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.plausible import find_impossible_number
 from zoo_core.runner.preflight import InitialWeights
 from zoo_core.runner.record_facts import dataset_facts, device_facts, model_facts, task_facts
+
+MAX_WHY_CHARS = 500  # of the reason why an extra is missing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +96,20 @@ def make_record(
         imports=other_imports(trial.model, trial.code, result.loaded),
     )
     return limit_record(record)
+
+
+def keep_score(result: WorkerResult, extras: Iterable[str], why: str, fault: str) -> None:
+    """End a trial as ok whose worker ended during the extras, without an end of its own.
+
+    extras: what was asked for, by its name in `left_out`. why: it is missing. fault: the machine's; "" for none. After
+    Ctrl-C nothing is noted as left out, so that the same command runs the trial again.
+    """
+    done = result.before_extras
+    assert done is not None
+    left_out = {} if result.interrupted else dict.fromkeys(extras, cut(why, MAX_WHY_CHARS))
+    measured = replace(done.measured, left_out={**done.measured.left_out, **left_out})
+    seconds = {name: seconds for name, seconds in result.phases.items() if name == "extras"}
+    result.trial_done = replace(done, measured=measured, phases={**done.phases, **seconds}, fault=fault or done.fault)
 
 
 def _traceback(result: WorkerResult) -> str:

@@ -21,6 +21,7 @@ from zoo_core.results.records import FAILED, LeftOut, Record
 from zoo_core.results.store import Store, require_folder, writing_results
 from zoo_core.runner.current import note_current_code
 from zoo_core.runner.devices import find_devices
+from zoo_core.runner.events import TrialJob
 from zoo_core.runner.executor import LocalExecutor, WorkerResult
 from zoo_core.runner.interrupts import deferred_interrupts
 from zoo_core.runner.listener import Listener
@@ -29,7 +30,7 @@ from zoo_core.runner.loggers import starting_loggers
 from zoo_core.runner.plan import Plan, Skipped, make_plan
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.preflight import InitialWeights, download_unpinned_weights, preflight
-from zoo_core.runner.recording import TrialStatus, fault_of, make_record, now, status_of_trial
+from zoo_core.runner.recording import TrialStatus, fault_of, keep_score, make_record, now, status_of_trial
 from zoo_core.runner.request import Request
 from zoo_core.runner.saving import fault_of_disks, fault_of_memory, save_what_fits
 from zoo_core.runner.scoring import check_score, remove_predictions
@@ -99,6 +100,7 @@ def run_request(
         wanted = request.loggers if plan.todo else ()
         with starting_loggers(wanted, store) as loggers, make_display() as display:
             outcome = Run(plan, store, executor, registry.versions, loggers.beside(display)).run()
+            loggers.interrupted = outcome.interrupted
         outcome.logged = loggers.places
         return plan, outcome
     except DataError as error:
@@ -206,7 +208,7 @@ class Run:
         except (OSError, MachineError) as error:  # such as no process could be started
             self._store.discard(staging)
             raise machine_error_of(error) or error from error
-        status = self._status(trial, result, staging)
+        status = self._status(trial, job, result, staging)
         if status.status == "ok" and job.scored_apart:
             checked = check_score(job, result, self._executor)
             status = replace(status, status=checked.status, reason=checked.reason)
@@ -222,9 +224,14 @@ class Run:
             self._finish(record, staging)
         self.outcome.interrupted = result.interrupted
 
-    def _status(self, trial: PlannedTrial, result: WorkerResult, staging: Path) -> TrialStatus:
+    def _status(self, trial: PlannedTrial, job: TrialJob, result: WorkerResult, staging: Path) -> TrialStatus:
         """Return the status of a trial. One that failed because of the machine has no result and will run again."""
-        status, fault = status_of_trial(trial, result, read_log_tail(staging)), fault_of(result)
+        log_tail = read_log_tail(staging)
+        if result.before_extras is not None and result.trial_done is None:  # its worker ended during the extras
+            ended = status_of_trial(trial, result, log_tail)
+            fault = fault_of(result) or str(_hidden_fault(ended, staging) or "")
+            keep_score(result, job.extras, fault or ended.reason, fault)
+        status, fault = status_of_trial(trial, result, log_tail), fault_of(result)
         if not fault and (hidden := _hidden_fault(status, staging)):
             fault = str(hidden)
             status = replace(status, status="interrupted", reason=f"{fault}; the trial ended with {status.reason}")

@@ -26,7 +26,7 @@ import psutil
 from zoo_core.errors import UsageError
 from zoo_core.results.records import Measured, Status
 from zoo_core.runner import events
-from zoo_core.runner.events import Event, Job, JobFailed, TrialDone, TrialJob
+from zoo_core.runner.events import Event, ExtrasBegan, Job, JobFailed, TrialDone, TrialJob
 from zoo_core.runner.sandbox_view import arguments, environment
 
 NAME = "bubblewrap"  # in records
@@ -82,14 +82,14 @@ def run_in_sandbox(job: TrialJob, send: Callable[[Event], None]) -> None:
     """Do the job in a sandbox and send its events. If it takes too much, the last event says what."""
     memory = _memory()
     with _started(job, memory) as (process, receiver), _watching(process, memory) as excess:
-        last = _pass_on(receiver, send)
+        last, has_results = _pass_on(receiver, send)
         if last is not None:
             process.kill()  # with all that it started
         code = process.wait()
     if job.log_folder:
         _keep_only_files(Path(job.staging))
     if excess:
-        _send_excess(job, excess[0], send)
+        _send_excess(job, excess[0], send, has_results=has_results)
     elif last is not None:
         send(last)
     else:
@@ -131,17 +131,22 @@ def _started(job: TrialJob, memory: int) -> Iterator[tuple[subprocess.Popen[byte
         receiver.close()
 
 
-def _pass_on(receiver: Connection, send: Callable[[Event], None]) -> Event | None:
-    """Pass on the events from the sandbox, except the last one, which is returned; None if its worker died before."""
+def _pass_on(receiver: Connection, send: Callable[[Event], None]) -> tuple[Event | None, bool]:
+    """Pass on the events from the sandbox, except the last one, which is returned; None if its worker died before.
+
+    Also returns whether a trial's results came before its extras.
+    """
+    has_results = False
     while True:
         try:
             event: Event = events.decode_event(receiver.recv_bytes(MAX_MESSAGE_BYTES))
         except (EOFError, OSError):
-            return None
+            return None, has_results
         except msgspec.MsgspecError as error:
-            return JobFailed(error="", reason=f"the sandbox sent an invalid event: {error}")
+            return JobFailed(error="", reason=f"the sandbox sent an invalid event: {error}"), has_results
         if isinstance(event, events.LAST_EVENTS):
-            return event
+            return event, has_results
+        has_results = has_results or isinstance(event, ExtrasBegan)
         send(event)
 
 
@@ -207,10 +212,11 @@ def _keep_only_files(folder: Path) -> None:
                 path.unlink()
 
 
-def _send_excess(job: TrialJob, excess: str, send: Callable[[Event], None]) -> None:
+def _send_excess(job: TrialJob, excess: str, send: Callable[[Event], None], *, has_results: bool) -> None:
+    """Send the end of a job that took too much. A trial that is scored fails without an end of its own."""
     reason = f"the sandbox was ended: {excess}"
     status: Status = "out_of_memory" if "memory" in excess else "error"
-    if job.sends_events:
+    if job.sends_events and not has_results:
         send(TrialDone(status=status, measured=Measured(), phases={}, reason=reason))
     else:
         send(JobFailed(error="", reason=reason))

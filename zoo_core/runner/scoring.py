@@ -25,6 +25,7 @@ from zoo_core.reasons import reason_of
 from zoo_core.results.records import Measured, Status, TableFacts
 from zoo_core.runner.events import ScoreJob, TrialJob
 from zoo_core.runner.executor import LocalExecutor, WorkerResult, exit_reason
+from zoo_core.runner.interrupts import deferred_interrupts
 
 if TYPE_CHECKING:
     from zoo_core.columns import Array
@@ -166,7 +167,8 @@ def _same_array(left: Array, right: Array) -> bool:
 def check_score(job: TrialJob, result: WorkerResult, executor: LocalExecutor) -> Checked:
     """Score the predictions of a finished trial again, and return the trial's status. Raises no error.
 
-    If the second process fails, or after Ctrl-C, the trial is `interrupted`: the next call runs it again.
+    If the second process fails, or Ctrl-C ends it, the trial is `interrupted`: the next call runs it again. An earlier
+    Ctrl-C, such as during the extras, does not prevent the scoring.
     """
     done = result.trial_done
     assert done is not None  # a trial with the status ok
@@ -174,7 +176,8 @@ def check_score(job: TrialJob, result: WorkerResult, executor: LocalExecutor) ->
         **{**asdict(job), "device": "cpu"}, sha256=result.order.predicted, per_example=done.measured.per_example
     )
     try:
-        scored = executor.run(score_job, timeout_s=max(LEAST_TIMEOUT_S, TIMEOUT_FACTOR * result.wall_s))
+        with deferred_interrupts() as interrupts, interrupts.set_aside():
+            scored = executor.run(score_job, timeout_s=max(LEAST_TIMEOUT_S, TIMEOUT_FACTOR * result.wall_s))
         if scored.interrupted:
             return Checked(status="interrupted", reason="stopped while the predictions were scored")
         if scored.job_result is None:

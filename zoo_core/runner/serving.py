@@ -15,8 +15,12 @@ import os
 import signal
 import warnings
 
+from zoo_core.hookspecs import ENTRY_POINT_GROUP
+from zoo_core.registry.entry_points import entry_points
 from zoo_core.registry.tampering import Original, list_originals
+from zoo_core.registry.types import fields_of
 from zoo_core.runner import processes
+from zoo_core.specs import Accepts, DatasetSpec, ModelSpec, Param, Signature, TaskSpec
 
 SERVER_OF = "ZOO_SERVER_OF"  # the pid of the server's parent, in the environment with which the server is started
 OUTLIVES_THREAD = "thread"  # added to the pid if the thread that started the server may end before the parent
@@ -26,12 +30,16 @@ originals: tuple[Original, ...] = ()
 
 
 def prepare_forks() -> None:
-    """List the functions of the zoo, and hide all objects from the garbage collector of the workers.
+    """List the functions of the zoo, the installed plugins and the fields of specs, which every worker needs.
 
-    Its first full collection would copy every page of a worker, which takes 0.2 s.
+    Also hides all objects from the garbage collector of the workers: its first full collection would copy every page of
+    a worker, which takes 0.2 s.
     """
     global originals
     originals = originals or tuple(list_originals())
+    entry_points(group=ENTRY_POINT_GROUP)
+    for spec_type in (TaskSpec, DatasetSpec, ModelSpec, Signature, Accepts, Param):
+        fields_of(spec_type)
     gc.freeze()
 
 

@@ -88,17 +88,7 @@ def _run_and_send_done(trial: TrialRunner, send: Send) -> None:
         if (machine_error := machine_error_of(error)) is not None:  # no result: the trial runs again with the next call
             status, reason = "interrupted", str(machine_error)
             fault = reason
-    send(
-        events.TrialDone(
-            status=status,
-            measured=limit_measured(trial.measured()) if status != "skipped" else Measured(),
-            phases=trial.phases.seconds,
-            spent_s=trial.training.clock.spent_s if trial.training else 0.0,
-            reason=cut(reason),
-            traceback=cut_middle(trace),
-            fault=fault or trial.artifacts.fault,
-        )
-    )
+    send(trial.done(status, reason, trace=trace, fault=fault))
 
 
 class TrialRunner:
@@ -119,7 +109,7 @@ class TrialRunner:
         self._after_training = Measured()  # `measured` adds the results of training and artifacts
 
     def run(self) -> None:
-        """Prepare, warm up, train, score on test, measure inference, and write the artifacts."""
+        """Prepare, warm up, train, score on test, measure inference, write the artifacts, and add the extras."""
         with self.phases.phase("prepare"):
             trial = self.prepare()
         with self.may_open(May.TRAIN):
@@ -144,13 +134,24 @@ class TrialRunner:
                 self._save_checkpoint(trial, training.scored_model)
             self._make_pictures(trial, training.scored_model)
             self._make_texts(trial, training.scored_model)
-            if self.job.inspect:
-                self._inspect(trial, training.scored_model)
-            if self.job.onnxruntime:  # after all that measures the model, because the exporter traces it
-                self._measure_onnxruntime(trial, training.scored_model)
-            if self.job.profile:  # last, because it trains another model
-                self._profile(trial, self.job.profile)
             self._refuse_replaced_functions()
+        if self.job.extras:
+            self.send(events.ExtrasBegan(done=self.done("ok")))  # so that a fault of an extra costs only the extras
+            with self.phases.phase("extras"), self.may_open(May.ALL):
+                self._add_extras(trial, training.scored_model)
+                self._refuse_replaced_functions()
+
+    def done(self, status: Status, reason: str = "", *, trace: str = "", fault: str = "") -> events.TrialDone:
+        """Return the event that ends the trial now, with all that was measured so far."""
+        return events.TrialDone(
+            status=status,
+            measured=limit_measured(self.measured()) if status != "skipped" else Measured(),
+            phases=self.phases.seconds,
+            spent_s=self.training.clock.spent_s if self.training else 0.0,
+            reason=cut(reason),
+            traceback=cut_middle(trace),
+            fault=fault or self.artifacts.fault,
+        )
 
     def measured(self) -> Measured:
         """All measurements so far; a trial that failed early leaves the defaults of the others."""
@@ -339,13 +340,6 @@ class TrialRunner:
             with self.artifacts.leaving_out("checkpoint"):
                 raise error
 
-    def _measure_onnxruntime(self, trial: PreparedTrial, model: nn.Module) -> None:
-        """Measure the latency in onnxruntime. A model that cannot be exported costs only this measurement."""
-        from zoo_core.runner.onnx_latency import measure_onnxruntime
-
-        with self.artifacts.leaving_out(ONNXRUNTIME):
-            self._keep(onnxruntime=measure_onnxruntime(trial, model))
-
     def _make_pictures(self, trial: PreparedTrial, model: nn.Module) -> None:
         if isinstance(trial.task, HasPictures):
             with self.artifacts.leaving_out("pictures"), trial.inference(model):
@@ -355,6 +349,23 @@ class TrialRunner:
         if isinstance(trial.task, HasTexts):
             with self.artifacts.leaving_out("texts"), trial.inference(model):
                 self.artifacts.keep_texts(trial.task.texts(trial.ctx, model))
+
+    # extras
+
+    def _add_extras(self, trial: PreparedTrial, model: nn.Module) -> None:
+        if self.job.inspect:
+            self._inspect(trial, model)
+        if self.job.onnxruntime:  # after all that measures the model, because the exporter traces it
+            self._measure_onnxruntime(trial, model)
+        if self.job.profile:  # last, because it trains another model
+            self._profile(trial, self.job.profile)
+
+    def _measure_onnxruntime(self, trial: PreparedTrial, model: nn.Module) -> None:
+        """Measure the latency in onnxruntime. A model that cannot be exported costs only this measurement."""
+        from zoo_core.runner.onnx_latency import measure_onnxruntime
+
+        with self.artifacts.leaving_out(ONNXRUNTIME):
+            self._keep(onnxruntime=measure_onnxruntime(trial, model))
 
     def _inspect(self, trial: PreparedTrial, model: nn.Module) -> None:
         with self.artifacts.leaving_out("inspection"), trial.inference(model):

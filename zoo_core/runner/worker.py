@@ -33,8 +33,10 @@ PRELOAD = [
     "zoo_core.runner.handlers",
     "zoo_core.runner.trial",
     *(kind.task_entry.partition(":")[0] for kind in KINDS.values()),
+    "zoo_core.kinds.examples",
     "torch._dynamo",  # 1.5 s at the first optimizer step otherwise
     "numpy.ma",  # for `np.median`
+    *(f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Jpeg", "Png", "Ppm")),  # for the first picture that is saved
 ]
 LOG = "log.txt"
 

@@ -41,8 +41,11 @@ def print_faults(outcome: Outcome, store: Store) -> None:
 
 def print_logged(request: Request, outcome: Outcome) -> None:
     """Print where each logger has written to. Loggers that failed were named in a warning."""
-    if request.loggers and not (outcome.new or outcome.interrupted or outcome.faults):
-        complain("nothing was logged, because no trial ran: --force runs recorded trials again", "warning: ", "yellow")
+    ran = outcome.refused or any(record.status != "skipped" for record in outcome.new)
+    if request.loggers and not ran:
+        if not (outcome.interrupted or outcome.faults):
+            advice = ": --force runs recorded trials again" if outcome.recorded else ""
+            complain(f"nothing was logged, because no trial ran{advice}", "warning: ", "yellow")
         return
     with contextlib.suppress(OSError):  # standard error is lost
         for name, where in outcome.logged:
