@@ -171,7 +171,9 @@ def check_score(job: TrialJob, result: WorkerResult, executor: LocalExecutor) ->
     done = result.trial_done
     assert done is not None  # a trial with the status ok
     score_job = ScoreJob(
-        **{**asdict(job), "device": "cpu"}, sha256=result.order.predicted, per_example=done.measured.per_example
+        **{**asdict(job), "device": "cpu", "max_memory_mib": 0},
+        sha256=result.order.predicted,
+        per_example=done.measured.per_example,
     )
     try:
         scored = executor.run(score_job, timeout_s=max(LEAST_TIMEOUT_S, TIMEOUT_FACTOR * result.wall_s))
