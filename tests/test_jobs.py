@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +18,7 @@ from zoo_core.errors import UsageError
 from zoo_core.measure import cores
 from zoo_core.measure.environment import Device
 from zoo_core.results.records import Record, decode
-from zoo_core.runner import beside, jobs
+from zoo_core.runner import beside, jobs, processes
 from zoo_core.runner.beside import Beside, Used, used_by
 from zoo_core.runner.core_leases import leased_cores
 from zoo_core.runner.interrupts import deferred_interrupts
@@ -204,3 +207,81 @@ def test_two_jobs_give_the_scores_and_curves_of_one_thread_alone(zoo: Callable[.
         assert any(load and load.trials_beside for load in loads)
     assert "3 recorded already" in zoo(*command, "--jobs", "2", "--results", together, "--dry-run").out
     assert not [*together.glob(".staging/*")]
+
+
+SLEEPY = """
+    from zoo_core import ModelSpec, hookimpl
+
+    @hookimpl
+    def zoo_models():
+        return [ModelSpec(name="sleepy", tasks=("cosine",), entry="zoo_sleepy:sleepy")]
+
+    def sleepy(signature):
+        import time
+        from torch import nn
+
+        class Net(nn.Linear):
+            def forward(self, x):
+                if self.training:
+                    print("asleep", flush=True)
+                    time.sleep(600)
+                return super().forward(x)
+
+        return Net(1, 1)
+"""
+
+
+def start_sleepy(folder: Path, plugin: Path, *words: str) -> subprocess.Popen[str]:
+    """Start four trials that never end, two at a time."""
+    command = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command += "from zoo_core.cli import main; main()"
+    bench = ["bench", "cosine", "--model", "sleepy", "--seeds", "4", "--max-steps", "3", "--device", "cpu"]
+    path = os.pathsep.join([str(plugin), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, "-c", command, *bench, "--jobs", "2", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for_two_asleep(folder: Path) -> None:
+    ends = time.monotonic() + 180
+    while sum("asleep" in log.read_text() for log in folder.glob("results/.staging/*/log.txt")) < 2:
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def left_by(pid: int) -> list[int]:
+    return [found for found, mark in processes.marks() if mark.startswith(f"{pid}-")]
+
+
+def test_ctrl_c_records_both_running_trials_and_leaves_no_process(
+    tmp_path: Path, make_plugin: Callable[..., Path]
+) -> None:
+    run = start_sleepy(tmp_path, make_plugin("zoo-sleepy", SLEEPY))
+    wait_for_two_asleep(tmp_path)
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 130, output
+    assert [record.status for record in records(tmp_path / "results")] == ["interrupted"] * 2
+    assert left_by(run.pid) == []
+    assert not [*tmp_path.glob("results/.staging/*")]
+
+
+@pytest.mark.nightly
+def test_time_limits_and_kill_9_hold_with_two_jobs(tmp_path: Path, make_plugin: Callable[..., Path]) -> None:
+    plugin = make_plugin("zoo-sleepy", SLEEPY)
+    killed = start_sleepy(tmp_path, plugin)
+    wait_for_two_asleep(tmp_path)
+    killed.kill()
+    killed.communicate()
+    ends = time.monotonic() + 5
+    while left_by(killed.pid):
+        assert time.monotonic() < ends, "all processes end with their parent"
+        time.sleep(0.05)
+    output, _ = start_sleepy(tmp_path, plugin, "--timeout", "3s").communicate(timeout=300)
+    assert [record.status for record in records(tmp_path / "results")] == ["timeout"] * 4, output
+    assert not [*tmp_path.glob("results/.staging/*")]
