@@ -19,8 +19,8 @@ from zoo_core.ui.console import complain, messages, print_failed_plugins, print_
 
 if TYPE_CHECKING:
     from zoo_core.results.store import Store
+    from zoo_core.runner.outcome import Outcome
     from zoo_core.runner.request import Request
-    from zoo_core.runner.run import Outcome
 
 
 def bench_command(

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from zoo_core.errors import UsageError
 from zoo_core.measure.cores import can_pin, divide, usable_cpus, whole_cores
 from zoo_core.measure.environment import Device
+from zoo_core.runner.devices import find_devices, list_accelerators
+from zoo_core.runner.executor import LocalExecutor
 from zoo_core.runner.interrupts import deferred_interrupts
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.request import Request
@@ -71,6 +73,19 @@ def require_slots(request: Request) -> None:
         f"--jobs {request.jobs} takes an accelerator for each trial, and only {names} there for them: give --jobs "
         f"{len(found)}, or --share-device to let trials share one, which makes their times unreliable"
     )
+
+
+def with_devices(request: Request, executor: LocalExecutor) -> Request:
+    """Find the devices of a request, and those on which trials may run side by side. Raises DeviceError, UsageError."""
+    found = find_devices(request.devices, executor)
+    if request.jobs == 1 or not set(found) - {"cpu"}:
+        return replace(request, devices=[*found], device_names=found)
+    accelerators = list_accelerators(executor)
+    slots = find_slots(request.devices, found, accelerators)
+    names = {device.spelling: device.name for device in accelerators}
+    request = replace(request, devices=[*found], device_names={**names, **found}, slots=slots)
+    require_slots(request)
+    return request
 
 
 class Places:

@@ -62,11 +62,10 @@ def make_record(
     measured = done.measured if done else Measured()
     if find_impossible_number(result) or result.order.cheat or result.order.problem:
         measured = Measured()
-    if measured.load is not None:
+    if (load := measured.load) is not None:
         beside = result.trials_beside
-        measured = replace(
-            measured, load=replace(measured.load, trials_beside=beside.sharing, trials_apart=beside.apart)
-        )
+        load = replace(load, trials_beside=beside.sharing, trials_apart=beside.apart)
+        measured = replace(measured, load=load)
     phases = {"start": result.phases["start"], **done.phases} if done else result.phases
     measured = replace(measured, left_out={name: hide_home(why) for name, why in measured.left_out.items()})
     record = Record(

@@ -26,6 +26,7 @@ from zoo_core.runner.executor import WorkerResult
 from zoo_core.runner.interrupts import deferred_interrupts
 from zoo_core.runner.limits import cut, limit_record
 from zoo_core.runner.listener import Listener
+from zoo_core.runner.outcome import NOT_FINISHED, NOT_RUN
 from zoo_core.runner.plan import Plan, is_enough
 from zoo_core.runner.planned_trial import PlannedTrial, portable_key
 from zoo_core.runner.plausible import find_impossible_number
@@ -154,7 +155,7 @@ class RemoteRun:
             for item in self.running.values():
                 self._interrupt(item.trial, fault or "stopped")
             for _ in waiting if fault else ():
-                self.books.note_fault(fault, "did not run")
+                self.books.note_fault(fault, NOT_RUN)
         return interrupts.requested
 
     def _work(self, number: int, trial: PlannedTrial, attempt: int = 1) -> Work:
@@ -187,7 +188,7 @@ class RemoteRun:
                 self._lose(message, item)
             case Refused():
                 del self.running[message.number]
-                self.books.note_fault(f"{item.trial.name}: {cut(message.reason)}", "did not run")
+                self.books.note_fault(f"{item.trial.name}: {cut(message.reason)}", NOT_RUN)
             case Returned():
                 del self.running[message.number]
                 self._save(item.trial, message.content)
@@ -215,7 +216,7 @@ class RemoteRun:
         except (DamagedRecordError, NewerSchemaError) as error:
             self.books.store.discard(staging)
             reason = f"executor {self.name} returned no record of this trial: {error}"
-            self.books.note_fault(reason, "did not finish")
+            self.books.note_fault(reason, NOT_FINISHED)
             self._interrupt(trial, reason)
             return
         record = structs.replace(record, environment={**record.environment, EXECUTOR: self.name})

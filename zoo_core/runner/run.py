@@ -8,9 +8,9 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,16 +22,16 @@ from zoo_core.executors import Executor
 from zoo_core.files import cache_dir, require_writable_cache
 from zoo_core.measure.environment import describe, machine_id
 from zoo_core.registry import LOCAL, Registry
-from zoo_core.results.records import FAILED, LeftOut, Record
+from zoo_core.results.records import LeftOut, Record
 from zoo_core.results.store import Store, require_folder, writing_results
 from zoo_core.runner.current import note_current_code
-from zoo_core.runner.devices import find_devices, list_accelerators
 from zoo_core.runner.events import Event
 from zoo_core.runner.executor import LocalExecutor, WorkerResult
-from zoo_core.runner.jobs import Numbered, Place, Places, find_slots, require_slots, run_trials
+from zoo_core.runner.jobs import Numbered, Place, Places, run_trials, with_devices
 from zoo_core.runner.listener import Listener
 from zoo_core.runner.log import limiting_log, read_log_tail
 from zoo_core.runner.loggers import starting_loggers
+from zoo_core.runner.outcome import NO_FILES, NO_RECORD, NOT_FINISHED, NOT_RUN, Outcome
 from zoo_core.runner.plan import Plan, Skipped, make_plan
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.preflight import InitialWeights, download_unpinned_weights, preflight
@@ -43,51 +43,9 @@ from zoo_core.runner.schedule import schedule
 from zoo_core.runner.scoring import check_score, remove_predictions
 from zoo_core.specs import ExecutorSpec
 
-# What a fault of the machine costs a trial, after "1 trial".
-NOT_RUN = "did not run"
-NOT_FINISHED = "did not finish"
-NO_FILES = "lost pictures, checkpoint or other files, which --force makes anew"
-NO_RECORD = "could not be saved"
-
-
 LOG = logging.getLogger("zoo")
 
 MakeDisplay = Callable[[], AbstractContextManager[Listener]]
-
-
-@dataclass(slots=True)
-class Outcome:
-    """The result of a run: new records, records that existed before, and whether Ctrl-C ended it.
-
-    refused: new records of trials that ran, but not the code that was planned, so that they have no result.
-    faults: faults of the machine, such as a full disk -> what they cost, in words about trials, with the number of
-        trials. unsaved: new records that could not be saved, so that only this object has them.
-    logged: the name of each logger that has written everything, and where to look.
-    left: number of trials that did not fit into `--limit`.
-    """
-
-    new: list[Record] = field(default_factory=list)
-    recorded: list[Record] = field(default_factory=list)
-    refused: list[Record] = field(default_factory=list)
-    faults: dict[str, Counter[str]] = field(default_factory=dict)
-    unsaved: list[Record] = field(default_factory=list)
-    interrupted: bool = False
-    logged: Sequence[tuple[str, str]] = ()
-    left: int = 0
-
-    def note_fault(self, fault: str, cost: str) -> None:
-        """Note what a fault of the machine cost one trial."""
-        self.faults.setdefault(fault, Counter())[cost] += 1
-
-    @property
-    def records(self) -> list[Record]:
-        """All records, earlier ones first."""
-        return [*self.recorded, *self.new]
-
-    @property
-    def failed(self) -> list[Record]:
-        """Records of trials that failed or were interrupted, also of earlier runs."""
-        return [record for record in self.records if record.status in FAILED]
 
 
 def run_request(
@@ -104,7 +62,7 @@ def run_request(
             return _run_elsewhere(as_remote(request), registry, store, make_display, spec, dry_run=dry_run)
         make_plan(request, registry, store)  # report mistakes before torch is started
         executor = LocalExecutor()
-        request = _with_devices(request, executor)
+        request = with_devices(request, executor)
         if not dry_run:
             download_unpinned_weights(request, executor)
         plan = schedule(make_plan(request, registry, store), store, executor)
@@ -144,19 +102,6 @@ def _run_elsewhere(
         outcome = run.run_by(spec.name, make_executor(spec, request.address)) if plan.todo else run.outcome
     outcome.logged = loggers.places
     return plan, outcome
-
-
-def _with_devices(request: Request, executor: LocalExecutor) -> Request:
-    """Find the devices of a request, and those on which trials may run side by side. Raises DeviceError, UsageError."""
-    found = find_devices(request.devices, executor)
-    if request.jobs == 1 or not set(found) - {"cpu"}:
-        return replace(request, devices=[*found], device_names=found)
-    accelerators = list_accelerators(executor)
-    slots = find_slots(request.devices, found, accelerators)
-    names = {device.spelling: device.name for device in accelerators}
-    request = replace(request, devices=[*found], device_names={**names, **found}, slots=slots)
-    require_slots(request)
-    return request
 
 
 def _offline_hint(request: Request, registry: Registry) -> str:

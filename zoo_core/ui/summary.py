@@ -5,14 +5,16 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rich.text import Text
 
 from zoo_core.results.records import FAILED, Record
 from zoo_core.results.store import Store
+from zoo_core.runner.estimates import Estimate
+from zoo_core.runner.outcome import Outcome
 from zoo_core.runner.plan import Plan
-from zoo_core.runner.run import Outcome
+from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.schedule import total_s
 from zoo_core.ui.console import messages, output, print_json, print_table
 from zoo_core.ui.failures import failure_report
@@ -29,55 +31,47 @@ Groups: TypeAlias = dict[tuple[str, str, str, str, str], list[Record]]
 
 def print_plan(plan: Plan, *, as_json: bool) -> None:
     """Print the trials that would run, with estimates of their wall time, where these come from, and time limits."""
-    estimates = [plan.estimates.get(trial.identity) for trial in plan.todo]
-    seconds = [estimate.seconds if estimate else None for estimate in estimates]
-    columns = PLAN_COLUMNS if any(trial.settings for trial in plan.todo) else (*PLAN_COLUMNS[:3], *PLAN_COLUMNS[4:])
-    facts: list[dict[str, object]] = [
-        {
-            "task": trial.task.name,
-            "dataset": trial.dataset.name,
-            "model": trial.model.name,
-            "settings": trial.settings,
-            "device": trial.device,
-            "seed": trial.seed,
-        }
-        for trial in plan.todo
-    ]
+    rows = [_plan_row(trial, plan.estimates.get(trial.identity)) for trial in plan.todo]
     if as_json:
-        todo = [
-            {
-                **fact,
-                "estimate_s": estimate.seconds if estimate else None,
-                "estimate_from": estimate.source if estimate else "",
-                "timeout_s": trial.timeout_s,
-            }
-            for fact, estimate, trial in zip(facts, estimates, plan.todo, strict=True)
-        ]
         skipped = [{"trial": item.trial.name, "reason": item.problem.reason} for item in plan.skipped]
-        left = [trial.name for trial in plan.left]
-        done = [record.id for record in plan.recorded]
-        print_json({"todo": todo, "done": done, "skipped": skipped, "left": left})
+        left, done = [trial.name for trial in plan.left], [record.id for record in plan.recorded]
+        print_json({"todo": rows, "done": done, "skipped": skipped, "left": left})
         return
+    columns = PLAN_COLUMNS if any(trial.settings for trial in plan.todo) else (*PLAN_COLUMNS[:3], *PLAN_COLUMNS[4:])
     cells = [
         [
-            *(fact[name] for name in columns),
-            format_seconds(estimate.seconds if estimate else None),
-            estimate.source if estimate else "no earlier trial",
-            format_seconds(trial.timeout_s) if trial.timeout_s else "none",
+            *(row[name] for name in columns),
+            format_seconds(row["estimate_s"]),
+            row["estimate_from"] or "no earlier trial",
+            format_seconds(row["timeout_s"]) if row["timeout_s"] else "none",
         ]
-        for fact, estimate, trial in zip(facts, estimates, plan.todo, strict=True)
+        for row in rows
     ]
     print_table([*columns, *ESTIMATE_COLUMNS], cells)
     console = output()
     jobs = plan.todo[0].request.jobs if plan.todo else 1
     console.print(
-        f"{len(plan.todo)} to run ({_total_text(seconds, jobs)}), {len(plan.recorded)} recorded already, "
-        f"{len(plan.skipped)} to skip"
+        f"{len(plan.todo)} to run ({_total_text([row['estimate_s'] for row in rows], jobs)}), "
+        f"{len(plan.recorded)} recorded already, {len(plan.skipped)} to skip"
     )
     if plan.left:
         console.print(left_text(len(plan.left)))
     for item in plan.skipped:
         console.print(f"skip {item.trial.name}: {item.problem.reason}")
+
+
+def _plan_row(trial: PlannedTrial, estimate: Estimate | None) -> dict[str, Any]:
+    return {
+        "task": trial.task.name,
+        "dataset": trial.dataset.name,
+        "model": trial.model.name,
+        "settings": trial.settings,
+        "device": trial.device,
+        "seed": trial.seed,
+        "estimate_s": estimate.seconds if estimate else None,
+        "estimate_from": estimate.source if estimate else "",
+        "timeout_s": trial.timeout_s,
+    }
 
 
 def _total_text(estimates: Sequence[float | None], jobs: int) -> str:

@@ -11,7 +11,7 @@ def zoo_executors() -> list[ExecutorSpec]:
         ExecutorSpec(
             name="ray",
             summary="Tasks of Ray, each with CPUs and a GPU of its own, on this machine or a cluster",
-            address="auto for the cluster of this machine, or ray://HOST:PORT; by default RAY_ADDRESS or a new cluster",
+            address="auto for the cluster of this machine, or HOST:PORT; by default RAY_ADDRESS or a new cluster",
             needs=("ray",),
             entry="zoo_ray.executor:RayExecutor",
         )
