@@ -53,8 +53,14 @@ def schedule(plan: Plan, store: Store, executor: LocalExecutor) -> Plan:
     if request.limit_s is not None:
         todo, left = fit(plan, estimates, request.limit_s)
     if request.default_timeout:
-        todo = [replace(trial, timeout_s=default_timeout_s(estimates.get(trial.identity))) for trial in todo]
+        todo = [_with_timeout(trial, estimates.get(trial.identity)) for trial in todo]
     return replace(plan, todo=tuple(todo), left=tuple(left), estimates=estimates)
+
+
+def _with_timeout(trial: PlannedTrial, estimate: Estimate | None) -> PlannedTrial:
+    """Return the trial with the default time limit, unless it was given one."""
+    timeout_s = default_timeout_s(estimate)
+    return trial if timeout_s is None or trial.timeout_s is not None else replace(trial, timeout_s=timeout_s)
 
 
 def _tasks(trials: Iterable[PlannedTrial]) -> list[str]:
