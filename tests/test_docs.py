@@ -276,7 +276,9 @@ def run_commands(zoo: Callable[..., Any], block: str, *, shorter: Sequence[str] 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bring-your-own-data", "export-a-model", "look-inside", "past-one-machine", "run-on-a-gpu"])
+@pytest.mark.parametrize(
+    "name", ["bring-your-own-data", "export-a-model", "look-inside", "past-one-machine", "run-on-a-gpu"]
+)
 def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, zoo: Callable[..., Any]) -> None:
     found = [(language, code) for language, code in fenced(ROOT / "docs" / f"{name}.md") if language != "text"]
     assert found

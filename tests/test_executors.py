@@ -13,6 +13,9 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from zoo_core.checks import CheckFailedError, Subject
+from zoo_core.checks.plugin import PluginSubject
+from zoo_core.checks.plugin import executors as check_executors
 from zoo_core.errors import DamagedRecordError, UsageError
 from zoo_core.executors import perform
 from zoo_core.registry import LOCAL, Pair, Registry
@@ -106,6 +109,13 @@ def test_an_executor_is_listed_beside_the_local_one(run: Callable[..., Any], zoo
     assert {"local", "elsewhere"} <= set(listed)
     assert listed["lacking"]["missing"] == ["no-such-package"]
     assert Registry.load().executor("local") == LOCAL
+
+
+def test_the_check_of_a_plugin_names_the_methods_that_an_executor_lacks(make_plugin: Callable[..., Path]) -> None:
+    make_plugin("zoo-third", (Path(__file__).parent / "broken" / "plugin_executors.py").read_text())
+    subject = Subject(what="plugin", name="zoo-third", plugin="zoo-third", version="1.0")
+    with pytest.raises(CheckFailedError, match="executor broken: zoo_third:Third has no method collect and no close"):
+        check_executors(PluginSubject(subject, Registry.load()))
 
 
 @pytest.mark.parametrize(
