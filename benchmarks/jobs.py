@@ -1,9 +1,9 @@
-"""Compares `zoo bench --jobs N` with one trial at a time: wall time of all trials, and the times that each one measures.
+"""Compares `zoo bench --jobs N` with one trial at a time: wall time of all trials, and training time of each.
 
     python benchmarks/jobs.py --jobs 2 --trials 8
 
-Both runs train the same seeds on one thread, on the CPU, and start with the data decoded and the same cache. Use an idle
-machine. The first line is the share of the wall time, the second the difference of the training times of single trials.
+Both runs train the same seeds on one thread, on the CPU, and start with the data decoded. Use an idle machine. The first
+line ends with the share of the wall time, the second with the difference of the training times of single trials.
 """
 
 from __future__ import annotations

@@ -173,9 +173,6 @@ def test_a_dry_run_says_where_its_estimates_come_from(zoo: Callable[..., Any]) -
 
 def test_a_limit_measures_what_is_unknown_and_leaves_what_does_not_fit(zoo: Callable[..., Any]) -> None:
     command = ["bench", "cosine", "--model", "mlp", "--device", "cpu", "--threads", "1", "--set", "steps=3,100000000"]
-    shown = json.loads(zoo(*command, "--limit", "5m", "--dry-run", "--json").out)
-    assert [item["estimate_from"] for item in shown["todo"]] == ["a short run"]
-    assert len(shown["left"]) == 1
     done = zoo(*command, "--limit", "5m")
     assert done.code == 0, done.err
     assert "1 new" in done.out
