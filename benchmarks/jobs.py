@@ -2,8 +2,8 @@
 
     python benchmarks/jobs.py --jobs 2 --trials 8
 
-Both runs train the same seeds on one thread, on the CPU, and start with the data decoded. Use an idle machine. The first
-line ends with the share of the wall time, the second with the difference of the training times of single trials.
+Both runs train the same seeds on one thread, on the CPU, and start with the data decoded. Use an idle machine. The
+first line ends with the share of the wall time, the second with the difference of the training times of single trials.
 """
 
 from __future__ import annotations

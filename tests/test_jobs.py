@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -13,17 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from zoo_core.errors import UsageError
 from zoo_core.measure import cores
 from zoo_core.measure.environment import Device
-from zoo_core.results.records import Record, decode
-from zoo_core.runner import beside, jobs, processes
+from zoo_core.results.records import CurvePoint, Record, decode
+from zoo_core.runner import beside, events, jobs, processes
 from zoo_core.runner.beside import Beside, Used, used_by
 from zoo_core.runner.core_leases import leased_cores
 from zoo_core.runner.interrupts import deferred_interrupts
 from zoo_core.runner.jobs import Place, Places, find_slots, require_slots, run_trials
+from zoo_core.runner.listener import NoDisplay
+from zoo_core.runner.loggers import _Both
 from zoo_core.runner.request import Request
+from zoo_core.ui.progress import LiveDisplay, PlainDisplay
 
 GPUS = [Device(spelling=f"cuda:{n}", kind="cuda", name=name, index=n) for n, name in enumerate(("A", "A", "B"))]
 
@@ -184,6 +190,70 @@ def test_a_mistake_in_one_thread_ends_the_run_and_is_raised() -> None:
 
     with pytest.raises(ZeroDivisionError):
         run([planned() for _ in range(4)], run_one, jobs=2)
+
+
+class Shown:
+    """A planned trial, as displays see it."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.identity = name, (name, "cpu")
+        self.task = type("Task", (), {"metric": "mse", "unit": "examples"})()
+
+
+def test_lines_about_trials_side_by_side_say_which_one_they_are_about(logged_trial: Any) -> None:
+    written = io.StringIO()
+    display = PlainDisplay(Console(file=written, width=200))
+    first, second = Shown("first"), Shown("second")
+    display.began(first, 1, 3)  # type: ignore[arg-type]
+    display.began(second, 2, 3)  # type: ignore[arg-type]
+    display.finished(first, logged_trial.record)  # type: ignore[arg-type]
+    display.finished(second, logged_trial.record)  # type: ignore[arg-type]
+    lines = written.getvalue().splitlines()
+    assert lines[:2] == ["[1/3] first", "[2/3] second"]
+    assert lines[2].startswith("[1/3] ok: ")
+    assert lines[3].startswith("    ok: ")
+
+
+def test_a_live_display_has_a_bar_for_each_running_trial(logged_trial: Any) -> None:
+    bars = Progress(console=Console(file=io.StringIO()))
+    display = LiveDisplay(bars.console, bars)
+    first, second = Shown("first"), Shown("second")
+    display.began(first, 1, 2)  # type: ignore[arg-type]
+    display.began(second, 2, 2)  # type: ignore[arg-type]
+    display.on_event(second, events.Progress(step=5, share=0.5, rate=2.0))  # type: ignore[arg-type]
+    assert [(bar.description, bar.completed) for bar in bars.tasks[1:]] == [("first", 0), ("second", 0.5)]
+    display.finished(first, logged_trial.record)  # type: ignore[arg-type]
+    assert [bar.description for bar in bars.tasks] == ["zoo bench", "second"]
+    assert bars.tasks[0].completed == 1
+
+
+def test_loggers_hear_one_trial_after_the_other() -> None:
+    heard: list[str] = []
+
+    class Loggers:
+        def wait_until_ready(self) -> None: ...
+
+        def began(self, trial: Any, number: int, total: int) -> None:
+            heard.append(f"{trial.name} began")
+
+        def evaluated(self, event: Any) -> None:
+            heard.append(f"at {event.point.step}")
+
+        def finished(self, record: Any) -> None:
+            heard.append(f"{record} finished")
+
+    both = _Both(NoDisplay(), Loggers())  # type: ignore[arg-type]
+    trials: list[Any] = [Shown("a"), Shown("b"), Shown("c")]
+    for number, trial in enumerate(trials, 1):
+        both.began(trial, number, 3)
+    for step, trial in enumerate([*trials, *trials], 1):
+        both.on_event(trial, events.Evaluated(point=CurvePoint(step=step, seconds=1.0)))
+    both.finished(trials[1], "b")  # type: ignore[arg-type]
+    assert heard == ["a began", "at 1", "at 4"], "of the others, nothing yet"
+    both.finished(trials[0], "a")  # type: ignore[arg-type]
+    both.finished(trials[2], "c")  # type: ignore[arg-type]
+    assert heard[3:7] == ["a finished", "b began", "at 2", "at 5"]
+    assert heard[7:] == ["b finished", "c began", "at 3", "at 6", "c finished"]
 
 
 def records(folder: Path) -> list[Record]:
