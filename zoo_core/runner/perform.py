@@ -34,7 +34,8 @@ def perform(content: str) -> bytes:
     MachineError, KeyboardInterrupt.
     """
     wanted = msgspec.json.decode(content, type=RemoteTrial)
-    registry, executor = Registry.load(), LocalExecutor()
+    plugins = {name.partition(":")[0] for name in (wanted.task, wanted.dataset, wanted.model)}
+    registry, executor = Registry.load(plugins), LocalExecutor()
     with tempfile.TemporaryDirectory(prefix="zoo-trial-") as folder, leased_cores(wanted.max_threads) as cpus:
         store = Store(Path(folder))
         request = _make_request(wanted, registry)
