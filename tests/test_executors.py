@@ -143,6 +143,7 @@ def test_whatever_an_executor_does_a_trial_ends_and_can_run_again(
         (["--executor", "lacking"], "pip install no-such-package"),
         (["--executor", "lacking", "--address", "x"], "takes no --address"),
         (["--address", "x"], "--address goes with --executor"),
+        (["--executor", "local", "--address", "x"], "does not go with --executor local"),
         (["--executor", "elsewhere", "--limit", "1m"], "--limit does not go with --executor"),
     ],
 )

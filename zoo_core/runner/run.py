@@ -78,8 +78,10 @@ def run_request(
 
 
 def _other_executor(request: Request, registry: Registry) -> ExecutorSpec | None:
-    """Return the executor that a request names; None for this machine. Raises UnknownNameError."""
+    """Return the executor that a request names; None for this machine. Raises UnknownNameError, UsageError."""
     spec = registry.executor(request.executor) if request.executor else LOCAL
+    if spec == LOCAL and request.address:
+        raise UsageError("--address does not go with --executor local, which is this machine")
     return None if spec == LOCAL else spec
 
 

@@ -24,7 +24,9 @@ from zoo_core.runner.estimates import (
     kin_of_trial,
     make_cost,
 )
+from zoo_core.runner.events import TrialJob
 from zoo_core.runner.executor import LocalExecutor
+from zoo_core.runner.jobs import Place, Places
 from zoo_core.runner.log import limiting_log
 from zoo_core.runner.plan import Plan
 from zoo_core.runner.planned_trial import PlannedTrial
@@ -127,15 +129,8 @@ class ShortRuns:
             return None
         with tempfile.TemporaryDirectory(prefix="zoo-short-") as folder, limiting_log(Path(folder)):
             job = trial.to_trial_job(Path(folder), weights.path, weights.sha256)
-            extras = {
-                "save": False,
-                "onnxruntime": False,
-                "inspect": False,
-                "profile": "",
-                "budget_s": SHORT_TRAINING_S,
-            }
             try:
-                result = self.executor.run(structs.replace(job, **extras), timeout_s=SHORT_LIMIT_S)
+                result = self.executor.run(_shortened(job, trial), timeout_s=SHORT_LIMIT_S)
             except ZooError:  # the trial itself will say why
                 return None
             finally:
@@ -147,3 +142,19 @@ class ShortRuns:
         phases = result.trial_done.phases if result.trial_done else {}
         curve = [event.point for event in result.points]
         return make_cost(result.wall_s, phases, curve, recipe=dict(trial.recipe), budget_s=SHORT_TRAINING_S)
+
+
+def _shortened(job: TrialJob, trial: PlannedTrial) -> TrialJob:
+    """Return a job with a short training and without extras, in a place such as the trial will have."""
+    taken = Places(trial.request).take(trial)
+    place = taken[1] if taken else Place()
+    return structs.replace(
+        job,
+        budget_s=SHORT_TRAINING_S,
+        save=False,
+        onnxruntime=False,
+        inspect=False,
+        profile="",
+        cpus=[*place.cpus],
+        max_threads=place.max_threads,
+    )
