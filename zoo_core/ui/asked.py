@@ -22,7 +22,7 @@ def request_from(registry: Registry, asked: Mapping[str, Any], *, command: str, 
     given = dict(asked)
     tasks, models = given.pop("tasks") or [], given.pop("model") or []
     named = name_models(registry, tasks, models, given.pop("name"))
-    timeout = str(given.pop("timeout"))
+    timeout, dtype = str(given.pop("timeout")), given.pop("dtype")
 
     def seconds(option: str, text: Any) -> float | None:
         return parsing.parse_duration(f"{dashes}{option}", str(text)) if text else None
@@ -39,7 +39,7 @@ def request_from(registry: Registry, asked: Mapping[str, Any], *, command: str, 
         timeout_s=seconds("timeout", "" if timeout == NO_TIMEOUT else timeout),
         default_timeout=not timeout,
         limit_s=seconds("limit", given.pop("limit")),
-        dtype=parsing.parse_dtype(given.pop("dtype")),
+        dtype=parsing.parse_dtype(dtype) if dtype else "",
         profile=parsing.parse_profile(given.pop("profile")),
         max_memory_mib=parsing.parse_memory(f"{dashes}max-memory", str(given.pop("max_memory"))),
         loggers=choose_loggers(registry, given.pop("log") or []),
