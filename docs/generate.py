@@ -19,7 +19,7 @@ import msgspec
 import typer
 
 import zoo_core
-from zoo_core import errors, hookspecs, loggers, optional, protocols, recipe, specs, testing
+from zoo_core import errors, executors, hookspecs, loggers, optional, protocols, recipe, specs, testing
 from zoo_core.checks.table import CHECKS
 from zoo_core.cli import app
 from zoo_core.columns import Ragged, Split
@@ -55,7 +55,7 @@ def specs_page() -> str:
             parts.append(f"\n## {item.__name__}\n\n```text\n{inspect.getdoc(item)}\n```\n")
             parts += _fields_table(item) if dataclasses.is_dataclass(item) else []
             parts += _methods(item)
-    return "".join([*parts, *_logger_parts()])
+    return "".join([*parts, *_logger_parts(), *_executor_parts()])
 
 
 def _logger_parts() -> Iterator[str]:
@@ -74,6 +74,18 @@ def _logger_parts() -> Iterator[str]:
             yield from (
                 f"| `{field.name}` | `{_type_name(hints[field.name])}` |\n" for field in msgspec.structs.fields(item)
             )
+        yield from _fields_table(item) if dataclasses.is_dataclass(item) else ()
+        yield from _methods(item)
+
+
+def _executor_parts() -> Iterator[str]:
+    """What an author of an executor imports from `zoo_core.executors`."""
+    page = "../past-one-machine.md#write-an-executor"
+    yield f"\n## zoo_core.executors\n\nWhat [executors]({page}) import from `zoo_core.executors`.\n"
+    words = " ".join((inspect.getdoc(executors.perform) or "").split())
+    yield f"\n`perform{_arguments_of(executors.perform)}`: {words}\n"
+    for item in (executors.Executor, executors.Work, *typing.get_args(executors.Message)):
+        yield f"\n## {item.__name__}\n\n```text\n{inspect.getdoc(item)}\n```\n"
         yield from _fields_table(item) if dataclasses.is_dataclass(item) else ()
         yield from _methods(item)
 

@@ -254,9 +254,10 @@ def test_the_call_is_spelled_as_it_would_be_typed() -> None:
 
 def test_the_display_of_a_notebook_escapes_names() -> None:
     display = NotebookDisplay()
-    display._trial, display._state = "[1/1] <net>", {}
-    display.on_event(PhaseBegan(name="<phase>"))
-    display.on_event(Progress(step=3, share=0.5, rate=10.0))
+    trial: Any = type("Trial", (), {"name": "<net>", "identity": ("0", "cpu"), "task": task()})()
+    display.began(trial, 1, 1)
+    display.on_event(trial, PhaseBegan(name="<phase>"))
+    display.on_event(trial, Progress(step=3, share=0.5, rate=10.0))
     assert "&lt;net&gt;" in display.html()
     assert "&lt;phase&gt;" in display.html()
     assert 'value="0.500"' in display.html()

@@ -276,7 +276,9 @@ def run_commands(zoo: Callable[..., Any], block: str, *, shorter: Sequence[str] 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bring-your-own-data", "export-a-model", "look-inside", "run-on-a-gpu"])
+@pytest.mark.parametrize(
+    "name", ["bring-your-own-data", "export-a-model", "look-inside", "past-one-machine", "run-on-a-gpu"]
+)
 def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, zoo: Callable[..., Any]) -> None:
     found = [(language, code) for language, code in fenced(ROOT / "docs" / f"{name}.md") if language != "text"]
     assert found
@@ -287,7 +289,7 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, zoo: Callable[...
 def test_no_page_with_code_is_left_out_of_these_tests() -> None:
     with_code = {path.stem for path in PAGES if {"sh", "python"} & {language for language, _ in fenced(path)}}
     tested = {"a-kind-of-your-own", "bring-your-own-data", "export-a-model", "log-to-a-tracker", "look-inside"}
-    assert with_code == tested | {"run-on-a-gpu", "write-a-plugin", "your-net"}
+    assert with_code == tested | {"past-one-machine", "run-on-a-gpu", "write-a-plugin", "your-net"}
 
 
 @pytest.mark.slow

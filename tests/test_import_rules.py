@@ -46,6 +46,7 @@ HEAVY_INSIDE = {
 # Modules that plugins may import, besides the names in `zoo_core.__all__`.
 PUBLIC_MODULES = (
     "zoo_core.kinds",
+    "zoo_core.executors",
     "zoo_core.loggers",
     "zoo_core.data.batches",
     "zoo_core.data.columns",
@@ -198,7 +199,7 @@ CORE_LAYERS = (
     {"columns", "files", "outputs", "specs"},
     {"cached", "entries", "hookspecs", "hub", "metrics", "pictures", "recipe", "timm_family", "weights"},
     {"protocols", "results"},
-    {"inside", "loggers", "measure", "optional"},
+    {"executors", "inside", "loggers", "measure", "optional"},
     {"data", "export"},
     {"train"},
     {"kinds"},

@@ -446,12 +446,12 @@ def test_a_trial_that_could_not_begin_and_one_that_was_skipped_are_not_logged(lo
     record = logged_trial.record
     display, loggers = Heard(), Heard()
     both = _Both(display, loggers)  # type: ignore[arg-type]
-    trial = type("Trial", (), {"key": record.key})()
-    both.finished(record)  # skipped before any trial
-    both.began(trial, 1, 2)  # the machine failed: no event, no record
+    failed, trial = (type("Trial", (), {"identity": (key, "cpu")})() for key in ("0", record.key))
+    both.finished(trial, record)  # skipped before any trial
+    both.began(failed, 1, 2)  # the machine failed: no event, no record
     both.began(trial, 2, 2)
-    both.on_event(Evaluated(point=record.curve[0]))
-    both.finished(record)
+    both.on_event(trial, Evaluated(point=record.curve[0]))
+    both.finished(trial, record)
     assert display.calls == ["finished", "began", "began", "on_event", "finished"]
     assert loggers.calls == ["wait_until_ready", "began", "evaluated", "finished"]
 

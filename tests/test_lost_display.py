@@ -251,7 +251,7 @@ def test_a_display_that_cannot_be_written_is_given_up_after_the_first_try(
     shown = PlainDisplay(console.messages())
     with LosableDisplay(shown) as display:
         for _ in range(3):
-            display._put(lambda: shown._print("text"))
+            display._put(lambda: shown._console.print("text"))
     assert display.lost is error
     assert broken.writes == 1
     console.complain("nobody reads this")

@@ -18,6 +18,7 @@ import pytest
 from zoo_core.files import cache_dir, system_start
 from zoo_core.results.records import decode
 from zoo_core.runner import beside, processes
+from zoo_core.runner.beside import Beside
 from zoo_core.runner.events import DevicesJob
 from zoo_core.runner.executor import LocalExecutor
 
@@ -226,11 +227,11 @@ def test_only_files_that_a_running_trial_locks_count_as_trials_beside() -> None:
     stale.touch()
     killed = folder / f"{system_start()}-1-abcd"
     killed.touch()
-    with beside.announced(True) as others:
-        assert others() == 0
-        with beside.announced(True) as those_of_another_run:
-            assert others() == those_of_another_run() == 1
-        assert others() == 0
+    with beside.announced(beside.used_by((), "cpu")) as others:
+        assert others() == Beside()
+        with beside.announced(beside.used_by((), "cpu")) as those_of_another_run:
+            assert others() == those_of_another_run() == Beside(sharing=1)
+        assert others() == Beside()
     assert list(folder.iterdir()) == []
 
 

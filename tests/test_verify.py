@@ -22,7 +22,7 @@ from zoo_core.results.records import BenchmarkFacts, Measured, Record, decode, e
 from zoo_core.results.store import Store
 from zoo_core.results.verified import Verified, merge_verified, save_verified
 from zoo_core.runner.compare import compare_results
-from zoo_core.runner.run import Outcome
+from zoo_core.runner.outcome import Outcome
 
 Zoo = Callable[..., Any]
 

@@ -13,10 +13,10 @@ from zoo_core.registry import Registry
 from zoo_core.results.records import FAILED, Record
 from zoo_core.results.store import Store
 from zoo_core.runner.listener import Listener, NoDisplay
-from zoo_core.runner.naming import Model, name_models, name_warnings
-from zoo_core.runner.request import choose_loggers, make_request, without_log_targets
+from zoo_core.runner.naming import Model, name_warnings
+from zoo_core.runner.request import Request, without_log_targets
 from zoo_core.runner.run import run_request
-from zoo_core.ui import parsing
+from zoo_core.ui.asked import request_from
 from zoo_core.ui.console import complain, messages, print_failed_plugins
 from zoo_core.ui.failures import failure_report
 from zoo_core.ui.faults import print_faults, print_logged
@@ -77,10 +77,12 @@ class BenchResult:
 
 
 def bench(
-    task: str,
+    task: str | Sequence[str] = "",
     *,
     model: Model | Sequence[Model] | None = None,
     name: str = "",
+    kind: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     seeds: int | str | Sequence[int] = 1,
     device: str | Sequence[str] = "auto",
     dataset: str = "",
@@ -92,8 +94,14 @@ def bench(
     max_steps: int | None = None,
     budget: str | float = "",
     timeout: str | float = "",
+    limit: str | float = "",
+    max_memory: str = "",
     dtype: str = "float32",
     compile: bool = False,  # noqa: A002 - named like the command's option
+    jobs: int = 1,
+    share_device: bool = False,
+    executor: str = "",
+    address: str = "",
     threads: int = 0,
     weights: str | Path = "",
     save: bool = False,
@@ -108,9 +116,10 @@ def bench(
     results: str | Path = "results",
     progress: bool = True,
 ) -> BenchResult:
-    """Train and measure models on a task, like the command `zoo bench`. Recorded trials do not run again.
+    """Train and measure models on tasks, like the command `zoo bench`. Recorded trials do not run again.
 
     Parameters:
+        task: a name, a pattern such as "cos*", or several of these.
         model: a model's name, a class or function that builds a model, or a list of these. None means all models of
             the task. A builder receives the signature if its first parameter is named `signature` or has no default.
             Its other parameters with plain defaults are keys of the recipe.
@@ -118,7 +127,7 @@ def bench(
             a hash of where it lies.
         seeds: a count (3 means 0, 1, 2) or a list of seeds.
         recipe: recipe keys to change, by name. A list for a key that takes one value means a trial for each of them.
-        budget, timeout: seconds, or text such as "60s" or "10m".
+        budget, timeout, limit: seconds, or text such as "60s" or "10m".
         log: loggers, such as "tensorboard" or "mlflow=http://127.0.0.1:5000".
         progress: whether to show progress.
     All other parameters are the options of `zoo bench`.
@@ -128,42 +137,9 @@ def bench(
         MachineError (a ZooError): the machine has a fault, such as a full disk; nothing has run.
     A trial that fails raises nothing: its record is in the result. Faults of the machine that come later are printed.
     """
-    arguments = {key: value for key, value in locals().items() if value != _DEFAULTS.get(key, ...)}
+    asked = dict(locals())
     registry, store = Registry.load(), Store(Path(results))
-    logs = [log] if isinstance(log, str) else list(log)
-    if logs:
-        arguments["log"] = without_log_targets(logs, logs)
-    models = [] if model is None else [model] if isinstance(model, str) or callable(model) else list(model)
-    request = make_request(
-        registry,
-        [task] if task else [],
-        name_models(registry, [task] if task else [], models, name),
-        settings=recipe or {},
-        epochs=epochs,
-        max_steps=max_steps,
-        weights=str(weights),
-        seeds=_parse_seeds(seeds),
-        devices=[device] if isinstance(device, str) else list(device),
-        dataset=dataset,
-        offline=offline,
-        data_root=Path(data_root) if data_root else None,
-        quick=quick,
-        budget_s=parsing.parse_duration("budget", str(budget)) if budget else None,
-        timeout_s=parsing.parse_duration("timeout", str(timeout)) if timeout else None,
-        dtype=parsing.parse_dtype(dtype),
-        compiled=compile,
-        threads=threads,
-        force=force,
-        retry_failed=retry_failed,
-        save=save,
-        onnxruntime=onnxruntime,
-        inspect=inspect,
-        profile=parsing.parse_profile(profile),
-        sandbox=sandbox,
-        allow_many=yes,
-        loggers=choose_loggers(registry, logs),
-        command=_command_text(arguments),
-    )
+    request = _make_request(registry, asked)
     for warning in name_warnings(request, store):
         complain(warning, "warning: ", "yellow")
     _, outcome = run_request(request, registry, store, lambda: _make_listener(progress))
@@ -172,6 +148,36 @@ def bench(
     if outcome.interrupted:
         raise KeyboardInterrupt  # a script must not continue with half of the results; the records stay
     return BenchResult(outcome.records, store.folder)
+
+
+def _make_request(registry: Registry, arguments: Mapping[str, Any]) -> Request:
+    """Make the request from the arguments of `bench`. Raises UsageError."""
+    changed = {key: value for key, value in arguments.items() if value != _DEFAULTS.get(key, ...)}
+    asked = {key: value for key, value in arguments.items() if key not in ("results", "progress")}
+    logs = _as_list(asked["log"])
+    if logs:
+        changed["log"] = without_log_targets(logs, logs)
+    model, data_root = asked["model"], asked["data_root"]
+    asked |= {
+        "tasks": _as_list(asked.pop("task")),
+        "model": [model] if callable(model) else _as_list(model or ()),
+        "kinds": _as_list(asked.pop("kind")),
+        "exclude": _as_list(asked["exclude"]),
+        "seeds": _seeds_text(asked["seeds"]),
+        "device": _as_list(asked["device"]),
+        "data_root": Path(data_root) if data_root else None,
+        "settings": asked.pop("recipe") or {},
+        "compiled": asked.pop("compile"),
+        "weights": str(asked["weights"]),
+        "log": logs,
+        "allow_many": asked.pop("yes"),
+    }
+    return request_from(registry, asked, command=_command_text(changed), dashes="")
+
+
+def _as_list(value: Any) -> list[Any]:
+    """Return several values as a list, and one text as a list of it; "" is no value."""
+    return ([value] if value else []) if isinstance(value, str) else list(value)
 
 
 def list_tasks(pattern: str = "*") -> TableView:
@@ -195,13 +201,12 @@ def _list(listing: Listing, pattern: str) -> TableView:
     return TableView(rows_of(listing, registry, pattern))
 
 
-_DEFAULTS: dict[str, Any] = dict(bench.__kwdefaults__ or {})
+_DEFAULTS: dict[str, Any] = {"task": "", **(bench.__kwdefaults__ or {})}
 
 
-def _parse_seeds(seeds: int | str | Sequence[int]) -> list[int]:
-    if isinstance(seeds, int | str):
-        return parsing.parse_seeds(str(seeds))
-    return parsing.parse_seeds(",".join(map(str, seeds)) + ",")
+def _seeds_text(seeds: int | str | Sequence[int]) -> str:
+    """Return seeds as `--seeds` takes them."""
+    return str(seeds) if isinstance(seeds, int | str) else ",".join(map(str, seeds)) + ","
 
 
 def _command_text(arguments: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ hooks with `hookimpl`. `zoo list` imports this module and calls the hooks, so th
 
 A plugin may state the version of the hooks that it was written for: `zoo_api = 1`, compared with `HOOK_VERSION`. An
 older zoo-core then refuses the plugin with the reason, and a newer one lists what to change. A hook may gain arguments;
-an implementation gets only those that it names. The name `zoo_executors` is reserved for a future hook.
+an implementation gets only those that it names.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 
 import pluggy
 
-from zoo_core.specs import CommandSpec, DatasetSpec, LoggerSpec, ModelFamily, ModelSpec, TaskSpec
+from zoo_core.specs import CommandSpec, DatasetSpec, ExecutorSpec, LoggerSpec, ModelFamily, ModelSpec, TaskSpec
 
 HOOK_VERSION = 1  # raised when plugins for the last version must be changed
 HOOK_CHANGES: Mapping[int, str] = {}  # version -> what an author must change in a plugin for the version before
@@ -47,3 +47,8 @@ def zoo_commands() -> Iterable[CommandSpec]:  # type: ignore[empty-body]
 @hookspec
 def zoo_loggers() -> Iterable[LoggerSpec]:  # type: ignore[empty-body]
     """Return the loggers that this plugin adds. A logger's entry is imported when `zoo bench --log` names it."""
+
+
+@hookspec
+def zoo_executors() -> Iterable[ExecutorSpec]:  # type: ignore[empty-body]
+    """Return the executors that this plugin adds. An executor's entry is imported when `--executor` names it."""

@@ -1,4 +1,4 @@
-"""Metadata of tasks, data sets, models, commands and loggers: frozen, torch-free, and all that `zoo list` reads.
+"""Metadata of tasks, data sets, models, commands and more: frozen, torch-free, and all that `zoo list` reads.
 
 A spec names its code instead of importing it: an `entry` is a string `package.module:name`, which `zoo_core.entries`
 resolves. Tasks, data sets and models may have `expected_failures`: a check of `zoo check` -> why it is known to fail.
@@ -333,6 +333,31 @@ class LoggerSpec:
     summary: str
     entry: str
     target: str = ""
+    needs: tuple[str, ...] = ()
+    plugin: str = ""
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.plugin}:{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExecutorSpec:
+    """An executor, which runs the trials of `zoo bench --executor NAME` on other machines.
+
+    entry: a callable `entry(address) -> executors.Executor`, imported and called when the option names it.
+    summary: one sentence, for listings.
+    address: what ADDRESS means in `--address ADDRESS`, in words; "" if the executor takes none.
+    needs: the installed packages that the entry imports, by the names that pip knows.
+
+    >>> ExecutorSpec(name="ray", summary="Tasks of Ray", entry="zoo_mine:Tasks", plugin="zoo-mine").qualified
+    'zoo-mine:ray'
+    """
+
+    name: str
+    summary: str
+    entry: str
+    address: str = ""
     needs: tuple[str, ...] = ()
     plugin: str = ""
 

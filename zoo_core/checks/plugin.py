@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 
@@ -11,19 +12,21 @@ from zoo_core.checks import CheckFailedError, NotApplicableError, Subject
 from zoo_core.checks.subjects import adds_nothing
 from zoo_core.checks.watch import Watch
 from zoo_core.entries import resolve_entry
+from zoo_core.executors import Executor
 from zoo_core.hookspecs import ENTRY_POINT_GROUP
 from zoo_core.loggers import Logger
 from zoo_core.registry import Registry
 from zoo_core.registry.plugins import Plugin, missing_needs
 from zoo_core.registry.validate import validate_spec
-from zoo_core.specs import ModelSpec
+from zoo_core.specs import ExecutorSpec, LoggerSpec, ModelSpec
 
 HEAVY_LIBRARIES = (
     *("torch", "torchvision", "timm", "transformers", "tensorflow", "jax"),
     *("numpy", "pandas", "scipy", "sklearn"),
-    *("tensorboard", "mlflow", "wandb"),
+    *("tensorboard", "mlflow", "wandb", "ray"),
 )
 LOGGER_METHODS = tuple(name for name in vars(Logger) if not name.startswith("_"))
+EXECUTOR_METHODS = tuple(name for name in vars(Executor) if not name.startswith("_"))
 MAX_RESOLVED_MEMBERS = 3  # per family
 MAX_DISCOVERY_S = 60.0
 
@@ -104,17 +107,26 @@ def commands(subject: PluginSubject) -> None:
 
 
 def loggers(subject: PluginSubject) -> None:
-    if not subject.plugin.loggers:
-        raise NotApplicableError("it adds no logger")
-    for logger in subject.plugin.loggers:
-        if missing := missing_needs(logger):
-            raise CheckFailedError(f"logger {logger.name} needs packages that are not installed: {', '.join(missing)}")
-        target = resolve_entry(logger.entry)
+    _require_methods("logger", subject.plugin.loggers, LOGGER_METHODS)
+
+
+def executors(subject: PluginSubject) -> None:
+    _require_methods("executor", subject.plugin.executors, EXECUTOR_METHODS)
+
+
+def _require_methods(what: str, specs: Sequence[LoggerSpec | ExecutorSpec], methods: Sequence[str]) -> None:
+    """Raise CheckFailedError if an entry cannot be imported, or is a class without one of the methods."""
+    if not specs:
+        raise NotApplicableError(f"it adds no {what}")
+    for spec in specs:
+        if missing := missing_needs(spec):
+            raise CheckFailedError(f"{what} {spec.name} needs packages that are not installed: {', '.join(missing)}")
+        target = resolve_entry(spec.entry)
         if not callable(target):
-            raise CheckFailedError(f"logger {logger.name}: {logger.entry} is a {type(target).__name__}")
-        absent = [name for name in LOGGER_METHODS if isinstance(target, type) and not hasattr(target, name)]
+            raise CheckFailedError(f"{what} {spec.name}: {spec.entry} is a {type(target).__name__}")
+        absent = [name for name in methods if isinstance(target, type) and not hasattr(target, name)]
         if absent:
-            raise CheckFailedError(f"logger {logger.name}: {logger.entry} has no method {' and no '.join(absent)}")
+            raise CheckFailedError(f"{what} {spec.name}: {spec.entry} has no method {' and no '.join(absent)}")
 
 
 def families(subject: PluginSubject) -> None:

@@ -47,7 +47,8 @@ def adds_nothing(plugin: Plugin) -> bool:
 
 
 def _adds_specs(plugin: Plugin) -> bool:
-    return bool(plugin.tasks or plugin.datasets or plugin.models or plugin.families or plugin.loggers)
+    specs = (plugin.tasks, plugin.datasets, plugin.models, plugin.families, plugin.loggers, plugin.executors)
+    return any(specs)
 
 
 def _unknown_name(registry: Registry, name: str) -> UnknownNameError:

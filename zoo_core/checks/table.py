@@ -56,6 +56,15 @@ PLUGIN_CHECKS = (
         needs=("loads",),
     ),
     Check(
+        name="executors",
+        what="plugin",
+        summary="the entry of every executor can be imported, and a class has the methods of an executor",
+        why="An executor that cannot be made fails only when a run begins.",
+        fix="Correct the `entry` of the ExecutorSpec, install what it `needs`, or write the missing method.",
+        entry="zoo_core.checks.plugin:executors",
+        needs=("loads",),
+    ),
+    Check(
         name="families",
         what="plugin",
         summary="every model family lists its members and resolves them",

@@ -29,7 +29,7 @@ OPTIONAL_VALUES = {"bench": {"--profile": ("time", "memory")}}
 OWN_COMMANDS = (
     CommandSpec(
         name="list",
-        help="List tasks, models, data sets, plugins, loggers, or the pairs that `zoo bench --all` runs.",
+        help="List tasks, models, data sets, plugins, loggers, executors, or the pairs that `zoo bench --all` runs.",
         entry="zoo_core.cli.listing:list_command",
     ),
     CommandSpec(
@@ -108,6 +108,10 @@ class SuggestingGroup(TyperGroup):
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise UnknownNameError("command", args[0], self.list_commands(ctx), hint=f"`{ctx.command_path} --help`")
         name, command, rest = super().resolve_command(ctx, args)
+        if name == "bench" and command is not None and any(word.startswith("--sweep") for word in rest):
+            from zoo_core.cli.sweep import with_sweep
+
+            rest = with_sweep(rest, command.params)
         return name, command, with_values(rest, OPTIONAL_VALUES.get(name or "", {}))
 
 

@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,8 +19,8 @@ from zoo_core.ui.console import complain, messages, print_failed_plugins, print_
 
 if TYPE_CHECKING:
     from zoo_core.results.store import Store
+    from zoo_core.runner.outcome import Outcome
     from zoo_core.runner.request import Request
-    from zoo_core.runner.run import Outcome
 
 
 def bench_command(
@@ -29,6 +29,7 @@ def bench_command(
     name: Annotated[str, options.NAME] = "",
     all_pairs: Annotated[bool, options.ALL] = False,
     cross: Annotated[bool, options.CROSS] = False,
+    kind: Annotated[list[str] | None, options.KIND] = None,
     exclude: Annotated[list[str] | None, options.EXCLUDE] = None,
     dataset: Annotated[str, options.DATASET] = "",
     device: Annotated[list[str] | None, options.DEVICE] = None,
@@ -38,12 +39,19 @@ def bench_command(
     budget: Annotated[str, options.BUDGET] = "",
     preset: Annotated[str, options.PRESET] = "",
     settings: Annotated[list[str] | None, options.SETTING] = None,
+    sweep: Annotated[Path | None, options.SWEEP] = None,
     data_root: Annotated[Path | None, DATA_ROOT] = None,
     offline: Annotated[bool, options.OFFLINE] = False,
     dtype: Annotated[str, options.DTYPE] = "float32",
     compiled: Annotated[bool, options.COMPILE] = False,
+    jobs: Annotated[int, options.JOBS] = 1,
+    share_device: Annotated[bool, options.SHARE_DEVICE] = False,
+    executor: Annotated[str, options.EXECUTOR] = "",
+    address: Annotated[str, options.ADDRESS] = "",
     threads: Annotated[int, options.THREADS] = 0,
+    limit: Annotated[str, options.LIMIT] = "",
     timeout: Annotated[str, options.TIMEOUT] = "",
+    max_memory: Annotated[str, options.MAX_MEMORY] = "",
     weights: Annotated[str, options.WEIGHTS] = "",
     save: Annotated[bool, options.SAVE] = False,
     onnxruntime: Annotated[bool, options.ONNXRUNTIME] = False,
@@ -59,51 +67,35 @@ def bench_command(
     as_json: Annotated[bool, options.RECORDS_AS_JSON] = False,
 ) -> None:
     """Train and measure models. Trials that are recorded already do not run again."""
+    asked = dict(locals())  # `sweep` has been read: its words are among the others (see sweep.py)
     from zoo_core.results.store import Store
-    from zoo_core.runner.naming import name_models
-    from zoo_core.runner.request import choose_loggers, make_request, without_log_targets
 
-    if preset not in ("", "quick"):
-        raise UsageError(f"--preset {preset!r} is unknown: the only preset is quick")
+    for printed in ("sweep", "dry_run", "results", "as_json"):
+        del asked[printed]
     registry = Registry.load()
     try:
-        request = make_request(
-            registry,
-            tasks or [],
-            name_models(registry, tasks or [], model or [], name),
-            settings=parsing.parse_settings(settings or []),
-            all_pairs=all_pairs,
-            cross=cross,
-            exclude=exclude or [],
-            epochs=epochs,
-            max_steps=max_steps,
-            weights=weights,
-            seeds=parsing.parse_seeds(seeds),
-            devices=device or ["auto"],
-            dataset=dataset,
-            offline=offline,
-            data_root=data_root,
-            quick=preset == "quick",
-            budget_s=parsing.parse_duration("--budget", budget) if budget else None,
-            timeout_s=parsing.parse_duration("--timeout", timeout) if timeout else None,
-            dtype=parsing.parse_dtype(dtype),
-            compiled=compiled,
-            threads=threads,
-            force=force,
-            retry_failed=retry_failed,
-            save=save,
-            onnxruntime=onnxruntime,
-            inspect=inspect,
-            profile=parsing.parse_profile(profile),
-            sandbox=sandbox,
-            allow_many=yes or dry_run,
-            loggers=choose_loggers(registry, log or []),
-            command=shlex.join(["zoo", *without_log_targets(sys.argv[1:], log or [])]),
-        )
+        request = _make_request(registry, asked, dry_run=dry_run)
     except UnknownNameError:  # the name may belong to a plugin that did not load
         print_failed_plugins(registry.failed)
         raise
     _run_and_print(request, registry, Store(results), dry_run=dry_run, as_json=as_json)
+
+
+def _make_request(registry: Registry, asked: dict[str, Any], *, dry_run: bool) -> Request:
+    """Make the request from the values of the options. Raises UsageError."""
+    from zoo_core.runner.request import without_log_targets
+    from zoo_core.ui.asked import request_from
+
+    if (preset := asked.pop("preset")) not in ("", "quick"):
+        raise UsageError(f"--preset {preset!r} is unknown: the only preset is quick")
+    asked |= {
+        "settings": parsing.parse_settings(asked["settings"] or []),
+        "kinds": asked.pop("kind") or [],
+        "quick": preset == "quick",
+        "allow_many": asked.pop("yes") or dry_run,
+    }
+    command = shlex.join(["zoo", *without_log_targets(sys.argv[1:], asked["log"] or [])])
+    return request_from(registry, asked, command=command)
 
 
 def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_run: bool, as_json: bool) -> None:
@@ -120,7 +112,7 @@ def _run_and_print(request: Request, registry: Registry, store: Store, *, dry_ru
     began = time.monotonic()
     plan, outcome = run_request(request, registry, store, lambda: make_display(messages()), dry_run=dry_run)
     if dry_run:
-        print_plan(plan, store, as_json=as_json)
+        print_plan(plan, as_json=as_json)
         return
     with printing_at_the_end():
         if as_json:

@@ -14,7 +14,7 @@ TASKS = typer.Argument(
 MODEL = typer.Option(
     "--model",
     "-m",
-    help="Model to train: a name, or ./FILE.py:NAME. Repeat for several. Default: all models of the task.",
+    help="Model to train: a name, a pattern such as 'cnn*', or ./FILE.py:NAME. Repeatable. Default: all of the task.",
     autocompletion=completion.complete_model,
 )
 NAME = typer.Option(
@@ -47,8 +47,35 @@ SETTING = typer.Option(
 OFFLINE = typer.Option("--offline", help="Use data sets that need no download. Refuse the network in trials.")
 DTYPE = typer.Option("--dtype", help="float32, or bf16 for autocast.")
 COMPILE = typer.Option("--compile", help="Compile models with torch.compile.")
+JOBS = typer.Option(
+    "--jobs", "-j", min=1, help="Trials that run at a time, each on cores and a GPU of its own. Default: 1."
+)
+SHARE_DEVICE = typer.Option(
+    "--share-device", help="With --jobs: let trials share a GPU. Their times are then marked as unreliable."
+)
+MAX_MEMORY = typer.Option(
+    "--max-memory", help="Memory that a trial may take, such as 4g; beyond it, the trial ends as out_of_memory."
+)
+KIND = typer.Option(
+    "--kind",
+    help="Only tasks of this kind, such as regression. Without a TASK: all of them. Repeat for several.",
+    autocompletion=completion.complete_kind,
+)
+LIMIT = typer.Option(
+    "--limit", help="Run as many trials as fit into this time, such as 10m: one seed of everything before the second."
+)
+SWEEP = typer.Option("--sweep", metavar="FILE", help="Read options from a TOML file; those of the call come on top.")
+EXECUTOR = typer.Option(
+    "--executor",
+    help="What runs the trials: an executor of `zoo list executors`. Default: local, this machine.",
+    autocompletion=completion.complete_executor,
+)
+ADDRESS = typer.Option("--address", help="Where the executor is, such as auto or the address of a cluster.")
 THREADS = typer.Option("--threads", min=0, help="CPU threads of a trial. 0: chosen by model size.")
-TIMEOUT = typer.Option("--timeout", help="Time limit of a trial, such as 10m. Default: none.")
+TIMEOUT = typer.Option(
+    "--timeout",
+    help="Time limit of a trial, such as 10m, or none. Default: ten times its estimate, at least ten minutes.",
+)
 WEIGHTS = typer.Option(
     "--weights",
     metavar="FILE|none",

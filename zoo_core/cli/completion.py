@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zoo_core.specs import DatasetSpec, LoggerSpec, ModelSpec, TaskSpec
+    from zoo_core.specs import DatasetSpec, ExecutorSpec, LoggerSpec, ModelSpec, TaskSpec
 
 
 def complete_task(incomplete: str) -> list[str]:
@@ -44,6 +44,18 @@ def complete_logger(incomplete: str) -> list[str]:
     return _names_with_prefix(incomplete, Registry.load().loggers)
 
 
+def complete_executor(incomplete: str) -> list[str]:
+    from zoo_core.registry import Registry
+
+    return _names_with_prefix(incomplete, Registry.load().executors)
+
+
+def complete_kind(incomplete: str) -> list[str]:
+    from zoo_core.registry import Registry
+
+    return sorted({task.kind for task in Registry.load().tasks if task.kind.startswith(incomplete)})
+
+
 def complete_any(incomplete: str) -> list[str]:
     from zoo_core.registry import Registry
 
@@ -56,7 +68,9 @@ def complete_record(incomplete: str) -> list[str]:
     return sorted(path.stem for path in Path(os.environ.get("ZOO_RESULTS", "results")).glob(f"*/{incomplete}*.json"))
 
 
-def _names_with_prefix(incomplete: str, specs: Iterable[TaskSpec | ModelSpec | DatasetSpec | LoggerSpec]) -> list[str]:
+def _names_with_prefix(
+    incomplete: str, specs: Iterable[TaskSpec | ModelSpec | DatasetSpec | LoggerSpec | ExecutorSpec]
+) -> list[str]:
     """Return bare names with this prefix, and qualified ones unless the prefix is empty."""
     specs = list(specs)
     bare = [spec.name for spec in specs if spec.name.startswith(incomplete)]

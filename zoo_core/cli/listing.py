@@ -24,7 +24,7 @@ def list_command(
     ] = "",
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """List tasks, models, data sets, plugins, loggers, or the pairs that `zoo bench --all` runs."""
+    """List tasks, models, data sets, plugins, loggers, executors, or the pairs that `zoo bench --all` runs."""
     if task and what is not Listing.models:
         raise UsageError(f"--for goes with models: zoo list models --for {task}")
     registry = Registry.load()

@@ -21,11 +21,16 @@ from zoo_core.recipe import parameters
 from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin, Plugin, discover, installed
 from zoo_core.registry.tampering import list_originals
 from zoo_core.registry.validate import validate_spec
-from zoo_core.specs import CommandSpec, DatasetSpec, LoggerSpec, ModelFamily, ModelSpec, TaskSpec
+from zoo_core.specs import CommandSpec, DatasetSpec, ExecutorSpec, LoggerSpec, ModelFamily, ModelSpec, TaskSpec
 
 MAX_ADVISED = 5  # models that an error names
 
-Spec = TypeVar("Spec", TaskSpec, DatasetSpec, ModelSpec, LoggerSpec)
+# What runs trials unless `--executor` names another: the workers of this machine, which need no entry.
+LOCAL = ExecutorSpec(
+    name="local", summary="Worker processes on this machine", entry="zoo_core.runner.jobs:run_trials", plugin="zoo-core"
+)
+
+Spec = TypeVar("Spec", TaskSpec, DatasetSpec, ModelSpec, LoggerSpec, ExecutorSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,10 @@ class Registry:
     def loggers(self) -> list[LoggerSpec]:
         return [logger for plugin in self.plugins for logger in plugin.loggers]
 
+    @property
+    def executors(self) -> list[ExecutorSpec]:
+        return [LOCAL, *(executor for plugin in self.plugins for executor in plugin.executors)]
+
     def plugin(self, name: str) -> Plugin:
         for plugin in self.plugins:
             if plugin.name == name:
@@ -134,6 +143,10 @@ class Registry:
     def logger(self, name: str) -> LoggerSpec:
         """Find a logger by bare or qualified name. Raises UnknownNameError, AmbiguousNameError."""
         return _find_by_name("logger", name, self.loggers)
+
+    def executor(self, name: str) -> ExecutorSpec:
+        """Find an executor by bare or qualified name. Raises UnknownNameError, AmbiguousNameError."""
+        return _find_by_name("executor", name, self.executors)
 
     def model(self, name: str, task: TaskSpec | None = None) -> ModelSpec:
         """Find a model of an installed plugin by name, never a file: the name may come from a file of anyone.

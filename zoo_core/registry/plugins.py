@@ -26,7 +26,7 @@ from zoo_core.registry.entry_points import entry_points
 from zoo_core.registry.guard import guarded
 from zoo_core.registry.tampering import Original, find_replaced, names_of, restore
 from zoo_core.registry.validate import NAME_PATTERN, AnySpec, validate_spec
-from zoo_core.specs import CommandSpec, DatasetSpec, LoggerSpec, ModelFamily, ModelSpec, TaskSpec
+from zoo_core.specs import CommandSpec, DatasetSpec, ExecutorSpec, LoggerSpec, ModelFamily, ModelSpec, TaskSpec
 
 LOAD_ONLY = "ZOO_LOAD_PLUGINS"
 
@@ -44,6 +44,7 @@ class Plugin:
     families: tuple[ModelFamily, ...] = ()
     commands: tuple[CommandSpec, ...] = ()
     loggers: tuple[LoggerSpec, ...] = ()
+    executors: tuple[ExecutorSpec, ...] = ()
     deprecated: tuple[str, ...] = ()
 
 
@@ -116,10 +117,10 @@ def discover(
     return list(plugins.values()), failed
 
 
-def missing_needs(logger: LoggerSpec) -> list[str]:
-    """List the packages that a logger needs and that are not installed; this imports none of them."""
+def missing_needs(spec: LoggerSpec | ExecutorSpec) -> list[str]:
+    """List the packages that a logger or executor needs and that are not installed; this imports none of them."""
     missing = []
-    for name in logger.needs:
+    for name in spec.needs:
         try:
             version(name)
         except PackageNotFoundError:
@@ -163,6 +164,7 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin:
             families=tuple(spec for spec in models if isinstance(spec, ModelFamily)),
             commands=_call_hook(manager, point.name, "zoo_commands", (CommandSpec,)),
             loggers=_call_hook(manager, point.name, "zoo_loggers", (LoggerSpec,)),
+            executors=_call_hook(manager, point.name, "zoo_executors", (ExecutorSpec,)),
             deprecated=deprecated,
         )
     except BaseException:

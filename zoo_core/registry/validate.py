@@ -13,13 +13,14 @@ from zoo_core.specs import (
     CommandSpec,
     DatasetSpec,
     Download,
+    ExecutorSpec,
     LoggerSpec,
     ModelFamily,
     ModelSpec,
     TaskSpec,
 )
 
-AnySpec: TypeAlias = TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec | LoggerSpec
+AnySpec: TypeAlias = TaskSpec | DatasetSpec | ModelSpec | ModelFamily | CommandSpec | LoggerSpec | ExecutorSpec
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 PACKAGE_PATTERN = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", re.ASCII)
@@ -55,24 +56,25 @@ def _validate(spec: AnySpec) -> None:
         _validate_dataset(spec)
     elif isinstance(spec, ModelSpec):
         _validate_model(spec)
-    elif isinstance(spec, LoggerSpec):
-        _validate_logger(spec)
+    elif isinstance(spec, LoggerSpec | ExecutorSpec):
+        _validate_needs(spec)
     has_no_code = isinstance(spec, TaskSpec) and not spec.entry  # the kind brings the implementation
     if not has_no_code and not ENTRY_PATTERN.fullmatch(spec.entry):
         raise InvalidSpecError(f"{spec_type} {name}: entry {spec.entry!r} is not of the form package.module:name")
 
 
-def _validate_logger(logger: LoggerSpec) -> None:
-    for need in logger.needs:
+def _validate_needs(spec: LoggerSpec | ExecutorSpec) -> None:
+    what = "logger" if isinstance(spec, LoggerSpec) else "executor"
+    for need in spec.needs:
         if not PACKAGE_PATTERN.fullmatch(need):
-            raise InvalidSpecError(f"logger {logger.name}: needs {need!r} is not the bare name of a package")
+            raise InvalidSpecError(f"{what} {spec.name}: needs {need!r} is not the bare name of a package")
 
 
 def _refuse_text_as_tuple(spec: AnySpec) -> None:
     """Raise InvalidSpecError for `("mnist")`, which is a text in Python, with the way to write a tuple of one."""
     for field in ("datasets", "tasks", "needs"):
         value: object = getattr(spec, field, None)
-        if isinstance(value, str) and isinstance(spec, TaskSpec | ModelSpec | LoggerSpec):
+        if isinstance(value, str) and isinstance(spec, TaskSpec | ModelSpec | LoggerSpec | ExecutorSpec):
             raise InvalidSpecError(
                 f"{type(spec).__name__} {spec.name}: `{field}` is a text, not a tuple: write ({value!r},)"
             )

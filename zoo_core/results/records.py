@@ -166,7 +166,9 @@ class Load(JsonStruct, frozen=True, kw_only=True):
 
     cpu_s, wall_s: CPU and wall seconds of the windows. wait_s: seconds that threads waited for a core, summed over the
         threads; None where the system does not count them. involuntary_switches: those of the main thread.
-    trials_beside: trials of other zoo processes that ran at the same time.
+    trials_beside: trials that ran at the same time and may have shared a core or the device with this one; each of
+        them makes the times unreliable. trials_apart: those that ran at the same time, on cores and devices of their
+        own.
     """
 
     cpu_s: float
@@ -174,6 +176,7 @@ class Load(JsonStruct, frozen=True, kw_only=True):
     wait_s: float | None = None
     involuntary_switches: Integer | None = None
     trials_beside: Integer = 0
+    trials_apart: Integer = 0
 
 
 class TableFacts(JsonStruct, frozen=True, kw_only=True):
@@ -264,12 +267,15 @@ class Record(JsonStruct, frozen=True, kw_only=True):
 
     started_at: ISO 8601, UTC, with microseconds. wall_s: from the start of the worker process to its end.
     budget: what ended the training, its `length` in steps or epochs, or the `time` budget_s.
+    timeout_s, max_memory_mib: the limits of the trial; None: it had none.
     reason, traceback: why the status is not `ok`; `traceback` may be the end of the worker's output.
     other_code: hashes of the code of the `dataset` and the `task`, and of the `specs`, by these words; that of the
         model is in `model`.
     environment: machine, software versions and plugins. command: the command or call that made the record.
     imports: path from the model's folder -> SHA-256 of the files of code that the trial imported and the key does not
         cover, such as under computed names. If one of them changes, the same command runs the trial again.
+    experiment: the key without the name of the device, which an executor compares between machines; "" in earlier
+        records.
     source: the runner, or `pytest-benchmark` for records of `zoo results import`. These have only `benchmark`: no score
         and no measurements of the runner. They are never ranked.
     """
@@ -289,6 +295,7 @@ class Record(JsonStruct, frozen=True, kw_only=True):
     budget: Literal["length", "time"]
     budget_s: float | None = None
     timeout_s: float | None = None
+    max_memory_mib: Integer | None = None
     reason: str = ""
     traceback: str = ""
     curve: list[CurvePoint] = []
@@ -299,6 +306,7 @@ class Record(JsonStruct, frozen=True, kw_only=True):
     environment: dict[str, Any] = {}
     command: str = ""
     imports: Annotated[dict[str, str], Few] = {}
+    experiment: Name = ""
     source: Source = "runner"
     benchmark: BenchmarkFacts | None = None
 

@@ -210,6 +210,15 @@ class Store:
             except (RecordError, OSError) as error:
                 yield Unreadable(path, error_words(error))
 
+    def newest(self, task: str, most: int = sys.maxsize) -> list[Record]:
+        """Return up to `most` readable records of a task, the newest ones, oldest first."""
+        paths = [path for path in self.task_folder(task).glob("*.json") if not path.name.startswith(".")]
+        found = []
+        for path in sorted(paths, key=lambda path: path.stem.rpartition("-")[2])[-most:]:
+            with contextlib.suppress(RecordError, OSError):  # `read` reports these
+                found.append(read_record(path))
+        return found
+
     def find(self, task: str, key: str) -> list[Record]:
         """Return the readable records of one experiment, oldest first."""
         matching = []

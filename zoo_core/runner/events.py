@@ -57,6 +57,8 @@ class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     onnxruntime, whether to draw what the model does inside, and what to profile.
     code, specs, recipes: what was planned (see identity.py); None and "" to run whatever is on the disk.
     scored_apart: whether a process without the model scores the predictions again (see scoring.py).
+    cpus: the logical CPUs that the trial is pinned to; empty for all. max_threads: the most CPU threads that the zoo
+    chooses; 0 for as many as there are usable CPUs. max_memory_mib: that all its processes may take; 0 for no limit.
     """
 
     handler: ClassVar[str] = "zoo_core.runner.trial:run_trial"
@@ -87,6 +89,9 @@ class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
     specs: str = ""
     recipes: str = ""
     scored_apart: bool = False
+    cpus: list[int] = []
+    max_threads: int = 0
+    max_memory_mib: int = 0
 
     @property
     def log_folder(self) -> str:

@@ -40,8 +40,9 @@ from zoo_core.runner.events import (
 )
 from zoo_core.runner.inbox import MessageError
 from zoo_core.runner.interrupts import Interrupts, deferred_interrupts
+from zoo_core.runner.memory_watch import watching_memory
 from zoo_core.runner.order import EventOrder
-from zoo_core.runner.start import ENVIRONMENT, Fork, Start, Worker
+from zoo_core.runner.start import ENVIRONMENT, Fork, Start, Worker, callers_environment
 
 SILENCE_S = 0.25  # without an event, after which the executor checks that the worker is alive
 MAX_EVENTS_MIB = 16  # of all events of which many are kept, such as the points of the curve: more than 100,000
@@ -55,7 +56,8 @@ class WorkerResult:
     trial_done, job_result, job_failed: the worker's last event is one of these; all are None if it died before.
     before_extras: ends the trial if its worker did not get through the extras; None if it never came to them.
     phases: phase -> seconds. phase: the last one. wall_s: from the start of the process to its end.
-    trials_beside: number of trials of other zoo processes that ran at the same time.
+    trials_beside: how many trials ran at the same time.
+    excess: what it took too much of, so that it was ended; "" if nothing.
     loaded: path -> SHA-256 of the files of code that the worker loaded; two contents of one file are joined.
     order: whether the events of a trial came as those of an honest one.
     """
@@ -73,7 +75,8 @@ class WorkerResult:
     timed_out: bool = False
     interrupted: bool = False
     oom_killed: bool = False
-    trials_beside: int = 0
+    trials_beside: beside.Beside = field(default_factory=beside.Beside)
+    excess: str = ""
     loaded: dict[str, str] = field(default_factory=dict)
     order: EventOrder = field(default_factory=EventOrder)
 
@@ -136,17 +139,20 @@ class LocalExecutor:
         Raises UsageError for a job with a name that is not UTF-8, MachineError if the system starts no process.
         """
         result, content, oom_before = WorkerResult(order=EventOrder(job)), _encode(job), _oom_kills()
-        with deferred_interrupts() as interrupts, beside.announced(isinstance(job, TrialJob)) as others:
+        used = beside.used_by(job.cpus, job.device) if isinstance(job, TrialJob) else None
+        with deferred_interrupts() as interrupts, beside.announced(used) as others:
             child, began = self._start(job, content, interrupts)
             if child is None:
                 result.interrupted = True
                 return result
             try:
-                _Reception(child, result, on_event, interrupts).receive(began, timeout_s)
+                with watching_memory(child.seen, getattr(job, "max_memory_mib", 0)) as excess:
+                    _Reception(child, result, on_event, interrupts).receive(began, timeout_s)
             finally:
                 child.end()
                 child.inbox.close()
-                result.trials_beside = max(result.trials_beside, others())
+                result.trials_beside = result.trials_beside.most(others())
+            result.excess = excess.reason
             result.wall_s = time.perf_counter() - began
             result.interrupted = interrupts.requested
         result.enter(result.phase, result.wall_s)
@@ -156,7 +162,7 @@ class LocalExecutor:
 
     def _start(self, job: Job, content: bytes, interrupts: Interrupts) -> tuple[Worker | None, float]:
         """Start the worker; return it and the time before. Without one the user stopped the run."""
-        environment = dict(os.environ)
+        environment = callers_environment()
         if environment.get("ZOO_CACHE"):
             environment["ZOO_CACHE"] = str(cache_dir())  # absolute: a plugin may change the worker's folder
         on_accelerator = getattr(job, "device", "cpu") != "cpu"

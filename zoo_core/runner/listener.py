@@ -10,15 +10,18 @@ from zoo_core.runner.planned_trial import PlannedTrial
 
 
 class Listener(Protocol):
-    """Displays or logs a run. The run calls each method when its event happens."""
+    """Displays or logs a run. The run calls each method when its event happens, never two at once.
+
+    With `--jobs`, calls about several trials alternate; `PlannedTrial.identity` tells them apart.
+    """
 
     def began(self, trial: PlannedTrial, number: int, total: int) -> None:
         """A trial began, `number` of `total`, counted from 1."""
 
-    def on_event(self, event: Event) -> None:
-        """The worker sent an event."""
+    def on_event(self, trial: PlannedTrial, event: Event) -> None:
+        """The worker of a trial sent an event."""
 
-    def finished(self, record: Record) -> None:
+    def finished(self, trial: PlannedTrial, record: Record) -> None:
         """A trial ended or was skipped, and this is its record."""
 
 
@@ -27,6 +30,6 @@ class NoDisplay:
 
     def began(self, trial: PlannedTrial, number: int, total: int) -> None: ...
 
-    def on_event(self, event: Event) -> None: ...
+    def on_event(self, trial: PlannedTrial, event: Event) -> None: ...
 
-    def finished(self, record: Record) -> None: ...
+    def finished(self, trial: PlannedTrial, record: Record) -> None: ...

@@ -11,7 +11,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from zoo_core.errors import MachineError, ZooError
 from zoo_core.files import portable
@@ -125,13 +125,15 @@ class Loggers:
 class _Both:
     """A Listener that passes on everything, first to the display.
 
-    A trial is told to the loggers with its first event or its record: one that could not begin has neither.
+    A trial is told to the loggers with its first event or its record: one that could not begin has neither. Loggers
+    get one trial after the other: of several that run at a time, one is told as it goes, the others when that one ends.
     """
 
     def __init__(self, display: Listener, loggers: Loggers) -> None:
         self._display, self._loggers = display, loggers
-        self._waiting: tuple[PlannedTrial, int, int] | None = None
-        self._key = ""
+        self._calls: dict[tuple[str, str], list[Callable[[], None]]] = {}  # of each trial that began, not yet made
+        self._told: tuple[str, str] | None = None  # the trial that the loggers are told about
+        self._ended: list[tuple[str, str]] = []
         self._is_first = True
 
     def began(self, trial: PlannedTrial, number: int, total: int) -> None:
@@ -139,25 +141,35 @@ class _Both:
         if self._is_first:
             self._is_first = False
             self._loggers.wait_until_ready()
-        self._waiting, self._key = (trial, number, total), trial.key
+        self._calls[trial.identity] = [lambda: self._loggers.began(trial, number, total)]
 
-    def on_event(self, event: Event) -> None:
-        self._display.on_event(event)
-        self._begin()
-        if isinstance(event, Evaluated) and self._key:
-            self._loggers.evaluated(event)
+    def on_event(self, trial: PlannedTrial, event: Event) -> None:
+        self._display.on_event(trial, event)
+        if (calls := self._calls.get(trial.identity)) is None:
+            return
+        if isinstance(event, Evaluated):
+            calls.append(lambda: self._loggers.evaluated(event))
+        self._tell(trial)
 
-    def finished(self, record: Record) -> None:
-        self._display.finished(record)
-        if record.key == self._key:  # others were skipped before they began
-            self._begin()
-            self._loggers.finished(record)
-            self._key = ""
+    def finished(self, trial: PlannedTrial, record: Record) -> None:
+        self._display.finished(trial, record)
+        if (calls := self._calls.get(trial.identity)) is not None:  # others were skipped before they began
+            calls.append(lambda: self._loggers.finished(record))
+            self._ended.append(trial.identity)
+            self._tell(trial)
 
-    def _begin(self) -> None:
-        if self._waiting is not None:
-            trial, self._waiting = self._waiting, None
-            self._loggers.began(*trial)
+    def _tell(self, trial: PlannedTrial) -> None:
+        """Make the calls about one trial, and if it has ended, about the others that have ended meanwhile."""
+        self._told = self._told or trial.identity
+        while self._told is not None:
+            calls = self._calls[self._told]
+            while calls:
+                calls.pop(0)()
+            if self._told not in self._ended:
+                return
+            self._ended.remove(self._told)
+            del self._calls[self._told]
+            self._told = self._ended[0] if self._ended else None
 
 
 @contextlib.contextmanager

@@ -14,7 +14,8 @@ from zoo_core.errors import UsageError
 from zoo_core.registry import Registry
 from zoo_core.results.current import CurrentCode, read_current
 from zoo_core.results.store import Store
-from zoo_core.runner.request import Request, is_one_name
+from zoo_core.runner.request import Request
+from zoo_core.runner.selection import is_one_name
 from zoo_core.specs import ModelSpec, TaskSpec
 
 Model: TypeAlias = str | Callable[..., Any]
@@ -30,7 +31,9 @@ def name_models(
     if name and len(models) != 1:
         raise UsageError(f"--name {name!r} goes with one --model: give the file or class that it names")
     if not is_one_name(tasks):
-        return [str(model) for model in models]  # the request refuses models unless it names one task
+        if any(not isinstance(model, str) for model in models):
+            raise UsageError("a model without a package goes with one named task, not with several, a pattern or --all")
+        return [str(model) for model in models]
     spec = registry.task(tasks[0])
     return [_name_model(registry, spec, model, name) for model in models]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -17,6 +17,7 @@ from zoo_core.recipe import Recipe, RecipeClass
 from zoo_core.registry import Pair, Registry
 from zoo_core.results.records import FINAL, ONNXRUNTIME, Measured, Record
 from zoo_core.results.store import Store
+from zoo_core.runner.estimates import Estimate
 from zoo_core.runner.grid import combinations, count_combinations, require_few, settings_of
 from zoo_core.runner.identity import imports_are_unchanged, read_code
 from zoo_core.runner.pair_recipe import pair_parameters, quick_preset
@@ -47,11 +48,16 @@ class Skipped:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Trials to run, records that make a trial unnecessary, and trials that cannot run."""
+    """Trials to run, records that make a trial unnecessary, and trials that cannot run.
+
+    left: trials that do not fit into `--limit`. estimates: of trials, by their identity.
+    """
 
     todo: tuple[PlannedTrial, ...]
     recorded: tuple[Record, ...]
     skipped: tuple[Skipped, ...]
+    left: tuple[PlannedTrial, ...] = ()
+    estimates: Mapping[tuple[str, str], Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,7 @@ def _plan_pair(pair: Pair, request: Request, registry: Registry) -> Iterator[tup
             device=device,
             request=request,
             code=code,
+            timeout_s=request.timeout_s,
         )
         yield trial, item.problem or dataset.problem or location.problem
 
@@ -196,12 +203,12 @@ def _find_record(trial: PlannedTrial, store: Store) -> Record | None:
     enough = [
         record
         for record in earlier
-        if _is_enough(record, request) and imports_are_unchanged(trial.model, record.imports)
+        if is_enough(record, request) and imports_are_unchanged(trial.model, record.imports)
     ]
     return max(enough, key=lambda record: (record.status == "ok", record.started_at), default=None)
 
 
-def _is_enough(record: Record, request: Request) -> bool:
+def is_enough(record: Record, request: Request) -> bool:
     """Return whether a record makes its trial unnecessary."""
     if record.status == "ok":
         return _has_what_is_asked(record.measured, request)
@@ -210,6 +217,8 @@ def _is_enough(record: Record, request: Request) -> bool:
     if record.status == "timeout":  # with more time it may succeed
         earlier_timeout_s = record.timeout_s or 0.0
         return request.timeout_s is not None and request.timeout_s <= earlier_timeout_s
+    if record.status == "out_of_memory" and record.max_memory_mib:  # with more memory it may succeed
+        return 0 < request.max_memory_mib <= record.max_memory_mib
     return record.status in FINAL
 
 

@@ -25,6 +25,7 @@ class PlannedTrial:
     """One trial to run. Its job consists of names and JSON values, so any executor can run it.
 
     settings: those of its recipe that differ from other trials of the call, in words; "" without lists of values.
+    timeout_s: after which it is ended; None for no limit.
     code, specs, key: what the code is, the hash of the specs and the key of the experiment; all are fixed when the
     trial is planned.
     """
@@ -41,6 +42,7 @@ class PlannedTrial:
     request: Request
     code: TrialCode
     settings: str = ""
+    timeout_s: float | None = None
     specs: str = field(init=False)
     key: str = field(init=False)
 
@@ -62,6 +64,11 @@ class PlannedTrial:
     def name(self) -> str:
         words = (self.task.name, self.model.name, self.settings, self.device, f"seed {self.seed}")
         return " ".join(filter(None, words))
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Key and device, which together name it in its run: on two GPUs of one make, a trial has one key."""
+        return self.key, self.device
 
     @property
     def weights_name(self) -> str:
@@ -119,6 +126,7 @@ class PlannedTrial:
             specs=self.specs,
             recipes=recipes_sha256(self.task, self.model),
             scored_apart=is_scored_apart(self.task),
+            max_memory_mib=self.request.max_memory_mib,
         )
 
 
@@ -132,6 +140,15 @@ def experiment_key(trial: PlannedTrial) -> str:
 
     It covers neither the machine, nor the version of torch, nor the code of zoo-core.
     """
+    return _hash_of_parts(trial, trial.device_name)
+
+
+def portable_key(trial: PlannedTrial) -> str:
+    """Return the key without the name of the device, which is the same on machines with other devices of a class."""
+    return _hash_of_parts(trial, "")
+
+
+def _hash_of_parts(trial: PlannedTrial, device_name: str) -> str:
     request = trial.request
     parts = {
         "task": f"{trial.task.qualified}@{trial.task.version}",
@@ -145,7 +162,7 @@ def experiment_key(trial: PlannedTrial) -> str:
         "recipe": dict(trial.recipe),
         "budget_s": request.budget_s,
         "seed": trial.seed,
-        "device": [trial.device_class, trial.device_name],
+        "device": [trial.device_class, device_name],
         "dtype": request.dtype,
         "compiled": request.compiled,
         "threads": request.threads,

@@ -21,7 +21,7 @@ from zoo_core.runner.executor import WorkerResult, exit_reason
 from zoo_core.runner.identity import find_changed_file, other_imports
 from zoo_core.runner.initial_score import find_undeclared_knowledge
 from zoo_core.runner.limits import cut, limit_record
-from zoo_core.runner.planned_trial import PlannedTrial
+from zoo_core.runner.planned_trial import PlannedTrial, portable_key
 from zoo_core.runner.plausible import find_impossible_number
 from zoo_core.runner.preflight import InitialWeights
 from zoo_core.runner.record_facts import dataset_facts, device_facts, model_facts, task_facts
@@ -64,8 +64,10 @@ def make_record(
     measured = done.measured if done else Measured()
     if find_impossible_number(result) or result.order.cheat or result.order.problem:
         measured = Measured()
-    if measured.load is not None:
-        measured = replace(measured, load=replace(measured.load, trials_beside=result.trials_beside))
+    if (load := measured.load) is not None:
+        beside = result.trials_beside
+        load = replace(load, trials_beside=beside.sharing, trials_apart=beside.apart)
+        measured = replace(measured, load=load)
     phases = {"start": result.phases["start"], **done.phases} if done else result.phases
     measured = replace(measured, left_out={name: hide_home(why) for name, why in measured.left_out.items()})
     record = Record(
@@ -85,7 +87,8 @@ def make_record(
         recipe_class=trial.recipe_class,
         budget="length" if request.budget_s is None else "time",
         budget_s=request.budget_s,
-        timeout_s=request.timeout_s,
+        timeout_s=trial.timeout_s,
+        max_memory_mib=request.max_memory_mib or None,
         curve=[point.point for point in result.points] if measured.steps else [],
         phases=[PhaseFacts(name=name, seconds=seconds) for name, seconds in phases.items()],
         wall_s=result.wall_s,
@@ -94,6 +97,7 @@ def make_record(
         environment={**environment, **({"sandbox": sandbox.NAME} if request.sandbox else {})},
         command=hide_home(request.command),
         imports=other_imports(trial.model, trial.code, result.loaded),
+        experiment=portable_key(trial),
     )
     return limit_record(record)
 
@@ -122,7 +126,9 @@ def status_of_trial(trial: PlannedTrial, result: WorkerResult, log_tail: str) ->
 
     A trial that ran other code than planned is `skipped`: it has no result, and the next call runs it again.
     """
-    status, reason = _status_and_reason(result, trial.request.timeout_s)
+    status, reason = _status_and_reason(result, trial.timeout_s)
+    if status == "out_of_memory" and trial.request.max_memory_mib and not result.excess:
+        reason = f"{reason} (--max-memory: {trial.request.max_memory_mib:,} MiB)"
     if status != "interrupted":
         changed = find_changed_file(trial.code, result.loaded, failed=status != "ok")
         if changed:
@@ -150,6 +156,8 @@ def _status_and_reason(result: WorkerResult, timeout_s: float | None) -> tuple[S
         return "timeout", f"not done after {timeout_s:g} s, {phase}"
     if result.job_failed is not None:
         return "interrupted" if fault_of(result) else "error", result.job_failed.reason
+    if result.excess:
+        return "out_of_memory", f"{result.excess}, {phase}"
     if result.oom_killed:
         return "out_of_memory", f"the system killed the process because memory ran out, {phase}"
     return "crashed", f"the process died {phase}: {exit_reason(result.exit_code)}"

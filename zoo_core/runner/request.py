@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from zoo_core.recipe import helps
 from zoo_core.registry import Pair, Registry, is_pattern
 from zoo_core.runner import sandbox
 from zoo_core.runner.pair_recipe import pair_parameters
+from zoo_core.runner.selection import Selection, choose_pairs
 from zoo_core.specs import NO_WEIGHTS, LoggerSpec, ModelSpec
 
 
@@ -42,6 +42,13 @@ class Request:
     inspect, profile: as in `TrialJob`.
     weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
     loggers: what follows the trials. They are no part of the experiment.
+    limit_s: run only the trials that fit into this time. default_timeout: whether a trial without `timeout_s` gets a
+        limit that follows from its estimate.
+    jobs: how many trials run at a time. share_device: whether they may share an accelerator. slots: planned device ->
+        the devices on which its trials may run, once the devices are found.
+    cpus, max_threads: the place of a single trial, as in `jobs.Place`, if another process has chosen it.
+    executor, address: the name of what runs the trials elsewhere, and where that is; "" for this machine.
+    max_memory_mib: that each trial may take; 0 for no limit.
     """
 
     pairs: Sequence[Pair]
@@ -71,59 +78,17 @@ class Request:
     sandbox: bool = False
     allow_many: bool = False
     loggers: Sequence[LogTarget] = ()
+    limit_s: float | None = None
+    default_timeout: bool = False
+    jobs: int = 1
+    share_device: bool = False
+    slots: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    cpus: Sequence[int] = ()
+    max_threads: int = 0
+    executor: str = ""
+    address: str = ""
+    max_memory_mib: int = 0
     command: str = ""
-
-
-def choose_pairs(
-    registry: Registry,
-    tasks: Sequence[str],
-    models: Sequence[str | ModelSpec],
-    *,
-    all_pairs: bool = False,
-    cross: bool = False,
-    exclude: Sequence[str] = (),
-) -> list[Pair]:
-    """Choose the pairs to run; `tasks` are names and patterns such as `a*`.
-
-    exclude: names and patterns; pairs with such a task or model are left out.
-    Raises UsageError if there are no pairs, or if the options contradict each other.
-    """
-    if all_pairs == bool(tasks):
-        raise UsageError("name a task, or give --all: `zoo list` shows the tasks")
-    if cross and not all_pairs:
-        advice = registry.fit_advice(registry.tasks_named(tasks)[0])
-        raise UsageError(f"--cross goes with --all; for task {tasks[0]}, name each model with --model: {advice}")
-    if models and not is_one_name(tasks):
-        raise UsageError("--model goes with one named task, not with --all, several tasks or a pattern")
-    if all_pairs:
-        pairs = registry.pairs(cross=cross)
-    else:
-        specs = registry.tasks_named(tasks)
-        named = [model if isinstance(model, ModelSpec) else registry.model_or_file(model, specs[0]) for model in models]
-        _refuse_duplicate_names(named)
-        pairs = [Pair(spec, model) for spec in specs for model in named or registry.models_for(spec)]
-    pairs = _without(pairs, exclude)
-    if not pairs:
-        if all_pairs:
-            raise UsageError("there is nothing to run: no installed plugin adds a task with a model (`zoo list`)")
-        raise UsageError(f"no model is registered for task {tasks[0]}, so name one: {registry.fit_advice(specs[0])}")
-    return pairs
-
-
-def _without(pairs: Sequence[Pair], exclude: Sequence[str]) -> list[Pair]:
-    """Leave out the pairs whose task or model has an excluded name. Raises UsageError for a word that none has."""
-    unused, kept = set(exclude), []
-    for pair in pairs:
-        names = [name for spec in (pair.task, pair.model) for name in (spec.name, spec.qualified)]
-        fitting = {word for word in exclude if any(fnmatchcase(name, word) for name in names)}
-        unused -= fitting
-        if not fitting:
-            kept.append(pair)
-    if unused:
-        raise UsageError(f"--exclude {min(unused)!r}: no task or model of this call has such a name; `zoo list pairs`")
-    if exclude and not kept:
-        raise UsageError(f"--exclude {' --exclude '.join(exclude)} leaves nothing to run")
-    return kept
 
 
 def choose_loggers(registry: Registry, words: Sequence[str]) -> list[LogTarget]:
@@ -150,19 +115,6 @@ def without_log_targets(words: Sequence[str], loggers: Sequence[str]) -> list[st
     return [bare.get(word, word) for word in words]
 
 
-def is_one_name(tasks: Sequence[str]) -> bool:
-    """Return whether the words name one task, rather than several or a pattern."""
-    return len(tasks) == 1 and not is_pattern(tasks[0])
-
-
-def _refuse_duplicate_names(models: Sequence[ModelSpec]) -> None:
-    """Raise UsageError if two files give their models one name, which would mix up their records."""
-    entries: dict[str, str] = {}
-    for model in models:
-        if entries.setdefault(model.qualified, model.entry) != model.entry:
-            raise UsageError(f"two of these models would be called {model.qualified}: rename one, or its file")
-
-
 def make_overrides(
     epochs: float | None, max_steps: int | None, *, timed: bool, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -177,7 +129,7 @@ def make_overrides(
 
 def weights_path(weights: str, models: Sequence[object]) -> str:
     """Return the weights file as an absolute path. Raises UsageError unless exactly one model is named."""
-    if weights and len(models) != 1:
+    if weights and (len(models) != 1 or is_pattern(str(models[0]))):
         raise UsageError("--weights goes with one --model: name the model that the weights are for")
     return weights if weights in ("", NO_WEIGHTS) else str(Path(weights).expanduser().absolute())
 
@@ -220,6 +172,7 @@ def make_request(
     settings: Mapping[str, Any],
     all_pairs: bool = False,
     cross: bool = False,
+    kinds: Sequence[str] = (),
     exclude: Sequence[str] = (),
     epochs: float | None = None,
     max_steps: int | None = None,
@@ -231,15 +184,18 @@ def make_request(
     settings: recipe keys (`--set`). fields: passed to `Request` unchanged.
     Raises UsageError if the options contradict each other or name something unknown.
     """
+    chosen = Selection(tasks=tasks, models=models, all_pairs=all_pairs, cross=cross, kinds=kinds, exclude=exclude)
     request = Request(
-        pairs=choose_pairs(registry, tasks, models, all_pairs=all_pairs, cross=cross, exclude=exclude),
+        pairs=choose_pairs(registry, chosen),
         overrides=make_overrides(epochs, max_steps, timed=fields.get("budget_s") is not None, settings=settings),
-        named_task=not all_pairs and not any(map(is_pattern, tasks)),
-        named_models=bool(models),
+        named_task=chosen.names_tasks,
+        named_models=chosen.names_models,
         weights=weights_path(weights, models),
         weights_sha256=weights_sha256(weights),
         **fields,
     )
+    if request.address and not request.executor:
+        raise UsageError("--address goes with --executor: it says where the executor runs the trials")
     require_known_keys(request)
     if request.onnxruntime:
         require_packages(ONNX)

@@ -3,79 +3,49 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
+import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from msgspec import structs
 
 from zoo_core.data.accounting import warn_of_left_out
 from zoo_core.errors import DataError, MachineError, UsageError, machine_error_of
+from zoo_core.executors import Executor
 from zoo_core.files import cache_dir, require_writable_cache
 from zoo_core.measure.environment import describe, machine_id
-from zoo_core.registry import Registry
-from zoo_core.results.records import FAILED, LeftOut, Record
+from zoo_core.registry import LOCAL, Registry
+from zoo_core.results.records import LeftOut, Record
 from zoo_core.results.store import Store, require_folder, writing_results
 from zoo_core.runner.current import note_current_code
-from zoo_core.runner.devices import find_devices
-from zoo_core.runner.events import TrialJob
+from zoo_core.runner.events import Event, TrialJob
 from zoo_core.runner.executor import LocalExecutor, WorkerResult
-from zoo_core.runner.interrupts import deferred_interrupts
+from zoo_core.runner.jobs import Numbered, Place, Places, run_trials, with_devices
 from zoo_core.runner.listener import Listener
 from zoo_core.runner.log import limiting_log, read_log_tail
 from zoo_core.runner.loggers import starting_loggers
+from zoo_core.runner.outcome import NO_FILES, NO_RECORD, NOT_FINISHED, NOT_RUN, Outcome
 from zoo_core.runner.plan import Plan, Skipped, make_plan
 from zoo_core.runner.planned_trial import PlannedTrial
 from zoo_core.runner.preflight import InitialWeights, download_unpinned_weights, preflight
 from zoo_core.runner.recording import TrialStatus, fault_of, keep_score, make_record, now, status_of_trial
+from zoo_core.runner.remote import RemoteRun, as_remote, make_executor, without_recorded
 from zoo_core.runner.request import Request
 from zoo_core.runner.saving import fault_of_disks, fault_of_memory, save_what_fits
+from zoo_core.runner.schedule import schedule
 from zoo_core.runner.scoring import check_score, remove_predictions
+from zoo_core.specs import ExecutorSpec
 
-# What a fault of the machine costs a trial, after "1 trial".
-NOT_RUN = "did not run"
-NOT_FINISHED = "did not finish"
-NO_FILES = "lost pictures, checkpoint or other files, which --force makes anew"
-NO_RECORD = "could not be saved"
-
+LOG = logging.getLogger("zoo")
 
 MakeDisplay = Callable[[], AbstractContextManager[Listener]]
-
-
-@dataclass(slots=True)
-class Outcome:
-    """The result of a run: new records, records that existed before, and whether Ctrl-C ended it.
-
-    refused: new records of trials that ran, but not the code that was planned, so that they have no result.
-    faults: faults of the machine, such as a full disk -> what they cost, in words about trials, with the number of
-        trials. unsaved: new records that could not be saved, so that only this object has them.
-    logged: the name of each logger that has written everything, and where to look.
-    """
-
-    new: list[Record] = field(default_factory=list)
-    recorded: list[Record] = field(default_factory=list)
-    refused: list[Record] = field(default_factory=list)
-    faults: dict[str, Counter[str]] = field(default_factory=dict)
-    unsaved: list[Record] = field(default_factory=list)
-    interrupted: bool = False
-    logged: Sequence[tuple[str, str]] = ()
-
-    def note_fault(self, fault: str, cost: str) -> None:
-        """Note what a fault of the machine cost one trial."""
-        self.faults.setdefault(fault, Counter())[cost] += 1
-
-    @property
-    def records(self) -> list[Record]:
-        """All records, earlier ones first."""
-        return [*self.recorded, *self.new]
-
-    @property
-    def failed(self) -> list[Record]:
-        """Records of trials that failed or were interrupted, also of earlier runs."""
-        return [record for record in self.records if record.status in FAILED]
 
 
 def run_request(
@@ -88,13 +58,14 @@ def run_request(
     require_writable_cache()
     require_folder(store.folder)
     try:
+        if (spec := _other_executor(request, registry)) is not None:
+            return _run_elsewhere(as_remote(request), registry, store, make_display, spec, dry_run=dry_run)
         make_plan(request, registry, store)  # report mistakes before torch is started
         executor = LocalExecutor()
-        found = find_devices(request.devices, executor)
-        request = replace(request, devices=[*found], device_names=found)
+        request = with_devices(request, executor)
         if not dry_run:
             download_unpinned_weights(request, executor)
-        plan = make_plan(request, registry, store)
+        plan = schedule(make_plan(request, registry, store), store, executor)
         if dry_run:
             return plan, Outcome()
         wanted = request.loggers if plan.todo else ()
@@ -107,6 +78,36 @@ def run_request(
         raise UsageError(f"{error}{_offline_hint(request, registry)}") from error
 
 
+def _other_executor(request: Request, registry: Registry) -> ExecutorSpec | None:
+    """Return the executor that a request names; None for this machine. Raises UnknownNameError, UsageError."""
+    spec = registry.executor(request.executor) if request.executor else LOCAL
+    if spec == LOCAL and request.address:
+        raise UsageError("--address does not go with --executor local, which is this machine")
+    return None if spec == LOCAL else spec
+
+
+def _run_elsewhere(
+    request: Request,
+    registry: Registry,
+    store: Store,
+    make_display: MakeDisplay,
+    spec: ExecutorSpec,
+    *,
+    dry_run: bool,
+) -> tuple[Plan, Outcome]:
+    """Plan, and hand the trials to an executor, unless `dry_run`. Raises UsageError."""
+    plan = without_recorded(make_plan(request, registry, store), store)
+    if dry_run:
+        return plan, Outcome()
+    wanted = request.loggers if plan.todo else ()
+    with starting_loggers(wanted, store) as loggers, make_display() as display:
+        run = Run(plan, store, None, registry.versions, loggers.beside(display))
+        outcome = run.run_by(spec.name, make_executor(spec, request.address)) if plan.todo else run.outcome
+        loggers.interrupted = outcome.interrupted
+    outcome.logged = loggers.places
+    return plan, outcome
+
+
 def _offline_hint(request: Request, registry: Registry) -> str:
     """Suggest the task's offline data set to a user without data; "" if there is none, or it was requested."""
     for dataset in registry.datasets_of(request.pairs[0].task):
@@ -116,16 +117,20 @@ def _offline_hint(request: Request, registry: Registry) -> str:
 
 
 class Run:
-    """One planned `zoo bench` call. `plugins`: the version of each plugin, by name."""
+    """One planned `zoo bench` call. `plugins`: the version of each plugin, by name.
+
+    `run` runs it on this machine, `run_by` hands it to an executor and needs no local one; `outcome` has the result.
+    """
 
     def __init__(
-        self, plan: Plan, store: Store, executor: LocalExecutor, plugins: Mapping[str, str], listener: Listener
+        self, plan: Plan, store: Store, executor: LocalExecutor | None, plugins: Mapping[str, str], listener: Listener
     ) -> None:
-        self._plan, self._store, self._executor, self._listener = plan, store, executor, listener
-        self._environment = describe(plugins)
+        self._plan, self.store, self._executor, self.listener = plan, store, executor, listener
+        self._plugins, self._environment = plugins, describe(plugins)
         self._weights: Mapping[str, InitialWeights] = {}  # by the model's qualified name
         self._left_out: Mapping[tuple[str, str], list[LeftOut]] = {}  # by data set and fingerprint
-        self.outcome = Outcome(recorded=list(plan.recorded))
+        self._bookkeeping = threading.RLock()  # trials may run in several threads
+        self.outcome = Outcome(recorded=list(plan.recorded), left=len(plan.left))
 
     def run(self) -> Outcome:
         """Check the plan and run every trial. Ctrl-C records the running trial as interrupted and ends the run.
@@ -133,10 +138,10 @@ class Run:
         Raises the errors of `preflight`, and MachineError for a results folder that takes no files, before anything is
         recorded.
         """
-        self._store.clean(machine_id())
+        self.store.clean(machine_id())
         if self._plan.todo:
-            self._store.require_writable()
-        checked = preflight(self._plan, self._executor)
+            self.store.require_writable()
+        checked = preflight(self._plan, self._local)
         self._weights, self._left_out = checked.weights, checked.left_out
         self._warn_of_left_out()
         for _, fault in checked.faults:
@@ -144,23 +149,47 @@ class Run:
         self._note_current_code(checked.plan)
         for skipped in checked.plan.skipped:
             self._skip(skipped)
-        todo = checked.plan.todo
-        for number, trial in enumerate(todo, 1):
-            with deferred_interrupts() as interrupts:  # until its record is saved
-                self._listener.began(trial, number, len(todo))
-                try:
-                    self._run_trial(trial)
-                except (MachineError, UsageError) as error:  # it did not begin; a fault may concern only this one
-                    self.outcome.note_fault(str(error), NOT_RUN)
-            if interrupts.requested:
-                self.outcome.interrupted = True
-                break
+        if todo := checked.plan.todo:
+            places = Places(todo[0].request)
+            if not places.own_cores:
+                LOG.warning("warning: the trials share cores, so their times are unreliable and not ranked")
+            limit_s = todo[0].request.limit_s
+            ends = None if limit_s is None else time.monotonic() + limit_s
+            run_one = partial(self._try, total=len(todo))
+            self.outcome.interrupted, not_begun = run_trials(todo, places, run_one, ends)
+            self.outcome.left += not_begun
         return self.outcome
+
+    def run_by(self, name: str, executor: Executor) -> Outcome:
+        """Run every trial by an executor. The machines that it uses check data and models themselves."""
+        self.store.clean(machine_id())
+        if self._plan.todo:
+            self.store.require_writable()
+        self._note_current_code(self._plan)
+        for skipped in self._plan.skipped:
+            self._skip(skipped)
+        remote = RemoteRun(name=name, executor=executor, books=self, plugins=self._plugins)
+        self.outcome.interrupted = remote.run(self._plan.todo)
+        return self.outcome
+
+    def _try(self, item: Numbered, place: Place, *, total: int) -> None:
+        """Run a trial. A fault of the machine that keeps it from beginning may concern only this one."""
+        with self._bookkeeping:
+            self.listener.began(item.trial, item.number, total)
+        try:
+            self._run_trial(item.trial, place)
+        except (MachineError, UsageError) as error:
+            self.note_fault(str(error), NOT_RUN)
+
+    @property
+    def _local(self) -> LocalExecutor:
+        assert self._executor is not None  # `run` has it
+        return self._executor
 
     def _note_current_code(self, plan: Plan) -> None:
         try:
-            with writing_results(self._store.folder):
-                note_current_code(plan, self._store, now())
+            with writing_results(self.store.folder):
+                note_current_code(plan, self.store, now())
         except MachineError as error:  # the leaderboard then goes by the newest record
             self.outcome.faults.setdefault(str(error), Counter())
 
@@ -171,9 +200,18 @@ class Run:
             left_out.setdefault(record.dataset.name, record.dataset.left_out)
         warn_of_left_out(left_out)
 
-    def _finish(self, record: Record, staging: Path | None = None) -> None:
+    def note_fault(self, fault: str, cost: str) -> None:
+        """Note what a fault of the machine cost one trial, from any thread."""
+        with self._bookkeeping:
+            self.outcome.note_fault(fault, cost)
+
+    def _hear(self, trial: PlannedTrial, event: Event) -> None:
+        with self._bookkeeping:
+            self.listener.on_event(trial, event)
+
+    def finish(self, trial: PlannedTrial, record: Record, staging: Path | None = None) -> None:
         """Save a new record, in full if that is possible, and show it."""
-        saved = save_what_fits(self._store, record, staging)
+        saved = save_what_fits(self.store, record, staging)
         if not saved.is_saved and record.status == "interrupted":  # nothing worth keeping: it will run again
             self.outcome.faults.setdefault(saved.fault, Counter())
         elif saved.fault:
@@ -181,48 +219,49 @@ class Run:
         if not saved.is_saved and record.status != "interrupted":
             self.outcome.unsaved.append(saved.record)
         self.outcome.new.append(saved.record)
-        self._listener.finished(saved.record)
+        self.listener.finished(trial, saved.record)
 
     def _skip(self, skipped: Skipped) -> None:
         """Record a trial that cannot run, unless its last record has the same status and reason."""
         trial, problem = skipped.trial, skipped.problem
-        earlier = self._store.find(trial.task.qualified, trial.key)
+        earlier = self.store.find(trial.task.qualified, trial.key)
         if earlier and (earlier[-1].status, earlier[-1].reason) == (problem.status, problem.reason):
             self.outcome.recorded.append(earlier[-1])
-            self._listener.finished(earlier[-1])
+            self.listener.finished(trial, earlier[-1])
             return
         status = TrialStatus(status=problem.status, reason=problem.reason)
-        self._finish(self._make_record(trial, WorkerResult(), status, started=now()))
+        self.finish(trial, self.make_record(trial, WorkerResult(), status, started=now()))
 
-    def _run_trial(self, trial: PlannedTrial) -> None:
+    def _run_trial(self, trial: PlannedTrial, place: Place) -> None:
         """Run a trial and save its record. Raises MachineError or UsageError if it could not begin."""
-        started, request = now(), trial.request
-        self._store.require_writable(flush=False)
-        with writing_results(self._store.folder):
-            staging = self._store.stage(trial.record_id(started))
+        started = now()
+        with self._bookkeeping, writing_results(self.store.folder):
+            self.store.require_writable(flush=False)
+            staging = self.store.stage(trial.record_id(started))
         weights = self._weights[trial.model.qualified]
         job = trial.to_trial_job(staging, weights.path, weights.sha256)
+        job = structs.replace(job, cpus=[*place.cpus], max_threads=place.max_threads)
         try:
             with limiting_log(staging):
-                result = self._executor.run(job, self._listener.on_event, request.timeout_s)
+                result = self._local.run(job, lambda event: self._hear(trial, event), trial.timeout_s)
         except (OSError, MachineError) as error:  # such as no process could be started
-            self._store.discard(staging)
+            self.store.discard(staging)
             raise machine_error_of(error) or error from error
         status = self._status(trial, job, result, staging)
         if status.status == "ok" and job.scored_apart:
-            checked = check_score(job, result, self._executor)
+            checked = check_score(job, result, self._local)
             status = replace(status, status=checked.status, reason=checked.reason)
             if checked.fault:
-                self.outcome.note_fault(checked.fault, NOT_FINISHED)
+                self.note_fault(checked.fault, NOT_FINISHED)
         remove_predictions(staging)
-        record = self._make_record(trial, result, status, started=started)
-        if record.status == "skipped":  # its artifacts are of other code than planned
-            self._store.discard(staging)
-            self.outcome.refused.append(record)
-            self._finish(record)
-        else:
-            self._finish(record, staging)
-        self.outcome.interrupted = result.interrupted
+        record = self.make_record(trial, result, status, started=started)
+        with self._bookkeeping:
+            if record.status == "skipped":  # its artifacts are of other code than planned
+                self.store.discard(staging)
+                self.outcome.refused.append(record)
+                self.finish(trial, record)
+            else:
+                self.finish(trial, record, staging)
 
     def _status(self, trial: PlannedTrial, job: TrialJob, result: WorkerResult, staging: Path) -> TrialStatus:
         """Return the status of a trial. One that failed because of the machine has no result and will run again."""
@@ -236,10 +275,11 @@ class Run:
             fault = str(hidden)
             status = replace(status, status="interrupted", reason=f"{fault}; the trial ended with {status.reason}")
         if fault:
-            self.outcome.note_fault(fault, NOT_FINISHED if status.status == "interrupted" else NO_FILES)
+            self.note_fault(fault, NOT_FINISHED if status.status == "interrupted" else NO_FILES)
         return status
 
-    def _make_record(self, trial: PlannedTrial, result: WorkerResult, status: TrialStatus, *, started: str) -> Record:
+    def make_record(self, trial: PlannedTrial, result: WorkerResult, status: TrialStatus, *, started: str) -> Record:
+        """Make the record of a trial, with what the checks before the run found out."""
         weights = self._weights.get(trial.model.qualified, InitialWeights())  # a skipped trial may have none
         record = make_record(trial, result, status, started=started, environment=self._environment, weights=weights)
         left_out = self._left_out.get((trial.dataset.qualified, trial.fingerprint), [])

@@ -27,6 +27,7 @@ from zoo_core.errors import UsageError
 from zoo_core.results.records import Measured, Status
 from zoo_core.runner import events
 from zoo_core.runner.events import Event, ExtrasBegan, Job, JobFailed, TrialDone, TrialJob
+from zoo_core.runner.memory_watch import WATCH_S, family, takes_more
 from zoo_core.runner.sandbox_view import arguments, environment
 
 NAME = "bubblewrap"  # in records
@@ -34,7 +35,6 @@ INSIDE, MEMORY = "ZOO_IN_SANDBOX", "ZOO_SANDBOX_MIB"
 MAX_MESSAGE_BYTES = 2**28
 MEMORY_SHARE = 0.75  # of the memory that is free when the trial starts
 PROCESSES, PROCESSES_PER_CORE = 64, 2
-WATCH_S = 0.1
 PROBE_S = 20.0
 # `-c`: the search path is set before anything of the zoo is imported.
 BOOT = "import sys; sys.path[:] = sys.argv[2:]; from zoo_core.runner.sandboxed import main; main(int(sys.argv[1]))"
@@ -80,7 +80,7 @@ def handler_of(job: Job) -> tuple[str, bool]:
 
 def run_in_sandbox(job: TrialJob, send: Callable[[Event], None]) -> None:
     """Do the job in a sandbox and send its events. If it takes too much, the last event says what."""
-    memory = _memory()
+    memory = job.max_memory_mib << 20 or _memory()
     with _started(job, memory) as (process, receiver), _watching(process, memory) as excess:
         last, has_results = _pass_on(receiver, send)
         if last is not None:
@@ -159,10 +159,10 @@ def _watching(process: subprocess.Popen[bytes], memory: int) -> Iterator[list[st
 
     def watch() -> None:
         while not done.wait(WATCH_S):
-            family = [*_family(process.pid)]
-            if len(family) > processes:
+            members = family(process.pid)  # orphans belong to the sandbox's first process, so are found
+            if len(members) > processes:
                 excess.append(f"it started more than {processes} processes")
-            elif sum(map(_resident, family)) > memory and sum(map(_proportional, family)) > memory:
+            elif takes_more(members, memory):
                 excess.append(f"it took more than {memory >> 20} MiB of memory")
             if excess:
                 process.kill()
@@ -175,33 +175,6 @@ def _watching(process: subprocess.Popen[bytes], memory: int) -> Iterator[list[st
     finally:
         done.set()
         watcher.join()
-
-
-def _family(pid: int) -> Iterator[int]:
-    """Yield the process and all that descend from it. Orphans belong to the sandbox's first process, so are found."""
-    waiting = [pid]
-    while waiting:
-        parent = waiting.pop()
-        yield parent
-        with contextlib.suppress(OSError):
-            for thread in Path(f"/proc/{parent}/task").iterdir():
-                with contextlib.suppress(OSError):
-                    waiting += map(int, (thread / "children").read_text().split())
-
-
-def _resident(pid: int) -> int:
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return 0
-
-
-def _proportional(pid: int) -> int:
-    """Return the memory of a process with its share of what it shares with others."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0
 
 
 def _keep_only_files(folder: Path) -> None:

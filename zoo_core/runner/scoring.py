@@ -173,7 +173,9 @@ def check_score(job: TrialJob, result: WorkerResult, executor: LocalExecutor) ->
     done = result.trial_done
     assert done is not None  # a trial with the status ok
     score_job = ScoreJob(
-        **{**asdict(job), "device": "cpu"}, sha256=result.order.predicted, per_example=done.measured.per_example
+        **{**asdict(job), "device": "cpu", "max_memory_mib": 0},
+        sha256=result.order.predicted,
+        per_example=done.measured.per_example,
     )
     try:
         with deferred_interrupts() as interrupts, interrupts.set_aside():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import sys
@@ -51,6 +52,13 @@ EXIT_TIMEOUT_S = 5.0  # for a worker to end after its last event
 _forks: set[int] = set()
 _without_driver: set[int] = set()  # fork servers that have not started the driver of an accelerator
 _one_at_a_time = threading.Lock()
+_launching = threading.Lock()  # is held while a fork server is looked at and started
+
+
+def callers_environment() -> dict[str, str]:
+    """Return the caller's environment variables, without those that a start in another thread sets for a moment."""
+    with _one_at_a_time:
+        return dict(os.environ)
 
 
 @contextlib.contextmanager
@@ -120,11 +128,11 @@ class Worker:
         """Wait until it has ended and its exit code is known, but not for ever; return whether it has ended."""
         ends = time.monotonic() + EXIT_TIMEOUT_S
         while time.monotonic() < ends:
-            if not self.is_alive() and (self.process.exitcode is not None or self._server_is_silent()):
+            if not self.is_alive() and (self._polled() is not None or self._server_is_silent()):
                 return True
-            self.process.join(POLL_S)
-            if self.process.exitcode is not None and self.is_alive():
-                time.sleep(POLL_S)  # the server is dead, so `join` does not wait
+            multiprocessing.connection.wait([self.process.sentinel], POLL_S)
+            if self._polled() is not None and self.is_alive():
+                time.sleep(POLL_S)  # the server is dead, so `wait` does not wait
         return not self.is_alive()
 
     def _server_is_silent(self) -> bool:
@@ -148,7 +156,12 @@ class Worker:
     @property
     def exit_code(self) -> int | None:
         """Its exit code; None if it is unknown, because the fork server was killed or is stopped."""
-        return None if self._server_is_silent() else self.process.exitcode
+        return None if self._server_is_silent() else self._polled()
+
+    def _polled(self) -> int | None:
+        """Return the exit code once there is one. It can be read only once, and starts of others read it too."""
+        with _one_at_a_time:
+            return self.process.exitcode
 
 
 class Start:
@@ -161,13 +174,14 @@ class Start:
 
     def worker(self, content: bytes, environment: Mapping[str, str], interrupts: Interrupts) -> Worker:
         """Start a worker for the job in `content`. Raises MachineError if that fails or takes too long."""
-        _start_tracker()
         mark = processes.new_mark()
         receiver, sender = self._context.Pipe(duplex=False)
         process: BaseProcess = self._context.Process(  # type: ignore[attr-defined]
             target=worker.main, args=(sender, content, {**environment, processes.MARK: mark}), daemon=False
         )
         try:
+            with _one_at_a_time:
+                _start_tracker()
             with _one_at_a_time, starting_process(), processes.marking(mark):
                 with ending(lambda: self._give_up(mark), self._limit_s(), interrupts):
                     start_process(process)
@@ -224,6 +238,10 @@ class Fork(Start):
         Return whether workers can be forked: a server that hangs is killed. One that the caller's own code started is
         left alone.
         """
+        with _launching:
+            return self._is_ready(interrupts)
+
+    def _is_ready(self, interrupts: Interrupts) -> bool:
         running = self._server or processes.find(_server_pid())
         if running is not None and processes.is_alive(running):
             if self._server is None and not processes.has_mark_of_this_process(running.pid):
@@ -241,13 +259,13 @@ class Fork(Start):
 
     def _launch(self, interrupts: Interrupts) -> None:
         mark = processes.new_mark()
-        with processes.marking(mark), starting_process(), _server_environment(), _ignoring_ctrl_c():
+        with _one_at_a_time, processes.marking(mark), starting_process(), _server_environment(), _ignoring_ctrl_c():
             forkserver.ensure_running()
         self._server = processes.find(_server_pid())
         atexit.register(self.end)
         first: BaseProcess = self._context.Process(target=worker.try_fork)  # type: ignore[attr-defined]
         with ending(self.end, SERVER_LIMIT_S, interrupts):
-            with starting_process():
+            with _one_at_a_time, starting_process():
                 start_process(first)
             first.join()
         if first.exitcode == 0 and self._server is not None:

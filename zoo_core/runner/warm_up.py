@@ -51,7 +51,8 @@ def _set_threads(trial: PreparedTrial, flops: int | None, parameters: int) -> No
     if trial.job.device != "cpu":
         return
     batch_flops = None if flops is None else float(flops) * trial.recipe.get("batch_size", 1)
-    trial.ctx.threads = trial.job.threads or thread_rule(batch_flops, parameters, usable_cores())
+    cores = trial.job.max_threads or usable_cores()
+    trial.ctx.threads = trial.job.threads or thread_rule(batch_flops, parameters, cores)
     torch.set_num_threads(trial.ctx.threads)
 
 

@@ -13,15 +13,17 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from zoo_core import errors
+from zoo_core import errors, memory_limit
 from zoo_core.entries import resolve_entry
 from zoo_core.errors import OfflineError, ZooError, machine_error_of
 from zoo_core.kinds import KINDS
+from zoo_core.measure import cores
 from zoo_core.reasons import reason_of
 from zoo_core.runner import events, processes, sandbox
 from zoo_core.runner.events import Event
@@ -56,6 +58,7 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
     processes.become_adopter()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     job = events.decode_job(content)
+    cores.pin(getattr(job, "cpus", ()))
 
     sending = threading.Lock()  # a thread of the plugin may import code, which is an event too
 
@@ -78,16 +81,28 @@ def main(connection: Connection, content: bytes, environment: Mapping[str, str])
             refuse_network()
         handler, sends_events = sandbox.handler_of(job)
         handle = resolve_entry(handler)
-        if sends_events:
-            handle(job, send)
-        else:
-            send(events.JobResult(value=handle(job)))
+        with _memory_limit(job):
+            if sends_events:
+                handle(job, send)
+            else:
+                send(events.JobResult(value=handle(job)))
     except BaseException as error:
         send(_failure(error))
     connection.close()
     parent = parent_process()
     if parent is not None and parent.pid == os.getppid():  # the orphans of a fork become the fork server's
         processes.end_children()
+
+
+def _memory_limit(job: events.Job) -> AbstractContextManager[None]:
+    """Let an allocation beyond the job's limit fail at once: the watch in the parent looks ten times a second.
+
+    Drivers of accelerators reserve more addresses than any machine has memory, and a sandbox limits its own processes.
+    """
+    limit_mib = getattr(job, "max_memory_mib", 0)
+    if not limit_mib or getattr(job, "device", "cpu") != "cpu" or getattr(job, "sandbox", False):
+        return contextlib.nullcontext()
+    return memory_limit.at_most(limit_mib * memory_limit.MIB)
 
 
 def _failure(error: BaseException) -> events.JobFailed:

@@ -12,8 +12,8 @@ from collections import Counter
 
 from zoo_core.results.records import Record, encode
 from zoo_core.results.store import Store
+from zoo_core.runner.outcome import Outcome
 from zoo_core.runner.request import Request
-from zoo_core.runner.run import Outcome
 from zoo_core.ui.console import complain, say
 from zoo_core.ui.formats import format_count
 from zoo_core.ui.harmless import harmless_json

@@ -13,7 +13,7 @@ from typing import Any
 from zoo_core.errors import UsageError
 from zoo_core.registry import Registry, is_registered
 from zoo_core.registry.plugins import LOAD_ONLY, DisabledPlugin, FailedPlugin, missing_needs
-from zoo_core.specs import DatasetSpec, LoggerSpec, ModelSpec, TaskSpec
+from zoo_core.specs import DatasetSpec, ExecutorSpec, LoggerSpec, ModelSpec, TaskSpec
 
 Rows = list[dict[str, Any]]
 
@@ -27,6 +27,7 @@ class Listing(StrEnum):
     plugins = "plugins"
     pairs = "pairs"
     loggers = "loggers"
+    executors = "executors"
 
 
 def rows_of(listing: Listing, registry: Registry, pattern: str = "*") -> Rows:
@@ -116,6 +117,7 @@ def _list_plugins(registry: Registry, pattern: str) -> Rows:
             "models": len(plugin.models) + len(plugin.families),
             "commands": len(plugin.commands),
             "loggers": len(plugin.loggers),
+            "executors": len(plugin.executors),
             "checked": levels.get((plugin.name, plugin.version), ""),
             "state": "; ".join(["ok", *plugin.deprecated]),
         }
@@ -124,7 +126,8 @@ def _list_plugins(registry: Registry, pattern: str) -> Rows:
     ]
     unusable: list[tuple[FailedPlugin | DisabledPlugin, str]] = [(plugin, plugin.reason) for plugin in registry.failed]
     unusable += [(plugin, f"disabled: {LOAD_ONLY} does not name it") for plugin in registry.disabled]
-    no_counts = {"tasks": 0, "datasets": 0, "models": 0, "commands": 0, "loggers": 0, "checked": ""}
+    counted = ("tasks", "datasets", "models", "commands", "loggers", "executors")
+    no_counts = {**dict.fromkeys(counted, 0), "checked": ""}
     return loaded + [
         {"plugin": plugin.name, "version": plugin.version, **no_counts, "state": reason}
         for plugin, reason in unusable
@@ -171,7 +174,21 @@ def _list_loggers(registry: Registry, pattern: str) -> Rows:
     ]
 
 
-def _matches(spec: TaskSpec | ModelSpec | DatasetSpec | LoggerSpec, pattern: str) -> bool:
+def _list_executors(registry: Registry, pattern: str) -> Rows:
+    return [
+        {
+            "executor": executor.name,
+            "summary": executor.summary,
+            "address": executor.address,
+            "missing": missing_needs(executor),
+            "plugin": executor.plugin,
+        }
+        for executor in registry.executors
+        if _matches(executor, pattern)
+    ]
+
+
+def _matches(spec: TaskSpec | ModelSpec | DatasetSpec | LoggerSpec | ExecutorSpec, pattern: str) -> bool:
     return fnmatchcase(spec.name, pattern) or fnmatchcase(spec.qualified, pattern)
 
 
@@ -182,4 +199,5 @@ _LISTINGS: dict[Listing, Callable[[Registry, str], Rows]] = {
     Listing.plugins: _list_plugins,
     Listing.pairs: _list_pairs,
     Listing.loggers: _list_loggers,
+    Listing.executors: _list_executors,
 }

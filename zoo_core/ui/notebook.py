@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from html import escape
 from types import TracebackType
 from typing import Any
@@ -26,15 +27,23 @@ def is_notebook() -> bool:
     return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
 
 
+@dataclass(slots=True)
+class RunningTrial:
+    """What is shown of a running trial. `share`: of its training that is done, in [0, 1]."""
+
+    title: str
+    state: dict[str, str] = field(default_factory=dict)
+    share: float = 0.0
+
+
 class NotebookDisplay:
-    """A Listener that shows the ended trials and a bar for the running one. Use it as a context manager."""
+    """A Listener that shows the ended trials and a bar for each running one. Use it as a context manager."""
 
     def __init__(self) -> None:
         self._handle: Any = None
         self._ended: list[str] = []
-        self._trial, self._metric, self._unit = "starting", "", ""
-        self._state: dict[str, str] = {}
-        self._share, self._drawn = 0.0, 0.0
+        self._running: dict[tuple[str, str], RunningTrial] = {}
+        self._note, self._drawn = "starting", 0.0
 
     def __enter__(self) -> NotebookDisplay:
         from IPython.display import HTML, display
@@ -45,27 +54,28 @@ class NotebookDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._trial = ""
+        self._running.clear()
         self._draw()
 
     def began(self, trial: PlannedTrial, number: int, total: int) -> None:
-        self._trial = f"[{number}/{total}] {trial.name}"
-        self._metric, self._unit = trial.task.metric, trial.task.unit
-        self._state, self._share = {}, 0.0
+        self._note = ""
+        self._running[trial.identity] = RunningTrial(f"[{number}/{total}] {trial.name}")
         self._draw()
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, trial: PlannedTrial, event: Event) -> None:
+        running = self._running[trial.identity]
         if isinstance(event, PhaseBegan):
-            self._state["phase"] = event.name
+            running.state["phase"] = event.name
         elif isinstance(event, Progress):
-            self._share = event.share
-            self._state |= {"step": f"step {event.step}", "rate": rate_text(event.rate, self._unit)}
+            running.share = event.share
+            running.state |= {"step": f"step {event.step}", "rate": rate_text(event.rate, trial.task.unit)}
         elif isinstance(event, Evaluated) and event.point.val_score is not None:
-            self._state["score"] = val_score_text(event.point.val_score, self._metric)
+            running.state["score"] = val_score_text(event.point.val_score, trial.task.metric)
         if time.monotonic() - self._drawn > MIN_REDRAW_S:
             self._draw()
 
-    def finished(self, record: Record) -> None:
+    def finished(self, trial: PlannedTrial, record: Record) -> None:
+        self._running.pop(trial.identity, None)
         self._ended.append(f"{trial_title(record)}  {ending_text(record)}")
         self._draw()
 
@@ -74,9 +84,11 @@ class NotebookDisplay:
         lines = [escape(line) for line in self._ended[-MAX_ENDED_TRIALS:]]
         if len(self._ended) > MAX_ENDED_TRIALS:
             lines.insert(0, f"... {len(self._ended) - MAX_ENDED_TRIALS} more")
-        if self._trial:
-            bar = f'<progress value="{self._share:.3f}" max="1"></progress>'
-            lines.append(f"{escape(self._trial)} {bar} {escape('  '.join(self._state.values()))}")
+        for running in self._running.values():
+            bar = f'<progress value="{running.share:.3f}" max="1"></progress>'
+            lines.append(f"{escape(running.title)} {bar} {escape('  '.join(running.state.values()))}")
+        if self._note and not lines:
+            lines.append(escape(self._note))
         return "<pre>" + "\n".join(lines) + "</pre>"
 
     def _draw(self) -> None:

@@ -1,4 +1,4 @@
-"""Parses text from the command line and the API: durations, seeds, dtypes, `key=value` settings."""
+"""Parses text from the command line and the API: durations, memory, seeds, dtypes, `key=value` settings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from zoo_core.errors import UsageError, did_you_mean
 MAX_SEEDS = 100_000
 _SECONDS_PER_UNIT = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)")
+_MIB_PER_UNIT = {"m": 1.0, "g": 1024.0, "t": 1024.0**2}
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([mgt])(?:i?b)?")
+MAX_MIB = 1 << 40
 DTYPES = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16"}
 
 
@@ -22,6 +25,17 @@ def parse_duration(option: str, text: str) -> float:
     if not 0 < seconds < math.inf:
         raise UsageError(f"{option} {text!r} is not a duration: write 60s, 10m or 1.5h")
     return seconds
+
+
+def parse_memory(option: str, text: str) -> int:
+    """Parse `4g`, `500m` or `4GiB` into MiB; "" gives 0, for no limit. Raises UsageError, which names the option."""
+    if not text.strip():
+        return 0
+    found = _MEMORY.fullmatch(text.strip().lower())
+    mib = round(float(found[1]) * _MIB_PER_UNIT[found[2]]) if found else 0
+    if not 0 < mib < MAX_MIB:
+        raise UsageError(f"{option} {text!r} is not an amount of memory: write 4g or 500m")
+    return mib
 
 
 def parse_seeds(text: str) -> list[int]:

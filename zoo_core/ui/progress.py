@@ -93,11 +93,11 @@ class LosableDisplay:
     def began(self, trial: PlannedTrial, number: int, total: int) -> None:
         self._put(lambda: self._display.began(trial, number, total))
 
-    def on_event(self, event: Event) -> None:
-        self._put(lambda: self._display.on_event(event))
+    def on_event(self, trial: PlannedTrial, event: Event) -> None:
+        self._put(lambda: self._display.on_event(trial, event))
 
-    def finished(self, record: Record) -> None:
-        self._put(lambda: self._display.finished(record))
+    def finished(self, trial: PlannedTrial, record: Record) -> None:
+        self._put(lambda: self._display.finished(trial, record))
 
     def _put(self, show: Callable[[], None]) -> None:
         with contextlib.suppress(queue.Full):  # the terminal takes nothing
@@ -116,67 +116,90 @@ class LosableDisplay:
 
 
 class PlainDisplay:
-    """Prints a line when a trial begins and ends, and at evaluations, at most one every few seconds."""
+    """Prints a line when a trial begins and ends, and at evaluations, at most one every few seconds.
+
+    Lines about the trial that began last are indented below its name; others begin with the number of their trial.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._metric, self._printed_at = "", 0.0
+        self._numbers: dict[tuple[str, str], str] = {}  # of the running trials
+        self._last: tuple[str, str] | None = None
+        self._printed_at = 0.0
 
     def began(self, trial: PlannedTrial, number: int, total: int) -> None:
-        self._metric = trial.task.metric
-        self._print(f"[{number}/{total}] {trial.name}")
+        self._last = trial.identity
+        self._numbers[trial.identity] = f"[{number}/{total}]"
+        self._console.print(Text(f"[{number}/{total}] {trial.name}"))
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, trial: PlannedTrial, event: Event) -> None:
         if isinstance(event, Evaluated) and time.monotonic() - self._printed_at > MIN_LINE_INTERVAL_S:
             self._printed_at = time.monotonic()
-            self._print(f"    {evaluation_text(event, self._metric)}")
+            self._print(trial, evaluation_text(event, trial.task.metric))
 
-    def finished(self, record: Record) -> None:
-        self._print(f"    {ending_text(record)}")
+    def finished(self, trial: PlannedTrial, record: Record) -> None:
+        self._print(trial, ending_text(record))
+        self._numbers.pop(trial.identity, None)
 
-    def _print(self, text: str) -> None:
-        self._console.print(Text(text))
+    def _print(self, trial: PlannedTrial, text: str) -> None:
+        number = self._numbers.get(trial.identity, "")
+        is_apart = number and trial.identity != self._last
+        self._console.print(Text(f"{number} {text}" if is_apart else f"    {text}"))
 
 
 class LiveDisplay:
-    """Shows one bar for the run and one for the trial: phase, step, score, rate, time left."""
+    """Shows one bar for the run and one for each running trial: phase, step, score, rate, time left."""
 
     def __init__(self, console: Console, bars: Any) -> None:
         self._console, self._bars = console, bars
         self._run = bars.add_task("zoo bench", total=None, state="starting")
-        self._trial: Any = None
-        self._state = {"phase": "", "step": "", "score": "", "rate": "", "left": ""}
-        self._metric = ""
+        self._trials: dict[tuple[str, str], TrialBar] = {}
+        self._ended = 0
 
     def began(self, trial: PlannedTrial, number: int, total: int) -> None:
-        self._metric, self._unit = trial.task.metric, trial.task.unit
-        self._bars.update(self._run, total=total, completed=number - 1, state=f"trial {number} of {total}")
-        if self._trial is not None:
-            self._bars.remove_task(self._trial)
-        self._state = dict.fromkeys(self._state, "")
-        self._trial = self._bars.add_task(trial.name, total=1.0, state="starting")
+        self._bars.update(self._run, total=total, completed=self._ended, state=f"trial {number} of {total}")
+        bar = self._bars.add_task(trial.name, total=1.0, state="starting")
+        self._trials[trial.identity] = TrialBar(bar, time.monotonic())
 
-    def on_event(self, event: Event) -> None:
-        if self._trial is None:
-            return
-        share = None
-        if isinstance(event, PhaseBegan):
-            self._state["phase"] = event.name
-        elif isinstance(event, Progress):
-            share = event.share
-            self._state |= {"step": f"step {event.step}", "rate": rate_text(event.rate, self._unit)}
-            elapsed = self._bars.tasks[-1].elapsed
-            if elapsed and share:
-                self._state["left"] = f"{format_seconds(elapsed * (1 - share) / share)} left"
-        elif isinstance(event, Evaluated) and event.point.val_score is not None:
-            self._state["score"] = val_score_text(event.point.val_score, self._metric)
-        state = "  ".join(text for text in self._state.values() if text)
-        self._bars.update(self._trial, state=state, **({} if share is None else {"completed": share}))
+    def on_event(self, trial: PlannedTrial, event: Event) -> None:
+        bar = self._trials.get(trial.identity)
+        if bar is not None:
+            share = bar.see(trial, event)
+            self._bars.update(bar.task, state=bar.text, **({} if share is None else {"completed": share}))
 
-    def finished(self, record: Record) -> None:
+    def finished(self, trial: PlannedTrial, record: Record) -> None:
         style = STATUS_STYLES.get(record.status, FAILED_STYLE)
         self._console.print(Text.assemble(f"{trial_title(record)}  ", (ending_text(record), style)))
+        if (bar := self._trials.pop(trial.identity, None)) is not None:
+            self._bars.remove_task(bar.task)
+            self._ended += 1
         self._bars.advance(self._run)
+
+
+class TrialBar:
+    """The state of a running trial. `task`: of its bar."""
+
+    def __init__(self, task: Any, began_s: float) -> None:
+        self.task, self._began_s = task, began_s
+        self._state = dict.fromkeys(("phase", "step", "score", "rate", "left"), "")
+
+    def see(self, trial: PlannedTrial, event: Event) -> float | None:
+        """Note what an event says. Return the share of the training that is done, if it says that."""
+        if isinstance(event, PhaseBegan):
+            self._state["phase"] = event.name
+        elif isinstance(event, Evaluated) and event.point.val_score is not None:
+            self._state["score"] = val_score_text(event.point.val_score, trial.task.metric)
+        elif isinstance(event, Progress):
+            self._state |= {"step": f"step {event.step}", "rate": rate_text(event.rate, trial.task.unit)}
+            if event.share:
+                left_s = (time.monotonic() - self._began_s) * (1 - event.share) / event.share
+                self._state["left"] = f"{format_seconds(left_s)} left"
+            return event.share
+        return None
+
+    @property
+    def text(self) -> str:
+        return "  ".join(text for text in self._state.values() if text)
 
 
 def evaluation_text(event: Evaluated, metric: str) -> str:

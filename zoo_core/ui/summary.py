@@ -5,79 +5,86 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rich.text import Text
 
 from zoo_core.results.records import FAILED, Record
-from zoo_core.results.store import Store, Unreadable
+from zoo_core.results.store import Store
+from zoo_core.runner.estimates import Estimate
+from zoo_core.runner.outcome import Outcome
 from zoo_core.runner.plan import Plan
-from zoo_core.runner.run import Outcome
+from zoo_core.runner.planned_trial import PlannedTrial
+from zoo_core.runner.schedule import total_s
 from zoo_core.ui.console import messages, output, print_json, print_table
 from zoo_core.ui.failures import failure_report
 from zoo_core.ui.formats import bare_name, format_count, format_number, format_score, format_seconds, short_names
 from zoo_core.ui.progress import FAILED_STYLE, STATUS_STYLES
 
 PLAN_COLUMNS = ("task", "dataset", "model", "settings", "device", "seed")
+ESTIMATE_COLUMNS = ("estimate", "from", "timeout")
 SUMMARY_COLUMNS = ("task", "dataset", "model", "device", "trials", "score", "to target", "training", "units/s")
 SEVERAL_SEEDS = "score: mean and standard deviation (std) over seeds; the leaderboard adds 95 % confidence intervals"
 
 Groups: TypeAlias = dict[tuple[str, str, str, str, str], list[Record]]
 
 
-def print_plan(plan: Plan, store: Store, *, as_json: bool) -> None:
-    """Print the trials that would run, with estimates of their wall time from earlier trials."""
-    estimates = _estimate_wall_s(plan, store)
-    columns = PLAN_COLUMNS if any(trial.settings for trial in plan.todo) else (*PLAN_COLUMNS[:3], *PLAN_COLUMNS[4:])
-    facts: list[dict[str, object]] = [
-        {
-            "task": trial.task.name,
-            "dataset": trial.dataset.name,
-            "model": trial.model.name,
-            "settings": trial.settings,
-            "device": trial.device,
-            "seed": trial.seed,
-        }
-        for trial in plan.todo
-    ]
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """Print the trials that would run, with estimates of their wall time, where these come from, and time limits."""
+    rows = [_plan_row(trial, plan.estimates.get(trial.identity)) for trial in plan.todo]
     if as_json:
-        todo = [{**fact, "estimate_s": estimate} for fact, estimate in zip(facts, estimates, strict=True)]
         skipped = [{"trial": item.trial.name, "reason": item.problem.reason} for item in plan.skipped]
-        print_json({"todo": todo, "done": [record.id for record in plan.recorded], "skipped": skipped})
+        left, done = [trial.name for trial in plan.left], [record.id for record in plan.recorded]
+        print_json({"todo": rows, "done": done, "skipped": skipped, "left": left})
         return
+    columns = PLAN_COLUMNS if any(trial.settings for trial in plan.todo) else (*PLAN_COLUMNS[:3], *PLAN_COLUMNS[4:])
     cells = [
-        [*(fact[name] for name in columns), format_seconds(estimate)]
-        for fact, estimate in zip(facts, estimates, strict=True)
+        [
+            *(row[name] for name in columns),
+            format_seconds(row["estimate_s"]),
+            row["estimate_from"] or "no earlier trial",
+            format_seconds(row["timeout_s"]) if row["timeout_s"] else "none",
+        ]
+        for row in rows
     ]
-    print_table([*columns, "estimate"], cells)
+    print_table([*columns, *ESTIMATE_COLUMNS], cells)
     console = output()
+    jobs = plan.todo[0].request.jobs if plan.todo else 1
     console.print(
-        f"{len(plan.todo)} to run ({_total_text(estimates)}), {len(plan.recorded)} recorded already, "
-        f"{len(plan.skipped)} to skip"
+        f"{len(plan.todo)} to run ({_total_text([row['estimate_s'] for row in rows], jobs)}), "
+        f"{len(plan.recorded)} recorded already, {len(plan.skipped)} to skip"
     )
+    if plan.left:
+        console.print(left_text(len(plan.left)))
     for item in plan.skipped:
         console.print(f"skip {item.trial.name}: {item.problem.reason}")
 
 
-def _estimate_wall_s(plan: Plan, store: Store) -> list[float | None]:
-    """Estimate each planned trial by the median wall time, in seconds, of earlier trials like it."""
-    earlier: dict[tuple[str, str, str, str], list[float]] = {}
-    for record in store.read():
-        if not isinstance(record, Unreadable) and record.status == "ok" and record.wall_s is not None:
-            key = (record.task.name, record.model.name, record.device.kind, record.recipe_class)
-            earlier.setdefault(key, []).append(record.wall_s)
-    keys = [
-        (trial.task.qualified, trial.model.qualified, trial.device_class, trial.recipe_class) for trial in plan.todo
-    ]
-    return [_median(earlier.get(key, [])) for key in keys]
+def _plan_row(trial: PlannedTrial, estimate: Estimate | None) -> dict[str, Any]:
+    return {
+        "task": trial.task.name,
+        "dataset": trial.dataset.name,
+        "model": trial.model.name,
+        "settings": trial.settings,
+        "device": trial.device,
+        "seed": trial.seed,
+        "estimate_s": estimate.seconds if estimate else None,
+        "estimate_from": estimate.source if estimate else "",
+        "timeout_s": trial.timeout_s,
+    }
 
 
-def _total_text(estimates: Sequence[float | None]) -> str:
+def _total_text(estimates: Sequence[float | None], jobs: int) -> str:
     known = [estimate for estimate in estimates if estimate is not None]
     if not known:
         return "no estimate"
-    total = f"about {format_seconds(sum(known))}"
+    total = f"about {format_seconds(total_s(known, jobs))}" + (f", {jobs} at a time" if jobs > 1 else "")
     return total if len(known) == len(estimates) else f"{total} for {len(known)} of them"
+
+
+def left_text(number: int) -> str:
+    """Say how many trials did not fit into `--limit`."""
+    return f"{format_count(number, 'trial')} did not fit into --limit: the same command goes on with what is missing"
 
 
 def group_records(records: Sequence[Record]) -> Groups:
@@ -144,6 +151,8 @@ def print_summary(outcome: Outcome, store: Store, wall_s: float) -> None:
             name = f"{bare_name(task)} {bare_name(model)} {settings}".rstrip()
             text = f"  {name}: no better than chance level, {chance}"
             console.print(Text.assemble(("weak", "yellow"), text))
+    if outcome.left:
+        console.print(left_text(outcome.left))
     console.print(_counts_text(outcome, len({key[:4] for key in groups}), wall_s) + f"; records in {store.folder}")
     for record in outcome.records:
         if record.measured.checkpoint:

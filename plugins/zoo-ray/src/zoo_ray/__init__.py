@@ -1,0 +1,1 @@
+"""Runs the zoo's trials as tasks of Ray."""
