@@ -28,7 +28,7 @@ from zoo_core.runner.events import ExportJob
 from zoo_core.runner.exporting import export as run_job
 from zoo_core.runner.exporting import exportable_of
 from zoo_core.runner.onnx_latency import measure_onnxruntime
-from zoo_core.runner.plan import _is_enough
+from zoo_core.runner.plan import is_enough
 from zoo_core.runner.request import Request
 from zoo_core.runner.saved_models import SavedModel
 
@@ -346,5 +346,5 @@ def test_a_record_without_the_latency_in_onnxruntime_runs_again_if_it_is_asked_f
     measured: Measured, enough: bool
 ) -> None:
     record: Any = SimpleNamespace(status="ok", measured=measured)
-    assert _is_enough(record, Request(pairs=(), onnxruntime=True)) is enough
-    assert _is_enough(record, Request(pairs=()))
+    assert is_enough(record, Request(pairs=(), onnxruntime=True)) is enough
+    assert is_enough(record, Request(pairs=()))
