@@ -208,7 +208,7 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def test_ctrl_c_keeps_what_is_finished_records_the_running_trial_and_goes_on_later(
-    tmp_path: Path, make_plugin: Callable[..., Path]
+    zoo: Callable[..., Any], tmp_path: Path, make_plugin: Callable[..., Path]
 ) -> None:
     plugin = make_plugin("zoo-faults", FAULTS)
     process = start(tmp_path, plugin, *bench("fine", "sleep"))
@@ -222,14 +222,12 @@ def test_ctrl_c_keeps_what_is_finished_records_the_running_trial_and_goes_on_lat
         "sleep": "interrupted",
     }
     assert not sleepers()
-    again = start(tmp_path, plugin, *bench("fine", "sleep"), "--timeout", "2s")
-    out, _ = again.communicate(timeout=60)
-    assert "1 new, 1 recorded already" in out
+    assert "1 new, 1 recorded already" in zoo(*bench("fine", "sleep"), "--timeout", "2s").out
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
 def test_when_the_parent_is_killed_everything_is_gone_in_two_seconds_and_only_what_was_missing_runs_again(
-    tmp_path: Path, make_plugin: Callable[..., Path]
+    zoo: Callable[..., Any], tmp_path: Path, make_plugin: Callable[..., Path]
 ) -> None:
     plugin = make_plugin("zoo-faults", FAULTS)
     process = start(tmp_path, plugin, *bench("fine", "sleep", "raises"))
@@ -242,9 +240,7 @@ def test_when_the_parent_is_killed_everything_is_gone_in_two_seconds_and_only_wh
     assert not alive
     assert not sleepers()
     assert set(by_model(tmp_path / "results")) == {"fine"}
-    again = start(tmp_path, plugin, *bench("fine", "sleep", "raises"), "--timeout", "2s")
-    out, _ = again.communicate(timeout=60)
-    assert "2 new, 1 recorded already" in out
+    assert "2 new, 1 recorded already" in zoo(*bench("fine", "sleep", "raises"), "--timeout", "2s").out
     assert not list((tmp_path / "results").rglob("*.tmp"))
     assert not (tmp_path / "results" / ".staging").exists()
 
@@ -460,8 +456,9 @@ def test_a_results_folder_that_may_not_be_written_is_the_callers_mistake(
 
 
 def test_what_a_loader_prints_goes_to_standard_error_and_not_into_json(
-    tmp_path: Path, make_plugin: Callable[..., Path]
+    tmp_path: Path, make_plugin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("ZOO_START", "spawn")  # decoding needs no torch, which a fork server would import
     plugin = make_plugin(
         "zoo-loud",
         """

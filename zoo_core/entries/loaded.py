@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,8 +53,8 @@ def file_sha256(path: Path) -> str:
 
 def stdlib_first(paths: Sequence[str]) -> list[str]:
     """Sort search paths so that Python's own modules come first: no file such as `random.py` can replace them."""
-    own = {Path(folder, inside) for folder in _STDLIB for inside in ("", "lib-dynload")}
-    return sorted(paths, key=lambda path: Path(path) not in own)
+    own = {str(Path(folder, inside)) for folder in _STDLIB for inside in ("", "lib-dynload")}
+    return sorted(paths, key=lambda path: os.path.normpath(path) not in own)  # four times for a trial: no `Path` each
 
 
 def add_neighbours(folder: Path) -> None:
