@@ -18,6 +18,7 @@ from pathlib import Path
 from zoo_core.entries.unpackaged import PICKLE
 from zoo_core.files import cache_dir, own_cache, user_home
 from zoo_core.runner.events import ScoreJob, TrialJob
+from zoo_core.runner.hidden_labels import hides_labels, shown_in_place
 
 SYSTEM = (
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"),
@@ -62,12 +63,12 @@ def arguments(job: TrialJob | None, paths: Sequence[str], *, memory: int = 2**30
     for path in _code(job, paths):
         found += ["--ro-bind-try", path, path]
     found += _cache(job, size)
-    for path in filter(None, (job.data_root, job.weights)):
+    for path in filter(None, ("" if hides_labels(job) else job.data_root, job.weights)):
         found += ["--ro-bind", path, path]
     if job.log_folder:
         found += ["--bind", job.staging, job.staging]
     elif isinstance(job, ScoreJob):
-        found += ["--ro-bind", job.staging, job.staging]
+        found += ["--bind" if job.hidden else "--ro-bind", job.staging, job.staging]
     return [*found, "--chdir", TEMPORARY]
 
 
@@ -135,9 +136,12 @@ def _cache(job: TrialJob, size: Sequence[str]) -> list[str]:
     """
     cache, kept = cache_dir(), own_cache(job.task)
     found = []
-    for name in ("columns", "weights"):
+    hidden = hides_labels(job)
+    for name in ("weights",) if hidden else ("columns", "weights"):
         if (cache / name).is_dir():
             found += ["--ro-bind", str(cache / name), str(cache / name)]
+    for path, source in shown_in_place(job) if hidden else ():
+        found += ["--ro-bind", str(source), str(path)]
     found += [*size, "--tmpfs", str(kept)]
     path = job.model.rpartition(":")[0]
     if path.endswith(PICKLE):
