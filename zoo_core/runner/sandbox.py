@@ -206,7 +206,7 @@ def _size(folder: Path) -> int:
     for home, _, names in os.walk(folder):
         for name in names:
             with contextlib.suppress(OSError):  # it was removed meanwhile
-                size += os.lstat(os.path.join(home, name)).st_blocks * 512  # noqa: PTH116, PTH118 - many files, often
+                size += os.lstat(os.path.join(home, name)).st_blocks * 512  # noqa: PTH118 - many files, often
     return size
 
 

@@ -214,14 +214,14 @@ def check_score(job: TrialJob, result: WorkerResult, executor: LocalExecutor) ->
         fault = machine_error_of(error)
         return _not_scored(str(fault or error), is_fault=fault is not None)
     if score_job.hidden and not found.problem:
-        return _take_over(found, result, job)
+        return _take_over(found, result)
     if difference := _find_difference(found, done.measured):
         result.order.cheat = f"the worker's results are not those of its predictions: {difference}"
         return Checked(status="error", reason=result.order.cheat)
     return Checked()
 
 
-def _take_over(scored: Scored, result: WorkerResult, job: TrialJob) -> Checked:
+def _take_over(scored: Scored, result: WorkerResult) -> Checked:
     """Put the results of the second process in the place of the worker's, which had no labels."""
     done = result.trial_done
     assert done is not None

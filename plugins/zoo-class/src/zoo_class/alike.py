@@ -15,10 +15,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from zoo_core.files import open_regular
-from zoo_core.results.records import Record
-from zoo_core.results.store import Store
-
 from zoo_class.code import own_units, units_of
 from zoo_class.course import all_snapshots
 from zoo_class.outcomes import Outcome, load_outcomes
@@ -26,6 +22,9 @@ from zoo_class.places import Places
 from zoo_class.scores import read_by_id
 from zoo_class.settings import read_settings
 from zoo_class.snapshots import source_files
+from zoo_core.files import open_regular
+from zoo_core.results.records import Record
+from zoo_core.results.store import Store
 
 LEAST_SHARE = 0.5  # of the smaller submission's own code that has to be equal
 MAX_HEADER_BYTES = 100 << 20

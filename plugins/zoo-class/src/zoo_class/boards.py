@@ -9,11 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo_core.files import write_atomically
-from zoo_core.registry import Registry
-from zoo_core.results.store import Store
-from zoo_core.ui.formats import spreadsheet_cell
-
 from zoo_class.alike import find_alike
 from zoo_class.grading import grade_class
 from zoo_class.outcomes import Outcome, Outcomes, load_outcomes
@@ -24,6 +19,10 @@ from zoo_class.private_part import without_examples
 from zoo_class.publishing import copy_for_teacher, options_of, publish
 from zoo_class.scores import read_by_id
 from zoo_class.settings import Settings, read_settings
+from zoo_core.files import write_atomically
+from zoo_core.registry import Registry
+from zoo_core.results.store import Store
+from zoo_core.ui.formats import spreadsheet_cell
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,13 +54,12 @@ def build_boards(places: Places, part: Part) -> Built:
     pages = write_pages(site)
     _write_links(places, outcomes, pages)
     alike = find_alike(places) if places.outcomes("public").is_file() else []
-    built = Built(
+    return Built(
         board=_build(places, "board", outcomes.counting, settings, site, people.secret),
         teachers_board=_build(places, "teacher", outcomes.outcomes, settings, site, ""),
         teachers_page=write_teachers_page(site, pages, alike),
         pages=len(pages),
     )
-    return built
 
 
 def _build(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from zoo_class.places import find_class
 from zoo_core.errors import FAILURE, INTERRUPTED, USAGE, UsageError
 from zoo_core.ui.console import complain, messages, print_json, print_table, printing_at_the_end, say
 from zoo_core.ui.formats import format_count, format_score
-
-from zoo_class.places import find_class
 
 if TYPE_CHECKING:
     from zoo_class.outcomes import Outcome, Outcomes
@@ -72,7 +72,8 @@ def run_command(
             print_json(msgspec.to_builtins(outcomes))
         else:
             _print_outcomes(outcomes)
-            say(f"{format_count(ran.new, 'trial')} ran now; next: `zoo class grades {folder}`, `zoo class boards {folder}`")
+            say(f"{format_count(ran.new, 'trial')} ran now")
+            say(f"next: `zoo class grades {folder}`, `zoo class boards {folder}`")
     if ran.interrupted:
         raise typer.Exit(INTERRUPTED)
     if ran.faults:
@@ -114,7 +115,10 @@ def grades_command(folder: Annotated[Path, FOLDER] = Path()) -> None:
     most = grades[0].most if grades else 0
     if not most:
         complain("class.toml has no [[points.targets]], so all points are 0", "warning: ", "yellow")
-    say(f"{folder / 'out' / 'grades.csv'}: {format_count(len(grades), 'student')}, at most {most:g} points, with reasons")
+    say(
+        f"{folder / 'out' / 'grades.csv'}: {format_count(len(grades), 'student')}, at most {most:g} points, each with "
+        "its reason"
+    )
 
 
 @app.command("boards")
@@ -132,7 +136,10 @@ def boards_command(
     else:
         say(f"{folder / 'out' / 'board' / 'index.html'}: for the class; out/board may be published")
     say(f"{folder / 'out' / 'teacher.html'}: for you only, with names; out/teacher/index.html has all numbers")
-    say(f"{folder / 'out' / 'pages'}: {format_count(built.pages, 'page')}, one for each student; private/links.csv says whose")
+    say(
+        f"{folder / 'out' / 'pages'}: {format_count(built.pages, 'page')}, one for each student; "
+        "private/links.csv says whose"
+    )
 
 
 @app.command("alike")
@@ -167,12 +174,16 @@ def forget_command(
     for path in (*traces.files, *traces.tables):
         say(f"  {path}" + (" (their rows)" if path in traces.tables else ""))
     say(f"  {format_count(traces.records, 'record')}, the pseudonym, grades and boards")
-    if not yes:
-        import sys
-
-        if not sys.stdin.isatty():
-            raise UsageError("nobody can be asked here: give --yes to remove all this")
-        if not typer.confirm(f"Remove all this of {traces.name}?"):
-            raise typer.Exit(FAILURE)
+    if not yes and not _is_confirmed(f"Remove all this of {traces.name}?"):
+        raise typer.Exit(FAILURE)
     forget(places, traces)
     say(f"{traces.name} is forgotten; next: `zoo class run {folder}`, grades and boards")
+
+
+def _is_confirmed(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        if sys.stdin.isatty():  # Ctrl-C
+            raise typer.Exit(INTERRUPTED) from None
+        raise UsageError("nothing removed, because nobody answered the question: --yes removes without it") from None

@@ -20,7 +20,7 @@ def units_of(files: Mapping[str, bytes], *, least: int = LEAST_NODES) -> dict[st
     found: dict[str, int] = {}
     for name, content in sorted(files.items()):
         if name.endswith(".py"):
-            for node in _units(_parse(content)):
+            for node in _units(_parse(content) or ast.Module(body=[], type_ignores=[])):
                 size = sum(1 for _ in ast.walk(node))
                 if size >= least:
                     found[_hash(node)] = size
@@ -33,16 +33,21 @@ def own_units(files: Mapping[str, bytes], template: Units) -> dict[str, int]:
 
 
 def is_template(files: Mapping[str, bytes], template: Units) -> bool:
-    """Return whether every unit, however small, is in the template, which has to be read with `least=0`."""
-    return bool(template) and all(unit in template for unit in units_of(files, least=0))
+    """Return whether every unit, however small, is in the template, which has to be read with `least=0`.
+
+    Files without any unit, or with one that does not parse, are something else.
+    """
+    units = units_of(files, least=0)
+    parse = all(_parse(content) is not None for name, content in files.items() if name.endswith(".py"))
+    return bool(units) and parse and all(unit in template for unit in units)
 
 
-def _parse(content: bytes) -> ast.Module:
+def _parse(content: bytes) -> ast.Module | None:
     try:
         with warnings.catch_warnings(action="ignore"):
             return ast.parse(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.Module(body=[], type_ignores=[])
+        return None
 
 
 def _units(tree: ast.Module) -> Iterator[ast.AST]:

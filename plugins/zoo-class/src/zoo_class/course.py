@@ -9,13 +9,6 @@ from typing import TypeAlias
 
 from msgspec import structs
 
-from zoo_core.errors import UsageError
-from zoo_core.files import portable
-from zoo_core.registry import Registry
-from zoo_core.results.store import Store
-from zoo_core.runner.run import MakeDisplay
-from zoo_core.specs import TaskSpec
-
 from zoo_class.code import is_template, units_of
 from zoo_class.outcomes import Became, Outcome, Outcomes, load_outcomes, mark_counting, of_records, save_outcomes
 from zoo_class.people import People, load_people
@@ -27,7 +20,12 @@ from zoo_class.scores import score_of
 from zoo_class.settings import Settings, read_settings
 from zoo_class.snapshots import UnusableError, source_files, take_snapshot
 from zoo_class.submissions import Found, Person, find_submissions
-
+from zoo_core.errors import UsageError
+from zoo_core.files import portable
+from zoo_core.registry import Registry
+from zoo_core.results.store import Store
+from zoo_core.runner.run import MakeDisplay
+from zoo_core.specs import TaskSpec
 
 Intervals: TypeAlias = dict[tuple[str, ...], tuple[float | None, float | None]]
 
@@ -115,9 +113,7 @@ def _begin(course: _Course, choice: Choice, count: int) -> Outcome:
 
 
 def _of_person(course: _Course, person: Person, status: Became) -> Outcome:
-    return Outcome(
-        name=person.name, email=person.email, id=person.id, alias=course.people.alias(person), status=status
-    )
+    return Outcome(name=person.name, email=person.email, id=person.id, alias=course.people.alias(person), status=status)
 
 
 def _known_intervals(places: Places, part: Part) -> Intervals:
@@ -167,5 +163,3 @@ def all_snapshots(places: Places, outcomes: Sequence[Outcome]) -> dict[str, dict
         for outcome in outcomes
         if outcome.model and snapshot_folder(places, outcome).is_dir()
     }
-
-

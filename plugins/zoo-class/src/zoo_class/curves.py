@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from zoo_class.settings import Target
 from zoo_core.results.records import Record
 from zoo_core.ui.formats import format_number
-
-from zoo_class.settings import Target
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 260, 60, 30, 12
 
@@ -33,8 +32,10 @@ def draw_curves(records: Sequence[Record], targets: Sequence[Target], metric: st
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
     parts = [f'<line class="axis" x1="{LEFT}" y1="{y(low):.1f}" x2="{WIDTH}" y2="{y(low):.1f}"/>']
-    for value in (low, high):
-        parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{format_number(value)}</text>')
+    parts += [
+        f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{format_number(value)}</text>'
+        for value in (low, high)
+    ]
     parts.append(f'<text x="{WIDTH - 10}" y="{HEIGHT - 8}" text-anchor="end">step {last:,}</text>')
     for target in targets:
         level = y(target.score)

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-from zoo_core.errors import UnknownNameError
-from zoo_core.files import portable, write_atomically
-from zoo_core.results.removal import RecordFile, find_record_files, refuse_links, remove
-
 from zoo_class.outcomes import Outcomes, load_outcomes, save_outcomes
 from zoo_class.people import Entry, People, load_people, save_people
 from zoo_class.places import PARTS, Places
 from zoo_class.settings import Settings, read_settings
 from zoo_class.submissions import find_submissions
 from zoo_class.tables import decode_text, fold
+from zoo_core.errors import UnknownNameError
+from zoo_core.files import portable, write_atomically
+from zoo_core.results.removal import RecordFile, find_record_files, refuse_links, remove
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

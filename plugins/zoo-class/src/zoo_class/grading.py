@@ -1,4 +1,4 @@
-"""`zoo class grades`: points of each student with reasons, as CSV, as JSON, and in the forms of Gradescope and Moodle."""
+"""`zoo class grades`: points with reasons, as CSV, as JSON, and in the forms of Gradescope and Moodle."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from typing import Any
 
 import msgspec
 
-from zoo_core.files import portable, write_atomically
-from zoo_core.results.store import Store
-from zoo_core.ui.formats import format_count, spreadsheet_cell
-
 from zoo_class.outcomes import WORDS, Outcome, load_outcomes
 from zoo_class.places import Places
 from zoo_class.points import Part, points_of
 from zoo_class.rules import late_factor
 from zoo_class.scores import Score, rank_words, read_by_id, score_of
 from zoo_class.settings import Settings, read_settings
+from zoo_core.files import portable, write_atomically
+from zoo_core.results.store import Store
+from zoo_core.ui.formats import format_count, spreadsheet_cell
 
 COLUMNS = (
     *("name", "email", "id", "points", "most", "rank", "status", "score", "low", "high"),
@@ -49,7 +48,9 @@ def grade_class(places: Places) -> list[Grade]:
     store = Store(places.results(outcomes.part))
     records = read_by_id(store)
     by_name = {
-        item.name: [records[key] for key in item.records if key in records] for item in outcomes.counting if item.records
+        item.name: [records[key] for key in item.records if key in records]
+        for item in outcomes.counting
+        if item.records
     }
     ranks = rank_words(by_name, store, higher_is_better=outcomes.higher_is_better)
     grades = []

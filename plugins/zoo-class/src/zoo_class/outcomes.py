@@ -8,11 +8,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from zoo_class.places import Part, Places
 from zoo_core.errors import UsageError
 from zoo_core.files import read_regular, write_atomically
 from zoo_core.results.records import Record, Status
-
-from zoo_class.places import Part, Places
 
 MAX_BYTES = 64 << 20
 # Of a record; or of an attempt that did not run: handed in too late, not to be read as a model, only the template, or
@@ -79,7 +78,7 @@ class Outcomes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of_records(records: Sequence[Record]) -> tuple[Status, str, float | None]:
-    """Return status, reason and mean score of an attempt's trials: those of the first that is not ok, if there is one."""
+    """Return status, reason and mean score of an attempt's trials. One that is not ok decides all three."""
     scores = [record.score for record in records if record.status == "ok" and record.score is not None]
     bad = next((record for record in records if record.status != "ok"), None)
     if bad is not None:
@@ -101,7 +100,9 @@ def mark_counting(outcomes: Sequence[Outcome], *, best: bool, higher_is_better: 
 
 def save_outcomes(places: Places, outcomes: Outcomes) -> None:
     places.private.mkdir(parents=True, exist_ok=True)
-    write_atomically(places.outcomes(outcomes.part), msgspec.json.format(msgspec.json.encode(outcomes), indent=1) + b"\n")
+    write_atomically(
+        places.outcomes(outcomes.part), msgspec.json.format(msgspec.json.encode(outcomes), indent=1) + b"\n"
+    )
 
 
 def load_outcomes(places: Places, part: Part) -> Outcomes:

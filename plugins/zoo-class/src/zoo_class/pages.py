@@ -7,14 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo_core.files import write_atomically
-from zoo_core.results.records import Record
-from zoo_core.results.store import Store
-from zoo_core.ui.advice import next_step
-from zoo_core.ui.failures import log_file
-from zoo_core.ui.formats import format_score
-from zoo_core.ui.harmless import final_lines, harmless
-
 from zoo_class.alike import Alike
 from zoo_class.curves import draw_curves
 from zoo_class.grading import Grade
@@ -23,6 +15,13 @@ from zoo_class.people import People
 from zoo_class.places import Places
 from zoo_class.settings import Settings
 from zoo_class.tables import fold
+from zoo_core.files import write_atomically
+from zoo_core.results.records import Record
+from zoo_core.results.store import Store
+from zoo_core.ui.advice import next_step
+from zoo_core.ui.failures import log_file
+from zoo_core.ui.formats import format_score
+from zoo_core.ui.harmless import final_lines, harmless
 
 MAX_PRINTED_LINES = 20
 MAX_MISTAKES = 8

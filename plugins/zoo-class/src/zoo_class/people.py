@@ -12,11 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from zoo_core.errors import UsageError
-from zoo_core.files import read_regular, write_atomically
-
 from zoo_class.submissions import Person
 from zoo_class.tables import fold
+from zoo_core.errors import UsageError
+from zoo_core.files import read_regular, write_atomically
 
 FILE = "people.json"
 MAX_BYTES = 16 << 20

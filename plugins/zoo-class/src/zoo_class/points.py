@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zoo_core.ui.formats import format_count, format_number, format_score
-
 from zoo_class.scores import TIMES, Score
 from zoo_class.settings import Bonus, Points, Target
+from zoo_core.ui.formats import format_count, format_number, format_score
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +34,10 @@ def points_of(score: Score | None, points: Points, *, metric: str, higher_is_bet
     got, why = _between(value, targets, len(reached), points)
     reason = f"{metric} {format_score(score.mean)} {_interval_words(score)}; {words}: {why}"
     names = {target.name for target in reached}
-    return [Part(name=metric, points=got, most=most, reason=reason), *(_bonus(item, score, names) for item in points.bonus)]
+    return [
+        Part(name=metric, points=got, most=most, reason=reason),
+        *(_bonus(item, score, names) for item in points.bonus),
+    ]
 
 
 def _as_good(value: float, target: float, higher_is_better: bool) -> bool:

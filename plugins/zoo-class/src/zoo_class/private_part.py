@@ -7,11 +7,10 @@ import shutil
 
 from msgspec.structs import replace
 
+from zoo_class.places import Places
 from zoo_core.files import write_atomically
 from zoo_core.results.records import Record, encode
 from zoo_core.results.store import Store, Unreadable
-
-from zoo_class.places import Places
 
 WITHHELD = "withheld: the data are private"
 

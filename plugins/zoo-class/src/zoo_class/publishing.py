@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from zoo_class.outcomes import WORDS
+from zoo_class.settings import Target
 from zoo_core.files import open_regular
 from zoo_core.kinds import kind_recipe
 from zoo_core.recipe import RUNNER_PARAMS
@@ -27,9 +29,6 @@ from zoo_core.results.records import (
     TaskFacts,
 )
 from zoo_core.results.store import Store
-
-from zoo_class.outcomes import WORDS
-from zoo_class.settings import Target
 
 if TYPE_CHECKING:
     from zoo_core.specs import TaskSpec

@@ -24,15 +24,13 @@ class Choice:
 
 
 def choose(attempts: Sequence[Attempt], settings: Submissions) -> list[Choice]:
-    """Say of each attempt of one student, in order of time, whether it runs. `latest` runs only the last that counts."""
+    """Say of each attempt of one student, in order of time, whether it runs. `latest` runs only the last."""
     choices = [_judge(attempt, settings) for attempt in attempts]
     running = [choice for choice in choices if choice.runs]
     if settings.attempts == "latest" and len(running) > 1:
         last = running[-1]
         why = f"attempt {last.attempt.number} is later"
-        choices = [
-            choice if choice is last or not choice.runs else _refused(choice, why) for choice in choices
-        ]
+        choices = [choice if choice is last or not choice.runs else _refused(choice, why) for choice in choices]
     return choices
 
 
@@ -45,7 +43,9 @@ def _judge(attempt: Attempt, settings: Submissions) -> Choice:
         deadline = settings.deadline
         assert deadline is not None  # or nothing is late
         time = attempt.time.astimezone(deadline.tzinfo)
-        return _refused(choice, f"handed in on {time:%Y-%m-%d at %H:%M}, after the deadline {deadline:%Y-%m-%d at %H:%M}")
+        return _refused(
+            choice, f"handed in on {time:%Y-%m-%d at %H:%M}, after the deadline {deadline:%Y-%m-%d at %H:%M}"
+        )
     return choice
 
 

@@ -9,6 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from zoo_class.places import Part, Places
+from zoo_class.settings import Settings
+from zoo_class.snapshots import Snapshot, UnusableError
 from zoo_core.entries.naming import named
 from zoo_core.errors import MachineError, UsageError, ZooError
 from zoo_core.registry import Registry
@@ -22,10 +25,6 @@ from zoo_core.runner.run import MakeDisplay, run_request
 from zoo_core.specs import ModelSpec, TaskSpec
 from zoo_core.ui.faults import print_faults
 from zoo_core.ui.parsing import parse_duration, parse_seeds
-
-from zoo_class.places import Part, Places
-from zoo_class.settings import Settings
-from zoo_class.snapshots import Snapshot, UnusableError
 
 COMMAND = "zoo class run"
 
@@ -112,9 +111,7 @@ def data_root(places: Places, settings: Settings, part: Part) -> Path | None:
     return places.root / Path(named_root).expanduser() if named_root else None
 
 
-def _request(
-    registry: Registry, entries: Sequence[Entry], places: Places, settings: Settings, part: Part
-) -> Request:
+def _request(registry: Registry, entries: Sequence[Entry], places: Places, settings: Settings, part: Part) -> Request:
     checkpoint = entries[0].snapshot.checkpoint
     return make_request(
         registry,

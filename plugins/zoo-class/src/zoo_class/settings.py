@@ -12,12 +12,11 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from zoo_class.places import Part
 from zoo_core.errors import UsageError, did_you_mean
 from zoo_core.files import read_regular
 from zoo_core.quote import one_line
 from zoo_core.ui.parsing import parse_duration, parse_seeds
-
-from zoo_class.places import Part
 
 MAX_BYTES = 1 << 20
 WHERE = re.compile(r" - at `\$\.?([^`]*)`$")
@@ -45,7 +44,9 @@ class Submissions(Table, frozen=True, kw_only=True):
     table: Annotated[str, Meta(description='a CSV file with the columns name, path and time; "" for none')] = ""
     roster: Annotated[str, Meta(description='a CSV file with a column name; "" for none')] = ""
     template: Annotated[str, Meta(description='the folder with the files that you gave out; "" for none')] = ""
-    file: Annotated[str, Meta(pattern=r"\.(py|ipynb)$", description="a file name that ends in .py or .ipynb")] = "net.py"
+    file: Annotated[str, Meta(pattern=r"\.(py|ipynb)$", description="a file name that ends in .py or .ipynb")] = (
+        "net.py"
+    )
     model: Annotated[str, Meta(pattern=r"^[^\W\d]\w*$", description="the name of a class or function")] = "Net"
     encoding: Annotated[str, Meta(description="a text encoding that Python knows, such as cp1251")] = "cp1251"
     deadline: Annotated[datetime | None, Meta(description="a time with its zone: 2026-12-01T23:59:00+03:00")] = None
@@ -216,8 +217,8 @@ def _check_together(settings: Settings) -> None:
         "".encode(settings.submissions.encoding)
     except LookupError:
         raise UsageError(
-            f"submissions.encoding = {settings.submissions.encoding!r}: give a text encoding that Python knows, such as "
-            "cp1251"
+            f"submissions.encoding = {settings.submissions.encoding!r}: give a text encoding that Python knows, "
+            "such as cp1251"
         ) from None
     deadline = settings.submissions.deadline
     if deadline is not None and deadline.utcoffset() is None:

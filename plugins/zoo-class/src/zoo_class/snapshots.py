@@ -14,12 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo_core.files import new_folder, portable, read_regular
-
 from zoo_class.notebooks import NoCodeError, marked_code
 from zoo_class.settings import Settings, Submissions
 from zoo_class.submissions import Attempt
 from zoo_class.tables import BYTE_ORDER_MARKS, decode_text
+from zoo_core.files import new_folder, portable, read_regular
 
 DIGITS = 8  # of the hash of the contents, in names
 MAX_FILES = 500
@@ -35,7 +34,7 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """A copied attempt. model: for `zoo bench --model`. checkpoint: for `--weights`, or None. notes: what was changed."""
+    """A copied attempt. model: for `--model`. checkpoint: for `--weights`, or None. notes: what was changed."""
 
     attempt: Attempt
     folder: Path
@@ -136,7 +135,8 @@ def _main_of(top: list[str], listed: Mapping[str, Path], rules: Submissions) -> 
     if not sources and not packages:
         raise UnusableError(f"there is no file {rules.file} in the folder")
     raise UnusableError(
-        f"there is no file {rules.file} in the folder, but {', '.join(sources[:5] or packages[:5])}: rename the right one"
+        f"there is no file {rules.file} in the folder, but {', '.join(sources[:5] or packages[:5])}: "
+        "rename the right one"
     )
 
 
@@ -149,7 +149,12 @@ def _list_files(folder: Path) -> dict[str, Path]:
         )
         for name in sorted(names):
             path = Path(home, name)
-            if name.endswith((".py", ".ipynb", CHECKPOINT)) and _is_name(name) and path.is_file() and not path.is_symlink():
+            if (
+                name.endswith((".py", ".ipynb", CHECKPOINT))
+                and _is_name(name)
+                and path.is_file()
+                and not path.is_symlink()
+            ):
                 found[path.relative_to(folder).as_posix()] = path
             if len(found) > MAX_FILES:
                 raise UnusableError(f"it has more than {MAX_FILES} source files: hand in only your own")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from zoo_class.places import Places
+from zoo_class.settings import Settings, read_settings
 from zoo_core.errors import UsageError
 from zoo_core.files import write_atomically
 from zoo_core.registry import Registry
 from zoo_core.specs import TaskSpec
 from zoo_core.ui.formats import format_count
-
-from zoo_class.places import Places
-from zoo_class.settings import Settings, read_settings
 
 IGNORED = """# Who is who, and what people handed in, stays on this machine. Only out/board is for everybody.
 private/
@@ -49,7 +48,7 @@ def new_class(folder: Path, task_name: str, title: str, *, offline: bool, preset
     write_atomically(places.settings, text.encode())
     write_atomically(folder / ".gitignore", IGNORED.encode())
     settings = read_settings(places.settings)
-    net = _template("net.py").replace("{model}", settings.submissions.model)
+    net = _template("net.txt").replace("{model}", settings.submissions.model)
     write_atomically(folder / "template" / settings.submissions.file, net.encode())
     write_students_page(places, settings)
     return places

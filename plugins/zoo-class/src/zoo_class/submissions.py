@@ -16,10 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from zoo_core.errors import UsageError
-
 from zoo_class.settings import Submissions
 from zoo_class.tables import fold, read_table
+from zoo_core.errors import UsageError
 
 SUFFIXES = (".py", ".ipynb")
 COMMITTER = re.compile(r"^committer .* (\d+) [+-]\d{4}$", re.M)
@@ -86,7 +85,10 @@ def _read_roster(root: Path, settings: Submissions) -> list[tuple[str, Person]]:
         return []
     rows = read_table(root / settings.roster, encoding=settings.encoding, needs=["name"])
     people = [
-        (row.get("submission") or row["name"], Person(name=row["name"], email=row.get("email", ""), id=row.get("id", "")))
+        (
+            row.get("submission") or row["name"],
+            Person(name=row["name"], email=row.get("email", ""), id=row.get("id", "")),
+        )
         for row in rows
         if row["name"]
     ]
