@@ -140,8 +140,8 @@ def _cache(job: TrialJob, size: Sequence[str]) -> list[str]:
     for name in ("weights",) if hidden else ("columns", "weights"):
         if (cache / name).is_dir():
             found += ["--ro-bind", str(cache / name), str(cache / name)]
-    for path, source in shown_in_place(job) if hidden else ():
-        found += ["--ro-bind", str(source), str(path)]
+    for shown, source in shown_in_place(job) if hidden else ():
+        found += ["--ro-bind", str(source), str(shown)]
     found += [*size, "--tmpfs", str(kept)]
     path = job.model.rpartition(":")[0]
     if path.endswith(PICKLE):

@@ -6,18 +6,20 @@ import csv
 import getpass
 import json
 import os
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from zoo_class.alike import find_alike
-from zoo_class.boards import build_boards
+from zoo_class.boards import Built, build_boards
 from zoo_class.course import run_class
 from zoo_class.forgetting import find_traces, forget
 from zoo_class.grading import grade_class, write_grades
-from zoo_class.outcomes import Outcome, Outcomes, load_outcomes
+from zoo_class.outcomes import Outcome, Outcomes, load_outcomes, mark_counting
 from zoo_class.places import Places
 from zoo_class.running import Ran
 
@@ -78,6 +80,11 @@ def write_class(folder: Path, kit: Any) -> Places:
     )
     (folder / "class.toml").write_text(text, encoding="utf-8")
     return Places(folder)
+
+
+@pytest.fixture(scope="module")
+def boards(course: Any) -> Built:
+    return build_boards(course[0], "public")
 
 
 @pytest.fixture(scope="module")
@@ -178,11 +185,12 @@ def test_equal_code_predictions_and_weights_of_two_students_are_pointed_at(cours
     assert [words.partition(":")[0] for words in pair.equal] == ["code", "predictions", "weights"]
 
 
-def test_the_boards_are_built_and_the_public_one_holds_no_name_path_host_user_or_commit(course: Any) -> None:
+def test_the_boards_are_built_and_the_public_one_holds_no_name_path_host_user_or_commit(
+    course: Any, boards: Built
+) -> None:
     places, outcomes, _ = course
-    built = build_boards(places, "public")
-    assert built.board is not None
-    assert built.teachers_board is not None
+    assert boards.board is not None
+    assert boards.teachers_board is not None
     secret = ["Анна", "Boris", EVIL, "=cmd", "Franz", "@school.example", str(places.root), places.root.name]
     secret += [
         socket.gethostname(),
@@ -210,9 +218,11 @@ def test_the_boards_are_built_and_the_public_one_holds_no_name_path_host_user_or
     assert "equal bit for bit" in teachers
 
 
-def test_each_student_has_a_page_without_a_name_and_a_link_that_only_the_teacher_knows(course: Any) -> None:
+def test_each_student_has_a_page_without_a_name_and_a_link_that_only_the_teacher_knows(
+    course: Any, boards: Built
+) -> None:
     places, outcomes, _ = course
-    build_boards(places, "public")
+    assert boards.pages == 7
     with (places.private / "links.csv").open(encoding="utf-8-sig", newline="") as file:
         links = {row["name"]: row["page"] for row in csv.DictReader(file)}
     assert len({*links.values()}) == 7
@@ -235,13 +245,13 @@ def test_a_pseudonym_stays_and_the_file_is_for_its_owner_only(course: Any) -> No
         assert places.private.stat().st_mode & 0o077 == 0
 
 
-def test_forgetting_removes_every_trace_and_nothing_of_the_others(tmp_path: Path, kit: Any) -> None:
+def test_forgetting_removes_every_trace_and_nothing_of_the_others(course: Any, boards: Built, tmp_path: Path) -> None:
     folder = tmp_path / "class"
-    places = write_class(folder, kit)
-    run_class(places, "public", NoDisplayBlock)
+    shutil.copytree(course[0].root, folder)
+    places = Places(folder)
     write_grades(places, grade_class(places))
-    build_boards(places, "public")
-    alias = by_name(load_outcomes(places, "public"))["Boris"].alias
+    boris, before = by_name(load_outcomes(places, "public"))["Boris"], [*folder.glob("results/*/*/*.json")]
+    alias = boris.alias
     with pytest.raises(UnknownNameError, match="did you mean Boris"):
         find_traces(places, "Borris")
     forget(places, find_traces(places, "boris"))
@@ -251,9 +261,10 @@ def test_forgetting_removes_every_trace_and_nothing_of_the_others(tmp_path: Path
         if path.is_file():
             assert b"Boris" not in path.read_bytes(), path
             assert alias.encode() not in path.read_bytes(), path
-    again, ran = run_class(places, "public", NoDisplayBlock)
-    assert ran.new == 0
-    assert [item.name for item in again.counting] == ["Анна Ли", EVIL, "Cy", "Dora", "Eve", "Franz"]
+    left = load_outcomes(places, "public").counting
+    assert [item.name for item in left] == ["Анна Ли", EVIL, "Cy", "Dora", "Eve", "Franz"]
+    gone = {path.stem for path in before} - {path.stem for path in folder.glob("results/*/*/*.json")}
+    assert gone == {*boris.records}
 
 
 def test_a_killed_run_loses_nothing_and_the_next_runs_only_the_rest(
@@ -280,17 +291,30 @@ def test_a_killed_run_loses_nothing_and_the_next_runs_only_the_rest(
     assert before.items() <= after.items()
 
 
-def test_the_best_of_several_attempts_counts(make_class: Callable[..., Path], kit: Any) -> None:
-    good, bad = kit.net(32, "Tanh"), kit.net(32, "Tanh").replace("return self.layers(x)", "return 0 * self.layers(x)")
-    files = {"Ada/1/net.py": bad, "Ada/2/net.py": good, "Ada/3/net.py": "1 +"}
-    top = "sandbox = false\ndata.hide_labels = false\nrecipe.steps = 30\n"
-    places = Places(make_class(files, top=top, more='[submissions]\nattempts = "best"\n'))
-    outcomes, _ = run_class(places, "public", NoDisplayBlock)
-    assert [(item.attempt, item.status, item.counts) for item in outcomes.outcomes] == [
-        (1, "ok", False),
-        (2, "ok", True),
-        (3, "unreadable", False),
-    ]
+def attempt(number: int, status: str, score: float | None = None) -> Outcome:
+    records = ["a record"] if status in ("ok", "error") else []
+    return msgspec.convert(
+        {"name": "A", "alias": "a", "status": status, "attempt": number, "score": score, "records": records}, Outcome
+    )
+
+
+@pytest.mark.parametrize(
+    ("attempts", "best", "higher", "expected"),
+    [
+        ([attempt(1, "ok", 0.9), attempt(2, "ok", 0.8)], True, True, 1),
+        ([attempt(1, "ok", 0.9), attempt(2, "ok", 0.8)], True, False, 2),
+        ([attempt(1, "ok", 0.9), attempt(2, "ok", 0.9)], True, True, 2),
+        ([attempt(1, "ok", 0.9), attempt(2, "error")], True, True, 1),
+        ([attempt(1, "error"), attempt(2, "unreadable")], True, True, 1),
+        ([attempt(1, "not counted"), attempt(2, "unreadable"), attempt(3, "late")], False, True, 2),
+        ([attempt(1, "late"), attempt(2, "late")], False, True, 2),
+    ],
+)
+def test_of_several_attempts_the_best_or_the_latest_that_ran_counts(
+    attempts: list[Outcome], best: bool, higher: bool, expected: int
+) -> None:
+    (counting,) = [item for item in mark_counting(attempts, best=best, higher_is_better=higher) if item.counts]
+    assert counting.attempt == expected
 
 
 def test_a_wrong_setting_of_the_teacher_ends_the_run_before_anything_runs(

@@ -81,7 +81,7 @@ def _equal_results(one: Mapping[tuple[str, int], str], other: Mapping[tuple[str,
 
 def _results_of(records: Sequence[Record], store: Store) -> dict[tuple[str, int], str]:
     """Return hashes by what they are of and the seed."""
-    found = {}
+    found: dict[tuple[str, int], str] = {}
     for record in records:
         folder = store.artifacts(record)
         predictions = _hash_of_predictions(folder / "per_example.npz") if record.measured.per_example else ""

@@ -231,7 +231,7 @@ def _check_together(settings: Settings) -> None:
 
 
 def _check_points(points: Points) -> None:
-    names = [item.name for item in (*points.targets, *points.bonus)]
+    names = [target.name for target in points.targets] + [item.name for item in points.bonus]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise UsageError(f"points: two targets or bonuses are named {twice!r}: give each its own name")
     targets = [target.name for target in points.targets]
