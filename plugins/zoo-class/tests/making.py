@@ -98,3 +98,128 @@ def make_repository(folder: Path, when: str) -> None:
     environment = {**os.environ, **identity, "GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
     for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
         subprocess.run(["git", "-C", str(folder), *words], check=True, env=environment, capture_output=True)
+
+
+# A class of thirty. Each key is a path below `submissions`; what becomes of it is in `BECAME`.
+
+SLOW = "import time\ntime.sleep(0.02)"
+READS = "import glob, os, numpy\nnumpy.load(glob.glob(os.environ['ZOO_CACHE'] + '/columns/*/test/y.npy')[0])"
+READS_IN_C = """import ctypes, glob, os
+path = glob.glob(os.environ['ZOO_CACHE'] + '/columns/*/test/y.npy')[0]
+if ctypes.CDLL(None).open(path.encode(), 0) < 0: raise OSError(path)"""
+PATCHES = "from zoo_core.kinds.image_classification import objective\nobjective.classification_evaluation = None"
+FORGES = """import os, sys
+frame = sys._getframe()
+while frame and 'send' not in frame.f_locals: frame = frame.f_back
+from zoo_core.runner.events import TrialDone
+from zoo_core.results.records import Measured
+frame.f_locals['send'](TrialDone(status='ok', measured=Measured(scores={'accuracy': 1.0}), phases={}))
+os._exit(0)"""
+GREEDY = "self.kept = getattr(self, 'kept', [])\nwhile True: self.kept.append(bytearray(2**26))"
+WRITES = """import os, pathlib
+folder = pathlib.Path(os.readlink('/proc/self/fd/1')).parent
+for number in range(10_000): (folder / f'{number}.bin').write_bytes(os.urandom(2**22))"""
+FORKS = "import os, time\nfor _ in range(9): os.fork()\ntime.sleep(60)"
+
+
+def made_class() -> dict[str, str | bytes]:
+    """Return the submissions of 29 of the 30 people; the last one is only in the roster."""
+    wrong = net(16).replace("nn.Flatten(), ", "")
+    files: dict[str, str | bytes] = {f"Right {number}.py": net(16 * number) for number in range(1, 8)}
+    files |= {
+        "Анна Каренина.py": CNN,
+        "=cmd|'calc'!A0.py": net(40),
+        "Two Nets/net.py": net(24, "Tanh"),
+        "Slow.py": with_line(SLOW),
+        "Wrong Shape.py": wrong,
+        "Crashing.py": with_line("import os\nos.abort()"),
+        "Hanging.py": with_line("import time\nwhile True: time.sleep(1)"),
+        "Hungry.py": with_line(GREEDY),
+        "Writing.py": with_line(WRITES),
+        "Forking.py": with_line(FORKS),
+        "Raising.py": "raise ValueError('not today')\n" + net(),
+        "Cheat Reads.py": with_line(READS),
+        "Cheat Patches.py": with_line(PATCHES),
+        "Cheat Forges.py": with_line(FORGES),
+        "Cheat In C.py": with_line(READS_IN_C),
+        "Broken.py": net().replace("def forward(self, x):", "def forward(self, x)"),
+        "Old Encoding.py": net(20).replace("A network", "Сеть").encode("cp1251"),
+        "Original.py": net(48, "Tanh"),
+        "Copied/net.py": RENAMED,
+        "Template.py": TEMPLATE,
+        "Late.py": net(28),
+        "Three/1/net.py": net(8),
+        "Three/2/net.py": net(12),
+        "Three/3/net.ipynb": notebook("import torch", f"# zoo: submit\n{net(36)}"),
+    }
+    return files
+
+
+MISSING = "Missing Person"
+OK = ("Анна Каренина", "=cmd|'calc'!A0", "Two Nets", "Slow", "Original", "Copied", "Three", "Old Encoding")
+BECAME = {
+    **{f"Right {number}": "ok" for number in range(1, 8)},
+    **dict.fromkeys(OK, "ok"),
+    "Wrong Shape": "error",
+    "Crashing": "crashed",
+    "Hanging": "timeout",
+    "Hungry": "out_of_memory",
+    "Writing": "error",
+    "Forking": "error",
+    "Raising": "error",
+    "Cheat Reads": "error",
+    "Cheat Patches": "error",
+    "Cheat Forges": "error",
+    "Cheat In C": "ok",  # it got decoys, so its score is the honest one
+    "Broken": "unreadable",
+    "Template": "template",
+    "Late": "late",
+    MISSING: "missing",
+}
+MADE_SETTINGS = """title = "A made class"
+task = "mnist"
+preset = "quick"
+[limits]
+time = "60s"
+memory_mib = 1500
+output_mib = 64
+[submissions]
+roster = "roster.csv"
+deadline = 2026-03-01T12:00:00Z
+[data]
+offline = true
+[points]
+reached = "interval"
+[[points.targets]]
+name = "pass"
+score = 0.6
+points = 5
+[[points.targets]]
+name = "full marks"
+score = 0.9
+points = 10
+[[points.bonus]]
+name = "small"
+measure = "parameters"
+at_most = 14_000
+points = 1
+from_target = "pass"
+"""
+
+
+def write_made_class(folder: Path) -> None:
+    """Write the class of thirty into a new folder."""
+    for name, content in made_class().items():
+        path = folder / "submissions" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        when = TOO_LATE if name == "Late.py" else IN_TIME
+        os.utime(path, (when, when))
+    for parent in (folder / "submissions").rglob("*"):
+        if parent.is_dir():
+            os.utime(parent, (IN_TIME, IN_TIME))
+    (folder / "template").mkdir()
+    (folder / "template" / "net.py").write_text(TEMPLATE)
+    rows = "".join(f'"{name}",{number}@school.example,{number}\n' for number, name in enumerate(BECAME))
+    (folder / "roster.csv").write_text(f"name,email,id\n{rows}", encoding="utf-8")
+    (folder / "class.toml").write_text(MADE_SETTINGS, encoding="utf-8")

@@ -49,6 +49,7 @@ def new_command(
 def run_command(
     folder: Annotated[Path, FOLDER] = Path(),
     part: Annotated[Literal["public", "private"], PART] = "public",
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="How many trials run at a time.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcomes as JSON.")] = False,
 ) -> None:
     """Run every submission that has no result yet, and say what became of each. Failures end nothing.
@@ -66,7 +67,7 @@ def run_command(
     places = find_class(folder)
     write_students_page(places, read_settings(places.settings))
     stop_on_signals()
-    outcomes, ran = run_class(places, part, lambda: make_display(messages()))
+    outcomes, ran = run_class(places, part, lambda: make_display(messages()), jobs=jobs)
     with printing_at_the_end():
         if as_json:
             print_json(msgspec.to_builtins(outcomes))

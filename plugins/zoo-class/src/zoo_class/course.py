@@ -15,7 +15,7 @@ from zoo_class.people import People, load_people
 from zoo_class.places import Part, Places
 from zoo_class.private_part import strip_records
 from zoo_class.rules import Choice, choose
-from zoo_class.running import Entry, Ran, data_root, make_entry, require_hideable, run_entries
+from zoo_class.running import Batch, Entry, Ran, data_root, make_entry, require_hideable, run_entries
 from zoo_class.scores import score_of
 from zoo_class.settings import Settings, read_settings
 from zoo_class.snapshots import UnusableError, source_files, take_snapshot
@@ -46,10 +46,14 @@ class _Course:
     entries: list[Entry] = field(default_factory=list)
 
 
-def run_class(places: Places, part: Part, display: MakeDisplay) -> tuple[Outcomes, Ran]:
-    """Run what has no result yet, and write what became of each student. Raises UsageError, MachineError."""
+def run_class(places: Places, part: Part, display: MakeDisplay, *, jobs: int = 1) -> tuple[Outcomes, Ran]:
+    """Run what has no result yet, so many trials at a time, and write what became of each student.
+
+    Raises UsageError, MachineError.
+    """
     course = _prepare(places, part)
-    ran = run_entries(course.entries, course.registry, places, course.settings, part, display)
+    batch = Batch(places=places, settings=course.settings, part=part, jobs=jobs)
+    ran = run_entries(course.entries, course.registry, batch, display)
     kept = _known_intervals(places, part)
     outcomes = Outcomes(
         part=part,

@@ -68,28 +68,36 @@ def require_hideable(task: TaskSpec, settings: Settings) -> None:
         )
 
 
-def run_entries(
-    entries: Sequence[Entry], registry: Registry, places: Places, settings: Settings, part: Part, display: MakeDisplay
-) -> Ran:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """How entries run: the class, its settings, the part of the data, and how many trials at a time."""
+
+    places: Places
+    settings: Settings
+    part: Part
+    jobs: int = 1
+
+
+def run_entries(entries: Sequence[Entry], registry: Registry, batch: Batch, display: MakeDisplay) -> Ran:
     """Run all entries; those with a checkpoint each in a request of their own, because weights belong to a request.
 
     Raises UsageError and MachineError for what concerns all of them; nothing has run then.
     """
-    ran, store = Ran(), Store(places.results(part))
+    ran, store = Ran(), Store(batch.places.results(batch.part))
     each = {entry.spec.name: entry for entry in entries}.values()  # two attempts of a student may be equal
     together = [entry for entry in each if entry.snapshot.checkpoint is None]
     alone = [entry for entry in each if entry.snapshot.checkpoint is not None]
-    with _limits_of_the_sandbox(settings):
-        for batch in [*([together] if together else []), *([entry] for entry in alone)]:
+    with _limits_of_the_sandbox(batch.settings):
+        for group in [*([together] if together else []), *([entry] for entry in alone)]:
             try:
-                request = _request(registry, batch, places, settings, part)
+                request = _request(registry, group, batch)
                 _, outcome = run_request(request, registry, store, display)
             except MachineError:
                 raise
             except ZooError as error:
-                if batch is together:
+                if group is together:
                     raise
-                ran.refused[batch[0].spec.name] = str(error)
+                ran.refused[group[0].spec.name] = str(error)
                 continue
             print_faults(outcome, store)
             for record in outcome.records:
@@ -111,8 +119,8 @@ def data_root(places: Places, settings: Settings, part: Part) -> Path | None:
     return places.root / Path(named_root).expanduser() if named_root else None
 
 
-def _request(registry: Registry, entries: Sequence[Entry], places: Places, settings: Settings, part: Part) -> Request:
-    checkpoint = entries[0].snapshot.checkpoint
+def _request(registry: Registry, entries: Sequence[Entry], batch: Batch) -> Request:
+    checkpoint, settings = entries[0].snapshot.checkpoint, batch.settings
     return make_request(
         registry,
         [settings.task],
@@ -123,15 +131,16 @@ def _request(registry: Registry, entries: Sequence[Entry], places: Places, setti
         devices=[settings.device],
         dataset=settings.dataset,
         offline=settings.data.offline,
-        data_root=data_root(places, settings, part),
+        data_root=data_root(batch.places, settings, batch.part),
         quick=settings.preset == "quick",
         budget_s=parse_duration("budget", settings.budget) if settings.budget else None,
         timeout_s=parse_duration("limits.time", settings.limits.time),
         threads=settings.limits.threads,
-        save=part == "public",  # equal weights are found in the checkpoints
+        save=batch.part == "public",  # equal weights are found in the checkpoints
         sandbox=settings.sandbox,
         allow_many=True,
         command=COMMAND,
+        **({"jobs": batch.jobs} if batch.jobs > 1 else {}),
     )
 
 
