@@ -8,6 +8,8 @@ import subprocess
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+
 DEADLINE = datetime.fromisoformat("2026-03-01T12:00:00+00:00")
 IN_TIME, TOO_LATE = DEADLINE.timestamp() - 3600, DEADLINE.timestamp() + 3600
 
@@ -98,6 +100,21 @@ def make_repository(folder: Path, when: str) -> None:
     environment = {**os.environ, **identity, "GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
     for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
         subprocess.run(["git", "-C", str(folder), *words], check=True, env=environment, capture_output=True)
+
+
+def write_idx(folder: Path, seed: int, sizes: tuple[int, int] = (200, 80)) -> None:
+    """Write a data root in the form of MNIST: a bright bar whose height is the class."""
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(seed)
+    for prefix, count in zip(("train", "t10k"), sizes, strict=True):
+        labels = generator.integers(10, size=count).astype(np.uint8)
+        images = np.zeros((count, 28, 28), np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[label * 2 : label * 2 + 4] = generator.integers(100, 255)
+        for name, array in (("images-idx3", images), ("labels-idx1", labels)):
+            sizes_of_axes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+            content = bytes([0, 0, 8, array.ndim]) + sizes_of_axes + array.tobytes()
+            (folder / f"{prefix}-{name}-ubyte").write_bytes(content)
 
 
 # A class of thirty. Each key is a path below `submissions`; what becomes of it is in `BECAME`.

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from zoo_class.alike import find_alike
 from zoo_class.boards import Built, build_boards
 from zoo_class.course import run_class
@@ -22,12 +24,15 @@ from zoo_class.grading import grade_class, write_grades
 from zoo_class.outcomes import Outcome, Outcomes, load_outcomes, mark_counting
 from zoo_class.places import Places
 from zoo_class.running import Ran
+from zoo_class.scores import read_by_id
 
 from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.measure.environment import commit, machine_id
+from zoo_core.results.store import Store
 from zoo_core.runner.listener import NoDisplay
 
 EVIL = "=cmd|'x'"
+OPEN = "sandbox = false\ndata.hide_labels = false\n"
 SETTINGS = """
 sandbox = false
 [recipe]
@@ -271,7 +276,7 @@ def test_a_killed_run_loses_nothing_and_the_next_runs_only_the_rest(
     make_class: Callable[..., Path], kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = {f"{name}.py": kit.net(width) for width, name in enumerate(("Ada", "Bea", "Cleo"), 4)}
-    top = "sandbox = false\ndata.hide_labels = false\nrecipe.steps = 4\n"
+    top = f"{OPEN}recipe.steps = 4\n"
     places = Places(make_class(files, top=top))
 
     class Killed(NoDisplayBlock):
@@ -317,10 +322,76 @@ def test_of_several_attempts_the_best_or_the_latest_that_ran_counts(
     assert counting.attempt == expected
 
 
+def test_a_checkpoint_is_where_the_training_begins_and_one_that_does_not_fit_says_so(
+    make_class: Callable[..., Path], kit: Any, tmp_path: Path
+) -> None:
+    shapes = {"layers.1.weight": (4, 1), "layers.1.bias": (4,), "layers.3.weight": (1, 4), "layers.3.bias": (1,)}
+    save_file({name: np.ones(shape, np.float32) for name, shape in shapes.items()}, tmp_path / "good")
+    save_file({"other": np.ones(3, np.float32)}, tmp_path / "bad")
+    files = {
+        "Ada/net.py": kit.net(4),
+        "Ada/mine.safetensors": (tmp_path / "good").read_bytes(),
+        "Bea/net.py": kit.net(4),
+        "Bea/mine.safetensors": (tmp_path / "bad").read_bytes(),
+    }
+    places = Places(make_class(files, top=f"{OPEN}recipe.steps = 2\n"))
+    outcomes, _ = run_class(places, "public", NoDisplayBlock)
+    ada, bea = outcomes.counting
+    (record,) = read_by_id(Store(places.results("public"))).values()
+    assert (ada.status, [record.id]) == ("ok", ada.records)
+    assert record.model.weights == "weights.safetensors"
+    assert bea.status == "unreadable"
+    assert "other" in bea.reason
+
+
+def test_the_private_part_gives_the_points_and_its_records_hold_scores_only(
+    make_class: Callable[..., Path], kit: Any
+) -> None:
+    top = f"{OPEN}recipe.steps = 30\ndata.public = 'data/public'\ndata.private = 'data/private'\n"
+    points = "[points]\nreached = 'interval'\ntargets = [{name = 'a', score = 0.2, points = 5}]\n"
+    folder = make_class({"Ada.py": f"print('secret 123')\n{kit.net(16)}"}, task="mnist", top=top, more=points)
+    for seed, part in enumerate(("public", "private")):
+        kit.write_idx(folder / "data" / part, seed)
+    places = Places(folder)
+    with pytest.raises(UsageError, match="nothing has run on the private part yet"):
+        grade_class(places)
+    public, private = (run_class(places, part, NoDisplayBlock)[0].counting[0] for part in ("public", "private"))
+    assert public.status == private.status == "ok"
+    assert public.records != private.records
+    (record,) = read_by_id(Store(places.results("private"))).values()
+    assert record.score == private.score
+    assert (record.measured.tables, record.measured.per_example, record.measured.pictures) == ({}, "", {})
+    assert [path.suffix for path in places.results("private").rglob("*") if path.is_file()] == [".json", ".json"]
+    assert run_class(places, "private", NoDisplayBlock)[1].new == 0
+    (grade,) = grade_class(places)
+    assert grade.score is not None
+    assert (grade.score.low, grade.score.high) == (private.low, private.high)
+    assert private.low < private.score < private.high
+    build_boards(places, "private")
+    pages = "".join(path.read_text() for path in places.out.rglob("*.html"))
+    assert "secret 123" not in pages
+
+
+def test_data_that_no_root_can_replace_and_tables_that_lead_elsewhere_are_refused(
+    make_class: Callable[..., Path], kit: Any, tmp_path: Path
+) -> None:
+    folder = make_class(
+        {"Ada.py": kit.net()}, top=f"{OPEN}data.public = 'data'\n", more='[submissions]\ntable = "t.csv"\n'
+    )
+    (tmp_path / "elsewhere.py").write_text(kit.net())
+    (folder / "t.csv").write_text("name,path\nAda,submissions/Ada.py\nBo,../elsewhere.py\nCy,submissions\n")
+    with pytest.raises(UsageError, match="cosine comes with its plugin, so no data root can replace it"):
+        run_class(Places(folder), "public", NoDisplayBlock)
+    with pytest.raises(UsageError, match="is outside of"):
+        find_traces(Places(folder), "Bo")
+    with pytest.raises(UsageError, match="also holds submissions of others"):
+        find_traces(Places(folder), "Cy")
+
+
 def test_a_wrong_setting_of_the_teacher_ends_the_run_before_anything_runs(
     make_class: Callable[..., Path], kit: Any
 ) -> None:
-    top = "sandbox = false\ndata.hide_labels = false\nrecipe.stpes = 4\n"
+    top = f"{OPEN}recipe.stpes = 4\n"
     with pytest.raises(UsageError, match="stpes"):
         run_class(Places(make_class({"Ada.py": kit.net()}, top=top)), "public", NoDisplayBlock)
     with pytest.raises(UsageError, match="cannot be hidden"):

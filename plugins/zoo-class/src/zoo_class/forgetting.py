@@ -17,7 +17,7 @@ from zoo_class.places import PARTS, Places
 from zoo_class.settings import Settings, read_settings
 from zoo_class.submissions import find_submissions
 from zoo_class.tables import decode_text, fold
-from zoo_core.errors import UnknownNameError
+from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.files import portable, write_atomically
 from zoo_core.results.removal import RecordFile, find_record_files, refuse_links, remove
 
@@ -48,9 +48,12 @@ def find_traces(places: Places, name: str) -> Traces:
         raise UnknownNameError("student", name, known, hint=f"in {places.root}")
     name = entry.name if entry else names[fold(name)]
     files = [attempt.path for attempt in found.attempts if attempt.person.name == name]
+    others = [attempt.path for attempt in found.attempts if attempt.person.name != name]
     if not settings.submissions.table:  # attempts may be folders in the student's own
         folder = places.root / settings.submissions.folder
         files = [folder / path.relative_to(folder).parts[0] for path in files if path.is_relative_to(folder)]
+    for path in files:
+        _refuse_shared(path, others, places)
     if entry is not None:
         files += [places.work / portable(entry.alias), places.pages / entry.page]
     return Traces(
@@ -61,6 +64,14 @@ def find_traces(places: Places, name: str) -> Traces:
         records=sum(1 for _ in _record_files(places, entry)) if entry else 0,
         made=[path for path in _made_of_all(places) if path.exists()],
     )
+
+
+def _refuse_shared(path: Path, others: Sequence[Path], places: Places) -> None:
+    """Raise UsageError for a path of a table that lies outside of the class or holds submissions of others."""
+    if not path.resolve().is_relative_to(places.root.resolve()):
+        raise UsageError(f"{path} is outside of {places.root}: remove it yourself, and its row in the table")
+    if any(other.is_relative_to(path) for other in others):
+        raise UsageError(f"{path} also holds submissions of others: move those, or remove it yourself")
 
 
 def forget(places: Places, traces: Traces) -> None:

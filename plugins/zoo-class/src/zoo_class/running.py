@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from zoo_core.results.records import Record
 from zoo_core.results.store import Store
 from zoo_core.runner import hidden_labels, sandbox
 from zoo_core.runner.pair_recipe import pair_parameters
+from zoo_core.runner.plan import choose_dataset
 from zoo_core.runner.planned_trial import is_scored_apart
 from zoo_core.runner.request import Request, make_request
 from zoo_core.runner.run import MakeDisplay, run_request
@@ -27,6 +29,7 @@ from zoo_core.ui.faults import print_faults
 from zoo_core.ui.parsing import parse_duration, parse_seeds
 
 COMMAND = "zoo class run"
+ABSOLUTE_PATH = re.compile(r"(?<![\w.])/[^\s:;,()]+")  # in an error; it may be shortened, so no folder is found in it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +100,7 @@ def run_entries(entries: Sequence[Entry], registry: Registry, batch: Batch, disp
             except ZooError as error:
                 if group is together:
                     raise
-                ran.refused[group[0].spec.name] = str(error)
+                ran.refused[group[0].spec.name] = ABSOLUTE_PATH.sub("the file", str(error))
                 continue
             print_faults(outcome, store)
             for record in outcome.records:
@@ -121,7 +124,7 @@ def data_root(places: Places, settings: Settings, part: Part) -> Path | None:
 
 def _request(registry: Registry, entries: Sequence[Entry], batch: Batch) -> Request:
     checkpoint, settings = entries[0].snapshot.checkpoint, batch.settings
-    return make_request(
+    request = make_request(
         registry,
         [settings.task],
         [entry.spec for entry in entries],
@@ -142,6 +145,13 @@ def _request(registry: Registry, entries: Sequence[Entry], batch: Batch) -> Requ
         command=COMMAND,
         **({"jobs": batch.jobs} if batch.jobs > 1 else {}),
     )
+    dataset = choose_dataset(request.pairs[0].task, request, registry)
+    if request.data_root is not None and dataset.offline:
+        raise UsageError(
+            f"data.{batch.part} = {settings.data.private if batch.part == 'private' else settings.data.public!r}: data "
+            f"set {dataset.name} comes with its plugin, so no data root can replace it; name another data set"
+        )
+    return request
 
 
 @contextlib.contextmanager
