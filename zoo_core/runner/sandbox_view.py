@@ -62,6 +62,7 @@ def arguments(job: TrialJob | None, paths: Sequence[str], *, memory: int = 2**30
         found += [*size, "--tmpfs", folder]
     for path in _code(job, paths):
         found += ["--ro-bind-try", path, path]
+    found += _mask_of_data_root(job)
     found += _cache(job, size)
     for path in filter(None, ("" if hides_labels(job) else job.data_root, job.weights)):
         found += ["--ro-bind", path, path]
@@ -105,6 +106,17 @@ def _code(job: TrialJob, paths: Sequence[str]) -> list[str]:
         files.append(model)
     folders = [path for path in (*paths, *_plugins()) if _may_be_seen(Path(path))]
     return list(dict.fromkeys([*python, *folders, *files]))
+
+
+def _mask_of_data_root(job: TrialJob) -> list[str]:
+    """Hide a data root that lies in a folder of code, if the trial must not see its labels."""
+    root = Path(job.data_root or "")
+    if not hides_labels(job) or not root.is_absolute():
+        return []
+    shown = [Path(path) for path in (job.staging, *(job.code.files if job.code else ()))]
+    if any(path.is_relative_to(root) for path in shown):
+        return []
+    return ["--tmpfs", str(root)] if root.is_dir() else ["--ro-bind", os.devnull, str(root)]
 
 
 def _plugins() -> Iterator[str]:

@@ -341,7 +341,8 @@ def test_a_checkpoint_is_where_the_training_begins_and_one_that_does_not_fit_say
     assert (ada.status, [record.id]) == ("ok", ada.records)
     assert record.model.weights == "weights.safetensors"
     assert bea.status == "unreadable"
-    assert "other" in bea.reason
+    assert "the weights of the file do not fit the model: layers.1.weight is missing" in bea.reason
+    assert str(places.root)[:20] not in bea.reason
 
 
 def test_the_private_part_gives_the_points_and_its_records_hold_scores_only(
@@ -366,7 +367,7 @@ def test_the_private_part_gives_the_points_and_its_records_hold_scores_only(
     (grade,) = grade_class(places)
     assert grade.score is not None
     assert (grade.score.low, grade.score.high) == (private.low, private.high)
-    assert private.low < private.score < private.high
+    assert private.low < private.score <= private.high
     build_boards(places, "private")
     pages = "".join(path.read_text() for path in places.out.rglob("*.html"))
     assert "secret 123" not in pages

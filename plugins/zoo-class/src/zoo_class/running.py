@@ -14,7 +14,7 @@ from zoo_class.places import Part, Places
 from zoo_class.settings import Settings
 from zoo_class.snapshots import Snapshot, UnusableError
 from zoo_core.entries.naming import named
-from zoo_core.errors import MachineError, UsageError, ZooError
+from zoo_core.errors import IncompatibleError, PluginError, UsageError, WeightsError
 from zoo_core.registry import Registry
 from zoo_core.results.records import Record
 from zoo_core.results.store import Store
@@ -95,9 +95,7 @@ def run_entries(entries: Sequence[Entry], registry: Registry, batch: Batch, disp
             try:
                 request = _request(registry, group, batch)
                 _, outcome = run_request(request, registry, store, display)
-            except MachineError:
-                raise
-            except ZooError as error:
+            except (WeightsError, PluginError, IncompatibleError) as error:
                 if group is together:
                     raise
                 ran.refused[group[0].spec.name] = ABSOLUTE_PATH.sub("the file", str(error))
