@@ -31,7 +31,8 @@ CANNOT_HIDE = (
     "the labels of this task cannot be hidden, because it scores in the process of the model: run it without "
     f"{LABELS}={HIDDEN}"
 )
-PICTURES_NEED_LABELS = "the labels of test were hidden from the process that makes pictures and texts"
+HIDDEN_LABELS = "hidden labels"  # in `Measured.left_out`: a note that nobody has to be warned of
+NO_PICTURES = "the process that makes pictures and texts of test examples had no labels"
 
 
 def hides_labels(job: TrialJob) -> bool:

@@ -25,7 +25,7 @@ from zoo_core.reasons import reason_of
 from zoo_core.results.records import Measured, Status, TableFacts
 from zoo_core.runner.events import ScoreJob, TrialJob
 from zoo_core.runner.executor import LocalExecutor, WorkerResult, exit_reason
-from zoo_core.runner.hidden_labels import PICTURES_NEED_LABELS, hides_labels, remove_made_from_decoys
+from zoo_core.runner.hidden_labels import HIDDEN_LABELS, NO_PICTURES, hides_labels, remove_made_from_decoys
 
 if TYPE_CHECKING:
     from zoo_core.columns import Array
@@ -232,7 +232,7 @@ def _take_over(scored: Scored, result: WorkerResult) -> Checked:
         per_example=scored.per_example,
         pictures={},
         texts={},
-        left_out={**done.measured.left_out, **scored.left_out, "pictures": PICTURES_NEED_LABELS},
+        left_out={**done.measured.left_out, **scored.left_out, HIDDEN_LABELS: NO_PICTURES},
     )
     result.trial_done = replace(done, measured=measured)
     if None in scored.scores.values():

@@ -80,10 +80,7 @@ def write_class(folder: Path, kit: Any) -> Places:
     names = ["Анна Ли", EVIL, "Boris", "Cy", "Dora", "Eve", "Franz"]
     rows = "".join(f'"{name}",{number}@school.example,{number}\n' for number, name in enumerate(names))
     (folder / "roster.csv").write_text(f"name,email,id\n{rows}", encoding="utf-8")
-    text = f'title = "A class"\ntask = "cosine"\n{SETTINGS}'.replace(
-        "[submissions]\n", '[submissions]\ntemplate = "template"\n'
-    )
-    (folder / "class.toml").write_text(text, encoding="utf-8")
+    (folder / "class.toml").write_text(f'title = "A class"\ntask = "cosine"\n{SETTINGS}', encoding="utf-8")
     return Places(folder)
 
 
@@ -220,7 +217,7 @@ def test_the_boards_are_built_and_the_public_one_holds_no_name_path_host_user_or
     teachers = (places.out / "teacher.html").read_text()
     assert "Анна Ли" in teachers
     assert "nothing was handed in" in teachers
-    assert "equal bit for bit" in teachers
+    assert "Equal predictions: " in teachers
 
 
 def test_each_student_has_a_page_without_a_name_and_a_link_that_only_the_teacher_knows(

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from zoo_class.alike import hash_of_weights
+from zoo_class.alike import Alike, group_alike, hash_of_weights
 from zoo_class.code import is_template, own_units, units_of
+from zoo_class.outcomes import Outcome
 
 
 def units(source: str, least: int = 0) -> set[str]:
@@ -54,3 +55,13 @@ def test_equal_weights_are_equal_whatever_they_are_called(tmp_path: Any) -> None
     assert hash_of_weights(tmp_path / "a") != hash_of_weights(tmp_path / "c")
     (tmp_path / "bad").write_bytes(b"\xff" * 20)
     assert hash_of_weights(tmp_path / "bad") == hash_of_weights(tmp_path / "missing") == ""
+
+
+def test_pairs_that_share_a_member_are_one_group() -> None:
+    a, b, c, d, e = (Outcome(name=name, alias=name, status="ok", model=name, attempt=1) for name in "abcde")
+    pairs = [
+        Alike(one=one, other=other, equal=[f"{kind}: equal"])
+        for one, other, kind in ((a, b, "code"), (c, d, "code"), (b, c, "code"), (a, e, "weights"))
+    ]
+    groups = [(group.kind, sorted(item.name for item in group.members)) for group in group_alike(pairs)]
+    assert groups == [("code", ["a", "b", "c", "d"]), ("weights", ["a", "e"])]

@@ -74,8 +74,8 @@ SMALL = Bonus(name="small", measure="parameters", at_most=1000, points=1.0, from
 @pytest.mark.parametrize(
     ("mean", "measures", "expected", "reason"),
     [
-        (0.8, {"parameters": 900}, 1.0, "parameters 900, at most 1000 is asked for"),
-        (0.8, {"parameters": 1001}, 0.0, "parameters 1001, at most 1000 is asked for"),
+        (0.8, {"parameters": 900}, 1.0, "parameters 900, at most 1,000 is asked for"),
+        (0.8, {"parameters": 1001}, 0.0, "parameters 1,001, at most 1,000 is asked for"),
         (0.7, {"parameters": 900}, 0.0, "pass is not reached"),
         (0.8, {}, 0.0, "parameters is unknown"),
     ],

@@ -22,10 +22,12 @@ from zoo_class.places import Places
 from zoo_class.scores import read_by_id
 from zoo_class.settings import read_settings
 from zoo_class.snapshots import source_files
-from zoo_core.files import open_regular
+from zoo_class.tables import as_csv
+from zoo_core.files import open_regular, write_atomically
 from zoo_core.results.records import Record
 from zoo_core.results.store import Store
 
+KINDS = ("code", "predictions", "weights")
 LEAST_SHARE = 0.5  # of the smaller submission's own code that has to be equal
 MAX_HEADER_BYTES = 100 << 20
 BLOCK = 1 << 20
@@ -38,6 +40,30 @@ class Alike:
     one: Outcome
     other: Outcome
     equal: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """Attempts that are linked by pairs of one kind: `code`, `predictions` or `weights`."""
+
+    kind: str
+    members: Sequence[Outcome]
+
+
+def group_alike(pairs: Sequence[Alike]) -> list[Group]:
+    """Join the pairs to groups of each kind, so that ten equal attempts are one line and not 45."""
+    groups = []
+    for kind in KINDS:
+        linked: dict[str, list[Outcome]] = {}
+        for pair in pairs:
+            if any(words.startswith(f"{kind}:") for words in pair.equal):
+                one, other = (linked.get(item.model, [item]) for item in (pair.one, pair.other))
+                joined = one if one is other else [*one, *other]
+                linked |= {item.model: joined for item in joined}
+        groups += [
+            Group(kind=kind, members=members) for members in {id(item): item for item in linked.values()}.values()
+        ]
+    return groups
 
 
 def find_alike(places: Places) -> list[Alike]:
@@ -63,6 +89,19 @@ def find_alike(places: Places) -> list[Alike]:
     return found
 
 
+def write_alike(places: Places, pairs: Sequence[Alike]) -> None:
+    """Write the pairs as `alike.csv`."""
+    columns = ("name", "attempt", "other name", "other attempt", "equal")
+    rows = [
+        dict(zip(columns, (*_who(pair.one), *_who(pair.other), "; ".join(pair.equal)), strict=True)) for pair in pairs
+    ]
+    write_atomically(places.out / "alike.csv", as_csv(columns, rows))
+
+
+def _who(item: Outcome) -> tuple[str, int]:
+    return item.name, item.attempt
+
+
 def _equal_code(one: Mapping[str, int], other: Mapping[str, int]) -> Iterator[str]:
     shared = sum(one[unit] for unit in one.keys() & other.keys())
     smaller = min(sum(one.values()), sum(other.values()))
@@ -73,7 +112,7 @@ def _equal_code(one: Mapping[str, int], other: Mapping[str, int]) -> Iterator[st
 
 
 def _equal_results(one: Mapping[tuple[str, int], str], other: Mapping[tuple[str, int], str]) -> Iterator[str]:
-    for what in ("predictions", "weights"):
+    for what in KINDS[1:]:
         seeds = [key[1] for key in one if key[0] == what and one[key] == other.get(key)]
         if seeds:
             yield f"{what}: equal bit for bit, with seed {', '.join(map(str, seeds))}"

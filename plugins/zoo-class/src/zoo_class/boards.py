@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo_class.alike import find_alike
+from zoo_class.alike import find_alike, group_alike
 from zoo_class.grading import grade_class
 from zoo_class.outcomes import Outcome, Outcomes, load_outcomes
 from zoo_class.pages import Site, write_pages, write_teachers_page
@@ -19,10 +17,10 @@ from zoo_class.private_part import without_examples
 from zoo_class.publishing import copy_for_teacher, options_of, publish
 from zoo_class.scores import read_by_id
 from zoo_class.settings import Settings, read_settings
+from zoo_class.tables import as_csv
 from zoo_core.files import write_atomically
 from zoo_core.registry import Registry
 from zoo_core.results.store import Store
-from zoo_core.ui.formats import spreadsheet_cell
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +55,7 @@ def build_boards(places: Places, part: Part) -> Built:
     return Built(
         board=_build(places, "board", outcomes.counting, settings, site, people.secret),
         teachers_board=_build(places, "teacher", outcomes.outcomes, settings, site, ""),
-        teachers_page=write_teachers_page(site, pages, alike),
+        teachers_page=write_teachers_page(site, pages, group_alike(alike)),
         pages=len(pages),
     )
 
@@ -94,11 +92,10 @@ def _name_of_attempt(item: Outcome) -> str:
 
 def _write_links(places: Places, outcomes: Outcomes, pages: Sequence[tuple[str, Path]]) -> None:
     """Write a private table with the file of each student's page, to send the addresses."""
-    by_name = {item.name: item for item in outcomes.counting}
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(["name", "email", "pseudonym", "page"])
-    for name, path in pages:
-        item = by_name[name]
-        writer.writerow([spreadsheet_cell(cell) for cell in (name, item.email, item.alias, path.name)])
-    write_atomically(places.private / "links.csv", buffer.getvalue().encode("utf-8-sig", "replace"))
+    files = {name: path.name for name, path in pages}
+    columns = ("name", "email", "pseudonym", "page")
+    rows = [
+        dict(zip(columns, (item.name, item.email, item.alias, files[item.name]), strict=True))
+        for item in outcomes.counting
+    ]
+    write_atomically(places.private / "links.csv", as_csv(columns, rows))

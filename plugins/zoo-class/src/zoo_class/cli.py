@@ -146,16 +146,18 @@ def boards_command(
 @app.command("alike")
 def alike_command(folder: Annotated[Path, FOLDER] = Path()) -> None:
     """Point at submissions of two students with equal code, predictions or weights: places to look, not verdicts."""
-    from zoo_class.alike import find_alike
+    from zoo_class.alike import find_alike, group_alike, write_alike
 
-    found = find_alike(find_class(folder))
+    places = find_class(folder)
+    found = find_alike(places)
+    write_alike(places, found)
     rows = [
-        [f"{item.one.name} ({item.one.attempt})", f"{item.other.name} ({item.other.attempt})", "; ".join(item.equal)]
-        for item in found
+        [group.kind, ", ".join(f"{item.name} ({item.attempt})" for item in group.members)]
+        for group in group_alike(found)
     ]
     if rows:
-        print_table(["student (attempt)", "student (attempt)", "equal"], rows)
-    say(f"{format_count(len(rows), 'pair')} alike; small networks may be equal by chance")
+        print_table(["equal", "students (attempt)"], rows)
+    say(f"{folder / 'out' / 'alike.csv'}: {format_count(len(found), 'pair')}; small networks may be equal by chance")
 
 
 @app.command("forget")

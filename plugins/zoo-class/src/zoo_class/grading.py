@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +15,10 @@ from zoo_class.points import Part, points_of
 from zoo_class.rules import late_factor
 from zoo_class.scores import Score, rank_words, read_by_id, score_of
 from zoo_class.settings import Settings, read_settings
+from zoo_class.tables import as_csv
 from zoo_core.files import portable, write_atomically
 from zoo_core.results.store import Store
-from zoo_core.ui.formats import format_count, spreadsheet_cell
+from zoo_core.ui.formats import format_count
 
 COLUMNS = (
     *("name", "email", "id", "points", "most", "rank", "status", "score", "low", "high"),
@@ -92,10 +91,10 @@ def _grade(outcome: Outcome, score: Score | None, parts: Sequence[Part], rank: s
 
 def write_grades(places: Places, grades: Sequence[Grade]) -> None:
     """Write `grades.csv`, `grades.json`, `moodle.csv` and a `results.json` of Gradescope for each student."""
-    write_atomically(places.out / "grades.csv", _csv(COLUMNS, map(_row, grades)))
+    write_atomically(places.out / "grades.csv", as_csv(COLUMNS, map(_row, grades)))
     as_json = [{**_row(grade), "parts": [_plain(part) for part in grade.parts]} for grade in grades]
     write_atomically(places.out / "grades.json", _json(as_json))
-    write_atomically(places.out / "moodle.csv", _csv(MOODLE_COLUMNS, map(_moodle_row, grades)))
+    write_atomically(places.out / "moodle.csv", as_csv(MOODLE_COLUMNS, map(_moodle_row, grades)))
     shutil.rmtree(places.out / "gradescope", ignore_errors=True)
     for number, grade in enumerate(grades, 1):
         folder = places.out / "gradescope" / f"{number:03}-{portable(grade.outcome.name)}"
@@ -141,17 +140,6 @@ def _gradescope(grade: Grade) -> dict[str, Any]:
 
 def _plain(part: Part) -> dict[str, Any]:
     return {"name": part.name, "points": part.points, "most": part.most, "reason": part.reason}
-
-
-def _csv(columns: Sequence[str], rows: Any) -> bytes:
-    """Return a CSV document that spreadsheets open as UTF-8, without a text that they would run as a formula."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, lineterminator="\r\n")
-    writer.writeheader()
-    for row in rows:
-        checked: Mapping[str, Any] = {name: spreadsheet_cell(value) for name, value in row.items()}
-        writer.writerow(checked)
-    return buffer.getvalue().encode("utf-8-sig", "replace")
 
 
 def _json(value: Any) -> bytes:

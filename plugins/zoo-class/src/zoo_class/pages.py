@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo_class.alike import Alike
+from zoo_class.alike import Group
 from zoo_class.curves import draw_curves
 from zoo_class.grading import Grade
 from zoo_class.outcomes import WORDS, Outcome, Outcomes
@@ -127,7 +127,7 @@ def mistakes(record: Record) -> list[str]:
     return [f"{count} of class {truth} predicted as {answer}" for count, truth, answer in worst]
 
 
-def write_teachers_page(site: Site, pages: Sequence[tuple[str, Path]], alike: Sequence[Alike]) -> Path:
+def write_teachers_page(site: Site, pages: Sequence[tuple[str, Path]], alike: Sequence[Group]) -> Path:
     """Write the page with all names."""
     where = {name: f"{site.places.pages.name}/{path.name}" for name, path in pages}
     rows = [

@@ -93,5 +93,9 @@ def _bonus(item: Bonus, score: Score, reached: set[str]) -> Part:
     is_met = value <= limit if item.at_most is not None else value >= limit
     side = "at most" if item.at_most is not None else "at least"
     doubt = f"; timing unreliable: {score.disturbed}" if item.measure in TIMES and score.disturbed else ""
-    reason = f"{item.measure} {format_number(value)}, {side} {format_number(limit)} is asked for{doubt}"
+    reason = f"{item.measure} {_number(value)}, {side} {_number(limit)} is asked for{doubt}"
     return part(item.points if is_met else 0.0, reason)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else format_number(value)

@@ -43,7 +43,7 @@ class Submissions(Table, frozen=True, kw_only=True):
     folder: Annotated[str, Meta(min_length=1, description="a folder with one entry for each student")] = "submissions"
     table: Annotated[str, Meta(description='a CSV file with the columns name, path and time; "" for none')] = ""
     roster: Annotated[str, Meta(description='a CSV file with a column name; "" for none')] = ""
-    template: Annotated[str, Meta(description='the folder with the files that you gave out; "" for none')] = ""
+    template: Annotated[str, Meta(description='the folder with the files that you gave out; "" for none')] = "template"
     file: Annotated[str, Meta(pattern=r"\.(py|ipynb)$", description="a file name that ends in .py or .ipynb")] = (
         "net.py"
     )

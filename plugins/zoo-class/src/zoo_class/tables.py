@@ -1,15 +1,17 @@
-"""Reads tables that people keep: CSV files of any usual encoding and delimiter."""
+"""Tables that people keep, as CSV files: reads any usual encoding and delimiter, and writes what spreadsheets open."""
 
 from __future__ import annotations
 
 import csv
 import io
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from zoo_core.errors import UsageError
 from zoo_core.files import read_regular
+from zoo_core.ui.formats import spreadsheet_cell
 
 MAX_BYTES = 16 << 20
 BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -59,3 +61,12 @@ def read_table(path: Path, *, encoding: str, needs: Iterable[str]) -> list[dict[
         {name: cell.strip() for name, cell in zip(header, [*line, *[""] * len(header)], strict=False)}
         for line in lines[1:]
     ]
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return a CSV document that spreadsheets open as UTF-8, without a text that they would run as a formula."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows({name: spreadsheet_cell(value) for name, value in row.items()} for row in rows)
+    return buffer.getvalue().encode("utf-8-sig", "replace")
