@@ -231,7 +231,7 @@ def test_each_student_has_a_page_without_a_name_and_a_link_that_only_the_teacher
     assert all(len(page) > 20 for page in links.values())
     page = (places.pages / links["Boris"]).read_text()
     assert "it failed: RuntimeError: mat1 and mat2 shapes cannot be multiplied" in page
-    assert "Try: `zoo check" in page
+    assert "Try: `zoo check ./net.py:Net --task cosine`" in page
     assert "Boris" not in page
     good = (places.pages / links["Анна Ли"]).read_text()
     assert "<svg" in good

@@ -60,9 +60,8 @@ def group_alike(pairs: Sequence[Alike]) -> list[Group]:
                 one, other = (linked.get(item.model, [item]) for item in (pair.one, pair.other))
                 joined = one if one is other else [*one, *other]
                 linked |= {item.model: joined for item in joined}
-        groups += [
-            Group(kind=kind, members=members) for members in {id(item): item for item in linked.values()}.values()
-        ]
+        each = {id(members): members for members in linked.values()}.values()
+        groups += [Group(kind=kind, members=members) for members in each]
     return groups
 
 

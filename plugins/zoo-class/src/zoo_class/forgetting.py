@@ -128,10 +128,8 @@ def _tables(places: Places, settings: Settings) -> list[Path]:
 def _made_of_all(places: Places) -> list[Path]:
     """List what other commands make anew of all students: grades, boards, copies of records."""
     return [
-        *(
-            places.out / name
-            for name in ("grades.csv", "grades.json", "moodle.csv", "alike.csv", "teacher.html", "gradescope")
-        ),
+        *(places.out / name for name in ("grades.csv", "grades.json", "moodle.csv", "gradescope")),
+        *(places.out / name for name in ("alike.csv", "teacher.html")),
         *(places.board, places.teachers_board, places.private / "links.csv"),
         *(places.private / f"{name}-records" for name in ("board", "teacher")),
     ]

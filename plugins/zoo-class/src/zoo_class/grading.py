@@ -29,7 +29,7 @@ MOODLE_COLUMNS = ("ID number", "Email address", "Full name", "Grade", "Feedback"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grade:
-    """The points of one student, their parts, and how they came about."""
+    """The points of one student, their parts, and how they came about. late: what lateness costs, in words."""
 
     outcome: Outcome
     points: float
@@ -38,6 +38,7 @@ class Grade:
     reason: str
     score: Score | None
     rank: str = ""
+    late: str = ""
 
 
 def grade_class(places: Places) -> list[Grade]:
@@ -81,11 +82,19 @@ def _grade(outcome: Outcome, score: Score | None, parts: Sequence[Part], rank: s
         why = WORDS[outcome.status] + (f": {outcome.reason}" if outcome.reason else "")
     else:
         why = "; ".join(f"{part.name}: {part.points:.2f} of {part.most:g}, {part.reason}" for part in parts)
-    if score is not None and factor < 1:
-        why += f"; {format_count(outcome.days_late, 'day')} late: {100 * factor:g} % of the points"
+    late = f"{format_count(outcome.days_late, 'day')} late: {100 * factor:g} % of the points" if factor < 1 else ""
+    if score is not None and late:
+        why += f"; {late}"
     points = round(factor * sum(part.points for part in parts), 2)
     return Grade(
-        outcome=outcome, points=points, most=settings.points.most, parts=parts, reason=why, score=score, rank=rank
+        outcome=outcome,
+        points=points,
+        most=settings.points.most,
+        parts=parts,
+        reason=why,
+        score=score,
+        rank=rank,
+        late=late,
     )
 
 

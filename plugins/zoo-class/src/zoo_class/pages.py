@@ -49,7 +49,7 @@ class Site:
 
 
 def write_pages(site: Site) -> list[tuple[str, Path]]:
-    """Write a page for each student; return names and paths, also into a private table."""
+    """Write a page for each student; return names and paths."""
     template = _template("student.html")
     written = []
     for item in site.outcomes.counting:
@@ -66,11 +66,13 @@ def write_pages(site: Site) -> list[tuple[str, Path]]:
 
 def _of_student(site: Site, item: Outcome, own: Sequence[Outcome]) -> dict[str, Any]:
     records = [site.records[key] for key in item.records if key in site.records]
+    from zoo_leaderboard.text.labels import as_label
+
     grade = site.grades.get(item.name)
     return {
         "title": site.settings.title,
         "alias": item.alias,
-        "metric": site.outcomes.metric,
+        "metric": as_label(site.outcomes.metric),
         "attempts": [_attempt(site, outcome) for outcome in own if outcome.attempt],
         "missing": item.status == "missing",
         "score": format_score(item.score) if item.score is not None else "",
@@ -89,17 +91,25 @@ def _attempt(site: Site, outcome: Outcome) -> dict[str, Any]:
     records = [site.records[key] for key in outcome.records if key in site.records]
     bad = next((record for record in records if record.status != "ok"), None)
     advice = harmless(next_step(bad)) if bad is not None else ""
+    rules = site.settings.submissions
+    file = f"./{rules.file.rpartition('.')[0]}.py:{rules.model}"
     return {
         "number": outcome.attempt,
-        "time": outcome.time,
+        "time": _when(outcome),
         "counts": outcome.counts,
         "became": WORDS[outcome.status],
         "ok": outcome.status == "ok",
         "reason": harmless(outcome.reason),
-        "advice": advice or RUN_AGAIN.get(outcome.status, ""),
+        "advice": advice.replace("FILE.py:NAME", file) or RUN_AGAIN.get(outcome.status, ""),
         "notes": outcome.notes,
         "printed": _printed(bad, site.store) if bad is not None else [],
     }
+
+
+def _when(outcome: Outcome) -> str:
+    """Return the time of an attempt as people write it, with its zone."""
+    day, _, time = outcome.time.partition("T")
+    return f"{day} {time[:5]} {time[8:]}".strip()
 
 
 def _printed(record: Record, store: Store) -> list[str]:
@@ -129,10 +139,13 @@ def mistakes(record: Record) -> list[str]:
 
 def write_teachers_page(site: Site, pages: Sequence[tuple[str, Path]], alike: Sequence[Group]) -> Path:
     """Write the page with all names."""
+    from zoo_leaderboard.text.labels import as_label
+
     where = {name: f"{site.places.pages.name}/{path.name}" for name, path in pages}
     rows = [
         {
             "outcome": item,
+            "time": _when(item),
             "became": WORDS[item.status],
             "score": format_score(item.score) if item.score is not None else "",
             "grade": site.grades.get(item.name) if item.counts else None,
@@ -142,7 +155,11 @@ def write_teachers_page(site: Site, pages: Sequence[tuple[str, Path]], alike: Se
     ]
     path = site.places.out / "teacher.html"
     content = _template("teacher.html").render(
-        title=site.settings.title, part=site.outcomes.part, metric=site.outcomes.metric, rows=rows, alike=alike
+        title=site.settings.title,
+        part=site.outcomes.part,
+        metric=as_label(site.outcomes.metric),
+        rows=rows,
+        alike=alike,
     )
     write_atomically(path, content.encode("utf-8", "replace"))
     return path
