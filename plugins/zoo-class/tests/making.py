@@ -147,50 +147,59 @@ def made_class() -> dict[str, str | bytes]:
         "Анна Каренина.py": CNN,
         "=cmd|'calc'!A0.py": net(40),
         "Two Nets/net.py": net(24, "Tanh"),
-        "Slow.py": with_line(SLOW),
+        "Slow Sam.py": with_line(SLOW),
         "Wrong Shape.py": wrong,
-        "Crashing.py": with_line("import os\nos.abort()"),
-        "Hanging.py": with_line("import time\nwhile True: time.sleep(1)"),
-        "Hungry.py": with_line(GREEDY),
-        "Writing.py": with_line(WRITES),
-        "Forking.py": with_line(FORKS),
-        "Raising.py": "raise ValueError('not today')\n" + net(),
+        "Crashing Carl.py": with_line("import os\nos.abort()"),
+        "Hanging Hal.py": with_line("import time\nwhile True: time.sleep(1)"),
+        "Hungry Hu.py": with_line(GREEDY),
+        "Writing Wil.py": with_line(WRITES),
+        "Forking Flo.py": with_line(FORKS),
+        "Raising Ray.py": "raise ValueError('not today')\n" + net(),
         "Cheat Reads.py": with_line(READS),
         "Cheat Patches.py": with_line(PATCHES),
         "Cheat Forges.py": with_line(FORGES),
         "Cheat In C.py": with_line(READS_IN_C),
-        "Broken.py": net().replace("def forward(self, x):", "def forward(self, x)"),
+        "Broken Bo.py": net().replace("def forward(self, x):", "def forward(self, x)"),
         "Old Encoding.py": net(20).replace("A network", "Сеть").encode("cp1251"),
-        "Original.py": net(48, "Tanh"),
-        "Copied/net.py": RENAMED,
-        "Template.py": TEMPLATE,
-        "Late.py": net(28),
-        "Three/1/net.py": net(8),
-        "Three/2/net.py": net(12),
-        "Three/3/net.ipynb": notebook("import torch", f"# zoo: submit\n{net(36)}"),
+        "Original Ola.py": net(48, "Tanh"),
+        "Copied Coy/net.py": RENAMED,
+        "Template Tim.py": TEMPLATE,
+        "Late Lea.py": net(28),
+        "Three Tea/1/net.py": net(8),
+        "Three Tea/2/net.py": net(12),
+        "Three Tea/3/net.ipynb": notebook("import torch", f"# zoo: submit\n{net(36)}"),
     }
     return files
 
 
 MISSING = "Missing Person"
-OK = ("Анна Каренина", "=cmd|'calc'!A0", "Two Nets", "Slow", "Original", "Copied", "Three", "Old Encoding")
+OK = (
+    "Анна Каренина",
+    "=cmd|'calc'!A0",
+    "Two Nets",
+    "Slow Sam",
+    "Original Ola",
+    "Copied Coy",
+    "Three Tea",
+    "Old Encoding",
+)
 BECAME = {
     **{f"Right {number}": "ok" for number in range(1, 8)},
     **dict.fromkeys(OK, "ok"),
     "Wrong Shape": "error",
-    "Crashing": "crashed",
-    "Hanging": "timeout",
-    "Hungry": "out_of_memory",
-    "Writing": "error",
-    "Forking": "error",
-    "Raising": "error",
+    "Crashing Carl": "crashed",
+    "Hanging Hal": "timeout",
+    "Hungry Hu": "out_of_memory",
+    "Writing Wil": "error",
+    "Forking Flo": "error",
+    "Raising Ray": "error",
     "Cheat Reads": "error",
     "Cheat Patches": "error",
     "Cheat Forges": "error",
     "Cheat In C": "ok",  # it got decoys, so its score is the honest one
-    "Broken": "unreadable",
-    "Template": "template",
-    "Late": "late",
+    "Broken Bo": "unreadable",
+    "Template Tim": "template",
+    "Late Lea": "late",
     MISSING: "missing",
 }
 MADE_SETTINGS = """title = "A made class"
@@ -230,7 +239,7 @@ def write_made_class(folder: Path) -> None:
         path = folder / "submissions" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        when = TOO_LATE if name == "Late.py" else IN_TIME
+        when = TOO_LATE if name == "Late Lea.py" else IN_TIME
         os.utime(path, (when, when))
     for parent in (folder / "submissions").rglob("*"):
         if parent.is_dir():

@@ -78,8 +78,7 @@ def test_its_grades_are_complete_and_its_public_board_names_nobody(made: tuple[P
     for path in (path for path in (folder / "out" / "board").rglob("*") if path.is_file()):
         content = path.read_bytes()
         for name in (*kit.BECAME, str(folder), "@school.example"):
-            if name not in ("Slow", "Copied"):  # words of the pages
-                assert name.encode() not in content, f"{name} in {path}"
+            assert name.encode() not in content, f"{name} in {path}"
 
 
 def test_the_copy_is_pointed_at(made: tuple[Path, dict[str, int]]) -> None:
