@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from zoo_class.places import Part, Places
 from zoo_class.settings import Settings
@@ -122,6 +123,7 @@ def data_root(places: Places, settings: Settings, part: Part) -> Path | None:
 
 def _request(registry: Registry, entries: Sequence[Entry], batch: Batch) -> Request:
     checkpoint, settings = entries[0].snapshot.checkpoint, batch.settings
+    several: dict[str, Any] = {"jobs": batch.jobs} if batch.jobs > 1 else {}
     request = make_request(
         registry,
         [settings.task],
@@ -141,7 +143,7 @@ def _request(registry: Registry, entries: Sequence[Entry], batch: Batch) -> Requ
         sandbox=settings.sandbox,
         allow_many=True,
         command=COMMAND,
-        **({"jobs": batch.jobs} if batch.jobs > 1 else {}),
+        **several,
     )
     dataset = choose_dataset(request.pairs[0].task, request, registry)
     if request.data_root is not None and dataset.offline:
