@@ -30,6 +30,7 @@ from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.measure.environment import commit, machine_id
 from zoo_core.results.store import Store
 from zoo_core.runner.listener import NoDisplay
+from zoo_core.runner.request import Request
 
 EVIL = "=cmd|'x'"
 OPEN = "sandbox = false\ndata.hide_labels = false\n"
@@ -291,6 +292,15 @@ def test_a_killed_run_loses_nothing_and_the_next_runs_only_the_rest(
     assert [item.status for item in outcomes.counting] == ["ok"] * 3
     after = {path.name: path.stat().st_mtime_ns for path in places.results("public").glob("*/*.json")}
     assert before.items() <= after.items()
+
+
+@pytest.mark.skipif("jobs" not in Request.__dataclass_fields__, reason="this zoo-core runs one trial at a time")
+def test_several_submissions_run_at_a_time(make_class: Callable[..., Path], kit: Any) -> None:
+    files = {f"{name}.py": kit.net(width) for width, name in enumerate(("Ada", "Bea"), 5)}
+    places = Places(make_class(files, top=f"{OPEN}recipe.steps = 4\n"))
+    outcomes, ran = run_class(places, "public", NoDisplayBlock, jobs=2)
+    assert ran.new == 2
+    assert [item.status for item in outcomes.counting] == ["ok", "ok"]
 
 
 def attempt(number: int, status: str, score: float | None = None) -> Outcome:
