@@ -27,6 +27,7 @@ from zoo_class.running import Ran
 from zoo_class.scores import read_by_id
 
 from zoo_core.errors import UnknownNameError, UsageError
+from zoo_core.files import cache_dir
 from zoo_core.measure.environment import commit, machine_id
 from zoo_core.results.store import Store
 from zoo_core.runner.listener import NoDisplay
@@ -219,6 +220,7 @@ def test_the_boards_are_built_and_the_public_one_holds_no_name_path_host_user_or
     assert "Анна Ли" in teachers
     assert "nothing was handed in" in teachers
     assert "Equal predictions: " in teachers
+    assert not any(b"Boris" in path.read_bytes() for path in cache_dir().glob("leaderboard/**/*") if path.is_file())
 
 
 def test_each_student_has_a_page_without_a_name_and_a_link_that_only_the_teacher_knows(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from zoo_class.tables import as_csv
 from zoo_core.files import write_atomically
 from zoo_core.registry import Registry
 from zoo_core.results.store import Store
+
+CACHE = "cache"  # in the private folder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +87,22 @@ def _build(
     out = places.board if secret else places.teachers_board
     if not count:
         return None
-    return build_site([source], out, trial_pages=None).index
+    with _cache_in(places.private / CACHE):
+        return build_site([source], out, trial_pages=None).index
+
+
+@contextlib.contextmanager
+def _cache_in(folder: Path) -> Iterator[None]:
+    """Let the leaderboard keep what it knows of these records in the class's own folder: it holds names."""
+    before = os.environ.get("ZOO_CACHE")
+    os.environ["ZOO_CACHE"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["ZOO_CACHE"]
+        else:
+            os.environ["ZOO_CACHE"] = before
 
 
 def _name_of_attempt(item: Outcome) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from zoo_class.boards import CACHE
 from zoo_class.outcomes import Outcomes, load_outcomes, save_outcomes
 from zoo_class.people import Entry, People, load_people, save_people
 from zoo_class.places import PARTS, Places
@@ -132,6 +133,7 @@ def _made_of_all(places: Places) -> list[Path]:
         *(places.out / name for name in ("alike.csv", "teacher.html")),
         *(places.board, places.teachers_board, places.private / "links.csv"),
         *(places.private / f"{name}-records" for name in ("board", "teacher")),
+        places.private / CACHE,
     ]
 
 
