@@ -81,4 +81,5 @@ def _new_entry(person: Person, known: People) -> Entry:
     taken = {entry.alias for entry in known.entries.values()}
     free = [f"{colour} {animal}" for colour in COLOURS for animal in ANIMALS if f"{colour} {animal}" not in taken]
     alias = secrets.choice(free) if free else f"Student {len(known.entries) + 1}"
-    return Entry(name=person.name, alias=alias, page=f"{secrets.token_urlsafe(16)}.html")
+    # In hexadecimal: a table escapes a name that begins with a minus.
+    return Entry(name=person.name, alias=alias, page=f"{secrets.token_hex(16)}.html")
