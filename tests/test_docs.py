@@ -289,7 +289,7 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, zoo: Callable[...
 def test_no_page_with_code_is_left_out_of_these_tests() -> None:
     with_code = {path.stem for path in PAGES if {"sh", "python"} & {language for language, _ in fenced(path)}}
     tested = {"a-kind-of-your-own", "bring-your-own-data", "export-a-model", "log-to-a-tracker", "look-inside"}
-    assert with_code == tested | {"past-one-machine", "run-on-a-gpu", "write-a-plugin", "your-net"}
+    assert with_code == tested | {"past-one-machine", "run-a-class", "run-on-a-gpu", "write-a-plugin", "your-net"}
 
 
 @pytest.mark.slow
@@ -338,6 +338,28 @@ def test_the_logger_of_its_page_writes_what_the_page_says(
     assert list(Path("runs").glob("*/events.out.tfevents.*"))
     (line,) = Path("trials.txt").read_text().splitlines()
     assert re.fullmatch(r"zoo-cosine:cosine zoo-cosine:mlp seed 0: ok, mse \d+\.\d+", line)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "boxed",
+    [pytest.param(False, id="no sandbox"), pytest.param(True, id="as it is", marks=pytest.mark.nightly)],
+)
+def test_a_class_is_run_graded_and_shown_as_its_page_says(zoo: Callable[..., Any], boxed: bool) -> None:
+    made = Path("my-class/class.toml")
+    for language, code in (item for item in fenced(ROOT / "docs" / "run-a-class.md") if item[0] != "text"):
+        if language == "python":
+            run_script("-c", code)
+            if not boxed:  # a trial in the sandbox starts two interpreters
+                settings = made.read_text().replace("sandbox = true", "sandbox = false")
+                made.write_text(settings.replace("hide_labels = true", "hide_labels = false"))
+            continue
+        if "forget" in code:
+            grades = Path("my-class/out/grades.csv").read_text(encoding="utf-8-sig").splitlines()
+            assert [line.partition(",")[0] for line in grades] == ["name", "Anna Berg", "Борис Эк"]
+            assert Path("my-class/out/board/index.html").is_file()
+        run_commands(zoo, code)
+    assert "Anna Berg" not in "".join(path.name for path in Path("my-class").rglob("*"))
 
 
 @pytest.mark.slow

@@ -76,6 +76,16 @@ def new_cached_folder(folder: Path, prefix: str, *, durable: bool = True) -> Ite
         (inside / CONTENTS).write_bytes(with_checksum(json.dumps(contents).encode()))
 
 
+def contents_with(folder: Path, replaced: Path) -> bytes:
+    """Return the list of contents of a cached folder for the case that the files below `replaced` take the places of
+    its own of the same names.
+
+    Raises ValueError for a list that is missing or was changed, OSError.
+    """
+    contents = _read_contents(folder) | {name: _measure(replaced / name) for name in _files(replaced)}
+    return with_checksum(json.dumps(contents).encode())
+
+
 def _measure(path: Path) -> tuple[int, str]:
     with path.open("rb") as file:
         return os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()

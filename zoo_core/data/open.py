@@ -172,6 +172,12 @@ def data_context(spec: DatasetSpec, ctx: Context) -> Context:
     return replace(ctx, dataset=spec, files=DatasetFiles(spec, ctx.data_root, offline=ctx.offline))
 
 
+def decoded_folder(spec: DatasetSpec, fingerprint: str, code: Code | None = None) -> Path:
+    """Return the folder of the cache for the decoded data; the parameters are those of `open_data`."""
+    loader = (code or code_of(spec.entry)).sha256[:8]  # a change of the loader invalidates the cache
+    return columns_home() / f"{portable(spec.qualified)}-v{spec.version}-{fingerprint}-{loader}-f{FORMAT}"
+
+
 def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str, code: Code | None = None) -> OpenData:
     """Open the data of `spec`, from the cache or by decoding them now.
 
@@ -179,9 +185,7 @@ def open_data(spec: DatasetSpec, ctx: Context, fingerprint: str, code: Code | No
     fingerprint: from `zoo_core.data.locate`; it identifies the files. code: of the loader, by default what is on the
     disk. Raises whatever the data set's loader raises.
     """
-    loader = (code or code_of(spec.entry)).sha256[:8]  # a change of the loader invalidates the cache
-    name = f"{portable(spec.qualified)}-v{spec.version}-{fingerprint}-{loader}-f{FORMAT}"
-    folder = columns_home() / name
+    folder = decoded_folder(spec, fingerprint, code)
     # Several sets of files may have the fingerprint of the published data: what lies beside those is of no influence.
     is_published = bool(spec.downloads) and fingerprint == identify(spec, None)
     cache = _Cache(folder, lambda: _decode(spec, ctx, folder, is_published=is_published))

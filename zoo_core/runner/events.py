@@ -105,13 +105,17 @@ class TrialJob(BaseJob, frozen=True, kw_only=True, tag="trial"):
 
 
 class ScoreJob(TrialJob, frozen=True, kw_only=True, tag="score"):
-    """Score the predictions of the trial again. `sha256`: of their file. `per_example`: the file of the worker."""
+    """Score the predictions of the trial again. `sha256`: of their file. `per_example`: the file of the worker.
+
+    hidden: the worker had no labels of test, so the results of this job are those of the trial; see hidden_labels.py.
+    """
 
     handler: ClassVar[str] = "zoo_core.runner.scoring:score_predictions"
     sends_events: ClassVar[bool] = False
 
     sha256: str
     per_example: str
+    hidden: bool = False
 
     @property
     def log_folder(self) -> str:

@@ -27,11 +27,12 @@ from zoo_core.errors import UsageError
 from zoo_core.results.records import Measured, Status
 from zoo_core.runner import events
 from zoo_core.runner.events import Event, ExtrasBegan, Job, JobFailed, TrialDone, TrialJob
+from zoo_core.runner.hidden_labels import CANNOT_HIDE, hides_labels
 from zoo_core.runner.memory_watch import WATCH_S, family, takes_more
 from zoo_core.runner.sandbox_view import arguments, environment
 
 NAME = "bubblewrap"  # in records
-INSIDE, MEMORY = "ZOO_IN_SANDBOX", "ZOO_SANDBOX_MIB"
+INSIDE, MEMORY, OUTPUT = "ZOO_IN_SANDBOX", "ZOO_SANDBOX_MIB", "ZOO_SANDBOX_OUTPUT_MIB"
 MAX_MESSAGE_BYTES = 2**28
 MEMORY_SHARE = 0.75  # of the memory that is free when the trial starts
 PROCESSES, PROCESSES_PER_CORE = 64, 2
@@ -41,8 +42,9 @@ BOOT = "import sys; sys.path[:] = sys.argv[2:]; from zoo_core.runner.sandboxed i
 
 
 def require() -> None:
-    """Raise UsageError if this system has no bubblewrap, or does not let this user run it, or MEMORY is no number."""
+    """Raise UsageError if this system has no bubblewrap, or does not let this user run it, or a limit is no number."""
     _memory()
+    _named_limit(OUTPUT)
     if sys.platform != "linux":
         raise UsageError(f"--sandbox needs {NAME}, which only Linux has: run the trial in a container instead")
     try:
@@ -80,8 +82,11 @@ def handler_of(job: Job) -> tuple[str, bool]:
 
 def run_in_sandbox(job: TrialJob, send: Callable[[Event], None]) -> None:
     """Do the job in a sandbox and send its events. If it takes too much, the last event says what."""
+    if hides_labels(job) and not job.scored_apart:
+        send(JobFailed(error="", reason=CANNOT_HIDE))
+        return
     memory = job.max_memory_mib << 20 or _memory()
-    with _started(job, memory) as (process, receiver), _watching(process, memory) as excess:
+    with _started(job, memory) as (process, receiver), _watching(process, memory, job.log_folder) as excess:
         last, has_results = _pass_on(receiver, send)
         if last is not None:
             process.kill()  # with all that it started
@@ -101,10 +106,15 @@ def _memory() -> int:
 
     MEMORY: the environment variable with a number of MiB.
     """
-    named = os.environ.get(MEMORY, "")
+    return _named_limit(MEMORY) or int(psutil.virtual_memory().available * MEMORY_SHARE)
+
+
+def _named_limit(variable: str) -> int:
+    """Return the bytes that an environment variable names in MiB; 0 if it is not set. Raises UsageError."""
+    named = os.environ.get(variable, "")
     if named and not (named.isascii() and named.isdigit() and int(named)):
-        raise UsageError(f"{MEMORY}={named!r}: give a number of MiB, such as 4096")
-    return int(named) << 20 if named else int(psutil.virtual_memory().available * MEMORY_SHARE)
+        raise UsageError(f"{variable}={named!r}: give a number of MiB, such as 4096")
+    return int(named or 0) << 20
 
 
 @contextlib.contextmanager
@@ -151,9 +161,13 @@ def _pass_on(receiver: Connection, send: Callable[[Event], None]) -> tuple[Event
 
 
 @contextlib.contextmanager
-def _watching(process: subprocess.Popen[bytes], memory: int) -> Iterator[list[str]]:
-    """Kill the sandbox if all its processes together take too much, and then put what it was into the list."""
+def _watching(process: subprocess.Popen[bytes], memory: int, staging: str) -> Iterator[list[str]]:
+    """Kill the sandbox if all its processes together take too much, and then put what it was into the list.
+
+    staging: the folder that the trial writes to, whose size OUTPUT limits; "" for none.
+    """
     excess: list[str] = []
+    output = _named_limit(OUTPUT) if staging else 0
     done = threading.Event()
     processes = PROCESSES + PROCESSES_PER_CORE * (os.cpu_count() or 1)
 
@@ -164,6 +178,8 @@ def _watching(process: subprocess.Popen[bytes], memory: int) -> Iterator[list[st
                 excess.append(f"it started more than {processes} processes")
             elif takes_more(members, memory):
                 excess.append(f"it took more than {memory >> 20} MiB of memory")
+            elif output and _size(Path(staging)) > output:
+                excess.append(f"it wrote more than {output >> 20} MiB of files")
             if excess:
                 process.kill()
                 return
@@ -175,6 +191,16 @@ def _watching(process: subprocess.Popen[bytes], memory: int) -> Iterator[list[st
     finally:
         done.set()
         watcher.join()
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes that a folder takes on the disk. Links are not followed."""
+    size = 0
+    for home, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # it was removed meanwhile
+                size += os.lstat(os.path.join(home, name)).st_blocks * 512  # noqa: PTH118 - many files, often
+    return size
 
 
 def _keep_only_files(folder: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from zoo_core.entries.unpackaged import PICKLE
 from zoo_core.files import cache_dir, own_cache, user_home
 from zoo_core.runner.events import ScoreJob, TrialJob
+from zoo_core.runner.hidden_labels import hides_labels, shown_in_place
 
 SYSTEM = (
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"),
@@ -61,13 +62,14 @@ def arguments(job: TrialJob | None, paths: Sequence[str], *, memory: int = 2**30
         found += [*size, "--tmpfs", folder]
     for path in _code(job, paths):
         found += ["--ro-bind-try", path, path]
+    found += _mask_of_data_root(job)
     found += _cache(job, size)
-    for path in filter(None, (job.data_root, job.weights)):
+    for path in filter(None, ("" if hides_labels(job) else job.data_root, job.weights)):
         found += ["--ro-bind", path, path]
     if job.log_folder:
         found += ["--bind", job.staging, job.staging]
     elif isinstance(job, ScoreJob):
-        found += ["--ro-bind", job.staging, job.staging]
+        found += ["--bind" if job.hidden else "--ro-bind", job.staging, job.staging]
     return [*found, "--chdir", TEMPORARY]
 
 
@@ -106,6 +108,17 @@ def _code(job: TrialJob, paths: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*python, *folders, *files]))
 
 
+def _mask_of_data_root(job: TrialJob) -> list[str]:
+    """Hide a data root that lies in a folder of code, if the trial must not see its labels."""
+    root = Path(job.data_root or "")
+    if not hides_labels(job) or not root.is_absolute():
+        return []
+    shown = [Path(path) for path in (job.staging, *(job.code.files if job.code else ()))]
+    if any(path.is_relative_to(root) for path in shown):
+        return []
+    return ["--tmpfs", str(root)] if root.is_dir() else ["--ro-bind", os.devnull, str(root)]
+
+
 def _plugins() -> Iterator[str]:
     """Yield the folders of plugins that are installed in place, which are not on the search path."""
     for point in entry_points(group="zoo"):
@@ -135,9 +148,12 @@ def _cache(job: TrialJob, size: Sequence[str]) -> list[str]:
     """
     cache, kept = cache_dir(), own_cache(job.task)
     found = []
-    for name in ("columns", "weights"):
+    hidden = hides_labels(job)
+    for name in ("weights",) if hidden else ("columns", "weights"):
         if (cache / name).is_dir():
             found += ["--ro-bind", str(cache / name), str(cache / name)]
+    for shown, source in shown_in_place(job) if hidden else ():
+        found += ["--ro-bind", str(source), str(shown)]
     found += [*size, "--tmpfs", str(kept)]
     path = job.model.rpartition(":")[0]
     if path.endswith(PICKLE):

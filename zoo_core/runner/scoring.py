@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from zoo_core.errors import MachineError, ZooError, machine_error_of
 from zoo_core.files import is_files_fault, open_regular, own_cache
@@ -25,10 +25,12 @@ from zoo_core.reasons import reason_of
 from zoo_core.results.records import Measured, Status, TableFacts
 from zoo_core.runner.events import ScoreJob, TrialJob
 from zoo_core.runner.executor import LocalExecutor, WorkerResult, exit_reason
+from zoo_core.runner.hidden_labels import HIDDEN_LABELS, NO_PICTURES, hides_labels, remove_made_from_decoys
 from zoo_core.runner.interrupts import deferred_interrupts
 
 if TYPE_CHECKING:
     from zoo_core.columns import Array
+    from zoo_core.protocols import Evaluation
 
 PREDICTIONS = "predictions.npy"
 LEAST_TIMEOUT_S, TIMEOUT_FACTOR = 60.0, 10.0  # of the scoring: a multiple of the whole trial's time, but not less
@@ -45,11 +47,16 @@ class Checked:
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
-    """The results of the second process. `problem`: what is wrong with the worker's files; "" if nothing."""
+    """The results of the second process. `problem`: what is wrong with the worker's files; "" if nothing.
+
+    per_example, left_out: as in `Measured`, if the worker had no labels.
+    """
 
     scores: dict[str, float | None] = {}
     tables: dict[str, TableFacts] = {}
     problem: str = ""
+    per_example: str = ""
+    left_out: dict[str, str] = {}
 
 
 def save_predictions(outputs: Array, staging: Path) -> str:
@@ -127,12 +134,30 @@ def score_predictions(job: ScoreJob) -> dict[str, Any]:
     data.unseal()
     task: Any = prepare_task(spec, ctx, data, Recipe(job.recipe))  # of a kind that is scored apart: it has `score`
     evaluation = task.score(np.load(path, allow_pickle=False), "test")
+    if job.hidden:
+        return asdict(_keep_results(evaluation, Path(job.staging)))
     scored = Scored(
         scores=finite_scores(evaluation.scores),
         tables=table_facts(evaluation.tables),
         problem=_compare_rows(Path(job.staging), job.per_example, evaluation.per_example),
     )
     return asdict(scored)
+
+
+def _keep_results(evaluation: Evaluation, staging: Path) -> Scored:
+    """Write the results by example, as the worker would have done with the labels."""
+    from zoo_core.runner.artifacts import Artifacts
+    from zoo_core.runner.evaluation import finite_scores
+
+    kept = Artifacts(staging)
+    kept.keep_tables(evaluation.tables)
+    kept.keep_per_example(evaluation.per_example)
+    return Scored(
+        scores=finite_scores(evaluation.scores),
+        tables=kept.tables,
+        per_example=kept.per_example,
+        left_out=kept.left_out,
+    )
 
 
 def _compare_rows(staging: Path, name: str, expected: Mapping[str, Array]) -> str:
@@ -176,7 +201,10 @@ def check_score(job: TrialJob, result: WorkerResult, executor: LocalExecutor) ->
         **{**asdict(job), "device": "cpu", "max_memory_mib": 0},
         sha256=result.order.predicted,
         per_example=done.measured.per_example,
+        hidden=hides_labels(job),
     )
+    if score_job.hidden:
+        remove_made_from_decoys(Path(job.staging))
     try:
         with deferred_interrupts() as interrupts, interrupts.set_aside():
             scored = executor.run(score_job, timeout_s=max(LEAST_TIMEOUT_S, TIMEOUT_FACTOR * result.wall_s))
@@ -188,9 +216,31 @@ def check_score(job: TrialJob, result: WorkerResult, executor: LocalExecutor) ->
     except (OSError, ZooError, msgspec.ValidationError) as error:  # such as no process could be started
         fault = machine_error_of(error)
         return _not_scored(str(fault or error), is_fault=fault is not None)
+    if score_job.hidden and not found.problem:
+        return _take_over(found, result)
     if difference := _find_difference(found, done.measured):
         result.order.cheat = f"the worker's results are not those of its predictions: {difference}"
         return Checked(status="error", reason=result.order.cheat)
+    return Checked()
+
+
+def _take_over(scored: Scored, result: WorkerResult) -> Checked:
+    """Put the results of the second process in the place of the worker's, which had no labels."""
+    done = result.trial_done
+    assert done is not None
+    measured = replace(
+        done.measured,
+        scores=scored.scores,
+        tables=scored.tables,
+        per_example=scored.per_example,
+        pictures={},
+        texts={},
+        left_out={**done.measured.left_out, **scored.left_out, HIDDEN_LABELS: NO_PICTURES},
+    )
+    result.trial_done = replace(done, measured=measured)
+    if None in scored.scores.values():
+        names = ", ".join(name for name, value in scored.scores.items() if value is None)
+        return Checked(status="diverged", reason=f"not a finite number on test: {names}")
     return Checked()
 
 

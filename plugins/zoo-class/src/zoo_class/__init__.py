@@ -1,0 +1,1 @@
+"""Runs and grades the submissions of a class."""
