@@ -20,12 +20,13 @@ ROOT = Path(__file__).parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON, ZOO = BIN / "python", BIN / "zoo"
-MAX_TEST_WORKERS = 4  # each takes about 2 GB of memory, for torch
+MAX_JOBS = 4  # processes with torch, each of which takes about 2 GB of memory
 PACKAGES = [*sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml")), ROOT / "leaderboard"]
 
 # The tests of one file share trained models and sites, so one worker takes them all. The slowest files come first.
 # Many tests wait for a process to start or to end, so one worker more than there are cores keeps the cores at work.
-PARALLEL = ["-n", str(min((os.cpu_count() or 1) + 1, MAX_TEST_WORKERS)), "--dist", "loadfile", "--no-loadscope-reorder"]
+TEST_WORKERS = min((os.cpu_count() or 1) + 1, MAX_JOBS)
+PARALLEL = ["-n", str(TEST_WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 MIN_COVERAGE_PCT = 80  # of lines and branches
 
@@ -161,7 +162,7 @@ def statistics(session: nox.Session) -> None:
     `-- --fast` takes seconds, `--json FILE` keeps the outcomes.
     """
     set_up(session)
-    jobs = ["--jobs", str(min(os.cpu_count() or 1, MAX_TEST_WORKERS))]
+    jobs = ["--jobs", str(min(os.cpu_count() or 1, MAX_JOBS))]
     environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # the jobs are the parallel part
     folder = ROOT / "benchmarks" / "statistics"
     run(session, str(folder), *jobs, *session.posargs, env=environment)
