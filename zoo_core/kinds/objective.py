@@ -79,6 +79,17 @@ class HasAugment(Protocol):
 
 
 @runtime_checkable
+class HasBlockInputs(Protocol):
+    """An objective whose inputs depend on each example alone, so that those of many batches are made at once."""
+
+    def block_inputs(self, block: Batch) -> Tensor:
+        """Return what `inputs` returns for each batch of a block, with the same bits, one after the other.
+
+        Only training batches that are not augmented come in blocks.
+        """
+
+
+@runtime_checkable
 class HasOutputShape(Protocol):
     """An objective of a plugin's own kind that states what forward returns. A shared kind states it itself."""
 
@@ -143,6 +154,7 @@ OBJECTIVE_PROTOCOLS: tuple[type, ...] = (
     HasReady,
     HasStudy,
     HasAugment,
+    HasBlockInputs,
     HasOutputShape,
     HasReduce,
     HasTrimmed,

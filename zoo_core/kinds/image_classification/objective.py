@@ -58,6 +58,9 @@ class ImageObjective:
             x = F.interpolate(x, self._size, mode="bilinear", antialias=True)
         return self._images.normalized(x)
 
+    def block_inputs(self, block: Batch) -> Tensor:
+        return self.inputs(block)
+
     def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         output, labels = output.float(), batch["y"].long()
         loss = self._loss(output, labels)
