@@ -92,7 +92,7 @@ def bench(
     max_steps: int | None = None,
     budget: str | float = "",
     timeout: str | float = "",
-    dtype: str = "float32",
+    dtype: str = "",
     compile: bool = False,  # noqa: A002 - named like the command's option
     threads: int = 0,
     weights: str | Path = "",
@@ -150,7 +150,7 @@ def bench(
         quick=quick,
         budget_s=parsing.parse_duration("budget", str(budget)) if budget else None,
         timeout_s=parsing.parse_duration("timeout", str(timeout)) if timeout else None,
-        dtype=parsing.parse_dtype(dtype),
+        dtype=parsing.parse_dtype(dtype) if dtype else "",
         compiled=compile,
         threads=threads,
         force=force,

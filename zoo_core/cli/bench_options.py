@@ -45,7 +45,7 @@ SETTING = typer.Option(
     "--set", help="Change a recipe key: key=value. Several values, as in lr=0.1,0.01: a trial of each. Repeatable."
 )
 OFFLINE = typer.Option("--offline", help="Use data sets that need no download. Refuse the network in trials.")
-DTYPE = typer.Option("--dtype", help="float32, or bf16 for autocast.")
+DTYPE = typer.Option("--dtype", help="float32, or bf16 for autocast. Default: the recipe's `precision`.")
 COMPILE = typer.Option("--compile", help="Compile models with torch.compile.")
 THREADS = typer.Option("--threads", min=0, help="CPU threads of a trial. 0: chosen by model size.")
 TIMEOUT = typer.Option("--timeout", help="Time limit of a trial, such as 10m. Default: none.")
