@@ -16,7 +16,7 @@ from zoo_core.measure.devices import free_bytes, has_float64
 Batch: TypeAlias = dict[str, Tensor]  # column name -> values (batch, ...)
 
 MAX_FREE_MEMORY_SHARE = 0.5  # of the device, for one split
-BLOCK_BYTES = 4 << 20  # of several batches that are gathered at once: they stay in the caches of a CPU
+BLOCK_BYTES = 1 << 20  # of batches gathered at once: they stay in a cache, and their memory is used again
 # Where a batch begins in a block. The sums of a matrix product may depend on the alignment of its inputs, and torch
 # tells the libraries alignments up to this one.
 ALIGNMENT = 256

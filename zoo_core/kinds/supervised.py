@@ -47,7 +47,7 @@ from zoo_core.outputs import FiniteOutputs, OutputForm
 from zoo_core.protocols import Context, Data, Evaluation, Exportable, Phase, Step, Table
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
-from zoo_core.train import epoch_steps, supervised_steps
+from zoo_core.train import Score, epoch_steps, supervised_steps
 
 FEATURES_BATCH = 64  # examples that go through a frozen backbone at once
 MAX_INITIAL_EXAMPLES = 5000  # training examples that a model's `initialize` gets
@@ -118,7 +118,7 @@ class Supervised:
         if augment is None and split is self._splits["train"] and isinstance(objective, HasBlockInputs):
             split, forward = self._with_inputs(split, objective), self._forward_from_block_inputs(model)
 
-        def loss_and_score(_: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:  # `forward` already has the model
+        def loss_and_score(_: nn.Module, batch: Batch) -> tuple[Tensor, Score]:  # `forward` already has the model
             batch = augment(batch) if augment else batch
             return objective.loss(forward(batch), batch)
 
