@@ -37,7 +37,7 @@ ONE_SEED = (
     *("fcn-squeezenet", "fpn*", "linknet*", "pspnet*", "segnet*", "small-scratch", "small-transfer"),
 )
 
-# pip would compile all modules on one core. On all cores, and without the packages' own tests, it takes a third as long.
+# pip would compile all modules on one core. On all cores, and without the packages' own tests, that takes a third.
 COMPILE = """
 import compileall, re, sysconfig
 compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0, rx=re.compile(r"[/\\\\]tests?[/\\\\]"))

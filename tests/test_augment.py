@@ -195,7 +195,7 @@ def test_the_loss_of_mixed_images_is_the_cross_entropy_of_their_soft_labels(shar
     loss, score = objective.loss(output, {"y": labels, "y_mixed": mixed, "share": torch.tensor(share)})
     soft = share * F.one_hot(labels, 4) + (1 - share) * F.one_hot(mixed, 4)
     torch.testing.assert_close(loss, F.cross_entropy(output, soft, label_smoothing=smoothing))
-    assert score == (output.argmax(1) == labels).float().mean()
+    assert float(score) == (output.argmax(1) == labels).float().mean()
 
 
 @pytest.mark.parametrize("part", ["mixup", "cutmix"])

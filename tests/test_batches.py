@@ -7,6 +7,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from zoo_core.columns import Ragged, Split
 from zoo_core.data import batches
@@ -80,3 +81,74 @@ def test_a_device_without_float64_gets_float32_and_another_gets_what_the_data_ar
     there = DeviceSplit(Split(columns), "cpu").first(2)
     assert [there[name].dtype for name in "xyz"] == [torch.float32, torch.int64, torch.float32]
     assert there["x"].tolist() == here["x"].tolist()
+
+
+# Blocks: many batches are gathered at once
+
+
+def images(count: int, size: int = 28) -> Split:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (count, 1, size, size), np.uint8)
+    return Split({"x": pixels, "y": random.integers(0, 10, count), "t": pixels[:, 0, :3, 0].astype(np.float32)})
+
+
+@pytest.mark.parametrize("batch_size", [32, 7])
+def test_the_batches_of_a_block_are_those_that_are_gathered_one_by_one(batch_size: int) -> None:
+    data = images(200)
+    shuffled = DeviceSplit(data, "cpu").shuffled(batch_size, torch.Generator().manual_seed(1))
+    order = torch.randperm(200, generator=torch.Generator().manual_seed(1))
+    for index in order.split(batch_size):
+        batch = next(shuffled)
+        for name, column in data.columns.items():
+            assert torch.equal(batch[name], torch.from_numpy(column)[index])
+
+
+def test_a_batch_in_a_block_begins_where_a_tensor_of_its_own_could(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a matrix product could sum in another order. 7 rows of 3 float32 are 84 bytes, which fit no alignment."""
+    for batch in DeviceSplit(images(200), "cpu").in_order(7):
+        for values in batch.values():
+            block = values.untyped_storage().data_ptr()
+            assert (values.data_ptr() - block) % batches.ALIGNMENT == 0
+
+
+def test_a_block_has_a_limited_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    gathered = []
+    gather = DeviceSplit.batch
+
+    def spy(self: DeviceSplit, index: torch.Tensor, *rest: object) -> batches.Batch:
+        gathered.append(len(index))
+        return gather(self, index, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(DeviceSplit, "batch", spy)
+    row = 28 * 28 + 8 + 3 * 4  # bytes
+    for limit, sizes in ((100 * row, [90, 90, 20]), (row, [30] * 6 + [20]), (10**9, [200])):
+        monkeypatch.setattr(batches, "BLOCK_BYTES", limit)
+        gathered.clear()
+        assert [len(batch["y"]) for batch in DeviceSplit(images(200), "cpu").in_order(30)] == [30] * 6 + [20]
+        assert gathered == sizes
+    monkeypatch.setattr(batches, "BLOCK_BYTES", 100 * row)
+    gathered.clear()
+    doubled = DeviceSplit(images(200), "cpu").converted(lambda block: {**block, "again": block["x"]})
+    assert len(list(doubled.in_order(30))) == 7
+    assert gathered == [1, 30, 30, 30, 30, 30, 30, 20]  # the first tells the size
+
+
+def test_a_converted_split_gives_what_the_conversion_makes_of_each_batch() -> None:
+    split = DeviceSplit(images(100), "cpu")
+    halves = split.converted(lambda block: {"half": block["x"] / 2})
+    for batch, raw in zip(halves.in_order(32), split.in_order(32), strict=True):
+        assert batch.keys() == {"half"}
+        assert torch.equal(batch["half"], raw["x"] / 2)
+
+
+def test_a_model_may_change_its_inputs_in_place_by_a_parameter() -> None:
+    """Batches of a block share memory: for autograd they must be strangers."""
+    weight = nn.Parameter(torch.ones(3))
+    for batch in DeviceSplit(images(100), "cpu").in_order(32):
+        x = batch["t"]
+        before = x.clone()
+        x += weight
+        x.sum().backward()
+        assert torch.equal(x.detach(), before + 1)
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [100.0] * 3

@@ -291,7 +291,7 @@ def test_the_image_loss_is_torchs_cross_entropy_and_the_score_the_accuracy() -> 
     output[:, 0] += 100
     loss, score = objective.loss(output, {"y": labels})
     torch.testing.assert_close(loss, nn.functional.cross_entropy(output, labels.long(), label_smoothing=0.1))
-    assert score.item() == 0.5
+    assert float(score) == 0.5
 
 
 def test_image_scores_and_the_table_per_class_agree_with_scikit_learn() -> None:
@@ -473,3 +473,21 @@ def test_the_mean_of_the_results_by_example_of_a_regression_is_the_tasks_metric(
     )
     assert found.per_example["score"].mean() == pytest.approx(found.scores[metric], rel=1e-12)
     assert found.per_example["group"].tolist() == (np.arange(40) // 4).tolist()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("size", [9, 12])
+def test_image_inputs_of_many_batches_at_once_have_the_bits_and_strides_of_each(
+    channels: int, normalize: bool, size: int
+) -> None:
+    signature = Signature(input_shape=(3, size, size), outputs=2, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
+    objective = ImageObjective(signature, image_recipe(normalize=normalize), Context())
+    block = {"x": torch.randint(0, 256, (39, channels, 9, 9), dtype=torch.uint8)}
+    for model in (nn.Flatten(), nn.Conv2d(3, 2, 3)):  # the second makes the inputs channels-last
+        objective.ready(model)
+        whole = objective.block_inputs(block)
+        for part, raw in zip(whole.split(13), block["x"].split(13), strict=True):
+            alone = objective.inputs({"x": raw})
+            assert torch.equal(part, alone)
+            assert part.stride() == alone.stride()

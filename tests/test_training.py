@@ -25,11 +25,11 @@ from zoo_core.measure.flops import count_flops
 from zoo_core.measure.latency import MAX_S, measure_latency
 from zoo_core.measure.randomness import evaluation_mode, seed_everything
 from zoo_core.measure.threads import thread_rule
-from zoo_core.protocols import Evaluation, Phase, Step, Stop
+from zoo_core.protocols import Deferred, Evaluation, Phase, Step, Stop
 from zoo_core.recipe import RUNNER_PARAMS, resolve_recipe
 from zoo_core.registry import Registry
 from zoo_core.results.records import Latency
-from zoo_core.runner import events
+from zoo_core.runner import events, training
 from zoo_core.runner.checkpoints import FILE
 from zoo_core.runner.events import TrialJob
 from zoo_core.runner.inference import SHORT_BATCHES_S, SHORT_LATENCY_S, measure_inference
@@ -417,3 +417,33 @@ def test_optimizers_train_only_what_can_be_trained(name: str) -> None:
 
 def test_an_endless_length_is_a_number_that_range_takes() -> None:
     assert len(range(ENDLESS)) == ENDLESS
+
+
+def test_deferred_logs_have_the_means_of_those_that_are_computed_in_each_step() -> None:
+    """Bit for bit, also if the batches of a split differ in size."""
+    random = torch.Generator().manual_seed(0)
+    now, later = LogMeans(), LogMeans()
+    for size in [7] * 40 + [3] + [7] * 20:
+        labels = torch.randint(0, 4, (size,), generator=random)
+        logits = torch.randn(size, 4, generator=random)
+        loss = torch.rand((), generator=random)
+        now.add(Step(size, {"loss": loss, "score": (logits.argmax(1) == labels).float().mean()}))
+        score = Deferred(lambda outputs, targets: (outputs.argmax(2) == targets).float().mean(1), (logits, labels))
+        later.add(Step(size, {"loss": loss, "score": score}))
+    assert later.means() == now.means()
+
+
+def test_deferred_logs_are_computed_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "MAX_DEFERRED", 20)
+    counts: list[int] = []
+
+    def compute(numbers: torch.Tensor) -> torch.Tensor:
+        counts.append(len(numbers))
+        return numbers.sum(1)
+
+    means = LogMeans()
+    for _ in range(10):
+        means.add(Step(2, {"score": Deferred(compute, (torch.ones(5),))}))
+    assert counts == [4, 4]
+    assert means.means() == {"score": 5.0}
+    assert counts == [4, 4, 2]

@@ -96,7 +96,7 @@ def bench(
     timeout: str | float = "",
     limit: str | float = "",
     max_memory: str = "",
-    dtype: str = "float32",
+    dtype: str = "",
     compile: bool = False,  # noqa: A002 - named like the command's option
     jobs: int = 1,
     share_device: bool = False,

@@ -132,6 +132,25 @@ class Context:
         return self.files
 
 
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A log that is computed later, for many steps at once: small operations in each step would slow it down.
+
+    compute: takes the tensors of several steps, stacked to (steps, ...), and returns a value for each step, (steps,).
+    tensors: those of this step, without gradients. They are kept until then, so they must be small.
+    """
+
+    compute: Callable[..., torch.Tensor]
+    tensors: tuple[torch.Tensor, ...]
+
+    def value(self) -> torch.Tensor:
+        """Compute the log of this step alone: a scalar."""
+        return self.compute(*(tensor[None] for tensor in self.tensors))[0]
+
+    def __float__(self) -> float:
+        return float(self.value())
+
+
 @dataclass(slots=True)
 class Step:
     """Reports one optimizer step to the runner, or `steps` of them; `Task.train` yields it after the step.
@@ -147,7 +166,7 @@ class Step:
     """
 
     n: int
-    logs: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    logs: Mapping[str, torch.Tensor | Deferred] = field(default_factory=dict)
     steps: int = 1
     eval_model: nn.Module | None = None
 

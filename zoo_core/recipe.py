@@ -40,6 +40,12 @@ RUNNER_PARAMS: Params = MappingProxyType(
         "stop": Param(
             default=0, help="stop after this many val evaluations without a better score; 0: never", minimum=0
         ),
+        "precision": Param(
+            default="float32",
+            unset="float32",
+            choices=("float32", "auto"),
+            help="auto: bf16 autocast on a CPU that has instructions for it, else float32; `--dtype` overrides it",
+        ),
     }
 )
 

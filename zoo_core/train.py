@@ -14,15 +14,16 @@ from torch import Tensor, nn
 
 from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.errors import IncompatibleError, RecipeError
-from zoo_core.protocols import Context, Step
+from zoo_core.protocols import Context, Deferred, Step
 from zoo_core.recipe import GAMMA, MILESTONES, Recipe
 
 FUSED = ("cpu", "cuda")  # device types for which torch has fused optimizers
 # OneCycleLR's defaults in torch: the share of the rise, lr / first rate, first rate / last rate.
 CYCLE_RISE, CYCLE_START, CYCLE_END = 0.3, 25.0, 1e4
 
-Gradients: TypeAlias = tuple[int, Tensor, Tensor]  # number of examples, and the means of loss and score over them
-Loss: TypeAlias = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]  # (loss, score), both scalar
+Score: TypeAlias = Tensor | Deferred  # scalar
+Gradients: TypeAlias = tuple[int, Tensor, Score]  # number of examples, and the means of loss and score over them
+Loss: TypeAlias = Callable[[nn.Module, Batch], tuple[Tensor, Score]]  # (loss, score), both scalar
 
 
 def supervised_steps(
@@ -30,7 +31,8 @@ def supervised_steps(
 ) -> Iterator[Step]:
     """Take `recipe.steps` optimizer steps over shuffled batches, and yield a Step after each.
 
-    loss_and_score: maps model and batch to (loss, score), scalar tensors; the loss is minimised, both are logged.
+    loss_and_score: maps model and batch to (loss, score), scalar tensors; the loss is minimised, both are logged. The
+        score may be `Deferred`.
     recipe: has the keys of `zoo_core.kinds.SUPERVISED`. `accumulate` batches make one step, whose gradient is the mean
         over their examples; the last step of an epoch may have fewer. BatchNorm sees each batch alone. With `ema`, each
         Step has the average of the weights as `eval_model`.
@@ -136,11 +138,15 @@ def add_gradients(model: nn.Module, batches: Sequence[Batch], loss_and_score: Lo
     """
     sizes = [len(next(iter(batch.values()))) for batch in batches]
     examples = sum(sizes)
+    if len(batches) == 1:
+        loss, score = loss_and_score(model, batches[0])
+        loss.backward()  # type: ignore[no-untyped-call]
+        return examples, loss.detach(), score if isinstance(score, Deferred) else score.detach()
     means: list[Tensor] = []
     for batch, size in zip(batches, sizes, strict=True):
-        values = loss_and_score(model, batch)
-        if size < examples:
-            values = values[0] * (size / examples), values[1] * (size / examples)
+        loss, score = loss_and_score(model, batch)
+        score = score.value() if isinstance(score, Deferred) else score
+        values = loss * (size / examples), score * (size / examples)
         values[0].backward()  # type: ignore[no-untyped-call]
         parts = [value.detach() for value in values]
         means = [mean + part for mean, part in zip(means, parts, strict=True)] if means else parts

@@ -88,6 +88,8 @@ def entry(subject: TaskSubject) -> None:
 def trains(subject: TaskSubject) -> None:
     from torch import Tensor
 
+    from zoo_core.protocols import Deferred
+
     started = subject.harness.start()
     wanted, taken = started.recipe.steps, 0
     for step in started.steps():
@@ -95,6 +97,7 @@ def trains(subject: TaskSubject) -> None:
         if step.n < 1:
             raise CheckFailedError(f"a Step reports {step.n} {subject.spec.unit}")
         for name, value in step.logs.items():
+            value = value.value() if isinstance(value, Deferred) else value
             if not isinstance(value, Tensor) or value.numel() != 1:
                 raise CheckFailedError(f"the log {name!r} is {value!r}, not a scalar tensor")
         if taken > wanted:

@@ -42,7 +42,7 @@ def bench_command(
     sweep: Annotated[Path | None, options.SWEEP] = None,
     data_root: Annotated[Path | None, DATA_ROOT] = None,
     offline: Annotated[bool, options.OFFLINE] = False,
-    dtype: Annotated[str, options.DTYPE] = "float32",
+    dtype: Annotated[str, options.DTYPE] = "",
     compiled: Annotated[bool, options.COMPILE] = False,
     jobs: Annotated[int, options.JOBS] = 1,
     share_device: Annotated[bool, options.SHARE_DEVICE] = False,

@@ -45,7 +45,7 @@ SETTING = typer.Option(
     "--set", help="Change a recipe key: key=value. Several values, as in lr=0.1,0.01: a trial of each. Repeatable."
 )
 OFFLINE = typer.Option("--offline", help="Use data sets that need no download. Refuse the network in trials.")
-DTYPE = typer.Option("--dtype", help="float32, or bf16 for autocast.")
+DTYPE = typer.Option("--dtype", help="float32, or bf16 for autocast. Default: the recipe's `precision`.")
 COMPILE = typer.Option("--compile", help="Compile models with torch.compile.")
 JOBS = typer.Option(
     "--jobs", "-j", min=1, help="Trials that run at a time, each on cores and a GPU of its own. Default: 1."

@@ -1,8 +1,9 @@
-"""Batches on the device: a split is moved there once if it fits, otherwise each batch is copied."""
+"""Batches on the device: a split is moved there once if it fits, otherwise its examples are copied for each batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 import torch
@@ -15,6 +16,10 @@ from zoo_core.measure.devices import free_bytes, has_float64
 Batch: TypeAlias = dict[str, Tensor]  # column name -> values (batch, ...)
 
 MAX_FREE_MEMORY_SHARE = 0.5  # of the device, for one split
+BLOCK_BYTES = 1 << 20  # of batches gathered at once: they stay in a cache, and their memory is used again
+# Where a batch begins in a block. The sums of a matrix product may depend on the alignment of its inputs, and torch
+# tells the libraries alignments up to this one.
+ALIGNMENT = 256
 
 
 class DeviceSplit:
@@ -42,6 +47,19 @@ class DeviceSplit:
         self._home = self.device if need <= MAX_FREE_MEMORY_SHARE * free_bytes(self.device) else torch.device("cpu")
         self._columns = {name: column.to(self._home) for name, column in columns.items()}
         self._rows = None if split.rows is None else torch.from_numpy(split.rows).to(self._home)
+        self._convert: Callable[[Batch], Batch] | None = None
+        self._example_bytes = _example_bytes(columns)
+
+    def converted(self, convert: Callable[[Batch], Batch]) -> DeviceSplit:
+        """Return the same split, with batches as `convert` returns them.
+
+        convert: gets several batches as one, because one large operation is faster than many small ones. So it must
+            treat each example alone, and keep their order.
+        """
+        other = copy.copy(self)
+        other._convert = convert
+        other._example_bytes = _example_bytes(convert(self.first(1)))
+        return other
 
     def __len__(self) -> int:
         return self.size
@@ -96,10 +114,33 @@ class DeviceSplit:
 
     def _batches(self, order: Tensor, batch_size: int) -> Iterator[Batch]:
         rows = order if self._rows is None else self._rows[order]
-        numbers = rows.tolist() if self._ragged else None  # waits for the device, once instead of for each batch
-        for number, index in enumerate(torch.split(rows, batch_size)):
-            begin = number * batch_size
-            yield self.batch(index, None if numbers is None else numbers[begin : begin + batch_size])
+        convert = self._convert or (lambda batch: batch)
+        if self._ragged or not self._columns:  # padded to the longest of each batch
+            numbers = rows.tolist()  # waits for the device, once instead of for each batch
+            for number, index in enumerate(torch.split(rows, batch_size)):
+                begin = number * batch_size
+                yield convert(self.batch(index, numbers[begin : begin + batch_size]))
+            return
+        at_once = max(1, BLOCK_BYTES // max(1, self._example_bytes * batch_size))
+        for index in torch.split(rows, batch_size * at_once):
+            yield from _parts(convert(self.batch(index)), batch_size)
+
+
+def _parts(block: Batch, batch_size: int) -> Iterator[Batch]:
+    """Split a block into its batches, each as aligned as a tensor of its own."""
+    columns = [_aligned_parts(values, batch_size) for values in block.values()]
+    return (dict(zip(block, parts, strict=True)) for parts in zip(*columns, strict=True))
+
+
+def _aligned_parts(values: Tensor, batch_size: int) -> Sequence[Tensor]:
+    parts = values.unsafe_split(batch_size)  # no views for autograd: a model may change its inputs in place
+    if len(parts) > 1 and values.stride(0) * values.element_size() * batch_size % ALIGNMENT:
+        return [part.clone() for part in parts]
+    return parts
+
+
+def _example_bytes(columns: Batch) -> int:
+    return sum(values[:1].numel() * values.element_size() for values in columns.values())
 
 
 def _movable(array: Array, device: torch.device) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from zoo_core.columns import Array
 from zoo_core.data.batches import Batch, DeviceSplit
 from zoo_core.errors import IncompatibleError, RecipeError
-from zoo_core.protocols import Context, Evaluation
+from zoo_core.protocols import Context, Deferred, Evaluation
 from zoo_core.recipe import Recipe
 
 Forward: TypeAlias = Callable[[Batch], Tensor]
@@ -32,8 +32,11 @@ class Objective(Protocol):
     def inputs(self, batch: Batch) -> Tensor:
         """Return the argument of the model's forward for a batch of columns, on the device."""
 
-    def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the loss and the batch's score in the task's metric, both scalar tensors on the device."""
+    def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor | Deferred]:
+        """Return the loss and the batch's score in the task's metric, both scalar tensors on the device.
+
+        The score may be `Deferred`: then it is computed later, for many steps at once.
+        """
 
     def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
         """Score a whole split: the model's outputs (n, ...) and all columns of the split except `x`."""
@@ -76,6 +79,17 @@ class HasAugment(Protocol):
 
     def augment(self, recipe: Recipe, ctx: Context) -> Callable[[Batch], Batch] | None:
         """Return a function that augments a training batch, or None if the recipe asks for no augmentation."""
+
+
+@runtime_checkable
+class HasBlockInputs(Protocol):
+    """An objective whose inputs depend on each example alone, so that those of many batches are made at once."""
+
+    def block_inputs(self, block: Batch) -> Tensor:
+        """Return what `inputs` returns for each batch of a block, with the same bits, one after the other.
+
+        Only training batches that are not augmented come in blocks.
+        """
 
 
 @runtime_checkable
@@ -143,6 +157,7 @@ OBJECTIVE_PROTOCOLS: tuple[type, ...] = (
     HasReady,
     HasStudy,
     HasAugment,
+    HasBlockInputs,
     HasOutputShape,
     HasReduce,
     HasTrimmed,

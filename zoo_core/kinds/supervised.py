@@ -32,6 +32,7 @@ from zoo_core.kinds.objective import (
     OBJECTIVE_PROTOCOLS,
     Forward,
     HasAugment,
+    HasBlockInputs,
     HasObjectivePictures,
     HasOutputShape,
     HasReady,
@@ -46,11 +47,12 @@ from zoo_core.outputs import FiniteOutputs, OutputForm
 from zoo_core.protocols import Context, Data, Evaluation, Exportable, Phase, Step, Table
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
-from zoo_core.train import epoch_steps, supervised_steps
+from zoo_core.train import Score, epoch_steps, supervised_steps
 
 FEATURES_BATCH = 64  # examples that go through a frozen backbone at once
 MAX_INITIAL_EXAMPLES = 5000  # training examples that a model's `initialize` gets
 MAX_INITIAL_VALUES = 50_000_000  # numbers in the inputs that `initialize` gets
+INPUTS = "inputs of the model"  # a column that no data set has
 
 
 class Supervised:
@@ -113,8 +115,10 @@ class Supervised:
             yield Phase("features", train_features.spent_s if train_features else 0.0)
             if train_features is not None:
                 split, forward = train_features.split, self._forward_from_features(model)
+        if augment is None and split is self._splits["train"] and isinstance(objective, HasBlockInputs):
+            split, forward = self._with_inputs(split, objective), self._forward_from_block_inputs(model)
 
-        def loss_and_score(_: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:  # `forward` already has the model
+        def loss_and_score(_: nn.Module, batch: Batch) -> tuple[Tensor, Score]:  # `forward` already has the model
             batch = augment(batch) if augment else batch
             return objective.loss(forward(batch), batch)
 
@@ -247,18 +251,31 @@ class Supervised:
 
     def _forward_from_columns(self, model: nn.Module) -> Forward:
         """Return the forward pass from a batch of columns to the model's outputs, which have the kind's form."""
-        inputs, form = self._objective.inputs, self._form
-        if form is None:
-            return lambda batch: model(inputs(batch))
-        require = form.require
+        inputs, forward = self._objective.inputs, self._forward(model)
+        return lambda batch: forward(inputs(batch))
 
-        def forward(batch: Batch) -> Tensor:
-            x = inputs(batch)
+    def _forward(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
+        """Return the forward pass from the model's inputs to its outputs, which have the kind's form."""
+        if self._form is None:
+            return model
+        require = self._form.require
+
+        def forward(x: Tensor) -> Tensor:
             output: Tensor = model(x)
             require(output, x)
             return output
 
         return forward
+
+    @staticmethod
+    def _with_inputs(split: DeviceSplit, objective: HasBlockInputs) -> DeviceSplit:
+        """Return the split with the model's inputs as another column, which are made for many batches at once."""
+        return split.converted(lambda block: {**block, INPUTS: objective.block_inputs(block)})
+
+    def _forward_from_block_inputs(self, model: nn.Module) -> Forward:
+        """Return the forward pass from a batch of `_with_inputs` to the model's outputs."""
+        forward = self._forward(model)
+        return lambda batch: forward(batch[INPUTS])
 
     def _forward_from_features(self, model: nn.Module) -> Forward:
         """Return the forward pass from a batch of features, column `x`, to the model's outputs."""

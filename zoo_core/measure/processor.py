@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
@@ -27,6 +28,10 @@ INSTRUCTION_SETS = {
     "hw.optional.arm.FEAT_SME": "SME",
 }
 
+# Those with instructions for products of bfloat16. With AMX, bf16 autocast trained cifar10's nets 1.3 to 2.4 times as
+# fast as float32. Without either, it trains slower than float32: numbers are converted back and forth.
+FAST_BFLOAT16 = {"AMX", "AVX-512 BF16"}
+
 SUFFIXES = {"Data": "d", "Instruction": "i"}  # of the first level, which has a cache for each
 
 
@@ -42,6 +47,12 @@ def describe_cpu() -> dict[str, Any]:
         "cpu_features": instruction_sets(_flags(text)),
         "cpu_caches_kib": cache_sizes_kib(CACHES),
     }
+
+
+@functools.cache  # reading takes milliseconds on a machine with many cores
+def has_fast_bfloat16() -> bool:
+    """Return whether this CPU trains faster in bfloat16 than in float32, by its instruction sets."""
+    return not FAST_BFLOAT16.isdisjoint(instruction_sets(_flags(_cpuinfo())))
 
 
 def model_of(cpuinfo: str) -> str:

@@ -97,7 +97,7 @@ def kin_of_record(record: Record) -> Kin:
 def kin_of_trial(trial: PlannedTrial) -> Kin:
     """Return the same for a planned trial."""
     request = trial.request
-    setup = (trial.device_class, trial.device_name, request.dtype, str(request.compiled), str(request.threads))
+    setup = (trial.device_class, trial.device_name, trial.dtype, str(request.compiled), str(request.threads))
     return (trial.task.qualified, trial.dataset.qualified, trial.model.qualified, *setup)
 
 

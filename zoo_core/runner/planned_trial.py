@@ -13,6 +13,7 @@ from zoo_core import hub
 from zoo_core.entries.unpackaged import address, attribute_of
 from zoo_core.kinds import KINDS
 from zoo_core.measure.environment import machine_id
+from zoo_core.measure.processor import has_fast_bfloat16
 from zoo_core.recipe import Recipe, RecipeClass
 from zoo_core.runner.events import OpenJob, TrialJob, TryJob
 from zoo_core.runner.identity import TrialCode, recipes_sha256, specs_sha256
@@ -54,6 +55,14 @@ class PlannedTrial:
     def device_class(self) -> str:
         """The device without its index, such as `cuda`."""
         return self.device.partition(":")[0]
+
+    @property
+    def dtype(self) -> str:
+        """The precision of autocast: that of `--dtype`, or else what the recipe's `precision` means on this machine."""
+        if self.request.dtype:
+            return self.request.dtype
+        is_auto = self.recipe.get("precision") == "auto"
+        return "bfloat16" if is_auto and self.device_class == "cpu" and has_fast_bfloat16() else "float32"
 
     @property
     def device_name(self) -> str:
@@ -108,7 +117,7 @@ class PlannedTrial:
             recipe=dict(self.recipe),
             seed=self.seed,
             device=self.device,
-            dtype=self.request.dtype,
+            dtype=self.dtype,
             compiled=self.request.compiled,
             threads=self.request.threads,
             budget_s=self.request.budget_s,
@@ -163,7 +172,7 @@ def _hash_of_parts(trial: PlannedTrial, device_name: str) -> str:
         "budget_s": request.budget_s,
         "seed": trial.seed,
         "device": [trial.device_class, device_name],
-        "dtype": request.dtype,
+        "dtype": trial.dtype,
         "compiled": request.compiled,
         "threads": request.threads,
     }

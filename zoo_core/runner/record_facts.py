@@ -77,7 +77,7 @@ def device_facts(trial: PlannedTrial) -> DeviceFacts:
         kind=trial.device_class,
         name=trial.device_name,
         index=int(index) if index else None,
-        dtype=trial.request.dtype,
+        dtype=trial.dtype,
         compiled=trial.request.compiled,
         requested_threads=trial.request.threads,
     )

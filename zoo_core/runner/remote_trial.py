@@ -89,7 +89,7 @@ def to_remote(trial: PlannedTrial, plugins: Mapping[str, str], *, max_threads: i
         code=code_of(trial),
         fingerprint=trial.fingerprint,
         experiment=portable_key(trial),
-        dtype=request.dtype,
+        dtype=trial.dtype,
         compiled=request.compiled,
         threads=request.threads,
         max_threads=max_threads,

@@ -40,6 +40,7 @@ class Request:
     allow_many: whether lists of values may make more trials than `grid.MAX_TRIALS`.
     onnxruntime: whether to measure the latency in onnxruntime too.
     inspect, profile: as in `TrialJob`.
+    dtype: torch's name; "" for the recipe's `precision`.
     weights: path of a file, `none` for random initial weights, "" for the weights of the model's spec.
     loggers: what follows the trials. They are no part of the experiment.
     limit_s: run only the trials that fit into this time. default_timeout: whether a trial without `timeout_s` gets a
@@ -62,7 +63,7 @@ class Request:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     budget_s: float | None = None
     timeout_s: float | None = None
-    dtype: str = "float32"
+    dtype: str = ""
     compiled: bool = False
     threads: int = 0
     force: bool = False

@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager
 from time import perf_counter  # bound before plugins are imported, which could replace it
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from zoo_core.errors import DivergedError, PluginError, TrainingLengthError
 from zoo_core.measure.clock import TrainingClock
-from zoo_core.protocols import Evaluation, Phase, Step, Stop
+from zoo_core.protocols import Deferred, Evaluation, Phase, Step, Stop
 from zoo_core.recipe import Recipe
 from zoo_core.results.records import CurvePoint, TimeToTarget
 from zoo_core.runner import events
@@ -26,6 +27,7 @@ from zoo_core.specs import TaskSpec
 Send = Callable[[events.Event], None]
 MakeContext = Callable[[], AbstractContextManager[Any]]
 
+MAX_DEFERRED = 1 << 15  # numbers in the tensors from which logs are computed later
 MAX_COUNT = 2**40  # of the units or steps that one Step reports
 RESERVED = {*STAGES, "evaluate"}  # names of the runner's own phases
 PROGRESS_INTERVAL_S = 0.1  # between two Progress events
@@ -231,6 +233,7 @@ class LogMeans:
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
+        self._waiting: dict[str, list[tuple[Deferred, int]]] = {}  # deferred logs of one shape, with their units
         self._units = 0
         self.steps = 0
 
@@ -238,13 +241,45 @@ class LogMeans:
         self.steps += step.steps
         self._units += step.n
         for name, value in step.logs.items():
-            if name in self._sums:
-                self._sums[name].add_(value, alpha=step.n)
+            if isinstance(value, Deferred):
+                self._defer(name, value, step.n)
             else:
-                self._sums[name] = value * step.n
+                self._add(name, value, step.n)
+
+    def _add(self, name: str, value: Tensor, units: int) -> None:
+        if name in self._sums:
+            self._sums[name].add_(value, alpha=units)
+        else:
+            self._sums[name] = value * units
+
+    def _defer(self, name: str, value: Deferred, units: int) -> None:
+        waiting = self._waiting.setdefault(name, [])
+        if waiting and (_size(value) * len(waiting) >= MAX_DEFERRED or not _have_one_shape(waiting[0][0], value)):
+            self._compute(name)
+        waiting.append((value, units))
+
+    def _compute(self, name: str) -> None:
+        """Compute the deferred values of a log, and add them in the order of their steps."""
+        waiting = self._waiting[name]
+        columns = zip(*(value.tensors for value, _ in waiting), strict=True)
+        values = waiting[0][0].compute(*map(torch.stack, columns))
+        for value, (_, units) in zip(values.unbind(), waiting, strict=True):
+            self._add(name, value, units)
+        waiting.clear()
 
     def means(self) -> dict[str, float]:
+        for name, waiting in self._waiting.items():
+            if waiting:
+                self._compute(name)
         return {name: float(total) / self._units for name, total in self._sums.items()} if self._units else {}
+
+
+def _size(value: Deferred) -> int:
+    return max(1, value.tensors[0].numel())
+
+
+def _have_one_shape(first: Deferred, second: Deferred) -> bool:
+    return all(left.shape == right.shape for left, right in zip(first.tensors, second.tensors, strict=True))
 
 
 def require_counts(step: object) -> None:

@@ -21,7 +21,7 @@ from zoo_core.kinds.inputs import ImageInputs
 from zoo_core.kinds.objective import RowReader
 from zoo_core.kinds.supervised import Supervised
 from zoo_core.pictures import captioned_grid, mosaic
-from zoo_core.protocols import Context, Evaluation
+from zoo_core.protocols import Context, Deferred, Evaluation
 from zoo_core.recipe import Recipe
 from zoo_core.specs import Signature, TaskSpec
 
@@ -58,13 +58,16 @@ class ImageObjective:
             x = F.interpolate(x, self._size, mode="bilinear", antialias=True)
         return self._images.normalized(x)
 
-    def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def block_inputs(self, block: Batch) -> Tensor:
+        return self.inputs(block)
+
+    def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, Deferred]:
         output, labels = output.float(), batch["y"].long()
         loss = self._loss(output, labels)
         if "y_mixed" in batch:
             other = self._loss(output, batch["y_mixed"].long())
             loss = torch.lerp(other, loss, batch["share"])  # `share` of the loss for y, 1 - `share` for y_mixed
-        return loss, (output.argmax(1) == labels).float().mean()
+        return loss, Deferred(_accuracies, (output.detach(), labels))
 
     def evaluate(self, outputs: Array, columns: Mapping[str, Array]) -> Evaluation:
         return classification_evaluation(outputs, columns, self.classes, metric=self._metric)
@@ -101,3 +104,8 @@ class ImageObjective:
     def predictions(self, outputs: Array, top: int) -> list[list[tuple[str, float]]]:
         """Return the `top` most probable classes for each row of logits, best first."""
         return most_probable(outputs, self.classes, top)
+
+
+def _accuracies(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Return the accuracy of each step from logits (steps, batch, classes) and labels (steps, batch)."""
+    return (outputs.argmax(2) == labels).float().mean(1)
