@@ -10,8 +10,11 @@ from typing import Any
 
 from zoo_core.results.records import TaskFacts
 from zoo_leaderboard.board.curves import unique_label
+from zoo_leaderboard.board.row_labels import row_label
 from zoo_leaderboard.board.rows import Row
 from zoo_leaderboard.site.legend import Entry
+from zoo_leaderboard.site.plotdata import Axis as PlotAxis
+from zoo_leaderboard.site.plotdata import DataPoint, PlotData, Series
 from zoo_leaderboard.site.plots import (
     GRID,
     INTERVAL,
@@ -30,7 +33,7 @@ from zoo_leaderboard.site.plots import (
     score_axis,
     themed,
 )
-from zoo_leaderboard.text.formats import counted, printable
+from zoo_leaderboard.text.formats import clip, counted, printable
 from zoo_leaderboard.text.labels import as_label
 
 NAMED_ROWS = 12  # the best rows by score have names in the legend, and so have as many of each front
@@ -69,7 +72,7 @@ YEAR = Axis(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Point:
-    """A row in a plot. `model` is empty if the legend does not name it.
+    """A row in a plot. `model` is empty if the legend does not name it; `name` is known of every row.
 
     `front`: the row is Pareto-optimal among those with reliable costs. `reliable` is false if its times are not.
     """
@@ -82,6 +85,7 @@ class Point:
     high: float | None
     front: bool
     reliable: bool = True
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +103,7 @@ def cost_views(rows: Sequence[Row], *, higher_is_better: bool, axes: Sequence[Ax
     fronts = {axis: _front(current, axis, higher_is_better=higher_is_better) for axis in axes}
     named = {row.row_text for front in (current, *fronts.values()) for row in front[:NAMED_ROWS]}
     taken: set[str] = set()
-    labels = {row.row_text: unique_label(row.model, row.variant, taken) for row in current if row.row_text in named}
+    labels = {row.row_text: unique_label(row, taken) for row in current if row.row_text in named}
     views = [_view(rows, current, axis, fronts[axis], labels) for axis in axes]
     return [view for view in views if len(view.points) > 1]
 
@@ -156,6 +160,7 @@ def _view(
             high=row.high,
             front=row.row_text in on_front,
             reliable=_is_reliable(row, axis),
+            name=clip(row_label(row), 80),
         )
         for row in current
         if row.score is not None and (value := _value(row, axis)) is not None
@@ -226,7 +231,38 @@ def score_against(
         spec=themed({"layer": layers}),
         title=f"{metric} against {cost}",
         description=description,
+        data=_data(
+            view, styles, references, y["title"], logarithmic=(bool(x["scale"].get("type") == "log"), logarithmic)
+        ),
         legend=_legend(points, styles),
+    )
+
+
+def _data(
+    view: CostView,
+    styles: Mapping[str, Style],
+    references: Sequence[Level],
+    y_title: str,
+    *,
+    logarithmic: tuple[bool, bool],
+) -> PlotData:
+    """The numbers of the plot; `logarithmic` says which of its axes are."""
+    series = []
+    for entry in _legend(view.points, styles):
+        own = [point for point in view.points if point.label == entry.label]
+        points = [
+            DataPoint(point.x, point.score, point.low, point.high, point.name, not point.reliable) for point in own
+        ]
+        series.append(Series(label=entry.label, colour=entry.colour, shape=entry.shape or SHAPES[0], points=points))
+    front = sorted((point.x, point.score) for point in view.points if point.front)
+    return PlotData(
+        x=PlotAxis(
+            title=view.axis.title, logarithmic=logarithmic[0], kind="year" if view.axis.field == "year" else "number"
+        ),
+        y=PlotAxis(title=y_title, logarithmic=logarithmic[1]),
+        series=series,
+        levels=[(level.score, level.words) for level in references],
+        steps=front,
     )
 
 

@@ -16,10 +16,12 @@ from zoo_leaderboard.board.claims import comparison_words, lead_words, separatio
 from zoo_leaderboard.board.curves import Curves, group_curves, table_points
 from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.references import references_elsewhere, references_on
+from zoo_leaderboard.board.row_labels import row_labels
 from zoo_leaderboard.board.rows import Row, plain_rows
 from zoo_leaderboard.board.standing import Standing, standings
 from zoo_leaderboard.board.sweeps import Sweep, sweeps
 from zoo_leaderboard.board.tables import Group, TaskBoard, Versions, task_board
+from zoo_leaderboard.records.acknowledged import reason_for
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.current import load_current
 from zoo_leaderboard.records.index import LeftOutFile, Shard, load_trials, oldest_first, others_with_its_id, read_record
@@ -29,13 +31,20 @@ from zoo_leaderboard.records.verified import Notes, describe_notes
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.badge import badge, badge_words
 from zoo_leaderboard.site.bars import Bar, bar_of, scale_of
+from zoo_leaderboard.site.card import task_card
 from zoo_leaderboard.site.costs import CostView, cost_views, score_against, year_views
 from zoo_leaderboard.site.failures import failures_of
+from zoo_leaderboard.site.hardware import machines_of, timed_tables
 from zoo_leaderboard.site.isolation import make_without_culprits
 from zoo_leaderboard.site.legend import size_of
+from zoo_leaderboard.site.manifest import content_digest
+from zoo_leaderboard.site.mistakespage import MistakesView, mistakes_script, mistakes_views
+from zoo_leaderboard.site.options import SiteOptions
 from zoo_leaderboard.site.pages import Pages
 from zoo_leaderboard.site.pictures import Pictures, copy_best
+from zoo_leaderboard.site.plotdata import PlotData, plots_script
 from zoo_leaderboard.site.plots import Style
+from zoo_leaderboard.site.raster import as_png
 from zoo_leaderboard.site.summary import TaskSummary
 from zoo_leaderboard.site.sweeps import score_by_key
 from zoo_leaderboard.site.task_summary import summarise_task
@@ -46,13 +55,17 @@ from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import file_name
 
 MAX_LISTED_TRIALS = 200  # in a list of failed or skipped trials on a page; the data files have all
+STATE_DIGITS = 12  # of the digest that a link to a view carries
 MAX_CLASSES = 20  # of a confusion matrix on the page; the trial's page has larger ones
 MAX_TRIALS_FOR_COMMANDS = 20  # latest trials of a group whose recorded commands are shown
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskJob:
-    """Everything that a task's files are made from. `trial_slugs` maps record ids to the file names of their pages."""
+    """Everything that a task's files are made from.
+
+    `trial_slugs` maps record ids to the file names of their pages. `acknowledged` as `read_acknowledged` gives it.
+    """
 
     name: str
     shards: Sequence[Shard]
@@ -61,6 +74,8 @@ class TaskJob:
     conformance: Mapping[str, Conformance]
     verified: Notes
     trial_slugs: Mapping[str, str]
+    acknowledged: Mapping[str, str]
+    options: SiteOptions
     folder: Path
 
 
@@ -98,7 +113,9 @@ def _remove_files(job: TaskJob) -> None:
     for name in (
         f"tasks/{slug}.html",
         f"history/{slug}.html",
-        *(f"data/{slug}.{kind}" for kind in ("json", "csv", "js")),
+        *(f"mistakes/{slug}.{kind}" for kind in ("html", "js")),
+        *(f"data/{slug}.{kind}" for kind in ("json", "csv", "js", "parquet")),
+        f"plots/{slug}.js",
     ):
         (job.folder / name).unlink(missing_ok=True)
 
@@ -108,10 +125,12 @@ class _TaskWriter:
 
     def __init__(self, job: TaskJob, board: TaskBoard) -> None:
         self.job, self.board, self.slug = job, board, file_name(job.name)
-        self.pages = Pages(job.styles, job.conformance)
+        self.pages = Pages(job.styles, job.conformance, job.options)
         self.assets = job.folder / "tasks" / self.slug
         self.assets.mkdir(exist_ok=True)
         self.files: list[str] = []
+        self.labels: dict[str, str] = {}
+        self._plots: dict[str, tuple[str, PlotData]] = {}
         self._records: dict[str, Record] = {}
         self.facts = self.read(_with_facts(board)).task
 
@@ -124,8 +143,12 @@ class _TaskWriter:
     def write(self) -> TaskSummary:
         """Write all files; returns the task's summary."""
         ranked = standings(self.board.groups)
+        self.labels = row_labels([ranked[group.key].rows for group in self.board.groups])
         curves = {group.key: group_curves(group, self.read) for group in self.board.groups}
         histories = history.model_histories(self.board.history)
+        numbers = export.task_json(self.board, self.facts, ranked, curves, self.job.verified)
+        tables = [(group, ranked[group.key].rows) for group in self.board.groups]
+        mistakes = mistakes_views(tables, self.labels, self.read, self.assets)
         view = TaskView(
             board=self.board,
             facts=self.facts,
@@ -140,6 +163,8 @@ class _TaskWriter:
             references=references_elsewhere(self.facts, {group.newest.dataset for group in self.board.groups}),
             imported=[export.imported(trial) for trial in self.board.imported],
             history=bool(histories),
+            state=content_digest(numbers)[:STATE_DIGITS],
+            mistakes={view.anchor for view in mistakes},
             filters=_filters(self.board.groups, ranked),
             trial_slugs=self.job.trial_slugs,
             failures=failures_of(
@@ -149,10 +174,20 @@ class _TaskWriter:
         )
         self._write_file(f"tasks/{self.slug}.html", self.pages.task(view))
         self._write_history(view, histories)
-        self._write_data(ranked, curves)
-        summary = summarise_task(view, histories, self.files)
+        self._write_mistakes(mistakes)
+        self._write_data(ranked, numbers)
+        if self._plots:
+            self._write_file(f"plots/{self.slug}.js", plots_script(self.slug, self._plots))
+        summary = summarise_task(view, histories, self.job.acknowledged)
         self._write_file(f"tasks/{self.slug}/badge.svg", badge(summary.title, badge_words(summary)))
-        return msgspec.structs.replace(summary, files=self.files)
+        if self.job.options.url:
+            self._write_file(f"tasks/{self.slug}/card.png", as_png(task_card(summary)))
+        return msgspec.structs.replace(
+            summary,
+            files=self.files,
+            machines=machines_of(self.board.history, self.read),
+            timed=timed_tables(tables, self.board.history, self.labels),
+        )
 
     def _write_history(self, view: TaskView, histories: Sequence[ModelHistory]) -> None:
         """Write the page of the models over time, if there is a history."""
@@ -162,15 +197,24 @@ class _TaskWriter:
         page = self.pages.history(view, shown, len(histories) - len(shown))
         self._write_file(f"history/{self.slug}.html", page)
 
-    def _write_data(self, ranked: Mapping[GroupKey, Standing], curves: Mapping[GroupKey, Curves]) -> None:
-        """Write the numbers of the page as JSON and CSV, and as a script for the compare page."""
+    def _write_mistakes(self, views: Sequence[MistakesView]) -> None:
+        """Write the page of what the models get wrong, if there are results by example."""
+        if not views:
+            return
+        self.files += [f"tasks/{self.slug}/{sheet.file}" for view in views for sheet in view.tiles.sheets]
+        self._write_file(f"mistakes/{self.slug}.html", self.pages.mistakes(self.facts, self.slug, views))
+        self._write_file(f"mistakes/{self.slug}.js", mistakes_script(self.slug, self.facts, views))
+
+    def _write_data(self, ranked: Mapping[GroupKey, Standing], numbers: bytes) -> None:
+        """Write the numbers of the page as JSON and in other forms, and as a script for the compare page."""
         facts = self.facts
-        self._write_file(
-            f"data/{self.slug}.json", export.task_json(self.board, facts, ranked, curves, self.job.verified)
-        )
+        self._write_file(f"data/{self.slug}.json", numbers)
         self._write_file(f"data/{self.slug}.csv", export.task_csv(self.board, ranked))
+        if self.job.options.parquet:
+            self._write_file(f"data/{self.slug}.parquet", export.task_parquet(self.board, ranked))
         groups = [(group, ranked[group.key]) for group in self.board.groups]
-        self._write_file(f"data/{self.slug}.js", export.task_script(self.slug, facts, groups))
+        script = export.task_script(self.slug, facts, groups, self.labels, self.job.trial_slugs)
+        self._write_file(f"data/{self.slug}.js", script)
 
     def _write_file(self, name: str, content: str | bytes) -> None:
         content = content.encode("utf-8", "replace") if isinstance(content, str) else content
@@ -181,7 +225,8 @@ class _TaskWriter:
         svg = plots.render(plot)
         self._write_file(f"tasks/{self.slug}/{name}.svg", svg)
         width, height = size_of(svg)
-        return Plot(file=f"{name}.svg", words=plot.title, width=width, height=height, note=note)
+        self._plots[f"{name}.svg"] = (plot.title, plot.data)
+        return Plot(file=f"{name}.svg", slug=self.slug, words=plot.title, width=width, height=height, note=note)
 
     def _group_view(self, group: Group, ranked: Standing, curves: Curves) -> GroupView:
         rows = ranked.rows
@@ -215,6 +260,7 @@ class _TaskWriter:
             texts=self._texts(group, rows),
             best=self._best_trial(group, rows),
             verified={row.row_text: describe_notes(group.ok(row.row_text), self.job.verified) for row in rows},
+            labels=self.labels,
             bars=_bars(rows, metric=group.newest.metric, higher_is_better=group.newest.higher_is_better),
             commands=_recorded_commands(group, self.read),
             max_commands=MAX_TRIALS_FOR_COMMANDS,
@@ -292,7 +338,12 @@ class _TaskWriter:
         if len(time_rows) > 1:
             times = plots.over_time(time_rows, f"{title}: train time", "Train time (s)", styles)
             written.append(self._write_plot(f"{model_history.anchor}-speed", times))
-        return HistoryView(history=model_history, plots=written)
+        reasons = {
+            occasion.last.id: reason
+            for occasion in model_history.occasions
+            if (reason := reason_for((trial.id for trial in occasion.trials), self.job.acknowledged))
+        }
+        return HistoryView(history=model_history, plots=written, acknowledged=reasons)
 
 
 def _newest_first(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
