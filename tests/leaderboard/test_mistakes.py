@@ -174,7 +174,8 @@ def test_an_example_has_the_tile_that_its_trial_kept_of_it(saved, results, tmp_p
     tiles = re.findall(r'viewBox="(\d+) (\d+) 48 48"[^>]*aria-label="Test example (\d)', page.read_text("utf-8"))
     assert ("144", "0", "3") in tiles
     (sheet,) = (tmp_path / "site" / "tasks").rglob("*-examples-0.png")
-    assert Image.open(sheet).convert("L").getpixel((144, 0)) == 90
+    with Image.open(sheet) as picture:
+        assert picture.convert("L").getpixel((144, 0)) == 90
     assert "examples-0" not in next((tmp_path / "site" / "tasks").glob("*.html")).read_text("utf-8")
 
 

@@ -42,7 +42,8 @@ def test_with_an_address_links_to_the_site_have_a_picture(some_results, tmp_path
     assert found["og:description"] == "Tell digits apart."
     assert found["og:image"] == f"https://example.org/board/tasks/{task.stem}/card.png"
     for path in (f"tasks/{task.stem}/card.png", "static/card.png"):
-        assert Image.open(tmp_path / "site" / path).size == (1200, 630)
+        with Image.open(tmp_path / "site" / path) as picture:
+            assert picture.size == (1200, 630)
     assert meta((tmp_path / "site" / "index.html").read_text("utf-8"))["og:image"].endswith("/static/card.png")
 
 
@@ -66,7 +67,8 @@ def test_figures_are_written_as_png_on_white(some_results, tmp_path, zoo):
     assert f"{len(files)} figures" in (done.out + done.err)
     assert len(files) == 5  # two cards, two learning curves, score against train time
     for path in files:
-        picture = Image.open(path).convert("RGB")
+        with Image.open(path) as opened:
+            picture = opened.convert("RGB")
         assert picture.getpixel((picture.width - 1, 0)) == (255, 255, 255), path.name
         assert len(picture.getcolors(2**24)) > 10, path.name
 

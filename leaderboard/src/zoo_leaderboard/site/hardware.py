@@ -93,8 +93,8 @@ def _timed_table(
             timed[row.training] = TimedRow(label=labels[row.row_text], model=row.model, anchor=row.anchor, times=own)
     if not timed:
         return None
-    group = groups[0][0]
-    return TimedTable(anchor=group.anchor, recipe_class=group.key.recipe_class, rows=list(timed.values()))
+    anchors = [group.anchor for group, _ in groups]
+    return TimedTable(anchors=anchors, recipe_class=groups[0][0].key.recipe_class, rows=list(timed.values()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -132,7 +132,7 @@ class Hardware:
     machines: Sequence[tuple[Machine, Speed | None]]
     names: Mapping[HardwarePlace, str]
     tables: Sequence[NormalisedTable]
-    left_out: int
+    left_out: Sequence[NormalisedTable]
 
 
 def hardware(tasks: Sequence[TaskSummary]) -> Hardware:
@@ -150,7 +150,7 @@ def hardware(tasks: Sequence[TaskSummary]) -> Hardware:
         ],
         names=names,
         tables=tables[:MAX_TABLES],
-        left_out=max(0, len(tables) - MAX_TABLES),
+        left_out=tables[MAX_TABLES:],
     )
 
 
@@ -181,7 +181,7 @@ def _normalised(task: TaskSummary, table: TimedTable, names: Mapping[HardwarePla
     shown = sorted(places[:MAX_PLACES], key=lambda place: (len(names.get(place, "")), names.get(place, "")))
     reference = max(table.rows, key=lambda row: len(row.times))  # of equal ones the first, which is the best
     lines = [(row, [_cell(row, reference, place) for place in shown]) for row in table.rows]
-    title = next((group.dataset_title for group in task.groups if group.anchor == table.anchor), "")
+    title = next((group.dataset_title for group in task.groups if group.anchor in table.anchors), "")
     return NormalisedTable(
         task=task,
         table=table,

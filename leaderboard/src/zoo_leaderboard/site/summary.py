@@ -118,9 +118,9 @@ class TimedRow(Cached, frozen=True, kw_only=True, array_like=True):
 
 
 class TimedTable(Cached, frozen=True, kw_only=True, array_like=True):
-    """The timed rows of the tables of one setting, best score first. `anchor` is that of the first table."""
+    """The timed rows of the tables of one setting, best score first; `anchors` are those of the tables."""
 
-    anchor: str
+    anchors: list[str]
     recipe_class: str
     rows: list[TimedRow]
 

@@ -148,6 +148,7 @@ class _TaskWriter:
         histories = history.model_histories(self.board.history)
         numbers = export.task_json(self.board, self.facts, ranked, curves, self.job.verified)
         tables = [(group, ranked[group.key].rows) for group in self.board.groups]
+        timed = timed_tables(tables, self.board.history, self.labels)
         mistakes = mistakes_views(tables, self.labels, self.read, self.assets)
         view = TaskView(
             board=self.board,
@@ -165,6 +166,7 @@ class _TaskWriter:
             history=bool(histories),
             state=content_digest(numbers)[:STATE_DIGITS],
             mistakes={view.anchor for view in mistakes},
+            timed={anchor for table in timed for anchor in table.anchors},
             filters=_filters(self.board.groups, ranked),
             trial_slugs=self.job.trial_slugs,
             failures=failures_of(
@@ -186,7 +188,7 @@ class _TaskWriter:
             summary,
             files=self.files,
             machines=machines_of(self.board.history, self.read),
-            timed=timed_tables(tables, self.board.history, self.labels),
+            timed=timed,
         )
 
     def _write_history(self, view: TaskView, histories: Sequence[ModelHistory]) -> None:

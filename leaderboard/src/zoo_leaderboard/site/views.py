@@ -105,7 +105,7 @@ class TaskView:
 
     `sweeps` compare trainings that differ in one recipe key. `skipped` are the listed trials of groups without any
     other trial. `references` are those on data without a group. `state` is a digest of all numbers.
-    `mistakes` are the anchors of the groups on the page of mistakes. `failures` are the failed trials of all groups.
+    `mistakes` and `timed` are the anchors of the groups on the pages of mistakes and of hardware. `failures` are the failed trials of all groups.
     """
 
     board: TaskBoard
@@ -120,6 +120,7 @@ class TaskView:
     history: bool
     state: str
     mistakes: Collection[str]
+    timed: Collection[str]
     filters: Mapping[str, Sequence[str]]
     trial_slugs: Mapping[str, str]
     failures: Failures
