@@ -121,6 +121,11 @@ class NormalisedTable:
     lines: Sequence[tuple[TimedRow, Sequence[Cell | None]]]
     left_out: int
 
+    @property
+    def several(self) -> bool:
+        """Whether more than one machine measured the table."""
+        return len(self.places) > 1
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Hardware:

@@ -1,6 +1,6 @@
 // --- plots that answer: values, series on and off, zoom, logarithmic axes, and files of what is seen -------------------
 
-const PLOT = {width: 560, height: 340, left: 72, right: 14, top: 12, bottom: 48};
+const PLOT = {width: 560, least: 320, height: 340, left: 72, right: 14, top: 12, bottom: 48};
 const PLOT_INK = "#6b7280", PLOT_GRID = "#8a919c"; // in files; on the page, the ink is that of its text
 const NEAR = 30; // pixels from a point within which the pointer shows its values
 
@@ -21,11 +21,12 @@ function setUpPlot(figure, data) {
   const series = data.series.map(item => ({...item, on: true, points: item.points.map(([x, y, low, high, name, hollow]) =>
     ({x: place(x), y, low: low === undefined ? null : low, high: high === undefined ? null : high, name: name || item.label, hollow}))}));
   const plot = {data, series, steps: data.steps.map(([x, y]) => [place(x), y]), logX: data.x.log, logY: data.y.log, figure};
+  plot.width = Math.min(PLOT.width, Math.max(PLOT.least, figure.clientWidth)); // the words keep their size on a phone
   resetRange(plot);
   const picture = figure.querySelector("img");
   plot.box = element("div", null, {class: "live"});
   plot.tip = element("p", "", {class: "tip", role: "status"});
-  plot.svg = drawn("svg", {viewBox: "0 0 " + PLOT.width + " " + PLOT.height, class: "live-plot", tabindex: 0, role: "application", "aria-roledescription": "plot",
+  plot.svg = drawn("svg", {viewBox: "0 0 " + plot.width + " " + PLOT.height, class: "live-plot", tabindex: 0, role: "application", "aria-roledescription": "plot",
     "aria-label": picture.alt + " Arrow keys read the values; + and - zoom; 0 shows all."});
   plot.box.append(plotSeriesButtons(plot), plot.svg, plot.tip, plotTools(plot));
   picture.hidden = true;
@@ -63,7 +64,7 @@ const canBeLog = values => values.length > 0 && values.every(value => value > 0)
 // Places and values: a share of the axis, linear or logarithmic.
 const shareOf = (value, [low, high], log) => log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
 const valueAt = (share, [low, high], log) => log ? low * (high / low) ** share : low + share * (high - low);
-const plotX = (plot, value) => PLOT.left + shareOf(value, plot.x, plot.logX) * (PLOT.width - PLOT.left - PLOT.right);
+const plotX = (plot, value) => PLOT.left + shareOf(value, plot.x, plot.logX) * (plot.width - PLOT.left - PLOT.right);
 const plotY = (plot, value) => PLOT.height - PLOT.bottom - shareOf(value, plot.y, plot.logY) * (PLOT.height - PLOT.top - PLOT.bottom);
 const isDrawable = (plot, x, y) => (!plot.logX || x > 0) && (!plot.logY || y > 0);
 
@@ -96,7 +97,7 @@ function axisWords(axis, value) {
 
 /** What is drawn, as paths and texts: for the page, and for the files. `ink` is the colour of axes and words. */
 function plotParts(plot, ink) {
-  const right = PLOT.width - PLOT.right, floor = PLOT.height - PLOT.bottom;
+  const right = plot.width - PLOT.right, floor = PLOT.height - PLOT.bottom;
   const axes = [], inside = [], {x, y} = plot.data;
   const whole = axis => axis.kind === "category" ? axis.names.map((_, number) => number) : null;
   const ticksX = (whole(x) || plotTicks(plot.x, plot.logX, 5).filter(tick => x.kind !== "year" || Number.isInteger(tick))).filter(tick => tick >= plot.x[0] && tick <= plot.x[1]);
@@ -164,9 +165,9 @@ function svgPart(part) {
   return drawn("path", {d: part.d, fill: part.fill || "none", stroke: part.stroke || "none", "stroke-width": part.width || 1, opacity: part.opacity || 1, ...dash});
 }
 
-function clipped(parts, id) {
+function clipped(plot, parts, id) {
   const clip = drawn("clipPath", {id});
-  clip.append(drawn("rect", {x: PLOT.left, y: 0, width: PLOT.width - PLOT.left - PLOT.right + 6, height: PLOT.height - PLOT.bottom + 6}));
+  clip.append(drawn("rect", {x: PLOT.left, y: 0, width: plot.width - PLOT.left - PLOT.right + 6, height: PLOT.height - PLOT.bottom + 6}));
   const group = drawn("g", {"clip-path": "url(#" + id + ")"});
   group.append(...parts.map(svgPart));
   return [clip, group];
@@ -177,44 +178,45 @@ function drawPlot(plot) {
   drawPlot.count = (drawPlot.count || 0) + 1;
   plot.marker = drawn("path", {d: "", fill: "none", stroke: "currentColor", "stroke-width": 2});
   plot.frame = drawn("rect", {fill: "currentColor", opacity: .12, width: 0, height: 0});
-  plot.svg.replaceChildren(...axes.map(svgPart), ...clipped(inside, "clip-" + drawPlot.count), plot.frame, plot.marker);
+  plot.svg.replaceChildren(...axes.map(svgPart), ...clipped(plot, inside, "clip-" + drawPlot.count), plot.frame, plot.marker);
   hideValues(plot);
 }
 
-/** The whole plot for a file: with its title and a legend of the shown series. */
-function fileParts(plot) {
+/** The whole plot for a file: in full width, with a legend of the shown series. */
+function fileParts(seen) {
+  const plot = {...seen, width: PLOT.width};
   const {axes, inside} = plotParts(plot, PLOT_INK), legend = [];
   let x = 8, y = PLOT.height + 16;
   for (const series of shownSeries(plot).length > 1 || plot.series.length > 1 ? shownSeries(plot) : []) {
     const wide = 50 + series.label.length * 7;
-    if (x > 8 && x + wide > PLOT.width) { x = 8; y += 20; }
+    if (x > 8 && x + wide > plot.width) { x = 8; y += 20; }
     if (series.dash) legend.push({d: "M" + x + " " + y + "h26", stroke: series.colour, width: 2, dash: series.dash[1] ? series.dash : null});
     legend.push({d: markPath(series.shape, x + 13, y, 4), fill: series.colour}, {text: series.label, x: x + 34, y: y + 4, fill: PLOT_INK});
     x += wide;
   }
-  return {axes: [...axes, ...legend], inside, height: legend.length ? y + 16 : PLOT.height};
+  return {plot, axes: [...axes, ...legend], inside, height: legend.length ? y + 16 : PLOT.height};
 }
 
-function plotFile(plot) {
-  const {axes, inside, height} = fileParts(plot);
-  const svg = drawn("svg", {xmlns: "http://www.w3.org/2000/svg", viewBox: "0 0 " + PLOT.width + " " + height, width: PLOT.width, height});
-  svg.append(drawn("title", {}, plot.data.title), ...axes.map(svgPart), ...clipped(inside, "inside"));
+function plotFile(seen) {
+  const {plot, axes, inside, height} = fileParts(seen);
+  const svg = drawn("svg", {xmlns: "http://www.w3.org/2000/svg", viewBox: "0 0 " + plot.width + " " + height, width: plot.width, height});
+  svg.append(drawn("title", {}, plot.data.title), ...axes.map(svgPart), ...clipped(plot, inside, "inside"));
   return new Blob([new XMLSerializer().serializeToString(svg)], {type: "image/svg+xml"});
 }
 
 const PNG_SCALE = 3; // for print: 1,680 pixels wide
 
 /** The plot on a canvas; the pages' policy allows no picture of a made address. */
-function plotPicture(plot) {
-  const {axes, inside, height} = fileParts(plot);
-  const canvas = element("canvas", null, {width: PLOT.width * PNG_SCALE, height: height * PNG_SCALE});
+function plotPicture(seen) {
+  const {plot, axes, inside, height} = fileParts(seen);
+  const canvas = element("canvas", null, {width: plot.width * PNG_SCALE, height: height * PNG_SCALE});
   const pen = canvas.getContext("2d");
   pen.scale(PNG_SCALE, PNG_SCALE);
   pen.fillStyle = "#ffffff";
-  pen.fillRect(0, 0, PLOT.width, height);
+  pen.fillRect(0, 0, plot.width, height);
   for (const part of axes) paint(pen, part);
   pen.beginPath();
-  pen.rect(PLOT.left, 0, PLOT.width - PLOT.left - PLOT.right + 6, PLOT.height - PLOT.bottom + 6);
+  pen.rect(PLOT.left, 0, plot.width - PLOT.left - PLOT.right + 6, PLOT.height - PLOT.bottom + 6);
   pen.clip();
   for (const part of inside) paint(pen, part);
   return new Promise(resolve => canvas.toBlob(resolve, "image/png"));
@@ -341,7 +343,7 @@ function hideValues(plot) {
 /** The place of the pointer in the units of the drawing. */
 function pointerAt(plot, event) {
   const box = plot.svg.getBoundingClientRect();
-  return [(event.clientX - box.left) * PLOT.width / box.width, (event.clientY - box.top) * PLOT.height / box.height];
+  return [(event.clientX - box.left) * plot.width / box.width, (event.clientY - box.top) * PLOT.height / box.height];
 }
 
 function isInView(plot, point) {
@@ -386,7 +388,7 @@ function frameFrom(plot, from, to) {
 }
 
 function zoomTo(plot, from, to) {
-  const across = x => (x - PLOT.left) / (PLOT.width - PLOT.left - PLOT.right), up = y => (PLOT.height - PLOT.bottom - y) / (PLOT.height - PLOT.top - PLOT.bottom);
+  const across = x => (x - PLOT.left) / (plot.width - PLOT.left - PLOT.right), up = y => (PLOT.height - PLOT.bottom - y) / (PLOT.height - PLOT.top - PLOT.bottom);
   const ends = (one, other, range, log) => [Math.min(one, other), Math.max(one, other)].map(share => valueAt(share, range, log));
   [plot.x, plot.y] = [ends(across(from[0]), across(to[0]), plot.x, plot.logX), ends(up(from[1]), up(to[1]), plot.y, plot.logY)];
   drawPlot(plot);

@@ -10,7 +10,7 @@ const figures = document.querySelectorAll("figure[data-plot]");
 if (figures.length) setUpPlots(figures);
 const mistakes = document.getElementById("mistakes");
 if (mistakes) setUpMistakes(mistakes).catch(error => say(error.message));
-if (location.hash.startsWith("#c-")) { // the command of a row, in a closed part of the page
+if (/^#[cg]-/.test(location.hash)) { // the command of a row, or a table of times, in a closed part of the page
   const row = document.getElementById(location.hash.slice(1));
   const closed = row && row.closest("details");
   if (closed) { closed.open = true; row.scrollIntoView(); }
