@@ -105,7 +105,8 @@ class TaskView:
 
     `sweeps` compare trainings that differ in one recipe key. `skipped` are the listed trials of groups without any
     other trial. `references` are those on data without a group. `state` is a digest of all numbers.
-    `mistakes` and `timed` are the anchors of the groups on the pages of mistakes and of hardware. `failures` are the failed trials of all groups.
+    `mistakes` and `timed` are the anchors of the groups on the pages of mistakes and of hardware. `failures` are the
+    failed trials of all groups.
     """
 
     board: TaskBoard

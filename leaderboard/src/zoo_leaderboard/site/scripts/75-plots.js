@@ -70,7 +70,7 @@ const isDrawable = (plot, x, y) => (!plot.logX || x > 0) && (!plot.logY || y > 0
 
 /** Round values between two numbers, about `count` of them. */
 function plotTicks([low, high], log, count) {
-  if (log && high / low >= 20) {
+  if (log && high / low >= 5) {
     const first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high)), ticks = [];
     const every = Math.max(1, Math.ceil((last - first) / 6));
     for (let power = first; power <= last; power += every) for (const digit of last - first <= 3 ? [1, 2, 5] : [1]) ticks.push(digit * 10 ** power);
@@ -276,7 +276,7 @@ function plotSeriesButtons(plot) {
 }
 
 function plotTools(plot) {
-  const box = element("div", null, {class: "take plot-tools", role: "group", "aria-label": "Plot: " + plot.data.title});
+  const box = element("div", null, {class: "plot-tools", role: "group", "aria-label": "Plot: " + plot.data.title});
   const add = (words, name, act) => {
     const button = element("button", words, {type: "button", "aria-label": name});
     button.addEventListener("click", act);
