@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,9 @@ from zoo_leaderboard.records.trials import TrialSummary
 from zoo_leaderboard.records.verified import Notes, describe_notes
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.badge import badge, badge_words
-from zoo_leaderboard.site.bars import Bar, bar_of, scale_of
 from zoo_leaderboard.site.card import task_card
-from zoo_leaderboard.site.costs import CostView, cost_views, score_against, year_views
+from zoo_leaderboard.site.costplots import score_against
+from zoo_leaderboard.site.costs import CostView, cost_views, year_views
 from zoo_leaderboard.site.failures import failures_of
 from zoo_leaderboard.site.hardware import machines_of, timed_tables
 from zoo_leaderboard.site.isolation import make_without_culprits
@@ -47,17 +47,25 @@ from zoo_leaderboard.site.plots import Style
 from zoo_leaderboard.site.raster import as_png
 from zoo_leaderboard.site.summary import TaskSummary
 from zoo_leaderboard.site.sweeps import score_by_key
+from zoo_leaderboard.site.task_parts import (
+    MAX_TRIALS_FOR_COMMANDS,
+    bars_of,
+    filters_of,
+    newest_finished,
+    newest_first,
+    recorded_commands,
+    with_facts,
+)
 from zoo_leaderboard.site.task_summary import summarise_task
 from zoo_leaderboard.site.texts import Texts, texts_of_best
 from zoo_leaderboard.site.views import BestTrial, GroupView, HistoryView, Plot, SweepView, TaskView
-from zoo_leaderboard.text.formats import bare, clip, plugin
+from zoo_leaderboard.text.formats import bare, clip
 from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import file_name
 
 MAX_LISTED_TRIALS = 200  # in a list of failed or skipped trials on a page; the data files have all
 STATE_DIGITS = 12  # of the digest that a link to a view carries
 MAX_CLASSES = 20  # of a confusion matrix on the page; the trial's page has larger ones
-MAX_TRIALS_FOR_COMMANDS = 20  # latest trials of a group whose recorded commands are shown
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,7 +140,7 @@ class _TaskWriter:
         self.labels: dict[str, str] = {}
         self._plots: dict[str, tuple[str, PlotData]] = {}
         self._records: dict[str, Record] = {}
-        self.facts = self.read(_with_facts(board)).task
+        self.facts = self.read(with_facts(board)).task
 
     def read(self, trial: TrialSummary) -> Record:
         """Read a trial's record; it is read only once."""
@@ -159,7 +167,7 @@ class _TaskWriter:
                 self._sweep_view(sweep)
                 for sweep in sweeps(self.board.groups, {key: standing.rows for key, standing in ranked.items()})
             ],
-            skipped=_newest_first(self.board.skipped)[:MAX_LISTED_TRIALS],
+            skipped=newest_first(self.board.skipped)[:MAX_LISTED_TRIALS],
             skipped_left_out=max(0, len(self.board.skipped) - MAX_LISTED_TRIALS),
             references=references_elsewhere(self.facts, {group.newest.dataset for group in self.board.groups}),
             imported=[export.imported(trial) for trial in self.board.imported],
@@ -167,7 +175,7 @@ class _TaskWriter:
             state=content_digest(numbers)[:STATE_DIGITS],
             mistakes={view.anchor for view in mistakes},
             timed={anchor for table in timed for anchor in table.anchors},
-            filters=_filters(self.board.groups, ranked),
+            filters=filters_of(self.board.groups, ranked),
             trial_slugs=self.job.trial_slugs,
             failures=failures_of(
                 (trial for group in self.board.groups if not group.stale for trial in group.trials),
@@ -232,8 +240,8 @@ class _TaskWriter:
 
     def _group_view(self, group: Group, ranked: Standing, curves: Curves) -> GroupView:
         rows = ranked.rows
-        record = self.read(_newest_finished(group))
-        not_ok = _newest_first(group.not_ok)
+        record = self.read(newest_finished(group))
+        not_ok = newest_first(group.not_ok)
         costs = cost_views(rows, higher_is_better=record.task.higher_is_better)
         years = year_views(rows, higher_is_better=record.task.higher_is_better)
         references = references_on(self.facts, record.dataset.name)
@@ -263,15 +271,15 @@ class _TaskWriter:
             best=self._best_trial(group, rows),
             verified={row.row_text: describe_notes(group.ok(row.row_text), self.job.verified) for row in rows},
             labels=self.labels,
-            bars=_bars(rows, metric=group.newest.metric, higher_is_better=group.newest.higher_is_better),
-            commands=_recorded_commands(group, self.read),
+            bars=bars_of(rows, metric=group.newest.metric, higher_is_better=group.newest.higher_is_better),
+            commands=recorded_commands(group, self.read),
             max_commands=MAX_TRIALS_FOR_COMMANDS,
         )
 
     def _sweep_view(self, sweep: Sweep) -> SweepView:
         return SweepView(
             sweep=sweep,
-            record=self.read(_newest_finished(sweep.group)),
+            record=self.read(newest_finished(sweep.group)),
             plot=self._write_plot(sweep.anchor, score_by_key(sweep, self.facts)),
         )
 
@@ -346,49 +354,3 @@ class _TaskWriter:
             if (reason := reason_for((trial.id for trial in occasion.trials), self.job.acknowledged))
         }
         return HistoryView(history=model_history, plots=written, acknowledged=reasons)
-
-
-def _newest_first(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
-    return list(reversed(trials))
-
-
-def _with_facts(board: TaskBoard) -> TrialSummary:
-    """Return the board's newest trial, or the newest that was scored: only that one may know the chance level."""
-    newest = board.newest
-    scored = [trial for group in board.groups for trial in group.trials if trial.status == "ok"]
-    same_version = [trial for trial in scored if trial.task_version == newest.task_version]
-    return max(same_version, key=lambda trial: trial.started_at, default=newest)
-
-
-def _newest_finished(group: Group) -> TrialSummary:
-    """Return the trial that knows the facts of the data: a skipped one has no examples, and no chance level of them."""
-    own = [trial for trial in group.trials if trial.recipe_class == group.key.recipe_class and trial.status == "ok"]
-    return own[-1] if own else group.newest
-
-
-def _recorded_commands(group: Group, read: Callable[[TrialSummary], Record]) -> list[str]:
-    """Return the different commands of the group's latest trials, newest first."""
-    latest = _newest_first(group.trials)[:MAX_TRIALS_FOR_COMMANDS]
-    return list(dict.fromkeys(filter(None, (read(trial).command for trial in latest))))
-
-
-def _filters(groups: Sequence[Group], ranked: Mapping[GroupKey, Standing]) -> dict[str, list[str]]:
-    """Return the choices by which a reader can filter the tables; only those with several values on the page."""
-    rows = [row for group in groups for row in ranked[group.key].rows]
-    choices = {
-        "device": {group.newest.device_class for group in groups},
-        "data": {group.newest.origin for group in groups},
-        "recipe": {group.newest.recipe_class for group in groups},
-        "plugin": {plugin(row.model) for row in rows},
-        "hardware": {row.hardware for row in rows},
-    }
-    return {name: sorted(values) for name, values in choices.items() if len(values) > 1}
-
-
-def _bars(rows: Sequence[Row], *, metric: str, higher_is_better: bool) -> dict[str, Bar]:
-    """The intervals of a table's rows on one axis, by the texts of the rows; rows without a score have none."""
-    current = [row for row in rows if row.current]
-    ends = [value for row in current for value in (row.score, row.low, row.high)]
-    scale = scale_of(ends, metric=metric, higher_is_better=higher_is_better)
-    bars = {row.row_text: bar_of(row, scale) for row in current}
-    return {row_text: bar for row_text, bar in bars.items() if bar is not None}
