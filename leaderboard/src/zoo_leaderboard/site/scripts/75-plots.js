@@ -77,7 +77,7 @@ function plotTicks([low, high], log, count) {
     return ticks.filter(value => value >= low && value <= high);
   }
   const rough = (high - low) / count, size = 10 ** Math.floor(Math.log10(rough));
-  const step = size * ([1, 2, 5].find(digit => digit * size >= rough) || 10);
+  const step = size * ([1, 2, 2.5, 5].find(digit => digit * size >= rough) || 10);
   const ticks = [];
   for (let number = Math.ceil(low / step); number * step <= high; number++) ticks.push(number * step);
   return ticks;
