@@ -19,6 +19,7 @@ from zoo_leaderboard.text.formats import clip
 
 MAX_TIMED_ROWS = 30  # of a table, best first
 MAX_TABLES, MAX_PLACES = 40, 8  # of the page: tables with the most places first, and columns of a table
+MAX_LINES, MIN_LINES = 400, 5  # of the whole page, and of each table
 
 
 def machines_of(trials: Sequence[TrialSummary], read: Callable[[TrialSummary], Record]) -> list[Machine]:
@@ -110,7 +111,8 @@ class Cell:
 class NormalisedTable:
     """A table of times: rows with a cell for each place, None where nothing was measured.
 
-    reference: the row measured on the most places; of several, the best by score. left_out: places beyond `MAX_PLACES`.
+    reference: the row measured on the most places; of several, the best by score. left_out, rows_left_out: places
+    beyond `MAX_PLACES`, and rows that the size of the page leaves out.
     """
 
     task: TaskSummary
@@ -120,6 +122,7 @@ class NormalisedTable:
     reference: TimedRow
     lines: Sequence[tuple[TimedRow, Sequence[Cell | None]]]
     left_out: int
+    rows_left_out: int
 
     @property
     def several(self) -> bool:
@@ -146,7 +149,9 @@ def hardware(tasks: Sequence[TaskSummary]) -> Hardware:
     names = {machine.place: _letters(number) for number, machine in enumerate(machines)}
     rows = [row.by_place for task in tasks for table in task.timed for row in table.rows]
     reference = machines[0].place if machines else None
-    tables = [_normalised(task, table, names) for task in tasks for table in task.timed]
+    timed = [(task, table) for task in tasks for table in task.timed]
+    most = max(MIN_LINES, MAX_LINES // max(1, min(MAX_TABLES, len(timed))))
+    tables = [_normalised(task, table, names, most) for task, table in timed]
     tables.sort(key=lambda item: -len(item.places))  # the sort keeps the order of equal ones
     return Hardware(
         machines=[
@@ -180,12 +185,12 @@ def _letters(number: int) -> str:
     return letters
 
 
-def _normalised(task: TaskSummary, table: TimedTable, names: Mapping[HardwarePlace, str]) -> NormalisedTable:
+def _normalised(task: TaskSummary, table: TimedTable, names: Mapping[HardwarePlace, str], most: int) -> NormalisedTable:
     counts = Counter(place for row in table.rows for place, _ in row.times)
     places = sorted(counts, key=lambda place: (-counts[place], place))
     shown = sorted(places[:MAX_PLACES], key=lambda place: (len(names.get(place, "")), names.get(place, "")))
     reference = max(table.rows, key=lambda row: len(row.times))  # of equal ones the first, which is the best
-    lines = [(row, [_cell(row, reference, place) for place in shown]) for row in table.rows]
+    lines = [(row, [_cell(row, reference, place) for place in shown]) for row in table.rows[:most]]
     title = next((group.dataset_title for group in task.groups if group.anchor in table.anchors), "")
     return NormalisedTable(
         task=task,
@@ -195,6 +200,7 @@ def _normalised(task: TaskSummary, table: TimedTable, names: Mapping[HardwarePla
         reference=reference,
         lines=lines,
         left_out=len(places) - len(shown),
+        rows_left_out=len(table.rows) - len(lines),
     )
 
 
