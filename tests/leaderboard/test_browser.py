@@ -164,6 +164,8 @@ LARGE = {
     "task": ("1440 px, dark",),
     "task with old versions": ("1440 px, light",),
     "task with hostile names": ("360 px, dark",),
+    "mistakes": ("360 px, dark", "1440 px, light"),
+    "hardware": ("360 px, light",),
 }
 
 
