@@ -4,9 +4,10 @@
 
 Prints, for that many trials over 50 tasks and 400 models, with learning curves and results by example:
 
-* the seconds and the peak memory (all processes together) of a complete build;
+* the seconds and the peak memory (all processes together) of a complete build, and the sizes of its pages;
 * the same for a rebuild after one new trial, and its share of the complete build's time;
-* the milliseconds until a page of 2,000 rows is sorted or filtered and laid out in Chromium.
+* the milliseconds until a page of 2,000 rows is opened, sorted or filtered and laid out in Chromium, and until a plot
+  of it shows the values under the pointer.
 """
 
 from __future__ import annotations
@@ -221,12 +222,35 @@ def browse(page_file: Path) -> Iterator[tuple[str, float]]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(page_file.as_uri())
+        opened = """() => performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd"""
+        times = []
+        for _ in range(REPEATS):
+            page.goto(page_file.as_uri())
+            times.append(page.evaluate(opened))
+        yield "opening", statistics.median(times)
         yield "sort", statistics.median(page.evaluate(sort) for _ in range(REPEATS))
         texts = [f"net-{number}" for number in range(REPEATS)] + [""] * REPEATS
         texts = [text for pair in zip(texts[:REPEATS], texts[REPEATS:], strict=True) for text in pair]
         yield "filter", statistics.median(page.evaluate(words % measure, text) for text in texts)
+        plot = page.locator("figure[data-plot]").first
+        plot.scroll_into_view_if_needed()
+        plot.locator(".live-plot").wait_for()
+        point = """(share) => { const plot = document.querySelector(".live-plot"), box = plot.getBoundingClientRect();
+                   const at = {clientX: box.left + share * box.width, clientY: box.top + share * box.height};
+                   plot.dispatchEvent(new PointerEvent("pointermove", at)); }"""
+        hover = f"(share) => ({measure})(() => ({point})(share))"
+        yield "hover", statistics.median(page.evaluate(hover, 0.3 + number / 30) for number in range(REPEATS))
         browser.close()
+
+
+def sizes(site: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield for each folder of pages its largest page in kB, and that of the script that the page loads."""
+    for folder in ("tasks", "models", "trials", "history", "mistakes", "plots", "data"):
+        files = [path for path in (site / folder).iterdir() if path.is_file()]
+        pages, scripts = ([file.stat().st_size for file in files if file.suffix == end] for end in (".html", ".js"))
+        yield folder, max(pages, default=0) // 1000, max(scripts, default=0) // 1000
+    for name in ("index", "hardware", "compare"):
+        yield name, (site / f"{name}.html").stat().st_size // 1000, 0
 
 
 def long_page(folder: Path, cache: Path) -> Path:
@@ -252,6 +276,8 @@ def main() -> None:
             print(f"{fill(results, options.trials):,} trials written")
         first, memory = timed_build(results, site, cache)
         print(f"first build:  {first:.1f} s, {memory:.0f} MiB")
+        for name, page, script in sizes(site):
+            print(f"largest page of {name}: {page} kB" + (f", script {script} kB" if script else ""))
         new = record(7, 7, 99, "cpu", 0.7, random.randrange(10**7), random.Random(1))
         save(Store(results), new, examples(0.7, np.random.default_rng(1))[1])
         second, memory = timed_build(results, site, cache)

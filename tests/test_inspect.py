@@ -67,7 +67,7 @@ def is_one_line(done: Any) -> bool:
 def test_a_trial_keeps_what_its_model_looks_at_beside_its_own_pictures(trained: tuple[Record, Path]) -> None:
     record, _ = trained
     names = [f"{name} of {LAST}" for name in ("grad-cam", "feature-maps", "most-activating")]
-    assert [*record.measured.pictures] == ["thumbnail", "answers", "mistakes", *names]
+    assert [*record.measured.pictures] == ["thumbnail", "answers", "mistakes", "examples", *names]
     assert record.measured.left_out == {}
     files = [*record.measured.pictures.values()]
     assert len(set(files)) == len(files)
@@ -101,7 +101,7 @@ def test_looking_inside_changes_neither_the_key_nor_the_result_nor_the_phases_of
     assert plain.measured.tables == record.measured.tables
     assert [*(phase.name for phase in plain.phases), "extras"] == [phase.name for phase in record.phases]
     assert plain.measured.profile is None
-    assert [*plain.measured.pictures] == ["thumbnail", "answers", "mistakes"]
+    assert [*plain.measured.pictures] == ["thumbnail", "answers", "mistakes", "examples"]
 
 
 def test_a_record_that_lost_its_files_keeps_the_table_of_its_profile(trained: tuple[Record, Path]) -> None:

@@ -32,6 +32,7 @@ from zoo_core.kinds.objective import OBJECTIVE_PROTOCOLS, predictor
 from zoo_core.kinds.regression import RegressionObjective, regression_task
 from zoo_core.kinds.supervised import Supervised
 from zoo_core.optional import TASK_PROTOCOLS, refuse_misspelt_methods
+from zoo_core.pictures import sprite_sheet
 from zoo_core.protocols import Context
 from zoo_core.recipe import RUNNER_PARAMS, Recipe, as_param, resolve_recipe
 from zoo_core.specs import Signature, TaskSpec
@@ -318,6 +319,20 @@ def test_there_is_a_picture_of_mistakes_only_if_there_are_mistakes(images: torch
     assert sheet.dtype == np.uint8
     assert sheet.ndim == 3
     assert sheet.shape[2] == 3
+
+
+def test_the_sheet_of_examples_has_the_wrong_ones_in_order(images: torch.Tensor) -> None:
+    objective = ImageObjective(SIGNATURE, image_recipe(), Context())
+    targets = np.array([0, 1, 2, 0, 1])
+    outputs = np.eye(3)[targets]
+    outputs[[1, 3]] = np.eye(3)[2]
+
+    def read_rows(rows: Sequence[int]) -> np.ndarray:
+        return images.numpy()[list(rows)]
+
+    sheet = objective.pictures(read_rows, outputs, targets)["examples"]
+    assert np.array_equal(sheet, sprite_sheet(images.numpy()[[1, 3]], columns=8, side=48))
+    assert sheet.shape == (48, 384, 3)
 
 
 def test_regression_scores_equal_those_computed_by_hand() -> None:

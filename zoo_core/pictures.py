@@ -71,11 +71,25 @@ def mosaic(images: Array, columns: int) -> np.ndarray[Any, Any]:
     return np.asarray(sheet)
 
 
-def _tile(image: Array) -> Image.Image:
-    """Resize an image to a square of `TILE` pixels: enlarged pixels stay sharp, reduced images are smoothed."""
+def sprite_sheet(images: Array, *, columns: int, side: int) -> np.ndarray[Any, Any]:
+    """Lay out images in rows of `columns`, each as a square of `side` pixels, without gaps; the last row may be short.
+
+    Shapes: images uint8 (n, channels, height, width), 1 or 3 channels -> uint8 (height, width, 3).
+
+    >>> sprite_sheet(np.zeros((10, 1, 28, 28), np.uint8), columns=8, side=48).shape
+    (96, 384, 3)
+    """
+    sheet = Image.new("RGB", (columns * side, -(-len(images) // columns) * side), PAPER)
+    for index, image in enumerate(images):
+        sheet.paste(_tile(image, side), (index % columns * side, index // columns * side))
+    return np.asarray(sheet)
+
+
+def _tile(image: Array, side: int = TILE) -> Image.Image:
+    """Resize an image to a square of `side` pixels: enlarged pixels stay sharp, reduced images are smoothed."""
     tile = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).convert("RGB")
-    enlarged = max(tile.size) <= TILE
-    return tile.resize((TILE, TILE), Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS)
+    enlarged = max(tile.size) <= side
+    return tile.resize((side, side), Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS)
 
 
 def scatter(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import msgspec
 import numpy as np
@@ -328,6 +329,7 @@ class Planted:
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     """Built once for all tests that look at it."""
     folder = tmp_path_factory.mktemp("planted")
-    plant(folder / "results")
+    with mock.patch("os.fsync"):  # a thousand waits for the disk would be most of the time
+        plant(folder / "results")
     build_site([folder / "results"], folder / "site")
     return Planted(folder / "results", folder / "site")

@@ -118,8 +118,11 @@ def test_a_badge_says_who_leads_and_is_text_whatever_the_names_are(record, save,
     build_site([results], tmp_path / "site")
     (path,) = (tmp_path / "site" / "tasks").rglob("badge.svg")
     root = ET.parse(path).getroot()
-    assert [text.text for text in root.iter(f"{SVG}text")] == ["<b>Digits</b>", "<i>good</i> 0.9010"]
-    assert root.get("aria-label") == "<b>Digits</b>: <i>good</i> 0.9010"
+    assert [text.text for text in root.iter(f"{SVG}text")] == [
+        "<b>Digits</b>",
+        "<i>good</i>, Accuracy 0.9010 (CPU, default recipe)",
+    ]
+    assert root.get("aria-label") == "<b>Digits</b>: <i>good</i>, Accuracy 0.9010 (CPU, default recipe)"
 
 
 def test_the_two_parts_of_a_badge_are_as_wide_as_their_texts():

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from xml.etree import ElementTree
 
 import msgspec
 import numpy as np
@@ -154,6 +155,7 @@ def key_of(site: Path, task: str, label: str) -> str:
 KINDS = (
     *("index", "task", "task with old versions", "task with hostile names", "model"),
     *("small index", "small task", "small model", "trial", "failed trial", "history", "compare", "compare trials"),
+    *("mistakes", "hardware"),
 )
 # Seconds for each look: the small board shows the same parts in every look, these show what is planted in one or two.
 LARGE = {
@@ -162,6 +164,8 @@ LARGE = {
     "task": ("1440 px, dark",),
     "task with old versions": ("1440 px, light",),
     "task with hostile names": ("360 px, dark",),
+    "mistakes": ("360 px, dark", "1440 px, light"),
+    "hardware": ("360 px, light",),
 }
 
 
@@ -185,9 +189,16 @@ def addresses(planted, small_board) -> dict[str, str]:
         "trial": trial_page(small_board, "Confusion matrix"),
         "failed trial": trial_page(small_board, "Traceback"),
         "history": small["history"],
+        "mistakes": mistakes_page(planted.site),
+        "hardware": (planted.site / "hardware.html").as_uri(),
         "compare": compare_page(small_board.site, "zoo-p:tie", "m10", "m11"),
         "compare trials": compare_address(small_board.site, [("trial", name) for name in trials]),
     }
+
+
+def mistakes_page(site: Path, **query: str) -> str:
+    address = (site / "mistakes" / f"{file_name('zoo-p:tie')}.html").as_uri()
+    return f"{address}?{urlencode(query)}" if query else address
 
 
 def page_of(site: Path, task: str) -> str:
@@ -273,6 +284,17 @@ def open_details(page: Any) -> None:
     page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
 
 
+def wake_plots(page: Any) -> None:
+    """Scroll to every plot, so that the script draws it."""
+    page.evaluate("document.querySelectorAll('figure[data-plot]').forEach(figure => figure.scrollIntoView())")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('figure[data-plot]')].every(figure => {"
+        " if (figure.querySelector('.live')) return true; figure.scrollIntoView(); return false; })",
+        polling=50,
+    )
+    page.evaluate("scrollTo(0, 0)")
+
+
 def luminance(colour: Any) -> float:
     """Relative luminance as WCAG 2 defines it, of (red, green, blue) of 0 to 255."""
     parts = np.asarray(colour, dtype=float) / 255
@@ -303,6 +325,7 @@ def shown(kind, visits, addresses) -> Iterator[Any]:
     """A page of this kind, opened once for all tests of every kind."""
     with visits.to(addresses[kind]) as page:
         open_details(page)
+        wake_plots(page)
         yield page
 
 
@@ -362,13 +385,13 @@ def test_without_scripts_the_compare_page_explains_itself_and_links_the_data(wit
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_plot_colours_follow_the_colour_scheme(scheme, visits, planted):
+def test_plot_colours_follow_the_colour_scheme(scheme, without_scripts, planted):
     image = pytest.importorskip("PIL.Image")
-    with visits.to(page_of(planted.site, "zoo-p:winner")) as page:
+    with without_scripts.to(page_of(planted.site, "zoo-p:winner")) as page:
         page.emulate_media(color_scheme=scheme)
         plot = page.locator(".plot img").first
         plot.scroll_into_view_if_needed()
-        page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=plot.element_handle())
+        page.wait_for_load_state("networkidle")
         pixels = np.asarray(image.open(io.BytesIO(plot.screenshot())).convert("RGB"))
         ground = style(page, "body", "backgroundColor")
     assert abs(pixels[0, 0].astype(int) - ground).max() <= 2  # the plot has no ground of its own
@@ -1013,3 +1036,233 @@ def test_a_model_is_found_by_its_name_on_the_index(visits, planted):
         expect(links).to_have_count(1)
         links.click()
         page.wait_for_url("**/models/zoo-p--m07*")
+
+
+# --- plots that answer ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def live(task) -> Callable[..., contextlib.AbstractContextManager[Any]]:
+    """Visits the page of a planted task and yields page and plot: `live("winner", "latency-ms")`."""
+
+    @contextlib.contextmanager
+    def visit(name: str, plot: str) -> Iterator[Any]:
+        with task(name) as page:
+            figure = page.locator(f"figure[data-plot$='{plot}.svg']").first
+            figure.scroll_into_view_if_needed()
+            expect(figure.locator(".live-plot")).to_be_visible()
+            yield page, figure
+
+    return visit
+
+
+def tip(figure: Any) -> Any:
+    return figure.locator(".tip")
+
+
+def test_the_pointer_and_the_keys_read_the_values_of_a_plot(live):
+    with live("winner", "parameters") as (page, figure):
+        svg = figure.locator(".live-plot")
+        expect(figure.locator("img")).to_be_hidden()
+        svg.focus()
+        page.keyboard.press("ArrowRight")
+        words = "m11: 0.9500 (0.9461 to 0.9539) at 12,000"
+        expect(tip(figure)).to_have_text(words)
+        ring = svg.locator("path[stroke-width='2'][fill=none]").last.bounding_box()
+        page.keyboard.press("ArrowLeft")
+        expect(tip(figure)).to_contain_text("m10: 0.6100")
+        page.keyboard.press("Escape")
+        expect(tip(figure)).to_have_text("")
+        page.mouse.move(ring["x"] + ring["width"] / 2 + 2, ring["y"] + ring["height"] / 2)
+        expect(tip(figure)).to_have_text(words)
+        page.mouse.move(ring["x"], ring["y"] + 150)
+        expect(tip(figure)).not_to_have_text(words)
+
+
+def test_a_series_is_switched_off_and_the_axes_fit_the_others(live):
+    with live("winner", "parameters") as (_, figure):
+        texts = figure.locator(".live-plot text")
+        before = texts.all_text_contents()
+        button = figure.get_by_role("button", name="m11")
+        button.click()
+        assert button.get_attribute("aria-pressed") == "false"
+        assert "0.9" in before
+        assert "0.9" not in texts.all_text_contents()
+        button.click()
+        assert texts.all_text_contents() == before
+
+
+def test_a_plot_is_zoomed_by_buttons_keys_and_dragging_and_shown_whole_again(live):
+    with live("winner", "parameters") as (page, figure):
+        svg, texts = figure.locator(".live-plot"), figure.locator(".live-plot text")
+        whole = texts.all_text_contents()
+        figure.get_by_role("button", name="Zoom in").click()
+        near = texts.all_text_contents()
+        assert near != whole
+        svg.focus()
+        page.keyboard.press("-")
+        assert texts.all_text_contents() == whole
+        box = svg.bounding_box()
+        page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.6, steps=3)
+        page.mouse.up()
+        assert texts.all_text_contents() not in (whole, near)
+        figure.get_by_role("button", name="Show all").click()
+        assert texts.all_text_contents() == whole
+
+
+def test_an_axis_becomes_logarithmic_and_its_ticks_are_round(live):
+    with live("winner", "parameters") as (_, figure):
+        button = figure.get_by_role("button", name="Logarithmic x axis")
+        button.click()
+        assert button.get_attribute("aria-pressed") == "true"
+        ticks = set(figure.locator(".live-plot text").all_text_contents())
+        assert {"2,000", "10,000"} <= ticks or {"1,000", "10,000"} <= ticks
+        assert figure.get_by_role("button", name="Logarithmic y axis").get_attribute("aria-pressed") == "false"
+
+
+def test_a_plot_is_saved_as_svg_png_and_csv_with_its_legend(live, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    with live("winner", "parameters") as (page, figure):
+        figure.get_by_role("button", name="m00").click()
+        files = {}
+        for kind in ("SVG", "PNG", "CSV"):
+            with page.expect_download() as waiting:
+                figure.get_by_role("button", name=kind).click()
+            files[kind] = tmp_path / waiting.value.suggested_filename
+            waiting.value.save_as(files[kind])
+    words = [text.text for text in ElementTree.parse(files["SVG"]).iter("{http://www.w3.org/2000/svg}text")]
+    assert "m11" in words
+    assert "m00" not in words
+    assert "currentColor" not in files["SVG"].read_text("utf-8")
+    picture = image.open(files["PNG"]).convert("RGB")
+    assert picture.width == 1680
+    assert picture.getpixel((0, 0)) == (255, 255, 255)
+    assert len(picture.getcolors(2**24)) > 20
+    rows = list(csv.reader(files["CSV"].read_text("utf-8").splitlines()))
+    assert rows[0][:2] == ["series", "Parameters"]
+    assert rows[1][:3] == ["m11", "12000", "0.95"]
+    assert len(rows) == 1 + 11
+
+
+def test_without_scripts_the_plots_are_pictures(without_scripts, planted):
+    with without_scripts.to(page_of(planted.site, "zoo-p:winner")) as page:
+        assert page.locator("figure[data-plot] img:visible").count() == page.locator("figure[data-plot]").count() > 3
+
+
+# --- mistakes, hardware, and the ways that ended nowhere --------------------------------------------------------------
+
+
+def test_the_picker_finds_the_examples_that_one_model_gets_right_and_another_wrong(visits, planted):
+    records = {
+        (record.model.name, record.seed): record
+        for record in Store(planted.results).read()
+        if record.task.name == "zoo-p:tie" and record.device.kind == "cpu"
+    }
+
+    def right(model: str) -> np.ndarray:
+        files = [Store(planted.results).artifacts(records[f"zoo-p:{model}", seed]) for seed in range(5)]
+        return np.mean([np.load(folder / "per_example.npz")["score"] for folder in files], axis=0) > 0.5
+
+    expected = np.flatnonzero(right("m10") & ~right("m05"))
+    with visits.to(mistakes_page(planted.site)) as page:
+        labels = page.locator("#pick-a option").all_inner_texts()
+        page.locator("#pick-a").select_option(label="m10")
+        page.locator("#pick-b").select_option(label="m05")
+        answer = page.locator(".picked")
+        expect(answer.locator("p").first).to_have_text(
+            f"m10 is right and m05 is wrong: {len(expected)} of 400 test examples."
+        )
+        address = page.url
+        page.locator("#pick-class").select_option("3")
+        expect(answer.locator("p").first).to_have_text(
+            f"m10 is right and m05 is wrong: {np.sum(expected % 10 == 3)} examples."
+        )
+        numbers = [int(text) for text in answer.locator("tbody th").all_inner_texts()]
+        assert set(numbers) == set(expected[expected % 10 == 3].tolist())
+    assert labels[0] == "any model"
+    with visits.to(address) as page:
+        expect(page.locator(".picked p").first).to_contain_text("m10 is right and m05 is wrong")
+
+
+def test_from_a_trial_another_one_is_found_and_compared(visits, small_board):
+    with visits.to(trial_page(small_board, "Confusion matrix")) as page:
+        page.get_by_role("link", name="With another trial").click()
+        page.wait_for_url("**/compare.html?trial=*")
+        page.get_by_role("checkbox").nth(0).check()
+        page.get_by_role("checkbox").nth(3).check()
+        page.get_by_role("button", name="Compare", exact=True).click()
+        page.wait_for_url("**trial=*trial=*")
+        assert len(comparison(page)["Quantity"]) >= 2
+
+
+def test_the_failed_trials_on_the_index_lead_to_their_reasons(visits, planted):
+    with visits.to((planted.site / "index.html").as_uri()) as page:
+        page.get_by_role("link", name=re.compile(r"^\d+ failed$")).first.click()
+        page.wait_for_url("**#failures")
+        expect(page.locator("#failures")).to_be_in_viewport()
+
+
+def test_a_copied_table_keeps_what_makes_a_time_unreliable(task):
+    with task("disturbed") as page:
+        catch_copies(page)
+        first = page.locator("section.group").first
+        first.get_by_label("Compare m05").check()
+        first.locator(".take").first.get_by_role("button", name="CSV").click()
+        heads, row = csv.reader(io.StringIO(copied(page)))
+    assert row[1] == "m05"
+    assert row[heads.index("Train time")].endswith("s (unreliable)")
+
+
+def test_two_models_of_one_name_have_rows_baselines_and_copies_of_their_own(visits, record, save, results, tmp_path):
+    save(
+        *(
+            record(model=f"{plugin}:cnn", seed=seed, score=score + seed / 500)
+            for plugin, score in (("a", 0.9), ("b", 0.5))
+            for seed in range(3)
+        )
+    )
+    build([results], tmp_path / "site")
+    with visits.to(page_of(tmp_path / "site", "zoo-a:digits")) as page:
+        catch_copies(page)
+        assert page.locator("#f-base option").all_inner_texts() == ["none", "a:cnn", "b:cnn"]
+        page.locator("#f-base").select_option("b:cnn")
+        expect(page.locator("td:text-is('baseline')")).to_have_count(1)
+        expect(page.locator("tr:has(td:text-is('baseline'))")).to_have_attribute("data-label", "b:cnn")
+        page.locator(".take").get_by_role("button", name="CSV").first.click()
+        assert [row[1] for row in csv.reader(io.StringIO(copied(page)))] == ["Model", "a:cnn", "b:cnn"]
+
+
+def test_a_link_and_bibtex_carry_the_state_and_a_later_reader_is_told_that_it_changed(task, visits):
+    with task("winner", q="m1") as page:
+        catch_copies(page)
+        page.get_by_role("button", name="Copy link to this view").click()
+        link = copied(page)
+        page.get_by_role("button", name="Copy BibTeX").click()
+        page.wait_for_function("window.copied.startsWith('@misc')")
+        entry = page.evaluate("window.copied")
+    query = parse_qs(urlsplit(link).query)
+    assert query["q"] == ["m1"]
+    assert f"\\url{{{link}}}" in entry
+    assert "title = {Winner, version 1: zoo leaderboard}" in entry
+    assert query["state"][0] in entry
+    with visits.to(link) as page:
+        assert page.get_by_text("This link was made when").count() == 0
+    with visits.to(link.replace(query["state"][0], "0123456789ab")) as page:
+        expect(
+            page.get_by_text("This link was made when the numbers of this page were others (state 0123456789ab)")
+        ).to_be_visible()
+
+
+def test_plots_and_mistakes_are_used_by_touch(browser, planted):
+    phone = Visits(browser, has_touch=True, is_mobile=True)
+    sizes = "all => all.map(one => [one.outerHTML.slice(0, 80), one.getBoundingClientRect().height])"
+    for address in (page_of(planted.site, "zoo-p:winner"), mistakes_page(planted.site)):
+        with phone.to(address) as page:
+            page.set_viewport_size({"width": 390, "height": 800})
+            wake_plots(page)
+            found = page.locator("button:visible, select:visible").evaluate_all(sizes)
+            assert [what for what, height in found if height < 43.9] == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    phone.context.close()

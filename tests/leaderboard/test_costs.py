@@ -8,7 +8,8 @@ import xml.etree.ElementTree as ET
 import pytest
 from zoo_leaderboard.board.standing import standings
 from zoo_leaderboard.site import plots
-from zoo_leaderboard.site.costs import COSTS, CostView, Point, cost_views, pareto_front, score_against
+from zoo_leaderboard.site.costplots import score_against
+from zoo_leaderboard.site.costs import COSTS, CostView, Point, cost_views, pareto_front
 
 from zoo_core.results.records import Latency, Load
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from zoo_leaderboard.records.merge import merge
 from zoo_leaderboard.site.build import build_site
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -112,3 +113,54 @@ def test_the_feed_of_a_second_build_is_the_same(site_of, results):
     before = (site / "data" / "feed.xml").read_bytes()
     build_site([results], site)
     assert (site / "data" / "feed.xml").read_bytes() == before
+
+
+def test_a_smaller_improvement_leaves_the_regression_standing(site_of):
+    site = site_of((0.9, 10.0), (0.8, 10.0), (0.85, 10.0))
+    assert "1 regression" in text_of(site / "index.html")
+    assert "score lower by 0.1000 since 2026-03-02" in text_of(site / "index.html")
+    assert "better" in text_of(next(site.glob("history/*.html")))
+
+
+def test_of_two_drops_the_one_that_is_back_is_gone(site_of):
+    page = text_of(site_of((0.9, 10.0), (0.8, 10.0), (0.7, 10.0), (0.8, 10.0)) / "index.html")
+    assert "1 regression" in page
+    assert "since 2026-03-02" in page
+
+
+def test_a_slower_training_stands_until_it_is_as_fast_as_before(site_of):
+    assert "1 regression" in text_of(site_of((0.9, 10.0), (0.9, 30.0), (0.9, 20.0)) / "index.html")
+
+
+def test_a_training_as_fast_as_before_is_no_regression(site_of):
+    assert "regression" not in text_of(site_of((0.9, 10.0), (0.9, 30.0), (0.9, 10.0)) / "index.html")
+
+
+def test_an_acknowledged_regression_is_on_the_history_with_the_reason_only(site_of, results):
+    site = site_of((0.9, 10.0), (0.8, 10.0))
+    (folder,) = (path for path in results.iterdir() if path.is_dir())
+    (record,) = list(folder.glob("*-0020.json"))
+    (folder / "acknowledged").mkdir()
+    (folder / "acknowledged" / f"{record.stem}.txt").write_text("the labels were <b>corrected</b>\n")
+    build_site([results], site)
+    assert "regression" not in text_of(site / "index.html")
+    page = next(site.glob("history/*.html")).read_text("utf-8")
+    assert "acknowledged: <bdi>the labels were &lt;b&gt;corrected&lt;/b&gt;</bdi>" in page
+
+
+def test_merging_keeps_what_was_acknowledged(site_of, results, tmp_path):
+    site_of((0.9, 10.0), (0.8, 10.0))
+    (folder,) = (path for path in results.iterdir() if path.is_dir())
+    (folder / "acknowledged").mkdir()
+    (folder / "acknowledged" / "some-id.txt").write_text("why")
+    merge([results], tmp_path / "all")
+    assert (tmp_path / "all" / folder.name / "acknowledged" / "some-id.txt").read_text() == "why"
+
+
+def test_the_feeds_of_two_boards_have_different_ids(site_of, record, save, results, tmp_path):
+    save(record(started="2020-01-01T00:00:00+00:00", seed=77, score=0.5))
+    site = site_of((0.9, 10.0), (0.8, 10.0))
+    ids = set(re.findall(r"<id>(.*?)</id>", (site / "data" / "feed.xml").read_text("utf-8")))
+    (results / "zoo-a--digits").rename(tmp_path / "kept")
+    other = site_of((0.9, 10.0), (0.8, 10.0))
+    assert not ids & set(re.findall(r"<id>(.*?)</id>", (other / "data" / "feed.xml").read_text("utf-8")))

@@ -16,7 +16,8 @@ from zoo_leaderboard.board.standing import standings
 from zoo_leaderboard.records.trials import summarise_trial
 from zoo_leaderboard.site import plots
 from zoo_leaderboard.site.build import build_site
-from zoo_leaderboard.site.costs import CostView, score_against, year_views
+from zoo_leaderboard.site.costplots import score_against
+from zoo_leaderboard.site.costs import CostView, year_views
 from zoo_leaderboard.text.formats import DASH, paper_link
 
 from zoo_core.results.records import Record

@@ -11,7 +11,7 @@ def zoo_commands() -> list[CommandSpec]:
     return [
         CommandSpec(
             name="leaderboard",
-            help="Build a web site from the records, or serve it.",
+            help="Build a web site from the records, serve it, or write its figures.",
             entry="zoo_leaderboard.cli.leaderboard:app",
         ),
         CommandSpec(
@@ -23,7 +23,7 @@ def zoo_commands() -> list[CommandSpec]:
         CommandSpec(
             name="export",
             below="results",
-            help="Write all trials as one CSV or JSON file.",
+            help="Write all trials as one CSV, JSON or Parquet file.",
             entry="zoo_leaderboard.cli.results:export_command",
         ),
         CommandSpec(

@@ -20,9 +20,10 @@ from zoo_core.kinds.classification import ClassLoss, class_names, classification
 from zoo_core.kinds.inputs import ImageInputs
 from zoo_core.kinds.objective import RowReader
 from zoo_core.kinds.supervised import Supervised
-from zoo_core.pictures import captioned_grid, mosaic
+from zoo_core.pictures import captioned_grid, mosaic, sprite_sheet
 from zoo_core.protocols import Context, Deferred, Evaluation
 from zoo_core.recipe import Recipe
+from zoo_core.results.pictured import COLUMNS, PICTURE, SIDE, pictured_examples
 from zoo_core.specs import Signature, TaskSpec
 
 MAX_PICTURED = 24  # images on a sheet
@@ -75,7 +76,8 @@ class ImageObjective:
     def pictures(self, read_rows: RowReader, outputs: Array, targets: Array) -> dict[str, np.ndarray[Any, Any]]:
         """Draw a thumbnail, predictions for images spread over the test split (`answers`), and the worst `mistakes`.
 
-        The worst mistakes are the wrong predictions with the largest margin.
+        The worst mistakes are the wrong predictions with the largest margin. The sheet `examples` has wrong ones
+        without captions, for the board's page of mistakes.
         """
         predictions = outputs.argmax(axis=1)
         margin = outputs.max(axis=1) - outputs[np.arange(len(targets)), targets]
@@ -88,6 +90,8 @@ class ImageObjective:
         }
         if worst:
             pictures["mistakes"] = captioned_grid(read_rows(worst), [captions[row] for row in worst])
+            tiles = read_rows(pictured_examples(np.flatnonzero(predictions != targets).tolist()))
+            pictures[PICTURE] = sprite_sheet(tiles, columns=COLUMNS, side=SIDE)
         return pictures
 
     def _caption(self, target: int, prediction: int) -> str:

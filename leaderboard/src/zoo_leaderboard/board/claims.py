@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Final, Protocol
 
-from zoo_leaderboard.board.rows import Row
+from zoo_leaderboard.board.row_labels import row_label
 from zoo_leaderboard.board.standing import Standing
 from zoo_leaderboard.stats.more_seeds import MoreSeeds
-from zoo_leaderboard.text.formats import bare, clip, counted, score
+from zoo_leaderboard.text.formats import clip, counted, score
 
 ON_THIS_TEST_SET: Final = " on this test set"
 
@@ -28,15 +28,10 @@ def lead_words(standing: Standing) -> str:
     if not all(map(math.isfinite, (value, low, high))):
         return ""
     rows = {row.row_text: row for row in standing.rows}
-    first, second = (_row_words(rows[row_text]) for row_text in standing.compared[:2])
+    first, second = (clip(row_label(rows[row_text]), 120) for row_text in standing.compared[:2])
     interval = f"{score(low)} to {score(high)}" if value >= 0 else f"{score(-high)} to {score(-low)}"
     place = f"{score(abs(value))} {'above' if value > 0 else 'below'}" if value else "the same as"
     return f"{first} has the best mean, {place} {second} (95 % CI of this pair alone: {interval})."
-
-
-def _row_words(row: Row) -> str:
-    name = clip(bare(row.model), 60)
-    return f"{name} ({clip(row.variant, 60)})" if row.variant else name
 
 
 def separation_words(first_two: MoreSeeds | None) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import pandas as pd
 
 from zoo_core.results.records import CurvePoint, Record
+from zoo_leaderboard.board.row_labels import Labelled, row_label
 from zoo_leaderboard.board.tables import Group
 from zoo_leaderboard.records.trials import TrialSummary
-from zoo_leaderboard.text.formats import bare, printable
+from zoo_leaderboard.text.formats import printable
 
 MAX_LINES = 12  # more lines cannot be distinguished
 MAX_POINTS_PER_LINE = 200  # about what the pixels can show
@@ -67,7 +68,7 @@ def group_curves(group: Group, read: Callable[[TrialSummary], Record]) -> Curves
     lines = []
     for row in drawn[:MAX_LINES]:
         split, by_step, by_seconds = _curve_by_step_and_seconds([read(trial) for trial in group.ok(str(row.row_text))])
-        label = unique_label(str(row.model), str(row.variant), labels)
+        label = unique_label(cast(Labelled, row), labels)
         lines.append(Curve(model=str(row.model), label=label, split=split, by_step=by_step, by_seconds=by_seconds))
     return Curves(
         lines=lines,
@@ -121,12 +122,12 @@ def thin(points: pd.DataFrame, max_points: int = MAX_POINTS_PER_LINE) -> pd.Data
     return points.iloc[chosen]
 
 
-def unique_label(model: str, variant: str, taken: set[str]) -> str:
+def unique_label(row: Labelled, taken: set[str]) -> str:
     """Return a short, printable and unique name for the legend, and add it to `taken`."""
-    text = " ".join(printable(f"{bare(model)} ({variant})" if variant else bare(model)).split())
+    text = " ".join(printable(row_label(row)).split())
     label = text if len(text) <= MAX_LABEL_CHARS else text[: MAX_LABEL_CHARS - 1] + "…"
     if label in taken:  # two plugins have models of the same name
-        label = printable(model)[: MAX_LABEL_CHARS - 1]
+        label = printable(row.model)[: MAX_LABEL_CHARS - 1]
     number = 2
     while label in taken:
         label, number = f"{text[: MAX_LABEL_CHARS - 6]} ({number})", number + 1

@@ -14,7 +14,7 @@ from zoo_leaderboard.text.names import short_hash
 ENOUGH_SEEDS = 3  # with fewer seeds the order of models is provisional
 ANCHOR_DIGITS = 12  # of a hash; a page may have thousands of rows
 TRAINING_COLUMNS = ("train_s", "throughput", "peak_memory_mib")
-INFERENCE_COLUMNS = ("latency_ms", "onnxruntime_ms", "inference_throughput")
+INFERENCE_COLUMNS = ("latency_ms", "latency_p95_ms", "onnxruntime_ms", "inference_throughput")
 MEDIAN_COLUMNS = (*TRAINING_COLUMNS, *INFERENCE_COLUMNS)
 INTEGER_COLUMNS = ("parameters", "flops_per_unit", "year")
 MODEL_COLUMNS = (*INTEGER_COLUMNS, "flops_unknown_because", "paper")

@@ -41,6 +41,7 @@ class Row:
       rows with the same best rank. They are None for a row without a rank, and `not_ranked` says why, in words.
     * `low` to `high` is the 95 % interval of the score, `covers` says what it allows for.
     * `train_s_low` and the like are the intervals of the medians; None for rows with a single time.
+    * `latency_p95_ms` is the median over the trials of the 95th percentile of each.
     * `times_reliable` is about the training, `latency_reliable` about latency and inference; false if every trial was
       disturbed.
     * `time_note` says which times do not count, such as those of another machine; it is empty if all do.
@@ -85,6 +86,7 @@ class Row:
     latency_ms: float | None
     latency_ms_low: float | None
     latency_ms_high: float | None
+    latency_p95_ms: float | None
     onnxruntime_ms: float | None
     peak_memory_mib: float | None
     parameters: int | None

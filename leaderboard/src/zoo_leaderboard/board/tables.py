@@ -34,6 +34,11 @@ class Versions:
     models: Mapping[str, int]
 
 
+def anchor_of(group_text: str) -> str:
+    """Return the HTML id of the section of the group with this text."""
+    return f"g-{short_hash(group_text)}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Group:
     """A comparison group: `trials` are its current trials, oldest first, and `newest` is the latest of them.
@@ -56,7 +61,7 @@ class Group:
     @property
     def anchor(self) -> str:
         """The HTML id of the group's section."""
-        return f"g-{short_hash(self.key.text)}"
+        return anchor_of(self.key.text)
 
     @property
     def not_ok(self) -> list[TrialSummary]:

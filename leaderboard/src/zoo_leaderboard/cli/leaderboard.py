@@ -1,8 +1,9 @@
-"""`zoo leaderboard`: build the site from the records, or serve it and rebuild it when records change."""
+"""`zoo leaderboard`: build the site from the records, serve it and rebuild it when records change, or write figures."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
     from zoo_leaderboard.site.build import Built
     from zoo_leaderboard.site.processes import Progress
 
-app = typer.Typer(help="Build a web site from the records, or serve it.", no_args_is_help=True, add_completion=False)
+WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~/-]*)?")
+
+app = typer.Typer(
+    help="Build a web site from the records, serve it, or write its figures.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 RESULTS = typer.Argument(envvar="ZOO_RESULTS", help="Folders of records; a record in several folders counts once.")
 OUT = typer.Option("--out", help="Folder for the site; an earlier site in it is replaced.")
 TRIAL_PAGES = typer.Option(
@@ -28,7 +35,7 @@ TRIAL_PAGES = typer.Option(
 
 @app.callback()
 def leaderboard() -> None:
-    """Build a web site from the records, or serve it."""
+    """Build a web site from the records, serve it, or write its figures."""
 
 
 @app.command("build")
@@ -36,6 +43,10 @@ def build_command(
     results: Annotated[list[Path] | None, RESULTS] = None,
     out: Annotated[Path, OUT] = Path("site"),
     trial_pages: Annotated[str, TRIAL_PAGES] = "300",
+    url: Annotated[
+        str, typer.Option("--url", help="Address that the site will have, for the pictures that links to it show.")
+    ] = "",
+    parquet: Annotated[bool, typer.Option("--parquet", help="Also write the tables as Parquet files.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Build the site. Unchanged pages are reused; unreadable records are listed and left out.
@@ -43,9 +54,15 @@ def build_command(
     The exit code is 1 if a page, a task or a row is left out because it cannot be shown.
     """
     from zoo_leaderboard.site.build import build_site
+    from zoo_leaderboard.site.options import SiteOptions
 
+    if url and not WEB_ADDRESS.fullmatch(url):
+        raise UsageError(f"--url {url}: give an address such as https://example.org/board")
+    options = SiteOptions(url=url, parquet=parquet)
     with progress_bar() as progress:
-        built = build_site(folders(results), out, trial_pages=parse_trial_pages(trial_pages), progress=progress)
+        built = build_site(
+            folders(results), out, trial_pages=parse_trial_pages(trial_pages), options=options, progress=progress
+        )
     _report(built)
     if as_json:
         left_out = [{"path": str(item.path), "reason": item.reason} for item in built.unreadable]
@@ -63,6 +80,19 @@ def _say_where(built: Built) -> None:
         f"{counted(built.rendered, 'page')} rendered"
     )
     say(f"open it in a browser: {built.index.absolute().as_uri()}")
+
+
+@app.command("export")
+def export_command(
+    results: Annotated[list[Path] | None, RESULTS] = None,
+    png: Annotated[Path, typer.Option("--png", help="Folder for the PNG files.")] = Path("figures"),
+    task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may be repeated.")] = None,
+) -> None:
+    """Write the leading models and all plots of each task as PNG files, for reports and slides."""
+    from zoo_leaderboard.site.figures import export_figures
+
+    written = export_figures(folders(results), png, task or [])
+    say(f"{png}: {counted(len(written), 'figure')}")
 
 
 @app.command("serve")

@@ -180,18 +180,21 @@ def _change_text(change: Change | None) -> str:
 
 def export_command(
     results: Annotated[list[Path] | None, typer.Argument(envvar="ZOO_RESULTS", help="Folders of records.")] = None,
-    out: Annotated[Path, typer.Option("--out", help="Output file, .csv or .json.")] = Path("trials.csv"),
+    out: Annotated[Path, typer.Option("--out", help="Output file, .csv, .json or .parquet.")] = Path("trials.csv"),
 ) -> None:
-    """Write all trials to one CSV or JSON file: names, settings, score, times, reason of a failure."""
+    """Write all trials to one CSV, JSON or Parquet file: names, settings, score, times, reason of a failure."""
     from zoo_leaderboard.records.index import load_all_trials
-    from zoo_leaderboard.text.documents import as_csv, as_json
+    from zoo_leaderboard.text.documents import as_csv, as_json, as_parquet, require_pyarrow
 
-    if out.suffix not in (".csv", ".json"):
-        raise UsageError(f"--out {out}: the file name must end in .csv or .json")
+    if out.suffix not in (".csv", ".json", ".parquet"):
+        raise UsageError(f"--out {out}: the file name must end in .csv, .json or .parquet")
+    if out.suffix == ".parquet":
+        require_pyarrow()
     loaded = load_all_trials(folders(results))
     rows = [_exported_fields(trial) for trial in loaded.trials]
     columns = list(rows[0]) if rows else ["id"]
-    write_atomically(out, as_json(rows) if out.suffix == ".json" else as_csv(rows, columns))
+    write = {".parquet": as_parquet, ".csv": as_csv}.get(out.suffix)
+    write_atomically(out, as_json(rows) if write is None else write(rows, columns))
     print_left_out(loaded.unreadable)
     say(f"{out}: {len(rows)} trials")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from zoo_core.errors import UsageError, ZooError
 from zoo_core.ui.console import complain, messages, say
 from zoo_leaderboard.cli.site_server import HOST, SiteServer
+from zoo_leaderboard.records.acknowledged import read_acknowledged
 from zoo_leaderboard.records.conformance import read_conformance
 from zoo_leaderboard.records.index import scan
 from zoo_leaderboard.records.verified import read_verified
@@ -70,6 +71,7 @@ def _records_state(results: Sequence[Path]) -> list[str]:
     try:
         shards = scan(results)
         notes = read_verified(shard.folder for shard in shards)
-        return [*(shard.digest for shard in shards), repr(read_conformance(results)), repr(notes)]
+        acknowledged = read_acknowledged(shard.folder for shard in shards)
+        return [*(shard.digest for shard in shards), *map(repr, (read_conformance(results), notes, acknowledged))]
     except (OSError, UsageError):  # a folder is being moved: the next scan tries again
         return []

@@ -14,6 +14,7 @@ from zoo_core.results.reading import error_words
 from zoo_core.results.records import Record
 from zoo_core.results.store import Store, Unreadable
 from zoo_core.results.verified import merge_verified
+from zoo_leaderboard.records.acknowledged import merge_acknowledged
 
 MAX_ARTIFACT_BYTES = 2**28  # of a file beside a record, except its checkpoint; a larger one may be a hole without end
 
@@ -55,6 +56,7 @@ def merge(results: Sequence[Path], into: Path) -> Merged:
             copied, known = copied + new, known + (not new)
         clashes += merge_current(source, target)
         unreadable += merge_verified(source, target)
+        unreadable += merge_acknowledged(folder, into)
     return Merged(copied=copied, known=known, unreadable=unreadable, clashes=sorted(set(clashes)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from zoo_leaderboard.text.names import is_plain_name
 
 MAX_FILE_BYTES = 64 * 2**20  # of a file of results by example, and of each array in it
 MAX_EXAMPLES = 200_000  # per trial, because all rows of a group are in memory; larger trials are compared by seeds
+MAX_CLASSES = 10_000  # of an answer; larger numbers are no classes
 NUMBERS = "biuf"  # kinds of dtypes whose values are scores
 Array = np.ndarray[Any, Any]
 
@@ -49,8 +50,41 @@ class Examples:
     data: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Answers:
+    """One trial's results by example with the true and the predicted class, int64 (n,) each; None if unknown."""
+
+    examples: Examples
+    truth: Array | None
+    answer: Array | None
+
+
 def read_examples(trial: TrialSummary) -> Examples | None:
     """Read the trial's results by example; None if there are none or they do not match its score."""
+    found = _read(trial, ("score", "truth", "group"))
+    return found[1] if found is not None else None
+
+
+def read_answers(trial: TrialSummary) -> Answers | None:
+    """Read the trial's results by example with classes; None if `read_examples` is."""
+    found = _read(trial, ("score", "truth", "group", "answer"))
+    if found is None:
+        return None
+    arrays, examples = found
+    return Answers(examples=examples, truth=_classes(arrays, "truth"), answer=_classes(arrays, "answer"))
+
+
+def _classes(kept: Mapping[str, Array], name: str) -> Array | None:
+    """The numbers of classes in an array; None if they cannot be that."""
+    array = kept.get(name)
+    if array is None or array.dtype.kind not in "iu" or array.shape != kept["score"].shape:
+        return None
+    numbers = array.astype(np.int64)
+    return numbers if ((numbers >= 0) & (numbers < MAX_CLASSES)).all() else None
+
+
+def _read(trial: TrialSummary, names: Sequence[str]) -> tuple[dict[str, Array], Examples] | None:
+    """Read these arrays of the trial's file, as far as it has them; None without valid scores."""
     if not is_plain_name(trial.per_example_file) or trial.score is None:
         return None
     folder = Path(trial.path).with_suffix("")
@@ -61,14 +95,14 @@ def read_examples(trial: TrialSummary) -> Examples | None:
         with open_regular(path, max_bytes=MAX_FILE_BYTES) as file, np.load(file, allow_pickle=False) as kept:
             if any(member.file_size > MAX_FILE_BYTES for member in kept.zip.infolist()):
                 return None
-            return _valid_examples(
-                trial, {name: kept[name] for name in ("score", "truth", "group") if name in kept.files}
-            )
+            arrays: dict[str, Array] = {name: kept[name] for name in names if name in kept.files}
+            examples = _valid_examples(trial, arrays)
+            return (arrays, examples) if examples is not None else None
     except Exception:  # numpy and zipfile raise errors of twenty kinds for odd headers, even TokenError
         return None  # the row is compared by seeds, and the page says so
 
 
-def _valid_examples(trial: TrialSummary, kept: dict[str, Array]) -> Examples | None:
+def _valid_examples(trial: TrialSummary, kept: Mapping[str, Array]) -> Examples | None:
     if kept["score"].dtype.kind not in NUMBERS:
         return None
     scores = np.asarray(kept["score"], dtype=np.float64)

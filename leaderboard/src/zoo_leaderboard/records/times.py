@@ -23,6 +23,7 @@ BOUNDS = {
     "throughput": (1e-9, 1e12),
     "inference_throughput": (1e-9, 1e12),
     "latency_ms": (1e-4, DAY_MS),
+    "latency_p95_ms": (1e-4, DAY_MS),
     "onnxruntime_ms": (1e-4, DAY_MS),
     "median_ms": (1e-4, DAY_MS),
     "min_ms": (1e-4, DAY_MS),
@@ -62,6 +63,7 @@ def times_of(record: Record) -> tuple[dict[str, float | None], str]:
             "throughput": measured.throughput,
             "inference_throughput": measured.inference_throughput,
             "latency_ms": measured.latency.median_ms if measured.latency else None,
+            "latency_p95_ms": measured.latency.p95_ms if measured.latency else None,
             "onnxruntime_ms": measured.onnxruntime.median_ms if measured.onnxruntime else None,
         }
     )

@@ -49,6 +49,7 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     * `score` is the test score. `target_status` is met, missed or not applicable; `target_s` is the time to target.
     * `disturbance` says why the training times are unreliable, and is empty if they are reliable; `latency_disturbance`
       says so of latency and inference throughput.
+    * `latency_ms` and `latency_p95_ms` are the median and the 95th percentile of one trial's repeats.
     * `onnxruntime_ms` is the latency in onnxruntime, of trials with `zoo bench --onnxruntime`.
     * `refused_times` names the times of the record that cannot be true, with their values; they are unknown here.
     * `wall_s` is the duration of the trial; `commit` is the zoo's commit, if it ran from a checkout.
@@ -98,6 +99,7 @@ class TrialSummary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     throughput: float | None
     inference_throughput: float | None
     latency_ms: float | None
+    latency_p95_ms: float | None
     onnxruntime_ms: float | None
     peak_memory_mib: float | None
     parameters: int | None

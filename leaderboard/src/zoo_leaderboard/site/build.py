@@ -16,6 +16,7 @@ from zoo_core.errors import UsageError
 from zoo_core.results import records
 from zoo_core.results.store import Unreadable
 from zoo_leaderboard.board.tables import Versions
+from zoo_leaderboard.records.acknowledged import read_acknowledged
 from zoo_leaderboard.records.conformance import Conformance, read_conformance
 from zoo_leaderboard.records.index import (
     MAX_CANDIDATES,
@@ -33,15 +34,18 @@ from zoo_leaderboard.records.index import (
 )
 from zoo_leaderboard.records.verified import Notes, read_verified
 from zoo_leaderboard.site import export, plots
+from zoo_leaderboard.site.card import index_card
 from zoo_leaderboard.site.folder import Site, open_folder, replacing
 from zoo_leaderboard.site.isolation import make_without_culprits
+from zoo_leaderboard.site.options import NO_OPTIONS, SiteOptions
 from zoo_leaderboard.site.pages import Pages, static_files
 from zoo_leaderboard.site.processes import Progress, run_all, workers_for
+from zoo_leaderboard.site.raster import as_png
 from zoo_leaderboard.site.summary import SiteState, TaskSummary, describe_changes, load_state, save_state
 from zoo_leaderboard.site.taskpage import TaskJob, write_task
 from zoo_leaderboard.site.trialpage import TrialsJob, write_trials
 from zoo_leaderboard.site.views import ModelPlace
-from zoo_leaderboard.text.documents import as_json
+from zoo_leaderboard.text.documents import as_json, require_pyarrow
 from zoo_leaderboard.text.names import file_name, files_digest, short_hash
 
 DEFAULT_TRIAL_PAGES = MAX_CANDIDATES
@@ -57,7 +61,7 @@ class Built:
 
     `rendered` is the number of rendered pages of tasks, models and trials; reused pages do not count. `kept` has each
     person's file that was in the place of a page, and its new name. `complete`: no page lacks anything because of an
-    error while it was made; files that could not be read do not count.
+    error while it was made; files that could not be read do not count. `summaries` are those of the tasks.
     """
 
     index: Path
@@ -66,6 +70,7 @@ class Built:
     rendered: int
     unreadable: list[Unreadable]
     kept: list[tuple[Path, Path]]
+    summaries: list[TaskSummary]
     complete: bool
 
 
@@ -74,6 +79,7 @@ def build_site(
     out: Path,
     *,
     trial_pages: int | None = DEFAULT_TRIAL_PAGES,
+    options: SiteOptions = NO_OPTIONS,
     progress: Progress | None = None,
 ) -> Built:
     """Build the site of the records below `results` in the folder `out`.
@@ -81,14 +87,16 @@ def build_site(
     `trial_pages` is the largest number of trials that get a page of their own; None is no limit.
 
     Raises:
-        UsageError: no records, or `out` cannot be replaced. An earlier site is left as it was.
+        UsageError: no records, a package is missing, or `out` cannot be replaced. An earlier site is left as it was.
     """
     show = progress or (lambda *_: None)
+    if options.parquet:
+        require_pyarrow()
     with open_folder(out, lambda: show(WAITING, 0, 1)):
-        return _build(results, out, trial_pages, show)
+        return _build(results, out, trial_pages, options, show)
 
 
-def _build(results: Sequence[Path], out: Path, trial_pages: int | None, show: Progress) -> Built:
+def _build(results: Sequence[Path], out: Path, trial_pages: int | None, options: SiteOptions, show: Progress) -> Built:
     shards = scan(results)
     conformance, unreadable = read_conformance(results)
     fresh = [shard for shard in shards if cached_head(shard) is None]
@@ -97,12 +105,15 @@ def _build(results: Sequence[Path], out: Path, trial_pages: int | None, show: Pr
         unreadable += [Unreadable(Path(path), reason) for head in heads for path, reason in head.unreadable]
         _require_records(results, heads, unreadable)
         verified, bad_notes = read_verified(shard.folder for shard in shards)
-        unreadable += bad_notes
+        acknowledged = {shard.folder: read_acknowledged([shard.folder]) for shard in shards}
+        unreadable += bad_notes + [item for _, bad in acknowledged.values() for item in bad]
         previous = load_state(out)
         with replacing(out) as site:
             builder = _Builder(site, list(zip(shards, heads, strict=True)), conformance, previous, workers, show)
             builder.left_out += unreadable
+            builder.options = options
             builder.verified = verified
+            builder.acknowledged = {folder: reasons for folder, (reasons, _) in acknowledged.items()}
             after = builder.write(trial_pages)
     save_state(out, after)
     trials = sum(head.trials for head in heads)
@@ -113,6 +124,7 @@ def _build(results: Sequence[Path], out: Path, trial_pages: int | None, show: Pr
         rendered=builder.rendered,
         unreadable=builder.left_out,
         kept=site.kept,
+        summaries=[summary for _, summary in after.tasks.values()],
         complete=builder.complete,
     )
 
@@ -153,12 +165,19 @@ class _Builder:
         self.models_of = self._models_of()
         self.styles = plots.assign_styles([self.models_of[task] for task in sorted(self.models_of)], previous.drawn)
         self.styles = {name: self.styles[name] for name in sorted({n for ns in self.models_of.values() for n in ns})}
-        self.code = page_code_digest()
+        self.options = NO_OPTIONS
         self.rendered = 0
         self.left_out: list[Unreadable] = []
         self.complete = True
         self.slugs: dict[str, str] = {}
         self.verified: Notes = {}
+        self.acknowledged: Mapping[Path, Mapping[str, str]] = {}
+        self._code = page_code_digest()
+
+    @property
+    def code(self) -> str:
+        """A text that changes with the code and the options that all pages are made with."""
+        return f"{self._code} {self.options}"
 
     def write(self, trial_pages: int | None) -> SiteState:
         """Write every page and return the state for the next build."""
@@ -231,9 +250,10 @@ class _Builder:
     def _task_job(self, name: str, pages: Mapping[str, str]) -> TaskJob:
         models = self.models_of[name]
         datasets = {dataset for _, head in self.shards if name in head.tasks for dataset in head.datasets}
+        shards = [shard for shard, head in self.shards if name in head.tasks]
         return TaskJob(
             name=name,
-            shards=[shard for shard, head in self.shards if name in head.tasks],
+            shards=shards,
             versions=Versions(
                 tasks={name: self.versions.tasks[name]},
                 datasets={dataset: self.versions.datasets[dataset] for dataset in sorted(datasets)},
@@ -243,6 +263,10 @@ class _Builder:
             conformance=self.conformance,
             verified=self._notes_of({shard.folder.name for shard, head in self.shards if name in head.tasks}),
             trial_slugs=pages,
+            acknowledged={
+                name: why for shard in shards for name, why in self.acknowledged.get(shard.folder, {}).items()
+            },
+            options=self.options,
             folder=self.site.folder,
         )
 
@@ -252,7 +276,7 @@ class _Builder:
     def _digest(self, heads: Sequence[tuple[str, list[str]]], job: TaskJob) -> str:
         """A hash of everything that a task's files are made from."""
         parts = (self.code, heads, job.name, job.versions, job.styles, job.conformance, job.trial_slugs)
-        return _digest_of(repr((parts, sorted(job.verified.items()))))
+        return _digest_of(repr((parts, sorted(job.verified.items()), sorted(job.acknowledged.items()))))
 
     def _write_trials(self, trials: Sequence[Candidate]) -> list[Candidate]:
         """Write the pages of the trials; returns the trials that have one now."""
@@ -273,6 +297,7 @@ class _Builder:
                 styles=self.styles,
                 conformance=self.conformance,
                 verified=self.verified,
+                options=self.options,
                 folder=self.site.folder,
             )
             for start in range(0, len(slugs), TRIALS_PER_JOB)
@@ -288,7 +313,7 @@ class _Builder:
         return [item for item in trials if self.slugs[item.path] not in without]
 
     def _write_models(self, tasks: Sequence[TaskSummary]) -> None:
-        pages = Pages(self.styles, self.conformance)
+        pages = Pages(self.styles, self.conformance, self.options)
         missing = []
         for name, (places, shown) in self._places_by_model(tasks).items():
             digest = _digest_of(repr((self.code, shown, self.styles[name], self.conformance)))
@@ -320,14 +345,16 @@ class _Builder:
 
     def _write_shared(self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str) -> None:
         """Write the pages and files that belong to no task."""
-        pages = Pages(self.styles, self.conformance)
+        pages = Pages(self.styles, self.conformance, self.options)
 
         def render(some: Sequence[TaskSummary]) -> dict[str, str | bytes]:
             return {
                 "index.html": pages.index(some, changes, since, self.left_out),
                 "compare.html": pages.compare(some),
+                "hardware.html": pages.hardware(some),
                 "data/feed.xml": pages.feed(some),
                 "data/summary.json": as_json(export.summary(some, changes, since)),
+                **({"static/card.png": as_png(index_card(some))} if self.options.url else {}),
             }
 
         made, culprits = make_without_culprits(render, tasks)

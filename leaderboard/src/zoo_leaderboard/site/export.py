@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,26 +11,28 @@ from zoo_core.results.records import Record, TaskFacts
 from zoo_leaderboard.board.curves import Curves, json_curves
 from zoo_leaderboard.board.rows import Row
 from zoo_leaderboard.board.standing import Standing
-from zoo_leaderboard.board.tables import Group, TaskBoard
+from zoo_leaderboard.board.tables import Group, TaskBoard, anchor_of
 from zoo_leaderboard.records.keys import GroupKey
 from zoo_leaderboard.records.trials import EXPORT_COLUMNS, TrialSummary
 from zoo_leaderboard.records.verified import Notes, note_on
 from zoo_leaderboard.site.summary import Place, TaskSummary
 from zoo_leaderboard.stats.intervals import Interval
-from zoo_leaderboard.text.documents import as_csv, as_json, python_number
-from zoo_leaderboard.text.formats import bare, clip, known
+from zoo_leaderboard.text.documents import as_csv, as_json, as_parquet, as_script, six_digits
+from zoo_leaderboard.text.formats import bare, clip
 from zoo_leaderboard.text.labels import as_label
+from zoo_leaderboard.text.names import file_name
 
 GROUP_FIELDS = ("task", "task_version", "metric", "dataset", "fingerprint", "origin", "recipe_class", "device", "stale")
 MODEL_FIELDS = (
     *("rank", "rank_high", "not_ranked", "winner", "tied", "model", "version", "title", "variant", "pretrained_on"),
     *("score", "low", "high", "covers", "spread", "seeds", "provisional", "stale"),
     *("time_to_target", "time_to_target_s", "met", "train_s", "train_s_low", "train_s_high", "throughput"),
-    *("inference_throughput", "latency_ms", "latency_ms_low", "latency_ms_high", "onnxruntime_ms"),
+    *("inference_throughput", "latency_ms", "latency_ms_low", "latency_ms_high", "latency_p95_ms", "onnxruntime_ms"),
     *("timed", "disturbed", "times_reliable", "latency_reliable", "time_note"),
     *("parameters", "flops_per_unit", "flops_unknown_because"),
     *("peak_memory_mib", "hardware", "untrained", "statuses", "earlier", "recipe", "reason", "year", "paper"),
 )
+LINE_FIELDS = list(dict.fromkeys([*GROUP_FIELDS, *MODEL_FIELDS]))
 TRIAL_FIELDS = ("id", "model", "version", "seed", "status", "reason", "started_at", "score", "train_s", "disturbed")
 # Name in the data files -> field of a Row, where the two differ. Users' scripts read these names: do not change them.
 ROW_FIELDS = {
@@ -47,7 +47,10 @@ ROW_FIELDS = {
 }
 SUMMARY_FIELDS = {column: field for field, column in EXPORT_COLUMNS.items()}  # the same for a TrialSummary
 PAIR_FIELDS = ("difference", "low", "high", "adjusted")  # of a `DifferenceMatrix`
-COMPARED_FIELDS = ("score", "train_s", "time_to_target_s", "throughput", "latency_ms", "parameters", "flops_per_unit")
+COMPARED_FIELDS = (
+    *("score", "train_s", "time_to_target_s", "throughput", "latency_ms", "latency_p95_ms", "parameters"),
+    "flops_per_unit",
+)
 
 
 def group_facts(group: Group) -> dict[str, Any]:
@@ -131,34 +134,67 @@ def imported(trial: TrialSummary) -> dict[str, Any]:
 
 def task_csv(board: TaskBoard, standings: Mapping[GroupKey, Standing]) -> bytes:
     """One line per group and model."""
-    rows = (
-        {**group_facts(group), **row}
-        for group in board.groups
-        for row in _select_fields(standings[group.key].rows, MODEL_FIELDS, ROW_FIELDS)
-    )
-    return as_csv(rows, list(dict.fromkeys([*GROUP_FIELDS, *MODEL_FIELDS])))
+    return as_csv(_lines(board, standings), LINE_FIELDS)
 
 
-def task_script(slug: str, task: TaskFacts, groups: Sequence[tuple[Group, Standing]]) -> str:
-    """The rows of a task for the compare page, as a script file: a page opened from disk can load nothing else."""
+def task_parquet(board: TaskBoard, standings: Mapping[GroupKey, Standing]) -> bytes:
+    """The same as Parquet. Raises UsageError without pyarrow."""
+    return as_parquet(_lines(board, standings), LINE_FIELDS)
+
+
+def _lines(board: TaskBoard, standings: Mapping[GroupKey, Standing]) -> Iterator[dict[str, Any]]:
+    for group in board.groups:
+        for row in _select_fields(standings[group.key].rows, MODEL_FIELDS, ROW_FIELDS):
+            yield {**group_facts(group), **row}
+
+
+def task_script(
+    slug: str,
+    task: TaskFacts,
+    groups: Sequence[tuple[Group, Standing]],
+    labels: Mapping[str, str],
+    trial_slugs: Mapping[str, str],
+) -> str:
+    """The rows and trials of a task for the compare page, as a script: a page opened from disk can load nothing else.
+
+    `labels` are those of the rows by their texts, `trial_slugs` the pages of trials by record id.
+    """
     value = {
         "slug": slug,
         "title": clip(task.title, 80),
         "metric": clip(as_label(task.metric), 40),
         "higher": task.higher_is_better,
-        "groups": [_compared_group(group, standing) for group, standing in groups],
+        "groups": [_compared_group(group, standing, labels) for group, standing in groups],
+        "trials": _trials_with_pages([group for group, _ in groups], labels, trial_slugs),
     }
-    return script("tasks", slug, value)
+    return as_script("tasks", slug, value)
 
 
-def _compared_group(group: Group, standing: Standing) -> dict[str, Any]:
+def _trials_with_pages(
+    groups: Sequence[Group], labels: Mapping[str, str], slugs: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the trials that a trial can be compared with; each is in the group of its own record."""
+    return [
+        {
+            "slug": slugs[trial.id],
+            "group": group.anchor,
+            "label": clip(f"{labels.get(trial.row_text, bare(trial.model))}, seed {trial.seed}", 100),
+            "score": six_digits(trial.score),
+        }
+        for group in groups
+        for trial in group.trials
+        if trial.id in slugs and trial.status == "ok" and trial.recipe_class == group.key.recipe_class
+    ]
+
+
+def _compared_group(group: Group, standing: Standing, labels: Mapping[str, str]) -> dict[str, Any]:
     trial = group.newest
     device = trial.device_class.upper()
     name = f"{trial.dataset}, {trial.recipe_class} recipe, {device}, task version {trial.task_version}"
     return {
         "anchor": group.anchor,
         "name": clip(name, 160),
-        "rows": [_compared_row(row) for row in standing.rows],
+        "rows": [_compared_row(row, labels[row.row_text]) for row in standing.rows],
         "tested": len(standing.compared),
         "pairs": _compared_pairs(standing),
     }
@@ -172,7 +208,7 @@ def _comparisons(standing: Standing) -> list[dict[str, Any]]:
     numbers = [number_of[row_text] for row_text in standing.compared]
     matrices = {name: getattr(standing.differences, name) for name in PAIR_FIELDS}
     return [
-        {"models": [numbers[i], numbers[j]]} | {name: _six_digits(matrix[i, j]) for name, matrix in matrices.items()}
+        {"models": [numbers[i], numbers[j]]} | {name: six_digits(matrix[i, j]) for name, matrix in matrices.items()}
         for i in range(len(numbers))
         for j in range(i + 1, len(numbers))
     ]
@@ -187,11 +223,10 @@ def _compared_pairs(standing: Standing) -> dict[str, list[float | None]]:
     }
 
 
-def _compared_row(row: Row) -> dict[str, Any]:
-    label = f"{bare(row.model)} ({row.variant})" if row.variant else bare(row.model)
-    interval = [_six_digits(row.low), _six_digits(row.high)]
-    values = {name: _six_digits(getattr(row, name)) for name in COMPARED_FIELDS}
-    about = {"key": row.anchor, "label": clip(label, 80), "seeds": row.seed_count, "provisional": row.provisional}
+def _compared_row(row: Row, label: str) -> dict[str, Any]:
+    interval = [six_digits(row.low), six_digits(row.high)]
+    values = {name: six_digits(getattr(row, name)) for name in COMPARED_FIELDS}
+    about = {"key": row.anchor, "label": label, "seeds": row.seed_count, "provisional": row.provisional}
     rank = {"rank": row.rank, "rank_high": row.rank_high, "not_ranked": clip(row.not_ranked, 60)}
     reliable = {"reliable": row.times_reliable is not False, "latency_reliable": row.latency_reliable is not False}
     marks = {"stale": clip(row.stale, 120), "covers": row.covers or ""}
@@ -206,35 +241,24 @@ def trial_script(slug: str, record: Record, trial: TrialSummary, interval: Inter
         "id": clip(record.id, 80),
         "label": clip(f"{bare(record.model.name)}, seed {record.seed}", 80),
         "task": clip(record.task.name, 80),
-        "group": trial.group_text,
+        "task_slug": file_name(record.task.name),
+        "group": anchor_of(trial.group_text),
         "metric": clip(as_label(record.task.metric), 40),
         "status": record.status,
         "higher": record.task.higher_is_better,
         "reliable": not trial.disturbance,
         "latency_reliable": not trial.latency_disturbance,
-        "interval": [_six_digits(interval.low), _six_digits(interval.high)] if interval else [None, None],
-        "score": _six_digits(record.score),
-        "train_s": _six_digits(measured.train_s),
-        "time_to_target_s": _six_digits(measured.time_to_target.seconds if measured.time_to_target else None),
-        "throughput": _six_digits(measured.throughput),
-        "latency_ms": _six_digits(measured.latency.median_ms if measured.latency else None),
+        "interval": [six_digits(interval.low), six_digits(interval.high)] if interval else [None, None],
+        "score": six_digits(record.score),
+        "train_s": six_digits(measured.train_s),
+        "time_to_target_s": six_digits(measured.time_to_target.seconds if measured.time_to_target else None),
+        "throughput": six_digits(measured.throughput),
+        "latency_ms": six_digits(measured.latency.median_ms if measured.latency else None),
+        "latency_p95_ms": six_digits(measured.latency.p95_ms if measured.latency else None),
         "parameters": record.model.parameters,
         "flops_per_unit": record.model.flops_per_unit,
     }
-    return script("trials", slug, value)
-
-
-def script(kind: str, slug: str, value: Any) -> str:
-    """A script file that gives the compare page one JSON value. It is ASCII, whatever the names contain."""
-    text = json.dumps(value, allow_nan=False, default=python_number, separators=(",", ":"))
-    return f'(self.zooData = self.zooData || {{}})["{kind}/{slug}"] = {text};\n'
-
-
-def _six_digits(value: Any) -> Any:
-    """A number with six digits; None if unknown or not finite."""
-    if not known(value) or not math.isfinite(value):
-        return None
-    return int(value) if float(value).is_integer() and abs(value) < 1e15 else float(f"{value:.6g}")
+    return as_script("trials", slug, value)
 
 
 def _select_fields(

@@ -11,8 +11,8 @@ import msgspec
 from zoo_core.errors import UsageError
 
 MARKER = ".zoo-leaderboard"
-FOLDERS = ("tasks", "models", "trials", "history", "data", "static")
-PAGES = ("compare.html", "index.html")
+FOLDERS = ("tasks", "models", "trials", "history", "mistakes", "plots", "data", "static")
+PAGES = ("compare.html", "hardware.html", "index.html")
 MADE_BY = "zoo leaderboard build, which replaces the files listed here and no others"
 
 

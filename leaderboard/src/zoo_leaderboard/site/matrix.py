@@ -28,10 +28,11 @@ ModelName: TypeAlias = tuple[str, str]  # the model, and what it was pretrained 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Column:
-    """A task with the group whose rows are shown."""
+    """A task with the group whose rows are shown: the up-to-date `rows`, best mean first."""
 
     task: TaskSummary
     group: GroupSummary
+    rows: Sequence[Place]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -91,13 +92,13 @@ def matrices(tasks: Sequence[TaskSummary]) -> list[Matrix]:
         for device in sorted({group.device_class for group in task.groups}):
             group = task.shown_group(device)
             if group is not None:
-                columns.setdefault((task.kind, device), []).append(Column(task=task, group=group))
+                columns.setdefault((task.kind, device), []).append(Column(task=task, group=group, rows=group.current))
     found = (_matrix(kind, device, some) for (kind, device), some in sorted(columns.items()))
     return [matrix for matrix in found if matrix is not None]
 
 
 def _matrix(kind: str, device: str, columns: Sequence[Column]) -> Matrix | None:
-    rows = [_best_rows(column.group) for column in columns]
+    rows = [_best_rows(column.rows) for column in columns]
     ran = Counter(name for row in rows for name in row)
     names = {name for name, count in ran.items() if count > 1}
     if len(names) < 2:
@@ -120,10 +121,10 @@ def _matrix(kind: str, device: str, columns: Sequence[Column]) -> Matrix | None:
     )
 
 
-def _best_rows(group: GroupSummary) -> dict[ModelName, Place]:
-    """The up-to-date row with the best mean of each model."""
+def _best_rows(places: Sequence[Place]) -> dict[ModelName, Place]:
+    """The row with the best mean of each model."""
     rows: dict[ModelName, Place] = {}
-    for place in group.current:
+    for place in places:
         rows.setdefault((place.model, place.pretrained_on), place)
     return rows
 
@@ -142,7 +143,7 @@ def _line(
 
 
 def _cell(column: Column, place: Place) -> Cell:
-    best, chance = column.group.current[0].score, column.group.chance
+    best, chance = column.rows[0].score, column.group.chance
     share = None
     if chance is not None and best is not None and place.score is not None and best != chance:
         above = (best > chance) == column.task.higher_is_better

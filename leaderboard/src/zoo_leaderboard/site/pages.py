@@ -12,14 +12,18 @@ from uuid import NAMESPACE_URL, uuid5
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from zoo_core.files import portable
+from zoo_core.results.records import TaskFacts
 from zoo_core.results.store import Unreadable
 from zoo_leaderboard.board.claims import interval_words
 from zoo_leaderboard.board.curves import MAX_POINTS_PER_LINE
 from zoo_leaderboard.board.row_frame import ENOUGH_SEEDS
 from zoo_leaderboard.board.standing import MAX_COMPARED_ROWS
 from zoo_leaderboard.records.conformance import Conformance
+from zoo_leaderboard.site.hardware import hardware
 from zoo_leaderboard.site.leaders import leader_lines
 from zoo_leaderboard.site.matrix import matrices
+from zoo_leaderboard.site.mistakespage import MAX_CLASSES, MistakesView
+from zoo_leaderboard.site.options import NO_OPTIONS, SiteOptions
 from zoo_leaderboard.site.plots import MAX_REFERENCES, Style
 from zoo_leaderboard.site.summary import Regression, TaskSummary
 from zoo_leaderboard.site.views import HistoryView, ModelPlace, TaskView, TrialView
@@ -38,8 +42,10 @@ FILTERS = (
 class Pages:
     """Renders pages. `styles` are the models' colours and shapes; `conformance` is by plugin."""
 
-    def __init__(self, styles: Mapping[str, Style], conformance: Mapping[str, Conformance]) -> None:
-        self._shared = {"styles": styles, "conformance": conformance}
+    def __init__(
+        self, styles: Mapping[str, Style], conformance: Mapping[str, Conformance], options: SiteOptions = NO_OPTIONS
+    ) -> None:
+        self._shared = {"styles": styles, "conformance": conformance, "options": options}
 
     def index(
         self, tasks: Sequence[TaskSummary], changes: Sequence[str], since: str, unreadable: Sequence[Unreadable]
@@ -73,6 +79,7 @@ class Pages:
             lines=leader_lines(tasks),
             regressions=latest_regressions(tasks),
             newest=max((task.newest for task in tasks), default=""),
+            board=board_id(tasks),
         )
 
     def task(self, view: TaskView) -> str:
@@ -85,6 +92,10 @@ class Pages:
             "history.html", root="../", task=view.facts, histories=histories, left_out=left_out, slug=view.slug
         )
 
+    def mistakes(self, task: TaskFacts, slug: str, views: Sequence[MistakesView]) -> str:
+        """The page of what a task's models get wrong."""
+        return self._render("mistakes.html", root="../", task=task, slug=slug, views=views, max_classes=MAX_CLASSES)
+
     def model(self, name: str, places: Sequence[ModelPlace]) -> str:
         """The page of one model: its rows in all tasks."""
         title = places[-1].place.model_title if places else ""
@@ -93,6 +104,10 @@ class Pages:
     def trial(self, view: TrialView) -> str:
         """The page of one trial."""
         return self._render("trial.html", root="../", view=view, record=view.record)
+
+    def hardware(self, tasks: Sequence[TaskSummary]) -> str:
+        """The page of the machines, and of times by machine."""
+        return self._render("hardware.html", root="", found=hardware(tasks))
 
     def compare(self, tasks: Sequence[TaskSummary]) -> str:
         """The page whose script compares the rows or trials named in its address."""
@@ -139,8 +154,13 @@ def latest_regressions(tasks: Sequence[TaskSummary]) -> list[tuple[TaskSummary, 
     return sorted(found, key=lambda pair: pair[1].moment, reverse=True)
 
 
+def board_id(tasks: Sequence[TaskSummary]) -> str:
+    """Return a text that tells this board from others and stays the same while records are added: its first records."""
+    return min((task.oldest for task in tasks if task.oldest), default="")
+
+
 def entry_id(text: str) -> str:
-    """The id of an entry of the feed; the same in every build of every site, and different for every text."""
+    """The id of an entry of the feed; the same in every build, and different for every text."""
     return f"urn:uuid:{uuid5(NAMESPACE_URL, text.encode('utf-8', 'backslashreplace').decode())}"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo_core.files import read_regular
+from zoo_core.results.pictured import PICTURE
 from zoo_core.results.reading import error_words
 from zoo_core.results.records import Record
 from zoo_leaderboard.records.trials import TrialSummary
@@ -47,9 +48,10 @@ def copy_best(
 
 
 def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pictures:
-    """Copy the pictures of the record at `path` into `folder`, under new names."""
+    """Copy the pictures of the record at `path` into `folder`, under new names, except the sheet of single examples."""
     shown, refused, thumbnail = [], [], ""
-    for number, (caption, name) in enumerate(list(record.measured.pictures.items())[:MAX_PICTURES]):
+    named = [(caption, name) for caption, name in record.measured.pictures.items() if caption != PICTURE]
+    for number, (caption, name) in enumerate(named[:MAX_PICTURES]):
         source = path.with_suffix("") / name
         content = read_picture(source, name)
         if isinstance(content, str):
@@ -62,7 +64,7 @@ def copy_pictures(record: Record, path: Path, folder: Path, prefix: str) -> Pict
             thumbnail = target
         else:
             shown.append((caption, target))
-    left_out = max(0, len(record.measured.pictures) - MAX_PICTURES)
+    left_out = max(0, len(named) - MAX_PICTURES)
     return Pictures(record=record, thumbnail=thumbnail, shown=shown, refused=refused, left_out=left_out)
 
 

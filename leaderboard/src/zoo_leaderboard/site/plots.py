@@ -10,7 +10,9 @@ from xml.sax.saxutils import escape
 from zoo_core.results.records import TaskFacts
 from zoo_leaderboard.board.curves import By, Curves, thin
 from zoo_leaderboard.site.legend import Entry, Shape, with_legend
-from zoo_leaderboard.text.formats import clip, printable
+from zoo_leaderboard.site.plotdata import Axis as PlotAxis
+from zoo_leaderboard.site.plotdata import DataPoint, PlotData, Series
+from zoo_leaderboard.text.formats import bare, clip, printable
 from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import short_hash
 
@@ -30,6 +32,7 @@ PLAIN_LABELS = (
     "datum.label === '' ? '' : datum.value === 0 ? '0' : abs(datum.value) >= 1e6 ? format(datum.value, '.6~s') : "
     "abs(datum.value) >= 1e-6 ? format(datum.value, ',.6~r') : format(datum.value, '.3~e')"
 )
+CURVE_TITLES: Mapping[By, str] = {"step": "Training steps", "seconds": "Training time (s)"}
 MAX_DRAWN_SCORE = 1e300
 MAX_REFERENCES = 3  # horizontal lines in a plot; the page lists all
 
@@ -57,11 +60,15 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drawing:
-    """A plot to be rendered: its specification, with title and description for screen readers, and its legend."""
+    """A plot to be rendered: its specification, with title and description for screen readers, and its legend.
+
+    `data` are its numbers, for the script that draws it again.
+    """
 
     spec: Spec
     title: str
     description: str
+    data: PlotData
     legend: Sequence[Entry] = ()
 
 
@@ -142,7 +149,33 @@ def learning_curves(
         spec=themed({"layer": layers}),
         title=title,
         description=_describe(curves, task, by, across, logarithmic),
+        data=_curve_data(curves, styles, by, across, y["title"], logarithmic=logarithmic),
         legend=legend,
+    )
+
+
+def _curve_data(
+    curves: Curves, styles: Mapping[str, Style], by: By, across: Sequence[Level], y_title: str, *, logarithmic: bool
+) -> PlotData:
+    series = []
+    for line in curves.lines:
+        style = styles[line.model]
+        rows = thin(line.by(by)).to_dict("records")
+        series.append(
+            Series(
+                label=line.label,
+                colour=PALETTE[style.colour],
+                dash=DASHES[style.dash],
+                marked=len(rows) <= MAX_MARKED_POINTS,
+                band=any(row["seeds"] > 1 for row in rows),
+                points=[DataPoint(row[by], row["mean"], row["low"], row["high"]) for row in rows],
+            )
+        )
+    return PlotData(
+        x=PlotAxis(title=CURVE_TITLES[by]),
+        y=PlotAxis(title=y_title, logarithmic=logarithmic),
+        series=series,
+        levels=[(level.score, level.words) for level in across],
     )
 
 
@@ -177,7 +210,15 @@ def over_time(rows: Sequence[Mapping[str, Any]], title: str, axis: str, styles: 
     ]
     ends = f"from {values[0]['value']:.4g} on {values[0]['moment'][:10]} to {values[-1]['value']:.4g}"
     description = f"{axis}, {len(values)} measurements, {ends} on {values[-1]['moment'][:10]}."
-    return Drawing(spec=themed({"data": {"values": values}, "layer": layers}), title=title, description=description)
+    points = [DataPoint(row["moment"], row["value"], row["low"], row["high"]) for row in values]
+    data = PlotData(
+        x=PlotAxis(title="Date", kind="time"),
+        y=PlotAxis(title=axis),
+        series=[Series(label=clip(bare(str(values[0]["model"])), 40), colour=colour, dash=DASHES[0], points=points)],
+        steps=[(row["moment"], row["best"]) for row in values],
+    )
+    spec = themed({"data": {"values": values}, "layer": layers})
+    return Drawing(spec=spec, title=title, description=description, data=data)
 
 
 def is_wide(values: Sequence[float]) -> bool:
@@ -221,9 +262,8 @@ def _curve_layers(
 ) -> list[Spec]:
     colour = colour_by_line([(line.label, line.model) for line in curves.lines], styles)
     dash = by_line({line.label: list(DASHES[styles[line.model].dash]) for line in curves.lines})
-    title = "Training steps" if by == "step" else "Training time (s)"
     ticks: Spec = {"tickCount": 6, "labelExpr": PLAIN_LABELS}
-    x = {"field": by, "type": "quantitative", "title": title, "axis": ticks}
+    x = {"field": by, "type": "quantitative", "title": CURVE_TITLES[by], "axis": ticks}
     few = max(len(line.by(by)) for line in curves.lines) <= MAX_MARKED_POINTS
     mark = {"type": "line", "strokeWidth": 2, "point": {"size": 22} if few else False}
     line = {"data": {"values": rows}, "mark": mark, "encoding": {"x": x, "y": y, "color": colour, "strokeDash": dash}}

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from zoo_core.files import cache_dir
+from zoo_leaderboard.board.hardware import HardwarePlace, Times
 from zoo_leaderboard.board.rows import OUT_OF_DATE
 from zoo_leaderboard.records.cachefile import read_cached, write_cached
 from zoo_leaderboard.records.index import LeftOutFile
@@ -84,6 +85,46 @@ class Regression(Cached, frozen=True, kw_only=True, array_like=True):
     trial_slug: str
 
 
+class Machine(Cached, frozen=True, kw_only=True, array_like=True):
+    """A machine as its newest trial of a task describes it; texts are empty and numbers None where unknown.
+
+    features: instruction sets. cores: that the zoo may use. trials: of the task on this machine. newest: their start.
+    """
+
+    place: HardwarePlace
+    cpu: str
+    features: str
+    cores: int | None
+    memory_mib: int | None
+    system: str
+    torch: str
+    driver: str
+    trials: int
+    newest: str
+
+
+class TimedRow(Cached, frozen=True, kw_only=True, array_like=True):
+    """A row with its times on each machine that measured it. `anchor` is its id on the task's page."""
+
+    label: str
+    model: str
+    anchor: str
+    times: list[tuple[HardwarePlace, Times]]
+
+    @property
+    def by_place(self) -> dict[HardwarePlace, Times]:
+        """The times by machine."""
+        return dict(self.times)
+
+
+class TimedTable(Cached, frozen=True, kw_only=True, array_like=True):
+    """The timed rows of the tables of one setting, best score first; `anchors` are those of the tables."""
+
+    anchors: list[str]
+    recipe_class: str
+    rows: list[TimedRow]
+
+
 class GroupSummary(Cached, frozen=True, kw_only=True, array_like=True):
     """A group: the facts that its trials share, and its rows, best first. `target` is a score on val."""
 
@@ -124,6 +165,7 @@ class TaskSummary(Cached, frozen=True, kw_only=True):
     `complete`: none of them because of an error.
 
     `trials` counts the trials that ran, `failures` those of them that failed, and `skipped` those that did not run.
+    `oldest` is the start and the id of the first record.
     """
 
     name: str
@@ -145,6 +187,9 @@ class TaskSummary(Cached, frozen=True, kw_only=True):
     complete: bool = True
     kind: str = ""
     regressions: list[Regression] = []
+    oldest: str = ""
+    machines: list[Machine] = []
+    timed: list[TimedTable] = []
 
     @property
     def counts(self) -> TrialCounts:

@@ -7,6 +7,7 @@ from typing import Any
 from zoo_core.results.records import TaskFacts
 from zoo_leaderboard.board.sweeps import Sweep
 from zoo_leaderboard.site.legend import Entry
+from zoo_leaderboard.site.plotdata import Axis, DataPoint, PlotData, Series
 from zoo_leaderboard.site.plots import (
     DASHES,
     INTERVAL,
@@ -70,4 +71,23 @@ def score_by_key(sweep: Sweep, task: TaskFacts) -> Drawing:
         for label, style in zip(labels, styles, strict=True)
     ]
     description = f"{metric} on test. {ends}"
-    return Drawing(spec=themed({"layer": layers}), title=f"{metric} by {key}", description=description, legend=legend)
+    data = PlotData(
+        x=Axis(title=key, kind="category", categories=list(sweep.values)),
+        y=Axis(title=y["title"], logarithmic=logarithmic),
+        series=[
+            Series(
+                label=line.label,
+                colour=PALETTE[style[0]],
+                dash=DASHES[style[1]],
+                shape=SHAPES[style[1]],
+                points=[
+                    DataPoint(number, row.score, row.low, row.high)
+                    for number, row in enumerate(line.rows)
+                    if row is not None and row.score is not None
+                ],
+            )
+            for line, style in zip(sweep.lines, styles, strict=True)
+        ],
+    )
+    title = f"{metric} by {key}"
+    return Drawing(spec=themed({"layer": layers}), title=title, description=description, data=data, legend=legend)

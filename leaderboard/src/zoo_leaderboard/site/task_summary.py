@@ -15,8 +15,11 @@ from zoo_leaderboard.text import formats
 MAX_SCORES = 30  # latest occasions of a row in its history
 
 
-def summarise_task(view: TaskView, histories: Sequence[ModelHistory], files: list[str]) -> TaskSummary:
-    """Summarise a task; `histories` are all of its models, and `files` the paths of its files within the site."""
+def summarise_task(view: TaskView, histories: Sequence[ModelHistory], acknowledged: Mapping[str, str]) -> TaskSummary:
+    """Summarise a task; `histories` are all of its models. The regressions of `acknowledged` records are left out.
+
+    The files of the task and what is known of its hardware are not in it yet.
+    """
     facts, board = view.facts, view.board
     thumbnails = (group.pictures.thumbnail for group in view.groups if group.pictures)
     scores = _scores_over_time(histories)
@@ -35,9 +38,10 @@ def summarise_task(view: TaskView, histories: Sequence[ModelHistory], files: lis
         newest=board.newest.started_at,
         models=board.models,
         groups=[_summarise_group(group, scores) for group in view.groups],
-        files=files,
+        files=[],
         kind=facts.kind,
-        regressions=_regressions(view, histories),
+        regressions=_regressions(view, histories, acknowledged),
+        oldest=next((f"{trial.started_at} {trial.id}" for trial in board.history if trial.started_at), ""),
     )
 
 
@@ -70,10 +74,13 @@ def _summarise_group(view: GroupView, scores: Mapping[str, list[float]]) -> Grou
     )
 
 
-def _regressions(view: TaskView, histories: Sequence[ModelHistory]) -> list[Regression]:
+def _regressions(
+    view: TaskView, histories: Sequence[ModelHistory], acknowledged: Mapping[str, str]
+) -> list[Regression]:
     current = {row.row_text for group in view.groups if not group.group.stale for row in group.rows if row.current}
     anchors = {history.anchor for history in histories[:MAX_HISTORIES]}
-    return [_regression(item, view.trial_slugs, anchors) for item in standing_regressions(histories, current)]
+    standing = standing_regressions(histories, current, acknowledged)
+    return [_regression(item, view.trial_slugs, anchors) for item in standing]
 
 
 def _regression(item: StandingRegression, slugs: Mapping[str, str], anchors: set[str]) -> Regression:

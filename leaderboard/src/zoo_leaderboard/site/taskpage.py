@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from zoo_leaderboard.board.claims import comparison_words, lead_words, separatio
 from zoo_leaderboard.board.curves import Curves, group_curves, table_points
 from zoo_leaderboard.board.history import ModelHistory
 from zoo_leaderboard.board.references import references_elsewhere, references_on
+from zoo_leaderboard.board.row_labels import row_labels
 from zoo_leaderboard.board.rows import Row, plain_rows
 from zoo_leaderboard.board.standing import Standing, standings
 from zoo_leaderboard.board.sweeps import Sweep, sweeps
 from zoo_leaderboard.board.tables import Group, TaskBoard, Versions, task_board
+from zoo_leaderboard.records.acknowledged import reason_for
 from zoo_leaderboard.records.conformance import Conformance
 from zoo_leaderboard.records.current import load_current
 from zoo_leaderboard.records.index import LeftOutFile, Shard, load_trials, oldest_first, others_with_its_id, read_record
@@ -28,31 +30,50 @@ from zoo_leaderboard.records.trials import TrialSummary
 from zoo_leaderboard.records.verified import Notes, describe_notes
 from zoo_leaderboard.site import export, plots
 from zoo_leaderboard.site.badge import badge, badge_words
-from zoo_leaderboard.site.bars import Bar, bar_of, scale_of
-from zoo_leaderboard.site.costs import CostView, cost_views, score_against, year_views
+from zoo_leaderboard.site.card import task_card
+from zoo_leaderboard.site.costplots import score_against
+from zoo_leaderboard.site.costs import CostView, cost_views, year_views
 from zoo_leaderboard.site.failures import failures_of
+from zoo_leaderboard.site.hardware import machines_of, timed_tables
 from zoo_leaderboard.site.isolation import make_without_culprits
 from zoo_leaderboard.site.legend import size_of
+from zoo_leaderboard.site.manifest import content_digest
+from zoo_leaderboard.site.mistakespage import MistakesView, mistakes_script, mistakes_views
+from zoo_leaderboard.site.options import SiteOptions
 from zoo_leaderboard.site.pages import Pages
 from zoo_leaderboard.site.pictures import Pictures, copy_best
+from zoo_leaderboard.site.plotdata import PlotData, plots_script
 from zoo_leaderboard.site.plots import Style
+from zoo_leaderboard.site.raster import as_png
 from zoo_leaderboard.site.summary import TaskSummary
 from zoo_leaderboard.site.sweeps import score_by_key
+from zoo_leaderboard.site.task_parts import (
+    MAX_TRIALS_FOR_COMMANDS,
+    bars_of,
+    filters_of,
+    newest_finished,
+    newest_first,
+    recorded_commands,
+    with_facts,
+)
 from zoo_leaderboard.site.task_summary import summarise_task
 from zoo_leaderboard.site.texts import Texts, texts_of_best
 from zoo_leaderboard.site.views import BestTrial, GroupView, HistoryView, Plot, SweepView, TaskView
-from zoo_leaderboard.text.formats import bare, clip, plugin
+from zoo_leaderboard.text.formats import bare, clip
 from zoo_leaderboard.text.labels import as_label
 from zoo_leaderboard.text.names import file_name
 
 MAX_LISTED_TRIALS = 200  # in a list of failed or skipped trials on a page; the data files have all
+STATE_DIGITS = 12  # of the digest that a link to a view carries
 MAX_CLASSES = 20  # of a confusion matrix on the page; the trial's page has larger ones
-MAX_TRIALS_FOR_COMMANDS = 20  # latest trials of a group whose recorded commands are shown
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskJob:
-    """Everything that a task's files are made from. `trial_slugs` maps record ids to the file names of their pages."""
+    """Everything that a task's files are made from.
+
+    `trial_slugs` maps record ids to the file names of their pages. `acknowledged` as `read_acknowledged` gives it.
+    """
 
     name: str
     shards: Sequence[Shard]
@@ -61,6 +82,8 @@ class TaskJob:
     conformance: Mapping[str, Conformance]
     verified: Notes
     trial_slugs: Mapping[str, str]
+    acknowledged: Mapping[str, str]
+    options: SiteOptions
     folder: Path
 
 
@@ -98,7 +121,9 @@ def _remove_files(job: TaskJob) -> None:
     for name in (
         f"tasks/{slug}.html",
         f"history/{slug}.html",
-        *(f"data/{slug}.{kind}" for kind in ("json", "csv", "js")),
+        *(f"mistakes/{slug}.{kind}" for kind in ("html", "js")),
+        *(f"data/{slug}.{kind}" for kind in ("json", "csv", "js", "parquet")),
+        f"plots/{slug}.js",
     ):
         (job.folder / name).unlink(missing_ok=True)
 
@@ -108,12 +133,14 @@ class _TaskWriter:
 
     def __init__(self, job: TaskJob, board: TaskBoard) -> None:
         self.job, self.board, self.slug = job, board, file_name(job.name)
-        self.pages = Pages(job.styles, job.conformance)
+        self.pages = Pages(job.styles, job.conformance, job.options)
         self.assets = job.folder / "tasks" / self.slug
         self.assets.mkdir(exist_ok=True)
         self.files: list[str] = []
+        self.labels: dict[str, str] = {}
+        self._plots: dict[str, tuple[str, PlotData]] = {}
         self._records: dict[str, Record] = {}
-        self.facts = self.read(_with_facts(board)).task
+        self.facts = self.read(with_facts(board)).task
 
     def read(self, trial: TrialSummary) -> Record:
         """Read a trial's record; it is read only once."""
@@ -124,8 +151,13 @@ class _TaskWriter:
     def write(self) -> TaskSummary:
         """Write all files; returns the task's summary."""
         ranked = standings(self.board.groups)
+        self.labels = row_labels([ranked[group.key].rows for group in self.board.groups])
         curves = {group.key: group_curves(group, self.read) for group in self.board.groups}
         histories = history.model_histories(self.board.history)
+        numbers = export.task_json(self.board, self.facts, ranked, curves, self.job.verified)
+        tables = [(group, ranked[group.key].rows) for group in self.board.groups]
+        timed = timed_tables(tables, self.board.history, self.labels)
+        mistakes = mistakes_views(tables, self.labels, self.read, self.assets)
         view = TaskView(
             board=self.board,
             facts=self.facts,
@@ -135,12 +167,15 @@ class _TaskWriter:
                 self._sweep_view(sweep)
                 for sweep in sweeps(self.board.groups, {key: standing.rows for key, standing in ranked.items()})
             ],
-            skipped=_newest_first(self.board.skipped)[:MAX_LISTED_TRIALS],
+            skipped=newest_first(self.board.skipped)[:MAX_LISTED_TRIALS],
             skipped_left_out=max(0, len(self.board.skipped) - MAX_LISTED_TRIALS),
             references=references_elsewhere(self.facts, {group.newest.dataset for group in self.board.groups}),
             imported=[export.imported(trial) for trial in self.board.imported],
             history=bool(histories),
-            filters=_filters(self.board.groups, ranked),
+            state=content_digest(numbers)[:STATE_DIGITS],
+            mistakes={view.anchor for view in mistakes},
+            timed={anchor for table in timed for anchor in table.anchors},
+            filters=filters_of(self.board.groups, ranked),
             trial_slugs=self.job.trial_slugs,
             failures=failures_of(
                 (trial for group in self.board.groups if not group.stale for trial in group.trials),
@@ -149,10 +184,20 @@ class _TaskWriter:
         )
         self._write_file(f"tasks/{self.slug}.html", self.pages.task(view))
         self._write_history(view, histories)
-        self._write_data(ranked, curves)
-        summary = summarise_task(view, histories, self.files)
+        self._write_mistakes(mistakes)
+        self._write_data(ranked, numbers)
+        if self._plots:
+            self._write_file(f"plots/{self.slug}.js", plots_script(self.slug, self._plots))
+        summary = summarise_task(view, histories, self.job.acknowledged)
         self._write_file(f"tasks/{self.slug}/badge.svg", badge(summary.title, badge_words(summary)))
-        return msgspec.structs.replace(summary, files=self.files)
+        if self.job.options.url:
+            self._write_file(f"tasks/{self.slug}/card.png", as_png(task_card(summary)))
+        return msgspec.structs.replace(
+            summary,
+            files=self.files,
+            machines=machines_of(self.board.history, self.read),
+            timed=timed,
+        )
 
     def _write_history(self, view: TaskView, histories: Sequence[ModelHistory]) -> None:
         """Write the page of the models over time, if there is a history."""
@@ -162,15 +207,24 @@ class _TaskWriter:
         page = self.pages.history(view, shown, len(histories) - len(shown))
         self._write_file(f"history/{self.slug}.html", page)
 
-    def _write_data(self, ranked: Mapping[GroupKey, Standing], curves: Mapping[GroupKey, Curves]) -> None:
-        """Write the numbers of the page as JSON and CSV, and as a script for the compare page."""
+    def _write_mistakes(self, views: Sequence[MistakesView]) -> None:
+        """Write the page of what the models get wrong, if there are results by example."""
+        if not views:
+            return
+        self.files += [f"tasks/{self.slug}/{sheet.file}" for view in views for sheet in view.tiles.sheets]
+        self._write_file(f"mistakes/{self.slug}.html", self.pages.mistakes(self.facts, self.slug, views))
+        self._write_file(f"mistakes/{self.slug}.js", mistakes_script(self.slug, self.facts, views))
+
+    def _write_data(self, ranked: Mapping[GroupKey, Standing], numbers: bytes) -> None:
+        """Write the numbers of the page as JSON and in other forms, and as a script for the compare page."""
         facts = self.facts
-        self._write_file(
-            f"data/{self.slug}.json", export.task_json(self.board, facts, ranked, curves, self.job.verified)
-        )
+        self._write_file(f"data/{self.slug}.json", numbers)
         self._write_file(f"data/{self.slug}.csv", export.task_csv(self.board, ranked))
+        if self.job.options.parquet:
+            self._write_file(f"data/{self.slug}.parquet", export.task_parquet(self.board, ranked))
         groups = [(group, ranked[group.key]) for group in self.board.groups]
-        self._write_file(f"data/{self.slug}.js", export.task_script(self.slug, facts, groups))
+        script = export.task_script(self.slug, facts, groups, self.labels, self.job.trial_slugs)
+        self._write_file(f"data/{self.slug}.js", script)
 
     def _write_file(self, name: str, content: str | bytes) -> None:
         content = content.encode("utf-8", "replace") if isinstance(content, str) else content
@@ -181,12 +235,13 @@ class _TaskWriter:
         svg = plots.render(plot)
         self._write_file(f"tasks/{self.slug}/{name}.svg", svg)
         width, height = size_of(svg)
-        return Plot(file=f"{name}.svg", words=plot.title, width=width, height=height, note=note)
+        self._plots[f"{name}.svg"] = (plot.title, plot.data)
+        return Plot(file=f"{name}.svg", slug=self.slug, words=plot.title, width=width, height=height, note=note)
 
     def _group_view(self, group: Group, ranked: Standing, curves: Curves) -> GroupView:
         rows = ranked.rows
-        record = self.read(_newest_finished(group))
-        not_ok = _newest_first(group.not_ok)
+        record = self.read(newest_finished(group))
+        not_ok = newest_first(group.not_ok)
         costs = cost_views(rows, higher_is_better=record.task.higher_is_better)
         years = year_views(rows, higher_is_better=record.task.higher_is_better)
         references = references_on(self.facts, record.dataset.name)
@@ -215,15 +270,16 @@ class _TaskWriter:
             texts=self._texts(group, rows),
             best=self._best_trial(group, rows),
             verified={row.row_text: describe_notes(group.ok(row.row_text), self.job.verified) for row in rows},
-            bars=_bars(rows, metric=group.newest.metric, higher_is_better=group.newest.higher_is_better),
-            commands=_recorded_commands(group, self.read),
+            labels=self.labels,
+            bars=bars_of(rows, metric=group.newest.metric, higher_is_better=group.newest.higher_is_better),
+            commands=recorded_commands(group, self.read),
             max_commands=MAX_TRIALS_FOR_COMMANDS,
         )
 
     def _sweep_view(self, sweep: Sweep) -> SweepView:
         return SweepView(
             sweep=sweep,
-            record=self.read(_newest_finished(sweep.group)),
+            record=self.read(newest_finished(sweep.group)),
             plot=self._write_plot(sweep.anchor, score_by_key(sweep, self.facts)),
         )
 
@@ -292,50 +348,9 @@ class _TaskWriter:
         if len(time_rows) > 1:
             times = plots.over_time(time_rows, f"{title}: train time", "Train time (s)", styles)
             written.append(self._write_plot(f"{model_history.anchor}-speed", times))
-        return HistoryView(history=model_history, plots=written)
-
-
-def _newest_first(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
-    return list(reversed(trials))
-
-
-def _with_facts(board: TaskBoard) -> TrialSummary:
-    """Return the board's newest trial, or the newest that was scored: only that one may know the chance level."""
-    newest = board.newest
-    scored = [trial for group in board.groups for trial in group.trials if trial.status == "ok"]
-    same_version = [trial for trial in scored if trial.task_version == newest.task_version]
-    return max(same_version, key=lambda trial: trial.started_at, default=newest)
-
-
-def _newest_finished(group: Group) -> TrialSummary:
-    """Return the trial that knows the facts of the data: a skipped one has no examples, and no chance level of them."""
-    own = [trial for trial in group.trials if trial.recipe_class == group.key.recipe_class and trial.status == "ok"]
-    return own[-1] if own else group.newest
-
-
-def _recorded_commands(group: Group, read: Callable[[TrialSummary], Record]) -> list[str]:
-    """Return the different commands of the group's latest trials, newest first."""
-    latest = _newest_first(group.trials)[:MAX_TRIALS_FOR_COMMANDS]
-    return list(dict.fromkeys(filter(None, (read(trial).command for trial in latest))))
-
-
-def _filters(groups: Sequence[Group], ranked: Mapping[GroupKey, Standing]) -> dict[str, list[str]]:
-    """Return the choices by which a reader can filter the tables; only those with several values on the page."""
-    rows = [row for group in groups for row in ranked[group.key].rows]
-    choices = {
-        "device": {group.newest.device_class for group in groups},
-        "data": {group.newest.origin for group in groups},
-        "recipe": {group.newest.recipe_class for group in groups},
-        "plugin": {plugin(row.model) for row in rows},
-        "hardware": {row.hardware for row in rows},
-    }
-    return {name: sorted(values) for name, values in choices.items() if len(values) > 1}
-
-
-def _bars(rows: Sequence[Row], *, metric: str, higher_is_better: bool) -> dict[str, Bar]:
-    """The intervals of a table's rows on one axis, by the texts of the rows; rows without a score have none."""
-    current = [row for row in rows if row.current]
-    ends = [value for row in current for value in (row.score, row.low, row.high)]
-    scale = scale_of(ends, metric=metric, higher_is_better=higher_is_better)
-    bars = {row.row_text: bar_of(row, scale) for row in current}
-    return {row_text: bar for row_text, bar in bars.items() if bar is not None}
+        reasons = {
+            occasion.last.id: reason
+            for occasion in model_history.occasions
+            if (reason := reason_for((trial.id for trial in occasion.trials), self.job.acknowledged))
+        }
+        return HistoryView(history=model_history, plots=written, acknowledged=reasons)

@@ -22,6 +22,7 @@ from zoo_leaderboard.records.verified import Notes, describe_note, note_on
 from zoo_leaderboard.site.export import trial_script
 from zoo_leaderboard.site.isolation import failure_words, is_of_content
 from zoo_leaderboard.site.logs import read_log
+from zoo_leaderboard.site.options import SiteOptions
 from zoo_leaderboard.site.pages import Pages
 from zoo_leaderboard.site.pictures import copy_pictures
 from zoo_leaderboard.site.plots import Style
@@ -44,12 +45,13 @@ class TrialsJob:
     styles: Mapping[str, Style]
     conformance: Mapping[str, Conformance]
     verified: Notes
+    options: SiteOptions
     folder: Path
 
 
 def write_trials(job: TrialsJob) -> dict[str, list[str] | str]:
     """Write the pages; returns the files of each within the site, or the reason why it has no page."""
-    pages = Pages(job.styles, job.conformance)
+    pages = Pages(job.styles, job.conformance, job.options)
     written: dict[str, list[str] | str] = {}
     for slug, path in job.paths.items():
         try:

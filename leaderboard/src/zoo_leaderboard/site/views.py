@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +23,10 @@ from zoo_leaderboard.site.texts import Texts
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plot:
-    """An SVG file next to the page, a description of it, its size in pixels, and sentences about what it leaves out."""
+    """An SVG file of a task, a description of it, its size in pixels, and sentences about what it leaves out."""
 
     file: str
+    slug: str
     words: str
     width: int
     height: int
@@ -51,7 +52,8 @@ class GroupView:
     `devices` are the device classes of its setting, `points` the numbers of the curves, `trials` the trials with pages
     of their own. `not_ok` are the listed trials that failed or were skipped. `references` are scores by others on the
     same data; `hollow`: some times in the plots are unreliable. `verified` says by the text of a row which of its
-    trials were run again, as `describe_notes`. `bars` are the intervals of the rows on one axis, by the same text.
+    trials were run again, as `describe_notes`. `labels` and `bars` are the rows' names and
+    intervals by the same text; the bars share one axis.
     """
 
     group: Group
@@ -77,6 +79,7 @@ class GroupView:
     texts: Texts | None
     best: BestTrial | None
     verified: Mapping[str, tuple[str, str]]
+    labels: Mapping[str, str]
     bars: Mapping[str, Bar]
     commands: Sequence[str]
     max_commands: int
@@ -101,7 +104,9 @@ class TaskView:
     """A task's board with the views of its groups; `filters` has the choices of each filter.
 
     `sweeps` compare trainings that differ in one recipe key. `skipped` are the listed trials of groups without any
-    other trial. `references` are those on data without a group. `failures` are the failed trials of all groups.
+    other trial. `references` are those on data without a group. `state` is a digest of all numbers.
+    `mistakes` and `timed` are the anchors of the groups on the pages of mistakes and of hardware. `failures` are the
+    failed trials of all groups.
     """
 
     board: TaskBoard
@@ -114,6 +119,9 @@ class TaskView:
     references: Sequence[Mapping[str, Any]]
     imported: Sequence[Mapping[str, Any]]
     history: bool
+    state: str
+    mistakes: Collection[str]
+    timed: Collection[str]
     filters: Mapping[str, Sequence[str]]
     trial_slugs: Mapping[str, str]
     failures: Failures
@@ -126,10 +134,14 @@ class TaskView:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class HistoryView:
-    """The history of a model with its plots."""
+    """The history of a model with its plots.
+
+    `acknowledged` has the reasons of acknowledged regressions by the last record of the occasion.
+    """
 
     history: ModelHistory
     plots: Sequence[Plot]
+    acknowledged: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

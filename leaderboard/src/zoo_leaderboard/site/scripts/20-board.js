@@ -10,7 +10,7 @@ function setUpBoard(tools) {
   setUpChoosing(tools, boards);
   setUpBudget(tools, boards);
   setUpRowCommands(boards);
-  document.getElementById("copy-link").addEventListener("click", () => copy(location.href));
+  setUpCiting(tools);
   show(boards);
   setUpBaseline(tools, boards);
 }
@@ -196,8 +196,7 @@ function setUpChoosing(tools, boards) {
   const picked = new Set(listed("pick"));
   for (const {rows} of boards) for (const {row} of rows) {
     const head = row.querySelector("th");
-    const name = head.querySelector(".name").textContent;
-    const box = element("input", null, {type: "checkbox", class: "choose", value: row.id, "aria-label": "Compare " + name});
+    const box = element("input", null, {type: "checkbox", class: "choose", value: row.id, "aria-label": "Compare " + labelOf(row)});
     box.checked = picked.has(row.id);
     head.prepend(box);
     boxes.push(box);

@@ -47,17 +47,23 @@ function ranksOf(board, item) {
   return typeof value === "number" ? [Math.floor(value), Math.round((value - Math.floor(value)) * 1e6)] : null;
 }
 
-/** A row's name as the compare page has it: the model, and how its settings differ. */
+/** A row's name as the compare page has it: different for each row of a table. */
 function labelOf(row) {
-  const variant = row.querySelector("th .variant");
-  return row.querySelector("th .name").textContent + (variant ? " (" + variant.textContent + ")" : "");
+  return row.dataset.label;
 }
 
-/** The main text of a cell, without the smaller lines below it, pictures and controls. */
+/** The text of a cell without pictures, controls and the smaller lines below it, except those that qualify the value. */
 function cellWords(cell) {
   const bare = cell.cloneNode(true);
-  for (const part of bare.querySelectorAll(".sub, .sr, svg, img, input, button.copy")) part.remove();
-  return bare.textContent.replace(/\s+/g, " ").trim();
+  for (const part of bare.querySelectorAll(".sub:not(.keep), .sr, svg, img, input, button.copy")) part.remove();
+  const name = bare.querySelector(".name"), label = cell.parentElement.dataset.label;
+  if (name && label) name.textContent = label;
+  let words = "";
+  for (const part of bare.querySelectorAll(".keep")) {
+    words += " (" + part.textContent + ")";
+    part.remove();
+  }
+  return (bare.textContent + words).replace(/\s+/g, " ").trim();
 }
 
 /** Say which model is best among those that fit the budget, and which others it cannot be told apart from. */

@@ -51,6 +51,31 @@ function addTaking(table) {
   table.parentElement.after(box);
 }
 
+/** The address of this view with the state of the numbers, so that a later reader is told if they changed. */
+function linkToView(tools) {
+  const address = new URL(location.href);
+  address.searchParams.set("state", tools.dataset.state);
+  return address.href;
+}
+
+function asBibtex(tools) {
+  const plain = text => text.replace(/[\\~^\u2013]|[&%$#_{}]/g, char => TEX[char] || "\\" + char);
+  const {title, trials, newest, state} = tools.dataset;
+  return ["@misc{zoo-" + tools.dataset.slug.replace(/[^A-Za-z0-9-]/g, "-") + "-" + state + ",", "  title = {" + plain(title) + ": zoo leaderboard},", "  year = {" + newest.slice(0, 4) + "},",
+    "  note = {" + plain(trials) + ", records up to " + newest + ", state " + state + "},", "  howpublished = {\\url{" + linkToView(tools) + "}},", "}"].join("\n") + "\n";
+}
+
+/** Buttons for a link and for BibTeX; and a note if the link that led here was made of other numbers. */
+function setUpCiting(tools) {
+  document.getElementById("copy-link").addEventListener("click", () => copy(linkToView(tools)));
+  document.getElementById("copy-bibtex").addEventListener("click", () => copy(asBibtex(tools)));
+  const state = params.get("state");
+  if (!state || state === tools.dataset.state) return;
+  const known = /^[0-9a-f]{1,32}$/.test(state) ? " (state " + state + ")" : "";
+  tools.before(element("p", "This link was made when the numbers of this page were others" + known + ". The page shows records up to "
+    + tools.dataset.newest + " (state " + tools.dataset.state + ").", {class: "old", role: "status"}));
+}
+
 /** Add a button to each row whose command is on the page. */
 function setUpRowCommands(boards) {
   for (const {rows} of boards) for (const {row} of rows) {

@@ -1,23 +1,23 @@
 // --- the compare page -----------------------------------------------------------------------------------------------
 
 // Fields that other work on the machine disturbs, and the field that says whether they are reliable.
-const RELIABILITY = {train_s: "reliable", time_to_target_s: "reliable", throughput: "reliable", latency_ms: "latency_reliable"};
+const RELIABILITY = {train_s: "reliable", time_to_target_s: "reliable", throughput: "reliable", latency_ms: "latency_reliable", latency_p95_ms: "latency_reliable"};
 
 // Fields of a row or trial: name, label, number format.
 const FIELDS = [
   ["train_s", "Train time (s)", number], ["time_to_target_s", "Time to target (s)", number],
-  ["throughput", "Training throughput (units/s)", number], ["latency_ms", "Latency (ms)", number],
+  ["throughput", "Training throughput (units/s)", number], ["latency_ms", "Latency (ms)", number], ["latency_p95_ms", "Latency, 95th percentile (ms)", number],
   ["parameters", "Parameters", value => value.toLocaleString("en-US")], ["flops_per_unit", "FLOPs per example", large],
 ];
 
 /** Load a data file of this site. Only plain file names are accepted. */
 function load(kind, slug) {
   return new Promise((resolve, reject) => {
-    if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(slug)) { reject(new Error("The address contains an invalid " + (kind === "tasks" ? "task" : "trial") + " name")); return; }
+    if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(slug)) { reject(new Error("The address contains an invalid " + (kind === "trials" ? "trial" : "task") + " name")); return; }
     const found = () => (self.zooData || {})[kind + "/" + slug]; // on a case-insensitive disk this may be another file
     if (found()) { resolve(found()); return; }
-    const script = element("script", null, {src: document.body.dataset.root + (kind === "tasks" ? "data/" : "trials/") + slug + ".js"});
-    const missing = new Error("This site has no " + (kind === "tasks" ? "task" : "trial page") + " called " + slug);
+    const script = element("script", null, {src: document.body.dataset.root + (kind === "tasks" ? "data" : kind) + "/" + slug + ".js"});
+    const missing = new Error("This site has no " + (kind === "trials" ? "trial page" : "task") + " called " + slug);
     script.onload = () => found() ? resolve(found()) : reject(missing);
     script.onerror = () => reject(missing);
     document.head.append(script);
@@ -57,7 +57,7 @@ function interval(low, high) {
 async function setUpCompare(place) {
   const trials = params.getAll("trial"), task = params.get("task");
   try {
-    if (trials.length) compareTrials(place, await Promise.all(trials.map(slug => load("trials", slug))));
+    if (trials.length) await compareTrials(place, await Promise.all(trials.map(slug => load("trials", slug))));
     else if (task) compareRows(place, await load("tasks", task), params.getAll("row"));
   } catch (error) {
     place.append(element("p", error.message + ".", {class: "bad"}));
@@ -123,9 +123,6 @@ function compareTrials(place, trials) {
   if (same.length < trials.length) {
     place.append(element("p", "Some trials are left out: they differ in task, data, recipe class or device class, so they cannot be compared.", {class: "old"}));
   }
-  if (trials.length < 2) {
-    place.append(element("p", "To compare with another trial, add &trial=NAME to the address. NAME is the file name of the trial's page, without .html. Each task page links to its trial pages."));
-  }
   const difference = (trial, first) => {
     if (trial.score === null || first.score === null) return {value: null};
     const value = trial.score - first.score;
@@ -141,6 +138,41 @@ function compareTrials(place, trials) {
     key: trial => trial.slug, metric: trials[0].metric, difference, verdict: null,
     note: "Each 95 % CI covers the test sample only, not other seeds. Two trials are no verdict on their models: select the models on the task page for that.",
   });
+  return chooseTrials(place, trials);
+}
+
+/** Show a list of the trials that the first one can be compared with; a trial page leads here with one trial. */
+async function chooseTrials(place, trials) {
+  const task = await load("tasks", trials[0].task_slug);
+  const offered = task.trials.filter(trial => trial.group === trials[0].group);
+  const slugs = trials.map(trial => trial.slug);
+  place.append(choices("Other trials of this table that have a page", offered.map(trial => ({
+    value: trial.slug, checked: slugs.includes(trial.slug),
+    label: trial.label + (trial.score === null ? "" : ", " + score(trial.score)),
+  })), chosen => { location.search = "?" + new URLSearchParams(chosen.map(slug => ["trial", slug])); }, true));
+}
+
+/** A closable list of checkboxes, and a button that calls `compare` with the values of the ticked ones. */
+function choices(title, items, compare, open) {
+  const details = element("details");
+  details.open = open;
+  details.append(element("summary", title));
+  const list = element("div", null, {class: "choices"});
+  for (const item of items) {
+    const label = element("label");
+    const box = element("input", null, {type: "checkbox", value: item.value});
+    box.checked = item.checked;
+    label.append(box, " " + item.label);
+    list.append(label);
+  }
+  const button = element("button", "Compare", {type: "button"});
+  const ticked = () => [...list.querySelectorAll("input:checked")].map(box => box.value);
+  const check = () => { button.disabled = ticked().length < 2; };
+  check();
+  list.addEventListener("change", check);
+  button.addEventListener("click", () => compare(ticked()));
+  details.append(list, button);
+  return details;
 }
 
 /** Draw the choice of a baseline, the verdicts in words, and a table with one column per item. */
@@ -229,23 +261,10 @@ function marks(item) {
 /** Show checkboxes for the models of a task, by comparison group. */
 function chooseRows(place, task, keys) {
   for (const group of task.groups) {
-    const details = element("details");
-    details.open = keys.length === 0 || group.rows.some(row => keys.includes(row.key));
-    details.append(element("summary", "Models: " + group.name));
-    const list = element("div", null, {class: "choices"});
-    for (const row of group.rows) {
-      const label = element("label");
-      const box = element("input", null, {type: "checkbox", value: row.key});
-      box.checked = keys.includes(row.key);
-      label.append(box, " " + row.label);
-      list.append(label);
-    }
-    const button = element("button", "Compare", {type: "button"});
-    button.addEventListener("click", () => {
-      const chosen = [...list.querySelectorAll("input:checked")].map(box => ["row", box.value]);
-      location.search = "?" + new URLSearchParams([["task", task.slug], ...chosen]);
-    });
-    details.append(list, button);
-    place.append(details);
+    const open = keys.length === 0 || group.rows.some(row => keys.includes(row.key));
+    const items = group.rows.map(row => ({value: row.key, label: row.label, checked: keys.includes(row.key)}));
+    place.append(choices("Models: " + group.name, items, chosen => {
+      location.search = "?" + new URLSearchParams([["task", task.slug], ...chosen.map(key => ["row", key])]);
+    }, open));
   }
 }
