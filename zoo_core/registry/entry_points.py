@@ -49,10 +49,16 @@ def _read(path: str, group: str) -> _Folder | None:
         packages: dict[str, Distribution] = {}
         for package in distributions(path=[path]):
             packages.setdefault(_normalized_name(package), package)
-        points = [(name, point) for name, package in packages.items() for point in package.entry_points]
-        wanted = tuple((name, point) for name, point in points if point.group == group)
-        known = _folders[path, group] = _Folder(stamp, frozenset(packages), wanted)
+        points = [(name, point) for name, package in packages.items() for point in _points_of(package, group)]
+        known = _folders[path, group] = _Folder(stamp, frozenset(packages), tuple(points))
     return known
+
+
+def _points_of(package: Distribution, group: str) -> list[EntryPoint]:
+    """Return a package's entry points of a group. Few have any, and only their lists are parsed."""
+    if f"[{group}]" not in (package.read_text("entry_points.txt") or ""):
+        return []
+    return [point for point in package.entry_points if point.group == group]
 
 
 def _normalized_name(package: Distribution) -> str:
