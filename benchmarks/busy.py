@@ -2,7 +2,7 @@
 
 .venv/bin/python benchmarks/busy.py
 
-With two threads on two cores and one core's worth of other work, two thirds are the most that can be left. Threads that
+With two threads on two cores and one busy process, a fair system leaves two thirds. Threads that
 spin while they wait leave a sixth: they wait for one that the system has put aside. So the zoo's threads sleep.
 """
 

@@ -6,7 +6,7 @@
     .venv/bin/python benchmarks/regression.py --runs 10        ten times; all must pass
 
 A pair trains through the runner's own loop on its offline data. After every few steps a bare loop trains the same net
-for as many, so that what disturbs the machine meets both. The statistic is the median over these windows of the bare
+for as many, so that disturbances affect both. The statistic is the median over these windows of the bare
 loop's CPU seconds divided by the zoo's: seconds in which other processes had the core do not count. Windows are added
 until the median's confidence interval is on one side of the bound. One thread, because more of them wait by spinning.
 """

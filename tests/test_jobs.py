@@ -145,6 +145,8 @@ def test_a_core_is_lent_to_one_process_at_a_time() -> None:
         assert first == free[0]
         with leased_cores(len(cores.usable_cpus())) as all_of_them:
             assert all_of_them == ()
+            with leased_cores(1) as other:  # too few cores are not kept
+                assert other == (free[1] if len(free) > 1 else ())
     with leased_cores(1) as again:
         assert again == first
 

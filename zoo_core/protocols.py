@@ -137,6 +137,7 @@ class Deferred:
     """A log that is computed later, for many steps at once: small operations in each step would slow it down.
 
     compute: takes the tensors of several steps, stacked to (steps, ...), and returns a value for each step, (steps,).
+        Steps with another function are computed apart, so give the same one in each step.
     tensors: those of this step, without gradients. They are kept until then, so they must be small.
     """
 

@@ -1092,6 +1092,23 @@ def test_a_series_is_switched_off_and_the_axes_fit_the_others(live):
         assert texts.all_text_contents() == before
 
 
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_zooming_ends_where_numbers_cannot_tell_ticks_apart(live, logarithmic):
+    with live("winner", "parameters") as (page, figure):
+        button = figure.get_by_role("button", name="Logarithmic x axis")
+        if (button.get_attribute("aria-pressed") == "true") != logarithmic:
+            button.click()
+        texts = figure.locator(".live-plot text")
+        whole = texts.all_text_contents()
+        figure.locator(".live-plot").focus()
+        for key in ("-", "+"):
+            for _ in range(120):
+                page.keyboard.press(key)
+            assert len(texts.all_text_contents()) > 4
+            page.keyboard.press("0")
+            assert texts.all_text_contents() == whole
+
+
 def test_a_plot_is_zoomed_by_buttons_keys_and_dragging_and_shown_whole_again(live):
     with live("winner", "parameters") as (page, figure):
         svg, texts = figure.locator(".live-plot"), figure.locator(".live-plot text")

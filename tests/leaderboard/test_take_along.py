@@ -107,7 +107,9 @@ def test_parquet_has_the_rows_of_the_csv(some_results, tmp_path):
 def test_trials_are_exported_as_parquet(some_results, tmp_path, zoo):
     out = tmp_path / "trials.parquet"
     assert zoo("results", "export", str(some_results), "--out", str(out)).code == 0
-    assert len(pd.read_parquet(out)) == 6
+    found = pd.read_parquet(out)
+    assert len(found) == 6
+    assert str(found["score"].dtype) == "Float64"  # also if all scores are whole
 
 
 def test_without_pyarrow_one_line_says_how_to_install_it(some_results, tmp_path, zoo, monkeypatch):

@@ -27,7 +27,10 @@ def leased_cores(number: int) -> Iterator[tuple[int, ...]]:
                 for core in whole_cores(usable_cpus()):
                     if len(cpus) < number and _lend(core, held):
                         cpus += core
-        yield tuple(cpus) if len(cpus) >= number else ()
+        if len(cpus) < number:
+            held.close()  # others may be able to use them
+            cpus = []
+        yield tuple(cpus)
 
 
 def _lend(core: tuple[int, ...], held: contextlib.ExitStack) -> bool:

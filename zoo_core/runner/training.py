@@ -254,7 +254,7 @@ class LogMeans:
 
     def _defer(self, name: str, value: Deferred, units: int) -> None:
         waiting = self._waiting.setdefault(name, [])
-        if waiting and (_size(value) * len(waiting) >= MAX_DEFERRED or not _have_one_shape(waiting[0][0], value)):
+        if waiting and (_size(value) * len(waiting) >= MAX_DEFERRED or not _can_be_stacked(waiting[0][0], value)):
             self._compute(name)
         waiting.append((value, units))
 
@@ -275,11 +275,12 @@ class LogMeans:
 
 
 def _size(value: Deferred) -> int:
-    return max(1, value.tensors[0].numel())
+    return max(1, sum(tensor.numel() for tensor in value.tensors))
 
 
-def _have_one_shape(first: Deferred, second: Deferred) -> bool:
-    return all(left.shape == right.shape for left, right in zip(first.tensors, second.tensors, strict=True))
+def _can_be_stacked(first: Deferred, second: Deferred) -> bool:
+    forms = ([(tensor.shape, tensor.dtype) for tensor in value.tensors] for value in (first, second))
+    return first.compute == second.compute and next(forms) == next(forms)
 
 
 def require_counts(step: object) -> None:

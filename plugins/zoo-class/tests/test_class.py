@@ -22,7 +22,7 @@ from zoo_class.course import run_class
 from zoo_class.forgetting import find_traces, forget
 from zoo_class.grading import grade_class, write_grades
 from zoo_class.outcomes import Outcome, Outcomes, load_outcomes, mark_counting
-from zoo_class.places import Places
+from zoo_class.places import PARTS, Places
 from zoo_class.running import Ran
 from zoo_class.scores import read_by_id
 
@@ -359,27 +359,32 @@ def test_the_private_part_gives_the_points_and_its_records_hold_scores_only(
 ) -> None:
     top = f"{OPEN}recipe.steps = 30\ndata.public = 'data/public'\ndata.private = 'data/private'\n"
     points = "[points]\nreached = 'interval'\ntargets = [{name = 'a', score = 0.2, points = 5}]\n"
-    folder = make_class({"Ada.py": f"print('secret 123')\n{kit.net(16)}"}, task="mnist", top=top, more=points)
+    thief = kit.with_line("assert self.training, f'secret {x[0].tolist()}'", 8)
+    files = {"Ada.py": f"print('secret 123')\n{kit.net(16)}", "Leo.py": thief}
+    folder = make_class(files, task="mnist", top=top, more=points)
     for seed, part in enumerate(("public", "private")):
         kit.write_idx(folder / "data" / part, seed)
     places = Places(folder)
     with pytest.raises(UsageError, match="nothing has run on the private part yet"):
         grade_class(places)
-    public, private = (run_class(places, part, NoDisplayBlock)[0].counting[0] for part in ("public", "private"))
+    (public, _), (private, other) = (run_class(places, part, NoDisplayBlock)[0].counting for part in PARTS)
     assert public.status == private.status == "ok"
     assert public.records != private.records
-    (record,) = read_by_id(Store(places.results("private"))).values()
+    assert (other.status, other.reason) == ("error", "withheld: the data are private")
+    record = read_by_id(Store(places.results("private")))[private.records[0]]
     assert record.score == private.score
     assert (record.measured.tables, record.measured.per_example, record.measured.pictures) == ({}, "", {})
-    assert [path.suffix for path in places.results("private").rglob("*") if path.is_file()] == [".json", ".json"]
+    assert {path.suffix for path in places.results("private").rglob("*") if path.is_file()} == {".json"}
     assert run_class(places, "private", NoDisplayBlock)[1].new == 0
-    (grade,) = grade_class(places)
+    grade, without = grade_class(places)
     assert grade.score is not None
+    assert without.score is None
     assert (grade.score.low, grade.score.high) == (private.low, private.high)
     assert private.low < private.score <= private.high
     build_boards(places, "private")
     pages = "".join(path.read_text() for path in places.out.rglob("*.html"))
-    assert "secret 123" not in pages
+    assert "secret" not in pages
+    assert "secret" not in places.outcomes("private").read_text()
 
 
 def test_data_that_no_root_can_replace_and_tables_that_lead_elsewhere_are_refused(

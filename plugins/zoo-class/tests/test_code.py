@@ -46,6 +46,12 @@ def test_a_file_that_does_not_parse_has_no_code() -> None:
     assert units("(" * 5000) == set()
 
 
+def test_code_that_is_nested_a_thousand_levels_deep_is_compared() -> None:
+    deep = "total = " + " + ".join(["1"] * 1_200)
+    assert len(units(deep)) == 1
+    assert units(deep) != units(deep.replace("+", "-", 1))
+
+
 def test_equal_weights_are_equal_whatever_they_are_called(tmp_path: Any) -> None:
     one, two = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones(4, dtype=np.float32)
     save_file({"a.weight": one, "a.bias": two}, tmp_path / "a")

@@ -14,6 +14,8 @@ from zoo_class.settings import Settings, Submissions, read_settings
 from zoo_class.snapshots import UnusableError, source_files, take_snapshot
 from zoo_class.submissions import Found, find_submissions
 
+from zoo_core.errors import UsageError
+
 Make = Callable[..., Path]
 SETTINGS = Settings(title="A", task="cosine")
 
@@ -62,6 +64,18 @@ def test_a_roster_says_who_is_missing_and_finds_people_by_any_spelling(make_clas
     assert found.of(found.people[2]) == []
 
 
+def test_a_submission_belongs_to_one_person_of_the_roster(make_class: Make, kit: Any) -> None:
+    more = '[submissions]\nroster = "roster.csv"\n'
+    folder = make_class({"Anna.py": kit.net()}, roster="name,email,submission\nAnna,a@x,s1\nBo,b@x,s2\n", more=more)
+    assert [item.person.email for item in found_in(folder).attempts] == ["a@x"]  # by the name, too
+    (folder / "roster.csv").write_text("name,submission\nAnna,team\nBo,team\n")
+    with pytest.raises(UsageError, match="the submission 'team' belongs to Anna and Bo: name one"):
+        found_in(folder)
+    (folder / "roster.csv").write_text("name,submission\nAnna,bo\nBo,s2\n")
+    with pytest.raises(UsageError, match="the submission 'bo' belongs to Bo and Anna"):
+        found_in(folder)
+
+
 def test_a_table_names_path_and_time_of_each_attempt(make_class: Make, kit: Any) -> None:
     folder = make_class({"first.py": kit.net(8), "second.py": kit.net(9)}, more='[submissions]\ntable = "all.csv"\n')
     times = {"second.py": "2026-02-02T10:00:00+01:00", "first.py": "2026-02-01T10:00:00+01:00"}
@@ -83,6 +97,11 @@ def test_a_repository_counts_from_its_last_commit_and_its_settings_run_nothing(m
     )
     (attempt,) = found_in(folder).attempts
     assert attempt.time.isoformat() == "2026-02-01T10:00:00+00:00"
+    shutil.rmtree(repository / ".git")
+    (repository / ".git").mkdir()
+    kit.make_repository(folder, "2026-09-01T10:00:00+0000")  # of the teacher
+    (attempt,) = found_in(folder).attempts
+    assert attempt.time.timestamp() == kit.IN_TIME
     assert not (folder / "ran").exists()
 
 
@@ -98,6 +117,11 @@ def test_files_in_other_encodings_are_read_and_the_student_is_told(make_class: M
     assert "read as utf-16" in snapshot_of(folder, "B").notes[0]
     assert [snapshot_of(folder, name).notes for name in "CD"] == [(), ()]
     assert (snapshot_of(folder, "C").folder / "net.py").read_bytes() == declared
+
+
+def test_a_declared_encoding_that_decodes_nothing_is_no_error_of_the_run(make_class: Make, kit: Any) -> None:
+    folder = make_class({"S.py": f"# coding: undefined\n{kit.net()}"})
+    assert snapshot_of(folder, "S").notes
 
 
 def test_a_notebook_gives_its_marked_cells_and_a_package_its_model(make_class: Make, kit: Any) -> None:

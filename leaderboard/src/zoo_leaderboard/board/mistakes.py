@@ -28,7 +28,7 @@ class Mistakes:
     """The results by example of a table's first models, which all had the same test examples.
 
     rows: the models, best first. scores: float64 (models, examples), higher is better. answers: the class that most
-    seeds of a model predicted, int64 (models, examples); None if unknown. truth: the true classes, int64 (examples,),
+    seeds of a model predicted, int64 (models, examples); None if they or the true classes are unknown. truth: the true classes, int64 (examples,),
     or None. wrong_of_trial: the wrong examples of each trial, in ascending order, by the id of its record.
     is_right_or_wrong: each example is either right or wrong, so that scores are shares of the seeds.
     left_out: models with results on other examples, or without any, or beyond `MAX_MODELS`.
@@ -68,15 +68,18 @@ class Mistakes:
         """Return the numbers of all examples, the lowest mean score over the models first."""
         return np.argsort(self.scores.mean(axis=0), kind="stable")
 
+    def some_wrong(self) -> Numbers:
+        """Return the numbers of the examples that some model gets wrong; of all if there is no right and wrong."""
+        if not self.is_right_or_wrong:
+            return np.arange(self.examples)
+        return np.flatnonzero((self.scores < 1).any(axis=0))
+
     def most_informative(self, limit: int) -> Numbers:
         """Return the numbers of examples that some model gets wrong, at most `limit`, in ascending order.
 
         Half of them are the hardest, the others are those on which the models differ most.
         """
-        if self.is_right_or_wrong:
-            some_wrong = np.flatnonzero((self.scores < 1).any(axis=0))
-        else:
-            some_wrong = np.arange(self.examples)
+        some_wrong = self.some_wrong()
         if len(some_wrong) <= limit:
             return some_wrong
         scores = self.scores[:, some_wrong]
@@ -120,7 +123,7 @@ def _mistakes(
     binary = higher_is_better and all(bool(np.isin(table, (0.0, 1.0)).all()) for table in seeds)
     voted = [_most_frequent([answers.answer for _, answers in known]) for _, known in kept]
     known = [found for found in voted if found is not None]
-    answers = np.stack(known) if len(known) == len(voted) else None
+    answers = np.stack(known) if len(known) == len(voted) and truth is not None else None
     return Mistakes(
         rows=[row for row, _ in kept],
         scores=np.stack([sign * table.mean(axis=0) for table in seeds]),

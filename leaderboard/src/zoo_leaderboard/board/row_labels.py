@@ -38,7 +38,7 @@ def row_label(row: Labelled, *, qualified: bool = False) -> str:
 
 
 def row_labels(tables: Sequence[Sequence[Named]]) -> dict[str, str]:
-    """Return the labels of a task's rows by their texts: different within each table, and the same in all of them.
+    """Return the labels of a task's rows by their texts: different within each table.
 
     Where models of two plugins have one bare name, all tables of the task give their full names.
     """

@@ -91,8 +91,11 @@ def export_command(
     """Write the leading models and all plots of each task as PNG files, for reports and slides."""
     from zoo_leaderboard.site.figures import export_figures
 
-    written = export_figures(folders(results), png, task or [])
+    written, built = export_figures(folders(results), png, task or [])
+    _report(built)
     say(f"{png}: {counted(len(written), 'figure')}")
+    if not built.complete:
+        raise typer.Exit(FAILURE)
 
 
 @app.command("serve")

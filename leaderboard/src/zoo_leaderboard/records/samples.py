@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from zoo_core.files import open_regular
-from zoo_leaderboard.records.trials import TrialSummary
+from zoo_leaderboard.records.trials import MAX_SCORE, TrialSummary
 from zoo_leaderboard.stats.sample import Sample
 from zoo_leaderboard.text.names import is_plain_name
 
@@ -107,7 +107,7 @@ def _valid_examples(trial: TrialSummary, kept: Mapping[str, Array]) -> Examples 
         return None
     scores = np.asarray(kept["score"], dtype=np.float64)
     groups = kept.get("group")
-    fits = scores.ndim == 1 and 1 < len(scores) <= MAX_EXAMPLES and bool(np.isfinite(scores).all())
+    fits = scores.ndim == 1 and 1 < len(scores) <= MAX_EXAMPLES and bool((np.abs(scores) < MAX_SCORE).all())
     fits = fits and (groups is None or (groups.dtype.kind in "iu" and groups.shape == scores.shape))
     if not fits or not np.isclose(scores.mean(), float(trial.score or 0.0), rtol=1e-4, atol=1e-9):
         return None

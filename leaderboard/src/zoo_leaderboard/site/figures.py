@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zoo_core.errors import UsageError
 from zoo_core.files import write_atomically
-from zoo_leaderboard.site.build import build_site
+from zoo_leaderboard.site.build import Built, build_site
 from zoo_leaderboard.site.card import index_card, task_card
 from zoo_leaderboard.site.raster import as_png
 from zoo_leaderboard.site.summary import TaskSummary
@@ -16,8 +16,10 @@ from zoo_leaderboard.site.summary import TaskSummary
 SCALE = 3.0  # pixels of the PNG for one of the SVG: enough for print
 
 
-def export_figures(results: Sequence[Path], into: Path, tasks: Collection[str] = ()) -> list[Path]:
+def export_figures(results: Sequence[Path], into: Path, tasks: Collection[str] = ()) -> tuple[list[Path], Built]:
     """Write the cards and plots of the tasks, all by default, as PNG files `<task>/<plot>.png` below `into`.
+
+    Also returns the build that they are from, which says what it left out.
 
     Raises:
         UsageError: no records, or no task has one of these names.
@@ -35,7 +37,7 @@ def export_figures(results: Sequence[Path], into: Path, tasks: Collection[str] =
             written.append(_write(into / task.slug / "leading-models.png", task_card(task), 1.0))
             plots = (path for path in sorted((site / "tasks" / task.slug).glob("*.svg")) if path.name != "badge.svg")
             written += [_write(into / task.slug / f"{path.stem}.png", path.read_text("utf-8"), SCALE) for path in plots]
-        return written
+        return written, built
 
 
 def _names(task: TaskSummary) -> tuple[str, str]:

@@ -23,7 +23,7 @@ MAX_LINES, MIN_LINES = 400, 5  # of the whole page, and of each table
 
 
 def machines_of(trials: Sequence[TrialSummary], read: Callable[[TrialSummary], Record]) -> list[Machine]:
-    """Return the machines that ran any of a task's trials, oldest first, each as its newest trial describes it."""
+    """Return the machines that finished any of a task's trials, oldest first, each as its newest trial describes it."""
     newest = {place_of(trial): trial for trial in trials if trial.source == RUNNER and trial.status == "ok"}
     counts = Counter(place_of(trial) for trial in trials if trial.source == RUNNER)
     return [_machine(place, trial, read(trial), counts[place]) for place, trial in newest.items()]

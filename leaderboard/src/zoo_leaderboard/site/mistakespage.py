@@ -182,6 +182,7 @@ def _picked(view: MistakesView, cells: int) -> dict[str, Any]:
         "binary": mistakes.is_right_or_wrong,
         "higher": mistakes.higher_is_better,
         "examples": mistakes.examples,
+        "complete": len(numbers) == len(mistakes.some_wrong()),
         "better": [list(row) for row in view.better],
         "classes": list(view.class_names),
         "numbers": numbers.tolist(),

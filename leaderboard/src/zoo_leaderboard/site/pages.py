@@ -155,7 +155,7 @@ def latest_regressions(tasks: Sequence[TaskSummary]) -> list[tuple[TaskSummary, 
 
 
 def board_id(tasks: Sequence[TaskSummary]) -> str:
-    """Return a text that tells this board from others and stays the same while records are added: its first records."""
+    """Return a text that tells this board from others: its oldest record. Adding a still older record changes it."""
     return min((task.oldest for task in tasks if task.oldest), default="")
 
 

@@ -32,7 +32,8 @@ def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
 
 
 def as_parquet(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
-    """A Parquet document; objects are JSON texts, because their keys differ.
+    """A Parquet document; objects are JSON texts, because their keys differ. Whole scores stay doubles, so that the
+    documents of all tasks have one schema.
 
     Raises:
         UsageError: pyarrow is not installed.
@@ -40,10 +41,21 @@ def as_parquet(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> byt
     require_pyarrow()
     import pandas as pd
 
-    plain = [{name: _plain_cell(row[name]) for name in columns} for row in rows]
-    buffer = io.BytesIO()
-    pd.DataFrame(plain, columns=list(columns)).convert_dtypes().to_parquet(buffer, engine="pyarrow", index=False)
+    rows, buffer = list(rows), io.BytesIO()
+    cells = {name: [_plain_cell(row[name]) for row in rows] for name in columns}
+    typed = {name: pd.array(values, dtype=_parquet_type(values)) for name, values in cells.items()}
+    pd.DataFrame(typed, columns=list(columns)).to_parquet(buffer, engine="pyarrow", index=False)
     return buffer.getvalue()
+
+
+def _parquet_type(values: Sequence[Any]) -> str:
+    """The type of a column, with missing values; a text if nothing is known of it."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return "boolean"
+    if kinds == {int}:
+        return "Int64" if all(value is None or abs(value) < 2**63 for value in values) else "Float64"
+    return "Float64" if kinds and kinds <= {int, float} else "string"
 
 
 def require_pyarrow() -> None:
@@ -58,7 +70,7 @@ def _plain_cell(value: Any) -> Any:
         value = json.dumps(value, ensure_ascii=False, default=python_number)
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
-    return value
+    return python_number(value) if hasattr(value, "item") else value
 
 
 def csv_cell(value: Any) -> Any:

@@ -74,18 +74,18 @@ def _build(
     shutil.rmtree(source, ignore_errors=True)
     into, targets = Store(source), settings.points.targets
     options = options_of(secret, Registry.load().task(settings.task), targets)
-    count = 0
+    copied: set[str] = set()  # two equal attempts have the same records
     for item in shown:
-        for record in (site.records[key] for key in item.records if key in site.records):
+        for record in (site.records[key] for key in item.records if key in site.records and key not in copied):
             record = without_examples(record) if site.outcomes.part == "private" else record
             if secret:
                 name = item.alias if settings.boards.names == "pseudonyms" else item.name
                 publish(record, site.store, into, name=name, **options)
             else:
                 copy_for_teacher(record, site.store, into, _name_of_attempt(item), targets)
-            count += 1
+            copied.add(record.id)
     out = places.board if secret else places.teachers_board
-    if not count:
+    if not copied:
         return None
     with _cache_in(places.private / CACHE):
         return build_site([source], out, trial_pages=None).index

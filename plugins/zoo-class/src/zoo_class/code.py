@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 LEAST_NODES = 25  # of the syntax tree of a unit; smaller ones are alike by chance
 Units = Mapping[str, int]  # hash -> number of nodes
@@ -78,11 +78,25 @@ def _hash(node: ast.AST) -> str:
     return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _words(node: ast.AST, names: dict[str, str]) -> Iterable[str]:
+def _words(node: ast.AST, names: dict[str, str]) -> Iterator[str]:
     """Yield the syntax tree in words, with each name replaced by its number in order of appearance.
 
-    Attributes and arguments of calls keep their names: they are those of the library.
+    Attributes and arguments of calls keep their names: they are those of the library. Without recursion, because a sum
+    of a thousand terms is a tree of a thousand levels.
     """
+    waiting = [_parts(node, names)]
+    while waiting:
+        part = next(waiting[-1], None)
+        if part is None:
+            waiting.pop()
+        elif isinstance(part, str):
+            yield part
+        else:
+            waiting.append(_parts(part, names))
+
+
+def _parts(node: ast.AST, names: dict[str, str]) -> Iterator[str | ast.AST]:
+    """Yield the words of one node, and its children in their place."""
     yield type(node).__name__
     for field, value in ast.iter_fields(node):
         if field in ("ctx", "type_comment", "returns", "annotation", "type_params", "kind"):
@@ -92,13 +106,13 @@ def _words(node: ast.AST, names: dict[str, str]) -> Iterable[str]:
         if own_name and isinstance(value, str):
             yield names.setdefault(value, f"n{len(names)}")
         elif isinstance(value, ast.AST):
-            yield from _words(value, names)
+            yield value
         elif isinstance(value, list):
             yield "["
             for item in value:
                 if isinstance(item, ast.stmt) and _is_text(item):
                     continue
-                yield from _words(item, names) if isinstance(item, ast.AST) else [repr(item)]
+                yield item if isinstance(item, ast.AST) else repr(item)
             yield "]"
         else:
             yield repr(value)

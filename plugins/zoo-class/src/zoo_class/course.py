@@ -13,7 +13,7 @@ from zoo_class.code import is_template, units_of
 from zoo_class.outcomes import Became, Outcome, Outcomes, load_outcomes, mark_counting, of_records, save_outcomes
 from zoo_class.people import People, load_people
 from zoo_class.places import Part, Places
-from zoo_class.private_part import strip_records
+from zoo_class.private_part import WITHHELD, strip_records
 from zoo_class.rules import Choice, choose
 from zoo_class.running import Batch, Entry, Ran, data_root, make_entry, require_hideable, run_entries
 from zoo_class.scores import score_of
@@ -26,6 +26,7 @@ from zoo_core.registry import Registry
 from zoo_core.results.store import Store
 from zoo_core.runner.run import MakeDisplay
 from zoo_core.specs import TaskSpec
+from zoo_core.ui.parsing import parse_seeds
 
 Intervals: TypeAlias = dict[tuple[str, ...], tuple[float | None, float | None]]
 
@@ -63,7 +64,8 @@ def run_class(places: Places, part: Part, display: MakeDisplay, *, jobs: int = 1
         outcomes=[item for person in course.found.people for item in _finish(course, person, ran, kept)],
     )
     save_outcomes(places, outcomes)
-    strip_records(places)  # after the intervals are known; also those of a run that was killed before it came here
+    if not ran.interrupted:  # the intervals of a student are known when all seeds are there
+        strip_records(places)  # also those of a run that was killed before it came here
     return outcomes, ran
 
 
@@ -132,14 +134,14 @@ def _known_intervals(places: Places, part: Part) -> Intervals:
 def _finish(course: _Course, person: Person, ran: Ran, kept: Intervals) -> list[Outcome]:
     """Return the outcomes of one student; the one that counts is marked."""
     store = Store(course.places.results(course.part))
-    outcomes = [_with_records(outcome, ran, store, kept) for outcome in course.outcomes[person.name]]
+    outcomes = [_with_records(course, outcome, ran, store, kept) for outcome in course.outcomes[person.name]]
     if not outcomes:
         outcomes = [_of_person(course, person, "missing")]
     best = course.settings.submissions.attempts == "best"
     return mark_counting(outcomes, best=best, higher_is_better=course.task.higher_is_better)
 
 
-def _with_records(outcome: Outcome, ran: Ran, store: Store, kept: Intervals) -> Outcome:
+def _with_records(course: _Course, outcome: Outcome, ran: Ran, store: Store, kept: Intervals) -> Outcome:
     if not outcome.model:
         return outcome
     if outcome.model in ran.refused:
@@ -147,7 +149,11 @@ def _with_records(outcome: Outcome, ran: Ran, store: Store, kept: Intervals) -> 
     records = ran.records.get(outcome.model, [])
     if not records:
         return structs.replace(outcome, status="interrupted", reason="the run ended before it began")
+    if len(records) < len(parse_seeds(str(course.settings.seeds))):
+        return structs.replace(outcome, status="interrupted", reason="the run ended before all its seeds were trained")
     status, reason, score = of_records(records)
+    if reason and course.part == "private":  # a submission may write what it sees into an error
+        reason = WITHHELD
     ids = [record.id for record in records]
     measured = score_of(records, store)
     low, high = (measured.low, measured.high) if measured is not None else (None, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from zoo_class.outcomes import Outcomes, load_outcomes, save_outcomes
 from zoo_class.people import Entry, People, load_people, save_people
 from zoo_class.places import PARTS, Places
 from zoo_class.settings import Settings, read_settings
-from zoo_class.submissions import find_submissions
+from zoo_class.submissions import find_submissions, names_in_tables
 from zoo_class.tables import decode_text, fold
 from zoo_core.errors import UnknownNameError, UsageError
 from zoo_core.files import portable, write_atomically
@@ -27,6 +27,8 @@ from zoo_core.results.removal import RecordFile, find_record_files, refuse_links
 class Traces:
     """What a class has of one student. files: submissions, copies and pages. tables: those with a row of them.
 
+    rows: the folded names that such a row may have.
+
     records: the number of their records. made: files and folders with all students, which other commands make anew.
     """
 
@@ -34,6 +36,7 @@ class Traces:
     entry: Entry | None
     files: Sequence[Path]
     tables: Sequence[Path]
+    rows: Collection[str]
     records: int
     made: Sequence[Path]
 
@@ -57,11 +60,13 @@ def find_traces(places: Places, name: str) -> Traces:
         _refuse_shared(path, others, places)
     if entry is not None:
         files += [places.work / portable(entry.alias), places.pages / entry.page]
+    rows = names_in_tables(places.root, settings.submissions, name)
     return Traces(
         name=name,
         entry=entry,
         files=[path for path in dict.fromkeys(files) if path.exists() or path.is_symlink()],
-        tables=[path for path in _tables(places, settings) if _has_row(path, settings, name)],
+        tables=[path for path in _tables(places, settings) if _has_row(path, settings, rows)],
+        rows=rows,
         records=sum(1 for _ in _record_files(places, entry)) if entry else 0,
         made=[path for path in _made_of_all(places) if path.exists()],
     )
@@ -89,7 +94,7 @@ def forget(places: Places, traces: Traces) -> None:
     for path in (*traces.files, *traces.made):
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
     for path in traces.tables:
-        _remove_rows(path, settings, traces.name)
+        _remove_rows(path, settings, traces.rows)
     _forget_outcomes(places, traces.name)
     _forget_person(places, people, traces.name)
 
@@ -146,19 +151,19 @@ def _lines(path: Path, settings: Settings) -> tuple[list[list[str]], str, int]:
     return lines, delimiter, header.index("name") if "name" in header else -1
 
 
-def _names_row(line: Sequence[str], column: int, name: str) -> bool:
-    return 0 <= column < len(line) and fold(line[column]) == fold(name)
+def _is_row_of(line: Sequence[str], column: int, names: Collection[str]) -> bool:
+    return 0 <= column < len(line) and fold(line[column]) in names
 
 
-def _has_row(path: Path, settings: Settings, name: str) -> bool:
+def _has_row(path: Path, settings: Settings, names: Collection[str]) -> bool:
     lines, _, column = _lines(path, settings)
-    return any(_names_row(line, column, name) for line in lines[1:])
+    return any(_is_row_of(line, column, names) for line in lines[1:])
 
 
-def _remove_rows(path: Path, settings: Settings, name: str) -> None:
+def _remove_rows(path: Path, settings: Settings, names: Collection[str]) -> None:
     lines, delimiter, column = _lines(path, settings)
     buffer = io.StringIO()
-    kept = [line for number, line in enumerate(lines) if not number or not _names_row(line, column, name)]
+    kept = [line for number, line in enumerate(lines) if not number or not _is_row_of(line, column, names)]
     csv.writer(buffer, delimiter=delimiter, lineterminator="\n").writerows(kept)
     write_atomically(path, buffer.getvalue().encode())
 

@@ -15,11 +15,12 @@ from zoo_class.places import Part, Places
 from zoo_class.settings import Settings
 from zoo_class.snapshots import Snapshot, UnusableError
 from zoo_core.entries.naming import named
-from zoo_core.errors import IncompatibleError, PluginError, UsageError, WeightsError
+from zoo_core.errors import MachineError, UsageError, ZooError
 from zoo_core.registry import Registry
 from zoo_core.results.records import Record
 from zoo_core.results.store import Store
 from zoo_core.runner import hidden_labels, sandbox
+from zoo_core.runner.outcome import NOT_RUN
 from zoo_core.runner.pair_recipe import pair_parameters
 from zoo_core.runner.plan import choose_dataset
 from zoo_core.runner.planned_trial import is_scored_apart
@@ -93,10 +94,15 @@ def run_entries(entries: Sequence[Entry], registry: Registry, batch: Batch, disp
     alone = [entry for entry in each if entry.snapshot.checkpoint is not None]
     with _limits_of_the_sandbox(batch.settings):
         for group in [*([together] if together else []), *([entry] for entry in alone)]:
+            request = _request(registry, group, batch)  # its errors are mistakes in class.toml
             try:
-                request = _request(registry, group, batch)
                 _, outcome = run_request(request, registry, store, display)
-            except (WeightsError, PluginError, IncompatibleError) as error:
+            except MachineError as error:
+                if group is together:
+                    raise
+                ran.faults.setdefault(str(error), Counter())[NOT_RUN] += 1
+                continue
+            except ZooError as error:  # a submission can raise any of them when it is tried before the run
                 if group is together:
                     raise
                 ran.refused[group[0].spec.name] = ABSOLUTE_PATH.sub("the file", str(error))
@@ -138,6 +144,7 @@ def _request(registry: Registry, entries: Sequence[Entry], batch: Batch) -> Requ
         quick=settings.preset == "quick",
         budget_s=parse_duration("budget", settings.budget) if settings.budget else None,
         timeout_s=parse_duration("limits.time", settings.limits.time),
+        max_memory_mib=settings.limits.memory_mib,
         threads=settings.limits.threads,
         save=batch.part == "public",  # equal weights are found in the checkpoints
         sandbox=settings.sandbox,
@@ -158,7 +165,6 @@ def _request(registry: Registry, entries: Sequence[Entry], batch: Batch) -> Requ
 def _limits_of_the_sandbox(settings: Settings) -> Iterator[None]:
     """Set the variables from which the sandbox takes its limits, in the block."""
     limits = {
-        sandbox.MEMORY: str(settings.limits.memory_mib),
         sandbox.OUTPUT: str(settings.limits.output_mib),
         hidden_labels.LABELS: hidden_labels.HIDDEN if settings.data.hide_labels else "",
     }

@@ -188,11 +188,11 @@ def _source(content: bytes, name: str, encoding: str, notes: list[str]) -> bytes
     try:
         declared, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
         content.decode(declared)
-    except (SyntaxError, UnicodeDecodeError, LookupError):
+    except (SyntaxError, UnicodeError, LookupError):  # a plain UnicodeError of the codec `undefined`
         marked = next((named for mark, named in BYTE_ORDER_MARKS.items() if content.startswith(mark)), "")
         try:
             text = decode_text(content, encoding)
-        except UnicodeDecodeError:
+        except UnicodeError:
             raise UnusableError(f"{name} is no text in UTF-8 or {encoding}: save it in UTF-8") from None
         notes.append(f"{name} is not in UTF-8 and was read as {marked or encoding}: save it in UTF-8")
         content = text.encode()

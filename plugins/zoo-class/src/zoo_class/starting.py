@@ -18,6 +18,7 @@ private/
 results/
 work/
 submissions/
+data/
 out/*
 !out/board/
 *.csv

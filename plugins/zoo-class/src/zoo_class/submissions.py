@@ -62,6 +62,8 @@ def find_submissions(root: Path, settings: Submissions) -> Found:
     """Find the attempts of all students. Raises UsageError if there is no such folder or table, or it is wrong."""
     roster = _read_roster(root, settings)
     by_name = {fold(key): person for key, person in roster}
+    for _, person in roster:
+        by_name.setdefault(fold(person.name), person)
     rows = _of_table(root, settings) if settings.table else _of_folder(root / settings.folder)
     found: dict[str, list[Attempt]] = {}
     for name, path, time in rows:
@@ -95,7 +97,20 @@ def _read_roster(root: Path, settings: Submissions) -> list[tuple[str, Person]]:
     names = [fold(person.name) for _, person in people]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise UsageError(f"{settings.roster} has two people named {twice!r}: write something behind one of the names")
+    owners = {fold(person.name): person.name for _, person in people}
+    for key, person in people:
+        owner = owners.setdefault(fold(key), person.name)
+        if owner != person.name:
+            raise UsageError(
+                f"{settings.roster}: the submission {key!r} belongs to {owner} and {person.name}: name one"
+            )
     return people
+
+
+def names_in_tables(root: Path, settings: Submissions, name: str) -> set[str]:
+    """Return the folded names under which a roster and a table may have a person: the name, and that of the entry."""
+    keys = [key for key, person in _read_roster(root, settings) if fold(person.name) == fold(name)]
+    return {fold(name), *map(fold, keys)}
 
 
 def _of_table(root: Path, settings: Submissions) -> Iterator[tuple[str, Path, datetime]]:
@@ -151,7 +166,10 @@ def time_of(path: Path) -> datetime:
         newest = path.lstat().st_mtime
         inside = [Path(home, name) for home, _, names in os.walk(path) for name in names]
         newest = max((file.lstat().st_mtime for file in inside), default=newest)
-    return datetime.fromtimestamp(newest, UTC)
+    try:
+        return datetime.fromtimestamp(newest, UTC)
+    except (ValueError, OverflowError, OSError):  # some file systems keep years beyond 9999
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _last_commit(path: Path) -> datetime | None:
@@ -162,7 +180,7 @@ def _last_commit(path: Path) -> datetime | None:
     }
     try:
         done = subprocess.run(
-            [*GIT, "-C", str(path), "cat-file", "commit", "HEAD"],
+            [*GIT, f"--git-dir={path / '.git'}", "cat-file", "commit", "HEAD"],
             capture_output=True,
             timeout=GIT_LIMIT_S,
             env=environment,

@@ -46,7 +46,7 @@ def read_table(path: Path, *, encoding: str, needs: Iterable[str]) -> list[dict[
         text = decode_text(read_regular(path, MAX_BYTES), encoding)
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}): give a CSV file") from None
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise UsageError(f"{path} is neither UTF-8 nor {encoding}: save it as UTF-8") from None
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)

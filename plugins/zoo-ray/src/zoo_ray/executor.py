@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError, TaskCancelledError
+from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from zoo_core import ZooError
@@ -75,9 +75,7 @@ class RayExecutor:
         ready, _ = ray.wait([*self._running], num_returns=len(self._running), timeout=timeout_s)
         yield from self._begun()
         for reference in ready:
-            message = self._message(reference, self._running.pop(reference))
-            if message is not None:
-                yield message
+            yield self._message(reference, self._running.pop(reference))
 
     def _begun(self) -> Iterator[Began]:
         """Yield what the board has answered, without waiting for it. A lost board costs only the display."""
@@ -89,14 +87,12 @@ class RayExecutor:
                 yield from (Began(number=number) for number in ray.get(self._noted))
             self._noted = None
 
-    def _message(self, reference: Any, number: int) -> Message | None:
+    def _message(self, reference: Any, number: int) -> Message:
         try:
             content, refusal = ray.get(reference)
-        except TaskCancelledError:
-            return None
         except RayTaskError as error:  # what `perform` raised, other than an error of the zoo
             return Refused(number=number, reason=f"{type(error.cause).__name__}: {error.cause}")
-        except RayError as error:  # the node, or the process on it
+        except RayError as error:  # the node, or the process on it, which a signal may have ended
             return Lost(number=number, reason=type(error).__name__)
         return Refused(number=number, reason=refusal) if refusal else Returned(number=number, content=content)
 

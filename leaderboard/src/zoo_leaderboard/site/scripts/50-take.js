@@ -72,7 +72,7 @@ function setUpCiting(tools) {
   const state = params.get("state");
   if (!state || state === tools.dataset.state) return;
   const known = /^[0-9a-f]{1,32}$/.test(state) ? " (state " + state + ")" : "";
-  tools.before(element("p", "This link was made when the numbers of this page were others" + known + ". The page shows records up to "
+  tools.before(element("p", "The numbers on this page have changed since this link was made" + known + ". The page shows records up to "
     + tools.dataset.newest + " (state " + tools.dataset.state + ").", {class: "old", role: "status"}));
 }
 

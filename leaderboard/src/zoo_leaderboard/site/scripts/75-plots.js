@@ -204,6 +204,7 @@ function plotFile(seen) {
   return new Blob([new XMLSerializer().serializeToString(svg)], {type: "image/svg+xml"});
 }
 
+const MAX_TIME_MS = 8e15; // later dates have no name
 const PNG_SCALE = 3; // for print: 1,680 pixels wide
 
 /** The plot on a canvas; the pages' policy allows no picture of a made address. */
@@ -315,9 +316,21 @@ function plotCsv(plot) {
 /** Zoom around the middle, or around the shares (x, y) of the axes. */
 function zoom(plot, factor, x = 0.5, y = 0.5) {
   const around = (range, log, middle) => [valueAt(middle - factor / 2, range, log), valueAt(middle + factor / 2, range, log)];
-  plot.x = around(plot.x, plot.logX, x);
-  plot.y = around(plot.y, plot.logY, y);
+  setRange(plot, around(plot.x, plot.logX, x), around(plot.y, plot.logY, y));
+}
+
+/** Draw other ranges of the axes, unless numbers or dates cannot tell their ticks apart. */
+function setRange(plot, x, y) {
+  if (!isRange(x, plot.logX, plot.data.x.kind === "time") || !isRange(y, plot.logY, false)) return;
+  plot.x = x;
+  plot.y = y;
   drawPlot(plot);
+}
+
+function isRange([low, high], log, isTime) {
+  const largest = Math.max(Math.abs(low), Math.abs(high));
+  if (!Number.isFinite(largest) || isTime && largest > MAX_TIME_MS) return false;
+  return log ? low > 0 && high / low > 1 + 1e-9 && high / low < 1e60 : high - low > 1e-9 * largest;
 }
 
 // --- values under the pointer and by keys
@@ -390,8 +403,7 @@ function frameFrom(plot, from, to) {
 function zoomTo(plot, from, to) {
   const across = x => (x - PLOT.left) / (plot.width - PLOT.left - PLOT.right), up = y => (PLOT.height - PLOT.bottom - y) / (PLOT.height - PLOT.top - PLOT.bottom);
   const ends = (one, other, range, log) => [Math.min(one, other), Math.max(one, other)].map(share => valueAt(share, range, log));
-  [plot.x, plot.y] = [ends(across(from[0]), across(to[0]), plot.x, plot.logX), ends(up(from[1]), up(to[1]), plot.y, plot.logY)];
-  drawPlot(plot);
+  setRange(plot, ends(across(from[0]), across(to[0]), plot.x, plot.logX), ends(up(from[1]), up(to[1]), plot.y, plot.logY));
 }
 
 function watchKeys(plot) {

@@ -24,7 +24,7 @@ function drawPickers(box, data, group, draw) {
   if (group.truth && group.classes.length > 1) {
     const present = new Set(group.truth);
     const classes = group.classes.map((name, number) => [String(number), name]).filter(([number]) => present.has(Number(number)));
-    pickers.push(picker("class", "True class", [["", "all"], ...classes], params.get("class") || "", draw));
+    pickers.push(picker("class", "True class", [["", "all"], ...classes], chosenClass(group), draw));
   }
   box.replaceChildren(...pickers);
   if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
@@ -48,10 +48,16 @@ function chosenModels(group) {
   return [number(params.get("a"), 0), number(params.get("b"), 1)];
 }
 
+/** The number of the true class, as text; "" for all, and for one that the table does not have. */
+function chosenClass(group) {
+  const wanted = params.get("class") || "";
+  return group.truth && group.truth.some(number => String(number) === wanted) ? wanted : "";
+}
+
 /** The places of the chosen examples in the columns of the data, the clearest first. */
 function chosenExamples(group) {
   const [a, b] = chosenModels(group);
-  const wanted = params.get("class") || "";
+  const wanted = chosenClass(group);
   const sign = group.higher ? 1 : -1, models = group.labels.map((_, number) => number);
   const of = (model, place) => sign * group.scores[model][place];
   const mean = (some, place) => some.reduce((sum, model) => sum + of(model, place), 0) / some.length;
@@ -97,13 +103,12 @@ function drawExamples(answer, page, group) {
 
 /** How many examples are found: of all test examples where the build counted them, else of those in the data. */
 function pickedWords(group, found, a, b) {
-  const whole = a !== null && b !== null && a !== b && !params.get("class") ? group.better[a][b] : null;
+  const whole = a !== null && b !== null && a !== b && !chosenClass(group) ? group.better[a][b] : null;
   const names = [a === null ? "some model" : group.labels[a], b === null ? "all others" : group.labels[b]];
   const what = a === null && b === null ? "Examples, hardest for all models first"
     : group.binary ? names[0] + " is right and " + names[1] + (b === null ? " are" : " is") + " wrong" : names[0] + " does better than " + names[1];
-  const limited = group.numbers.length < group.examples && !group.binary || (whole !== null && found < whole);
-  return what + ": " + (whole !== null ? whole + " of " + group.examples + " test examples" : found + " examples")
-    + (limited ? " (this page has " + found + " of them)." : ".");
+  if (whole !== null) return what + ": " + whole + " of " + group.examples + " test examples" + (found < whole ? " (this page has " + found + " of them)." : ".");
+  return what + ": " + found + (group.complete ? " examples." : " of the " + group.numbers.length + " examples on this page; the task has more.");
 }
 
 function resultWords(group, model, place) {
