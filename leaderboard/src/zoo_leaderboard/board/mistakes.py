@@ -28,8 +28,9 @@ class Mistakes:
     """The results by example of a table's first models, which all had the same test examples.
 
     rows: the models, best first. scores: float64 (models, examples), higher is better. answers: the class that most
-    seeds of a model predicted, int64 (models, examples); None if they or the true classes are unknown. truth: the true classes, int64 (examples,),
-    or None. wrong_of_trial: the wrong examples of each trial, in ascending order, by the id of its record.
+    seeds of a model predicted, int64 (models, examples); None if they or the true classes are unknown. truth: the true
+    classes, int64 (examples,), or None. wrong_of_trial: the wrong examples of each trial, in ascending order, by the id
+    of its record.
     is_right_or_wrong: each example is either right or wrong, so that scores are shares of the seeds.
     left_out: models with results on other examples, or without any, or beyond `MAX_MODELS`.
     """
