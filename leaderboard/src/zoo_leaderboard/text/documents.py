@@ -43,8 +43,9 @@ def as_parquet(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> byt
 
     rows, buffer = list(rows), io.BytesIO()
     cells = {name: [_plain_cell(row[name]) for row in rows] for name in columns}
-    typed = {name: pd.array(values, dtype=_parquet_type(values)) for name, values in cells.items()}
-    pd.DataFrame(typed, columns=list(columns)).to_parquet(buffer, engine="pyarrow", index=False)
+    types: dict[str, Any] = {name: _parquet_type(values) for name, values in cells.items()}
+    frame = pd.DataFrame(cells, columns=list(columns), dtype=object).astype(types)
+    frame.to_parquet(buffer, engine="pyarrow", index=False)
     return buffer.getvalue()
 
 
