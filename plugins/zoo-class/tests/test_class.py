@@ -359,8 +359,8 @@ def test_the_private_part_gives_the_points_and_its_records_hold_scores_only(
 ) -> None:
     top = f"{OPEN}recipe.steps = 30\ndata.public = 'data/public'\ndata.private = 'data/private'\n"
     points = "[points]\nreached = 'interval'\ntargets = [{name = 'a', score = 0.2, points = 5}]\n"
-    thief = kit.with_line("assert self.training, f'secret {x[0].tolist()}'", 8)
-    files = {"Ada.py": f"print('secret 123')\n{kit.net(16)}", "Leo.py": thief}
+    thief = kit.with_line("assert self.training, f'stolen {x[0].tolist()}'", 8)
+    files = {"Ada.py": f"print('stolen 123')\n{kit.net(16)}", "Leo.py": thief}
     folder = make_class(files, task="mnist", top=top, more=points)
     for seed, part in enumerate(("public", "private")):
         kit.write_idx(folder / "data" / part, seed)
@@ -383,8 +383,8 @@ def test_the_private_part_gives_the_points_and_its_records_hold_scores_only(
     assert private.low < private.score <= private.high
     build_boards(places, "private")
     pages = "".join(path.read_text() for path in places.out.rglob("*.html"))
-    assert "secret" not in pages
-    assert "secret" not in places.outcomes("private").read_text()
+    assert "stolen" not in pages
+    assert "stolen" not in places.outcomes("private").read_text()
 
 
 def test_data_that_no_root_can_replace_and_tables_that_lead_elsewhere_are_refused(
