@@ -33,15 +33,15 @@ for _name in ("ZOO_RESULTS", "ZOO_DATA_ROOT", "ZOO_START", "FORCE_COLOR", "NO_CO
 
 
 def _pin_to_own_cores() -> None:
-    """Give each parallel test worker cores of its own, or one core if there are more workers than cores.
+    """Give each parallel test worker cores of its own.
 
     Trials choose their threads by the usable cores. The threads of two trainings on the same cores wait for each other,
     which slows small nets down tens of times.
     """
     worker, count = os.environ.get("PYTEST_XDIST_WORKER", ""), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if worker.startswith("gw") and hasattr(os, "sched_setaffinity"):
-        cores, number = sorted(os.sched_getaffinity(0)), int(worker[2:])
-        os.sched_setaffinity(0, cores[number::count] or [cores[number % len(cores)]])
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[int(worker[2:]) :: count] or cores)
 
 
 _pin_to_own_cores()

@@ -20,13 +20,11 @@ ROOT = Path(__file__).parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON, ZOO = BIN / "python", BIN / "zoo"
-MAX_JOBS = 4  # processes with torch, each of which takes about 2 GB of memory
+MAX_JOBS = 4  # processes with torch, each of which takes a core and about 2 GB of memory
 PACKAGES = [*sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml")), ROOT / "leaderboard"]
 
 # The tests of one file share trained models and sites, so one worker takes them all. The slowest files come first.
-# Many tests wait for a process to start or to end, so one worker more than there are cores keeps the cores at work.
-TEST_WORKERS = min((os.cpu_count() or 1) + 1, MAX_JOBS)
-PARALLEL = ["-n", str(TEST_WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
+PARALLEL = ["-n", str(min(os.cpu_count() or 1, MAX_JOBS)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 MIN_COVERAGE_PCT = 80  # of lines and branches
 
@@ -59,8 +57,9 @@ def set_up(session: nox.Session) -> None:
     if not PYTHON.exists():
         session.run(sys.executable, "-m", "venv", str(VENV), external=True)
     editable = [argument for package in PACKAGES for argument in ("-e", str(package))]
-    pip = ("-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-compile")
-    run(session, *pip, "-e", f"{ROOT}[torch,dev]", *editable)
+    pip = ("-m", "pip", "install", "-q", "--disable-pip-version-check")
+    run(session, *pip, "hatchling>=1.26", "editables>=0.5")  # else pip installs them for each package apart
+    run(session, *pip, "--no-compile", "--no-build-isolation", "-e", f"{ROOT}[torch,dev]", *editable)
     run(session, "-c", COMPILE)
     stamp.write_text(state)
 

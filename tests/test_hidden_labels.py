@@ -166,8 +166,9 @@ def test_five_tries_to_read_the_labels_get_none_and_the_score_is_the_honest_one(
     assert found["the decoded labels, with another program"] == found["the memory after the scoring"] == decoys
     assert len(decoys) == SIZE[1]
     assert decoys != labels.tolist()
-    train = np.load(next(cache_dir().glob("columns/zoo-mnist*/train/y.npy")))
-    assert decoys == train[np.random.default_rng(0).integers(SIZE[0], size=SIZE[1])].tolist()
+    drawn = np.random.default_rng(0).integers(SIZE[0], size=SIZE[1])
+    trains = [np.load(path) for path in cache_dir().glob("columns/zoo-mnist*/train/y.npy")]  # of other tests, too
+    assert decoys in [train[drawn].tolist() for train in trains if len(train) >= SIZE[0]]
     assert thief.measured.scores == honest.measured.scores
     assert thief.measured.tables == honest.measured.tables
     assert thief.measured.pictures == {}
