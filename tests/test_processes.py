@@ -146,6 +146,16 @@ def marked_by(pid: int) -> list[int]:
     return [found for found, mark in processes.marks() if mark.startswith(f"{pid}-")]
 
 
+def test_the_orphans_of_a_process_that_ends_while_it_is_looked_at_are_ended() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    wait_until(lambda: psutil.Process(ended.pid).status() == psutil.STATUS_ZOMBIE)
+    looks = iter([[ended.pid], [ended.pid, orphan.pid]])
+    processes._end_all(lambda: next(looks, [ended.pid]))
+    assert orphan.wait(10) == -signal.SIGKILL
+    ended.wait()
+
+
 def test_after_kill_9_of_the_parent_the_fork_server_ends_and_takes_the_helpers_with_it(
     tmp_path: Path, make_plugin: Callable[..., Path]
 ) -> None:

@@ -192,17 +192,21 @@ def _children(root: psutil.Process) -> list[psutil.Process]:
 def _end_all(find: Callable[[], list[int]]) -> None:
     """Kill what `find` finds, until all of it has ended and `find` finds no more.
 
-    A killed process needs a moment to end, and what it leaves behind is found only then.
+    A killed process needs a moment to end, and what it leaves behind is found only then. The same holds for one that
+    ended by itself while `find` looked: its orphans may have moved behind the look, so another one follows.
     """
     killed: set[psutil.Process] = set()
-    ends = time.monotonic() + END_LIMIT_S
+    ends, looked_again = time.monotonic() + END_LIMIT_S, False
     while time.monotonic() < ends:
-        found = [process for process in map(_find_alive, find()) if process is not None and process not in killed]
+        listed = find()
+        found = [process for process in map(_find_alive, listed) if process is not None and process not in killed]
         for process in found:
             kill(process)
         killed |= set(found)
         if not found and not any(map(is_alive, killed)):
-            return
+            if looked_again or not listed:
+                return
+            looked_again = True
         time.sleep(PAUSE_S)
 
 
