@@ -1265,10 +1265,10 @@ def test_a_link_and_bibtex_carry_the_state_and_a_later_reader_is_told_that_it_ch
     assert "title = {Winner, version 1: zoo leaderboard}" in entry
     assert query["state"][0] in entry
     with visits.to(link) as page:
-        assert page.get_by_text("This link was made when").count() == 0
+        assert page.get_by_text("have changed since this link was made").count() == 0
     with visits.to(link.replace(query["state"][0], "0123456789ab")) as page:
         expect(
-            page.get_by_text("This link was made when the numbers of this page were others (state 0123456789ab)")
+            page.get_by_text("The numbers on this page have changed since this link was made (state 0123456789ab)")
         ).to_be_visible()
 
 
