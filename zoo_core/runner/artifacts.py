@@ -118,7 +118,8 @@ class Artifacts:
         """Write each picture, uint8 (height, width, 3), as a PNG file. The file name is a number, never the name."""
         encoded: dict[int, bytes] = {}  # by the id of a picture, which may have several names
         with self.leaving_out("pictures"):
-            for name, picture in pictures.items():
+            kept = dict(pictures)  # an id means one picture only while the picture exists
+            for name, picture in kept.items():
                 number, self._pictures_seen = self._pictures_seen, self._pictures_seen + 1
                 with self.leaving_out(f"picture {shown(name)}"):
                     _require_name(name)
